@@ -1,0 +1,257 @@
+//! Decoders and encoders.
+
+use std::{ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
+
+use ffmpeg_next::ffi;
+
+use super::{
+    AvResult, Frame, Layout, OpenError, Options, Packet, Parameters, allocated, av_rational,
+    c_string, check, error, is_again,
+};
+use crate::{
+    error::LibavError,
+    plan::{self, FrameFormat},
+    time::TimeBase,
+};
+
+/// A codec context that is freed when it is dropped.
+#[derive(Debug)]
+struct Context(NonNull<ffi::AVCodecContext>);
+
+// SAFETY: a codec context has no thread affinity, and one thread at a time uses it.
+unsafe impl Send for Context {}
+
+impl Context {
+    fn new(codec: *const ffi::AVCodec) -> AvResult<Self> {
+        // SAFETY: allocates for a codec of libav's own table; null is caught.
+        allocated(unsafe { ffi::avcodec_alloc_context3(codec) }).map(Self)
+    }
+
+    fn as_ptr(&self) -> *mut ffi::AVCodecContext {
+        self.0.as_ptr()
+    }
+
+    fn set_threads(&mut self, threads: NonZeroU32) {
+        // SAFETY: the context is live and ours.
+        unsafe {
+            (*self.as_ptr()).thread_count = c_int::try_from(threads.get()).unwrap_or(c_int::MAX);
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        let mut pointer = self.0.as_ptr();
+        // SAFETY: the context is ours and is dropped once.
+        unsafe { ffi::avcodec_free_context(&raw mut pointer) };
+    }
+}
+
+/// What a codec has to say when it is asked for output.
+#[derive(Debug)]
+pub(crate) enum Received<T> {
+    /// Here is one.
+    One(T),
+    /// It wants more input first, or has nothing left after the end.
+    Nothing,
+    /// It could not make use of what it was given.
+    Failed(LibavError),
+}
+
+/// A decoder.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    context: Context,
+}
+
+impl Decoder {
+    /// Opens the decoder for a stream.
+    pub(crate) fn open(parameters: &Parameters, threads: NonZeroU32) -> Result<Self, OpenError> {
+        // SAFETY: the parameters are live, and their codec id came from this libav.
+        let codec = unsafe { ffi::avcodec_find_decoder((*parameters.as_ptr()).codec_id) };
+        if codec.is_null() {
+            return Err(OpenError::Absent);
+        }
+        let mut context = Context::new(codec)?;
+        context.set_threads(threads);
+        // SAFETY: the context is live and ours, the parameters are valid.
+        unsafe {
+            check(ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()))?;
+            (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
+            check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
+        }
+        Ok(Self { context })
+    }
+
+    /// Gives the decoder a packet.
+    pub(crate) fn send(&mut self, packet: &Packet) -> AvResult<()> {
+        // SAFETY: both are live; libav takes a reference of its own.
+        let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), packet.as_ptr()) };
+        check(code).map(drop)
+    }
+
+    /// Tells the decoder that no packet follows.
+    pub(crate) fn finish(&mut self) {
+        // SAFETY: the context is live; null means the end, and saying it twice is harmless.
+        unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
+    }
+
+    /// Forgets everything, for packets from another place.
+    pub(crate) fn flush(&mut self) {
+        // SAFETY: the context is open.
+        unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
+    }
+
+    /// Asks for a frame.
+    pub(crate) fn receive(&mut self) -> AvResult<Received<Frame>> {
+        let frame = Frame::new()?;
+        // SAFETY: both are live, and the frame is fresh.
+        let code = unsafe { ffi::avcodec_receive_frame(self.context.as_ptr(), frame.as_ptr()) };
+        Ok(match code {
+            0.. => Received::One(frame),
+            ffi::AVERROR_EOF => Received::Nothing,
+            code if is_again(code) => Received::Nothing,
+            code => Received::Failed(error(code)),
+        })
+    }
+}
+
+/// An encoder.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    context: Context,
+    /// Seconds per tick of its frames and packets.
+    pub(crate) time_base: TimeBase,
+}
+
+impl Encoder {
+    /// Opens an encoder; `global_header` when the container keeps parameter sets in its header.
+    pub(crate) fn open(
+        plan: &plan::Encoder,
+        threads: NonZeroU32,
+        global_header: bool,
+    ) -> Result<Self, OpenError> {
+        super::start();
+        let name = c_string(&plan.name);
+        // SAFETY: the name is zero-terminated.
+        let codec = unsafe { ffi::avcodec_find_encoder_by_name(name.as_ptr()) };
+        if codec.is_null() {
+            return Err(OpenError::Absent);
+        }
+        let mut context = Context::new(codec)?;
+        context.set_threads(threads);
+        let time_base = match &plan.format {
+            FrameFormat::Video(format) => format.time_base,
+            FrameFormat::Audio(format) => TimeBase::of_rate(format.sample_rate),
+        };
+        let mut options = Options::new(&plan.options)?;
+        // SAFETY: the context is live, ours and not yet open, which is when fields may be set.
+        unsafe {
+            let fields = &mut *context.as_ptr();
+            fields.time_base = av_rational(Some(time_base));
+            fields.bit_rate = plan.bit_rate.map_or(0, |rate| i64::from(rate) * 1000);
+            if global_header {
+                fields.flags |= c_int::try_from(ffi::AV_CODEC_FLAG_GLOBAL_HEADER).unwrap_or(0);
+            }
+            match &plan.format {
+                FrameFormat::Video(format) => set_picture(fields, format),
+                FrameFormat::Audio(format) => set_sound(fields, format)?,
+            }
+            check(ffi::avcodec_open2(context.as_ptr(), codec, options.as_mut_ptr()))?;
+        }
+        options.expect_all_read()?;
+        Ok(Self { context, time_base })
+    }
+
+    /// Samples per frame that the encoder takes; `None` when any number will do.
+    pub(crate) fn frame_size(&self) -> Option<NonZeroU32> {
+        // SAFETY: the context is open.
+        let size = unsafe { (*self.context.as_ptr()).frame_size };
+        NonZeroU32::new(u32::try_from(size).unwrap_or(0))
+    }
+
+    /// How the encoder's packets are coded.
+    pub(crate) fn parameters(&self) -> AvResult<Parameters> {
+        // SAFETY: allocates only; null is caught.
+        let mut parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?.as_ptr();
+        // SAFETY: both are live; our copy is made before the original is freed.
+        unsafe {
+            let filled =
+                check(ffi::avcodec_parameters_from_context(parameters, self.context.as_ptr()));
+            let copy = filled.and_then(|_| Parameters::copy(parameters, Some(self.time_base)));
+            ffi::avcodec_parameters_free(&raw mut parameters);
+            copy
+        }
+    }
+
+    /// Gives the encoder a frame.
+    pub(crate) fn send(&mut self, frame: &Frame) -> AvResult<()> {
+        // SAFETY: both are live; libav takes a reference of its own.
+        let code = unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), frame.as_ptr()) };
+        check(code).map(drop)
+    }
+
+    /// Tells the encoder that no frame follows.
+    pub(crate) fn finish(&mut self) {
+        // SAFETY: the context is live; null means the end, and saying it twice is harmless.
+        unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), ptr::null()) };
+    }
+
+    /// Asks for a packet.
+    pub(crate) fn receive(&mut self) -> AvResult<Received<Packet>> {
+        let packet = Packet::new()?;
+        // SAFETY: both are live, and the packet is fresh.
+        let code = unsafe { ffi::avcodec_receive_packet(self.context.as_ptr(), packet.as_ptr()) };
+        Ok(match code {
+            0.. => Received::One(packet),
+            ffi::AVERROR_EOF => Received::Nothing,
+            code if is_again(code) => Received::Nothing,
+            code => Received::Failed(error(code)),
+        })
+    }
+}
+
+/// Sets what an encoder of pictures takes; a pixel format it does not know fails when it opens.
+fn set_picture(fields: &mut ffi::AVCodecContext, format: &plan::PictureFormat) {
+    fields.width = c_int::try_from(format.width.get()).unwrap_or(0);
+    fields.height = c_int::try_from(format.height.get()).unwrap_or(0);
+    fields.sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
+    fields.framerate = av_rational(format.frame_rate);
+    let pixel_format = c_string(&format.pixel_format);
+    let color = &format.color;
+    /// Writes the number of a name into an enum field, unless there is none.
+    macro_rules! set {
+        ($name:expr, $from_name:ident, $field:ident) => {
+            if let Some(name) = $name {
+                let name = c_string(name);
+                // SAFETY: the name is zero-terminated; the number is one that libav has for it,
+                // and is written as a number.
+                unsafe {
+                    let number = ffi::$from_name(name.as_ptr());
+                    if number >= 0 {
+                        (&raw mut fields.$field).cast::<c_int>().write(number);
+                    }
+                }
+            }
+        };
+    }
+    set!(&color.range, av_color_range_from_name, color_range);
+    set!(&color.matrix, av_color_space_from_name, colorspace);
+    set!(&color.primaries, av_color_primaries_from_name, color_primaries);
+    set!(&color.transfer, av_color_transfer_from_name, color_trc);
+    // SAFETY: the name is zero-terminated.
+    fields.pix_fmt = unsafe { ffi::av_get_pix_fmt(pixel_format.as_ptr()) };
+}
+
+/// Sets what an encoder of sound takes.
+fn set_sound(fields: &mut ffi::AVCodecContext, format: &plan::SoundFormat) -> AvResult<()> {
+    let sample_format = c_string(&format.sample_format);
+    let layout = Layout::parse(&format.layout)?;
+    fields.sample_rate = c_int::try_from(format.sample_rate.get()).unwrap_or(0);
+    // SAFETY: the name is zero-terminated; the layouts are valid, and the context's is its own.
+    unsafe {
+        fields.sample_fmt = ffi::av_get_sample_fmt(sample_format.as_ptr());
+        check(ffi::av_channel_layout_copy(&raw mut fields.ch_layout, &raw const layout.0))?;
+    }
+    Ok(())
+}

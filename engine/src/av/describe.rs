@@ -1,0 +1,418 @@
+//! libav's structs, told in our words: media, streams, and what this libav can do.
+
+use std::{
+    ffi::{c_char, c_int, c_void},
+    mem, ptr,
+};
+
+use ffmpeg_next::ffi;
+
+use super::{describe_layout, frame, number_of, rational, text, ticks};
+use crate::{
+    media::{
+        AudioInfo, Chapter, Color, Hdr, Kind, MediaInfo, Orientation, PixelFormat, Scan,
+        StreamInfo, Tags, VideoInfo,
+    },
+    time::{Rational, Timestamp},
+};
+
+/// The streams of a context.
+///
+/// # Safety
+/// `context` points to an open format context, which outlives the iterator.
+pub(super) unsafe fn streams(
+    context: *const ffi::AVFormatContext,
+) -> impl Iterator<Item = *mut ffi::AVStream> {
+    // SAFETY: the context is open, and holds as many streams as it says.
+    let (array, count) = unsafe { ((*context).streams, (*context).nb_streams) };
+    // SAFETY: the index is below the number of streams.
+    (0..count as usize).map(move |number| unsafe { *array.add(number) })
+}
+
+/// What probing found.
+///
+/// # Safety
+/// `context` points to an open format context whose streams were looked at.
+pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
+    // SAFETY: the context is open, which covers its format, streams, chapters and tags.
+    unsafe {
+        let fields = &*context;
+        let streams: Vec<_> = streams(context).map(|one| stream(context, one)).collect();
+        let start = streams
+            .iter()
+            .filter(|stream| !stream.still)
+            .filter(|stream| matches!(stream.kind, Kind::Video(_) | Kind::Audio(_)))
+            .filter_map(|stream| stream.start)
+            .map(|start| start.max(Timestamp::ZERO))
+            .min();
+        let microseconds =
+            |ticks: i64| (ticks > 0).then(|| Timestamp::new(ticks, Rational::MICROSECONDS));
+        let chapters = (0..fields.nb_chapters as usize)
+            .filter_map(|number| chapter(&**fields.chapters.add(number)))
+            .collect();
+        MediaInfo {
+            format: text((*fields.iformat).name),
+            size_bytes: u64::try_from(ffi::avio_size(fields.pb)).ok(),
+            start,
+            duration: ticks(fields.duration).and_then(microseconds),
+            bit_rate: u64::try_from(fields.bit_rate).ok().filter(|rate| *rate > 0),
+            tags: tags(fields.metadata),
+            chapters,
+            streams,
+        }
+    }
+}
+
+/// # Safety
+/// The chapter belongs to an open context.
+unsafe fn chapter(chapter: &ffi::AVChapter) -> Option<Chapter> {
+    let base = rational(chapter.time_base)?;
+    // SAFETY: the tags belong to the chapter.
+    let tags = unsafe { tags(chapter.metadata) };
+    let at = |ticks| Timestamp::new(ticks, base);
+    Some(Chapter { start: at(chapter.start), end: at(chapter.end), tags })
+}
+
+/// # Safety
+/// `metadata` is null or a valid dictionary.
+unsafe fn tags(metadata: *const ffi::AVDictionary) -> Tags {
+    let mut tags = Tags::new();
+    let mut entry = ptr::null();
+    loop {
+        // SAFETY: the dictionary is valid, and the entry is its own or null.
+        unsafe {
+            let any = ffi::AV_DICT_IGNORE_SUFFIX;
+            entry = ffi::av_dict_get(metadata, c"".as_ptr(), entry, any);
+            if entry.is_null() {
+                return tags;
+            }
+            tags.insert(text((*entry).key), text((*entry).value));
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> StreamInfo {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let fields = &*stream;
+        let coding = fields.codecpar;
+        let base = rational(fields.time_base).unwrap_or(Rational::MICROSECONDS);
+        let at = |value: i64| ticks(value).map(|value| Timestamp::new(value, base));
+        let disposition = |flag: c_int| fields.disposition & flag != 0;
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let profile = ffi::avcodec_profile_name((*coding).codec_id, (*coding).profile);
+        let is_table = text((*(*context).iformat).name).starts_with("mov,") && fields.nb_frames > 0;
+        let entries = i64::from(ffi::avformat_index_get_entries_count(stream));
+        StreamInfo {
+            index: usize::try_from(fields.index).unwrap_or(0),
+            codec: text(ffi::avcodec_get_name((*coding).codec_id)),
+            profile: (!profile.is_null()).then(|| text(profile)),
+            level: Some((*coding).level).filter(|level| *level > 0),
+            tag: four_characters((*coding).codec_tag),
+            time_base: base,
+            start: at(fields.start_time),
+            duration: at(fields.duration).filter(|duration| duration.ticks > 0),
+            promised_packets: positive(entries).filter(|_| is_table),
+            bit_rate: positive((*coding).bit_rate),
+            default: disposition(ffi::AV_DISPOSITION_DEFAULT),
+            still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
+                || disposition(ffi::AV_DISPOSITION_TIMED_THUMBNAILS),
+            tags: tags(fields.metadata),
+            kind: kind(context, stream),
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn kind(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> Kind {
+    use ffi::AVMediaType as Type;
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let coding = (*stream).codecpar;
+        let kind = number_of!((*coding).codec_type);
+        if kind == Type::AVMEDIA_TYPE_VIDEO as c_int {
+            Kind::Video(video(context, stream))
+        } else if kind == Type::AVMEDIA_TYPE_AUDIO as c_int {
+            Kind::Audio(AudioInfo {
+                sample_rate: u32::try_from((*coding).sample_rate)
+                    .ok()
+                    .and_then(|r| r.try_into().ok()),
+                channels: u32::try_from((*coding).ch_layout.nb_channels).unwrap_or(0),
+                layout: describe_layout(&raw const (*coding).ch_layout),
+                sample_format: sample_format_name((*coding).format),
+            })
+        } else if kind == Type::AVMEDIA_TYPE_SUBTITLE as c_int {
+            Kind::Subtitle
+        } else if kind == Type::AVMEDIA_TYPE_ATTACHMENT as c_int {
+            Kind::Attachment
+        } else {
+            Kind::Data
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open, and is a video stream.
+unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> VideoInfo {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let coding = (*stream).codecpar;
+        let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
+        let field_order = number_of!((*coding).field_order);
+        VideoInfo {
+            width: u32::try_from((*coding).width).unwrap_or(0),
+            height: u32::try_from((*coding).height).unwrap_or(0),
+            pixel_format: pixel_format((*coding).format).map(describe_pixel_format),
+            pixel_aspect: rational(aspect).unwrap_or(Rational::ONE),
+            frame_rate: rational((*stream).avg_frame_rate)
+                .or_else(|| rational((*stream).r_frame_rate)),
+            scan: match field_order {
+                order if order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as c_int => {
+                    Scan::Progressive
+                }
+                order if order == ffi::AVFieldOrder::AV_FIELD_UNKNOWN as c_int => Scan::Unknown,
+                _ => Scan::Interlaced,
+            },
+            color: color(
+                number_of!((*coding).color_range),
+                number_of!((*coding).color_space),
+                number_of!((*coding).color_primaries),
+                number_of!((*coding).color_trc),
+            ),
+            orientation: side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX)
+                .map_or(Orientation::Upright, |matrix| {
+                    let matrix = &*matrix.cast::<[i32; 9]>();
+                    Orientation::from_matrix([matrix[0], matrix[1], matrix[3], matrix[4]])
+                }),
+            hdr: hdr(stream),
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to an open context.
+unsafe fn hdr(stream: *mut ffi::AVStream) -> Hdr {
+    use ffi::AVPacketSideDataType::{
+        AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_MASTERING_DISPLAY_METADATA,
+    };
+    // SAFETY: side data of these types holds the structs they are named for.
+    unsafe {
+        Hdr {
+            mastering: side_data(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA)
+                .and_then(|data| frame::mastering(&*data.cast())),
+            light: side_data(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL)
+                .map(|data| frame::light(&*data.cast())),
+        }
+    }
+}
+
+/// Side data of a whole stream.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+unsafe fn side_data(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+) -> Option<*const c_void> {
+    // SAFETY: the stream is valid; what libav answers lives as long as it.
+    unsafe {
+        #[cfg(not(ffmpeg_7_0))]
+        let data = ffi::av_stream_get_side_data(stream, kind, ptr::null_mut());
+        #[cfg(ffmpeg_7_0)]
+        let data = {
+            let coding = &*(*stream).codecpar;
+            let count = coding.nb_coded_side_data;
+            let side = ffi::av_packet_side_data_get(coding.coded_side_data, count, kind);
+            if side.is_null() { ptr::null_mut() } else { (*side).data }
+        };
+        (!data.is_null()).then_some(data.cast_const().cast())
+    }
+}
+
+/// Side data of a whole stream that a copy of its codec parameters does not carry.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn all_side_data(
+    stream: *mut ffi::AVStream,
+) -> Vec<(ffi::AVPacketSideDataType, Vec<u8>)> {
+    #[cfg(ffmpeg_7_0)]
+    {
+        // Since this release the parameters carry it.
+        let _ = stream;
+        Vec::new()
+    }
+    // SAFETY: the stream has as many pieces as it says, each as long as it says.
+    #[cfg(not(ffmpeg_7_0))]
+    unsafe {
+        let count = usize::try_from((*stream).nb_side_data).unwrap_or(0);
+        (0..count)
+            .map(|number| &*(*stream).side_data.add(number))
+            .filter(|piece| !piece.data.is_null())
+            .map(|piece| (piece.type_, std::slice::from_raw_parts(piece.data, piece.size).to_vec()))
+            .collect()
+    }
+}
+
+fn four_characters(tag: u32) -> Option<String> {
+    let bytes = tag.to_le_bytes();
+    let readable = bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    readable.then(|| bytes.iter().copied().map(char::from).collect())
+}
+
+/// The pixel format of a number, when this libav knows it.
+pub(super) fn pixel_format(number: c_int) -> Option<ffi::AVPixelFormat> {
+    if number < 0 || number >= ffi::AVPixelFormat::AV_PIX_FMT_NB as c_int {
+        return None;
+    }
+    // SAFETY: the enum has the values from -1 up to `AV_PIX_FMT_NB` without a gap.
+    Some(unsafe { mem::transmute::<c_int, ffi::AVPixelFormat>(number) })
+}
+
+/// The sample format of a number, when this libav knows it.
+pub(super) fn sample_format(number: c_int) -> Option<ffi::AVSampleFormat> {
+    if number < 0 || number >= ffi::AVSampleFormat::AV_SAMPLE_FMT_NB as c_int {
+        return None;
+    }
+    // SAFETY: the enum has the values from -1 up to `AV_SAMPLE_FMT_NB` without a gap.
+    Some(unsafe { mem::transmute::<c_int, ffi::AVSampleFormat>(number) })
+}
+
+fn sample_format_name(number: c_int) -> Option<String> {
+    // SAFETY: libav answers a static string.
+    sample_format(number).map(|format| unsafe { text(ffi::av_get_sample_fmt_name(format)) })
+}
+
+fn describe_pixel_format(format: ffi::AVPixelFormat) -> PixelFormat {
+    // SAFETY: a format below `AV_PIX_FMT_NB` has a static descriptor, or null.
+    unsafe {
+        let name = text(ffi::av_get_pix_fmt_name(format));
+        let descriptor = ffi::av_pix_fmt_desc_get(format);
+        if descriptor.is_null() {
+            let chroma_shift = (0, 0);
+            return PixelFormat { name, depth: 0, chroma_shift, rgb: false, alpha: false };
+        }
+        let descriptor = &*descriptor;
+        let flag = |flag: c_int| descriptor.flags & u64::try_from(flag).unwrap_or(0) != 0;
+        let components = usize::from(descriptor.nb_components).min(descriptor.comp.len());
+        PixelFormat {
+            name,
+            depth: descriptor.comp[..components]
+                .iter()
+                .filter_map(|component| u32::try_from(component.depth).ok())
+                .max()
+                .unwrap_or(0),
+            chroma_shift: (
+                u32::from(descriptor.log2_chroma_w),
+                u32::from(descriptor.log2_chroma_h),
+            ),
+            rgb: flag(ffi::AV_PIX_FMT_FLAG_RGB),
+            alpha: flag(ffi::AV_PIX_FMT_FLAG_ALPHA) || flag(ffi::AV_PIX_FMT_FLAG_PAL),
+        }
+    }
+}
+
+// Declared with plain numbers, since files hold values that the generated enums have not.
+unsafe extern "C" {
+    #[link_name = "av_color_range_name"]
+    fn range_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_space_name"]
+    fn matrix_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_primaries_name"]
+    fn primaries_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_transfer_name"]
+    fn transfer_name(number: c_int) -> *const c_char;
+}
+
+/// Colors by name; what is reserved counts as not said.
+fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> Color {
+    let said = |name: *const c_char| {
+        // SAFETY: libav answers a static string, or null for a number it does not know.
+        let name = unsafe { text(name) };
+        (!matches!(name.as_str(), "" | "unknown" | "reserved")).then_some(name)
+    };
+    // SAFETY: these functions look a number up in a table and check its bounds.
+    unsafe {
+        Color {
+            range: said(range_name(range)),
+            matrix: said(matrix_name(matrix)),
+            primaries: said(primaries_name(primaries)),
+            transfer: said(transfer_name(transfer)),
+        }
+    }
+}
+
+/// The names of everything of one kind in this libav.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Listing {
+    Encoders,
+    Decoders,
+    Filters,
+    Muxers,
+}
+
+/// Lists what this libav was built with.
+pub(crate) fn list(listing: Listing) -> Vec<String> {
+    super::start();
+    let mut state: *mut c_void = ptr::null_mut();
+    let state = &raw mut state;
+    // SAFETY: the iterators walk static tables; `state` is theirs alone.
+    std::iter::from_fn(move || unsafe {
+        loop {
+            match listing {
+                Listing::Encoders | Listing::Decoders => {
+                    let codec = ffi::av_codec_iterate(state).as_ref()?;
+                    let is_encoder = ffi::av_codec_is_encoder(codec) != 0;
+                    if is_encoder == matches!(listing, Listing::Encoders) {
+                        return Some(text(codec.name));
+                    }
+                }
+                Listing::Filters => {
+                    return Some(text(ffi::av_filter_iterate(state).as_ref()?.name));
+                }
+                Listing::Muxers => return Some(text(ffi::av_muxer_iterate(state).as_ref()?.name)),
+            }
+        }
+    })
+    .collect()
+}
+
+/// Release and licence of this libav, and whether its assembly is on.
+pub(crate) fn describe_libav() -> (String, String, bool) {
+    // SAFETY: both are static strings; the flags are a plain read.
+    unsafe {
+        let version = text(ffi::av_version_info());
+        let license = text(ffi::avutil_license());
+        let configuration = text(ffi::avutil_configuration());
+        let disabled = ["--disable-asm", "--disable-x86asm", "--disable-inline-asm"]
+            .iter()
+            .any(|flag| configuration.split_whitespace().any(|word| word == *flag));
+        (version, license, !disabled && ffi::av_get_cpu_flags() != 0)
+    }
+}
+
+/// Opens each kind of hardware device that this libav was built for, and names those that opened.
+pub(crate) fn try_device() -> Vec<String> {
+    super::start();
+    let mut kind = ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE;
+    std::iter::from_fn(|| {
+        // SAFETY: walks a static table; what is opened is closed at once.
+        unsafe {
+            kind = ffi::av_hwdevice_iterate_types(kind);
+            if kind == ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE {
+                return None;
+            }
+            let mut device = ptr::null_mut();
+            let none = ptr::null_mut();
+            let code = ffi::av_hwdevice_ctx_create(&raw mut device, kind, ptr::null(), none, 0);
+            ffi::av_buffer_unref(&raw mut device);
+            let name = text(ffi::av_hwdevice_get_type_name(kind));
+            Some((code >= 0).then_some(name))
+        }
+    })
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,260 @@
+//! Decoded pictures and sounds.
+
+use std::{
+    ffi::c_int,
+    ptr::{self, NonNull},
+    slice,
+};
+
+use ffmpeg_next::ffi;
+
+use super::{AvResult, allocated, check, describe_layout, number_of, rational, ticks};
+use crate::{
+    media::{Hdr, LightLevel, MasteringDisplay},
+    time::Rational,
+};
+
+/// A decoded frame.
+#[derive(Debug)]
+pub(crate) struct Frame(NonNull<ffi::AVFrame>);
+
+// SAFETY: an `AVFrame` is plain memory with atomically counted buffers; it has no thread affinity.
+unsafe impl Send for Frame {}
+
+/// Marks a frame that filters may look at and that is not wanted itself.
+const NEIGHBOR: &std::ffi::CStr = c"avocet.neighbor";
+
+impl Frame {
+    /// An empty frame.
+    pub(crate) fn new() -> AvResult<Self> {
+        // SAFETY: allocates only; null is caught.
+        allocated(unsafe { ffi::av_frame_alloc() }).map(Self)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVFrame {
+        self.0.as_ptr()
+    }
+
+    /// Presentation time, in ticks; the decoder's best guess when the packet had none.
+    pub(crate) fn pts(&self) -> Option<i64> {
+        // SAFETY: the frame is live.
+        let (pts, guess) =
+            unsafe { ((*self.as_ptr()).pts, (*self.as_ptr()).best_effort_timestamp) };
+        ticks(guess).or(ticks(pts))
+    }
+
+    /// The pts field alone, as filters and encoders read it.
+    pub(crate) fn exact_pts(&self) -> Option<i64> {
+        // SAFETY: the frame is live.
+        ticks(unsafe { (*self.as_ptr()).pts })
+    }
+
+    /// Sets the presentation time, in ticks.
+    pub(crate) fn set_pts(&mut self, pts: i64) {
+        // SAFETY: the frame is live and ours.
+        unsafe {
+            (*self.as_ptr()).pts = pts;
+            (*self.as_ptr()).best_effort_timestamp = pts;
+        }
+    }
+
+    /// Duration, in ticks; 0 when it is not known.
+    pub(crate) fn duration(&self) -> i64 {
+        // SAFETY: the frame is live.
+        unsafe {
+            #[cfg(ffmpeg_6_0)]
+            return (*self.as_ptr()).duration.max(0);
+            #[cfg(not(ffmpeg_6_0))]
+            return (*self.as_ptr()).pkt_duration.max(0);
+        }
+    }
+
+    /// Sets the duration, in ticks.
+    pub(crate) fn set_duration(&mut self, duration: i64) {
+        // SAFETY: the frame is live and ours.
+        unsafe {
+            #[cfg(ffmpeg_6_0)]
+            {
+                (*self.as_ptr()).duration = duration;
+            }
+            #[cfg(not(ffmpeg_6_0))]
+            {
+                (*self.as_ptr()).pkt_duration = duration;
+            }
+        }
+    }
+
+    /// Samples per channel; 0 for a picture.
+    pub(crate) fn samples(&self) -> u32 {
+        // SAFETY: the frame is live.
+        u32::try_from(unsafe { (*self.as_ptr()).nb_samples }).unwrap_or(0)
+    }
+
+    /// Width and height, in pixels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        // SAFETY: the frame is live.
+        let (width, height) = unsafe { ((*self.as_ptr()).width, (*self.as_ptr()).height) };
+        (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
+    }
+
+    /// The number of the pixel or sample format.
+    pub(super) fn format(&self) -> c_int {
+        // SAFETY: the frame is live.
+        unsafe { (*self.as_ptr()).format }
+    }
+
+    /// Width of a pixel over its height, where the frame says.
+    pub(super) fn pixel_aspect(&self) -> Option<Rational> {
+        // SAFETY: the frame is live.
+        rational(unsafe { (*self.as_ptr()).sample_aspect_ratio })
+    }
+
+    /// Samples per second, in Hz.
+    pub(super) fn sample_rate(&self) -> c_int {
+        // SAFETY: the frame is live.
+        unsafe { (*self.as_ptr()).sample_rate }
+    }
+
+    /// Description of the channel layout.
+    pub(super) fn layout(&self) -> String {
+        // SAFETY: the frame is live, and its layout is valid even when it is empty.
+        unsafe { describe_layout(&raw const (*self.as_ptr()).ch_layout) }
+    }
+
+    /// The color range and matrix, as libav counts them.
+    pub(super) fn color_numbers(&self) -> (c_int, c_int) {
+        // SAFETY: the frame is live; the fields are read as the numbers they are.
+        unsafe {
+            (number_of!((*self.as_ptr()).color_range), number_of!((*self.as_ptr()).colorspace))
+        }
+    }
+
+    /// Whether the decoder guessed part of it.
+    pub(crate) fn is_concealed(&self) -> bool {
+        // SAFETY: the frame is live.
+        unsafe {
+            (*self.as_ptr()).decode_error_flags != 0
+                || (*self.as_ptr()).flags & ffi::AV_FRAME_FLAG_CORRUPT != 0
+        }
+    }
+
+    /// Lets the encoder choose the kind of the picture, whatever the source had.
+    pub(crate) fn forget_picture_type(&mut self) {
+        // SAFETY: the frame is live and ours.
+        unsafe { (*self.as_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE };
+    }
+
+    /// Marks the frame as one that filters may look at and that is not wanted itself.
+    pub(crate) fn mark_neighbor(&mut self) -> AvResult<()> {
+        // SAFETY: the frame is live and ours; both strings are zero-terminated.
+        check(unsafe {
+            let metadata = &raw mut (*self.as_ptr()).metadata;
+            ffi::av_dict_set(metadata, NEIGHBOR.as_ptr(), c"1".as_ptr(), 0)
+        })
+        .map(drop)
+    }
+
+    /// Whether the frame carries the mark of [`mark_neighbor`](Self::mark_neighbor); filters keep it.
+    pub(crate) fn is_neighbor(&self) -> bool {
+        // SAFETY: the frame is live, and its metadata may be null.
+        unsafe {
+            let metadata = (*self.as_ptr()).metadata;
+            !ffi::av_dict_get(metadata, NEIGHBOR.as_ptr(), ptr::null(), 0).is_null()
+        }
+    }
+
+    /// Static metadata of high dynamic range on this frame.
+    pub(crate) fn hdr(&self) -> Hdr {
+        use ffi::AVFrameSideDataType::{
+            AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
+        };
+        // SAFETY: the frame is live; side data of these types holds the structs they are named for.
+        unsafe {
+            let data = |kind| {
+                let side = ffi::av_frame_get_side_data(self.as_ptr(), kind);
+                (!side.is_null()).then(|| (*side).data)
+            };
+            Hdr {
+                mastering: data(AV_FRAME_DATA_MASTERING_DISPLAY_METADATA)
+                    .and_then(|data| mastering(&*data.cast())),
+                light: data(AV_FRAME_DATA_CONTENT_LIGHT_LEVEL).map(|data| light(&*data.cast())),
+            }
+        }
+    }
+
+    /// The planes of a picture: rows of bytes, and bytes from one row to the next.
+    pub(crate) fn planes(&self) -> Vec<(&[u8], usize)> {
+        // SAFETY: the frame is live. Each plane of it holds `rows` rows of `stride` bytes, the last
+        // one at least as long as the picture is wide, as `av_image_get_linesize` counts it.
+        unsafe {
+            let frame = &*self.as_ptr();
+            let Some(format) = super::describe::pixel_format(frame.format) else {
+                return Vec::new();
+            };
+            let descriptor = ffi::av_pix_fmt_desc_get(format);
+            (0..frame.data.len())
+                .take_while(|plane| !frame.data[*plane].is_null() && !descriptor.is_null())
+                .filter_map(|plane| {
+                    let index = c_int::try_from(plane).ok()?;
+                    let width = ffi::av_image_get_linesize(format, frame.width, index);
+                    let is_chroma = plane == 1 || plane == 2;
+                    let shift = if is_chroma { (*descriptor).log2_chroma_h } else { 0 };
+                    let rows = usize::try_from(-((-frame.height) >> shift)).ok()?;
+                    let stride = usize::try_from(frame.linesize[plane]).ok()?;
+                    let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
+                    let length = stride * rows.checked_sub(1)? + width;
+                    Some((slice::from_raw_parts(frame.data[plane], length), stride))
+                })
+                .collect()
+        }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        let mut pointer = self.0.as_ptr();
+        // SAFETY: the frame is ours and is dropped once.
+        unsafe { ffi::av_frame_free(&raw mut pointer) };
+    }
+}
+
+/// `AVMasteringDisplayMetadata`, which the bindings leave out; unchanged since FFmpeg 3.
+#[repr(C)]
+pub(super) struct AvMastering {
+    pub(super) primaries: [[ffi::AVRational; 2]; 3],
+    pub(super) white: [ffi::AVRational; 2],
+    pub(super) min_luminance: ffi::AVRational,
+    pub(super) max_luminance: ffi::AVRational,
+    pub(super) has_primaries: c_int,
+    pub(super) has_luminance: c_int,
+}
+
+/// `AVContentLightMetadata`, which the bindings leave out; unchanged since FFmpeg 3.
+#[repr(C)]
+pub(super) struct AvLight {
+    pub(super) max_content: std::ffi::c_uint,
+    pub(super) max_frame_average: std::ffi::c_uint,
+}
+
+/// What libav's mastering display metadata says, when it says all of it.
+pub(super) fn mastering(data: &AvMastering) -> Option<MasteringDisplay> {
+    if data.has_primaries == 0 || data.has_luminance == 0 {
+        return None;
+    }
+    let scaled = |ratio: ffi::AVRational, unit: i64| {
+        let den = i64::from(ratio.den).max(1);
+        u32::try_from((i64::from(ratio.num) * unit + den / 2) / den).unwrap_or(0)
+    };
+    let point = |[x, y]: [ffi::AVRational; 2]| (scaled(x, 50_000), scaled(y, 50_000));
+    Some(MasteringDisplay {
+        primaries: data.primaries.map(point),
+        white: point(data.white),
+        min_luminance: scaled(data.min_luminance, 10_000),
+        max_luminance: scaled(data.max_luminance, 10_000),
+    })
+}
+
+/// What libav's content light metadata says.
+pub(super) fn light(data: &AvLight) -> LightLevel {
+    LightLevel { max_content: data.max_content, max_frame_average: data.max_frame_average }
+}

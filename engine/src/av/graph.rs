@@ -1,0 +1,260 @@
+//! Filter graphs with one input and one output.
+
+use std::{
+    ffi::{c_int, c_void},
+    num::NonZeroU32,
+    ptr::{self, NonNull},
+};
+
+use ffmpeg_next::ffi;
+
+use super::{
+    AvResult, Frame, Layout, Options, Parameters, allocated, av_rational, c_string, check,
+    codec::Received, describe_layout, error, is_again, number_of, rational,
+};
+use crate::time::{Rational, TimeBase};
+
+/// What comes into a filter graph; a graph serves frames of one such kind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum GraphInput {
+    /// Pictures.
+    Video {
+        width: u32,
+        height: u32,
+        /// libav's number of the pixel format.
+        format: c_int,
+        pixel_aspect: Option<Rational>,
+        /// libav's numbers of color range and matrix.
+        color: (c_int, c_int),
+    },
+    /// Sound.
+    Audio {
+        sample_rate: c_int,
+        /// libav's number of the sample format.
+        format: c_int,
+        layout: String,
+    },
+}
+
+impl GraphInput {
+    /// The kind of a decoded frame.
+    pub(crate) fn of_frame(frame: &Frame) -> Self {
+        if frame.samples() > 0 {
+            return Self::Audio {
+                sample_rate: frame.sample_rate(),
+                format: frame.format(),
+                layout: frame.layout(),
+            };
+        }
+        let (width, height) = frame.size();
+        Self::Video {
+            width,
+            height,
+            format: frame.format(),
+            pixel_aspect: frame.pixel_aspect(),
+            color: frame.color_numbers(),
+        }
+    }
+
+    /// The kind of frame that a stream's header promises; `None` when it leaves something open.
+    pub(crate) fn of_parameters(parameters: &Parameters) -> Option<Self> {
+        // SAFETY: the parameters are live; enums are read as numbers.
+        unsafe {
+            let coding = parameters.as_ptr();
+            let fields = &*coding;
+            let kind = number_of!((*coding).codec_type);
+            if fields.format < 0 {
+                return None;
+            }
+            if kind == ffi::AVMediaType::AVMEDIA_TYPE_AUDIO as c_int {
+                return (fields.sample_rate > 0).then(|| Self::Audio {
+                    sample_rate: fields.sample_rate,
+                    format: fields.format,
+                    layout: describe_layout(&raw const (*coding).ch_layout),
+                });
+            }
+            Some(Self::Video {
+                width: u32::try_from(fields.width).ok().filter(|side| *side > 0)?,
+                height: u32::try_from(fields.height).ok().filter(|side| *side > 0)?,
+                format: fields.format,
+                pixel_aspect: rational(fields.sample_aspect_ratio),
+                color: (number_of!((*coding).color_range), number_of!((*coding).color_space)),
+            })
+        }
+    }
+}
+
+/// A filter graph; it owns its source and sink, which nobody else sees.
+#[derive(Debug)]
+pub(crate) struct FilterGraph {
+    graph: NonNull<ffi::AVFilterGraph>,
+    source: NonNull<ffi::AVFilterContext>,
+    sink: NonNull<ffi::AVFilterContext>,
+}
+
+// SAFETY: a filter graph has no thread affinity, and one thread at a time uses it.
+unsafe impl Send for FilterGraph {}
+
+impl FilterGraph {
+    /// Builds the graph that `filters` describes for frames like `input`, whose timestamps count
+    /// in `time_base`; with `frame_size`, the graph hands out sound in frames of so many samples.
+    ///
+    /// An option that a filter does not know is an error of libav itself.
+    pub(crate) fn new(
+        filters: &str,
+        input: &GraphInput,
+        time_base: TimeBase,
+        threads: NonZeroU32,
+    ) -> AvResult<Self> {
+        super::start();
+        // SAFETY: allocates only; null is caught.
+        let graph = allocated(unsafe { ffi::avfilter_graph_alloc() })?;
+        // From here on `drop` frees the graph, whatever fails; source and sink belong to it.
+        let mut this = Self { graph, source: NonNull::dangling(), sink: NonNull::dangling() };
+        let (source, sink) = match input {
+            GraphInput::Video { .. } => (c"buffer", c"buffersink"),
+            GraphInput::Audio { .. } => (c"abuffer", c"abuffersink"),
+        };
+        // SAFETY: the graph is live and ours; the names are zero-terminated; `in` and `out` are
+        // freed by libav or by us, whichever holds them last.
+        unsafe {
+            let raw = graph.as_ptr();
+            (*raw).nb_threads = c_int::try_from(threads.get()).unwrap_or(0);
+            let alloc = |filter: &std::ffi::CStr, name: &std::ffi::CStr| {
+                let filter = ffi::avfilter_get_by_name(filter.as_ptr());
+                allocated(ffi::avfilter_graph_alloc_filter(raw, filter, name.as_ptr()))
+            };
+            this.source = alloc(source, c"in")?;
+            set_source(this.source.as_ptr(), input, time_base)?;
+            this.sink = alloc(sink, c"out")?;
+            check(ffi::avfilter_init_dict(this.sink.as_ptr(), ptr::null_mut()))?;
+
+            let mut inputs = endpoint(c"out", this.sink.as_ptr());
+            let mut outputs = endpoint(c"in", this.source.as_ptr());
+            let text = c_string(filters);
+            let parsed = ffi::avfilter_graph_parse_ptr(
+                raw,
+                text.as_ptr(),
+                &raw mut inputs,
+                &raw mut outputs,
+                ptr::null_mut(),
+            );
+            ffi::avfilter_inout_free(&raw mut inputs);
+            ffi::avfilter_inout_free(&raw mut outputs);
+            check(parsed)?;
+            check(ffi::avfilter_graph_config(raw, ptr::null_mut()))?;
+        }
+        Ok(this)
+    }
+
+    /// Lets the graph hand out sound in frames of `samples` samples, the last one excepted.
+    pub(crate) fn set_frame_size(&mut self, samples: NonZeroU32) {
+        // SAFETY: the sink is live and belongs to the configured graph.
+        unsafe { ffi::av_buffersink_set_frame_size(self.sink.as_ptr(), samples.get()) };
+    }
+
+    /// Seconds per tick of the frames that come out.
+    pub(crate) fn time_base(&self) -> TimeBase {
+        // SAFETY: the sink is live and belongs to the configured graph.
+        rational(unsafe { ffi::av_buffersink_get_time_base(self.sink.as_ptr()) })
+            .unwrap_or(Rational::MICROSECONDS)
+    }
+
+    /// Gives the graph a frame; `None` tells it that none follows.
+    pub(crate) fn push(&mut self, frame: Option<Frame>) -> AvResult<()> {
+        let pointer = frame.as_ref().map_or(ptr::null_mut(), Frame::as_ptr);
+        // SAFETY: the source is live; with no flag set, libav takes over the references of the
+        // frame and leaves it empty for us to free.
+        let code = unsafe { ffi::av_buffersrc_add_frame_flags(self.source.as_ptr(), pointer, 0) };
+        check(code).map(drop)
+    }
+
+    /// Asks for a frame.
+    pub(crate) fn pull(&mut self) -> AvResult<Received<Frame>> {
+        let frame = Frame::new()?;
+        // SAFETY: both are live, and the frame is fresh.
+        let code = unsafe { ffi::av_buffersink_get_frame(self.sink.as_ptr(), frame.as_ptr()) };
+        Ok(match code {
+            0.. => Received::One(frame),
+            ffi::AVERROR_EOF => Received::Nothing,
+            code if is_again(code) => Received::Nothing,
+            code => Received::Failed(error(code)),
+        })
+    }
+}
+
+impl Drop for FilterGraph {
+    fn drop(&mut self) {
+        let mut graph = self.graph.as_ptr();
+        // SAFETY: the graph is ours and is dropped once, with all its filters.
+        unsafe { ffi::avfilter_graph_free(&raw mut graph) };
+    }
+}
+
+/// A list of one loose end for the parser of graphs.
+///
+/// # Safety
+/// `filter` is live, and the list is freed by whoever holds it last.
+unsafe fn endpoint(
+    name: &std::ffi::CStr,
+    filter: *mut ffi::AVFilterContext,
+) -> *mut ffi::AVFilterInOut {
+    // SAFETY: allocates; a null list is refused by the parser.
+    unsafe {
+        let list = ffi::avfilter_inout_alloc();
+        if !list.is_null() {
+            (*list).name = ffi::av_strdup(name.as_ptr());
+            (*list).filter_ctx = filter;
+        }
+        list
+    }
+}
+
+/// Tells a source what comes in, and initializes it.
+///
+/// # Safety
+/// `source` is a live buffer source that is not yet initialized.
+unsafe fn set_source(
+    source: *mut ffi::AVFilterContext,
+    input: &GraphInput,
+    time_base: TimeBase,
+) -> AvResult<()> {
+    /// Parameters of a source; freed when dropped, since only their fields are read.
+    struct Held(NonNull<ffi::AVBufferSrcParameters>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // SAFETY: allocated by libav, and freed once.
+            unsafe { ffi::av_free(self.0.as_ptr().cast::<c_void>()) };
+        }
+    }
+    // SAFETY: the parameters are allocated by libav and live until the end; their layout, which
+    // may own memory, is freed after libav copied it.
+    unsafe {
+        let held = Held(allocated(ffi::av_buffersrc_parameters_alloc())?);
+        let fields = &mut *held.0.as_ptr();
+        fields.time_base = av_rational(Some(time_base));
+        let layout;
+        match input {
+            GraphInput::Video { width, height, format, pixel_aspect, color } => {
+                fields.width = c_int::try_from(*width).unwrap_or(0);
+                fields.height = c_int::try_from(*height).unwrap_or(0);
+                fields.format = *format;
+                fields.sample_aspect_ratio = av_rational(*pixel_aspect);
+                let _ = color;
+                #[cfg(ffmpeg_7_0)]
+                {
+                    (&raw mut fields.color_range).cast::<c_int>().write(color.0);
+                    (&raw mut fields.color_space).cast::<c_int>().write(color.1);
+                }
+            }
+            GraphInput::Audio { sample_rate, format, layout: description } => {
+                layout = Layout::parse(description)?;
+                fields.sample_rate = *sample_rate;
+                fields.format = *format;
+                fields.ch_layout = layout.0;
+            }
+        }
+        check(ffi::av_buffersrc_parameters_set(source, held.0.as_ptr()))?;
+        check(ffi::avfilter_init_dict(source, Options::new(&[])?.as_mut_ptr())).map(drop)
+    }
+}

@@ -1,0 +1,256 @@
+//! Demuxers: containers opened, packets read.
+
+use std::{
+    ffi::{CStr, c_int, c_void},
+    io, ptr,
+    ptr::NonNull,
+};
+
+use ffmpeg_next::ffi;
+
+use super::{
+    AvResult, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational, ticks,
+};
+use crate::{
+    error::LibavError,
+    media::MediaInfo,
+    progress::CancelToken,
+    time::{Rational, TimeBase, Timestamp},
+};
+
+/// No protocol has this name, so libav opens nothing by itself.
+const NO_PROTOCOL: &CStr = c"none";
+
+/// An open input.
+#[derive(Debug)]
+pub(crate) struct Demuxer {
+    context: NonNull<ffi::AVFormatContext>,
+    io: Io,
+    /// Where libav asks whether to go on; boxed for its address.
+    cancel: Box<CancelToken>,
+}
+
+// SAFETY: a format context has no thread affinity, and one thread at a time uses it.
+unsafe impl Send for Demuxer {}
+
+/// Why an input or output stopped working.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The token was set.
+    Cancelled,
+    /// The reader or writer itself failed.
+    Io(io::Error),
+    /// libav failed.
+    Libav(LibavError),
+}
+
+impl Fault {
+    /// The real cause behind an error of libav.
+    pub(super) fn new(error: LibavError, io: &mut Io, cancel: &CancelToken) -> Self {
+        match io.take_failure() {
+            _ if cancel.is_cancelled() => Self::Cancelled,
+            Some(failure) => Self::Io(failure),
+            None => Self::Libav(error),
+        }
+    }
+}
+
+unsafe extern "C" fn interrupt(opaque: *mut c_void) -> c_int {
+    // SAFETY: `opaque` is the token that `open` boxed, which outlives the context.
+    c_int::from(unsafe { &*opaque.cast::<CancelToken>() }.is_cancelled())
+}
+
+/// Refuses every further file or address that a container names.
+unsafe extern "C" fn refuse_open(
+    _: *mut ffi::AVFormatContext,
+    _: *mut *mut ffi::AVIOContext,
+    _: *const std::ffi::c_char,
+    _: c_int,
+    _: *mut *mut ffi::AVDictionary,
+) -> c_int {
+    ffi::AVERROR(ffi::EPERM)
+}
+
+impl Demuxer {
+    /// Opens what `reader` gives and looks at its streams.
+    pub(crate) fn open(reader: Box<dyn ReadSeek>, cancel: &CancelToken) -> Result<Self, Fault> {
+        super::start();
+        let cancel = Box::new(cancel.clone());
+        let mut io = Io::reader(reader, (*cancel).clone()).map_err(Fault::Libav)?;
+        // SAFETY: allocates only; null is caught.
+        let context = allocated(unsafe { ffi::avformat_alloc_context() }).map_err(Fault::Libav)?;
+        let mut raw = context.as_ptr();
+        // SAFETY: the context is live and ours; the token, the I/O and the callbacks outlive it.
+        // `avformat_open_input` frees the context when it fails.
+        let opened = unsafe {
+            (*raw).pb = io.as_ptr();
+            (*raw).interrupt_callback = ffi::AVIOInterruptCB {
+                callback: Some(interrupt),
+                opaque: ptr::from_ref(&*cancel).cast_mut().cast(),
+            };
+            (*raw).io_open = Some(refuse_open);
+            (*raw).protocol_whitelist = ffi::av_strdup(NO_PROTOCOL.as_ptr());
+            ffi::avformat_open_input(&raw mut raw, ptr::null(), ptr::null(), ptr::null_mut())
+        };
+        check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
+        let mut demuxer = Self { context, io, cancel };
+        // SAFETY: the context is open.
+        let found = unsafe { ffi::avformat_find_stream_info(raw, ptr::null_mut()) };
+        check(found).map_err(|error| demuxer.fault(error))?;
+        if demuxer.cancel.is_cancelled() {
+            return Err(Fault::Cancelled);
+        }
+        Ok(demuxer)
+    }
+
+    /// What was found.
+    pub(crate) fn media(&self) -> MediaInfo {
+        // SAFETY: the context is open, and its streams were looked at.
+        unsafe { describe::media(self.context.as_ptr()) }
+    }
+
+    /// The next packet; `None` at the end.
+    pub(crate) fn read(&mut self) -> Result<Option<Packet>, Fault> {
+        let packet = Packet::new().map_err(Fault::Libav)?;
+        // SAFETY: the context is open; the packet is fresh, so that nothing in it can leak.
+        let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
+        if code >= 0 {
+            return Ok(Some(packet));
+        }
+        match self.fault(error(code)) {
+            Fault::Libav(error) if error.code == ffi::AVERROR_EOF => Ok(None),
+            fault => Err(fault),
+        }
+    }
+
+    /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
+    pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), Fault> {
+        let index = c_int::try_from(stream).unwrap_or(-1);
+        // SAFETY: the context is open; an index that is not there is refused by libav.
+        let code = unsafe {
+            ffi::avformat_seek_file(self.context.as_ptr(), index, i64::MIN, ticks, ticks, 0)
+        };
+        check(code).map(drop).map_err(|error| self.fault(error))
+    }
+
+    /// Goes back to the first packet.
+    pub(crate) fn rewind(&mut self) -> Result<(), Fault> {
+        // SAFETY: the context is open.
+        let code = unsafe {
+            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, i64::MIN, i64::MAX, 0)
+        };
+        if code >= 0 {
+            return Ok(());
+        }
+        // SAFETY: as above. Some demuxers know bytes and no times.
+        let code = unsafe {
+            let flags = ffi::AVSEEK_FLAG_BYTE;
+            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, 0, i64::MAX, flags)
+        };
+        check(code).map(drop).map_err(|error| self.fault(error))
+    }
+
+    /// Leaves out the packets of all streams but these.
+    pub(crate) fn keep_only(&mut self, wanted: impl Fn(usize) -> bool) {
+        for (number, stream) in self.streams().enumerate() {
+            let discard = if wanted(number) {
+                ffi::AVDiscard::AVDISCARD_DEFAULT
+            } else {
+                ffi::AVDiscard::AVDISCARD_ALL
+            };
+            // SAFETY: the stream belongs to the open context, which only we use.
+            unsafe { (*stream).discard = discard };
+        }
+    }
+
+    /// How a stream is coded; `None` when there is no such stream.
+    pub(crate) fn parameters(&self, stream: usize) -> Option<AvResult<Parameters>> {
+        let stream = self.streams().nth(stream)?;
+        // SAFETY: the stream belongs to the open context, and what is copied does not point to it.
+        Some(unsafe {
+            Parameters::copy((*stream).codecpar, rational((*stream).time_base)).map(|mut copy| {
+                let context = self.context.as_ptr();
+                let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
+                (*copy.as_ptr()).sample_aspect_ratio = aspect;
+                copy.frame_rate = rational((*stream).avg_frame_rate);
+                copy.side_data = describe::all_side_data(stream);
+                copy
+            })
+        })
+    }
+
+    /// The latest instant that the container's own index promises for a stream.
+    pub(crate) fn last_indexed(&self, stream: usize) -> Option<Timestamp> {
+        let stream = self.streams().nth(stream)?;
+        // SAFETY: the stream belongs to the open context, and the entry to its index.
+        unsafe {
+            let count = ffi::avformat_index_get_entries_count(stream);
+            let entry = ffi::avformat_index_get_entry(stream, count - 1);
+            if entry.is_null() {
+                return None;
+            }
+            Some(Timestamp::new(ticks((*entry).timestamp)?, rational((*stream).time_base)?))
+        }
+    }
+
+    fn streams(&self) -> impl Iterator<Item = *mut ffi::AVStream> + use<'_> {
+        // SAFETY: the context is open, and holds as many streams as it says.
+        unsafe { describe::streams(self.context.as_ptr()) }
+    }
+
+    fn fault(&mut self, error: LibavError) -> Fault {
+        Fault::new(error, &mut self.io, &self.cancel)
+    }
+}
+
+impl Drop for Demuxer {
+    fn drop(&mut self) {
+        let mut context = self.context.as_ptr();
+        // SAFETY: the context is ours; its I/O is custom and therefore left to `Io`.
+        unsafe { ffi::avformat_close_input(&raw mut context) };
+    }
+}
+
+/// How a stream is coded: a copy that outlives its demuxer.
+#[derive(Debug)]
+pub(crate) struct Parameters {
+    parameters: NonNull<ffi::AVCodecParameters>,
+    /// Seconds per tick of the stream's packets.
+    pub(crate) time_base: TimeBase,
+    /// Average frames per second, where the container tells.
+    pub(crate) frame_rate: Option<Rational>,
+    /// Side data of the stream, such as its display matrix, that are not part of `parameters`.
+    pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
+}
+
+// SAFETY: codec parameters are plain memory without thread affinity.
+unsafe impl Send for Parameters {}
+
+impl Parameters {
+    /// # Safety
+    /// `source` points to valid codec parameters.
+    pub(super) unsafe fn copy(
+        source: *const ffi::AVCodecParameters,
+        time_base: Option<TimeBase>,
+    ) -> AvResult<Self> {
+        // SAFETY: allocates only; null is caught.
+        let parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
+        let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
+        let copy = Self { parameters, time_base, frame_rate: None, side_data: Vec::new() };
+        // SAFETY: both are valid; ours is freed by `drop` when this fails.
+        check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
+        Ok(copy)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {
+        self.parameters.as_ptr()
+    }
+}
+
+impl Drop for Parameters {
+    fn drop(&mut self) {
+        let mut pointer = self.parameters.as_ptr();
+        // SAFETY: the parameters are ours and are dropped once.
+        unsafe { ffi::avcodec_parameters_free(&raw mut pointer) };
+    }
+}

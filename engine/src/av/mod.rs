@@ -1,0 +1,272 @@
+//! Owners of libav objects: the only room with `unsafe`, and the only one that names `ffmpeg_next`.
+//!
+//! An owner holds one pointer, drops it once, is `Send` and never `Sync`, and shows no raw pointer
+//! outside this folder. Nothing here decides anything.
+
+mod codec;
+mod describe;
+mod frame;
+mod graph;
+mod input;
+mod io;
+mod output;
+mod packet;
+
+use std::{
+    cell::RefCell,
+    ffi::{CStr, CString, c_char, c_int, c_void},
+    panic,
+    ptr::{self, NonNull},
+    sync::Once,
+};
+
+pub(crate) use codec::{Decoder, Encoder, Received};
+pub(crate) use describe::{Listing, describe_libav, list, try_device};
+use ffmpeg_next::ffi;
+pub(crate) use frame::Frame;
+pub(crate) use graph::{FilterGraph, GraphInput};
+pub(crate) use input::{Demuxer, Fault, Parameters};
+pub(crate) use io::{ReadSeek, WriteSeek};
+pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
+pub(crate) use packet::Packet;
+
+use crate::{error::LibavError, time::Rational};
+
+/// What a call of libav answers.
+pub(crate) type AvResult<T> = Result<T, LibavError>;
+
+/// What went wrong while something was opened with options.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// libav refused.
+    Libav(LibavError),
+    /// There is no component of that name.
+    Absent,
+    /// The component left this option unread.
+    UnknownOption(String),
+}
+
+impl From<LibavError> for OpenError {
+    fn from(error: LibavError) -> Self {
+        Self::Libav(error)
+    }
+}
+
+thread_local! {
+    /// The last error line that libav logged on this thread.
+    static LAST_LOG: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Prepares libav for this process; cheap after the first call.
+pub(crate) fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the callback has the signature libav asks for and lives as long as the process.
+        unsafe {
+            ffi::av_log_set_callback(Some(log));
+            ffi::av_log_set_level(ffi::AV_LOG_WARNING);
+        }
+    });
+}
+
+#[cfg(target_arch = "x86_64")]
+type VaList = *mut ffi::__va_list_tag;
+#[cfg(not(target_arch = "x86_64"))]
+type VaList = ffi::va_list;
+
+/// Takes a line that libav logs: the last error stays with the thread, everything goes to `tracing`.
+unsafe extern "C" fn log(
+    component: *mut c_void,
+    level: c_int,
+    format: *const c_char,
+    list: VaList,
+) {
+    if level > ffi::AV_LOG_WARNING {
+        return;
+    }
+    let mut line: [c_char; 1024] = [0; 1024];
+    let mut prefix = 1;
+    // SAFETY: libav passes its own component, format and list; `line` is as long as is said.
+    let line = unsafe {
+        let room = c_int::try_from(line.len()).unwrap_or(0);
+        let line = line.as_mut_ptr();
+        ffi::av_log_format_line2(component, level, format, list, line, room, &raw mut prefix);
+        text(line)
+    };
+    // A subscriber of the host program runs in here; its panic must not cross libav.
+    let _ = panic::catch_unwind(|| {
+        let line = line.trim();
+        tracing::debug!(target: "avocet::libav", level, "{line}");
+        if level <= ffi::AV_LOG_ERROR {
+            LAST_LOG.with_borrow_mut(|last| *last = Some(line.to_owned()));
+        }
+    });
+}
+
+/// Turns the answer of a libav function into a result, with what was logged meanwhile.
+fn check(code: c_int) -> AvResult<c_int> {
+    if code >= 0 { Ok(code) } else { Err(error(code)) }
+}
+
+/// The error behind a negative answer.
+fn error(code: c_int) -> LibavError {
+    let mut message: [c_char; 128] = [0; 128];
+    // SAFETY: `message` is as long as is said; libav ends it with a zero.
+    let message = unsafe {
+        ffi::av_strerror(code, message.as_mut_ptr(), message.len());
+        text(message.as_ptr())
+    };
+    LibavError { code, message, log: LAST_LOG.take() }
+}
+
+/// The error of an allocation that failed.
+fn out_of_memory() -> LibavError {
+    error(ffi::AVERROR(ffi::ENOMEM))
+}
+
+/// Whether an error is "come back with more input".
+fn is_again(code: c_int) -> bool {
+    code == ffi::AVERROR(ffi::EAGAIN)
+}
+
+/// The pointer that an allocation answered.
+fn allocated<T>(pointer: *mut T) -> AvResult<NonNull<T>> {
+    NonNull::new(pointer).ok_or_else(out_of_memory)
+}
+
+/// A string of libav; empty for a null pointer.
+///
+/// # Safety
+/// `pointer` is null or a zero-terminated string.
+unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: as promised by the caller.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// A string for libav; one with a zero inside is cut there.
+fn c_string(text: &str) -> CString {
+    let clean = text.split('\0').next().unwrap_or_default();
+    CString::new(clean).unwrap_or_default()
+}
+
+/// A ratio of libav, when it is a positive one.
+fn rational(ratio: ffi::AVRational) -> Option<Rational> {
+    Rational::new(ratio.num, ratio.den)
+}
+
+/// A ratio for libav; 0/1, its word for "unknown", when there is none or it is too large for it.
+fn av_rational(ratio: Option<Rational>) -> ffi::AVRational {
+    let part = |part: u32| c_int::try_from(part).ok();
+    ratio
+        .and_then(|ratio| {
+            Some(ffi::AVRational { num: part(ratio.num.get())?, den: part(ratio.den.get())? })
+        })
+        .unwrap_or(ffi::AVRational { num: 0, den: 1 })
+}
+
+/// A timestamp of libav, unless it is its word for "none".
+fn ticks(ticks: i64) -> Option<i64> {
+    (ticks != ffi::AV_NOPTS_VALUE).then_some(ticks)
+}
+
+/// Reads a C enum as the number it is: the file may hold values the Rust enum has no variant for.
+macro_rules! number_of {
+    ($place:expr) => {
+        (&raw const $place).cast::<std::ffi::c_int>().read()
+    };
+}
+use number_of;
+
+/// Options for a component, and a look at those it left unread.
+struct Options(*mut ffi::AVDictionary);
+
+impl Options {
+    fn new(pairs: &[(String, String)]) -> AvResult<Self> {
+        let mut options = Self(ptr::null_mut());
+        for (key, value) in pairs {
+            let (key, value) = (c_string(key), c_string(value));
+            // SAFETY: both strings are zero-terminated, and the dictionary is ours.
+            check(unsafe {
+                ffi::av_dict_set(&raw mut options.0, key.as_ptr(), value.as_ptr(), 0)
+            })?;
+        }
+        Ok(options)
+    }
+
+    /// Where libav reads the options and leaves those it does not know.
+    fn as_mut_ptr(&mut self) -> *mut *mut ffi::AVDictionary {
+        &raw mut self.0
+    }
+
+    /// Fails with the first option that was not read.
+    fn expect_all_read(&self) -> Result<(), OpenError> {
+        // SAFETY: the dictionary is ours, and the empty key with this flag means "any".
+        let entry = unsafe {
+            ffi::av_dict_get(self.0, c"".as_ptr(), ptr::null(), ffi::AV_DICT_IGNORE_SUFFIX)
+        };
+        if entry.is_null() {
+            return Ok(());
+        }
+        // SAFETY: an entry is alive as long as its dictionary, and its key is a string.
+        Err(OpenError::UnknownOption(unsafe { text((*entry).key) }))
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: the dictionary is ours; null is allowed.
+        unsafe { ffi::av_dict_free(&raw mut self.0) };
+    }
+}
+
+/// A channel layout that is freed when it is dropped.
+struct Layout(ffi::AVChannelLayout);
+
+impl Layout {
+    /// The layout of a description such as `5.1(side)`.
+    fn parse(description: &str) -> AvResult<Self> {
+        // SAFETY: all zeros is the empty layout.
+        let mut layout = Self(unsafe { std::mem::zeroed() });
+        let description = c_string(description);
+        // SAFETY: the layout is ours and empty, the string zero-terminated.
+        check(unsafe {
+            ffi::av_channel_layout_from_string(&raw mut layout.0, description.as_ptr())
+        })?;
+        Ok(layout)
+    }
+}
+
+impl Drop for Layout {
+    fn drop(&mut self) {
+        // SAFETY: the layout is ours, and freeing an empty one does nothing.
+        unsafe { ffi::av_channel_layout_uninit(&raw mut self.0) };
+    }
+}
+
+/// The description of a layout; the usual one of as many channels when the order is not known.
+///
+/// # Safety
+/// `layout` points to a valid layout.
+unsafe fn describe_layout(layout: *const ffi::AVChannelLayout) -> String {
+    let describe = |layout: *const ffi::AVChannelLayout| {
+        let mut name: [c_char; 256] = [0; 256];
+        // SAFETY: the layout is valid, and `name` is as long as is said.
+        unsafe {
+            let length = ffi::av_channel_layout_describe(layout, name.as_mut_ptr(), name.len());
+            if length > 0 { text(name.as_ptr()) } else { String::new() }
+        }
+    };
+    // SAFETY: the caller vouches for the layout; the order is read as a number.
+    let (order, channels) = unsafe { (number_of!((*layout).order), (*layout).nb_channels) };
+    if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int {
+        return describe(layout);
+    }
+    // SAFETY: all zeros is the empty layout, which the next call fills.
+    let mut usual = Layout(unsafe { std::mem::zeroed() });
+    // SAFETY: the layout is ours.
+    unsafe { ffi::av_channel_layout_default(&raw mut usual.0, channels) };
+    describe(&raw const usual.0)
+}

@@ -1,0 +1,314 @@
+//! Muxers: packets into containers.
+
+use std::{
+    ffi::{c_char, c_int, c_void},
+    io, ptr,
+    ptr::NonNull,
+};
+
+use ffmpeg_next::ffi;
+
+use super::{
+    AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
+    frame::{AvLight, AvMastering},
+    input::Fault,
+    io::{Io, ReadSeek, WriteSeek},
+    rational,
+};
+use crate::{
+    media::{Hdr, Tags},
+    progress::CancelToken,
+    time::{Rational, TimeBase},
+};
+
+/// Opens what was written so far for reading: muxers that move their data ask for it.
+pub(crate) type Reopen = Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send>;
+
+/// An open output.
+pub(crate) struct Muxer {
+    context: NonNull<ffi::AVFormatContext>,
+    io: Io,
+    /// What the callbacks of libav see; boxed for its address.
+    shared: Box<Shared>,
+}
+
+struct Shared {
+    reopen: Reopen,
+    cancel: CancelToken,
+}
+
+// SAFETY: a format context has no thread affinity, and one thread at a time uses it.
+unsafe impl Send for Muxer {}
+
+/// What a muxer must know of a stream before the header.
+pub(crate) struct TrackHeader<'a> {
+    /// How it is coded.
+    pub(crate) parameters: &'a Parameters,
+    /// Seconds per tick that the container should count in, if it can.
+    pub(crate) time_base: TimeBase,
+    /// Average frames per second, where known.
+    pub(crate) frame_rate: Option<Rational>,
+    /// The container's four-character code; `None` leaves it to the muxer.
+    pub(crate) tag: Option<&'a str>,
+    /// Whether players should take the stream by default.
+    pub(crate) default: bool,
+    /// Tags of the stream.
+    pub(crate) tags: &'a Tags,
+    /// Static metadata of high dynamic range.
+    pub(crate) hdr: &'a Hdr,
+}
+
+/// Whether a muxer of this name keeps parameter sets in its header; `None` when there is none.
+pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
+    let name = c_string(muxer);
+    // SAFETY: the name is zero-terminated; the answer is null or static.
+    let format = unsafe { ffi::av_guess_format(name.as_ptr(), ptr::null(), ptr::null()).as_ref() };
+    format.map(|format| format.flags & ffi::AVFMT_GLOBALHEADER != 0)
+}
+
+unsafe extern "C" fn open(
+    context: *mut ffi::AVFormatContext,
+    io: *mut *mut ffi::AVIOContext,
+    _: *const c_char,
+    flags: c_int,
+    _: *mut *mut ffi::AVDictionary,
+) -> c_int {
+    if flags & ffi::AVIO_FLAG_WRITE != 0 {
+        return ffi::AVERROR(ffi::EPERM);
+    }
+    // SAFETY: the opaque pointer of our contexts is the shared part, which outlives them.
+    let shared = unsafe { &*(*context).opaque.cast::<Shared>() };
+    let opened =
+        (shared.reopen)().ok().and_then(|reader| Io::reader(reader, shared.cancel.clone()).ok());
+    match opened {
+        Some(opened) => {
+            // SAFETY: libav gives a place for the answer.
+            unsafe { *io = opened.into_raw() };
+            0
+        }
+        None => ffi::AVERROR(ffi::EIO),
+    }
+}
+
+unsafe extern "C" fn close(_: *mut ffi::AVFormatContext, io: *mut ffi::AVIOContext) -> c_int {
+    // SAFETY: only what `open` made is closed here, once.
+    drop(unsafe { Io::from_raw(io) });
+    0
+}
+
+unsafe extern "C" fn interrupt(opaque: *mut c_void) -> c_int {
+    // SAFETY: `opaque` is the shared part, which outlives the context.
+    c_int::from(unsafe { &*opaque.cast::<Shared>() }.cancel.is_cancelled())
+}
+
+impl Muxer {
+    /// Makes a muxer by libav's name for it, over `writer`.
+    pub(crate) fn create(
+        name: &str,
+        writer: Box<dyn WriteSeek>,
+        reopen: Reopen,
+        cancel: &CancelToken,
+    ) -> Result<Self, OpenError> {
+        super::start();
+        let io = Io::writer(writer, cancel.clone())?;
+        let shared = Box::new(Shared { reopen, cancel: cancel.clone() });
+        let mut context = ptr::null_mut();
+        let name = c_string(name);
+        // SAFETY: the name is zero-terminated; null is caught.
+        let code = unsafe {
+            ffi::avformat_alloc_output_context2(
+                &raw mut context,
+                ptr::null(),
+                name.as_ptr(),
+                ptr::null(),
+            )
+        };
+        let Some(context) = NonNull::new(context) else {
+            let is_unknown = code == ffi::AVERROR(ffi::EINVAL);
+            return Err(if is_unknown { OpenError::Absent } else { super::error(code).into() });
+        };
+        // SAFETY: the context is live and ours; I/O and shared part outlive it.
+        unsafe {
+            let fields = &mut *context.as_ptr();
+            let shared: *const Shared = &raw const *shared;
+            fields.pb = io.as_ptr();
+            fields.flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+            fields.opaque = shared.cast_mut().cast();
+            fields.io_open = Some(open);
+            fields.io_close2 = Some(close);
+            fields.interrupt_callback =
+                ffi::AVIOInterruptCB { callback: Some(interrupt), opaque: fields.opaque };
+            // Times are ours: the muxer must not move one stream's start into all the others.
+            fields.avoid_negative_ts = 0;
+        }
+        Ok(Self { context, io, shared })
+    }
+
+    /// Sets the tags of the whole file.
+    pub(crate) fn set_tags(&mut self, tags: &Tags) -> AvResult<()> {
+        // SAFETY: the context is live, and its metadata is its own.
+        unsafe { set_tags(&raw mut (*self.context.as_ptr()).metadata, tags) }
+    }
+
+    /// Adds a stream.
+    pub(crate) fn add(&mut self, header: &TrackHeader<'_>) -> AvResult<()> {
+        // SAFETY: the context is live and its header not yet written; the new stream belongs to it.
+        unsafe {
+            let stream =
+                allocated(ffi::avformat_new_stream(self.context.as_ptr(), ptr::null()))?.as_ptr();
+            let coding = (*stream).codecpar;
+            check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
+            // A tag of another container means nothing here.
+            (*coding).codec_tag = header.tag.map_or(0, four_characters);
+            (*stream).time_base = av_rational(Some(header.time_base));
+            (*stream).avg_frame_rate =
+                av_rational(header.frame_rate.or(header.parameters.frame_rate));
+            (*stream).sample_aspect_ratio = (*coding).sample_aspect_ratio;
+            (*stream).disposition = if header.default { ffi::AV_DISPOSITION_DEFAULT } else { 0 };
+            set_tags(&raw mut (*stream).metadata, header.tags)?;
+            for (kind, bytes) in &header.parameters.side_data {
+                let place = new_side_data(stream, *kind, bytes.len())?;
+                ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), bytes.len());
+            }
+            set_hdr(stream, header.hdr)
+        }
+    }
+
+    /// Writes the header; an option that the muxer does not know is an error.
+    pub(crate) fn begin(&mut self, options: &[(String, String)]) -> Result<(), OpenError> {
+        let mut options = Options::new(options)?;
+        // SAFETY: the context is live, with its streams added.
+        let code =
+            unsafe { ffi::avformat_write_header(self.context.as_ptr(), options.as_mut_ptr()) };
+        check(code)?;
+        options.expect_all_read()
+    }
+
+    /// Seconds per tick that the container counts in for a track.
+    pub(crate) fn time_base(&self, track: usize) -> TimeBase {
+        // SAFETY: the context is live, and has the streams that were added.
+        unsafe {
+            super::describe::streams(self.context.as_ptr())
+                .nth(track)
+                .and_then(|stream| rational((*stream).time_base))
+                .unwrap_or(Rational::MICROSECONDS)
+        }
+    }
+
+    /// Writes a packet, whose times count in [`time_base`](Self::time_base) of its track.
+    pub(crate) fn write(&mut self, mut packet: Packet, track: usize) -> Result<(), Fault> {
+        packet.set_stream(track);
+        // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
+        let code =
+            unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
+        check(code).map(drop).map_err(|error| self.fault(error))
+    }
+
+    /// Writes what is still held back, and the trailer.
+    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+        // SAFETY: the header is written, and the trailer is written once.
+        let code = unsafe { ffi::av_write_trailer(self.context.as_ptr()) };
+        // SAFETY: the I/O context is live.
+        unsafe { ffi::avio_flush(self.io.as_ptr()) };
+        // SAFETY: as above. libav does not look at the errors of its last writes itself.
+        let late = unsafe { (*self.io.as_ptr()).error };
+        check(code.min(late)).map(drop).map_err(|error| self.fault(error))
+    }
+
+    fn fault(&mut self, error: crate::error::LibavError) -> Fault {
+        Fault::new(error, &mut self.io, &self.shared.cancel)
+    }
+}
+
+impl Drop for Muxer {
+    fn drop(&mut self) {
+        // SAFETY: the context is ours and is dropped once; its I/O is left to `Io`.
+        unsafe { ffi::avformat_free_context(self.context.as_ptr()) };
+    }
+}
+
+/// # Safety
+/// `metadata` is a live dictionary of libav, or null.
+unsafe fn set_tags(metadata: *mut *mut ffi::AVDictionary, tags: &Tags) -> AvResult<()> {
+    for (key, value) in tags {
+        let (key, value) = (c_string(key), c_string(value));
+        // SAFETY: both strings are zero-terminated; the dictionary is promised by the caller.
+        check(unsafe { ffi::av_dict_set(metadata, key.as_ptr(), value.as_ptr(), 0) })?;
+    }
+    Ok(())
+}
+
+fn four_characters(tag: &str) -> u32 {
+    let mut bytes = [b' '; 4];
+    bytes.iter_mut().zip(tag.bytes()).for_each(|(to, from)| *to = from);
+    u32::from_le_bytes(bytes)
+}
+
+/// # Safety
+/// `stream` belongs to a live context whose header is not yet written.
+unsafe fn set_hdr(stream: *mut ffi::AVStream, hdr: &Hdr) -> AvResult<()> {
+    use ffi::AVPacketSideDataType::{
+        AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_MASTERING_DISPLAY_METADATA,
+    };
+    let ratio = |part: u32, unit: c_int| ffi::AVRational {
+        num: c_int::try_from(part).unwrap_or(c_int::MAX),
+        den: unit,
+    };
+    let point = |(x, y): (u32, u32)| [ratio(x, 50_000), ratio(y, 50_000)];
+    if let Some(mastering) = hdr.mastering {
+        let data = AvMastering {
+            primaries: mastering.primaries.map(point),
+            white: point(mastering.white),
+            min_luminance: ratio(mastering.min_luminance, 10_000),
+            max_luminance: ratio(mastering.max_luminance, 10_000),
+            has_primaries: 1,
+            has_luminance: 1,
+        };
+        // SAFETY: as promised by the caller; the type holds this struct.
+        unsafe { add_side_data(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, data)? };
+    }
+    if let Some(light) = hdr.light {
+        let data =
+            AvLight { max_content: light.max_content, max_frame_average: light.max_frame_average };
+        // SAFETY: as promised by the caller; the type holds this struct.
+        unsafe { add_side_data(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, data)? };
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `stream` belongs to a live context, and side data of type `kind` holds a `T`.
+unsafe fn add_side_data<T>(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+    value: T,
+) -> AvResult<()> {
+    // SAFETY: libav allocates as many bytes as are asked for, aligned for any struct of its own.
+    unsafe { new_side_data(stream, kind, size_of::<T>())?.cast::<T>().write(value) };
+    Ok(())
+}
+
+/// Room for side data of a stream.
+///
+/// # Safety
+/// `stream` belongs to a live context.
+unsafe fn new_side_data(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+    size: usize,
+) -> AvResult<NonNull<u8>> {
+    // SAFETY: as promised by the caller; null is caught.
+    unsafe {
+        #[cfg(not(ffmpeg_7_0))]
+        let data = ffi::av_stream_new_side_data(stream, kind, size);
+        #[cfg(ffmpeg_7_0)]
+        let data = {
+            let coding = &mut *(*stream).codecpar;
+            let all = &raw mut coding.coded_side_data;
+            let count = &raw mut coding.nb_coded_side_data;
+            let side = ffi::av_packet_side_data_new(all, count, kind, size, 0);
+            if side.is_null() { ptr::null_mut() } else { (*side).data }
+        };
+        allocated(data)
+    }
+}

@@ -1,0 +1,114 @@
+//! Coded units.
+
+use std::{ffi::c_int, ptr::NonNull};
+
+use ffmpeg_next::ffi;
+
+use super::{AvResult, allocated, rational, ticks};
+use crate::time::TimeBase;
+
+/// A coded unit. Sharing it copies no data.
+#[derive(Debug)]
+pub(crate) struct Packet(NonNull<ffi::AVPacket>);
+
+// SAFETY: an `AVPacket` is plain memory with atomically counted buffers; it has no thread affinity.
+unsafe impl Send for Packet {}
+
+impl Packet {
+    /// An empty packet.
+    pub(crate) fn new() -> AvResult<Self> {
+        // SAFETY: allocates only; null is caught.
+        allocated(unsafe { ffi::av_packet_alloc() }).map(Self)
+    }
+
+    /// A second reference to the same data.
+    pub(crate) fn share(&self) -> AvResult<Self> {
+        // SAFETY: `self.0` is a live packet for as long as `self` is, and libav only reads it.
+        allocated(unsafe { ffi::av_packet_clone(self.0.as_ptr()) }).map(Self)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
+        self.0.as_ptr()
+    }
+
+    fn fields(&self) -> &ffi::AVPacket {
+        // SAFETY: the packet is live, and only we hold it.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn fields_mut(&mut self) -> &mut ffi::AVPacket {
+        // SAFETY: the packet is live, and only we hold it.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// Presentation time, in ticks of the time base.
+    pub(crate) fn pts(&self) -> Option<i64> {
+        ticks(self.fields().pts)
+    }
+
+    /// Decoding time, in ticks of the time base.
+    pub(crate) fn dts(&self) -> Option<i64> {
+        ticks(self.fields().dts)
+    }
+
+    /// Duration, in ticks of the time base; 0 when it is not known.
+    pub(crate) fn duration(&self) -> i64 {
+        self.fields().duration.max(0)
+    }
+
+    /// Size of the data, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        usize::try_from(self.fields().size).unwrap_or(0)
+    }
+
+    /// Number of the stream it belongs to.
+    pub(crate) fn stream(&self) -> usize {
+        usize::try_from(self.fields().stream_index).unwrap_or(usize::MAX)
+    }
+
+    /// Seconds per tick, where somebody has set it.
+    pub(crate) fn time_base(&self) -> Option<TimeBase> {
+        rational(self.fields().time_base)
+    }
+
+    /// Whether decoding can begin here.
+    pub(crate) fn is_key(&self) -> bool {
+        self.fields().flags & ffi::AV_PKT_FLAG_KEY != 0
+    }
+
+    /// Whether its frame is decoded and not shown, as an edit list may ask.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.fields().flags & ffi::AV_PKT_FLAG_DISCARD != 0
+    }
+
+    /// Sets the times, in ticks of a base that the receiver knows.
+    pub(crate) fn set_times(&mut self, pts: i64, dts: i64, duration: i64) {
+        let fields = self.fields_mut();
+        fields.pts = pts;
+        fields.dts = dts;
+        fields.duration = duration;
+    }
+
+    /// Sets the duration, in ticks of the time base.
+    pub(crate) fn set_duration(&mut self, duration: i64) {
+        self.fields_mut().duration = duration;
+    }
+
+    /// Sets the number of the stream it belongs to.
+    pub(crate) fn set_stream(&mut self, stream: usize) {
+        self.fields_mut().stream_index = c_int::try_from(stream).unwrap_or(c_int::MAX);
+    }
+
+    /// States which time base the times count in.
+    pub(crate) fn set_time_base(&mut self, base: TimeBase) {
+        self.fields_mut().time_base = super::av_rational(Some(base));
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        let mut pointer = self.0.as_ptr();
+        // SAFETY: the packet is ours and is dropped once.
+        unsafe { ffi::av_packet_free(&raw mut pointer) };
+    }
+}

@@ -1,0 +1,273 @@
+//! How a run fails: one enum, whose variants differ in the facts they carry.
+
+use std::{fmt, io, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::io::Location;
+
+/// What the doors of this crate answer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The part of a run in which something failed, as the job API names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Step {
+    /// The job document or the arguments were looked at.
+    Validate,
+    /// A remote input was copied.
+    Fetch,
+    /// The input was looked at.
+    Probe,
+    /// The plan was made.
+    Plan,
+    /// Decoders, filters, encoders and muxers were opened.
+    Open,
+    /// Packets were read.
+    Demux,
+    /// Packets became frames.
+    Decode,
+    /// Frames were filtered.
+    Filter,
+    /// Frames became packets.
+    Encode,
+    /// Packets were written.
+    Mux,
+    /// The written file was read back.
+    Verify,
+    /// The output was put in its place.
+    Commit,
+    /// The output was sent to a bucket.
+    Upload,
+}
+
+impl Step {
+    /// The name that the job API uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Fetch => "fetch",
+            Self::Probe => "probe",
+            Self::Plan => "plan",
+            Self::Open => "open",
+            Self::Demux => "demux",
+            Self::Decode => "decode",
+            Self::Filter => "filter",
+            Self::Encode => "encode",
+            Self::Mux => "mux",
+            Self::Verify => "verify",
+            Self::Commit => "commit",
+            Self::Upload => "upload",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a function of libav answered, with the last thing it logged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", .log.as_ref().map(|log| format!(" ({log})")).unwrap_or_default())]
+pub struct LibavError {
+    /// The code, negative, as `AVERROR` makes it.
+    pub code: i32,
+    /// libav's own words for the code.
+    pub message: String,
+    /// The last error line that libav logged on this thread during the call.
+    pub log: Option<String>,
+}
+
+/// Why a run, a probe or a read of frames failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An input could not be opened or read.
+    #[error("can not read {location}: {source}")]
+    Read {
+        /// The input.
+        location: Location,
+        /// What the system or the caller's reader answered.
+        source: io::Error,
+    },
+    /// An input is there, but is no media that libav knows.
+    #[error("{location} is not media that can be opened: {reason}")]
+    NotMedia {
+        /// The input.
+        location: Location,
+        /// What was found instead.
+        reason: String,
+    },
+    /// An input lacks what the job needs of it.
+    #[error("{location} has {found}; the job needs {needed}")]
+    Lacking {
+        /// The input.
+        location: Location,
+        /// What there is.
+        found: String,
+        /// What is needed.
+        needed: String,
+    },
+    /// An input holds less than it promises, or too much of it can not be decoded.
+    #[error("{location} is damaged or cut short: {what} ({lost:.3} s lost)")]
+    Damaged {
+        /// The input.
+        location: Location,
+        /// What is missing, with what was promised.
+        what: String,
+        /// How much of the media is lost, in seconds.
+        lost: f64,
+    },
+    /// What was written is not what was planned.
+    #[error("the written output is incomplete: {what}")]
+    Incomplete {
+        /// What differs: found, and expected.
+        what: String,
+    },
+    /// libav failed in the middle of the work.
+    #[error("{component}: {source}")]
+    Libav {
+        /// Where.
+        step: Step,
+        /// The decoder, filter graph, encoder or muxer.
+        component: String,
+        /// What it answered.
+        source: LibavError,
+    },
+    /// A component left an option unread, which libav itself would pass over in silence.
+    #[error("`{component}` has no option `{option}`")]
+    UnknownOption {
+        /// Name of the encoder, muxer or filter.
+        component: String,
+        /// Name of the option.
+        option: String,
+    },
+    /// This build of libav, or of this program, lacks a component.
+    #[error("this build has no {kind} `{name}`")]
+    Absent {
+        /// Encoder, decoder, filter, muxer, or recipe.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A plan that contradicts itself, or asks for inputs that were not given.
+    #[error("the plan can not be run: {what}")]
+    BadPlan {
+        /// The contradiction.
+        what: String,
+    },
+    /// The output is one of the inputs: the same file by device and inode.
+    #[error("the output {} is the input itself", .0.display())]
+    OutputIsInput(PathBuf),
+    /// The output exists, and replacing it was not allowed.
+    #[error("{} exists already, and replacing it was not allowed", .0.display())]
+    OutputExists(PathBuf),
+    /// The output's name belongs to something that is no regular file.
+    #[error("{} is {what}; an output must be a regular file or a new name", .path.display())]
+    OutputRefused {
+        /// The output.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// An output could not be written or put in its place.
+    #[error("can not write {location}: {source}")]
+    Write {
+        /// The output.
+        location: Location,
+        /// What the system or the caller's writer answered.
+        source: io::Error,
+    },
+    /// The caller cancelled the run.
+    #[error("cancelled")]
+    Cancelled,
+    /// A stage, or a callback of the caller, panicked.
+    #[error("{stage} panicked: {message}")]
+    Panicked {
+        /// The thread or the callback.
+        stage: String,
+        /// The text of the panic.
+        message: String,
+    },
+    /// The system refused a thread or memory.
+    #[error("the system has no {what} left")]
+    Exhausted {
+        /// The resource.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// The code for machines, as the job API has it; kept for good once released.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "INPUT_UNREACHABLE",
+            Self::NotMedia { .. } | Self::Lacking { .. } | Self::Damaged { .. } => "INPUT_INVALID",
+            Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
+            Self::Libav { .. } => "TRANSCODE_ERROR",
+            Self::UnknownOption { .. } | Self::Absent { .. } => "CONFIG_ERROR",
+            Self::OutputIsInput(_) | Self::OutputExists(_) => "VALIDATION_ERROR",
+            Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
+            Self::Cancelled => "CANCELLED",
+            Self::Exhausted { .. } => "LIMIT_EXCEEDED",
+            Self::BadPlan { .. } | Self::Panicked { .. } => "ENGINE_ERROR",
+        }
+    }
+
+    /// The part of the run that failed.
+    pub const fn step(&self) -> Step {
+        match self {
+            Self::Read { .. } | Self::NotMedia { .. } => Step::Probe,
+            Self::Lacking { .. } | Self::BadPlan { .. } => Step::Plan,
+            Self::Damaged { .. } => Step::Demux,
+            Self::Incomplete { .. } => Step::Verify,
+            Self::Libav { step, .. } => *step,
+            Self::UnknownOption { .. } | Self::Absent { .. } | Self::Exhausted { .. } => Step::Open,
+            Self::OutputIsInput(_) | Self::OutputExists(_) => Step::Validate,
+            Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
+            Self::Cancelled | Self::Panicked { .. } => Step::Mux,
+        }
+    }
+
+    /// Whether the same job may succeed when it is simply tried again.
+    ///
+    /// A local file that is missing stays missing; a full disk may be cleared.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Write { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::Interrupted
+                    | io::ErrorKind::TimedOut
+            ),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_enough_to_travel_in_every_result() {
+        assert!(size_of::<Error>() <= 128, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn a_full_disk_may_be_tried_again_and_a_missing_file_not() {
+        let location = || Location::from("a.mp4");
+        let full = Error::Write {
+            location: location(),
+            source: io::Error::from(io::ErrorKind::StorageFull),
+        };
+        let missing =
+            Error::Read { location: location(), source: io::Error::from(io::ErrorKind::NotFound) };
+        assert!(full.retryable() && !missing.retryable());
+        assert_eq!(missing.code(), "INPUT_UNREACHABLE");
+    }
+}

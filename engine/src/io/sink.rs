@@ -1,0 +1,163 @@
+//! Outputs that appear whole or not at all: written beside their place, renamed when verified.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tempfile::NamedTempFile;
+
+use super::Location;
+use crate::{
+    av::{ReadSeek, WriteSeek},
+    error::{Error, Result},
+};
+
+/// The temporary files of all runs of an engine, for a program that must end at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unfinished(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Unfinished {
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Removes every temporary file that there is now.
+    pub(crate) fn discard(&self) {
+        self.change(|paths| {
+            for path in std::mem::take(paths) {
+                // The run that owns it may have been quicker.
+                let _ = fs::remove_file(path);
+            }
+        });
+    }
+}
+
+/// An output on its way.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    spool: NamedTempFile,
+    target: Location,
+    replace: bool,
+    unfinished: Unfinished,
+}
+
+impl Sink {
+    /// Begins an output; what is at its name stays untouched.
+    pub(crate) fn create(
+        target: &Location,
+        replace: bool,
+        unfinished: &Unfinished,
+    ) -> Result<Self> {
+        let failed = |source| Error::Write { location: target.clone(), source };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".avocet-").suffix(".part");
+        let spool = match target {
+            Location::Given(_) => builder.tempfile(),
+            Location::Path(path) => {
+                let existing = look_at_target(path, replace)?;
+                // A new file gets what the process' mask leaves; a replaced one stays as it was.
+                let mode = existing.unwrap_or_else(|| Permissions::from_mode(0o666));
+                let folder = match path.parent() {
+                    Some(folder) if folder != Path::new("") => folder,
+                    _ => Path::new("."),
+                };
+                builder.permissions(mode).tempfile_in(folder)
+            }
+        }
+        .map_err(failed)?;
+        unfinished.change(|paths| paths.insert(spool.path().to_owned()));
+        Ok(Self { spool, target: target.clone(), replace, unfinished: unfinished.clone() })
+    }
+
+    /// A handle that writes.
+    pub(crate) fn writer(&self) -> Result<Box<dyn WriteSeek>> {
+        self.reopen().map(|file| Box::new(file) as _)
+    }
+
+    /// What opens handles that read what is written so far.
+    pub(crate) fn reopener(&self) -> Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send> {
+        let path = self.spool.path().to_owned();
+        Box::new(move || super::open_file(&path).map(|file| Box::new(file) as _))
+    }
+
+    fn reopen(&self) -> Result<fs::File> {
+        self.spool.reopen().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Write { location: self.target.clone(), source }
+    }
+
+    /// Puts the output in its place, and says how many bytes it has.
+    pub(crate) fn commit(mut self, writers: &mut [Box<dyn Write + Send + '_>]) -> Result<u64> {
+        let size = self.spool.as_file().metadata().map_err(|source| self.failed(source))?.len();
+        match self.target.clone() {
+            Location::Given(number) => {
+                let writer = writers.get_mut(number).ok_or_else(|| Error::BadPlan {
+                    what: format!("writer {number} was not given"),
+                })?;
+                let mut reader = self.reopen()?;
+                io::copy(&mut reader, writer)
+                    .and_then(|_| writer.flush())
+                    .map_err(|source| self.failed(source))?;
+            }
+            Location::Path(path) => {
+                look_at_target(&path, self.replace)?;
+                self.place(&path)?;
+            }
+        }
+        Ok(size)
+    }
+
+    /// Renames the temporary file; a link at the name keeps pointing where it does.
+    fn place(&mut self, path: &Path) -> Result<()> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if self.replace {
+            return fs::rename(self.spool.path(), target).map_err(|source| self.failed(source));
+        }
+        // A hard link fails where a rename would replace: nobody can slip in between.
+        match fs::hard_link(self.spool.path(), &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::OutputExists(path.to_owned()))
+            }
+            linked => linked.map_err(|source| self.failed(source)),
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // After a rename nothing is left at the temporary name; otherwise `spool` removes it.
+        self.unfinished.change(|paths| paths.remove(self.spool.path()));
+    }
+}
+
+/// What is at an output's name now: nothing, or a file with these permissions that may go.
+fn look_at_target(path: &Path, replace: bool) -> Result<Option<Permissions>> {
+    let refused = |what| Err(Error::OutputRefused { path: path.to_owned(), what });
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => {
+            metadata.map_err(|source| Error::Write { location: Location::from(path), source })?
+        }
+    };
+    match metadata.file_type() {
+        kind if kind.is_dir() => refused("a folder"),
+        kind if !kind.is_file() => refused("a special file"),
+        _ if !replace => Err(Error::OutputExists(path.to_owned())),
+        _ => Ok(Some(Permissions::from_mode(metadata.mode() & 0o777))),
+    }
+}
+
+/// Whether two names mean one file, by device and inode.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}

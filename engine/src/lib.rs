@@ -1,0 +1,41 @@
+//! Runs transcoding plans on libav, in process.
+//!
+//! A [`Plan`] is plain data: which streams of which inputs are read, what becomes of each, and
+//! where the result goes. [`Engine::run`] opens everything a plan names, moves packets and frames
+//! through a pipeline of stages, shows [`Progress`] on the calling thread, reads the result back,
+//! and only then lets it appear at its name. A [`CancelToken`] stops a run from another thread.
+//!
+//! Plans are made by the crate `avocet-recipes`; this one decides nothing.
+
+#[expect(unsafe_code, reason = "the only room that calls libav")]
+mod av;
+mod capabilities;
+mod engine;
+mod error;
+mod frames;
+mod io;
+mod media;
+mod pipeline;
+mod plan;
+mod progress;
+mod run;
+mod stage;
+mod tally;
+mod time;
+mod verify;
+
+pub use capabilities::Capabilities;
+pub use engine::{Engine, Report, Settings, Stats, Written};
+pub use error::{Error, LibavError, Result, Step};
+pub use frames::{FrameRequest, Frames, Picture, Plane, Wanted};
+pub use io::{Given, Location, Source};
+pub use media::{
+    AudioInfo, Chapter, Color, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo, Orientation,
+    PixelFormat, Scan, StreamInfo, Tags, VideoInfo,
+};
+pub use plan::{
+    Action, Dropped, Encode, Encoder, FrameFormat, Input, Instant, Output, PictureFormat, Plan,
+    Reason, Select, SoundFormat, Strategy, Track, TrackKind,
+};
+pub use progress::{CancelToken, Progress};
+pub use time::{Rational, TimeBase, Timestamp, greatest_common_divisor};

@@ -1,0 +1,337 @@
+//! What probing found in an input: containers, streams, shapes, colors, promises.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Rational, TimeBase, Timestamp};
+
+/// Tags by name, such as `title` and `language`.
+pub type Tags = BTreeMap<String, String>;
+
+/// What probing found in one input.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaInfo {
+    /// The demuxer's names, as in `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub format: String,
+    /// Size of the input, in bytes; `None` when it is not known.
+    pub size_bytes: Option<u64>,
+    /// The earliest presented time of any stream; negative priming counts as 0.
+    pub start: Option<Timestamp>,
+    /// The span that the container states or libav estimates, from [`start`](Self::start).
+    pub duration: Option<Timestamp>,
+    /// Bits per second over all streams, as the container states or libav estimates.
+    pub bit_rate: Option<u64>,
+    /// Tags of the whole file.
+    pub tags: Tags,
+    /// Chapters, in order of time.
+    pub chapters: Vec<Chapter>,
+    /// Streams, in the container's order: the n-th has index n.
+    pub streams: Vec<StreamInfo>,
+}
+
+impl MediaInfo {
+    /// Streams of moving pictures: no cover art, no thumbnails.
+    pub fn videos(&self) -> impl Iterator<Item = (&StreamInfo, &VideoInfo)> {
+        self.streams.iter().filter_map(|stream| match &stream.kind {
+            Kind::Video(video) if !stream.still => Some((stream, video)),
+            _ => None,
+        })
+    }
+
+    /// Streams of sound.
+    pub fn audios(&self) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> {
+        self.streams.iter().filter_map(|stream| match &stream.kind {
+            Kind::Audio(audio) => Some((stream, audio)),
+            _ => None,
+        })
+    }
+
+    /// Whether any of the demuxer's names is `name`.
+    pub fn is_format(&self, name: &str) -> bool {
+        self.format.split(',').any(|found| found == name)
+    }
+}
+
+/// A chapter: a named span.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chapter {
+    /// Where it begins.
+    pub start: Timestamp,
+    /// Where it ends.
+    pub end: Timestamp,
+    /// Tags, among them `title`.
+    pub tags: Tags,
+}
+
+/// One stream of an input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamInfo {
+    /// Number of the stream in its input, from 0.
+    pub index: usize,
+    /// libav's name of the codec, as in `h264`; `none` when it is not known.
+    pub codec: String,
+    /// libav's name of the profile, as in `High`.
+    pub profile: Option<String>,
+    /// The level as the codec counts it: 41 is H.264 level 4.1.
+    pub level: Option<i32>,
+    /// The container's four-character code, as in `avc1`.
+    pub tag: Option<String>,
+    /// Seconds per tick of the stream's timestamps.
+    pub time_base: TimeBase,
+    /// Presentation time of the first frame, where the container tells.
+    pub start: Option<Timestamp>,
+    /// Duration that the container states, in ticks of the stream's time base.
+    pub duration: Option<Timestamp>,
+    /// Packets that a complete sample table promises; `None` without such a table.
+    pub promised_packets: Option<u64>,
+    /// Bits per second, as the container states.
+    pub bit_rate: Option<u64>,
+    /// Whether the container marks it as the stream to take.
+    pub default: bool,
+    /// Whether it is cover art or a thumbnail, not a stream in time.
+    pub still: bool,
+    /// Tags, among them `language`.
+    pub tags: Tags,
+    /// What it carries.
+    pub kind: Kind,
+}
+
+/// What a stream carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Kind {
+    /// Pictures.
+    Video(VideoInfo),
+    /// Sound.
+    Audio(AudioInfo),
+    /// Text or bitmaps to show over the picture.
+    Subtitle,
+    /// Time codes, telemetry and the like.
+    Data,
+    /// Files carried along, such as fonts.
+    Attachment,
+}
+
+impl Kind {
+    /// The kind's name: `video`, `audio`, `subtitle`, `data`, `attachment`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Video(_) => "video",
+            Self::Audio(_) => "audio",
+            Self::Subtitle => "subtitle",
+            Self::Data => "data",
+            Self::Attachment => "attachment",
+        }
+    }
+}
+
+/// The pictures of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoInfo {
+    /// Coded width, before any rotation, in pixels.
+    pub width: u32,
+    /// Coded height, before any rotation, in pixels.
+    pub height: u32,
+    /// libav's name of the pixel format, as in `yuv420p`, with what it means.
+    pub pixel_format: Option<PixelFormat>,
+    /// Width of a pixel over its height; 1/1 when the source does not say.
+    pub pixel_aspect: Rational,
+    /// Average frames per second; `None` when it is not known.
+    pub frame_rate: Option<Rational>,
+    /// Whether the lines of a frame belong to two instants.
+    pub scan: Scan,
+    /// How numbers become colors.
+    pub color: Color,
+    /// How the picture must be turned to stand upright.
+    pub orientation: Orientation,
+    /// Static metadata of high dynamic range, where there is any.
+    #[serde(default, skip_serializing_if = "Hdr::is_empty")]
+    pub hdr: Hdr,
+}
+
+impl VideoInfo {
+    /// Width and height as shown: square pixels, upright; in pixels, not rounded to even.
+    pub fn shown_size(&self) -> (f64, f64) {
+        let width = f64::from(self.width) * self.pixel_aspect.as_f64();
+        let height = f64::from(self.height);
+        if self.orientation.swaps_sides() { (height, width) } else { (width, height) }
+    }
+
+    /// Whether the transfer function is one of high dynamic range, PQ or HLG.
+    pub fn is_hdr(&self) -> bool {
+        matches!(self.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+    }
+}
+
+/// A pixel format, and what recipes ask about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PixelFormat {
+    /// libav's name, as in `yuv420p10le`.
+    pub name: String,
+    /// Bits of the deepest component.
+    pub depth: u32,
+    /// How much narrower and lower the chroma planes are, as powers of two: (1, 1) is 4:2:0.
+    pub chroma_shift: (u32, u32),
+    /// Whether components are red, green and blue.
+    pub rgb: bool,
+    /// Whether there is an alpha component, or a palette that may hold one.
+    pub alpha: bool,
+}
+
+/// Progressive or interlaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scan {
+    /// One instant a frame.
+    Progressive,
+    /// Two fields a frame.
+    Interlaced,
+    /// The source does not say; single frames may.
+    #[default]
+    Unknown,
+}
+
+/// How numbers become colors (ITU-T H.273), by libav's names; `None` where the source does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Color {
+    /// `tv` (limited) or `pc` (full).
+    pub range: Option<String>,
+    /// Matrix coefficients, as in `bt709`.
+    pub matrix: Option<String>,
+    /// Primaries, as in `bt709`.
+    pub primaries: Option<String>,
+    /// Transfer function, as in `smpte2084`.
+    pub transfer: Option<String>,
+}
+
+/// Static metadata of high dynamic range.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hdr {
+    /// SMPTE ST 2086.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mastering: Option<MasteringDisplay>,
+    /// CTA-861.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub light: Option<LightLevel>,
+}
+
+impl Hdr {
+    /// Whether there is nothing to carry.
+    pub fn is_empty(&self) -> bool {
+        self.mastering.is_none() && self.light.is_none()
+    }
+}
+
+/// The display a picture was mastered on (SMPTE ST 2086), in the units of HEVC's SEI message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MasteringDisplay {
+    /// Chromaticity of red, green and blue, each x and y, in 1/50000.
+    pub primaries: [(u32, u32); 3],
+    /// Chromaticity of white, x and y, in 1/50000.
+    pub white: (u32, u32),
+    /// Darkest luminance, in 1/10000 cd/m².
+    pub min_luminance: u32,
+    /// Brightest luminance, in 1/10000 cd/m².
+    pub max_luminance: u32,
+}
+
+/// Content light level (CTA-861.3), in cd/m².
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LightLevel {
+    /// Brightest pixel of the whole stream, in cd/m².
+    pub max_content: u32,
+    /// Brightest average of one frame, in cd/m².
+    pub max_frame_average: u32,
+}
+
+/// How a picture must be turned to stand upright (the display matrix of ISO/IEC 14496-12, 8.5.3,
+/// when it is a multiple of a quarter turn, mirrored or not).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Orientation {
+    /// As coded.
+    #[default]
+    Upright,
+    /// A quarter turn to the right.
+    Clockwise,
+    /// Half a turn.
+    HalfTurn,
+    /// A quarter turn to the left.
+    CounterClockwise,
+    /// Left and right exchanged.
+    FlipLeftRight,
+    /// Top and bottom exchanged.
+    FlipTopBottom,
+    /// Rows become columns.
+    Transpose,
+    /// Rows become columns from the far corner.
+    AntiTranspose,
+    /// The matrix is no multiple of a quarter turn; the picture is taken as coded.
+    Skewed,
+}
+
+impl Orientation {
+    /// The orientation that a display matrix asks for: `x' = a·x + c·y`, `y' = b·x + d·y`.
+    pub fn from_matrix([a, b, c, d]: [i32; 4]) -> Self {
+        match [a, b, c, d].map(i32::signum) {
+            [1, 0, 0, 1] => Self::Upright,
+            [0, 1, -1, 0] => Self::Clockwise,
+            [-1, 0, 0, -1] => Self::HalfTurn,
+            [0, -1, 1, 0] => Self::CounterClockwise,
+            [-1, 0, 0, 1] => Self::FlipLeftRight,
+            [1, 0, 0, -1] => Self::FlipTopBottom,
+            [0, 1, 1, 0] => Self::Transpose,
+            [0, -1, -1, 0] => Self::AntiTranspose,
+            _ => Self::Skewed,
+        }
+    }
+
+    /// Whether width and height change places.
+    pub const fn swaps_sides(self) -> bool {
+        matches!(
+            self,
+            Self::Clockwise | Self::CounterClockwise | Self::Transpose | Self::AntiTranspose
+        )
+    }
+}
+
+/// The sound of a stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioInfo {
+    /// Samples per second, in Hz; `None` when it is not known.
+    pub sample_rate: Option<NonZeroU32>,
+    /// Number of channels.
+    pub channels: u32,
+    /// libav's description of the channel layout, as in `5.1(side)`; the usual layout of that many
+    /// channels when the source does not say.
+    pub layout: String,
+    /// libav's name of the sample format, as in `fltp`.
+    pub sample_format: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_matrix_becomes_an_orientation() {
+        let check = |matrix, expected| assert_eq!(Orientation::from_matrix(matrix), expected);
+        let one = 1 << 16;
+        check([one, 0, 0, one], Orientation::Upright);
+        check([0, one, -one, 0], Orientation::Clockwise);
+        check([0, -one, one, 0], Orientation::CounterClockwise);
+        check([-one, 0, 0, one], Orientation::FlipLeftRight);
+        check([one / 2, one / 2, -one / 2, one / 2], Orientation::Skewed);
+    }
+}

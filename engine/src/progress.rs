@@ -1,0 +1,160 @@
+//! What a caller sees of a run while it goes on, and how it stops one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+
+/// Stops runs: cheap to clone, shared between threads, set once and for all.
+///
+/// ```
+/// let cancel = avocet_engine::CancelToken::new();
+/// let theirs = cancel.clone();
+/// std::thread::spawn(move || theirs.cancel()).join().unwrap();
+/// assert!(cancel.is_cancelled());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    set: AtomicBool,
+    parent: Option<CancelToken>,
+}
+
+impl CancelToken {
+    /// A token that nobody has set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A token that is also cancelled when this one is, but not the other way round.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Flag { set: AtomicBool::new(false), parent: Some(self.clone()) }))
+    }
+
+    /// Asks every run that holds this token, or a child of it, to stop.
+    pub fn cancel(&self) {
+        self.0.set.store(true, Ordering::Release);
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called on this token or one it is a child of.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.set.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+    }
+}
+
+/// How far a run is. Fields never go back during a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Progress {
+    /// Part of the work that is done, from 0 to 1; 1 only once the outputs are in place.
+    pub fraction: f64,
+    /// Media time written so far, in seconds.
+    pub seconds: f64,
+    /// Video frames written so far, copied ones included.
+    pub frames: u64,
+    /// Video frames written per second of wall time; `None` before the first.
+    pub fps: Option<f64>,
+    /// Seconds of media written per second of wall time; `None` before the first.
+    pub speed: Option<f64>,
+    /// Estimated wall time to the end, in seconds; `None` when the end is not known.
+    pub eta_seconds: Option<f64>,
+    /// Bytes given to the outputs so far.
+    pub bytes: u64,
+}
+
+/// Turns counters into [`Progress`] that never goes back.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    last: Progress,
+}
+
+/// A reading of the counters of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Media time written to the slowest track, in seconds.
+    pub(crate) seconds: f64,
+    /// Media time that the plan expects, in seconds.
+    pub(crate) total: Option<f64>,
+    /// Video frames written.
+    pub(crate) frames: u64,
+    /// Bytes written.
+    pub(crate) bytes: u64,
+}
+
+impl Meter {
+    /// The largest fraction shown before the outputs are in place.
+    const BEFORE_COMMIT: f64 = 0.999;
+
+    /// The progress at `elapsed` since the start.
+    pub(crate) fn read(&mut self, now: Reading, elapsed: Duration) -> &Progress {
+        let wall = elapsed.as_secs_f64();
+        let rate = |amount: f64| (wall > 0.0 && amount > 0.0).then(|| amount / wall);
+        let seconds = now.seconds.max(self.last.seconds);
+        let frames = now.frames.max(self.last.frames);
+        let speed = rate(seconds);
+        let fraction = now
+            .total
+            .filter(|total| *total > 0.0)
+            .map_or(0.0, |total| (seconds / total).clamp(0.0, Self::BEFORE_COMMIT));
+        self.last = Progress {
+            fraction: fraction.max(self.last.fraction),
+            seconds,
+            frames,
+            fps: rate(frames as f64),
+            speed,
+            eta_seconds: now
+                .total
+                .zip(speed)
+                .map(|(total, speed)| (total - seconds).max(0.0) / speed),
+            bytes: now.bytes.max(self.last.bytes),
+        };
+        &self.last
+    }
+
+    /// The progress of a run whose outputs are in place.
+    pub(crate) fn done(&mut self, now: Reading, elapsed: Duration) -> &Progress {
+        self.read(now, elapsed);
+        self.last.fraction = 1.0;
+        self.last.eta_seconds = Some(0.0);
+        &self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_never_goes_back_and_ends_at_one_only_when_done() {
+        let mut meter = Meter::default();
+        let mut read = |seconds, wall| {
+            let now = Reading { seconds, total: Some(10.0), frames: 1, bytes: 1 };
+            meter.read(now, Duration::from_secs(wall)).clone()
+        };
+        assert!((read(5.0, 1).fraction - 0.5).abs() < 1e-9);
+        assert!((read(4.0, 2).fraction - 0.5).abs() < 1e-9);
+        assert!(read(20.0, 3).fraction < 1.0);
+        let now = Reading { seconds: 10.0, total: Some(10.0), frames: 1, bytes: 1 };
+        assert!((meter.done(now, Duration::from_secs(4)).fraction - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        child.cancel();
+        assert!(child.is_cancelled() && !parent.is_cancelled());
+        let other = parent.child();
+        parent.cancel();
+        assert!(other.is_cancelled());
+    }
+}

@@ -1,0 +1,109 @@
+//! Packets become frames.
+
+use std::collections::BTreeSet;
+
+use super::{Outlet, Stage, Stop};
+use crate::{
+    av::{Decoder, Frame, Packet, Received},
+    error::{Error, Step},
+    tally::Tally,
+    time::{TimeBase, Timestamp},
+};
+
+/// How often in a row a decoder may fail to give a frame before it is asked with new input.
+const FAILURES: usize = 64;
+
+/// Decodes one stream, and keeps count of what could not be decoded.
+pub(crate) struct Decode {
+    decoder: Decoder,
+    base: TimeBase,
+    tally: Tally,
+    /// Presentation times of shown packets whose frames have not come out yet.
+    expected: BTreeSet<i64>,
+    /// Where the last frame ended, in ticks.
+    end: Option<i64>,
+}
+
+impl Decode {
+    /// A stage over an open decoder, whose packets count in `base`.
+    pub(crate) fn new(decoder: Decoder, base: TimeBase, tally: Tally) -> Self {
+        Self { decoder, base, tally, expected: BTreeSet::new(), end: None }
+    }
+
+    fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let mut failures = 0;
+        while failures < FAILURES {
+            match self.decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
+                Received::One(frame) => outlet.send(self.timed(frame))?,
+                Received::Nothing => break,
+                Received::Failed(error) => {
+                    tracing::debug!(%error, "a packet could not be decoded");
+                    failures += 1;
+                    self.tally.note(|count| count.decode_errors += 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
+    fn timed(&mut self, mut frame: Frame) -> Frame {
+        let stated = frame.pts();
+        let start = stated.or(self.end).unwrap_or(0);
+        frame.set_pts(start);
+        let is_first = self.end.is_none();
+        self.end = Some(start + frame.duration());
+        self.tally.note(|count| {
+            count.frames_decoded += 1;
+            count.concealed += u64::from(frame.is_concealed());
+        });
+        if stated.is_some() {
+            self.expected.remove(&start);
+            let rest = self.expected.split_off(&start);
+            let missed = std::mem::replace(&mut self.expected, rest);
+            self.note_missed(&missed, start, is_first);
+        }
+        frame
+    }
+
+    /// Counts packets without a frame: before the first frame they only lacked a keyframe.
+    fn note_missed(&self, missed: &BTreeSet<i64>, next: i64, before_first: bool) {
+        let Some(first) = missed.first() else { return };
+        self.tally.note(|count| {
+            if before_first {
+                count.before_keyframe += missed.len() as u64;
+            } else {
+                let gap = Timestamp::new(next.saturating_sub(*first), self.base);
+                count.lost_seconds += gap.seconds();
+            }
+        });
+    }
+}
+
+impl Stage for Decode {
+    type In = Packet;
+    type Out = Frame;
+
+    fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        if let Some(pts) = packet.pts().filter(|_| !packet.is_hidden() && packet.size() > 0) {
+            self.expected.insert(pts);
+        }
+        if let Err(error) = self.decoder.send(&packet) {
+            tracing::debug!(%error, "a packet could not be decoded");
+            self.tally.note(|count| count.decode_errors += 1);
+        }
+        self.forward(outlet)
+    }
+
+    fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        self.decoder.finish();
+        self.forward(outlet)?;
+        let missed = std::mem::take(&mut self.expected);
+        let end = self.tally.note(|count| count.read.end()).and_then(|end| end.rescale(self.base));
+        self.note_missed(&missed, end.map_or(0, |end| end.ticks), self.end.is_none());
+        if self.end.is_none() {
+            tracing::debug!("no frame came out of {}", Step::Decode);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Frames are filtered into what the encoder takes.
+
+use std::num::NonZeroU32;
+
+use super::{Outlet, Stage, Stop};
+use crate::{
+    av::{AvResult, FilterGraph, Frame, GraphInput, Parameters, Received},
+    error::{Error, LibavError, Step},
+    time::{TimeBase, Timestamp},
+};
+
+/// Runs a filter graph, and builds it anew when the frames that come change in kind.
+pub(crate) struct Filter {
+    filters: String,
+    threads: NonZeroU32,
+    /// Seconds per tick of the frames that come.
+    base: TimeBase,
+    /// Seconds per tick of the frames that go.
+    out: TimeBase,
+    /// Samples per frame that goes; `None` for pictures, and where any number will do.
+    frame_size: Option<NonZeroU32>,
+    graph: Option<(GraphInput, FilterGraph)>,
+}
+
+impl Filter {
+    /// A stage for frames of a stream; the graph is built at once when the stream's parameters
+    /// tell enough, so that a graph that can not be built fails before any work.
+    ///
+    /// # Errors
+    /// [`Error::Libav`] when the graph does not parse, or a filter has no such option.
+    pub(crate) fn open(
+        filters: &str,
+        parameters: &Parameters,
+        out: TimeBase,
+        frame_size: Option<NonZeroU32>,
+        threads: NonZeroU32,
+    ) -> Result<Self, Error> {
+        let base = parameters.time_base;
+        let filters = filters.to_owned();
+        let mut this = Self { filters, threads, base, out, frame_size, graph: None };
+        if let Some(input) = GraphInput::of_parameters(parameters) {
+            this.build(input).map_err(failed(Step::Open))?;
+        }
+        Ok(this)
+    }
+
+    fn build(&mut self, input: GraphInput) -> AvResult<()> {
+        let mut graph = FilterGraph::new(&self.filters, &input, self.base, self.threads)?;
+        if let Some(samples) = self.frame_size {
+            graph.set_frame_size(samples);
+        }
+        self.graph = Some((input, graph));
+        Ok(())
+    }
+
+    fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let Some((_, graph)) = &mut self.graph else { return Ok(()) };
+        loop {
+            let mut frame = match graph.pull().map_err(failed(Step::Filter))? {
+                Received::One(frame) => frame,
+                Received::Nothing => return Ok(()),
+                Received::Failed(error) => return Err(failed(Step::Filter)(error).into()),
+            };
+            if frame.is_neighbor() {
+                continue;
+            }
+            if let Some(pts) = frame.exact_pts() {
+                let at = Timestamp::new(pts, graph.time_base());
+                frame.set_pts(at.rescale(self.out).map_or(pts, |at| at.ticks));
+            }
+            outlet.send(frame)?;
+        }
+    }
+
+    fn drain(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        if let Some((_, graph)) = &mut self.graph {
+            graph.push(None).map_err(failed(Step::Filter))?;
+        }
+        self.forward(outlet)
+    }
+}
+
+fn failed(step: Step) -> impl Fn(LibavError) -> Error {
+    move |source| Error::Libav { step, component: "filter graph".to_owned(), source }
+}
+
+impl Stage for Filter {
+    type In = Frame;
+    type Out = Frame;
+
+    fn push(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let input = GraphInput::of_frame(&frame);
+        if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {
+            self.drain(outlet)?;
+            self.build(input).map_err(failed(Step::Filter))?;
+        }
+        if let Some((_, graph)) = &mut self.graph {
+            graph.push(Some(frame)).map_err(failed(Step::Filter))?;
+        }
+        self.forward(outlet)
+    }
+
+    fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        self.drain(outlet)
+    }
+}

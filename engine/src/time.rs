@@ -1,0 +1,248 @@
+//! Instants on a stream, and the exact arithmetic between their time bases.
+
+use std::{cmp::Ordering, fmt, num::NonZeroU32, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A positive ratio of two whole numbers: a time base, a frame rate, a pixel aspect.
+///
+/// Two ratios are equal when they are written alike: `1/2` is not `2/4`, since a time base is also
+/// a promise about which instants can be named. [`reduced`](Self::reduced) makes them comparable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rational {
+    /// Numerator, without unit.
+    pub num: NonZeroU32,
+    /// Denominator, without unit.
+    pub den: NonZeroU32,
+}
+
+/// Seconds per tick, as in `1/90000`.
+pub type TimeBase = Rational;
+
+impl Rational {
+    /// One: square pixels, or one tick a second.
+    pub const ONE: Self = Self { num: NonZeroU32::MIN, den: NonZeroU32::MIN };
+
+    /// Microseconds, as a time base.
+    pub const MICROSECONDS: Self = match NonZeroU32::new(1_000_000) {
+        Some(den) => Self { num: NonZeroU32::MIN, den },
+        None => Self::ONE,
+    };
+
+    /// The ratio `num/den`, or `None` when either is zero or negative.
+    pub fn new(num: impl TryInto<u32>, den: impl TryInto<u32>) -> Option<Self> {
+        let num = NonZeroU32::new(num.try_into().ok()?)?;
+        let den = NonZeroU32::new(den.try_into().ok()?)?;
+        Some(Self { num, den })
+    }
+
+    /// The time base of a stream that counts in samples of `rate` Hz.
+    pub fn of_rate(rate: NonZeroU32) -> TimeBase {
+        Self { num: NonZeroU32::MIN, den: rate }
+    }
+
+    /// The other way up: frames per second become seconds per frame.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        Self { num: self.den, den: self.num }
+    }
+
+    /// The same ratio in smallest terms.
+    #[must_use]
+    pub fn reduced(self) -> Self {
+        let divisor = greatest_common_divisor(self.num.get(), self.den.get());
+        Self::new(self.num.get() / divisor, self.den.get() / divisor).unwrap_or(self)
+    }
+
+    /// The ratio as a floating-point number.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.num.get()) / f64::from(self.den.get())
+    }
+}
+
+/// The largest number that divides both; `b` when `a` is zero.
+pub fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if a == 0 { b } else { greatest_common_divisor(b % a, a) }
+}
+
+impl fmt::Display for Rational {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+impl FromStr for Rational {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.split_once('/')
+            .and_then(|(num, den)| Self::new(num.parse::<u32>().ok()?, den.parse::<u32>().ok()?))
+            .ok_or_else(|| format!("`{text}` is no ratio such as `1/90000`"))
+    }
+}
+
+impl Serialize for Rational {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rational {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// An instant on a stream, or a distance between two: ticks and the time base they count in.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Timestamp {
+    /// Ticks of [`base`](Self::base), from the origin of the stream; may be negative.
+    pub ticks: i64,
+    /// Seconds per tick.
+    pub base: TimeBase,
+}
+
+impl Timestamp {
+    /// The origin of every stream.
+    pub const ZERO: Self = Self { ticks: 0, base: Rational::MICROSECONDS };
+
+    /// The instant `ticks` of `base`.
+    pub const fn new(ticks: i64, base: TimeBase) -> Self {
+        Self { ticks, base }
+    }
+
+    /// The instant nearest to `seconds` in `base`; one out of range becomes the last there is.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
+    pub fn from_seconds(seconds: f64, base: TimeBase) -> Self {
+        Self { ticks: (seconds / base.as_f64()).round() as i64, base }
+    }
+
+    /// This instant in ticks of `base`, rounded to the nearest, halves away from zero.
+    ///
+    /// Returns `None` when the result does not fit 64 bits.
+    pub fn rescale(self, base: TimeBase) -> Option<Self> {
+        self.since(Self::ZERO, base)
+    }
+
+    /// The distance from `origin` to this instant in ticks of `base`, rounded once, at the end.
+    ///
+    /// Returns `None` when the result does not fit 64 bits.
+    pub fn since(self, origin: Self, base: TimeBase) -> Option<Self> {
+        // a·an/ad − o·on/od, in units of bn/bd: everything over the common denominator ad·od·bn.
+        let [an, ad, on, od, bn, bd] = [self.base.num, self.base.den, origin.base.num]
+            .into_iter()
+            .chain([origin.base.den, base.num, base.den])
+            .map(|part| i128::from(part.get()))
+            .collect::<Vec<_>>()
+            .try_into()
+            .ok()?;
+        let mine = i128::from(self.ticks).checked_mul(an)?.checked_mul(od)?;
+        let theirs = i128::from(origin.ticks).checked_mul(on)?.checked_mul(ad)?;
+        let (scaled, divisor) = reduce(mine.checked_sub(theirs)?, ad * od, bn, bd)?;
+        let half = divisor / 2 * scaled.signum();
+        let ticks = i64::try_from(scaled.checked_add(half)? / divisor).ok()?;
+        Some(Self { ticks, base })
+    }
+
+    /// Seconds from the origin.
+    pub fn seconds(self) -> f64 {
+        self.ticks as f64 * self.base.as_f64()
+    }
+
+    /// The span from the origin to here; zero for an instant before it.
+    pub fn to_duration(self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds()).unwrap_or_default()
+    }
+
+    /// This instant moved on by `ticks` of its own base; stays at the last there is.
+    #[must_use]
+    pub const fn plus(self, ticks: i64) -> Self {
+        Self { ticks: self.ticks.saturating_add(ticks), base: self.base }
+    }
+}
+
+/// `(value · bd, divisor · bn)` with common factors taken out first, so that it seldom overflows.
+fn reduce(value: i128, divisor: i128, bn: i128, bd: i128) -> Option<(i128, i128)> {
+    let mut common = (bd, divisor);
+    while common.1 != 0 {
+        common = (common.1, common.0 % common.1);
+    }
+    Some((value.checked_mul(bd / common.0)?, (divisor / common.0).checked_mul(bn)?))
+}
+
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    /// Compares instants, not numbers: `1 × 1/2` equals `2 × 1/4`.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let scaled = |this: &Self, that: &Self| {
+            // 63 + 32 + 32 bits: always fits.
+            i128::from(this.ticks)
+                * i128::from(this.base.num.get())
+                * i128::from(that.base.den.get())
+        };
+        scaled(self, other).cmp(&scaled(other, self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ticks: i64, base: &str) -> Timestamp {
+        Timestamp::new(ticks, base.parse().expect("a ratio"))
+    }
+
+    #[test]
+    fn rescaling_rounds_to_the_nearest_and_halves_away_from_zero() {
+        let check = |ticks, from, to: &str, expected| {
+            let found = at(ticks, from).rescale(to.parse().expect("a ratio"));
+            assert_eq!(found.map(|found| found.ticks), expected, "{ticks} of {from} in {to}");
+        };
+        check(1, "1/2", "1/4", Some(2));
+        check(1, "1/3", "1/1000", Some(333));
+        check(2, "1/3", "1/1000", Some(667));
+        check(1, "1/2000", "1/1000", Some(1));
+        check(-1, "1/2000", "1/1000", Some(-1));
+        check(i64::MAX, "1/90000", "1/90000", Some(i64::MAX));
+        check(i64::MAX, "1/1", "1/90000", None);
+        check(i64::MIN, "1/1000", "1/1", Some(-9_223_372_036_854_776));
+    }
+
+    #[test]
+    fn a_distance_is_rounded_once() {
+        let distance = |a, b, base: &str| {
+            Timestamp::since(a, b, base.parse().expect("a ratio")).map(|found| found.ticks)
+        };
+        assert_eq!(distance(at(8550, "1/90000"), at(8549, "1/90000"), "1/22050"), Some(0));
+        assert_eq!(distance(at(1, "1/3"), at(1, "1/6"), "1/6"), Some(1));
+        assert_eq!(distance(at(0, "1/1000"), at(62, "1/1000"), "1/48000"), Some(-2976));
+    }
+
+    #[test]
+    fn instants_compare_across_bases() {
+        assert_eq!(at(1, "1/2"), at(2, "1/4"));
+        assert!(at(1001, "1/30000") > at(33, "1/1000"));
+        assert!(at(i64::MAX, "1/1") > at(i64::MAX, "1/2"));
+    }
+
+    #[test]
+    fn seconds_become_the_nearest_tick() {
+        let base = "1/25".parse().expect("a ratio");
+        assert_eq!(Timestamp::from_seconds(1.019, base).ticks, 25);
+        assert_eq!(Timestamp::from_seconds(1.021, base).ticks, 26);
+        assert_eq!(Timestamp::from_seconds(1e300, base).ticks, i64::MAX);
+    }
+}

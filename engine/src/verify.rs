@@ -1,0 +1,238 @@
+//! Holds what was read against what was promised, and what was written against what was read.
+
+use std::io;
+
+use crate::{
+    av::{Demuxer, Fault, ReadSeek},
+    error::{Error, Result},
+    media::MediaInfo,
+    plan::{Action, Output, Plan, Reason, Track, TrackKind},
+    progress::CancelToken,
+    tally::{Count, Span},
+    time::Timestamp,
+};
+
+/// Undecodable media that is still a warning: so many seconds, or this part of the whole.
+const TOLERATED_SECONDS: f64 = 0.5;
+const TOLERATED_PART: f64 = 0.01;
+
+/// What the check of one track of an input found.
+pub(crate) struct Shortfall {
+    pub(crate) what: String,
+    pub(crate) lost: f64,
+}
+
+/// Judges what was read of an input for one track, and gathers warnings about it.
+///
+/// # Errors
+/// [`Error::Damaged`] when the input fell short; with a lenient plan that is a warning, unless
+/// there is no frame at all.
+pub(crate) fn check_input(
+    plan: &Plan,
+    track: &Track,
+    media: &MediaInfo,
+    count: &Count,
+    warnings: &mut Vec<Reason>,
+) -> Result<()> {
+    let damaged = |Shortfall { what, lost }| {
+        let location = plan.inputs[track.input].location.clone();
+        Error::Damaged { location, what, lost }
+    };
+    let name = format!("{} stream {}:{}", track.kind.name(), track.input, track.stream);
+    let is_encode = matches!(track.action, Action::Encode(_));
+    if is_encode && count.frames_decoded == 0 {
+        let what = format!("no frame of {name} could be decoded");
+        return Err(damaged(Shortfall { what, lost: count.read.seconds() }));
+    }
+    if !is_encode && count.packets_written == 0 {
+        let what = format!("{name} has no packet that can be shown");
+        return Err(damaged(Shortfall { what, lost: 0.0 }));
+    }
+    if count.past_end {
+        warnings.push(Reason::new(
+            "SEEK_PAST_END",
+            "the time asked for is past the end; the last frame was taken",
+        ));
+    }
+    warn_counted(&name, count, warnings);
+    match shortfall(&name, plan, track, media, count) {
+        Some(short) if plan.lenient => {
+            let message = format!("{}; {:.3} s are lost", short.what, short.lost);
+            warnings.push(Reason::new("INPUT_SHORT", message));
+            Ok(())
+        }
+        Some(short) => Err(damaged(short)),
+        None => Ok(()),
+    }
+}
+
+/// Warns of what was counted.
+fn warn_counted(name: &str, count: &Count, warnings: &mut Vec<Reason>) {
+    let mut warn = |code, number: u64, what: &str| {
+        if number > 0 {
+            warnings.push(Reason::new(code, format!("{name}: {number} {what}")));
+        }
+    };
+    warn("DECODE_ERRORS", count.decode_errors, "packets could not be decoded");
+    warn("FRAMES_CONCEALED", count.concealed, "frames are damaged and partly guessed");
+    warn("BEFORE_KEYFRAME", count.before_keyframe, "packets before the first keyframe left out");
+    warn("TIMES_MOVED", count.moved, "frames shared a tick with another and moved on by one");
+}
+
+/// What an input owes, if anything.
+fn shortfall(
+    name: &str,
+    plan: &Plan,
+    track: &Track,
+    media: &MediaInfo,
+    count: &Count,
+) -> Option<Shortfall> {
+    let stream = media.streams.get(track.stream)?;
+    let span = count.read.seconds();
+    if count.packets_read > 0
+        && let Some(promised) = stream.promised_packets.filter(|all| *all > count.packets_read)
+    {
+        let declared = stream.duration.map_or(span, Timestamp::seconds);
+        return Some(Shortfall {
+            what: format!(
+                "the sample table of {name} promises {promised} packets, {} are there",
+                count.packets_read
+            ),
+            lost: (declared - span).max(0.0),
+        });
+    }
+    let tolerated = TOLERATED_SECONDS.max(span * TOLERATED_PART);
+    let is_encode = matches!(track.action, Action::Encode(_)) && plan.seconds.is_some();
+    if is_encode && count.decode_errors > 0 && count.lost_seconds > tolerated {
+        return Some(Shortfall {
+            what: format!("too much of {name} can not be decoded"),
+            lost: count.lost_seconds,
+        });
+    }
+    None
+}
+
+/// Warns when a container states another duration than it has, and its word is no sample table.
+pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut Vec<Reason>) {
+    let read = counts.iter().map(|count| count.read.seconds()).fold(0.0, f64::max);
+    let has_table = media.streams.iter().any(|stream| stream.promised_packets.is_some());
+    let Some(declared) = media.duration.filter(|_| !has_table && read > 0.0) else { return };
+    let declared = declared.seconds();
+    if (declared - read).abs() > TOLERATED_SECONDS.max(read * TOLERATED_PART) {
+        let message = format!("the input states {declared:.3} s and has {read:.3} s");
+        warnings.push(Reason::new("DURATION_DECLARED_WRONG", message));
+    }
+    if let Some(error) = counts.iter().find_map(|count| count.read_error.as_ref()) {
+        let message = format!("the input could not be read to its end: {error}");
+        warnings.push(Reason::new("READ_ERROR", message));
+    }
+}
+
+/// What a player sees of one track of the written file.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    packets: u64,
+    span: Span,
+    longest: f64,
+}
+
+/// Reads a written output back, holds it against what was planned and counted, and describes it.
+///
+/// # Errors
+/// [`Error::Incomplete`] names the first difference; [`Error::Cancelled`].
+pub(crate) fn check_output(
+    output: &Output,
+    counts: &[Count],
+    reader: io::Result<Box<dyn ReadSeek>>,
+    cancel: &CancelToken,
+) -> Result<MediaInfo> {
+    let incomplete = |what: String| Err(Error::Incomplete { what });
+    let unreadable = |fault| match fault {
+        Fault::Cancelled => Error::Cancelled,
+        Fault::Io(error) => Error::Incomplete { what: error.to_string() },
+        Fault::Libav(error) => Error::Incomplete { what: format!("it can not be read: {error}") },
+    };
+    let reader =
+        reader.map_err(|source| Error::Write { location: output.location.clone(), source })?;
+    let mut demuxer = Demuxer::open(reader, cancel).map_err(unreadable)?;
+    let media = demuxer.media();
+    if media.streams.len() != output.tracks.len() {
+        let (found, expected) = (media.streams.len(), output.tracks.len());
+        return incomplete(format!("it has {found} streams instead of {expected}"));
+    }
+    let mut seen = vec![Seen::default(); output.tracks.len()];
+    while let Some(packet) = demuxer.read().map_err(unreadable)? {
+        let stream = packet.stream();
+        let (Some(seen), Some(info)) = (seen.get_mut(stream), media.streams.get(stream)) else {
+            return incomplete(format!("it has packets of stream {stream}, which is not planned"));
+        };
+        let Some(start) = packet.pts().or(packet.dts()) else {
+            seen.packets += u64::from(!packet.is_hidden());
+            continue;
+        };
+        let end = start + packet.duration();
+        if packet.is_hidden() || (end <= 0 && start < 0) {
+            continue;
+        }
+        let at = |ticks| Timestamp::new(ticks, info.time_base);
+        seen.packets += 1;
+        seen.span.add(at(start.max(0)), at(end.max(start)));
+        seen.longest = seen.longest.max(at(packet.duration()).seconds());
+    }
+    for (number, (track, (seen, count))) in
+        output.tracks.iter().zip(seen.iter().zip(counts)).enumerate()
+    {
+        compare(output, track, seen, count).map_err(|what| Error::Incomplete {
+            what: format!("{} track {number} {what}", track.kind.name()),
+        })?;
+    }
+    Ok(media)
+}
+
+/// Compares one track; the answer of a difference is a phrase.
+fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result<(), String> {
+    if let (Action::Encode(_), TrackKind::Video) = (&track.action, track.kind) {
+        let (decoded, encoded) = (count.frames_decoded, count.frames_encoded);
+        if decoded != encoded {
+            return Err(format!("was encoded from {encoded} of {decoded} decoded frames"));
+        }
+        if encoded != count.packets_written {
+            let written = count.packets_written;
+            return Err(format!("has {written} packets for {encoded} encoded frames"));
+        }
+    }
+    // Raw sound is cut into packets as the reader likes.
+    let counts_packets = track.kind == TrackKind::Video || output.keeps_times();
+    let is_raw = output.muxer == "wav";
+    if counts_packets && !is_raw && seen.packets != count.packets_written {
+        let (found, expected) = (seen.packets, count.packets_written);
+        return Err(format!("shows {found} packets of {expected} that were written"));
+    }
+    if output.is_picture() {
+        return Ok(());
+    }
+    // A frame's length, and a tick or two of the coarsest container (1 ms).
+    let tolerance = seen.longest.max(0.002) + 0.001;
+    let differs = |a: Option<Timestamp>, b: Option<Timestamp>| match (a, b) {
+        (Some(a), Some(b)) => (a.seconds() - b.seconds()).abs() > tolerance,
+        _ => true,
+    };
+    if output.keeps_times() && differs(seen.span.start(), count.written.start()) {
+        return Err(difference("begins", seen.span.start(), count.written.start()));
+    }
+    if output.keeps_times() && differs(seen.span.end(), count.written.end()) {
+        return Err(difference("ends", seen.span.end(), count.written.end()));
+    }
+    let (found, expected) = (seen.span.seconds(), count.written.seconds());
+    // Formats without times begin where the reader counts from, priming included or not.
+    if !output.keeps_times() && (found - expected).abs() > tolerance + 0.1 {
+        return Err(format!("lasts {found:.3} s instead of {expected:.3} s"));
+    }
+    Ok(())
+}
+
+fn difference(what: &str, found: Option<Timestamp>, expected: Option<Timestamp>) -> String {
+    let shown =
+        |at: Option<Timestamp>| at.map_or("never".into(), |at| format!("{:.4} s", at.seconds()));
+    format!("{what} at {} instead of {}", shown(found), shown(expected))
+}

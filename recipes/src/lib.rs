@@ -1,0 +1,61 @@
+//! Job documents: what a job may ask for, and all that is wrong with one that asks otherwise.
+//!
+//! A document is text, then a [`Tree`] that keeps order and duplicate keys, then, once a single
+//! walk has found nothing wrong with it, a [`Job`] of plain values. The tables behind
+//! [`RecipeName::parameters`] are the one list of what each recipe takes.
+//!
+//! ```
+//! use avocet_recipes::{Door, Job};
+//!
+//! let document = r#"{
+//!     "mode": "recipe",
+//!     "input": { "url": "holiday.mp4" },
+//!     "output": { "format": "jpg" },
+//!     "recipe": { "name": "thumbnail", "seekSecond": -1, "quality": 101 }
+//! }"#;
+//! let error = Job::from_json(document, Door::Program).unwrap_err();
+//! assert_eq!(error.code(), "VALIDATION_ERROR");
+//! assert_eq!(error.problems()[0].path, "recipe.seekSecond");
+//! assert_eq!(error.problems()[1].allowed, "an integer 1 to 100");
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod codec;
+mod compress;
+mod concat;
+mod document;
+mod error;
+mod extract_audio;
+mod format;
+mod job;
+mod merge;
+mod parameter;
+mod proxy;
+mod recipe;
+mod resize;
+mod thumbnail;
+mod transcode;
+mod tree;
+mod trim;
+mod web_ready;
+
+pub use check::Door;
+pub use codec::{Preset, VideoCodec};
+pub use compress::Compress;
+pub use concat::Concat;
+pub use error::{DocumentError, Problem};
+pub use extract_audio::ExtractAudio;
+pub use format::Format;
+pub use job::{Job, JobInput, JobOutputs, Task};
+pub use merge::merge;
+pub use parameter::{Accuracy, Kind, Parameter, Tracks};
+pub use proxy::{Gop, Proxy};
+pub use recipe::{Recipe, RecipeName};
+pub use resize::{Fit, Resize};
+pub use thumbnail::Thumbnail;
+pub use transcode::Transcode;
+pub use tree::Tree;
+pub use trim::Trim;
+pub use web_ready::WebReady;

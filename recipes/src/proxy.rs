@@ -1,0 +1,89 @@
+//! The recipe `proxy`: always encoded, for scrubbing.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use crate::parameter::{
+    BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS, Tracks,
+    WIDTH,
+};
+
+/// What `proxy` takes.
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    SCALE_DOWN,
+    WIDTH,
+    HEIGHT,
+    Parameter { default: "32", ..CRF },
+    BIT_RATE,
+    Parameter {
+        name: "gop",
+        kind: Kind::Choice(&["per_second", "all_intra"]),
+        default: "per_second",
+        doc: "How often a keyframe stands: one in each second, or every frame",
+    },
+    START,
+    DURATION,
+    TRACKS,
+    LENIENT,
+];
+
+/// Encodes an H.264 MP4 that an editor can scrub through.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Proxy {
+    /// Whether to fit the picture into 1280×720 pixels, turned as it is, when no box is given;
+    /// `false` counts as not given.
+    pub scale_down: bool,
+    /// Width of the box that the picture is fitted into, in pixels, 1 to 16,384.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<NonZeroU32>,
+    /// Height of the box that the picture is fitted into, in pixels, 1 to 16,384.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<NonZeroU32>,
+    /// Constant rate factor, a figure without a unit, 0 to 51; 32 by default.
+    pub crf: u8,
+    /// Bit rate of the video, in kbit/s (1000 bits), 1 to 1,000,000; beats [`crf`](Self::crf).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitrate_kbps: Option<u32>,
+    /// How often a keyframe stands.
+    pub gop: Gop,
+    /// Where to begin, in seconds from the earliest presented time; finite, 0 or more, by default
+    /// 0.
+    pub start_seconds: f64,
+    /// How much to keep, in seconds; finite, more than 0; `None` is to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<f64>,
+    /// Which streams to keep.
+    pub tracks: Tracks,
+    /// Whether a damaged input gives a warning instead of an error.
+    pub lenient: bool,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            scale_down: false,
+            width: None,
+            height: None,
+            crf: 32,
+            bitrate_kbps: None,
+            gop: Gop::PerSecond,
+            start_seconds: 0.0,
+            duration_seconds: None,
+            tracks: Tracks::Best,
+            lenient: false,
+        }
+    }
+}
+
+/// How often a keyframe stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gop {
+    /// One in each second.
+    #[default]
+    PerSecond,
+    /// Every frame is one.
+    AllIntra,
+}
