@@ -173,6 +173,14 @@ pub enum Error {
         /// What is there.
         what: &'static str,
     },
+    /// A location of a kind that this build does not open.
+    #[error("`{location}` is not opened: {allowed}")]
+    LocationRefused {
+        /// The location, without credentials and query.
+        location: String,
+        /// What is allowed instead.
+        allowed: &'static str,
+    },
     /// An output could not be written or put in its place.
     #[error("can not write {location}: {source}")]
     Write {
@@ -210,6 +218,7 @@ impl Error {
             Self::Libav { .. } => "TRANSCODE_ERROR",
             Self::UnknownOption { .. } | Self::Absent { .. } => "CONFIG_ERROR",
             Self::OutputIsInput(_) | Self::OutputExists(_) => "VALIDATION_ERROR",
+            Self::LocationRefused { .. } => "LOCATION_REFUSED",
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
             Self::Exhausted { .. } => "LIMIT_EXCEEDED",
@@ -226,7 +235,9 @@ impl Error {
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,
             Self::UnknownOption { .. } | Self::Absent { .. } | Self::Exhausted { .. } => Step::Open,
-            Self::OutputIsInput(_) | Self::OutputExists(_) => Step::Validate,
+            Self::OutputIsInput(_) | Self::OutputExists(_) | Self::LocationRefused { .. } => {
+                Step::Validate
+            }
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
             Self::Cancelled | Self::Panicked { .. } => Step::Mux,
         }

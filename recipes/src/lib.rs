@@ -22,33 +22,42 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod choose;
 mod codec;
+mod compile;
 mod compress;
 mod concat;
+mod container;
 mod document;
 mod error;
 mod extract_audio;
 mod format;
 mod job;
+mod look;
 mod merge;
 mod parameter;
+mod picture;
 mod proxy;
 mod recipe;
 mod resize;
+mod sound;
 mod thumbnail;
 mod transcode;
 mod tree;
 mod trim;
+mod video;
 mod web_ready;
 
 pub use check::Door;
 pub use codec::{Preset, VideoCodec};
+pub use compile::Circumstances;
 pub use compress::Compress;
 pub use concat::Concat;
 pub use error::{DocumentError, Problem};
 pub use extract_audio::ExtractAudio;
 pub use format::Format;
 pub use job::{Job, JobInput, JobOutputs, Task};
+pub use look::{Look, When};
 pub use merge::merge;
 pub use parameter::{Accuracy, Kind, Parameter, Tracks};
 pub use proxy::{Gop, Proxy};

@@ -2,9 +2,18 @@
 
 use std::num::NonZeroU32;
 
+use avocet_engine::{
+    Action, Color, Encode, Encoder, FrameFormat, Hdr, Instant, PictureFormat, Plan, Reason, Result,
+    Select, Strategy, Tags, Timestamp, Track, TrackKind, VideoInfo,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::choose;
+use crate::compile::Circumstances;
+use crate::container;
+use crate::format::Format;
 use crate::parameter::{ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, WIDTH};
+use crate::picture::{self, Target};
 
 /// What `thumbnail` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -55,6 +64,117 @@ impl Default for Thumbnail {
             quality: 90,
             accuracy: Accuracy::Exact,
             lenient: false,
+        }
+    }
+}
+
+impl Thumbnail {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let (location, media) = circumstances.input()?;
+        let (stream, video) = choose::need_video(location, media)?;
+        let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
+        let (width, height) = (picture::whole(width), picture::whole(height));
+        let (encoder, pixel_format, color) = self.encoder(format, video);
+        circumstances.expect_encoder(encoder)?;
+        let tone_map = video.is_hdr();
+        let target = Target {
+            width,
+            height,
+            pixel_format: pixel_format.to_owned(),
+            color: color.clone(),
+            tone_map,
+        };
+        let filters = picture::filters(stream, video, &target, circumstances)?;
+        let start = media.start.map_or(0.0, Timestamp::seconds);
+        let instant = Instant {
+            time: Timestamp::from_seconds(start + self.seek_seconds, stream.time_base),
+            keyframe: self.accuracy == Accuracy::Keyframe,
+            neighbors: filters.neighbors,
+        };
+        let mut because =
+            vec![Reason::new("BEST_VIDEO", "it is the best stream of moving pictures")];
+        if tone_map {
+            because.push(Reason::new("HDR_TO_SDR", "pictures are shown in standard dynamic range"));
+        }
+        let track = Track {
+            input: 0,
+            stream: stream.index,
+            kind: TrackKind::Video,
+            action: Action::Encode(Box::new(Encode {
+                select: Select::At(instant),
+                filters: filters.text,
+                encoder: Encoder {
+                    name: encoder.to_owned(),
+                    bit_rate: None,
+                    options: self.options(format),
+                    format: FrameFormat::Video(PictureFormat {
+                        width,
+                        height,
+                        pixel_format: pixel_format.to_owned(),
+                        time_base: stream.time_base,
+                        frame_rate: video.frame_rate,
+                        color,
+                        hdr: Hdr::default(),
+                    }),
+                },
+            })),
+            because,
+            tag: None,
+            default: true,
+            tags: Tags::new(),
+        };
+        let mut output = container::output(format, media, vec![track], circumstances);
+        output.tags = Tags::new();
+        Ok(Plan {
+            strategy: Strategy::Thumbnail,
+            inputs: circumstances.plan_inputs(Timestamp::ZERO),
+            outputs: vec![output],
+            dropped: choose::dropped(0, media, &[stream.index], format),
+            notices: Vec::new(),
+            seconds: None,
+            lenient: self.lenient,
+        })
+    }
+
+    /// The encoder of a format, the pixels it takes, and how they become colors.
+    fn encoder(&self, format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
+        let alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
+        // JFIF and WebP both mean BT.601; the first in full range, the second in limited.
+        let bt601 = |range: &str| Color {
+            range: Some(range.to_owned()),
+            matrix: Some("smpte170m".to_owned()),
+            primaries: None,
+            transfer: None,
+        };
+        let rgb = Color { range: Some("pc".to_owned()), ..Color::default() };
+        match (format, alpha) {
+            (Format::Png, true) => ("png", "rgba", rgb),
+            (Format::Png, false) => ("png", "rgb24", rgb),
+            (Format::Webp, true) => ("libwebp", "yuva420p", bt601("tv")),
+            (Format::Webp, false) => ("libwebp", "yuv420p", bt601("tv")),
+            _ => ("mjpeg", "yuvj420p", bt601("pc")),
+        }
+    }
+
+    /// The encoder's own options.
+    fn options(&self, format: Format) -> Vec<(String, String)> {
+        let option = |key: &str, value: String| (key.to_owned(), value);
+        match format {
+            Format::Png => Vec::new(),
+            Format::Webp => vec![option("quality", self.quality.to_string())],
+            // A quantizer from 1 for quality 100 to 21 for quality 1, in libav's units of lambda.
+            _ => {
+                let quantizer = 1 + (100 - u32::from(self.quality.min(100))) / 5;
+                vec![
+                    option("flags", "+qscale".to_owned()),
+                    option("global_quality", (quantizer * 118).to_string()),
+                    option("qmin", "1".to_owned()),
+                ]
+            }
         }
     }
 }

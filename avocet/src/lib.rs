@@ -1,0 +1,141 @@
+//! Transcodes media in process on libav: it plans first, does no work it need not do, says why,
+//! and verifies what it wrote before it calls it done.
+//!
+//! A [`Job`] is a small JSON document, or the same in code. [`plan`] probes its input and makes a
+//! [`Plan`] without running it; [`run`] does both and leaves a file, whole or not at all.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use avocet::{CancelToken, Door, Engine, Job};
+//!
+//! # fn main() -> Result<(), avocet::Error> {
+//! let engine = Engine::default();
+//! let job = Job::from_json(
+//!     r#"{ "mode": "recipe", "input": { "url": "holiday.mp4" }, "output": { "format": "jpg" },
+//!          "recipe": { "name": "thumbnail", "seekSeconds": 1 } }"#,
+//!     Door::Program,
+//! )?;
+//! let report = avocet::run(&engine, &job, "holiday.jpg", &CancelToken::new(), |progress| {
+//!     println!("{:.0} %", progress.fraction * 100.0);
+//!     ControlFlow::Continue(())
+//! })?;
+//! println!("{} bytes", report.outputs[0].size_bytes);
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod place;
+#[cfg(feature = "tokio")]
+mod task;
+
+use std::ops::ControlFlow;
+
+pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
+use avocet_engine::{Frames, Location, MediaInfo};
+use avocet_recipes::Circumstances;
+pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
+pub use error::Error;
+pub use place::Target;
+#[cfg(feature = "tokio")]
+pub use task::{ProgressStream, Running, spawn};
+
+/// Probes the inputs of a job and makes its plan, without running it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), avocet::Error> {
+/// use avocet::{CancelToken, Engine, Format, Job, Recipe};
+/// use avocet::recipes::Transcode;
+///
+/// let recipe = Recipe::Transcode(Transcode::default());
+/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4);
+/// let plan = avocet::plan(&Engine::default(), &job, "holiday.mp4", &CancelToken::new())?;
+/// println!("{plan}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Document`] when the job contradicts itself; [`Error::Engine`] when an input can not be
+/// read or has not what the recipe needs.
+pub fn plan(
+    engine: &Engine,
+    job: &Job,
+    target: impl Into<Target>,
+    cancel: &CancelToken,
+) -> Result<Plan, Error> {
+    job.check(Door::Program)?;
+    let Target { location: output, replace } = target.into();
+    let inputs = job
+        .inputs
+        .iter()
+        .map(|input| {
+            let location = place::locate(&input.url)?;
+            let media = probe(engine, &location, cancel)?;
+            Ok((location, media))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    let capabilities = &engine.capabilities();
+    let circumstances = Circumstances { inputs: &inputs, output, replace, capabilities };
+    Ok(job.compile(&circumstances)?)
+}
+
+fn probe(engine: &Engine, location: &Location, cancel: &CancelToken) -> Result<MediaInfo, Error> {
+    match location {
+        Location::Path(path) => Ok(engine.probe(&Source::path(path), cancel)?),
+        Location::Given(_) => Err(Error::Engine(avocet_engine::Error::BadPlan {
+            what: "a job names its inputs".to_owned(),
+        })),
+    }
+}
+
+/// Plans a job and runs the plan: the output appears whole, or not at all.
+///
+/// `observe` is called on this thread with progress that never goes back; `Break` cancels.
+///
+/// # Errors
+/// [`Error::Document`] and [`Error::Engine`]; after one, no output is there and every input is as
+/// it was.
+pub fn run(
+    engine: &Engine,
+    job: &Job,
+    target: impl Into<Target>,
+    cancel: &CancelToken,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Report, Error> {
+    let plan = plan(engine, job, target, cancel)?;
+    Ok(engine.run(&plan, cancel, observe)?)
+}
+
+/// Pictures of a source in memory: at given times or of a span, upright, in the size and pixel
+/// format that `look` names, decoded as the iterator is asked for them.
+///
+/// ```no_run
+/// # fn main() -> Result<(), avocet::Error> {
+/// use avocet::{CancelToken, Engine, Look, Source, When};
+///
+/// let look = Look { when: When::At(vec![1.0, 2.5]), ..Look::default() };
+/// let source = Source::path("holiday.mp4");
+/// for picture in avocet::frames(&Engine::default(), &source, &look, &CancelToken::new())? {
+///     let picture = picture?;
+///     println!("{}x{}: {} bytes", picture.width(), picture.height(), picture.planes()[0].bytes.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Engine`] when the source can not be read or has no video; later ones come out of the
+/// iterator.
+pub fn frames(
+    engine: &Engine,
+    source: &Source,
+    look: &Look,
+    cancel: &CancelToken,
+) -> Result<Frames, Error> {
+    let media = engine.probe(source, cancel)?;
+    let request = look.request(&media, &engine.capabilities())?;
+    Ok(engine.frames(source, request, cancel)?)
+}

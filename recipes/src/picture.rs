@@ -1,0 +1,284 @@
+//! Size, shape, rotation, scan and color of pictures, as filters.
+
+use std::num::NonZeroU32;
+
+use avocet_engine::{Color, Orientation, Result, Scan, StreamInfo, VideoInfo};
+
+use crate::compile::Circumstances;
+
+/// The luminance of diffuse white in high dynamic range, in cd/m² (ITU-R BT.2408).
+const HDR_WHITE: f64 = 203.0;
+
+/// The brightest luminance that is taken for true, in cd/m²: metadata is often wrong.
+const HDR_PEAK: std::ops::RangeInclusive<f64> = 400.0..=4000.0;
+
+/// The peak of PQ content that does not tell, in cd/m².
+const HDR_USUAL_PEAK: f64 = 1000.0;
+
+/// What pictures are made into.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Width of the upright picture, in pixels.
+    pub(crate) width: NonZeroU32,
+    /// Height of the upright picture, in pixels.
+    pub(crate) height: NonZeroU32,
+    /// libav's name of the pixel format.
+    pub(crate) pixel_format: String,
+    /// How numbers become colors; `matrix` is `None` for red, green and blue.
+    pub(crate) color: Color,
+    /// Whether high dynamic range is mapped to standard.
+    pub(crate) tone_map: bool,
+}
+
+/// Filters, and what they need of the frames.
+#[derive(Clone, Debug)]
+pub(crate) struct Filters {
+    /// The graph, in libavfilter's notation.
+    pub(crate) text: String,
+    /// Whether they look at the frames before and after.
+    pub(crate) neighbors: bool,
+}
+
+/// The colors of a source, with what it does not say filled in.
+///
+/// An untagged source is BT.709 when it is 1280 wide or 720 high, else BT.601; limited range,
+/// except in red, green and blue, which are full.
+pub(crate) fn source_color(video: &VideoInfo) -> Color {
+    let is_rgb = is_rgb(video);
+    let said = &video.color;
+    let is_hd = video.width >= 1280 || video.height >= 720;
+    let is_625 = !is_hd && (video.height == 576 || video.height == 288);
+    let guess = |hd: &str, sd_625: &str, sd: &str| {
+        Some(
+            if is_hd {
+                hd
+            } else if is_625 {
+                sd_625
+            } else {
+                sd
+            }
+            .to_owned(),
+        )
+    };
+    // Matrix coefficients of 2020 or 709 say what the other two most probably are.
+    let family = said.matrix.as_deref().or(said.primaries.as_deref());
+    let from_family = match family {
+        Some("bt2020nc" | "bt2020c" | "bt2020") => Some("bt2020"),
+        Some("bt709") => Some("bt709"),
+        _ => None,
+    };
+    let matrix =
+        said.matrix.clone().filter(|matrix| matrix != "gbr" && !is_rgb).or_else(
+            || match from_family {
+                Some("bt2020") => Some("bt2020nc".to_owned()),
+                Some(family) => Some(family.to_owned()),
+                None => guess("bt709", "bt470bg", "smpte170m"),
+            },
+        );
+    let primaries = said.primaries.clone().or_else(|| {
+        from_family.map(str::to_owned).or_else(|| guess("bt709", "bt470bg", "smpte170m"))
+    });
+    let transfer = said.transfer.clone().or_else(|| guess("bt709", "smpte170m", "smpte170m"));
+    let is_full = is_rgb || said.range.as_deref() == Some("pc");
+    let range = Some(if is_full { "pc" } else { "tv" }.to_owned());
+    Color { range, matrix, primaries, transfer }
+}
+
+/// BT.709, limited range: what standard dynamic range is encoded as after tone mapping.
+pub(crate) fn bt709() -> Color {
+    let name = || Some("bt709".to_owned());
+    Color { range: Some("tv".into()), matrix: name(), primaries: name(), transfer: name() }
+}
+
+fn is_rgb(video: &VideoInfo) -> bool {
+    video.pixel_format.as_ref().is_some_and(|pixels| pixels.rgb || pixels.name == "pal8")
+}
+
+/// Fits a picture into a box, keeping its shape, never enlarged; in pixels, not yet rounded.
+pub(crate) fn fit(
+    (width, height): (f64, f64),
+    max_width: Option<NonZeroU32>,
+    max_height: Option<NonZeroU32>,
+) -> (f64, f64) {
+    let scale =
+        |side: f64, most: Option<NonZeroU32>| most.map_or(1.0, |most| f64::from(most.get()) / side);
+    let factor = scale(width, max_width).min(scale(height, max_height)).min(1.0);
+    (width * factor, height * factor)
+}
+
+/// The nearest whole number of pixels, at least one.
+pub(crate) fn whole(side: f64) -> NonZeroU32 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    NonZeroU32::new(side.round() as u32).unwrap_or(NonZeroU32::MIN)
+}
+
+/// The nearest even number of pixels, at least two.
+pub(crate) fn even(side: f64) -> NonZeroU32 {
+    whole(side / 2.0).saturating_mul(const { NonZeroU32::new(2).unwrap() })
+}
+
+/// Whether frames of a stream may be interlaced, so that a deinterlacer must look at them.
+pub(crate) fn may_be_interlaced(stream: &StreamInfo, video: &VideoInfo) -> bool {
+    /// Codecs that know of fields.
+    const WITH_FIELDS: [&str; 14] = [
+        "mpeg1video",
+        "mpeg2video",
+        "h264",
+        "hevc",
+        "mpeg4",
+        "vc1",
+        "wmv3",
+        "dvvideo",
+        "prores",
+        "dnxhd",
+        "ffv1",
+        "huffyuv",
+        "rawvideo",
+        "mjpeg",
+    ];
+    match video.scan {
+        Scan::Interlaced => true,
+        Scan::Progressive => false,
+        Scan::Unknown => WITH_FIELDS.contains(&stream.codec.as_str()),
+    }
+}
+
+/// The filters that make a source into `target`: deinterlaced where frames are flagged so, tone
+/// mapped when asked for, in size, shape and color, and upright.
+pub(crate) fn filters(
+    stream: &StreamInfo,
+    video: &VideoInfo,
+    target: &Target,
+    circumstances: &Circumstances<'_>,
+) -> Result<Filters> {
+    let mut chain = Vec::new();
+    let neighbors = may_be_interlaced(stream, video);
+    if neighbors {
+        circumstances.expect_filter("bwdif")?;
+        chain.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".to_owned());
+    }
+    let source = source_color(video);
+    let mut color = source.clone();
+    if target.tone_map {
+        circumstances.expect_filter("zscale")?;
+        circumstances.expect_filter("tonemap")?;
+        chain.push(tone_mapping(video, &source));
+        color = bt709();
+    }
+    chain.push(scaling(video, target, &color));
+    chain.push(format!("format={}", target.pixel_format));
+    chain.extend(turning(video.orientation).map(str::to_owned));
+    chain.push("setsar=1".to_owned());
+    Ok(Filters { text: chain.join(","), neighbors })
+}
+
+/// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white.
+fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
+    let stated = video
+        .hdr
+        .light
+        .map(|light| f64::from(light.max_content))
+        .filter(|peak| *peak > 0.0)
+        .or(video.hdr.mastering.map(|display| f64::from(display.max_luminance) / 10_000.0))
+        .filter(|peak| *peak > 0.0)
+        .unwrap_or(HDR_USUAL_PEAK);
+    let peak = stated.clamp(*HDR_PEAK.start(), *HDR_PEAK.end()) / HDR_WHITE;
+    format!(
+        "zscale=tin={}:min={}:pin={}:rin={}:t=linear:npl={HDR_WHITE},format=gbrpf32le,\
+         zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
+         zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p",
+        zimg_name(source.transfer.as_deref()),
+        zimg_name(source.matrix.as_deref()),
+        zimg_name(source.primaries.as_deref()),
+        source.range.as_deref().unwrap_or("tv"),
+    )
+}
+
+/// zscale's name for one of libav's color names; it takes `input` for what is not said.
+fn zimg_name(name: Option<&str>) -> &str {
+    match name {
+        Some("bt2020nc") => "2020_ncl",
+        Some("bt2020c") => "2020_cl",
+        Some("bt2020") => "2020",
+        Some("bt709") => "709",
+        Some(name) => name,
+        None => "input",
+    }
+}
+
+/// Scales to size and converts colors, in one pass; sides are those before the picture is turned.
+fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
+    let (width, height) = if video.orientation.swaps_sides() {
+        (target.height, target.width)
+    } else {
+        (target.width, target.height)
+    };
+    let mut text = format!(
+        "scale=w={width}:h={height}:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+    );
+    let from = color.matrix.as_deref().and_then(swscale_name);
+    let to = target.color.matrix.as_deref().and_then(swscale_name);
+    let is_rgb = is_rgb(video) && !target.tone_map;
+    if let Some(from) = from.filter(|_| !is_rgb) {
+        text += &format!(":in_color_matrix={from}");
+    }
+    // Said only where there is something to do: otherwise the filter would work for nothing.
+    if let Some(to) = to.filter(|to| is_rgb || from != Some(to)) {
+        text += &format!(":out_color_matrix={to}");
+    }
+    if color.range != target.color.range {
+        let name = |range: &Option<String>| range.clone().unwrap_or_else(|| "tv".to_owned());
+        text +=
+            &format!(":in_range={}:out_range={}", name(&color.range), name(&target.color.range));
+    }
+    text
+}
+
+/// swscale's name for a matrix; `None` for those it does not know.
+fn swscale_name(matrix: &str) -> Option<&str> {
+    match matrix {
+        "bt709" => Some("bt709"),
+        "smpte170m" | "bt470bg" => Some("bt601"),
+        "fcc" => Some("fcc"),
+        "smpte240m" => Some("smpte240m"),
+        "bt2020nc" | "bt2020c" => Some("bt2020"),
+        _ => None,
+    }
+}
+
+/// The filter that turns a picture upright.
+fn turning(orientation: Orientation) -> Option<&'static str> {
+    match orientation {
+        Orientation::Upright | Orientation::Skewed => None,
+        Orientation::Clockwise => Some("transpose=clock"),
+        Orientation::HalfTurn => Some("hflip,vflip"),
+        Orientation::CounterClockwise => Some("transpose=cclock"),
+        Orientation::FlipLeftRight => Some("hflip"),
+        Orientation::FlipTopBottom => Some("vflip"),
+        Orientation::Transpose => Some("transpose=cclock_flip"),
+        Orientation::AntiTranspose => Some("transpose=clock_flip"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_keeps_the_shape_and_never_enlarges() {
+        let side = NonZeroU32::new;
+        assert_eq!(fit((1920.0, 1080.0), side(640), None), (640.0, 360.0));
+        assert_eq!(fit((1920.0, 1080.0), side(640), side(180)), (320.0, 180.0));
+        assert_eq!(fit((320.0, 180.0), side(640), side(640)), (320.0, 180.0));
+    }
+
+    #[test]
+    fn sides_become_even_by_the_nearest_way() {
+        let check = |side, expected| assert_eq!(even(side).get(), expected);
+        check(404.9, 404);
+        check(405.0, 406);
+        check(406.9, 406);
+        check(1.0, 2);
+        check(0.2, 2);
+    }
+}

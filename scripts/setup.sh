@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Goes to the root of the repository and installs what this machine lacks for work on it: libav,
+# the ffmpeg program, a C compiler with libclang, and the Rust toolchain that rust-toolchain.toml
+# names. The other scripts source it. Where nothing is missing, it takes no time.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+# Prints the Debian packages that are missing, all on one line.
+missing_packages() {
+    local library wanted=()
+    command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || wanted+=(ffmpeg)
+    command -v curl >/dev/null || wanted+=(curl ca-certificates)
+    command -v pkg-config >/dev/null || wanted+=(pkg-config)
+    # The version is that of FFmpeg 5.1; the other libraries come from the same release.
+    for library in 'libavcodec >= 59.37' libavformat libavfilter libavutil libswscale libswresample; do
+        pkg-config --exists "$library" 2>/dev/null || wanted+=("${library%% *}-dev")
+    done
+    command -v cc >/dev/null || wanted+=(gcc)
+    # A compiler that finds the C library's start files names them by their whole path.
+    case "$(cc -print-file-name=crt1.o 2>/dev/null)" in
+    /*) ;;
+    *) wanted+=(libc6-dev) ;;
+    esac
+    command -v clang >/dev/null || wanted+=(clang)
+    has_libclang || wanted+=(libclang-dev)
+    printf '%s\n' "${wanted[*]-}"
+}
+
+has_libclang() {
+    [ -n "${LIBCLANG_PATH-}" ] ||
+        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
+        compgen -G '/usr/lib*/libclang*.so*' >/dev/null ||
+        compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
+}
+
+# Refuses a system whose own libav is too old, or whose packages go by other names.
+# The argument says whether anything is missing on it: `yes` or `no`.
+check_system() {
+    local system
+    system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}")
+    case "$system" in
+    'debian ') return ;; # testing and unstable have no number
+    'debian '*) [ "${system##* }" -lt 12 ] || return 0 ;;
+    'ubuntu '*) [ "$(printf '%s' "${system##* }" | cut -d. -f1)" -lt 24 ] || return 0 ;;
+    *) [ "$1" = yes ] || return 0 ;;
+    esac
+    say "Supported are Debian 12 or later and Ubuntu 24.04 or later; this is ${system:-something else}."
+    exit 1
+}
+
+install_packages() {
+    local sudo=(env)
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            say "Missing are $*; install them as root, or install sudo."
+            exit 1
+        fi
+        sudo=(sudo env)
+    fi
+    say "Installing $*"
+    local apt=("${sudo[@]}" DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    "${apt[@]}" update >&2
+    "${apt[@]}" install -y --no-install-recommends "$@" >&2
+}
+
+# Whether the toolchain that this repository names answers; one named by RUSTUP_TOOLCHAIN will do.
+has_toolchain() {
+    local version
+    version=$(RUSTUP_AUTO_INSTALL=0 cargo --version 2>/dev/null) || return 1
+    [ -n "${RUSTUP_TOOLCHAIN-}" ] || [ "${version#"cargo $1 "}" != "$version" ]
+}
+
+install_toolchain() {
+    if ! command -v rustup >/dev/null; then
+        say 'Installing rustup'
+        curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://static.rust-lang.org/rustup/rustup-init.sh |
+            RUSTUP_INIT_SKIP_PATH_CHECK=yes sh -s -- -y --quiet --profile minimal --default-toolchain none >&2
+        hash -r
+    fi
+    rustup toolchain install "$1" --profile minimal --component clippy --component rustfmt >&2
+}
+
+set_up() {
+    local packages toolchain bin=${CARGO_HOME:-$HOME/.cargo}/bin
+    packages=$(missing_packages)
+    check_system "$([ -n "$packages" ] && echo yes || echo no)"
+    # Unquoted: names of packages are words.
+    # shellcheck disable=SC2086
+    [ -z "$packages" ] || install_packages $packages
+
+    # A shell that was started before rustup came does not know its folder.
+    case ":$PATH:" in
+    *":$bin:"*) ;;
+    *) export PATH="$bin:$PATH" ;;
+    esac
+    toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+    has_toolchain "$toolchain" || install_toolchain "$toolchain"
+}
+
+set_up

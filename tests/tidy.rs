@@ -1,0 +1,375 @@
+//! The rules of this house that no lint knows, held against every file of the repository.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// The only places that may name libav's bindings and write unsafe code.
+const ROOMS_OF_LIBAV: &[&str] = &["engine/src/av/"];
+
+/// The longest a file may grow, in lines.
+const LONGEST_FILE: usize = 800;
+
+/// Extensions of files that are text which people write.
+const TEXT: &[&str] = &["json", "md", "rs", "sh", "toml", "yaml", "yml"];
+
+/// Types that are nothing but a number.
+const NUMBERS: &[&str] = &[
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "isize",
+    "f32",
+    "f64",
+    "NonZeroU8",
+    "NonZeroU16",
+    "NonZeroU32",
+    "NonZeroU64",
+    "NonZeroUsize",
+];
+
+/// What the comment of a numeric field may call the unit of its number.
+const UNITS: &[&str] = &[
+    "pixels",
+    "seconds",
+    "ticks",
+    "frames",
+    "packets",
+    "samples",
+    "bits",
+    "bytes",
+    "kbit/s",
+    "Hz",
+    "channels",
+    "threads",
+    "lines",
+    "degrees",
+    "dB",
+    "cd/m²",
+    "1/50000",
+    "powers of two",
+    "times",
+    "number",
+    "from 0",
+    "from 1",
+    "as the codec counts",
+    "figure",
+    "share",
+];
+
+/// What each of our crates may depend on among ours; tests and benches may see them all.
+const MAY_DEPEND: &[(&str, &[&str])] = &[
+    ("avocet", &["avocet-engine", "avocet-recipes", "avocet-service"]),
+    ("service", &["avocet-engine", "avocet-recipes"]),
+    ("recipes", &["avocet-engine"]),
+    ("engine", &[]),
+    ("fixtures", &[]),
+];
+
+/// A file of the repository: its path below the root, and its text if it has one.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+
+    /// The lines that are not comments, numbered from 1, without what follows them as a comment.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = (1..).zip(self.text.lines());
+        let bare = lines.map(|(number, line)| (number, line.split(" // ").next().unwrap_or(line)));
+        bare.filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files that git would hold: nothing made, nothing of git's own.
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | "demo-output" | ".git") {
+                    folders.push(path);
+                }
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                sources.push(Source { path, text });
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(sources.iter().any(|source| source.path == "engine/src/lib.rs"), "nothing was walked");
+    sources
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Fails with all the violations of a rule at once.
+fn check(rule: &str, violations: impl IntoIterator<Item = String>) {
+    let violations: Vec<_> = violations.into_iter().collect();
+    assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
+}
+
+/// Every line of Rust code outside `rooms` in which `is_bad` finds something.
+fn find_in_code(rooms: &[&str], is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.is_rust()) {
+        if rooms.iter().any(|room| source.path.starts_with(room)) {
+            continue;
+        }
+        let bad = source.code().filter(|(_, line)| is_bad(line));
+        found
+            .extend(bad.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
+    }
+    found
+}
+
+/// Whether `word` stands in `text`, and not as a part of another word.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+#[test]
+fn every_file_says_first_what_it_is() {
+    let sources = sources();
+    let silent = |source: &&Source| source.is_rust() && !source.text.starts_with("//! ");
+    let paths = sources.iter().filter(silent).map(|source| source.path.clone());
+    check("the first line of a file begins with `//! `", paths);
+}
+
+#[test]
+fn libav_is_named_in_its_room_only() {
+    let names = [concat!("ffmpeg", "_next"), concat!("ffmpeg", "_sys_next"), "ffi"];
+    let found = find_in_code(ROOMS_OF_LIBAV, |line| names.iter().any(|name| has_word(line, name)));
+    check("libav's bindings are used in engine/src/av only", found);
+}
+
+#[test]
+fn unsafe_code_is_in_its_room_only() {
+    let word = concat!("un", "safe");
+    check(
+        "unsafe code is written in engine/src/av only",
+        find_in_code(ROOMS_OF_LIBAV, |line| has_word(line, word)),
+    );
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Taken apart, so that this file does not find itself.
+    let marks = [
+        concat!("to", "do!"),
+        concat!("unimple", "mented!"),
+        concat!("db", "g!("),
+        concat!("#[", "ignore"),
+        concat!("#[", "should_panic"),
+    ];
+    let found = find_in_code(&[], |line| marks.iter().any(|mark| line.contains(mark)));
+    check("no code is left open, and no test is skipped or meant to panic", found);
+}
+
+#[test]
+fn files_stay_short() {
+    let lengths = sources().into_iter().filter(Source::is_rust).map(|source| {
+        let lines = source.text.lines().count();
+        (source.path, lines)
+    });
+    let long = lengths.filter(|(_, lines)| *lines > LONGEST_FILE);
+    check(
+        &format!("a file has at most {LONGEST_FILE} lines"),
+        long.map(|(path, lines)| format!("{path}: {lines}")),
+    );
+}
+
+#[test]
+fn lines_end_cleanly() {
+    let is_text = |source: &Source| {
+        let path = Path::new(&source.path);
+        match path.extension() {
+            Some(extension) => TEXT.iter().any(|text| extension == *text),
+            None => true,
+        }
+    };
+    let mut found = Vec::new();
+    for source in sources().into_iter().filter(is_text) {
+        if !source.text.ends_with('\n') || source.text.ends_with("\n\n") {
+            found.push(format!("{}: ends in no newline, or in several", source.path));
+        }
+        let lines = (1..).zip(source.text.split('\n'));
+        let loose = lines.filter(|(_, line)| line.ends_with(char::is_whitespace));
+        found.extend(loose.map(|(number, _)| format!("{}:{number}: ends in a blank", source.path)));
+    }
+    check("no line ends in a blank, and the last one ends in a newline", found);
+}
+
+#[test]
+fn numbers_have_units() {
+    let has_plan_data = |source: &Source| {
+        matches!(source.path.as_str(), "engine/src/plan.rs" | "engine/src/media.rs")
+            || source.path.starts_with("recipes/src/") && source.is_rust()
+    };
+    let found = sources().into_iter().filter(has_plan_data).flat_map(|source| {
+        let path = source.path.clone();
+        let bare = fields_without_unit(&source.text);
+        bare.into_iter().map(move |field| format!("{path}: {field}"))
+    });
+    check(&format!("the comment of a numeric field names its unit, one of {UNITS:?}"), found);
+}
+
+/// The public fields of public structs that are numbers, and whose comments name no unit.
+fn fields_without_unit(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut name = "";
+    let mut comment = String::new();
+    for line in text.lines() {
+        if let Some(begun) = line.strip_prefix("pub struct ") {
+            name = begun.split(['<', ' ']).next().unwrap_or(begun);
+        } else if line == "}" {
+            name = "";
+        }
+        let line = line.trim_start();
+        if let Some(words) = line.strip_prefix("///") {
+            comment.push_str(words);
+            continue;
+        }
+        if line.starts_with("#[") {
+            continue;
+        }
+        let comment = std::mem::take(&mut comment);
+        let Some((field, kind)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": "))
+        else {
+            continue;
+        };
+        let is_number = NUMBERS.iter().any(|number| has_word(kind, number));
+        if !name.is_empty()
+            && is_number
+            && !UNITS.iter().any(|unit| has_word(&comment.to_lowercase(), &unit.to_lowercase()))
+        {
+            found.push(format!("{name}::{field}:{comment}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_number_without_a_unit_is_found() {
+    let check = |comment: &str, kind: &str, expected: usize| {
+        let text = format!(
+            "pub struct Cut {{\n    /// {comment}\n    #[serde(default)]\n    pub length: {kind},\n}}\n"
+        );
+        assert_eq!(fields_without_unit(&text).len(), expected, "{text}");
+    };
+    check("How long it is.", "Option<u32>", 1);
+    check("How long it is, in microseconds.", "f64", 1);
+    check("How long it is, in seconds.", "f64", 0);
+    check("Number of the cut, from 0.", "usize", 0);
+    check("How long it is.", "Duration", 0);
+}
+
+#[test]
+fn scripts_can_be_started() {
+    let is_script =
+        |source: &&Source| source.path.starts_with("scripts/") || source.path.starts_with(".ci/");
+    let sources = sources();
+    let scripts: Vec<_> = sources.iter().filter(is_script).collect();
+    assert!(!scripts.is_empty(), "there are no scripts");
+    let is_sound = |source: &&Source| {
+        let mode = fs::metadata(root().join(&source.path)).unwrap().permissions().mode();
+        mode & 0o111 == 0o111 && source.text.starts_with("#!/")
+    };
+    let bad = scripts.into_iter().filter(|script| !is_sound(script));
+    check("a script is executable and names its shell", bad.map(|script| script.path.clone()));
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() {
+    let sources = sources();
+    let bad = sources.iter().filter(|source| {
+        source.path.ends_with("/Cargo.toml") && !source.text.contains("[lints]\nworkspace = true\n")
+    });
+    check("`[lints] workspace = true`", bad.map(|source| source.path.clone()));
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.path.ends_with("/Cargo.toml")) {
+        let folder = source.path.trim_end_matches("/Cargo.toml");
+        let Some((_, allowed)) = MAY_DEPEND.iter().find(|(name, _)| *name == folder) else {
+            continue;
+        };
+        let mut section = "";
+        for line in source.text.lines() {
+            if line.starts_with('[') {
+                section = line;
+            }
+            let key = line.split(['.', ' ', '=']).next().unwrap_or(line);
+            let is_ours = key == "avocet" || key.starts_with("avocet-");
+            if section.ends_with("dependencies]")
+                && !section.contains("dev-")
+                && is_ours
+                && !allowed.contains(&key)
+            {
+                found.push(format!("{}: {key}", source.path));
+            }
+        }
+    }
+    check("avocet ▶ service ▶ recipes ▶ engine, and fixtures stand alone", found);
+}
+
+#[test]
+fn recipes_do_no_input_and_no_output() {
+    let doors = ["std::fs", "std::net", "std::process", "std::env", "std::io"];
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.path.starts_with("recipes/src/")) {
+        let bad = source.code().filter(|(_, line)| doors.iter().any(|door| has_word(line, door)));
+        found.extend(bad.map(|(number, _)| format!("{}:{number}", source.path)));
+    }
+    check("recipes compile without I/O", found);
+}
+
+#[test]
+fn the_changelog_has_room_for_the_next_release() {
+    let changelog = read("CHANGELOG.md");
+    assert!(changelog.contains("\n## Unreleased\n"), "CHANGELOG.md has no heading `Unreleased`");
+}
+
+#[test]
+fn nothing_names_a_place_on_one_machine() {
+    let places = [concat!("/wo", "rk/"), concat!("../sha", "red"), concat!("/ro", "ot/")];
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in (1..).zip(source.text.lines()) {
+            let is_bad = places.iter().any(|place| line.contains(place));
+            // CI may lay real clips beside the repository.
+            if is_bad && source.path != ".ci/run" {
+                found.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    check("no file names a place that only one machine has", found);
+}
