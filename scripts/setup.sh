@@ -3,6 +3,7 @@
 # the ffmpeg program, a C compiler with libclang, and the Rust toolchain that rust-toolchain.toml
 # names. The other scripts source it. Where nothing is missing, it takes no time.
 
+set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() {
@@ -41,7 +42,7 @@ has_libclang() {
 # The argument says whether anything is missing on it: `yes` or `no`.
 check_system() {
     local system
-    system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}")
+    system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}") || true
     case "$system" in
     'debian ') return ;; # testing and unstable have no number
     'debian '*) [ "${system##* }" -lt 12 ] || return 0 ;;

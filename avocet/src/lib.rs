@@ -82,6 +82,20 @@ pub fn plan(
     Ok(job.compile(&circumstances)?)
 }
 
+/// The place that a job's `url` names: a path, or a `file:` URL with an absolute path.
+///
+/// ```
+/// use avocet::engine::Location;
+///
+/// assert_eq!(avocet::locate("file:///clips/a%20b.mp4").unwrap(), Location::from("/clips/a b.mp4"));
+/// ```
+///
+/// # Errors
+/// [`Error::Engine`] for URLs of any other kind.
+pub fn locate(url: &str) -> Result<Location, Error> {
+    Ok(place::locate(url)?)
+}
+
 fn probe(engine: &Engine, location: &Location, cancel: &CancelToken) -> Result<MediaInfo, Error> {
     match location {
         Location::Path(path) => Ok(engine.probe(&Source::path(path), cancel)?),

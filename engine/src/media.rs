@@ -143,6 +143,9 @@ pub struct VideoInfo {
     pub pixel_aspect: Rational,
     /// Average frames per second; `None` when it is not known.
     pub frame_rate: Option<Rational>,
+    /// The lowest frames per second at which the probe can tell all its times exactly: equal to
+    /// [`frame_rate`](Self::frame_rate) when the rate is constant.
+    pub nominal_frame_rate: Option<Rational>,
     /// Whether the lines of a frame belong to two instants.
     pub scan: Scan,
     /// How numbers become colors.

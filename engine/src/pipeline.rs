@@ -14,7 +14,7 @@ use crate::{
     plan::{self, Action, FrameFormat, Instant, Output, Plan, Select, Track, TrackKind},
     progress::CancelToken,
     stage::{
-        Decode, Demux, Encode, FRAMES, Filter, Inbox, KeyframeFirst, Mux, MuxTrack, Nowhere,
+        Copy, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack, Nowhere,
         OfTrack, Outlet, PACKETS, Queue, Stop, Then, finished, queue,
     },
     tally::Tally,
@@ -64,10 +64,19 @@ pub(crate) struct Opener<'a> {
     pub(crate) unfinished: &'a Unfinished,
 }
 
+/// The way of a stream's packets to a track.
+struct Route {
+    stream: usize,
+    base: TimeBase,
+    end: Option<i64>,
+    tally: Tally,
+    outlet: Box<dyn Outlet<Packet>>,
+}
+
 /// One input, opened when the first track needs it.
 struct OpenInput {
     demuxer: Demuxer,
-    routes: Vec<(usize, TimeBase, Tally, Box<dyn Outlet<Packet>>)>,
+    routes: Vec<Route>,
 }
 
 impl Opener<'_> {
@@ -89,8 +98,8 @@ impl Opener<'_> {
             let Some(OpenInput { demuxer, routes }) = open else { continue };
             pipeline.media[number] = demuxer.media();
             let mut demux = Demux::new(demuxer, input.location.clone(), self.cancel.clone());
-            for (stream, base, tally, outlet) in routes {
-                demux.route(stream, base, tally, outlet);
+            for Route { stream, base, end, tally, outlet } in routes {
+                demux.route(stream, base, end, tally, outlet);
             }
             pipeline.jobs.push(Job::new(format!("demux {number}"), move || demux.run()));
         }
@@ -135,6 +144,10 @@ impl Opener<'_> {
                 origin: plan.inputs[track.input].origin,
                 base: muxer.time_base(number),
                 last: None,
+                typical: 1,
+                first: None,
+                held: None,
+                is_video: track.kind == TrackKind::Video,
                 tally: tally.clone(),
             });
         }
@@ -214,8 +227,8 @@ impl Opener<'_> {
                 let decoder = Decoder::open(&parameters, threads)
                     .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
                 let decode = Decode::new(decoder, parameters.time_base, tally.clone());
-                let base = parameters.time_base;
-                Line::All { decode, base, filter, is_video: track.kind == TrackKind::Video }
+                let (base, end) = (parameters.time_base, parameters.end);
+                Line::All { decode, base, end, filter, is_video: track.kind == TrackKind::Video }
             }
         };
         let line = Line::Encode {
@@ -275,7 +288,7 @@ enum Line {
     /// Frames of one of the other lines, encoded.
     Encode { line: Box<Line>, parameters: Parameters, encode: Encode },
     /// Every frame of a stream.
-    All { decode: Decode, base: TimeBase, filter: Filter, is_video: bool },
+    All { decode: Decode, base: TimeBase, end: Option<i64>, filter: Filter, is_video: bool },
     /// The frame at an instant.
     Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter },
 }
@@ -299,21 +312,23 @@ impl Feed {
         cancel: &CancelToken,
     ) {
         let Self { name, input, stream, tally, line } = self;
-        let mut route = |base, outlet: Box<dyn Outlet<Packet>>| {
+        let mut route = |base, end, outlet: Box<dyn Outlet<Packet>>| {
             if let Some(open) = &mut inputs[input] {
-                open.routes.push((stream, base, tally.clone(), outlet));
+                open.routes.push(Route { stream, base, end, tally: tally.clone(), outlet });
             }
         };
         match line {
             Line::Copy { parameters, is_video: true } => {
-                let stage = KeyframeFirst { tally: tally.clone(), seen: false };
-                route(parameters.time_base, Box::new(Then { stage, next }));
+                let stage = Copy::new(tally.clone());
+                route(parameters.time_base, parameters.end, Box::new(Then { stage, next }));
             }
-            Line::Copy { parameters, is_video: false } => route(parameters.time_base, next),
+            Line::Copy { parameters, is_video: false } => {
+                route(parameters.time_base, None, next);
+            }
             Line::Encode { line, encode, .. } => {
                 let encode = Then { stage: encode, next };
                 match *line {
-                    Line::All { decode, base, filter, is_video: true } => {
+                    Line::All { decode, base, end, filter, is_video: true } => {
                         let (to_encode, frames) = queue(FRAMES, cancel);
                         jobs.push(Job::pump(format!("encode {name}"), frames, encode));
                         let filter = Then { stage: filter, next: Box::new(to_encode) };
@@ -322,14 +337,14 @@ impl Feed {
                         let decode = Then { stage: decode, next: Box::new(to_filter) };
                         let (to_decode, packets) = queue(PACKETS, cancel);
                         jobs.push(Job::pump(format!("decode {name}"), packets, decode));
-                        route(base, Box::new(to_decode));
+                        route(base, end, Box::new(to_decode));
                     }
-                    Line::All { decode, base, filter, is_video: false } => {
+                    Line::All { decode, base, filter, is_video: false, .. } => {
                         let filter = Then { stage: filter, next: Box::new(encode) };
                         let decode = Then { stage: decode, next: Box::new(filter) };
                         let (to_decode, packets) = queue(PACKETS, cancel);
                         jobs.push(Job::pump(format!("sound {name}"), packets, decode));
-                        route(base, Box::new(to_decode));
+                        route(base, None, Box::new(to_decode));
                     }
                     Line::Instant { reader, instant, filter } => {
                         let filter = Then { stage: filter, next: Box::new(encode) };

@@ -69,6 +69,11 @@ impl Span {
         });
     }
 
+    /// Moves the end, when somebody knows better.
+    pub(crate) fn set_end(&mut self, end: Timestamp) {
+        self.0 = self.0.map(|(start, _)| (start, end));
+    }
+
     /// Where it begins.
     pub(crate) fn start(self) -> Option<Timestamp> {
         self.0.map(|(start, _)| start)

@@ -179,6 +179,29 @@ pub(crate) fn check_output(
         seen.span.add(at(start.max(0)), at(end.max(start)));
         seen.longest = seen.longest.max(at(packet.duration()).seconds());
     }
+    for (seen, info) in seen.iter_mut().zip(&media.streams) {
+        // The sample table and edit list know where a track ends; libav only guesses how long its
+        // last picture lasts.
+        if info.promised_packets.is_some()
+            && let (Some(start), Some(duration)) = (info.start, info.duration)
+        {
+            seen.span.set_end(start.plus(duration.ticks));
+        }
+    }
+    // Where there is no table, the container's duration tells how long the longest track lasts.
+    let longest = counts.iter().map(|count| count.written.end()).max().flatten();
+    if let Some(whole) = media.duration.filter(|_| output.keeps_times()) {
+        let end = whole.plus(media.start.map_or(0, |start| start.ticks));
+        seen.iter_mut()
+            .zip(&media.streams)
+            .zip(counts)
+            .filter(|((seen, info), count)| {
+                info.promised_packets.is_none()
+                    && count.written.end() == longest
+                    && seen.span.end().is_some_and(|seen| seen < end)
+            })
+            .for_each(|((seen, _), _)| seen.span.set_end(end));
+    }
     for (number, (track, (seen, count))) in
         output.tracks.iter().zip(seen.iter().zip(counts)).enumerate()
     {

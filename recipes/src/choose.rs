@@ -135,7 +135,8 @@ pub(crate) fn copyable_video(
     let codec = stream.codec.as_str();
     let fits = match format {
         Format::Mp4 => matches!(codec, "h264" | "hevc" | "av1"),
-        Format::Mov => matches!(codec, "h264" | "hevc" | "av1" | "prores" | "dnxhd"),
+        // libavformat has no way to write AV1 into QuickTime.
+        Format::Mov => matches!(codec, "h264" | "hevc" | "prores" | "dnxhd"),
         Format::Webm => matches!(codec, "vp8" | "vp9" | "av1"),
         _ => false,
     };

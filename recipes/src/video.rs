@@ -101,7 +101,7 @@ pub(crate) fn encode(
     let encoder = Encoder {
         name: codec.encoder().to_owned(),
         bit_rate: quality.bit_rate,
-        options: options(codec, quality, &hdr),
+        options: options(codec, quality, video, &hdr),
         format: FrameFormat::Video(PictureFormat {
             width,
             height,
@@ -142,7 +142,12 @@ fn track(stream: &StreamInfo) -> Track {
 }
 
 /// The encoder's own options.
-fn options(codec: VideoCodec, quality: &Quality, hdr: &Hdr) -> Vec<(String, String)> {
+fn options(
+    codec: VideoCodec,
+    quality: &Quality,
+    video: &VideoInfo,
+    hdr: &Hdr,
+) -> Vec<(String, String)> {
     let mut options = Vec::new();
     let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
     if quality.bit_rate.is_none() {
@@ -158,7 +163,14 @@ fn options(codec: VideoCodec, quality: &Quality, hdr: &Hdr) -> Vec<(String, Stri
         Preset::Number(number) => number.to_string(),
     };
     match codec {
-        VideoCodec::H264 | VideoCodec::Av1 => set("preset", preset),
+        VideoCodec::H264 => {
+            set("preset", preset);
+            // Otherwise x264 writes the time base as the frame rate, and readers believe it.
+            if video.frame_rate.is_some() && video.frame_rate == video.nominal_frame_rate {
+                set("x264-params", "force-cfr=1".to_owned());
+            }
+        }
+        VideoCodec::Av1 => set("preset", preset),
         VideoCodec::Hevc => {
             set("preset", preset);
             set("x265-params", x265_parameters(hdr));

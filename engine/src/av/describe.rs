@@ -103,8 +103,6 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
         let disposition = |flag: c_int| fields.disposition & flag != 0;
         let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
         let profile = ffi::avcodec_profile_name((*coding).codec_id, (*coding).profile);
-        let is_table = text((*(*context).iformat).name).starts_with("mov,") && fields.nb_frames > 0;
-        let entries = i64::from(ffi::avformat_index_get_entries_count(stream));
         StreamInfo {
             index: usize::try_from(fields.index).unwrap_or(0),
             codec: text(ffi::avcodec_get_name((*coding).codec_id)),
@@ -114,7 +112,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             time_base: base,
             start: at(fields.start_time),
             duration: at(fields.duration).filter(|duration| duration.ticks > 0),
-            promised_packets: positive(entries).filter(|_| is_table),
+            promised_packets: promised_packets(context, stream),
             bit_rate: positive((*coding).bit_rate),
             default: disposition(ffi::AV_DISPOSITION_DEFAULT),
             still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
@@ -122,6 +120,38 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             tags: tags(fields.metadata),
             kind: kind(context, stream),
         }
+    }
+}
+
+/// Packets that a complete sample table promises; fragments have none.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn promised_packets(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> Option<u64> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let is_movie = text((*(*context).iformat).name).starts_with("mov,");
+        let count = ffi::avformat_index_get_entries_count(stream);
+        u64::try_from(count).ok().filter(|count| *count > 0 && is_movie && (*stream).nb_frames > 0)
+    }
+}
+
+/// Where a stream ends by its sample table and edit list, in ticks.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+pub(super) unsafe fn table_end(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> Option<i64> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        promised_packets(context, stream)?;
+        let (start, duration) = (ticks((*stream).start_time)?, ticks((*stream).duration)?);
+        Some(start.saturating_add(duration))
     }
 }
 
@@ -169,6 +199,7 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
             pixel_aspect: rational(aspect).unwrap_or(Rational::ONE),
             frame_rate: rational((*stream).avg_frame_rate)
                 .or_else(|| rational((*stream).r_frame_rate)),
+            nominal_frame_rate: rational((*stream).r_frame_rate),
             scan: match field_order {
                 order if order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as c_int => {
                     Scan::Progressive

@@ -173,6 +173,7 @@ impl Demuxer {
                 let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
                 (*copy.as_ptr()).sample_aspect_ratio = aspect;
                 copy.frame_rate = rational((*stream).avg_frame_rate);
+                copy.end = describe::table_end(context, stream);
                 copy.side_data = describe::all_side_data(stream);
                 copy
             })
@@ -219,6 +220,8 @@ pub(crate) struct Parameters {
     pub(crate) time_base: TimeBase,
     /// Average frames per second, where the container tells.
     pub(crate) frame_rate: Option<Rational>,
+    /// Where the stream ends by its sample table and edit list, in ticks.
+    pub(crate) end: Option<i64>,
     /// Side data of the stream, such as its display matrix, that are not part of `parameters`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
@@ -236,7 +239,8 @@ impl Parameters {
         // SAFETY: allocates only; null is caught.
         let parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
         let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
-        let copy = Self { parameters, time_base, frame_rate: None, side_data: Vec::new() };
+        let copy =
+            Self { parameters, time_base, frame_rate: None, end: None, side_data: Vec::new() };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.
         check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
         Ok(copy)

@@ -1,6 +1,6 @@
 //! The first stage: packets out of a container, each to the tracks that take its stream.
 
-use super::{Outlet, Stage, Stop, finished};
+use super::{Outlet, Stop, finished};
 use crate::{
     av::{Demuxer, Fault, Packet},
     error::{Error, Result},
@@ -22,6 +22,8 @@ pub(crate) struct Demux {
 struct Route {
     stream: usize,
     base: TimeBase,
+    /// Where a stream of pictures ends by its sample table, in ticks.
+    end: Option<i64>,
     tally: Tally,
     /// `None` once nobody wants more.
     outlet: Option<Box<dyn Outlet<Packet>>>,
@@ -38,10 +40,11 @@ impl Demux {
         &mut self,
         stream: usize,
         base: TimeBase,
+        end: Option<i64>,
         tally: Tally,
         outlet: Box<dyn Outlet<Packet>>,
     ) {
-        self.routes.push(Route { stream, base, tally, outlet: Some(outlet) });
+        self.routes.push(Route { stream, base, end, tally, outlet: Some(outlet) });
     }
 
     /// Reads until the end, a failure, or nobody wanting more.
@@ -77,15 +80,21 @@ impl Demux {
             else {
                 continue;
             };
-            route.tally.note(|count| {
-                count.packets_read += 1;
-                if let Some(start) = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden()) {
-                    let at = |ticks| Timestamp::new(ticks, route.base);
-                    count.read.add(at(start), at(start + packet.duration()));
-                }
-            });
             let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
             shared.set_time_base(route.base);
+            let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
+            if let Some((start, end)) = start.zip(route.end).filter(|(start, end)| start < end) {
+                // libav guesses how long a reordered picture lasts. Until the next one comes, this
+                // one lasts to the end that the sample table states: so the last one has it right.
+                shared.set_duration(end - start);
+            }
+            route.tally.note(|count| {
+                count.packets_read += 1;
+                if let Some(start) = start {
+                    let at = |ticks| Timestamp::new(ticks, route.base);
+                    count.read.add(at(start), at(start + shared.duration()));
+                }
+            });
             match outlet.send(shared) {
                 Ok(()) => {}
                 Err(Stop::Closed) => {
@@ -95,30 +104,6 @@ impl Demux {
                 Err(Stop::Failed(error)) => return Err(error),
             }
         }
-        Ok(())
-    }
-}
-
-/// Leaves out what comes before the first keyframe: no player could show it.
-pub(crate) struct KeyframeFirst {
-    pub(crate) tally: Tally,
-    pub(crate) seen: bool,
-}
-
-impl Stage for KeyframeFirst {
-    type In = Packet;
-    type Out = Packet;
-
-    fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
-        self.seen |= packet.is_key();
-        if self.seen {
-            return outlet.send(packet);
-        }
-        self.tally.note(|count| count.before_keyframe += 1);
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         Ok(())
     }
 }

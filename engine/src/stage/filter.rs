@@ -20,6 +20,8 @@ pub(crate) struct Filter {
     /// Samples per frame that goes; `None` for pictures, and where any number will do.
     frame_size: Option<NonZeroU32>,
     graph: Option<(GraphInput, FilterGraph)>,
+    /// Where the frames that came so far end, in ticks of `base`.
+    end: i64,
 }
 
 impl Filter {
@@ -37,7 +39,7 @@ impl Filter {
     ) -> Result<Self, Error> {
         let base = parameters.time_base;
         let filters = filters.to_owned();
-        let mut this = Self { filters, threads, base, out, frame_size, graph: None };
+        let mut this = Self { filters, threads, base, out, frame_size, graph: None, end: i64::MIN };
         if let Some(input) = GraphInput::of_parameters(parameters) {
             this.build(input).map_err(failed(Step::Open))?;
         }
@@ -66,7 +68,11 @@ impl Filter {
             }
             if let Some(pts) = frame.exact_pts() {
                 let at = Timestamp::new(pts, graph.time_base());
-                frame.set_pts(at.rescale(self.out).map_or(pts, |at| at.ticks));
+                let start = at.rescale(self.out).map_or(pts, |at| at.ticks);
+                let end = Timestamp::new(self.end, self.base).rescale(self.out);
+                frame.set_pts(start);
+                // Filters lose track of how long a frame lasts; only the last one's is needed.
+                frame.set_duration(end.map_or(0, |end| end.ticks - start).max(0));
             }
             outlet.send(frame)?;
         }
@@ -89,6 +95,9 @@ impl Stage for Filter {
     type Out = Frame;
 
     fn push(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        if let Some(start) = frame.exact_pts() {
+            self.end = self.end.max(start.saturating_add(frame.duration()));
+        }
         let input = GraphInput::of_frame(&frame);
         if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {
             self.drain(outlet)?;

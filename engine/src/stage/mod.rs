@@ -3,6 +3,7 @@
 //! A stage turns items into items. What it makes goes into an [`Outlet`]: a queue to another
 //! thread, or the next stage itself. A stage never knows which, nor who its neighbors are.
 
+mod copy;
 mod decode;
 mod demux;
 mod encode;
@@ -10,8 +11,9 @@ mod filter;
 mod mux;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+pub(crate) use copy::Copy;
 pub(crate) use decode::Decode;
-pub(crate) use demux::{Demux, KeyframeFirst};
+pub(crate) use demux::Demux;
 pub(crate) use encode::Encode;
 pub(crate) use filter::Filter;
 pub(crate) use mux::{Mux, MuxTrack};

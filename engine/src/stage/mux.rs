@@ -25,6 +25,14 @@ pub(crate) struct MuxTrack {
     pub(crate) base: TimeBase,
     /// Decoding time of the last packet, in ticks.
     pub(crate) last: Option<i64>,
+    /// Distance between the last two packets, in ticks.
+    pub(crate) typical: i64,
+    /// Decoding time of the first packet, in ticks.
+    pub(crate) first: Option<i64>,
+    /// The newest packet of a picture track, held until it is known not to be the last.
+    pub(crate) held: Option<Packet>,
+    /// Whether it is a track of moving pictures.
+    pub(crate) is_video: bool,
     /// What is counted.
     pub(crate) tally: Tally,
 }
@@ -33,6 +41,10 @@ impl Mux {
     /// A stage over a muxer whose header is written.
     pub(crate) fn new(muxer: Muxer, name: &str, location: Location, tracks: Vec<MuxTrack>) -> Self {
         Self { muxer, name: name.to_owned(), location, tracks }
+    }
+
+    fn write(&mut self, packet: Packet, track: usize) -> Result<(), Stop> {
+        self.muxer.write(packet, track).map_err(|fault| self.failed(fault))
     }
 
     fn failed(&self, fault: Fault) -> Stop {
@@ -48,6 +60,19 @@ impl Mux {
 }
 
 impl MuxTrack {
+    /// The packet that was held to the end, made to last as long as the track does.
+    ///
+    /// MP4 adds the distances of decoding times up to the length of a track. When pictures are
+    /// reordered and of uneven length, the sum comes out too short, and a player may leave the
+    /// last picture out.
+    fn last_packet(&mut self) -> Option<Packet> {
+        let mut packet = self.held.take()?;
+        let (Some(first), Some(dts)) = (self.first, packet.dts()) else { return Some(packet) };
+        let end = self.tally.note(|count| count.written.end()).map_or(0, |end| end.ticks);
+        packet.set_duration(packet.duration().max(end + first.min(0) - dts));
+        Some(packet)
+    }
+
     /// Puts a packet on the output's time line.
     ///
     /// Decoding times must rise strictly and come no later than the presentation; a packet that
@@ -61,12 +86,19 @@ impl MuxTrack {
         let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
         // Both ends are rounded, not the length: rounding errors do not add up.
         let (start, end) = match start {
-            Some((start, pts)) => (start, rescale(pts + packet.duration())),
+            Some((start, pts)) if packet.duration() > 0 => {
+                (start, rescale(pts + packet.duration()))
+            }
+            // A packet that does not say lasts as long as the one before it.
+            Some((start, _)) => (start, start + self.typical),
             None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
         };
-        let dts = packet.dts().map_or(start, rescale).min(start).max(after);
+        let unsaid = self.last.map_or(start, |last| last + 1);
+        let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
         let pts = start.max(dts);
+        self.typical = self.last.map_or(self.typical, |last| dts - last);
         self.last = Some(dts);
+        self.first.get_or_insert(dts);
         packet.set_times(pts, dts, (end - pts).max(0));
         let at = |ticks| Timestamp::new(ticks, self.base);
         self.tally.note(|count| {
@@ -86,13 +118,18 @@ impl Stage for Mux {
 
     fn push(&mut self, item: Self::In, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
         let (track, mut packet) = item;
-        if let Some(place) = self.tracks.get_mut(track) {
-            place.place(&mut packet);
-        }
-        self.muxer.write(packet, track).map_err(|fault| self.failed(fault))
+        let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
+        place.place(&mut packet);
+        let ready = if place.is_video { place.held.replace(packet) } else { Some(packet) };
+        ready.map_or(Ok(()), |packet| self.write(packet, track))
     }
 
     fn finish(&mut self, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
+        for track in 0..self.tracks.len() {
+            if let Some(packet) = self.tracks[track].last_packet() {
+                self.write(packet, track)?;
+            }
+        }
         self.muxer.finish().map_err(|fault| self.failed(fault))
     }
 }

@@ -1,0 +1,249 @@
+//! What the program can be told: one command per recipe, made from the table of its parameters.
+
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+
+use avocet::{
+    Engine,
+    recipes::{Format, Kind, Parameter, RecipeName},
+};
+use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
+
+use super::{failure::Failure, name::kebab, terminal};
+
+pub(super) const INPUT: &str = "INPUT";
+pub(super) const JOB: &str = "JOB.json";
+pub(super) const JSON: &str = "json";
+pub(super) const NO_CLOBBER: &str = "no-clobber";
+pub(super) const OUTPUT: &str = "output";
+pub(super) const PLAN: &str = "plan";
+pub(super) const PROGRESS: &str = "progress";
+
+/// Which of the program's commands was given.
+#[derive(Clone, Copy)]
+pub(super) enum Command {
+    Run,
+    Plan,
+    Probe,
+    Capabilities,
+    Recipe(RecipeName),
+}
+
+impl Command {
+    /// The command among parsed arguments, with what it was given.
+    pub(super) fn of(matches: &ArgMatches) -> Option<(Self, &ArgMatches)> {
+        let (name, matches) = matches.subcommand()?;
+        let command = match name {
+            "run" => Self::Run,
+            "plan" => Self::Plan,
+            "probe" => Self::Probe,
+            "capabilities" => Self::Capabilities,
+            name => {
+                let recipes = RecipeName::ALL;
+                Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)
+            }
+        };
+        Some((command, matches))
+    }
+}
+
+/// The whole of what the program understands.
+pub(super) fn program() -> clap::Command {
+    let run = clap::Command::new("run")
+        .about("Runs a job document")
+        .arg(document())
+        .arg(output().help(
+            "Where the output goes, a folder where the job makes several; \
+             default: <stem>-<recipe>.<ext> in the current folder, which must not exist",
+        ))
+        .args([progress(), no_clobber(), json()]);
+    let plan = clap::Command::new("plan")
+        .about("Shows what a job document would do to each stream, and why, without doing it")
+        .args([document(), json()]);
+    let probe = clap::Command::new("probe")
+        .about("Shows what is in a file: container, streams, shapes, colors, tags")
+        .args([input(), json()]);
+    let capabilities = clap::Command::new("capabilities")
+        .about("Shows what this libav, on this machine, can do")
+        .arg(json());
+    clap::Command::new("avocet")
+        .about(
+            "Transcodes media: plans first, does no work it need not do, and verifies the result",
+        )
+        .after_help(
+            "Exit status: 0 done, 1 the job failed, 2 wrong usage or document, 130 cancelled.",
+        )
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([run, plan, probe])
+        .subcommands(RecipeName::ALL.into_iter().map(recipe))
+        .subcommand(capabilities)
+}
+
+/// The command of a recipe: the parameters of its table, and what all recipes take.
+fn recipe(recipe: RecipeName) -> clap::Command {
+    let several = recipe == RecipeName::Concat;
+    let input = if several { input().num_args(1..).action(ArgAction::Append) } else { input() };
+    let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
+    let usual = formats.first().copied().unwrap_or_default();
+    let output = output().help(format!(
+        "Where the output goes; its extension is the format: {}; \
+         default: <stem>-{}.{usual} in the current folder, which must not exist",
+        formats.join(", "),
+        kebab(recipe.name()),
+    ));
+    let plan = Arg::new(PLAN)
+        .long(PLAN)
+        .action(ArgAction::SetTrue)
+        .help("Show what would be done to each stream, and why, without doing it");
+    clap::Command::new(kebab(recipe.name()))
+        .about(recipe.summary().trim_end_matches('.'))
+        .args([input, output])
+        .args(recipe.parameters().iter().map(flag))
+        .next_help_heading("What is shown")
+        .args([plan, progress(), no_clobber().help_heading("Options"), json()])
+}
+
+/// The flag of a parameter; what it is worth is left to the check of documents.
+fn flag(parameter: &'static Parameter) -> Arg {
+    let flag = Arg::new(parameter.name)
+        .long(kebab(parameter.name))
+        .help(parameter.describe().trim_end_matches('.').to_owned());
+    match parameter.kind {
+        Kind::Boolean => flag
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_name("true|false"),
+        Kind::Seconds | Kind::PositiveSeconds => {
+            flag.allow_negative_numbers(true).value_name("SECONDS")
+        }
+        Kind::Choice(names) => flag.value_name(names.join("|")),
+        _ => flag.allow_negative_numbers(true).value_name("VALUE"),
+    }
+}
+
+fn input() -> Arg {
+    Arg::new(INPUT)
+        .required(true)
+        .value_parser(value_parser!(OsString))
+        .help("A path or a file: URL")
+}
+
+fn document() -> Arg {
+    Arg::new(JOB)
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("The job document; `-` is standard input")
+}
+
+fn output() -> Arg {
+    Arg::new(OUTPUT).short('o').long(OUTPUT).value_name("PATH").value_parser(value_parser!(PathBuf))
+}
+
+fn no_clobber() -> Arg {
+    Arg::new(NO_CLOBBER)
+        .long(NO_CLOBBER)
+        .action(ArgAction::SetTrue)
+        .help("Refuse to replace an existing file")
+}
+
+fn progress() -> Arg {
+    Arg::new(PROGRESS).long(PROGRESS).value_parser(["bar", "json", "none"]).help(
+        "How progress shows on standard error: as a bar, as one JSON object per line, or not; \
+         default: bar on a terminal, else none",
+    )
+}
+
+fn json() -> Arg {
+    Arg::new(JSON)
+        .long(JSON)
+        .action(ArgAction::SetTrue)
+        .help("Print one JSON object on standard output, whatever happens")
+}
+
+/// Answers for arguments that ask for no command: help, the version, or what is wrong with them.
+pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+    // After `--`, it would be a file.
+    let json = env::args_os().take_while(|argument| argument != "--").any(|each| each == "--json");
+    match error.kind() {
+        ErrorKind::DisplayVersion => {
+            let libav = Engine::default().capabilities();
+            let (version, license) = (libav.version, libav.license);
+            let own = env!("CARGO_PKG_VERSION");
+            terminal::print(&format!("avocet {own}\nlibav {version} ({license})"), 0)
+        }
+        _ if json && error.use_stderr() => Failure::Usage(complaint(error)).tell(true),
+        _ => {
+            // Nobody is left to tell when that fails.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        }
+    }
+}
+
+/// What is wrong, in one line: without the reminder of the usage that follows it.
+fn complaint(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_sound() {
+        program().debug_assert();
+    }
+
+    #[test]
+    fn every_recipe_is_a_command_with_its_parameters() {
+        for recipe in RecipeName::ALL {
+            let mut line = vec!["avocet".to_owned(), kebab(recipe.name()), "in.mp4".to_owned()];
+            let flags = recipe.parameters().iter();
+            line.extend(flags.map(|parameter| format!("--{}=1", kebab(parameter.name))));
+            let matches = program().get_matches_from(line);
+            let Some((Command::Recipe(met), matches)) = Command::of(&matches) else {
+                panic!("{} is no recipe", recipe.name());
+            };
+            assert_eq!(met, recipe);
+            for parameter in recipe.parameters() {
+                let text = matches.get_one::<String>(parameter.name);
+                assert_eq!(text.map(String::as_str), Some("1"), "{}", parameter.name);
+            }
+        }
+    }
+
+    /// The value of a flag of `web-ready` as it is given on a line.
+    fn check_flag(line: &str, name: &str, expected: Option<&str>) {
+        let line = format!("avocet web-ready {line} in.mp4");
+        let matches = program().try_get_matches_from(line.split(' '));
+        let met = matches.ok().and_then(|matches| {
+            let (_, matches) = Command::of(&matches)?;
+            matches.get_one::<String>(name).cloned()
+        });
+        assert_eq!(met.as_deref(), expected, "{line}");
+    }
+
+    #[test]
+    fn flags_with_and_without_values() {
+        check_flag("--scale-down", "scaleDown", Some("true"));
+        check_flag("--scale-down=false", "scaleDown", Some("false"));
+        check_flag("--start-seconds -1", "startSeconds", Some("-1"));
+        check_flag("--start-seconds=-inf", "startSeconds", Some("-inf"));
+        check_flag("--crf 20", "crf", Some("20"));
+        check_flag("--crf --json", "crf", None);
+        check_flag("--crf 1 --crf 2", "crf", None);
+    }
+
+    #[test]
+    fn a_complaint_is_one_line() {
+        let error = program().try_get_matches_from(["avocet", "probe"]).err();
+        let text = error.as_ref().map(complaint);
+        let expected = "the following required arguments were not provided:; <INPUT>";
+        assert_eq!(text.as_deref(), Some(expected));
+    }
+}

@@ -1,0 +1,64 @@
+//! `avocet capabilities`: what this libav, on this machine, can do.
+
+use std::collections::BTreeSet;
+
+use avocet::engine::Capabilities;
+use serde::Serialize;
+
+use super::{Answer, Context, failure::Failure, terminal};
+
+/// The encoders that recipes may ask for.
+const ENCODERS: [&str; 11] = [
+    "libx264",
+    "libx265",
+    "libsvtav1",
+    "libvpx-vp9",
+    "aac",
+    "libopus",
+    "libmp3lame",
+    "pcm_s16le",
+    "mjpeg",
+    "png",
+    "libwebp",
+];
+
+/// The filters that recipes may ask for and that not every build has.
+const FILTERS: [&str; 5] = ["scale", "bwdif", "zscale", "tonemap", "aresample"];
+
+#[derive(Serialize)]
+struct Described<'a> {
+    avocet: &'a str,
+    #[serde(flatten)]
+    libav: &'a Capabilities,
+}
+
+pub(super) fn answer(context: &Context) -> Result<Answer, Failure> {
+    let libav = context.engine.capabilities_with_devices();
+    let described = Described { avocet: env!("CARGO_PKG_VERSION"), libav: &libav };
+    Ok(Answer::new(if context.json { terminal::json(&described) } else { to_text(&described) }))
+}
+
+fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
+    let devices: Vec<_> = libav.devices.iter().map(String::as_str).collect();
+    let devices = if devices.is_empty() { "none opens".to_owned() } else { devices.join(" ") };
+    let lines = [
+        format!("avocet    {avocet}"),
+        format!("libav     {} ({})", libav.version, libav.license),
+        format!("assembly  {}", if libav.assembly { "on" } else { "off" }),
+        format!("encoders  {}", present(&ENCODERS, &libav.encoders)),
+        format!("filters   {}", present(&FILTERS, &libav.filters)),
+        format!("devices   {devices}"),
+    ];
+    lines.join("\n")
+}
+
+/// The names that are there, and after them those that are not.
+fn present(names: &[&str], there: &BTreeSet<String>) -> String {
+    let (there, absent): (Vec<&str>, Vec<&str>) =
+        names.iter().partition(|name| there.contains(**name));
+    let mut text = there.join(" ");
+    if !absent.is_empty() {
+        text += &format!(" (absent: {})", absent.join(" "));
+    }
+    text
+}

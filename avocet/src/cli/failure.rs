@@ -1,0 +1,223 @@
+//! How a command fails, told to people or to programs.
+
+use std::{error::Error, process::ExitCode};
+
+use avocet::{engine::Step, recipes::Problem};
+use serde::Serialize;
+
+use super::terminal;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The arguments make no sense, or name no document that can be read.
+    Usage(String),
+    /// The arguments ask for what no job can.
+    Arguments(Vec<ArgumentProblem>),
+    /// The document, the plan or the run failed.
+    Job(avocet::Error),
+}
+
+/// What is wrong with an argument.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ArgumentProblem {
+    /// The argument as it is written; `None` when it came in a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) argument: Option<String>,
+    /// The same in the document that the arguments stand for.
+    #[serde(flatten)]
+    pub(super) problem: Problem,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    state: &'static str,
+    error: Body,
+}
+
+#[derive(Serialize)]
+struct Body {
+    code: &'static str,
+    message: String,
+    stage: Step,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ArgumentProblem>,
+}
+
+impl<E: Into<avocet::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Job(error.into())
+    }
+}
+
+impl Failure {
+    pub(super) fn cancelled() -> Self {
+        avocet::engine::Error::Cancelled.into()
+    }
+
+    /// Says what went wrong, and gives the exit status.
+    pub(super) fn tell(&self, json: bool) -> ExitCode {
+        if json {
+            terminal::print(&self.to_json(), self.status())
+        } else {
+            terminal::note(&self.to_text());
+            ExitCode::from(self.status())
+        }
+    }
+
+    /// 1 for a job that failed, 2 for one that was wrong from the start, 130 for a cancelled one.
+    fn status(&self) -> u8 {
+        match self.code() {
+            "VALIDATION_ERROR" | "UNSUPPORTED_COMMAND" => 2,
+            "CANCELLED" => 130,
+            _ => 1,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(_) | Self::Arguments(_) => "VALIDATION_ERROR",
+            Self::Job(error) => error.code(),
+        }
+    }
+
+    /// What went wrong in one line, causes included.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Usage(message) => message.clone(),
+            Self::Arguments(problems) => {
+                let list: Vec<_> = problems.iter().map(ArgumentProblem::to_text).collect();
+                format!("{}: {}", self.heading(problems), list.join("; "))
+            }
+            Self::Job(error) => with_causes(error),
+        }
+    }
+
+    fn problems(&self) -> Vec<ArgumentProblem> {
+        match self {
+            Self::Arguments(problems) => problems.clone(),
+            Self::Job(avocet::Error::Document(error)) => {
+                let problems = error.problems().iter().cloned();
+                problems.map(|problem| ArgumentProblem { argument: None, problem }).collect()
+            }
+            Self::Usage(_) | Self::Job(_) => Vec::new(),
+        }
+    }
+
+    fn heading(&self, problems: &[ArgumentProblem]) -> String {
+        let whole = if matches!(self, Self::Arguments(_)) { "arguments" } else { "job document" };
+        match problems.len() {
+            1 => format!("1 problem in the {whole}"),
+            count => format!("{count} problems in the {whole}"),
+        }
+    }
+
+    /// For people: several problems stand on lines of their own.
+    fn to_text(&self) -> String {
+        let (code, problems) = (self.code(), self.problems());
+        if problems.is_empty() {
+            return format!("error: {} [{code}]", self.message());
+        }
+        let mut text = format!("error: {} [{code}]", self.heading(&problems));
+        for problem in &problems {
+            text.push_str("\n  ");
+            text.push_str(&problem.to_text());
+        }
+        text
+    }
+
+    /// For programs.
+    fn to_json(&self) -> String {
+        let (stage, retryable) = match self {
+            Self::Usage(_) | Self::Arguments(_) => (Step::Validate, false),
+            Self::Job(error) => (error.step(), error.retryable()),
+        };
+        let code = self.code();
+        let state = if code == "CANCELLED" { "cancelled" } else { "failed" };
+        let (message, problems) = (self.message(), self.problems());
+        terminal::json(&Failed { state, error: Body { code, message, stage, retryable, problems } })
+    }
+}
+
+impl ArgumentProblem {
+    fn to_text(&self) -> String {
+        let Problem { path, found, allowed } = &self.problem;
+        match &self.argument {
+            Some(argument) => format!("`{argument}` (`{path}`): found {found}, allowed: {allowed}"),
+            None => format!("`{path}`: found {found}, allowed: {allowed}"),
+        }
+    }
+}
+
+/// The message of an error with those of its causes that it does not repeat itself.
+fn with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_status_and_code() {
+        let check = |failure: Failure, status, json: &str| {
+            assert_eq!(failure.status(), status);
+            assert_eq!(failure.to_json(), json);
+        };
+        check(
+            Failure::Usage("no".to_owned()),
+            2,
+            r#"{"state":"failed","error":{"code":"VALIDATION_ERROR","message":"no","stage":"validate","retryable":false}}"#,
+        );
+        check(
+            Failure::cancelled(),
+            130,
+            r#"{"state":"cancelled","error":{"code":"CANCELLED","message":"cancelled","stage":"mux","retryable":false}}"#,
+        );
+        let absent = avocet::engine::Error::Absent { kind: "recipe", name: "trim".to_owned() };
+        check(
+            absent.into(),
+            1,
+            r#"{"state":"failed","error":{"code":"CONFIG_ERROR","message":"this build has no recipe `trim`","stage":"open","retryable":false}}"#,
+        );
+    }
+
+    #[test]
+    fn problems_are_told_with_the_argument() {
+        let problem = Problem {
+            path: "recipe.crf".to_owned(),
+            found: "99".to_owned(),
+            allowed: "less".to_owned(),
+        };
+        let argument = Some("--crf".to_owned());
+        let failure = Failure::Arguments(vec![ArgumentProblem { argument, problem }]);
+        assert_eq!(
+            failure.to_text(),
+            "error: 1 problem in the arguments [VALIDATION_ERROR]\n  \
+             `--crf` (`recipe.crf`): found 99, allowed: less"
+        );
+        assert_eq!(
+            failure.to_json(),
+            r#"{"state":"failed","error":{"code":"VALIDATION_ERROR","message":"1 problem in the arguments: `--crf` (`recipe.crf`): found 99, allowed: less","stage":"validate","retryable":false,"problems":[{"argument":"--crf","path":"recipe.crf","found":"99","allowed":"less"}]}}"#
+        );
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = avocet::engine::Error::Read {
+            location: "a.mp4".into(),
+            source: std::io::Error::other("the disk is gone"),
+        };
+        assert_eq!(with_causes(&error), "can not read a.mp4: the disk is gone");
+    }
+}

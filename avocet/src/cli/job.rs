@@ -1,0 +1,124 @@
+//! Commands that plan and run jobs.
+
+use std::{
+    ffi::OsString,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use avocet::{
+    Format, Target,
+    engine::Location,
+    recipes::{Job, RecipeName},
+};
+use clap::ArgMatches;
+
+use super::{
+    Answer, Context,
+    arguments::{INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN},
+    document::{self, Arguments},
+    failure::Failure,
+    name, report, terminal,
+};
+
+/// `avocet run`
+pub(super) fn run_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
+    let output = output(matches)?;
+    let job = read(matches)?;
+    if let (Some(output), Some(format)) = (output, name::format(&job)) {
+        expect_extension(output, format)?;
+    }
+    let target = target(&job, output, matches)?;
+    run(context, &job, target)
+}
+
+/// `avocet plan`
+pub(super) fn plan_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
+    let job = read(matches)?;
+    let target = target(&job, None, matches)?;
+    plan(context, &job, target)
+}
+
+/// The command of a recipe.
+pub(super) fn run_recipe(
+    context: &Context,
+    recipe: RecipeName,
+    matches: &ArgMatches,
+) -> Result<Answer, Failure> {
+    let output = output(matches)?;
+    let inputs = matches.get_many::<OsString>(INPUT).unwrap_or_default();
+    let given = |(index, parameter): (usize, &avocet::recipes::Parameter)| {
+        matches.get_one::<String>(parameter.name).map(|text| (index, text.as_str()))
+    };
+    let arguments = Arguments {
+        recipe,
+        inputs: inputs.map(|input| name::url(input)).collect(),
+        output,
+        values: recipe.parameters().iter().enumerate().filter_map(given).collect(),
+    };
+    let job = arguments.job()?;
+    let target = target(&job, output, matches)?;
+    if matches.get_flag(PLAN) { plan(context, &job, target) } else { run(context, &job, target) }
+}
+
+fn read(matches: &ArgMatches) -> Result<Job, Failure> {
+    let path = matches.get_one::<PathBuf>(JOB).map_or(Path::new("-"), PathBuf::as_path);
+    document::read(path)
+}
+
+/// Where the output goes, if that was said.
+fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
+    match matches.get_one::<PathBuf>(OUTPUT).map(PathBuf::as_path) {
+        Some(path) if path == Path::new("-") => Err(Failure::Usage(
+            "`-o` takes a path; media is not written to standard output".to_owned(),
+        )),
+        path => Ok(path),
+    }
+}
+
+/// A document says the format; a name that promises another one is a mistake.
+fn expect_extension(output: &Path, format: Format) -> Result<(), Failure> {
+    let extension = output.extension().unwrap_or_default().to_string_lossy();
+    match Format::from_extension(&extension) {
+        Some(other) if other != format => Err(Failure::Usage(format!(
+            "`-o` ends in `.{extension}`, but the document asks for the format `{}`",
+            format.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Where the output goes and what it may replace: nothing, under a name that nobody chose.
+fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Target, Failure> {
+    if let Some(output) = output {
+        let replace = !matches.get_flag(NO_CLOBBER);
+        return Ok(Target { location: Location::from(output), replace });
+    }
+    let path = match (name::format(job), job.inputs.first()) {
+        (Some(format), Some(input)) => {
+            name::usual_output(&avocet::locate(&input.url)?, job, format)
+        }
+        // Several outputs have names of their own, in a folder.
+        _ => PathBuf::from("."),
+    };
+    Ok(Target { location: Location::from(path), replace: false })
+}
+
+fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
+    Ok(Answer::new(if context.json { terminal::json(&plan) } else { plan.to_string() }))
+}
+
+fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
+    let report = context.engine.run(&plan, &context.cancel, |progress| {
+        context.show.observe(progress);
+        ControlFlow::Continue(())
+    })?;
+    let format = name::format(job);
+    if context.json {
+        return Ok(Answer::new(report::to_json(&plan, &report, format)));
+    }
+    let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    Ok(Answer { output: report::to_text(&report, format), warnings })
+}

@@ -1,0 +1,82 @@
+//! The program: reads its arguments, does what they ask for, and answers once.
+
+mod arguments;
+mod capabilities;
+mod document;
+mod ending;
+mod failure;
+mod job;
+mod name;
+mod probe;
+mod progress;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+use avocet::{CancelToken, Engine};
+use clap::ArgMatches;
+
+use arguments::{Command, JSON};
+use ending::Ending;
+use failure::Failure;
+use progress::Show;
+
+/// What every command works with.
+pub(crate) struct Context {
+    engine: Engine,
+    cancel: CancelToken,
+    json: bool,
+    show: Show,
+}
+
+/// What a command answers when it succeeds.
+struct Answer {
+    /// For standard output: text, or one JSON object.
+    output: String,
+    /// For standard error, a line each.
+    warnings: Vec<String>,
+}
+
+impl Answer {
+    fn new(output: String) -> Self {
+        Self { output, warnings: Vec::new() }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let matches = match arguments::program().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return arguments::refuse(&error),
+    };
+    let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
+    let context = Context {
+        engine: Engine::default(),
+        cancel: CancelToken::new(),
+        json: matches.get_flag(JSON),
+        show: Show::asked_for(matches),
+    };
+    let ending = Ending::at_signals(&context);
+    let result = answer(&context, command, matches);
+    context.show.clear();
+    ending.claim();
+    match result {
+        Ok(answer) => {
+            for warning in &answer.warnings {
+                terminal::note(warning);
+            }
+            terminal::print(&answer.output, 0)
+        }
+        Err(failure) => failure.tell(context.json),
+    }
+}
+
+fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<Answer, Failure> {
+    match command {
+        Command::Run => job::run_document(context, matches),
+        Command::Plan => job::plan_document(context, matches),
+        Command::Probe => probe::answer(context, matches),
+        Command::Capabilities => capabilities::answer(context),
+        Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
+    }
+}

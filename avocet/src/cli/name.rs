@@ -1,0 +1,130 @@
+//! Names: of flags, of outputs that were given none, of inputs in a document.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Write,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use avocet::{
+    Format,
+    engine::Location,
+    recipes::{Job, JobOutputs, Recipe, Task},
+};
+
+/// A name in camelCase as it stands on a command line: `seekSeconds` is `seek-seconds`.
+pub(super) fn kebab(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab
+}
+
+/// The format that a job makes; `None` when it makes several files.
+pub(super) fn format(job: &Job) -> Option<Format> {
+    let JobOutputs::One(format) = &job.outputs else { return None };
+    match &job.task {
+        // Here any other format means mp3.
+        Task::Recipe(recipe @ Recipe::ExtractAudio(_))
+            if !recipe.name().formats().contains(format) =>
+        {
+            Some(Format::Mp3)
+        }
+        _ => Some(*format),
+    }
+}
+
+/// `<stem>-<recipe>.<extension>`, in the current folder.
+pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathBuf {
+    let stem = match input {
+        Location::Path(path) => path.file_stem(),
+        Location::Given(_) => None,
+    };
+    let mut name = stem.map_or_else(|| OsString::from("output"), OsStr::to_owned);
+    name.push("-");
+    name.push(match &job.task {
+        Task::Recipe(recipe) => kebab(recipe.name().name()),
+        Task::Ffmpeg(_) => "ffmpeg".to_owned(),
+    });
+    name.push(".");
+    name.push(format.extension());
+    PathBuf::from(name)
+}
+
+/// An input as a document names it: a path that is no UTF-8 becomes a `file:` URL.
+pub(super) fn url(input: &OsStr) -> String {
+    if let Some(text) = input.to_str() {
+        return text.to_owned();
+    }
+    let path = std::path::absolute(input).unwrap_or_else(|_| Path::new(input).to_owned());
+    let mut url = "file://".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            url.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use avocet::{
+        Door,
+        recipes::{DocumentError, RecipeName},
+    };
+
+    #[test]
+    fn names_become_kebab_case() {
+        assert_eq!(kebab("seekSeconds"), "seek-seconds");
+        assert_eq!(kebab("crf"), "crf");
+        assert_eq!(kebab("audioBitrateKbps"), "audio-bitrate-kbps");
+    }
+
+    #[test]
+    fn no_two_flags_share_a_name() {
+        for recipe in RecipeName::ALL {
+            let mut names: Vec<_> =
+                recipe.parameters().iter().map(|parameter| kebab(parameter.name)).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), recipe.parameters().len(), "{}", recipe.name());
+        }
+    }
+
+    /// Input, output format and recipe of a job, and the name its output gets.
+    fn check_usual(input: &str, format: &str, recipe: &str, expected: &str) {
+        let text = format!(
+            r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":"{recipe}"}}}}"#
+        );
+        let named = |job: Job| {
+            let format = super::format(&job)?;
+            Some(usual_output(&Location::from(input), &job, format))
+        };
+        let met: Result<_, DocumentError> = Job::from_json(&text, Door::Program).map(named);
+        assert_eq!(met, Ok(Some(PathBuf::from(expected))));
+    }
+
+    #[test]
+    fn an_output_is_named_after_input_and_recipe() {
+        check_usual("/clips/holiday.mp4", "jpg", "thumbnail", "holiday-thumbnail.jpg");
+        check_usual("a.b.mkv", "mp4", "webReady", "a.b-web-ready.mp4");
+        check_usual("noise", "wav", "transcode", "noise-transcode.wav");
+        check_usual("a.mkv", "gif", "extractAudio", "a-extract-audio.mp3");
+        check_usual("..", "mp4", "trim", "output-trim.mp4");
+    }
+
+    #[test]
+    fn an_input_keeps_its_bytes() {
+        assert_eq!(url(OsStr::new("a b%.mp4")), "a b%.mp4");
+        assert_eq!(url(OsStr::from_bytes(b"/a b/\xff%.mp4")), "file:///a%20b/%FF%25.mp4");
+    }
+}

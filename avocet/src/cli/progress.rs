@@ -1,0 +1,101 @@
+//! Progress of a run on standard error: a bar for people, lines of JSON for programs.
+
+use std::io::{self, IsTerminal};
+
+use avocet::Progress;
+use clap::ArgMatches;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{arguments::PROGRESS, terminal};
+
+/// Steps of the bar from empty to full.
+const STEPS: u64 = 1000;
+
+/// How progress is shown.
+#[derive(Clone)]
+pub(super) enum Show {
+    Bar(ProgressBar),
+    Json,
+    Nothing,
+}
+
+impl Show {
+    /// As the arguments say: by default a bar on a terminal, and nothing elsewhere.
+    pub(super) fn asked_for(matches: &ArgMatches) -> Self {
+        // A command that runs nothing does not know the flag.
+        let Ok(asked) = matches.try_get_one::<String>(PROGRESS) else { return Self::Nothing };
+        match asked.map(String::as_str) {
+            Some("json") => Self::Json,
+            Some("none") => Self::Nothing,
+            _ if io::stderr().is_terminal() => Self::Bar(ProgressBar::new(STEPS)),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Shows how far the run is.
+    pub(super) fn observe(&self, progress: &Progress) {
+        match self {
+            Self::Bar(bar) => {
+                let knows_end = progress.fraction > 0.0 || progress.eta_seconds.is_some();
+                bar.set_style(style(knows_end));
+                bar.set_message(words(progress));
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the fraction is from 0 to 1"
+                )]
+                bar.set_position((progress.fraction * STEPS as f64) as u64);
+            }
+            Self::Json => terminal::note(&terminal::json(progress)),
+            Self::Nothing => {}
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    pub(super) fn clear(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(knows_end: bool) -> ProgressStyle {
+    let template =
+        if knows_end { "{bar:30} {percent:>3} %  {wide_msg}" } else { "{spinner} {wide_msg}" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What stands beside the bar.
+fn words(progress: &Progress) -> String {
+    let mut words = vec![format!("{:.1} s", progress.seconds)];
+    words.extend(progress.fps.map(|fps| format!("{fps:.0} fps")));
+    words.extend(progress.speed.map(|speed| format!("{speed:.2}x")));
+    words.extend(progress.eta_seconds.map(|seconds| format!("ETA {}", clock(seconds))));
+    words.join(", ")
+}
+
+/// A span in minutes and seconds, with hours where there are any.
+fn clock(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    let seconds = seconds.ceil() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 {
+        format!("{minutes}:{seconds:02}")
+    } else {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_like_a_clock() {
+        let check = |seconds, expected: &str| assert_eq!(clock(seconds), expected);
+        check(0.0, "0:00");
+        check(59.2, "1:00");
+        check(754.0, "12:34");
+        check(3_600.0, "1:00:00");
+    }
+}

@@ -1,0 +1,73 @@
+//! The only place that writes to standard output and standard error.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+/// Prints the one answer of the program, and gives its exit status.
+///
+/// A reader that has seen enough and closed the pipe is no failure.
+pub(super) fn print(text: &str, status: u8) -> ExitCode {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{}", text.trim_end()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            note(&format!("error: can not write to standard output: {error}"));
+            ExitCode::from(status.max(1))
+        }
+        _ => ExitCode::from(status),
+    }
+}
+
+/// Prints a line on standard error. There is no place to tell that it failed.
+pub(super) fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A value as compact JSON.
+pub(super) fn json(value: &impl Serialize) -> String {
+    // The one thing that JSON can not hold of ours is a path that is no UTF-8.
+    serde_json::to_string(value).unwrap_or_else(|error| {
+        serde_json::json!({
+            "state": "failed",
+            "error": {
+                "code": "ENGINE_ERROR",
+                "message": format!("the answer is not JSON: {error}"),
+                "stage": "plan",
+                "retryable": false,
+            },
+        })
+        .to_string()
+    })
+}
+
+/// A number of bytes for people, in powers of ten.
+pub(super) fn size(bytes: u64) -> String {
+    let mut rest = bytes as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if rest < 999.95 {
+            let digits = usize::from(unit != "bytes");
+            return format!("{rest:.digits$} {unit}");
+        }
+        rest /= 1000.0;
+    }
+    format!("{rest:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let check = |bytes, expected: &str| assert_eq!(size(bytes), expected);
+        check(0, "0 bytes");
+        check(999, "999 bytes");
+        check(1_000, "1.0 kB");
+        check(999_960, "1.0 MB");
+        check(12_345_678, "12.3 MB");
+        check(5_000_000_000_000, "5.0 TB");
+    }
+}
