@@ -4,10 +4,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and looks at files from outside"
 )]
-#![expect(clippy::print_stderr, reason = "a test says what it skips")]
 
+mod engine;
+mod frames;
+mod picture_color;
+mod running;
 mod support;
 mod sweep;
+mod thumbnail;
 mod tidy;
+mod transcode;

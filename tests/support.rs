@@ -18,7 +18,7 @@ pub(crate) fn watched<T: Send + 'static>(
     name: &str,
     test: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    watched_for(name, PATIENCE, test)
+    watched_for(name, if soak() { 10 * PATIENCE } else { PATIENCE }, test)
 }
 
 /// As [`watched`], with a limit of its own.
@@ -85,4 +85,14 @@ pub(crate) fn run(input: &Path, format: &str, recipe: &str) -> Result<Outcome, E
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), usize::from(result.is_ok()), "{left:?} after {name}");
     result.map(|report| Outcome { path, report, folder })
+}
+
+/// Whether the long tables are run in full.
+pub(crate) fn soak() -> bool {
+    std::env::var_os("AVOCET_SOAK").is_some()
+}
+
+/// The frames of a source as the ffmpeg program decodes them.
+pub(crate) fn source_frames(clip: &Path) -> Vec<fixtures::judge::FrameTime> {
+    fixtures::judge::frames(clip)
 }

@@ -22,6 +22,8 @@ pub(crate) struct FrameReader {
     location: Location,
     stream: usize,
     base: TimeBase,
+    /// Where the stream begins.
+    start: Timestamp,
     /// Whether nothing was read since the first packet.
     fresh: bool,
     /// Whether the decoder was told that no packet follows.
@@ -76,6 +78,7 @@ impl FrameReader {
         })?;
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
+        let start = Timestamp::new(parameters.start.unwrap_or(0), base);
         let (fresh, drained, last_read, decode_errors) = (true, false, None, 0);
         Ok(Self {
             demuxer,
@@ -83,6 +86,7 @@ impl FrameReader {
             location,
             stream,
             base,
+            start,
             fresh,
             drained,
             last_read,
@@ -164,9 +168,8 @@ impl FrameReader {
         for back_off in BACK_OFF.map(Some).into_iter().chain([None]) {
             // A target in the first moments is read from the start: no index is needed for that.
             let target = back_off
-                .map(|seconds| time.seconds() - seconds)
-                .filter(|target| *target > 0.0)
-                .map(|target| Timestamp::from_seconds(target, self.base));
+                .map(|seconds| Timestamp::from_seconds(time.seconds() - seconds, self.base))
+                .filter(|target| *target > self.start);
             let from_start = self.seek(target)?;
             if let Some(shown) = self.search(time, instant, from_start)? {
                 return Ok(shown);

@@ -147,11 +147,12 @@ impl Opener<'_> {
                 typical: 1,
                 first: None,
                 held: None,
+                delay: muxer.missing_delay(number),
                 is_video: track.kind == TrackKind::Video,
                 tally: tally.clone(),
             });
         }
-        let mux = Mux::new(muxer, &output.muxer, output.location.clone(), tracks);
+        let mux = Mux::new(muxer, output, tracks);
         let mux = Then { stage: mux, next: Box::new(Nowhere) };
         if threaded {
             let (queue, inbox) = queue(PACKETS, self.cancel);

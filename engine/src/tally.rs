@@ -58,34 +58,52 @@ impl Tally {
 
 /// From the earliest start to the latest end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Span(Option<(Timestamp, Timestamp)>);
+pub(crate) struct Span(Option<Ends>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ends {
+    start: Timestamp,
+    last_start: Timestamp,
+    end: Timestamp,
+}
 
 impl Span {
     /// Takes in one more piece.
     pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp) {
         self.0 = Some(match self.0 {
-            Some((first, last)) => (first.min(start), last.max(end)),
-            None => (start, end),
+            Some(ends) => Ends {
+                start: ends.start.min(start),
+                last_start: ends.last_start.max(start),
+                end: ends.end.max(end),
+            },
+            None => Ends { start, last_start: start, end },
         });
     }
 
     /// Moves the end, when somebody knows better.
     pub(crate) fn set_end(&mut self, end: Timestamp) {
-        self.0 = self.0.map(|(start, _)| (start, end));
+        if let Some(ends) = &mut self.0 {
+            ends.end = end;
+        }
     }
 
     /// Where it begins.
     pub(crate) fn start(self) -> Option<Timestamp> {
-        self.0.map(|(start, _)| start)
+        self.0.map(|ends| ends.start)
+    }
+
+    /// Where the latest piece begins.
+    pub(crate) fn last_start(self) -> Option<Timestamp> {
+        self.0.map(|ends| ends.last_start)
     }
 
     /// Where it ends.
     pub(crate) fn end(self) -> Option<Timestamp> {
-        self.0.map(|(_, end)| end)
+        self.0.map(|ends| ends.end)
     }
 
     /// Its length, in seconds; 0 when nothing was added.
     pub(crate) fn seconds(self) -> f64 {
-        self.0.map_or(0.0, |(start, end)| end.seconds() - start.seconds())
+        self.0.map_or(0.0, |ends| ends.end.seconds() - ends.start.seconds())
     }
 }

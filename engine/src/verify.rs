@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     av::{Demuxer, Fault, ReadSeek},
     error::{Error, Result},
-    media::MediaInfo,
+    media::{Kind, MediaInfo, StreamInfo},
     plan::{Action, Output, Plan, Reason, Track, TrackKind},
     progress::CancelToken,
     tally::{Count, Span},
@@ -133,7 +133,10 @@ pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut
 struct Seen {
     packets: u64,
     span: Span,
+    /// Length of the longest packet, in seconds.
     longest: f64,
+    /// Whether the end of the span is known, and not guessed.
+    knows_end: bool,
 }
 
 /// Reads a written output back, holds it against what was planned and counted, and describes it.
@@ -179,28 +182,10 @@ pub(crate) fn check_output(
         seen.span.add(at(start.max(0)), at(end.max(start)));
         seen.longest = seen.longest.max(at(packet.duration()).seconds());
     }
-    for (seen, info) in seen.iter_mut().zip(&media.streams) {
-        // The sample table and edit list know where a track ends; libav only guesses how long its
-        // last picture lasts.
-        if info.promised_packets.is_some()
-            && let (Some(start), Some(duration)) = (info.start, info.duration)
-        {
-            seen.span.set_end(start.plus(duration.ticks));
-        }
-    }
-    // Where there is no table, the container's duration tells how long the longest track lasts.
     let longest = counts.iter().map(|count| count.written.end()).max().flatten();
-    if let Some(whole) = media.duration.filter(|_| output.keeps_times()) {
-        let end = whole.plus(media.start.map_or(0, |start| start.ticks));
-        seen.iter_mut()
-            .zip(&media.streams)
-            .zip(counts)
-            .filter(|((seen, info), count)| {
-                info.promised_packets.is_none()
-                    && count.written.end() == longest
-                    && seen.span.end().is_some_and(|seen| seen < end)
-            })
-            .for_each(|((seen, _), _)| seen.span.set_end(end));
+    for ((seen, info), count) in seen.iter_mut().zip(&media.streams).zip(counts) {
+        let expected = count.written.end().filter(|end| Some(*end) == longest);
+        seen.knows_end = find_end(seen, info, &media, expected);
     }
     for (number, (track, (seen, count))) in
         output.tracks.iter().zip(seen.iter().zip(counts)).enumerate()
@@ -210,6 +195,34 @@ pub(crate) fn check_output(
         })?;
     }
     Ok(media)
+}
+
+/// Sets where a track ends, as a player would know it, and answers whether anybody knows.
+///
+/// libav only guesses how long the last picture lasts. A sample table and edit list tell; else
+/// the container's duration tells when it is too short for what its longest track should have,
+/// which is `expected`.
+fn find_end(
+    seen: &mut Seen,
+    info: &StreamInfo,
+    media: &MediaInfo,
+    expected: Option<Timestamp>,
+) -> bool {
+    if let (Some(_), Some(start), Some(duration)) =
+        (info.promised_packets, info.start, info.duration)
+    {
+        seen.span.set_end(start.plus(duration.ticks));
+        return true;
+    }
+    if let (Some(expected), Some(duration)) = (expected, media.duration) {
+        let start = media.start.map_or(0.0, Timestamp::seconds);
+        let end = Timestamp::from_seconds(duration.seconds() + start, duration.base);
+        if end < expected {
+            seen.span.set_end(end);
+            return true;
+        }
+    }
+    matches!(info.kind, Kind::Audio(_))
 }
 
 /// Compares one track; the answer of a difference is a phrase.
@@ -234,28 +247,39 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
     if output.is_picture() {
         return Ok(());
     }
-    // A frame's length, and a tick or two of the coarsest container (1 ms).
-    let tolerance = seen.longest.max(0.002) + 0.001;
-    let differs = |a: Option<Timestamp>, b: Option<Timestamp>| match (a, b) {
-        (Some(a), Some(b)) => (a.seconds() - b.seconds()).abs() > tolerance,
-        _ => true,
-    };
-    if output.keeps_times() && differs(seen.span.start(), count.written.start()) {
-        return Err(difference("begins", seen.span.start(), count.written.start()));
+    if output.keeps_times() {
+        // A tick or two of the coarsest container (1 ms); sound may end within its last packet.
+        let slack = if track.kind == TrackKind::Audio { seen.longest } else { 0.0 };
+        let (found, expected) = (seen.span, count.written);
+        same("begins", found.start(), expected.start(), 0.002)?;
+        same("has its last packet", found.last_start(), expected.last_start(), 0.002)?;
+        if seen.knows_end {
+            same("ends", found.end(), expected.end(), 0.002 + slack)?;
+        }
+        return Ok(());
     }
-    if output.keeps_times() && differs(seen.span.end(), count.written.end()) {
-        return Err(difference("ends", seen.span.end(), count.written.end()));
-    }
-    let (found, expected) = (seen.span.seconds(), count.written.seconds());
     // Formats without times begin where the reader counts from, priming included or not.
-    if !output.keeps_times() && (found - expected).abs() > tolerance + 0.1 {
+    let (found, expected) = (seen.span.seconds(), count.written.seconds());
+    if (found - expected).abs() > seen.longest + 0.1 {
         return Err(format!("lasts {found:.3} s instead of {expected:.3} s"));
     }
     Ok(())
 }
 
-fn difference(what: &str, found: Option<Timestamp>, expected: Option<Timestamp>) -> String {
-    let shown =
-        |at: Option<Timestamp>| at.map_or("never".into(), |at| format!("{:.4} s", at.seconds()));
-    format!("{what} at {} instead of {}", shown(found), shown(expected))
+/// Fails with a phrase when two instants differ by more than `tolerance` seconds.
+fn same(
+    what: &str,
+    found: Option<Timestamp>,
+    expected: Option<Timestamp>,
+    tolerance: f64,
+) -> Result<(), String> {
+    match (found, expected) {
+        (Some(a), Some(b)) if (a.seconds() - b.seconds()).abs() <= tolerance => Ok(()),
+        _ => {
+            let shown = |at: Option<Timestamp>| {
+                at.map_or_else(|| "never".to_owned(), |at| format!("{:.4} s", at.seconds()))
+            };
+            Err(format!("{what} at {} instead of {}", shown(found), shown(expected)))
+        }
+    }
 }

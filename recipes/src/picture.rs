@@ -137,6 +137,8 @@ pub(crate) fn may_be_interlaced(stream: &StreamInfo, video: &VideoInfo) -> bool 
         "mjpeg",
     ];
     match video.scan {
+        // The deinterlacer takes nothing smaller, and there is nothing to see in it.
+        _ if video.width < 4 || video.height < 4 => false,
         Scan::Interlaced => true,
         Scan::Progressive => false,
         Scan::Unknown => WITH_FIELDS.contains(&stream.codec.as_str()),

@@ -100,14 +100,14 @@ fn recipe(recipe: RecipeName) -> clap::Command {
         .about(recipe.summary().trim_end_matches('.'))
         .args([input, output])
         .args(recipe.parameters().iter().map(flag))
-        .next_help_heading("What is shown")
-        .args([plan, progress(), no_clobber().help_heading("Options"), json()])
+        .args([plan, progress(), no_clobber(), json()])
 }
 
 /// The flag of a parameter; what it is worth is left to the check of documents.
 fn flag(parameter: &'static Parameter) -> Arg {
     let flag = Arg::new(parameter.name)
         .long(kebab(parameter.name))
+        .help_heading("Parameters")
         .help(parameter.describe().trim_end_matches('.').to_owned());
     match parameter.kind {
         Kind::Boolean => flag
@@ -119,7 +119,8 @@ fn flag(parameter: &'static Parameter) -> Arg {
             flag.allow_negative_numbers(true).value_name("SECONDS")
         }
         Kind::Choice(names) => flag.value_name(names.join("|")),
-        _ => flag.allow_negative_numbers(true).value_name("VALUE"),
+        Kind::Integer { .. } | Kind::Crf => flag.allow_negative_numbers(true).value_name("NUMBER"),
+        _ => flag.allow_negative_numbers(true).value_name("NAME|NUMBER"),
     }
 }
 
@@ -149,7 +150,7 @@ fn no_clobber() -> Arg {
 }
 
 fn progress() -> Arg {
-    Arg::new(PROGRESS).long(PROGRESS).value_parser(["bar", "json", "none"]).help(
+    Arg::new(PROGRESS).long(PROGRESS).value_name("HOW").value_parser(["bar", "json", "none"]).help(
         "How progress shows on standard error: as a bar, as one JSON object per line, or not; \
          default: bar on a terminal, else none",
     )
@@ -187,7 +188,7 @@ fn complaint(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or(&text);
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join("; ").trim_start_matches("error: ").to_owned()
+    lines.join("; ").replace(":; ", ": ").trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
@@ -206,13 +207,11 @@ mod tests {
             let flags = recipe.parameters().iter();
             line.extend(flags.map(|parameter| format!("--{}=1", kebab(parameter.name))));
             let matches = program().get_matches_from(line);
-            let Some((Command::Recipe(met), matches)) = Command::of(&matches) else {
-                panic!("{} is no recipe", recipe.name());
-            };
-            assert_eq!(met, recipe);
+            let command = Command::of(&matches);
+            assert!(matches!(command, Some((Command::Recipe(met), _)) if met == recipe));
             for parameter in recipe.parameters() {
-                let text = matches.get_one::<String>(parameter.name);
-                assert_eq!(text.map(String::as_str), Some("1"), "{}", parameter.name);
+                let text = command.and_then(|(_, matches)| matches.get_one(parameter.name));
+                assert_eq!(text, Some(&"1".to_owned()), "{}", parameter.name);
             }
         }
     }
@@ -243,7 +242,7 @@ mod tests {
     fn a_complaint_is_one_line() {
         let error = program().try_get_matches_from(["avocet", "probe"]).err();
         let text = error.as_ref().map(complaint);
-        let expected = "the following required arguments were not provided:; <INPUT>";
+        let expected = "the following required arguments were not provided: <INPUT>";
         assert_eq!(text.as_deref(), Some(expected));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use avocet::engine::Capabilities;
 use serde::Serialize;
 
-use super::{Answer, Context, failure::Failure, terminal};
+use super::{Answer, Context, terminal};
 
 /// The encoders that recipes may ask for.
 const ENCODERS: [&str; 11] = [
@@ -32,10 +32,10 @@ struct Described<'a> {
     libav: &'a Capabilities,
 }
 
-pub(super) fn answer(context: &Context) -> Result<Answer, Failure> {
+pub(super) fn answer(context: &Context) -> Answer {
     let libav = context.engine.capabilities_with_devices();
     let described = Described { avocet: env!("CARGO_PKG_VERSION"), libav: &libav };
-    Ok(Answer::new(if context.json { terminal::json(&described) } else { to_text(&described) }))
+    Answer::new(if context.json { terminal::json(&described) } else { to_text(&described) })
 }
 
 fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
@@ -56,9 +56,6 @@ fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
 fn present(names: &[&str], there: &BTreeSet<String>) -> String {
     let (there, absent): (Vec<&str>, Vec<&str>) =
         names.iter().partition(|name| there.contains(**name));
-    let mut text = there.join(" ");
-    if !absent.is_empty() {
-        text += &format!(" (absent: {})", absent.join(" "));
-    }
-    text
+    let there = there.join(" ");
+    if absent.is_empty() { there } else { format!("{there} (absent: {})", absent.join(" ")) }
 }

@@ -1,11 +1,11 @@
 //! How the program ends when it is told to: soon, whatever libav is at, and without leaving files.
 
 use std::{
-    process,
+    io, process,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
+        mpsc::{Receiver, channel},
     },
     thread,
     time::Duration,
@@ -15,8 +15,9 @@ use avocet::{CancelToken, Engine};
 
 use super::{Context, failure::Failure, progress::Show};
 
-/// How long a command may take to end by itself once it is cancelled.
-const GRACE: Duration = Duration::from_millis(150);
+/// How long a command may take to end by itself once it is cancelled; with the time that a busy
+/// machine takes to notice, and to take back the memory, it comes to less than 200 ms.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// How long saying that it was cancelled may take; whoever reads it may have stopped reading.
 const LAST_WORD: Duration = Duration::from_millis(25);
@@ -43,9 +44,8 @@ impl Ending {
             show: context.show.clone(),
             claimed: AtomicBool::new(false),
         });
-        let ours = Arc::clone(&ending);
-        // Where no handler can be set, a signal ends the program in the system's way.
-        let _ = ctrlc::set_handler(move || ours.hear());
+        // Without a watch, a signal ends the program in the system's way.
+        let _ = Arc::clone(&ending).watch();
         ending
     }
 
@@ -57,38 +57,50 @@ impl Ending {
         }
     }
 
-    /// Hears a signal: the first cancels, the second does not wait for what that brings.
-    fn hear(self: &Arc<Self>) {
-        let ours = Arc::clone(self);
-        if self.cancel.is_cancelled() {
-            ours.end();
-        }
-        self.cancel.cancel();
-        let watchdog = thread::Builder::new().spawn(move || {
-            thread::sleep(GRACE);
-            ours.end();
-        });
-        if watchdog.is_err() {
-            self.end();
-        }
+    /// Starts the threads that wait for signals now: while an encoder keeps every processor and the
+    /// memory map busy, a new thread can take longer to come to life than there is time.
+    fn watch(self: Arc<Self>) -> io::Result<()> {
+        let (signal, signals) = channel();
+        let (last, lasts) = channel::<()>();
+        thread::Builder::new().spawn(move || {
+            if lasts.recv().is_ok() {
+                thread::sleep(LAST_WORD);
+                process::exit(INTERRUPTED);
+            }
+        })?;
+        thread::Builder::new().spawn(move || {
+            if self.is_over(&signals) {
+                // The other thread ends the program if this one is kept from it.
+                let _ = last.send(());
+                self.end();
+            }
+        })?;
+        let send = move || {
+            let _ = signal.send(());
+        };
+        ctrlc::set_handler(send).map_err(io::Error::other)
     }
 
-    /// Ends the program now.
-    #[expect(clippy::exit, reason = "the command may be in a call that takes seconds")]
-    fn end(self: &Arc<Self>) {
+    /// Waits until the program has to end; `false` when no signal can come any more.
+    fn is_over(&self, signals: &Receiver<()>) -> bool {
+        if signals.recv().is_err() {
+            return false;
+        }
+        self.cancel.cancel();
+        // A second signal has no patience with what the first one brings.
+        let _ = signals.recv_timeout(GRACE);
         self.engine.discard_unfinished();
-        let ours = Arc::clone(self);
-        let (sender, said) = mpsc::channel();
-        let speaker = thread::Builder::new().spawn(move || {
-            ours.show.clear();
-            if !ours.claimed.swap(true, Ordering::AcqRel) {
-                Failure::cancelled().tell(ours.json);
-            }
-            // Nobody may be waiting any more.
-            let _ = sender.send(());
-        });
-        if speaker.is_ok() {
-            let _ = said.recv_timeout(LAST_WORD);
+        true
+    }
+
+    /// Ends the program now: the command may be in a call that takes seconds.
+    fn end(&self) -> ! {
+        if self.claimed.swap(true, Ordering::AcqRel) {
+            // The command is just saying how it ended.
+            thread::sleep(LAST_WORD);
+        } else {
+            self.show.clear();
+            Failure::cancelled().tell(self.json);
         }
         process::exit(INTERRUPTED);
     }

@@ -18,7 +18,7 @@ use super::{
     arguments::{INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN},
     document::{self, Arguments},
     failure::Failure,
-    name, report, terminal,
+    name, report,
 };
 
 /// `avocet run`
@@ -106,7 +106,13 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
 
 fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
     let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
-    Ok(Answer::new(if context.json { terminal::json(&plan) } else { plan.to_string() }))
+    if !context.json {
+        return Ok(Answer::new(plan.to_string()));
+    }
+    let json = serde_json::to_string(&plan);
+    // JSON has no way to write a path that is no UTF-8.
+    let json = json.map_err(|error| Failure::Usage(format!("the plan is no JSON: {error}")))?;
+    Ok(Answer::new(json))
 }
 
 fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {

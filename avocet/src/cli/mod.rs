@@ -76,7 +76,7 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Run => job::run_document(context, matches),
         Command::Plan => job::plan_document(context, matches),
         Command::Probe => probe::answer(context, matches),
-        Command::Capabilities => capabilities::answer(context),
+        Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use avocet::{
     Source,
     engine::{
-        AudioInfo, Kind, Location, MediaInfo, Orientation, Scan, StreamInfo, Timestamp, VideoInfo,
+        AudioInfo, Kind, Location, MediaInfo, Orientation, Rational, Scan, StreamInfo, Timestamp,
+        VideoInfo,
     },
 };
 use clap::ArgMatches;
@@ -41,8 +42,11 @@ fn add_plain_numbers(value: &mut Value) {
         Value::Object(fields) => {
             let mut plain = Vec::new();
             for (key, value) in fields.iter_mut() {
-                if let Ok(time) = serde_json::from_value::<Timestamp>(value.clone()) {
-                    plain.push((format!("{key}Seconds"), json!(time.seconds())));
+                if key == "frameRate" {
+                    let rate = serde_json::from_value::<Rational>(value.clone());
+                    plain.extend(rate.map(|rate| ("fps".to_owned(), json!(rate.as_f64()))));
+                } else if let Ok(time) = serde_json::from_value::<Timestamp>(value.clone()) {
+                    plain.push((format!("{key}Seconds"), json!(terminal::seconds(time))));
                 } else {
                     add_plain_numbers(value);
                 }
@@ -78,7 +82,7 @@ fn stream(stream: &StreamInfo) -> String {
         Kind::Subtitle | Kind::Data | Kind::Attachment => {}
     }
     facts.extend(stream.bit_rate.map(bit_rate));
-    facts.extend(stream.tags.get("language").cloned());
+    facts.extend(stream.tags.get("language").filter(|language| *language != "und").cloned());
     if stream.default {
         facts.push("default".to_owned());
     }
@@ -156,7 +160,7 @@ mod tests {
         let mut value = json!({
             "duration": { "ticks": 90_000, "base": "1/90000" },
             "start": null,
-            "streams": [{ "start": { "ticks": -3, "base": "1/2" }, "frameRate": "30/1" }],
+            "streams": [{ "start": { "ticks": -3, "base": "1/2" }, "frameRate": "25/2" }],
         });
         add_plain_numbers(&mut value);
         let expected = json!({
@@ -166,7 +170,8 @@ mod tests {
             "streams": [{
                 "start": { "ticks": -3, "base": "1/2" },
                 "startSeconds": -1.5,
-                "frameRate": "30/1",
+                "frameRate": "25/2",
+                "fps": 12.5,
             }],
         });
         assert_eq!(value, expected);

@@ -1,6 +1,9 @@
 //! Progress of a run on standard error: a bar for people, lines of JSON for programs.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use avocet::Progress;
 use clap::ArgMatches;
@@ -10,6 +13,9 @@ use super::{arguments::PROGRESS, terminal};
 
 /// Steps of the bar from empty to full.
 const STEPS: u64 = 1000;
+
+/// What takes less time than this needs no bar.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// How progress is shown.
 #[derive(Clone)]
@@ -36,15 +42,18 @@ impl Show {
     pub(super) fn observe(&self, progress: &Progress) {
         match self {
             Self::Bar(bar) => {
+                if bar.elapsed() < AT_ONCE {
+                    return;
+                }
                 let knows_end = progress.fraction > 0.0 || progress.eta_seconds.is_some();
                 bar.set_style(style(knows_end));
-                bar.set_message(words(progress));
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
                     reason = "the fraction is from 0 to 1"
                 )]
                 bar.set_position((progress.fraction * STEPS as f64) as u64);
+                bar.set_message(words(progress));
             }
             Self::Json => terminal::note(&terminal::json(progress)),
             Self::Nothing => {}

@@ -30,12 +30,12 @@ struct Output<'a> {
     mime_type: Option<&'static str>,
     codec: Option<&'a str>,
     /// As shown, in pixels.
-    width: Option<f64>,
-    height: Option<f64>,
+    width: Option<u64>,
+    height: Option<u64>,
     /// Frames per second.
     frame_rate: Option<f64>,
     /// In 1000 bits per second.
-    bitrate_kbps: Option<f64>,
+    bitrate_kbps: Option<u64>,
 }
 
 /// What became of one stream of an input.
@@ -65,14 +65,11 @@ pub(super) fn to_json(plan: &Plan, report: &Report, format: Option<Format>) -> S
 pub(super) fn to_text(report: &Report, format: Option<Format>) -> String {
     let lines = report.outputs.iter().map(|written| {
         let Output { path, size_bytes, duration, width, height, .. } = describe(written, format);
-        let mut line = format!("{path}: {}", terminal::size(size_bytes));
-        if let (Some(width), Some(height)) = (width, height) {
-            line += &format!(", {width}x{height}");
-        }
-        if let Some(duration) = duration {
-            line += &format!(", {duration:.3} s");
-        }
-        line
+        let mut facts = vec![terminal::size(size_bytes)];
+        let size = width.zip(height);
+        facts.extend(size.map(|(width, height)| format!("{width}x{height}")));
+        facts.extend(duration.map(|duration| format!("{duration:.3} s")));
+        format!("{path}: {}", facts.join(", "))
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -84,7 +81,7 @@ fn describe(written: &Written, format: Option<Format>) -> Output<'_> {
     let video = main.and_then(|(_, video)| video);
     let size = video.map(VideoInfo::shown_size);
     let in_time = |value: Option<f64>| value.filter(|_| !is_picture);
-    let duration = in_time(media.duration.map(|duration| duration.seconds()));
+    let duration = in_time(media.duration.map(terminal::seconds));
     Output {
         path: match &written.location {
             Location::Path(path) => path.to_string_lossy().into_owned(),
@@ -100,13 +97,18 @@ fn describe(written: &Written, format: Option<Format>) -> Output<'_> {
         file_format: format.map(Format::name),
         mime_type: format.map(Format::mime),
         codec: main.map(|(stream, _)| stream.codec.as_str()),
-        width: size.map(|(width, _)| width.round()),
-        height: size.map(|(_, height)| height.round()),
+        width: size.map(|(width, _)| whole(width)),
+        height: size.map(|(_, height)| whole(height)),
         frame_rate: in_time(video.and_then(|video| Some(video.frame_rate?.as_f64()))),
         bitrate_kbps: duration
             .filter(|duration| *duration > 0.0)
-            .map(|duration| (written.size_bytes as f64 * 8.0 / duration / 1000.0).round()),
+            .map(|duration| whole(written.size_bytes as f64 * 8.0 / duration / 1000.0)),
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
 }
 
 /// The stream that a file is about: the first video, else the first of all.

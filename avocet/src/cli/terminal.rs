@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use avocet::engine::Timestamp;
 use serde::Serialize;
 
 /// Prints the one answer of the program, and gives its exit status.
@@ -26,21 +27,15 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// A value as compact JSON.
+/// One of our answers as compact JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
-    // The one thing that JSON can not hold of ours is a path that is no UTF-8.
-    serde_json::to_string(value).unwrap_or_else(|error| {
-        serde_json::json!({
-            "state": "failed",
-            "error": {
-                "code": "ENGINE_ERROR",
-                "message": format!("the answer is not JSON: {error}"),
-                "stage": "plan",
-                "retryable": false,
-            },
-        })
-        .to_string()
-    })
+    // Numbers, strings and lists of them, none of which can fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Seconds to the microsecond, without the noise of the last digits.
+pub(super) fn seconds(time: Timestamp) -> f64 {
+    (time.seconds() * 1e6).round() / 1e6
 }
 
 /// A number of bytes for people, in powers of ten.

@@ -135,17 +135,17 @@ impl Demuxer {
 
     /// Goes back to the first packet.
     pub(crate) fn rewind(&mut self) -> Result<(), Fault> {
-        // SAFETY: the context is open.
+        // SAFETY: the context is open, and its format static.
         let code = unsafe {
-            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, i64::MIN, i64::MAX, 0)
-        };
-        if code >= 0 {
-            return Ok(());
-        }
-        // SAFETY: as above. Some demuxers know bytes and no times.
-        let code = unsafe {
-            let flags = ffi::AVSEEK_FLAG_BYTE;
-            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, 0, i64::MAX, flags)
+            let context = self.context.as_ptr();
+            // Streams of bytes have no index, and a search by time may miss their first keyframe.
+            let by_bytes = (*(*context).iformat).flags & ffi::AVFMT_TS_DISCONT != 0;
+            if by_bytes {
+                let flags = ffi::AVSEEK_FLAG_BYTE;
+                ffi::avformat_seek_file(context, -1, i64::MIN, 0, i64::MAX, flags)
+            } else {
+                ffi::avformat_seek_file(context, -1, i64::MIN, i64::MIN, i64::MAX, 0)
+            }
         };
         check(code).map(drop).map_err(|error| self.fault(error))
     }
@@ -173,6 +173,7 @@ impl Demuxer {
                 let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
                 (*copy.as_ptr()).sample_aspect_ratio = aspect;
                 copy.frame_rate = rational((*stream).avg_frame_rate);
+                copy.start = ticks((*stream).start_time);
                 copy.end = describe::table_end(context, stream);
                 copy.side_data = describe::all_side_data(stream);
                 copy
@@ -218,6 +219,8 @@ pub(crate) struct Parameters {
     parameters: NonNull<ffi::AVCodecParameters>,
     /// Seconds per tick of the stream's packets.
     pub(crate) time_base: TimeBase,
+    /// Where the stream begins, in ticks, where the container tells.
+    pub(crate) start: Option<i64>,
     /// Average frames per second, where the container tells.
     pub(crate) frame_rate: Option<Rational>,
     /// Where the stream ends by its sample table and edit list, in ticks.
@@ -240,7 +243,7 @@ impl Parameters {
         let parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
         let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
         let copy =
-            Self { parameters, time_base, frame_rate: None, end: None, side_data: Vec::new() };
+            Self { parameters, time_base, start: None, frame_rate: None, end: None, side_data: Vec::new() };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.
         check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
         Ok(copy)

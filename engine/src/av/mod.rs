@@ -9,6 +9,7 @@ mod frame;
 mod graph;
 mod input;
 mod io;
+mod opus;
 mod output;
 mod packet;
 

@@ -9,16 +9,16 @@ use std::{
 use ffmpeg_next::ffi;
 
 use super::{
-    AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
+    opus, AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
     frame::{AvLight, AvMastering},
     input::Fault,
     io::{Io, ReadSeek, WriteSeek},
-    rational,
+    rational, text,
 };
 use crate::{
     media::{Hdr, Tags},
     progress::CancelToken,
-    time::{Rational, TimeBase},
+    time::{Rational, TimeBase, Timestamp},
 };
 
 /// Opens what was written so far for reading: muxers that move their data ask for it.
@@ -159,6 +159,7 @@ impl Muxer {
             let coding = (*stream).codecpar;
             check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
             // A tag of another container means nothing here.
+            opus::set_padding(coding);
             (*coding).codec_tag = header.tag.map_or(0, four_characters);
             (*stream).time_base = av_rational(Some(header.time_base));
             (*stream).avg_frame_rate =
@@ -192,6 +193,27 @@ impl Muxer {
                 .nth(track)
                 .and_then(|stream| rational((*stream).time_base))
                 .unwrap_or(Rational::MICROSECONDS)
+        }
+    }
+
+    /// What must be added to the times of a track, because this libavformat forgets to.
+    ///
+    /// A block of Opus in Matroska is stamped with the time of its first sample, the priming that
+    /// the track's `CodecDelay` announces included; readers subtract it.
+    pub(crate) fn missing_delay(&self, track: usize) -> Option<Timestamp> {
+        // SAFETY: the context is live, and has the streams that were added.
+        unsafe {
+            let is_matroska =
+                matches!(text((*(*self.context.as_ptr()).oformat).name).as_str(), "webm" | "matroska");
+            let stream = super::describe::streams(self.context.as_ptr()).nth(track)?;
+            let coding = &*(*stream).codecpar;
+            let is_opus = coding.codec_id == ffi::AVCodecID::AV_CODEC_ID_OPUS;
+            if !is_matroska || !is_opus || coding.initial_padding <= 0 || opus::adds_delay() {
+                return None;
+            }
+            // Opus counts its padding at 48 kHz, whatever the source had (RFC 7845, 4.2).
+            let base = Rational::new(1_u32, 48_000_u32)?;
+            Some(Timestamp::new(i64::from(coding.initial_padding), base))
         }
     }
 

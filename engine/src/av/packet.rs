@@ -4,7 +4,7 @@ use std::{ffi::c_int, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
-use super::{AvResult, allocated, rational, ticks};
+use super::{AvResult, allocated, check, rational, ticks};
 use crate::time::TimeBase;
 
 /// A coded unit. Sharing it copies no data.
@@ -19,6 +19,18 @@ impl Packet {
     pub(crate) fn new() -> AvResult<Self> {
         // SAFETY: allocates only; null is caught.
         allocated(unsafe { ffi::av_packet_alloc() }).map(Self)
+    }
+
+    /// A packet that holds a copy of `data`.
+    pub(super) fn with_data(data: &[u8]) -> AvResult<Self> {
+        let packet = Self::new()?;
+        let size = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
+        // SAFETY: the packet is fresh; libav allocates as many bytes as are then written.
+        unsafe {
+            check(ffi::av_new_packet(packet.as_ptr(), size))?;
+            data.as_ptr().copy_to_nonoverlapping((*packet.as_ptr()).data, data.len());
+        }
+        Ok(packet)
     }
 
     /// A second reference to the same data.

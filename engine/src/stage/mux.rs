@@ -5,8 +5,9 @@ use crate::{
     av::{Fault, Muxer, Packet},
     error::{Error, Step},
     io::Location,
+    plan::Output,
     tally::Tally,
-    time::{TimeBase, Timestamp},
+    time::{Rational, TimeBase, Timestamp},
 };
 
 /// Writes the tracks of one output.
@@ -14,6 +15,8 @@ pub(crate) struct Mux {
     muxer: Muxer,
     name: String,
     location: Location,
+    /// Whether the container keeps the times of its packets.
+    keeps_times: bool,
     tracks: Vec<MuxTrack>,
 }
 
@@ -31,6 +34,8 @@ pub(crate) struct MuxTrack {
     pub(crate) first: Option<i64>,
     /// The newest packet of a picture track, held until it is known not to be the last.
     pub(crate) held: Option<Packet>,
+    /// What is added to all times on their way into the container.
+    pub(crate) delay: Option<Timestamp>,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
     /// What is counted.
@@ -39,8 +44,14 @@ pub(crate) struct MuxTrack {
 
 impl Mux {
     /// A stage over a muxer whose header is written.
-    pub(crate) fn new(muxer: Muxer, name: &str, location: Location, tracks: Vec<MuxTrack>) -> Self {
-        Self { muxer, name: name.to_owned(), location, tracks }
+    pub(crate) fn new(muxer: Muxer, output: &Output, tracks: Vec<MuxTrack>) -> Self {
+        Self {
+            muxer,
+            name: output.muxer.clone(),
+            location: output.location.clone(),
+            keeps_times: output.keeps_times(),
+            tracks,
+        }
     }
 
     fn write(&mut self, packet: Packet, track: usize) -> Result<(), Stop> {
@@ -68,9 +79,22 @@ impl MuxTrack {
     fn last_packet(&mut self) -> Option<Packet> {
         let mut packet = self.held.take()?;
         let (Some(first), Some(dts)) = (self.first, packet.dts()) else { return Some(packet) };
-        let end = self.tally.note(|count| count.written.end()).map_or(0, |end| end.ticks);
-        packet.set_duration(packet.duration().max(end + first.min(0) - dts));
+        let written = self.tally.note(|count| count.written);
+        if let (Some(start), Some(end)) = (written.start(), written.end()) {
+            let delay = (start.ticks - first).max(0);
+            let duration = end.ticks - delay - dts;
+            packet.set_duration(if duration > 0 { duration } else { packet.duration() });
+        }
         Some(packet)
+    }
+
+    /// The instant of the input that the container counts from.
+    fn zero(&self) -> Timestamp {
+        let Some(delay) = self.delay else { return self.origin };
+        // Both are exact in ticks of their common base.
+        let base = Rational::new(1_u32, self.origin.base.den.get().saturating_mul(delay.base.den.get()));
+        let base = base.unwrap_or(Rational::MICROSECONDS);
+        self.origin.since(delay, base).unwrap_or(self.origin)
     }
 
     /// Puts a packet on the output's time line.
@@ -79,8 +103,9 @@ impl MuxTrack {
     /// would break that moves on by as little as it takes, and is counted.
     fn place(&mut self, packet: &mut Packet) {
         let base = packet.time_base().unwrap_or(self.base);
+        let zero = self.zero();
         let rescale = |ticks| {
-            Timestamp::new(ticks, base).since(self.origin, self.base).map_or(0, |at| at.ticks)
+            Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks)
         };
         let after = self.last.map_or(i64::MIN, |last| last + 1);
         let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
@@ -93,6 +118,8 @@ impl MuxTrack {
             Some((start, _)) => (start, start + self.typical),
             None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
         };
+        // Half a tick of rounding must not put the first block before the file begins.
+        let start = if self.delay.is_some() { start.max(0) } else { start };
         let unsaid = self.last.map_or(start, |last| last + 1);
         let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
         let pts = start.max(dts);
@@ -100,7 +127,9 @@ impl MuxTrack {
         self.last = Some(dts);
         self.first.get_or_insert(dts);
         packet.set_times(pts, dts, (end - pts).max(0));
-        let at = |ticks| Timestamp::new(ticks, self.base);
+        let delay = self.delay.and_then(|delay| delay.rescale(self.base)).map_or(0, |at| at.ticks);
+        let at = |ticks: i64| Timestamp::new(ticks, self.base);
+        let (start, pts, end) = (start - delay, pts - delay, end - delay);
         self.tally.note(|count| {
             count.moved += u64::from(pts != start);
             count.bytes += packet.size() as u64;
@@ -120,6 +149,11 @@ impl Stage for Mux {
         let (track, mut packet) = item;
         let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
         place.place(&mut packet);
+        if !self.keeps_times && packet.pts().is_some_and(|pts| pts + packet.duration() < 0) {
+            // What an edit list hid would be heard here. The packet that ends at 0 stays: decoders
+            // need it to begin.
+            return Ok(());
+        }
         let ready = if place.is_video { place.held.replace(packet) } else { Some(packet) };
         ready.map_or(Ok(()), |packet| self.write(packet, track))
     }

@@ -1,0 +1,58 @@
+//! Runs of both sides in pairs, so that what disturbs the machine disturbs both.
+
+use std::num::NonZeroUsize;
+
+use crate::Result;
+
+/// What one run of each side took, one right after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<T> {
+    pub(crate) ours: T,
+    pub(crate) program: T,
+}
+
+/// Runs both sides `count` times, the other one first in every second pair.
+///
+/// A pair before those warms up caches and is not counted.
+pub(crate) fn alternate<T>(
+    count: NonZeroUsize,
+    mut ours: impl FnMut() -> Result<T>,
+    mut program: impl FnMut() -> Result<T>,
+) -> Result<Vec<Pair<T>>> {
+    let mut pairs = Vec::new();
+    for number in 0..=count.get() {
+        let pair = if number % 2 == 0 {
+            let ours = ours()?;
+            Pair { ours, program: program()? }
+        } else {
+            let program = program()?;
+            Pair { ours: ours()?, program }
+        };
+        if number > 0 {
+            pairs.push(pair);
+        }
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn sides_take_turns_at_being_first() -> Result<()> {
+        let runs = RefCell::new(String::new());
+        let run = |side| {
+            runs.borrow_mut().push(side);
+            Ok(runs.borrow().len())
+        };
+        let count = NonZeroUsize::new(3).ok_or("zero")?;
+        let pairs = alternate(count, || run('a'), || run('b'))?;
+        assert_eq!(*runs.borrow(), "abbaabba");
+        let places: Vec<_> = pairs.iter().map(|pair| (pair.ours, pair.program)).collect();
+        assert_eq!(places, [(4, 3), (5, 6), (8, 7)]);
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! Thumbnails: the frame a player shows, upright, in shape and color.
+
+use std::path::Path;
+
+use fixtures::judge;
+
+use crate::support::{run, source_frames};
+
+/// The thumbnail at `seconds` equals, to the eye, the frame that a full decode by the ffmpeg program
+/// shows then, through the same filters.
+fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &str) {
+    let outcome = run(clip, format, &format!(r#""thumbnail","seekSeconds":{seconds}{recipe}"#))
+        .unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
+    let made = judge::probe(&outcome.path);
+    let (made, source) = (made.video(), judge::probe(clip));
+    let video = source.video();
+    let start = source.start.unwrap_or(0.0).max(0.0);
+    let frames = source_frames(clip);
+    // The time asked for is taken to the stream's nearest tick.
+    let time = ((start + seconds) / video.tick).round() * video.tick;
+    let shown = frames.iter().filter(|frame| frame.pts <= time + 1e-6).count();
+    let index = shown.max(1) - 1;
+
+    let is_hd = video.width >= 1280 || video.height >= 720;
+    let matrix = match video.color_space.as_str() {
+        "bt709" => "bt709",
+        "bt470bg" | "smpte170m" => "bt601",
+        "bt2020nc" => "bt2020",
+        _ if is_hd => "bt709",
+        _ => "bt601",
+    };
+    let interlaced = !matches!(video.field_order.as_str(), "progressive" | "");
+    let mut filters = Vec::new();
+    if interlaced {
+        filters.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
+    }
+    filters.push(format!("select=eq(n\\,{index})"));
+    let mut matrix = format!(":in_color_matrix={matrix}");
+    if video.color_transfer == "smpte2084" || video.color_transfer == "arib-std-b67" {
+        let transfer = &video.color_transfer;
+        let peak = peak(clip) / 203.0;
+        filters.push(format!(
+            "zscale=tin={transfer}:min=2020_ncl:pin=2020:rin=tv:t=linear:npl=203,format=gbrpf32le,\
+             zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
+             zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
+        ));
+        matrix = ":in_color_matrix=bt709".to_owned();
+    }
+    if video.pix_fmt.starts_with("bgr") || video.pix_fmt.starts_with("rgb") {
+        matrix.clear();
+    }
+    filters.push(format!(
+        "scale={}:{}:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp{matrix},format=rgb24",
+        made.width, made.height
+    ));
+    let likeness = judge::ssim(&outcome.path, clip, "format=rgb24", &filters.join(","));
+    assert!(likeness >= 0.98, "{} at {seconds} s: SSIM {likeness}", clip.display());
+}
+
+/// The peak that the metadata of a clip states, in cd/m², within bounds; 1000 when it states none.
+fn peak(clip: &Path) -> f64 {
+    let frame = judge::first_frame(clip);
+    let side = |kind: &str| {
+        frame["side_data_list"].as_array()?.iter().find(|side| side["side_data_type"] == kind).cloned()
+    };
+    let light = side("Content light level metadata")
+        .and_then(|light| light["max_content"].as_f64())
+        .filter(|peak| *peak > 0.0);
+    let mastering = || {
+        let text = side("Mastering display metadata")?["max_luminance"].as_str()?.to_owned();
+        let (num, den) = text.split_once('/')?;
+        Some(num.parse::<f64>().ok()? / den.parse::<f64>().ok()?)
+    };
+    light.or_else(mastering).filter(|peak| *peak > 0.0).unwrap_or(1000.0).clamp(400.0, 4000.0)
+}
+
+#[test]
+fn a_thumbnail_is_the_frame_that_a_full_decode_shows_on_real_clips() {
+    for clip in fixtures::media_clips!() {
+        let source = judge::probe(&clip);
+        if source.of_kind("video").all(|stream| stream.is("attached_pic")) {
+            let error = run(&clip, "jpg", r#""thumbnail""#).err().expect("no video, no thumbnail");
+            assert_eq!(error.code(), "INPUT_INVALID");
+            continue;
+        }
+        let end = source.duration.unwrap_or(0.0);
+        for (seconds, format) in [(0.0, "png"), (1.0, "jpg"), (end * 0.5, "png"), (end * 0.97, "webp")]
+        {
+            check_against_full_decode(&clip, seconds, "", format);
+        }
+    }
+}
+
+#[test]
+fn thumbnails_of_made_clips_show_the_right_frame() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let check = |name: &str, seconds: f64, expected: u16| {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        let outcome = run(&fixtures::get(name), "png", &recipe).unwrap();
+        assert_eq!(judge::counters(&outcome.path), [Some(expected)], "{name} at {seconds} s");
+    };
+    for name in
+        ["counter-h264-aac.mp4", "h264-open-gop.mp4", "hevc-open-gop.mp4", "h264-intra-refresh.mp4"]
+    {
+        check(name, 0.0, 0);
+        check(name, 0.039, 0);
+        check(name, 0.04, 1);
+        check(name, 1.0, 25);
+        check(name, 1.99, 49);
+    }
+    check("vp9-opus.webm", 1.0, 25);
+    check("counter-h264-aac.mov", 2.5, 62);
+    check("counter-60s.mp4", 59.96, 1499);
+}
+
+#[test]
+fn past_the_end_is_the_last_frame_and_a_warning() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["counter-h264-aac.mp4", "counter-h264-aac.mkv", "counter-h264-aac.ts"] {
+        let outcome =
+            run(&fixtures::get(name), "png", r#""thumbnail","seekSeconds":1000"#).unwrap();
+        assert_eq!(judge::counters(&outcome.path), [Some(99)], "{name}");
+        assert!(outcome.report.warnings.iter().any(|warning| warning.code == "SEEK_PAST_END"));
+    }
+}
+
+#[test]
+fn a_thumbnail_stands_upright() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in
+        ["rot90.mp4", "rot180.mp4", "rot270.mp4", "mirrored.mp4", "mirrored-rot90.mp4"]
+    {
+        let outcome = run(&fixtures::get(name), "png", r#""thumbnail""#).unwrap();
+        assert_eq!(judge::picture(&outcome.path).corners(), judge::UPRIGHT, "{name}");
+    }
+}
+
+#[test]
+fn a_thumbnail_has_the_shape_that_is_shown() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let check = |name: &str, recipe: &str, expected: (u32, u32)| {
+        let outcome =
+            run(&fixtures::get(name), "jpg", &format!(r#""thumbnail"{recipe}"#)).unwrap();
+        let made = judge::probe(&outcome.path);
+        assert_eq!((made.video().width, made.video().height), expected, "{name} {recipe}");
+        assert!(matches!(made.video().sar.as_str(), "" | "1:1" | "0:1"), "{}", made.video().sar);
+    };
+    check("sar-16-15.mp4", "", (768, 576));
+    check("sar-64-45.mp4", "", (1024, 576));
+    check("sar-64-45.mp4", r#","width":512"#, (512, 288));
+    check("odd-405x720.mp4", "", (405, 720));
+    check("odd-161x121.webm", "", (161, 121));
+    check("tiny-1x1.mkv", "", (1, 1));
+    check("tiny-3x2.mkv", "", (3, 2));
+    check("hd-720p.mp4", r#","width":320,"height":320"#, (320, 180));
+    check("counter-h264-aac.mp4", r#","width":4000"#, (320, 180));
+}
