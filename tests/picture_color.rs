@@ -5,7 +5,10 @@ use fixtures::judge;
 use crate::support::run;
 
 fn near(found: [f64; 3], expected: [u8; 3], tolerance: f64) -> bool {
-    found.iter().zip(expected).all(|(found, expected)| (found - f64::from(expected)).abs() <= tolerance)
+    found
+        .iter()
+        .zip(expected)
+        .all(|(found, expected)| (found - f64::from(expected)).abs() <= tolerance)
 }
 
 #[test]
@@ -28,7 +31,8 @@ fn bars_keep_their_colors_in_pictures_and_videos() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let bars = ["bars-601-limited.mp4", "bars-601-full.mp4", "bars-709-limited.mp4", "bars-709-full.mp4"];
+    let bars =
+        ["bars-601-limited.mp4", "bars-601-full.mp4", "bars-709-limited.mp4", "bars-709-full.mp4"];
     for name in bars {
         for (format, recipe) in
             [("png", r#""thumbnail""#), ("mp4", r#""transcode","reencode":true,"crf":4"#)]
@@ -38,7 +42,8 @@ fn bars_keep_their_colors_in_pictures_and_videos() {
             let count = fixtures::BARS.len();
             for (index, expected) in fixtures::BARS.into_iter().enumerate() {
                 let (width, x) = (picture.width / count, picture.width * index / count);
-                let found = picture.mean(x + width / 4, picture.height / 4, width / 2, picture.height / 2);
+                let found =
+                    picture.mean(x + width / 4, picture.height / 4, width / 2, picture.height / 2);
                 assert!(near(found, expected, 4.0), "{name} as {format}, bar {index}: {found:?}");
             }
         }
@@ -54,12 +59,19 @@ fn encoded_video_says_what_its_colors_are() {
         let outcome = run(&fixtures::get(name), "mp4", r#""transcode","reencode":true"#).unwrap();
         let made = judge::probe(&outcome.path);
         let video = made.video();
-        assert_eq!((video.color_range.as_str(), video.color_space.as_str()), ("tv", matrix), "{name}");
+        assert_eq!(
+            (video.color_range.as_str(), video.color_space.as_str()),
+            ("tv", matrix),
+            "{name}"
+        );
         assert!(!video.color_primaries.is_empty() && !video.color_transfer.is_empty());
     };
     check("untagged-hd.mp4", "bt709");
     check("untagged-sd.mp4", "smpte170m");
-    check("bars-601-full.mp4", &judge::probe(fixtures::get("bars-601-full.mp4")).video().color_space);
+    check(
+        "bars-601-full.mp4",
+        &judge::probe(fixtures::get("bars-601-full.mp4")).video().color_space,
+    );
     check("hdr10.mp4", "bt709");
 }
 
@@ -79,8 +91,12 @@ fn high_dynamic_range_becomes_neutral_and_monotonic_in_standard() {
         let (mut last, width) = (-1.0, picture.width / steps);
         for step in 0..steps {
             let x = picture.width * step / steps + width / 4;
-            let [red, green, blue] = picture.mean(x, picture.height / 8, width / 2, picture.height / 8);
-            assert!((red - green).abs() <= 3.0 && (blue - green).abs() <= 3.0, "{name} step {step}");
+            let [red, green, blue] =
+                picture.mean(x, picture.height / 8, width / 2, picture.height / 8);
+            assert!(
+                (red - green).abs() <= 3.0 && (blue - green).abs() <= 3.0,
+                "{name} step {step}"
+            );
             assert!(green >= last - 0.5, "{name}: step {step} is darker than the one before");
             last = green;
         }

@@ -10,7 +10,13 @@ fn sweep() {
     } else {
         fixtures::media_clips()
     };
-    for clip in clips.into_iter().filter(|clip| clip.to_str().unwrap().contains(&only)).filter(|clip| !["60s", "three-hours", "hd-720p"].iter().any(|long| clip.to_str().unwrap().contains(long))) {
+    for clip in
+        clips.into_iter().filter(|clip| clip.to_str().unwrap().contains(&only)).filter(|clip| {
+            !["60s", "three-hours", "hd-720p"]
+                .iter()
+                .any(|long| clip.to_str().unwrap().contains(long))
+        })
+    {
         for format in ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a"] {
             for extra in ["", r#","reencode":true"#] {
                 let recipe = format!("\"transcode\"{extra}");

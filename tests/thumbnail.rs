@@ -61,7 +61,11 @@ fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &s
 fn peak(clip: &Path) -> f64 {
     let frame = judge::first_frame(clip);
     let side = |kind: &str| {
-        frame["side_data_list"].as_array()?.iter().find(|side| side["side_data_type"] == kind).cloned()
+        frame["side_data_list"]
+            .as_array()?
+            .iter()
+            .find(|side| side["side_data_type"] == kind)
+            .cloned()
     };
     let light = side("Content light level metadata")
         .and_then(|light| light["max_content"].as_f64())
@@ -84,7 +88,8 @@ fn a_thumbnail_is_the_frame_that_a_full_decode_shows_on_real_clips() {
             continue;
         }
         let end = source.duration.unwrap_or(0.0);
-        for (seconds, format) in [(0.0, "png"), (1.0, "jpg"), (end * 0.5, "png"), (end * 0.97, "webp")]
+        for (seconds, format) in
+            [(0.0, "png"), (1.0, "jpg"), (end * 0.5, "png"), (end * 0.97, "webp")]
         {
             check_against_full_decode(&clip, seconds, "", format);
         }
@@ -133,9 +138,7 @@ fn a_thumbnail_stands_upright() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for name in
-        ["rot90.mp4", "rot180.mp4", "rot270.mp4", "mirrored.mp4", "mirrored-rot90.mp4"]
-    {
+    for name in ["rot90.mp4", "rot180.mp4", "rot270.mp4", "mirrored.mp4", "mirrored-rot90.mp4"] {
         let outcome = run(&fixtures::get(name), "png", r#""thumbnail""#).unwrap();
         assert_eq!(judge::picture(&outcome.path).corners(), judge::UPRIGHT, "{name}");
     }
@@ -147,8 +150,7 @@ fn a_thumbnail_has_the_shape_that_is_shown() {
         return;
     }
     let check = |name: &str, recipe: &str, expected: (u32, u32)| {
-        let outcome =
-            run(&fixtures::get(name), "jpg", &format!(r#""thumbnail"{recipe}"#)).unwrap();
+        let outcome = run(&fixtures::get(name), "jpg", &format!(r#""thumbnail"{recipe}"#)).unwrap();
         let made = judge::probe(&outcome.path);
         assert_eq!((made.video().width, made.video().height), expected, "{name} {recipe}");
         assert!(matches!(made.video().sar.as_str(), "" | "1:1" | "0:1"), "{}", made.video().sar);

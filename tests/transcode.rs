@@ -39,8 +39,12 @@ fn check(clip: &Path, format: &str, recipe: &str) {
     }
     if has_video && has_audio && holds_video(format) {
         let start = |path: &Path| source_frames(path)[0].pts;
-        if let Some(moved) = sound_moved((clip, start(clip)), (&outcome.path, start(&outcome.path))) {
-            assert!(moved.abs() < 0.001, "{name}: the sound moved by {moved} s against the picture");
+        if let Some(moved) = sound_moved((clip, start(clip)), (&outcome.path, start(&outcome.path)))
+        {
+            assert!(
+                moved.abs() < 0.001,
+                "{name}: the sound moved by {moved} s against the picture"
+            );
         }
     }
     if let Some((before, after)) = source.duration.zip(made.duration).filter(|_| {
@@ -50,10 +54,14 @@ fn check(clip: &Path, format: &str, recipe: &str) {
         let frame = if has_video { 0.05 } else { 0.03 };
         let priming = if holds_video(format) { 0.0 } else { 0.08 };
         let before = before - source.start.unwrap_or(0.0).max(0.0).min(0.2);
-        assert!((before - after).abs() <= frame + priming + 0.2, "{name}: {before} s became {after} s");
+        assert!(
+            (before - after).abs() <= frame + priming + 0.2,
+            "{name}: {before} s became {after} s"
+        );
     }
     if matches!(format, "mp4" | "mov" | "m4a") {
-        let order: Vec<_> = judge::box_order(&outcome.path).into_iter().map(|part| part.0).collect();
+        let order: Vec<_> =
+            judge::box_order(&outcome.path).into_iter().map(|part| part.0).collect();
         let place = |kind: &str| order.iter().position(|found| found == kind);
         assert!(place("moov") < place("mdat"), "{name}: {order:?}");
     }
@@ -190,7 +198,8 @@ fn a_copy_is_bit_identical_and_an_encode_has_the_settings_asked_for() {
     for stream in ["v:0", "a:0"] {
         assert_eq!(judge::frame_hashes(&copy.path, stream), judge::frame_hashes(&source, stream));
     }
-    let made = run(&source, "mp4", r#""transcode","codec":"hevc","preset":"ultrafast","crf":40"#).unwrap();
+    let made =
+        run(&source, "mp4", r#""transcode","codec":"hevc","preset":"ultrafast","crf":40"#).unwrap();
     let probe = judge::probe(&made.path);
     assert_eq!((probe.video().codec.as_str(), probe.video().tag.as_str()), ("hevc", "hvc1"));
     let made = run(&source, "mp4", r#""transcode","codec":"av1","preset":12"#).unwrap();
@@ -224,7 +233,10 @@ fn pictures_of_video_are_upright_square_and_even() {
         assert_eq!(judge::probe(&outcome.path).video().rotation, 0, "{name}");
         let copy = run(&fixtures::get(name), "mov", r#""transcode""#).unwrap();
         let (before, after) = (judge::probe(fixtures::get(name)), judge::probe(&copy.path));
-        assert_eq!(after.video().matrix.map(|m| m[..5].to_vec()), before.video().matrix.map(|m| m[..5].to_vec()));
+        assert_eq!(
+            after.video().matrix.map(|m| m[..5].to_vec()),
+            before.video().matrix.map(|m| m[..5].to_vec())
+        );
     }
     let check = |name: &str, expected: (u32, u32)| {
         let outcome = run(&fixtures::get(name), "mp4", recipe).unwrap();

@@ -67,6 +67,7 @@ pub fn plan(
     cancel: &CancelToken,
 ) -> Result<Plan, Error> {
     job.check(Door::Program)?;
+    job.expect_built()?;
     let Target { location: output, replace } = target.into();
     let inputs = job
         .inputs

@@ -58,7 +58,7 @@ pub(crate) fn measure_here(mut words: impl Iterator<Item = OsString>) -> Result<
     let mut child = Command::new(program);
     child.args(words).stdin(Stdio::null()).stdout(Stdio::null());
     let begun = Instant::now();
-    let status = child.status()?;
+    let status = child.status().map_err(|error| format!("{child:?} can not run: {error}"))?;
     let wall = begun.elapsed().as_secs_f64();
     if !status.success() {
         return Err(format!("{child:?} failed: {status}").into());

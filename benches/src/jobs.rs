@@ -19,7 +19,7 @@ use crate::{
     Result, child,
     figure::{Figure, Goal, Unit},
     pair::{Pair, alternate},
-    report::Job,
+    report::{Job, show_command},
 };
 
 /// How many times as long as the program an in-process thumbnail may take.
@@ -149,7 +149,7 @@ impl Bench {
 
     fn job(&self, title: &'static str, program: &Side, figures: Vec<Figure>) -> Job {
         let clip = self.clip.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let program = program.show();
+        let program = show_command(program.program.unwrap_or("bench-jobs"), &program.words);
         Job { title, clip, program, pair_count: self.pairs, figures }
     }
 }
@@ -178,16 +178,6 @@ impl Side {
             Some(program) => child::measure(program, &self.words),
             None => child::measure(std::env::current_exe()?, &self.words),
         }
-    }
-
-    /// The command line, with the names of files alone.
-    fn show(&self) -> String {
-        let name = |word: &OsString| {
-            let path = Path::new(word);
-            path.file_name().unwrap_or(word).to_string_lossy().into_owned()
-        };
-        let words: Vec<_> = self.words.iter().map(name).collect();
-        format!("{} {}", self.program.unwrap_or("bench-jobs"), words.join(" "))
     }
 }
 

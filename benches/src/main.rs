@@ -1,7 +1,7 @@
 //! Times whole jobs against the ffmpeg program with the same libav, the same settings, on one
 //! machine, in one run.
 
-#![expect(clippy::print_stdout, reason = "a program that prints its results")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its results")]
 
 mod child;
 mod figure;
@@ -15,6 +15,7 @@ use std::{
     ffi::OsStr,
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
+    process::ExitCode,
 };
 
 use avocet::engine::Settings;
@@ -34,7 +35,7 @@ struct Arguments {
     /// Pairs of runs that are counted; one more warms both sides up.
     #[arg(long, default_value = "21")]
     pairs: NonZeroUsize,
-    /// Threads of each decoder, filter graph and encoder, on both sides [default: all processors].
+    /// Threads of each decoder, filter graph and encoder of a transcode [default: all processors].
     #[arg(long)]
     threads: Option<NonZeroU32>,
     /// Leave the results in benches/results, too.
@@ -45,14 +46,21 @@ struct Arguments {
     files: Vec<PathBuf>,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let mut words = env::args_os().skip(1);
     // This program is also each of the processes that it measures.
-    match words.next().as_deref().and_then(OsStr::to_str) {
+    let done = match words.next().as_deref().and_then(OsStr::to_str) {
         Some(child::MEASURE) => child::measure_here(words),
         Some(child::THUMBNAIL) => jobs::be_child(words, jobs::thumbnail),
         Some(child::TRANSCODE) => jobs::be_child(words, jobs::transcode),
         _ => compare(&Arguments::parse()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What was measured, where and how, for people and for machines.
 
 use std::{
-    env, fs, iter,
+    env,
+    ffi::OsString,
+    fs, iter,
     num::{NonZeroU32, NonZeroUsize},
     path::Path,
     process::Command,
@@ -72,15 +74,16 @@ fn write(path: &Path, text: String) -> Result<()> {
 
 impl Setting {
     pub(crate) fn find(threads: NonZeroU32) -> Result<Self> {
-        let words: Vec<_> = env::args().skip(1).collect();
+        let words: Vec<_> = env::args_os().skip(1).collect();
+        let ffmpeg = first_line("ffmpeg", "-version")?;
         Ok(Self {
             date: first_line("date", "+%F")?,
             processor: processor().unwrap_or_else(|| env::consts::ARCH.to_owned()),
             processors: thread::available_parallelism()?.get(),
             threads,
             libav: Engine::default().capabilities().version,
-            program: first_line("ffmpeg", "-version")?,
-            command: format!("scripts/bench-jobs {}", words.join(" ")).trim_end().to_owned(),
+            program: ffmpeg.split(" Copyright").next().unwrap_or(&ffmpeg).to_owned(),
+            command: show_command("scripts/bench-jobs", &words),
         })
     }
 
@@ -88,7 +91,7 @@ impl Setting {
         let Self { date, processor, processors, threads, libav, program, command } = self;
         format!(
             "# Whole jobs, {date}\n\n\
-             - machine: {processor}, {processors} processors; {threads} threads on both sides\n\
+             - machine: {processor}, {processors} processors; {threads} threads on both sides of a transcode\n\
              - libav: {libav}; program: {program}\n\
              - command: `{command}`\n\n\
              Each side runs once a pair, and first in every second one. Ratios are Avocet's figure \
@@ -107,9 +110,20 @@ impl Job {
     }
 }
 
+/// A command line, with the names of files without their folders.
+pub(crate) fn show_command(program: &str, words: &[OsString]) -> String {
+    let name = |word: &OsString| {
+        let path = Path::new(word);
+        path.file_name().unwrap_or(word).to_string_lossy().into_owned()
+    };
+    let words: Vec<_> = words.iter().map(name).collect();
+    [&[program.to_owned()], &*words].concat().join(" ")
+}
+
 /// The first line that a program prints.
 fn first_line(program: &str, word: &str) -> Result<String> {
-    let output = Command::new(program).arg(word).output()?;
+    let output = Command::new(program).arg(word).output();
+    let output = output.map_err(|error| format!("{program} can not run: {error}"))?;
     let text = String::from_utf8(output.stdout)?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

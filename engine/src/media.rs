@@ -88,6 +88,10 @@ pub struct StreamInfo {
     pub duration: Option<Timestamp>,
     /// Packets that a complete sample table promises; `None` without such a table.
     pub promised_packets: Option<u64>,
+    /// Promised packets that an edit list hides at the beginning: decoded, and not shown.
+    pub hidden_before: u64,
+    /// Promised packets that an edit list hides anywhere else.
+    pub hidden_after: u64,
     /// Bits per second, as the container states.
     pub bit_rate: Option<u64>,
     /// Whether the container marks it as the stream to take.

@@ -14,8 +14,8 @@ use crate::{
     plan::{self, Action, FrameFormat, Instant, Output, Plan, Select, Track, TrackKind},
     progress::CancelToken,
     stage::{
-        Copy, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack, Nowhere,
-        OfTrack, Outlet, PACKETS, Queue, Stop, Then, finished, queue,
+        Copy, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack, Nowhere, OfTrack,
+        Outlet, PACKETS, Queue, Stop, Then, finished, queue,
     },
     tally::Tally,
     time::{Rational, TimeBase},

@@ -137,6 +137,8 @@ struct Seen {
     longest: f64,
     /// Whether the end of the span is known, and not guessed.
     knows_end: bool,
+    /// Whether it is sound without a codec.
+    is_raw: bool,
 }
 
 /// Reads a written output back, holds it against what was planned and counted, and describes it.
@@ -184,7 +186,9 @@ pub(crate) fn check_output(
     }
     let longest = counts.iter().map(|count| count.written.end()).max().flatten();
     for ((seen, info), count) in seen.iter_mut().zip(&media.streams).zip(counts) {
-        let expected = count.written.end().filter(|end| Some(*end) == longest);
+        seen.is_raw = info.codec.starts_with("pcm_");
+        let expected =
+            count.written.end().filter(|end| Some(*end) == longest && output.keeps_times());
         seen.knows_end = find_end(seen, info, &media, expected);
     }
     for (number, (track, (seen, count))) in
@@ -239,7 +243,7 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
     }
     // Raw sound is cut into packets as the reader likes.
     let counts_packets = track.kind == TrackKind::Video || output.keeps_times();
-    let is_raw = output.muxer == "wav";
+    let is_raw = seen.is_raw;
     if counts_packets && !is_raw && seen.packets != count.packets_written {
         let (found, expected) = (seen.packets, count.packets_written);
         return Err(format!("shows {found} packets of {expected} that were written"));
@@ -252,7 +256,9 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
         let slack = if track.kind == TrackKind::Audio { seen.longest } else { 0.0 };
         let (found, expected) = (seen.span, count.written);
         same("begins", found.start(), expected.start(), 0.002)?;
-        same("has its last packet", found.last_start(), expected.last_start(), 0.002)?;
+        if !seen.is_raw {
+            same("has its last packet", found.last_start(), expected.last_start(), 0.002)?;
+        }
         if seen.knows_end {
             same("ends", found.end(), expected.end(), 0.002 + slack)?;
         }

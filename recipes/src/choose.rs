@@ -130,6 +130,7 @@ fn why_dropped(stream: &StreamInfo, format: Format) -> Reason {
 pub(crate) fn copyable_video(
     stream: &StreamInfo,
     video: &VideoInfo,
+    origin: Timestamp,
     format: Format,
 ) -> Result<Reason, Reason> {
     let codec = stream.codec.as_str();
@@ -153,17 +154,16 @@ pub(crate) fn copyable_video(
             "H.264 of other depth or chroma than 8-bit 4:2:0 plays in few places",
         ));
     }
-    if format == Format::Webm && begins_before_zero(stream) {
-        return Err(Reason::new(
-            "PREROLL_NOT_HIDDEN",
-            "WebM has no edit list that could hide the frames before the start",
-        ));
-    }
+    hidden_packets_fit(stream, origin, format)?;
     Ok(copied(codec, format))
 }
 
 /// Whether `transcode` may copy an audio stream into a format, else the reason why not.
-pub(crate) fn copyable_audio(stream: &StreamInfo, format: Format) -> Result<Reason, Reason> {
+pub(crate) fn copyable_audio(
+    stream: &StreamInfo,
+    origin: Timestamp,
+    format: Format,
+) -> Result<Reason, Reason> {
     let codec = stream.codec.as_str();
     let fits = match format {
         Format::Mp4 => matches!(codec, "aac" | "mp3"),
@@ -175,7 +175,11 @@ pub(crate) fn copyable_audio(stream: &StreamInfo, format: Format) -> Result<Reas
         Format::Wav => is_little_endian_pcm(codec),
         _ => false,
     };
-    if fits { Ok(copied(codec, format)) } else { Err(not_in_container(codec, format)) }
+    if !fits {
+        return Err(not_in_container(codec, format));
+    }
+    hidden_packets_fit(stream, origin, format)?;
+    Ok(copied(codec, format))
 }
 
 /// PCM that both WAV and QuickTime hold as it is.
@@ -183,9 +187,23 @@ fn is_little_endian_pcm(codec: &str) -> bool {
     matches!(codec, "pcm_s16le" | "pcm_s24le" | "pcm_s32le" | "pcm_f32le" | "pcm_f64le" | "pcm_u8")
 }
 
-/// Whether the stream has packets that an edit list hides before its start.
-fn begins_before_zero(stream: &StreamInfo) -> bool {
-    stream.start.is_some_and(|start| start.ticks < 0)
+/// Fails where packets that an edit list hides would be shown in a copy.
+///
+/// What is hidden before the start of the output stays hidden in MP4 and QuickTime, and is left out
+/// of formats without times; nothing else can hide it.
+fn hidden_packets_fit(
+    stream: &StreamInfo,
+    origin: Timestamp,
+    format: Format,
+) -> Result<(), Reason> {
+    let begins_at_zero = stream.start.is_none_or(|start| start <= origin);
+    let fits = stream.hidden_after == 0
+        && (stream.hidden_before == 0 || (begins_at_zero && format != Format::Webm));
+    if fits {
+        return Ok(());
+    }
+    let message = "an edit list hides a part of it, which a copy would show";
+    Err(Reason::new("HIDDEN_BY_EDIT_LIST", message))
 }
 
 fn copied(codec: &str, format: Format) -> Reason {

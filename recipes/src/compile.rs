@@ -64,17 +64,25 @@ impl Job {
     /// [`Error::Lacking`] when an input has not what the recipe needs; [`Error::Absent`] when this
     /// build lacks an encoder or filter, or does not know the recipe yet.
     pub fn compile(&self, circumstances: &Circumstances<'_>) -> Result<Plan> {
-        let (recipe, format) = match (&self.task, &self.outputs) {
-            (Task::Recipe(recipe), JobOutputs::One(format)) => (recipe, *format),
-            (Task::Ffmpeg(_), _) => {
-                return Err(Error::Absent { kind: "mode", name: "ffmpeg".to_owned() });
+        self.expect_built()?;
+        match (&self.task, &self.outputs) {
+            (Task::Recipe(recipe), JobOutputs::One(format)) => {
+                recipe.compile(*format, circumstances)
             }
-            (Task::Recipe(recipe), JobOutputs::Files(_)) => {
-                let name = recipe.name().name();
-                return Err(Error::BadPlan { what: format!("{name} has one output") });
-            }
-        };
-        recipe.compile(format, circumstances)
+            _ => Err(Error::BadPlan { what: "a recipe has one output".to_owned() }),
+        }
+    }
+
+    /// Fails for what this build can not do yet, before any media is opened.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] names the recipe or mode.
+    pub fn expect_built(&self) -> Result<()> {
+        match &self.task {
+            Task::Recipe(Recipe::Thumbnail(_) | Recipe::Transcode(_)) => Ok(()),
+            Task::Recipe(recipe) => Err(not_yet("recipe", recipe.name().name())),
+            Task::Ffmpeg(_) => Err(not_yet("mode", "ffmpeg")),
+        }
     }
 }
 
@@ -93,9 +101,11 @@ impl Recipe {
             | Self::Resize(_)
             | Self::Trim(_)
             | Self::ExtractAudio(_)
-            | Self::Concat(_) => {
-                Err(Error::Absent { kind: "recipe", name: self.name().name().to_owned() })
-            }
+            | Self::Concat(_) => Err(not_yet("recipe", self.name().name())),
         }
     }
+}
+
+fn not_yet(kind: &'static str, name: &str) -> Error {
+    Error::Absent { kind, name: name.to_owned() }
 }

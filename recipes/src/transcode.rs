@@ -70,13 +70,6 @@ impl Transcode {
             }
             None => return Err(choose::lacking(location, media, "a video or audio stream")),
         };
-        let mut tracks = Vec::new();
-        if let Some((stream, video)) = video {
-            tracks.push(self.video_track(location, stream, video, format, circumstances)?);
-        }
-        if let Some((stream, audio)) = audio {
-            tracks.push(self.audio_track(stream, audio, format, circumstances)?);
-        }
         let kept: Vec<_> = video
             .map(|(stream, _)| stream)
             .into_iter()
@@ -84,6 +77,22 @@ impl Transcode {
             .collect();
         let indexes: Vec<_> = kept.iter().map(|stream| stream.index).collect();
         let origin = choose::origin(&kept);
+        let mut tracks = Vec::new();
+        if let Some((stream, video)) = video {
+            let may_copy = choose::copyable_video(stream, video, origin, format);
+            tracks.push(self.video_track(
+                location,
+                stream,
+                video,
+                may_copy,
+                format,
+                circumstances,
+            )?);
+        }
+        if let Some((stream, audio)) = audio {
+            let may_copy = choose::copyable_audio(stream, origin, format);
+            tracks.push(self.audio_track(stream, audio, may_copy, format, circumstances)?);
+        }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
         Ok(Plan {
             strategy: if copies { Strategy::Remux } else { Strategy::Encode },
@@ -101,15 +110,13 @@ impl Transcode {
         location: &Location,
         stream: &StreamInfo,
         video: &VideoInfo,
+        may_copy: Result<Reason, Reason>,
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Track> {
-        let why = match self.asked_to_encode(stream) {
-            Some(asked) => asked,
-            None => match choose::copyable_video(stream, video, format) {
-                Ok(because) => return Ok(video::copy(stream, format, vec![because])),
-                Err(why) => why,
-            },
+        let why = match (self.asked_to_encode(stream), may_copy) {
+            (Some(why), _) | (None, Err(why)) => why,
+            (None, Ok(because)) => return Ok(video::copy(stream, format, vec![because])),
         };
         let codec = self.codec.or(VideoCodec::of_format(format)).unwrap_or(VideoCodec::H264);
         let quality = Quality {
@@ -124,9 +131,7 @@ impl Transcode {
     fn asked_to_encode(&self, stream: &StreamInfo) -> Option<Reason> {
         let is_set = self.crf.is_some() || self.bitrate_kbps.is_some() || self.preset.is_some();
         match self.codec {
-            _ if self.reencode => {
-                Some(Reason::new("REENCODE_ASKED_FOR", "everything was asked to be encoded anew"))
-            }
+            _ if self.reencode => Some(reencode_asked_for()),
             Some(codec) if codec.name() != stream.codec => Some(Reason::new(
                 "CODEC_ASKED_FOR",
                 format!("{} was asked for, the source is {}", codec.name(), stream.codec),
@@ -143,17 +148,19 @@ impl Transcode {
         &self,
         stream: &StreamInfo,
         audio: &AudioInfo,
+        may_copy: Result<Reason, Reason>,
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Track> {
-        let why = if self.reencode {
-            Reason::new("REENCODE_ASKED_FOR", "everything was asked to be encoded anew")
-        } else {
-            match choose::copyable_audio(stream, format) {
-                Ok(because) => return Ok(sound::copy(stream, vec![because])),
-                Err(why) => why,
-            }
+        let why = match may_copy {
+            _ if self.reencode => reencode_asked_for(),
+            Ok(because) => return Ok(sound::copy(stream, vec![because])),
+            Err(why) => why,
         };
         sound::encode(stream, audio, format, vec![why], circumstances)
     }
+}
+
+fn reencode_asked_for() -> Reason {
+    Reason::new("REENCODE_ASKED_FOR", "everything was asked to be encoded anew")
 }

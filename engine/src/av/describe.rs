@@ -102,6 +102,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
         let at = |value: i64| ticks(value).map(|value| Timestamp::new(value, base));
         let disposition = |flag: c_int| fields.disposition & flag != 0;
         let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let (hidden_before, hidden_after) = hidden_packets(context, stream);
         let profile = ffi::avcodec_profile_name((*coding).codec_id, (*coding).profile);
         StreamInfo {
             index: usize::try_from(fields.index).unwrap_or(0),
@@ -113,6 +114,8 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             start: at(fields.start_time),
             duration: at(fields.duration).filter(|duration| duration.ticks > 0),
             promised_packets: promised_packets(context, stream),
+            hidden_before,
+            hidden_after,
             bit_rate: positive((*coding).bit_rate),
             default: disposition(ffi::AV_DISPOSITION_DEFAULT),
             still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
@@ -136,6 +139,34 @@ unsafe fn promised_packets(
         let is_movie = text((*(*context).iformat).name).starts_with("mov,");
         let count = ffi::avformat_index_get_entries_count(stream);
         u64::try_from(count).ok().filter(|count| *count > 0 && is_movie && (*stream).nb_frames > 0)
+    }
+}
+
+/// Packets of a sample table that an edit list hides: at the beginning, and elsewhere.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn hidden_packets(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> (u64, u64) {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let count = promised_packets(context, stream).and_then(|count| c_int::try_from(count).ok());
+        let is_hidden = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number);
+            !entry.is_null() && (*entry).flags() & ffi::AVINDEX_DISCARD_FRAME != 0
+        };
+        let mut hidden = (0, 0);
+        let mut begun = false;
+        for number in 0..count.unwrap_or(0) {
+            match (is_hidden(number), begun) {
+                (false, _) => begun = true,
+                (true, false) => hidden.0 += 1,
+                (true, true) => hidden.1 += 1,
+            }
+        }
+        hidden
     }
 }
 

@@ -242,8 +242,14 @@ impl Parameters {
         // SAFETY: allocates only; null is caught.
         let parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
         let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
-        let copy =
-            Self { parameters, time_base, start: None, frame_rate: None, end: None, side_data: Vec::new() };
+        let copy = Self {
+            parameters,
+            time_base,
+            start: None,
+            frame_rate: None,
+            end: None,
+            side_data: Vec::new(),
+        };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.
         check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
         Ok(copy)

@@ -9,11 +9,11 @@ use std::{
 use ffmpeg_next::ffi;
 
 use super::{
-    opus, AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
+    AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
     frame::{AvLight, AvMastering},
     input::Fault,
     io::{Io, ReadSeek, WriteSeek},
-    rational, text,
+    opus, rational, text,
 };
 use crate::{
     media::{Hdr, Tags},
@@ -203,8 +203,10 @@ impl Muxer {
     pub(crate) fn missing_delay(&self, track: usize) -> Option<Timestamp> {
         // SAFETY: the context is live, and has the streams that were added.
         unsafe {
-            let is_matroska =
-                matches!(text((*(*self.context.as_ptr()).oformat).name).as_str(), "webm" | "matroska");
+            let is_matroska = matches!(
+                text((*(*self.context.as_ptr()).oformat).name).as_str(),
+                "webm" | "matroska"
+            );
             let stream = super::describe::streams(self.context.as_ptr()).nth(track)?;
             let coding = &*(*stream).codecpar;
             let is_opus = coding.codec_id == ffi::AVCodecID::AV_CODEC_ID_OPUS;

@@ -69,7 +69,8 @@ impl Sink {
                 builder.permissions(mode).tempfile_in(folder)
             }
         }
-        .map_err(failed)?;
+        // The error of the temporary file names it, which is nobody's business.
+        .map_err(|error| failed(io::Error::from(error.kind())))?;
         unfinished.change(|paths| paths.insert(spool.path().to_owned()));
         Ok(Self { spool, target: target.clone(), replace, unfinished: unfinished.clone() })
     }

@@ -1,4 +1,9 @@
-//! Packets of pictures that are copied: from the first keyframe on, with decoding times.
+//! Packets of pictures that are copied: from the first keyframe on, with decoding times that hold.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
 use super::{Outlet, Stage, Stop};
 use crate::{av::Packet, tally::Tally};
@@ -6,44 +11,70 @@ use crate::{av::Packet, tally::Tally};
 /// Most pictures that a decoder reorders over (H.264 and HEVC: 16), and one to spare.
 const REORDERED: usize = 17;
 
-/// Leaves out what comes before the first keyframe, which no player could show, and gives the first
-/// packets the decoding times that some containers leave open.
+/// Leaves out what comes before the first keyframe, which no player could show, and makes decoding
+/// times anew where the container has none, or libav guessed ones that come after the presentation.
 pub(crate) struct Copy {
     tally: Tally,
     /// Whether a keyframe came.
     begun: bool,
-    /// The first packets, until one of them says when it is decoded.
-    waiting: Vec<Packet>,
+    /// The newest packets, in order of decoding.
+    window: VecDeque<Packet>,
+    /// Presentation times of all packets that have no decoding time yet, the earliest on top.
+    times: BinaryHeap<Reverse<i64>>,
+    dts: Option<Dts>,
+}
+
+/// Where decoding times come from.
+#[derive(Clone, Copy)]
+enum Dts {
+    /// From the source.
+    Kept,
+    /// From the sorted presentation times, each so many ticks earlier.
+    Made { delay: i64 },
 }
 
 impl Copy {
     /// A stage before anything came.
     pub(crate) fn new(tally: Tally) -> Self {
-        Self { tally, begun: false, waiting: Vec::new() }
+        let (window, times) = (VecDeque::new(), BinaryHeap::new());
+        Self { tally, begun: false, window, times, dts: None }
     }
 
-    /// Hands on the waiting packets, decoded at even distances before `known`.
-    fn release(
-        &mut self,
-        known: Option<i64>,
-        outlet: &mut dyn Outlet<Packet>,
-    ) -> Result<(), Stop> {
-        let mut times: Vec<i64> = self.waiting.iter().filter_map(Packet::pts).collect();
-        times.sort_unstable();
-        let step = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0).min();
-        let step = step.unwrap_or(1);
-        let earliest = times.first().copied().unwrap_or(0);
-        let count = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
-        // Without any decoding time the earliest picture is shown as soon as all are decoded.
-        let known = known.unwrap_or(earliest + step).min(earliest + step);
-        for (mut packet, place) in self.waiting.drain(..).zip(0..) {
-            let (pts, duration) = (packet.pts(), packet.duration());
-            if let Some(pts) = pts {
-                packet.set_times(pts, known - step * (count - place), duration);
-            }
-            outlet.send(packet)?;
+    /// Looks at the first packets.
+    fn choose(&self) -> Dts {
+        let mut last = None;
+        let are_good = self.window.iter().all(|packet| {
+            let (pts, dts) = (packet.pts(), packet.dts());
+            let is_good = dts.is_some() && dts > last && pts.is_none_or(|pts| dts <= Some(pts));
+            last = dts;
+            is_good
+        });
+        if are_good {
+            return Dts::Kept;
         }
-        Ok(())
+        let shown: Vec<i64> = self.window.iter().filter_map(Packet::pts).collect();
+        let mut sorted = shown.clone();
+        sorted.sort_unstable();
+        // A picture must be decoded by the time it is shown.
+        let delay = sorted.iter().zip(&shown).map(|(sorted, shown)| sorted - shown).max();
+        Dts::Made { delay: delay.unwrap_or(0) }
+    }
+
+    /// Hands on the oldest packet.
+    fn hand_on(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        let dts = match self.dts {
+            Some(dts) => dts,
+            None => *self.dts.insert(self.choose()),
+        };
+        let Some(mut packet) = self.window.pop_front() else { return Ok(()) };
+        if let (Some(pts), Some(Reverse(earliest))) =
+            (packet.pts(), packet.pts().and_then(|_| self.times.pop()))
+            && let Dts::Made { delay } = dts
+        {
+            let duration = packet.duration();
+            packet.set_times(pts, earliest - delay, duration);
+        }
+        outlet.send(packet)
     }
 }
 
@@ -52,22 +83,20 @@ impl Stage for Copy {
     type Out = Packet;
 
     fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
-        if !self.begun && !packet.is_key() {
+        self.begun |= packet.is_key();
+        if !self.begun {
             self.tally.note(|count| count.before_keyframe += 1);
             return Ok(());
         }
-        let is_first = !self.begun;
-        self.begun = true;
-        let waits = is_first || !self.waiting.is_empty();
-        if waits && packet.dts().is_none() && self.waiting.len() < REORDERED {
-            self.waiting.push(packet);
-            return Ok(());
-        }
-        self.release(packet.dts(), outlet)?;
-        outlet.send(packet)
+        self.times.extend(packet.pts().map(Reverse));
+        self.window.push_back(packet);
+        if self.window.len() > REORDERED { self.hand_on(outlet) } else { Ok(()) }
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
-        self.release(None, outlet)
+        while !self.window.is_empty() {
+            self.hand_on(outlet)?;
+        }
+        Ok(())
     }
 }

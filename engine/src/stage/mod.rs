@@ -10,8 +10,8 @@ mod encode;
 mod filter;
 mod mux;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
 pub(crate) use copy::Copy;
+use crossbeam::channel::{Receiver, Sender, bounded};
 pub(crate) use decode::Decode;
 pub(crate) use demux::Demux;
 pub(crate) use encode::Encode;

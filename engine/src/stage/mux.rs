@@ -92,7 +92,8 @@ impl MuxTrack {
     fn zero(&self) -> Timestamp {
         let Some(delay) = self.delay else { return self.origin };
         // Both are exact in ticks of their common base.
-        let base = Rational::new(1_u32, self.origin.base.den.get().saturating_mul(delay.base.den.get()));
+        let base =
+            Rational::new(1_u32, self.origin.base.den.get().saturating_mul(delay.base.den.get()));
         let base = base.unwrap_or(Rational::MICROSECONDS);
         self.origin.since(delay, base).unwrap_or(self.origin)
     }
@@ -104,9 +105,8 @@ impl MuxTrack {
     fn place(&mut self, packet: &mut Packet) {
         let base = packet.time_base().unwrap_or(self.base);
         let zero = self.zero();
-        let rescale = |ticks| {
-            Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks)
-        };
+        let rescale =
+            |ticks| Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks);
         let after = self.last.map_or(i64::MIN, |last| last + 1);
         let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
         // Both ends are rounded, not the length: rounding errors do not add up.
