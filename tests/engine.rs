@@ -1,1 +1,813 @@
-//! placeholder
+//! The engine by its own door: plans as data, the caller's streams, and every way to fail or stop.
+
+use std::{
+    fs,
+    io::{self, Cursor, Read, Seek, SeekFrom, Write},
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use avocet::{
+    CancelToken, Engine, Plan, Progress, Report, Source,
+    engine::{Action, Encode, Error, Given, Location, TrackKind},
+};
+use fixtures::judge;
+use tempfile::TempDir;
+
+use crate::support::{alone, files, plan, watched};
+
+const CLIP: &str = "counter-h264-aac.mp4";
+const COPY: &str = r#""transcode""#;
+const ENCODE: &str = r#""transcode","reencode":true,"preset":"ultrafast""#;
+const SLOW: &str = r#""transcode","reencode":true,"preset":"veryslow""#;
+
+/// A plan whose output goes into `folder`.
+fn planned(clip: &Path, format: &str, recipe: &str, folder: &TempDir) -> Plan {
+    let mut plan = plan(clip, format, recipe).unwrap();
+    plan.outputs[0].location = folder.path().join(format!("out.{format}")).into();
+    plan
+}
+
+fn go_on(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn run(plan: &Plan) -> Result<Report, Error> {
+    Engine::default().run(plan, &CancelToken::new(), go_on)
+}
+
+/// Runs a plan whose first input is the caller's.
+fn run_from(plan: &Plan, source: Source, cancel: &CancelToken) -> Result<Report, Error> {
+    let mut plan = plan.clone();
+    plan.inputs[0].location = Location::Given(0);
+    let mut given = Given { sources: vec![source], ..Given::default() };
+    Engine::default().run_given(&plan, &mut given, cancel, go_on)
+}
+
+/// Runs a plan whose first output is the caller's.
+fn run_into(plan: &Plan, writer: impl Write + Send) -> Result<Report, Error> {
+    let mut plan = plan.clone();
+    plan.outputs[0].location = Location::Given(0);
+    let mut given = Given { writers: vec![Box::new(writer)], ..Given::default() };
+    Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on)
+}
+
+/// How the track of a kind is encoded.
+fn encode(plan: &mut Plan, kind: TrackKind) -> &mut Encode {
+    let track = plan.outputs[0].tracks.iter_mut().find(|track| track.kind == kind);
+    match &mut track.expect("such a track").action {
+        Action::Encode(encode) => encode,
+        Action::Copy => panic!("the track is copied"),
+    }
+}
+
+fn is_nothing_in(folder: &TempDir) -> bool {
+    files(folder.path()).is_empty()
+}
+
+#[test]
+fn a_plan_survives_json_and_the_same_job_gives_the_same_plan() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format, recipe) in [
+        (CLIP, "mp4", COPY),
+        (CLIP, "webm", ENCODE.split_once(",\"preset").unwrap().0),
+        ("hdr10.mp4", "mp4", ENCODE),
+        ("vfr.mp4", "mov", ENCODE),
+        (CLIP, "png", r#""thumbnail","seekSeconds":1"#),
+    ] {
+        let clip = fixtures::get(name);
+        watched(name, move || {
+            let first = plan(&clip, format, recipe).unwrap();
+            assert_eq!(first, plan(&clip, format, recipe).unwrap(), "{name}");
+            let text = serde_json::to_string(&first).unwrap();
+            assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), first, "{name}: {text}");
+        });
+    }
+}
+
+/// A plan that asks for what is not there fails before any work, and says what it was.
+fn check_refused(case: &'static str, change: fn(&mut Plan), is_right: fn(&Error) -> bool) {
+    let clip = fixtures::get(CLIP);
+    watched(case, move || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = planned(&clip, "mp4", ENCODE, &folder);
+        change(&mut plan);
+        let mut called = false;
+        let result = Engine::default().run(&plan, &CancelToken::new(), |_| {
+            called = true;
+            ControlFlow::Continue(())
+        });
+        let error = result.expect_err(case);
+        assert!(is_right(&error) && error.to_string().contains("no_such"), "{case}: {error:?}");
+        assert!(!called && is_nothing_in(&folder), "{case}: work was done");
+    });
+}
+
+#[test]
+fn an_unknown_option_is_refused_by_name() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    fn option() -> (String, String) {
+        ("no_such".to_owned(), "1".to_owned())
+    }
+    let is_unknown: fn(&Error) -> bool =
+        |error| matches!(error, Error::UnknownOption { option, .. } if option == "no_such");
+    check_refused(
+        "option of the video encoder",
+        |plan| encode(plan, TrackKind::Video).encoder.options.push(option()),
+        is_unknown,
+    );
+    check_refused(
+        "option of the audio encoder",
+        |plan| encode(plan, TrackKind::Audio).encoder.options.push(option()),
+        is_unknown,
+    );
+    check_refused("option of the muxer", |plan| plan.outputs[0].options.push(option()), is_unknown);
+    for (case, kind, filters) in [
+        ("option of a video filter", TrackKind::Video, "scale=no_such=1"),
+        ("option of an audio filter", TrackKind::Audio, "volume=no_such=1"),
+    ] {
+        let change: fn(&mut Plan) = match kind {
+            TrackKind::Video => |plan| {
+                encode(plan, TrackKind::Video).filters.insert_str(0, "scale=no_such=1,");
+            },
+            TrackKind::Audio => |plan| {
+                encode(plan, TrackKind::Audio).filters.insert_str(0, "volume=no_such=1,");
+            },
+        };
+        assert!(filters.contains("no_such"));
+        check_refused(case, change, |_| true);
+    }
+}
+
+#[test]
+fn an_unknown_component_is_refused_by_name() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    check_refused(
+        "encoder",
+        |plan| encode(plan, TrackKind::Video).encoder.name = "no_such".to_owned(),
+        |error| error.code() == "CONFIG_ERROR",
+    );
+    check_refused(
+        "muxer",
+        |plan| plan.outputs[0].muxer = "no_such".to_owned(),
+        |error| error.code() == "CONFIG_ERROR",
+    );
+    check_refused(
+        "filter",
+        |plan| encode(plan, TrackKind::Video).filters.insert_str(0, "no_such,"),
+        |_| true,
+    );
+}
+
+#[test]
+fn a_run_cancelled_from_another_thread_stops_soon_and_leaves_nothing() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = planned(&clip, "mp4", SLOW, &folder);
+        let (cancel, (works, working)) = (CancelToken::new(), mpsc::channel());
+        let theirs = cancel.clone();
+        let other = thread::spawn(move || {
+            working.recv().unwrap();
+            theirs.cancel();
+            Instant::now()
+        });
+        let result = Engine::default().run(&plan, &cancel, |progress| {
+            if progress.frames > 0 {
+                // The second time nobody listens any more.
+                let _ = works.send(());
+            }
+            ControlFlow::Continue(())
+        });
+        let waited = other.join().unwrap().elapsed();
+        assert_eq!(result.unwrap_err().code(), "CANCELLED");
+        assert!(waited < Duration::from_secs(2), "it took {waited:?}");
+        assert!(is_nothing_in(&folder));
+    });
+}
+
+#[test]
+fn an_observer_that_breaks_cancels_the_run() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    watched(fixtures::test_name!(), move || {
+        for frames in [0, 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = planned(&clip, "mp4", SLOW, &folder);
+            let mut broke = None;
+            let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+                assert!(broke.is_none(), "it is called after it broke");
+                if progress.frames >= frames {
+                    broke = Some(Instant::now());
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            });
+            let waited = broke.expect("a call").elapsed();
+            assert_eq!(result.unwrap_err().code(), "CANCELLED");
+            assert!(waited < Duration::from_secs(2), "it took {waited:?}");
+            assert!(is_nothing_in(&folder));
+        }
+    });
+}
+
+#[test]
+fn a_run_cancelled_before_its_start_does_nothing() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        for (format, recipe) in [("mp4", COPY), ("mp4", ENCODE), ("png", r#""thumbnail""#)] {
+            let (plan, cancel) = (planned(&clip, format, recipe, &folder), CancelToken::new());
+            cancel.cancel();
+            let error = Engine::default().run(&plan, &cancel, go_on).unwrap_err();
+            assert_eq!(error.code(), "CANCELLED", "{recipe} in {format}");
+            assert!(is_nothing_in(&folder));
+        }
+    });
+}
+
+/// A reader that, once it is past a position, waits until its gate is dropped.
+struct Stuck {
+    inner: Cursor<Vec<u8>>,
+    /// The last position that is read, in bytes.
+    until: u64,
+    waits: mpsc::Sender<()>,
+    gate: mpsc::Receiver<()>,
+}
+
+impl Read for Stuck {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.inner.position() + buffer.len() as u64 > self.until {
+            let _ = self.waits.send(());
+            let _ = self.gate.recv();
+        }
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for Stuck {
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(target)
+    }
+}
+
+#[test]
+fn a_reader_that_blocks_for_ever_can_be_cancelled() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    let check = |case: &'static str, part: u64, work: fn(&Plan, Source, &CancelToken) -> Error| {
+        let clip = clip.clone();
+        watched(case, move || {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = planned(&clip, "mp4", COPY, &folder);
+            let inner = fs::read(&clip).unwrap();
+            let until = inner.len() as u64 * part / 100;
+            let ((waits, waiting), (opens, gate)) = (mpsc::channel(), mpsc::channel());
+            let reader = Stuck { inner: Cursor::new(inner), until, waits, gate };
+            let (source, cancel) = (Source::reader(reader).unwrap(), CancelToken::new());
+            let theirs = cancel.clone();
+            let other = thread::spawn(move || {
+                waiting.recv().unwrap();
+                theirs.cancel();
+                Instant::now()
+            });
+            let error = work(&plan, source, &cancel);
+            let waited = other.join().unwrap().elapsed();
+            assert_eq!(error.code(), "CANCELLED", "{case}: {error}");
+            assert!(waited < Duration::from_secs(1), "{case}: it took {waited:?}");
+            assert!(is_nothing_in(&folder), "{case}");
+            drop(opens);
+        });
+    };
+    let probe = |_: &Plan, source: Source, cancel: &CancelToken| {
+        Engine::default().probe(&source, cancel).unwrap_err()
+    };
+    let run = |plan: &Plan, source: Source, cancel: &CancelToken| {
+        run_from(plan, source, cancel).unwrap_err()
+    };
+    check("probe", 0, probe);
+    check("run at its start", 0, run);
+    check("run in the middle", 50, run);
+}
+
+#[test]
+fn a_panic_of_the_observer_is_an_error() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    watched(fixtures::test_name!(), move || {
+        for frames in [0, 1] {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = planned(&clip, "mp4", SLOW, &folder);
+            let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+                assert!(progress.frames < frames, "on purpose");
+                ControlFlow::Continue(())
+            });
+            let error = result.unwrap_err();
+            assert_eq!(error.code(), "ENGINE_ERROR");
+            assert!(error.to_string().contains("on purpose"), "{error}");
+            assert!(is_nothing_in(&folder));
+        }
+    });
+}
+
+#[test]
+fn a_panic_of_the_observer_at_the_very_end_leaves_no_failed_run_with_an_output() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = planned(&clip, "mp4", COPY, &folder);
+        let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+            assert!(progress.fraction < 1.0, "on purpose");
+            ControlFlow::Continue(())
+        });
+        assert_eq!(result.is_ok(), !is_nothing_in(&folder), "{:?}", result.err());
+    });
+}
+
+/// What a caller's stream does instead of its work.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Panic,
+    Fail,
+}
+
+impl Trouble {
+    fn happens(self) -> io::Error {
+        match self {
+            Self::Panic => panic!("on purpose"),
+            Self::Fail => io::Error::other("on purpose"),
+        }
+    }
+}
+
+/// A reader with trouble at every n-th read.
+struct Flaky {
+    inner: Cursor<Vec<u8>>,
+    trouble: Trouble,
+    every: u64,
+    reads: Arc<AtomicU64>,
+}
+
+impl Read for Flaky {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if (self.reads.fetch_add(1, Ordering::Relaxed) + 1) % self.every == 0 {
+            return Err(self.trouble.happens());
+        }
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for Flaky {
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(target)
+    }
+}
+
+#[test]
+fn a_reader_that_fails_or_panics_at_any_read_fails_the_run() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in [CLIP, "counter-h264-aac.mkv", "counter-h264-aac.ts", "counter-60s.mp4"] {
+        let clip = fixtures::get(name);
+        watched(name, move || {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = planned(&clip, "mp4", COPY, &folder);
+            let bytes = fs::read(&clip).unwrap();
+            let run = |every, trouble| {
+                let reads = Arc::new(AtomicU64::new(0));
+                let inner = Cursor::new(bytes.clone());
+                let flaky = Flaky { inner, trouble, every, reads: Arc::clone(&reads) };
+                let source = Source::reader(flaky).unwrap();
+                let result = run_from(&plan, source, &CancelToken::new());
+                (result, reads.load(Ordering::Relaxed))
+            };
+            let (result, reads) = run(u64::MAX, Trouble::Fail);
+            result.unwrap();
+            fs::remove_file(folder.path().join("out.mp4")).unwrap();
+            let step = usize::try_from(reads / 40 + 1).unwrap();
+            for every in (1..=reads).step_by(step).chain([reads - 1, reads]) {
+                for trouble in [Trouble::Fail, Trouble::Panic] {
+                    let case = format!("{name}: {trouble:?} at each {every} of {reads} reads");
+                    let error = run(every, trouble).0.err();
+                    let error = error.unwrap_or_else(|| panic!("{case}: success"));
+                    assert_eq!(error.code(), "INPUT_UNREACHABLE", "{case}: {error}");
+                    assert!(error.to_string().contains("on purpose"), "{case}: {error}");
+                    assert!(is_nothing_in(&folder), "{case}");
+                }
+            }
+        });
+    }
+}
+
+/// A writer with trouble after so many bytes.
+struct Full {
+    /// Room that is left, in bytes.
+    room: usize,
+    trouble: Trouble,
+}
+
+impl Write for Full {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.room == 0 {
+            return Err(self.trouble.happens());
+        }
+        let taken = buffer.len().min(self.room);
+        self.room -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_fails_fails_the_run() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = planned(&clip, "mp4", COPY, &folder);
+        for room in [0, 1000] {
+            let error = run_into(&plan, Full { room, trouble: Trouble::Fail }).unwrap_err();
+            assert_eq!(error.code(), "STORAGE_ERROR", "{error}");
+            assert!(error.to_string().contains("on purpose"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_of_the_writer_is_an_error() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = planned(&clip, "mp4", COPY, &folder);
+        let error = run_into(&plan, Full { room: 1000, trouble: Trouble::Panic }).unwrap_err();
+        assert!(matches!(error.code(), "ENGINE_ERROR" | "STORAGE_ERROR"), "{error}");
+        assert!(error.to_string().contains("on purpose"), "{error}");
+    });
+}
+
+#[test]
+fn a_failure_of_the_second_output_leaves_no_first() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = planned(&clip, "mp4", COPY, &folder);
+        let mut second = plan.outputs[0].clone();
+        second.location = Location::Given(0);
+        plan.outputs.push(second);
+        let writer = Full { room: 1000, trouble: Trouble::Fail };
+        let mut given = Given { writers: vec![Box::new(writer)], ..Given::default() };
+        let result = Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on);
+        assert_eq!(result.unwrap_err().code(), "STORAGE_ERROR");
+        assert!(is_nothing_in(&folder), "{:?}", files(folder.path()));
+    });
+}
+
+#[test]
+fn streams_of_the_caller_give_what_files_give() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format) in [(CLIP, "mov"), ("counter-h264-aac.mkv", "mp4"), (CLIP, "wav")] {
+        let clip = fixtures::get(name);
+        watched(name, move || {
+            let folder = tempfile::tempdir().unwrap();
+            let plan = planned(&clip, format, COPY, &folder);
+            let path = folder.path().join(format!("out.{format}"));
+            run(&plan).unwrap();
+            let (input, expected) = (fs::read(&clip).unwrap(), fs::read(&path).unwrap());
+            fs::remove_file(&path).unwrap();
+
+            for source in
+                [Source::memory(input.clone()), Source::reader(Cursor::new(input.clone())).unwrap()]
+            {
+                assert_eq!(
+                    Engine::default().probe(&source, &CancelToken::new()).unwrap(),
+                    Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap(),
+                );
+                run_from(&plan, source, &CancelToken::new()).unwrap();
+                assert!(fs::read(&path).unwrap() == expected, "{name} in {format} differs");
+                fs::remove_file(&path).unwrap();
+            }
+            let mut written = Vec::new();
+            let report = run_into(&plan, &mut written).unwrap();
+            assert!(written == expected, "{name} in {format} differs");
+            assert_eq!(report.outputs[0].size_bytes, expected.len() as u64);
+            assert!(is_nothing_in(&folder));
+        });
+    }
+}
+
+#[test]
+fn an_encode_from_a_reader_into_a_writer_has_every_frame() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = planned(&clip, "mp4", ENCODE, &folder);
+        plan.inputs[0].location = Location::Given(0);
+        plan.outputs[0].location = Location::Given(0);
+        let source = Source::reader(Cursor::new(fs::read(&clip).unwrap())).unwrap();
+        let mut written = Vec::new();
+        let mut given = Given { sources: vec![source], writers: vec![Box::new(&mut written)] };
+        Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on).unwrap();
+        drop(given);
+        let path = folder.path().join("written.mp4");
+        fs::write(&path, written).unwrap();
+        assert_eq!(judge::counters(&path), judge::counters(&clip));
+    });
+}
+
+#[test]
+fn a_stream_that_was_not_given_is_an_error() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut from, mut into) =
+            (planned(&clip, "mp4", COPY, &folder), planned(&clip, "mp4", COPY, &folder));
+        from.inputs[0].location = Location::Given(1);
+        into.outputs[0].location = Location::Given(1);
+        for plan in [from, into] {
+            assert_eq!(run(&plan).unwrap_err().code(), "ENGINE_ERROR");
+            assert!(is_nothing_in(&folder));
+        }
+    });
+}
+
+#[test]
+fn one_plan_has_several_inputs_and_outputs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (a, b) = (fixtures::get(CLIP), fixtures::get("sine.m4a"));
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let mut both = planned(&a, "mp4", COPY, &folder);
+        let (sound, alone) = (planned(&b, "m4a", COPY, &folder), planned(&a, "wav", COPY, &folder));
+        both.inputs.extend(sound.inputs);
+        both.outputs[0].tracks.retain(|track| track.kind == TrackKind::Video);
+        for mut track in sound.outputs[0].tracks.clone() {
+            track.input = 1;
+            both.outputs[0].tracks.push(track);
+        }
+        both.outputs.extend(alone.outputs);
+        let report = run(&both).unwrap();
+        assert_eq!(report.outputs.len(), 2);
+
+        let (mp4, wav) = (folder.path().join("out.mp4"), folder.path().join("out.wav"));
+        assert_eq!(files(folder.path()).len(), 2);
+        let made = judge::probe(&mp4);
+        assert_eq!((made.streams.len(), made.video().codec.as_str()), (2, "h264"));
+        assert_eq!(judge::counters(&mp4), judge::counters(&a));
+        assert_eq!(judge::packet_hashes(&mp4, "a:0"), judge::packet_hashes(&b, "a:0"));
+        assert_eq!(judge::probe(&wav).streams.len(), 1);
+        let (before, after) = (judge::clicks(&a), judge::clicks(&wav));
+        assert_eq!(before.len(), after.len());
+        for (before, after) in before.into_iter().zip(after) {
+            assert!((before - after).abs() < 0.001, "{before} s became {after} s");
+        }
+    });
+}
+
+#[test]
+fn a_stream_can_be_copied_and_encoded_into_one_output() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plan, encoded) =
+            (planned(&clip, "mp4", COPY, &folder), planned(&clip, "mp4", ENCODE, &folder));
+        plan.outputs[0].tracks.extend(encoded.outputs[0].tracks.clone());
+        run(&plan).unwrap();
+        let path = folder.path().join("out.mp4");
+        assert_eq!(judge::probe(&path).streams.len(), 4);
+        assert_eq!(judge::packet_hashes(&path, "v:0"), judge::packet_hashes(&clip, "v:0"));
+        assert_eq!(judge::packet_hashes(&path, "a:0"), judge::packet_hashes(&clip, "a:0"));
+        assert_eq!(judge::frame_hashes(&path, "v:1").len(), 100);
+        assert_ne!(judge::packet_hashes(&path, "v:1"), judge::packet_hashes(&clip, "v:0"));
+    });
+}
+
+#[test]
+fn an_existing_output_is_replaced_only_by_a_whole_one() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (cut, whole) = (fixtures::get("truncated.mp4"), fixtures::get(CLIP));
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.mp4");
+        let is_old = || fs::read(&path).unwrap() == b"old" && files(folder.path()).len() == 1;
+        fs::write(&path, "old").unwrap();
+        for recipe in [COPY, ENCODE] {
+            let error = run(&planned(&cut, "mp4", recipe, &folder)).unwrap_err();
+            assert_eq!(error.code(), "INPUT_INVALID", "{error}");
+            assert!(is_old(), "after {error}");
+        }
+
+        let mut plan = planned(&whole, "mp4", COPY, &folder);
+        plan.outputs[0].replace = false;
+        let mut called = false;
+        let result = Engine::default().run(&plan, &CancelToken::new(), |_| {
+            called = true;
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(result, Err(Error::OutputExists(_))), "{result:?}");
+        assert!(!called && is_old());
+
+        plan.outputs[0].replace = true;
+        let watch = |progress: &Progress| {
+            let old = fs::read(&path).unwrap() == b"old";
+            assert_eq!(old, progress.fraction < 1.0);
+            ControlFlow::Continue(())
+        };
+        Engine::default().run(&plan, &CancelToken::new(), watch).unwrap();
+        assert_eq!(judge::counters(&path).len(), 100);
+    });
+}
+
+#[test]
+fn progress_grows_from_nothing_to_all() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = planned(&clip, "mp4", ENCODE, &folder);
+        let mut seen: Vec<Progress> = Vec::new();
+        let observe = |progress: &Progress| {
+            seen.push(progress.clone());
+            ControlFlow::Continue(())
+        };
+        Engine::default().run(&plan, &CancelToken::new(), observe).unwrap();
+        let (first, last) = (&seen[0], &seen[seen.len() - 1]);
+        assert!(first.fraction.abs() < 1e-9 && first.frames == 0, "{first:?}");
+        assert!((last.fraction - 1.0).abs() < 1e-9, "{last:?}");
+        assert_eq!(last.frames, 1500);
+        assert!((last.seconds - 60.0).abs() < 0.2, "{last:?}");
+        assert!(last.bytes > 100_000, "{last:?}");
+        assert!(seen.iter().any(|now| now.fraction > 0.0 && now.fraction < 1.0), "{seen:?}");
+        for (a, b) in seen.iter().zip(&seen[1..]) {
+            let grows = a.fraction <= b.fraction && a.seconds <= b.seconds;
+            assert!(grows && a.frames <= b.frames && a.bytes <= b.bytes, "{a:?}, then {b:?}");
+        }
+    });
+}
+
+#[test]
+fn one_engine_runs_two_plans_at_once() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    watched(fixtures::test_name!(), move || {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let plans = folders.each_ref().map(|folder| planned(&clip, "mp4", ENCODE, folder));
+        let (engine, cancel) = (Engine::default(), CancelToken::new());
+        thread::scope(|scope| {
+            let runs =
+                plans.each_ref().map(|plan| scope.spawn(|| engine.run(plan, &cancel, go_on)));
+            for run in runs {
+                run.join().unwrap().unwrap();
+            }
+        });
+        for folder in &folders {
+            let counters = judge::counters(folder.path().join("out.mp4"));
+            assert_eq!(counters, judge::counters(&clip));
+        }
+    });
+}
+
+/// How many entries a folder of the system has: open files, or threads.
+fn count(folder: &str) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+const THREADS: &str = "/proc/self/task";
+
+#[test]
+fn a_single_picture_starts_no_thread() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get(CLIP);
+    if !alone(fixtures::test_name!()) {
+        return;
+    }
+    watched(fixtures::test_name!(), move || {
+        let folder = tempfile::tempdir().unwrap();
+        for format in ["jpg", "png", "webp"] {
+            let plan = planned(&clip, format, r#""thumbnail","seekSeconds":1"#, &folder);
+            let (before, mut most) = (count(THREADS), 0);
+            let observe = |_: &Progress| {
+                most = most.max(count(THREADS));
+                ControlFlow::Continue(())
+            };
+            Engine::default().run(&plan, &CancelToken::new(), observe).unwrap();
+            assert_eq!(most, before, "threads for {format}");
+        }
+    });
+}
+
+/// Resident memory, in MB.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn a_thousand_failing_runs_leave_no_trace() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (cut, whole, text) =
+        (fixtures::get("truncated.mp4"), fixtures::get(CLIP), fixtures::get("text.mp4"));
+    if !alone(fixtures::test_name!()) {
+        return;
+    }
+    watched(fixtures::test_name!(), move || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cut = planned(&cut, "mp4", COPY, &folder);
+        let good = planned(&whole, "mp4", ENCODE, &folder);
+        let mut words = good.clone();
+        words.inputs[0].location = text.into();
+        let mut unknown = good.clone();
+        let options = &mut encode(&mut unknown, TrackKind::Video).encoder.options;
+        options.push(("no_such".to_owned(), "1".to_owned()));
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
+        let fail = |number: usize| {
+            let fresh = CancelToken::new();
+            let (result, code) = match number % 6 {
+                0 => (engine.run(&cut, &fresh, go_on), "INPUT_INVALID"),
+                1 => (engine.run(&words, &fresh, go_on), "INPUT_INVALID"),
+                2 => (engine.run(&good, &cancelled, go_on), "CANCELLED"),
+                3 => (engine.run(&unknown, &fresh, go_on), "CONFIG_ERROR"),
+                4 => (engine.run(&good, &fresh, |_| panic!("on purpose")), "ENGINE_ERROR"),
+                _ => (engine.run(&good, &fresh, |_| ControlFlow::Break(())), "CANCELLED"),
+            };
+            assert_eq!(result.unwrap_err().code(), code, "run {number}");
+        };
+        (0..100).for_each(fail);
+        let state = || (count("/proc/self/fd"), count(THREADS));
+        let (before, memory) = (state(), resident());
+        (0..1000).for_each(fail);
+        // A thread that has ended may be listed for a moment.
+        while state() != before {
+            thread::yield_now();
+        }
+        let after = resident();
+        assert!(after <= memory + 20, "{memory} MB became {after} MB");
+        assert!(is_nothing_in(&folder), "{:?}", files(folder.path()));
+    });
+}

@@ -61,8 +61,8 @@ pub(crate) fn plan(input: &Path, format: &str, recipe: &str) -> Result<Plan, Err
 pub(crate) struct Outcome {
     pub(crate) path: PathBuf,
     pub(crate) report: Report,
-    /// Keeps the folder until the test is done with it.
-    pub(crate) folder: tempfile::TempDir,
+    /// Keeps the output until the test is done with it.
+    _folder: tempfile::TempDir,
 }
 
 /// Runs a job into a fresh folder, in which nothing else may be left.
@@ -84,7 +84,7 @@ pub(crate) fn run(input: &Path, format: &str, recipe: &str) -> Result<Outcome, E
     });
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), usize::from(result.is_ok()), "{left:?} after {name}");
-    result.map(|report| Outcome { path, report, folder })
+    result.map(|report| Outcome { path, report, _folder: folder })
 }
 
 /// Whether the long tables are run in full.
@@ -95,4 +95,29 @@ pub(crate) fn soak() -> bool {
 /// The frames of a source as the ffmpeg program decodes them.
 pub(crate) fn source_frames(clip: &Path) -> Vec<fixtures::judge::FrameTime> {
     fixtures::judge::frames(clip)
+}
+
+/// Names of the files in a folder, temporary ones included.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Whether this process runs the test `name` and nothing else; if not, one is started that does,
+/// and has to succeed. For tests that count what belongs to the whole process.
+pub(crate) fn alone(name: &str) -> bool {
+    const ALONE: &str = "AVOCET_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let name = name.split_once("::").map_or(name, |(_, name)| name);
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(output.status.success() && told.contains("1 passed"), "{name} alone:\n{told}");
+    false
 }

@@ -44,7 +44,7 @@ fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &s
              zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
              zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
         ));
-        matrix = ":in_color_matrix=bt709".to_owned();
+        matrix = String::from(":in_color_matrix=bt709");
     }
     if video.pix_fmt.starts_with("bgr") || video.pix_fmt.starts_with("rgb") {
         matrix.clear();

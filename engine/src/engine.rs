@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, num::NonZeroU32, ops::ControlFlow, thread, time
 use serde::Serialize;
 
 use crate::{
-    av::{self, Demuxer, Listing},
+    av::{self, Demuxer, Depth, Listing},
     capabilities::Capabilities,
     error::{Error, Result},
     frames::{FrameReader, FrameRequest, Frames},
@@ -15,7 +15,7 @@ use crate::{
     plan::{Plan, Reason, Strategy},
     progress::{CancelToken, Meter, Progress},
     run::{Watch, run_jobs},
-    tally::Count,
+    tally::{Count, Tally},
     verify,
 };
 
@@ -143,7 +143,8 @@ impl Engine {
         let reader = source
             .open(cancel)
             .map_err(|source| Error::Read { location: location.clone(), source })?;
-        let demuxer = Demuxer::open(reader, cancel).map_err(|fault| fault.of_input(&location))?;
+        let demuxer = Demuxer::open(reader, Depth::Streams, cancel)
+            .map_err(|fault| fault.of_input(&location))?;
         let mut media = demuxer.media();
         if media.streams.is_empty() {
             let reason = format!("it is {} without any stream", media.format);
@@ -209,10 +210,8 @@ impl Engine {
         let mut watch = Watch { observe, cancel, tallies: &tallies, plan, begun, meter };
         run_jobs(jobs, &mut watch)?;
 
-        let counts: Vec<Vec<Count>> = tallies
-            .iter()
-            .map(|tracks| tracks.iter().map(|tally| tally.count()).collect())
-            .collect();
+        let counts: Vec<Vec<Count>> =
+            tallies.iter().map(|tracks| tracks.iter().map(Tally::count).collect()).collect();
         let mut warnings = plan.notices.clone();
         for (output, counts) in plan.outputs.iter().zip(&counts) {
             for (track, count) in output.tracks.iter().zip(counts) {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::{
-    av::{Decoder, Demuxer, Fault, FilterGraph, Frame, GraphInput, OpenError, Received},
+    av::{Decoder, Demuxer, Depth, Fault, FilterGraph, Frame, GraphInput, OpenError, Received},
     error::{Error, LibavError, Result, Step},
     io::{Location, Source},
     plan::Instant,
@@ -55,7 +55,8 @@ impl FrameReader {
         let reader = source
             .open(cancel)
             .map_err(|source| Error::Read { location: location.clone(), source })?;
-        let demuxer = Demuxer::open(reader, cancel).map_err(|fault| fault.of_input(&location))?;
+        let demuxer = Demuxer::open(reader, Depth::Streams, cancel)
+            .map_err(|fault| fault.of_input(&location))?;
         Self::over(demuxer, location, stream, threads)
     }
 
@@ -317,9 +318,9 @@ impl Frames {
             if !is_wanted {
                 frame.mark_neighbor().map_err(broken)?;
             }
-            graph.push(Some(exactly_timed(frame))).map_err(broken)?;
+            graph.push(exactly_timed(frame)).map_err(broken)?;
         }
-        graph.push(None).map_err(broken)?;
+        graph.finish().map_err(broken)?;
         loop {
             match pull(&mut graph)? {
                 Some(picture) if picture.frame.is_neighbor() => {}
@@ -372,14 +373,14 @@ impl Frames {
         }
         let Some(graph) = &mut self.graph else { return Ok(()) };
         graph
-            .push(Some(exactly_timed(frame)))
+            .push(exactly_timed(frame))
             .map_err(|source| libav(Step::Filter, "filter graph", source))
     }
 
     fn end_graph(&mut self) -> Result<()> {
         self.ended = true;
         let Some(graph) = &mut self.graph else { return Ok(()) };
-        graph.push(None).map_err(|source| libav(Step::Filter, "filter graph", source))
+        graph.finish().map_err(|source| libav(Step::Filter, "filter graph", source))
     }
 }
 

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use crate::{
     av::{
-        AvResult, Decoder, Demuxer, Encoder, Fault, Frame, Muxer, OpenError, Packet, Parameters,
-        TrackHeader, wants_global_header,
+        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, Frame, Muxer, OpenError, Packet,
+        Parameters, TrackHeader, wants_global_header,
     },
     error::{Error, Result, Step},
     frames::{FrameReader, exactly_timed},
@@ -83,7 +83,7 @@ impl Opener<'_> {
     /// Opens everything that `plan` names.
     pub(crate) fn open(&self, plan: &Plan) -> Result<Pipeline> {
         plan.check()?;
-        self.check_places(plan)?;
+        check_places(plan)?;
         let mut pipeline = Pipeline {
             jobs: Vec::new(),
             sinks: Vec::new(),
@@ -104,21 +104,6 @@ impl Opener<'_> {
             pipeline.jobs.push(Job::new(format!("demux {number}"), move || demux.run()));
         }
         Ok(pipeline)
-    }
-
-    /// Refuses an output that is an input, before anything is touched.
-    fn check_places(&self, plan: &Plan) -> Result<()> {
-        for output in &plan.outputs {
-            let Location::Path(path) = &output.location else { continue };
-            let is_input = plan.inputs.iter().any(|input| match &input.location {
-                Location::Path(input) => is_same_file(input, path),
-                Location::Given(_) => false,
-            });
-            if is_input {
-                return Err(Error::OutputIsInput(path.clone()));
-            }
-        }
-        Ok(())
     }
 
     fn open_output(
@@ -148,6 +133,7 @@ impl Opener<'_> {
                 first: None,
                 held: None,
                 delay: muxer.missing_delay(number),
+                is_copy: track.action == Action::Copy,
                 is_video: track.kind == TrackKind::Video,
                 tally: tally.clone(),
             });
@@ -216,9 +202,9 @@ impl Opener<'_> {
         };
         let line = match encode.select {
             Select::At(instant) => {
-                let demuxer = self.open_input(location)?;
+                let demuxer = self.open_input(location, Depth::Header)?;
                 let filter = filter(&parameters(&demuxer)?)?;
-                let reader = FrameReader::over(demuxer, location.clone(), stream, threads)?;
+                let reader = FrameReader::over(demuxer, location.clone(), stream, self.threads)?;
                 Line::Instant { reader: Box::new(reader), instant, filter }
             }
             Select::All => {
@@ -248,19 +234,37 @@ impl Opener<'_> {
     ) -> Result<&'d Demuxer> {
         let open = match place.take() {
             Some(open) => open,
-            None => OpenInput { demuxer: self.open_input(location)?, routes: Vec::new() },
+            None => OpenInput {
+                demuxer: self.open_input(location, Depth::Streams)?,
+                routes: Vec::new(),
+            },
         };
         Ok(&place.insert(open).demuxer)
     }
 
-    fn open_input(&self, location: &Location) -> Result<Demuxer> {
+    fn open_input(&self, location: &Location, depth: Depth) -> Result<Demuxer> {
         let failed = |source| Error::Read { location: location.clone(), source };
         let source = self.given.source(location).ok_or_else(|| Error::BadPlan {
             what: format!("{location} was not given as a source"),
         })?;
         let reader = source.open(self.cancel).map_err(failed)?;
-        Demuxer::open(reader, self.cancel).map_err(|fault: Fault| fault.of_input(location))
+        Demuxer::open(reader, depth, self.cancel).map_err(|fault: Fault| fault.of_input(location))
     }
+}
+
+/// Refuses an output that is an input, before anything is touched.
+fn check_places(plan: &Plan) -> Result<()> {
+    for output in &plan.outputs {
+        let Location::Path(path) = &output.location else { continue };
+        let is_input = plan.inputs.iter().any(|input| match &input.location {
+            Location::Path(input) => is_same_file(input, path),
+            Location::Given(_) => false,
+        });
+        if is_input {
+            return Err(Error::OutputIsInput(path.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn opened(kind: &'static str, name: &str, error: OpenError) -> Error {

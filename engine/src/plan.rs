@@ -259,7 +259,7 @@ pub struct Dropped {
 /// Why something is done: a stable code for machines, a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// Stable, UPPER_SNAKE.
+    /// Stable, in upper case with underscores.
     pub code: String,
     /// One sentence without a full stop.
     pub message: String,

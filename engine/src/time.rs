@@ -199,6 +199,8 @@ impl Ord for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn at(ticks: i64, base: &str) -> Timestamp {

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    av::{Demuxer, Fault, ReadSeek},
+    av::{Demuxer, Depth, Fault, ReadSeek},
     error::{Error, Result},
     media::{Kind, MediaInfo, StreamInfo},
     plan::{Action, Output, Plan, Reason, Track, TrackKind},
@@ -159,7 +159,7 @@ pub(crate) fn check_output(
     };
     let reader =
         reader.map_err(|source| Error::Write { location: output.location.clone(), source })?;
-    let mut demuxer = Demuxer::open(reader, cancel).map_err(unreadable)?;
+    let mut demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
     let media = demuxer.media();
     if media.streams.len() != output.tracks.len() {
         let (found, expected) = (media.streams.len(), output.tracks.len());

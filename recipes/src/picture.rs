@@ -215,9 +215,10 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     } else {
         (target.width, target.height)
     };
-    let mut text = format!(
-        "scale=w={width}:h={height}:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
-    );
+    // What ends in subsampled chroma gains nothing from full chroma on the way.
+    let is_rgb_wanted = target.color.matrix.is_none();
+    let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };
+    let mut text = format!("scale=w={width}:h={height}:flags=bicubic+accurate_rnd{chroma}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
     let is_rgb = is_rgb(video) && !target.tone_map;

@@ -78,7 +78,7 @@ impl Thumbnail {
         let (stream, video) = choose::need_video(location, media)?;
         let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
         let (width, height) = (picture::whole(width), picture::whole(height));
-        let (encoder, pixel_format, color) = self.encoder(format, video);
+        let (encoder, pixel_format, color) = encoder_of(format, video);
         circumstances.expect_encoder(encoder)?;
         let tone_map = video.is_hdr();
         let target = Target {
@@ -140,26 +140,6 @@ impl Thumbnail {
         })
     }
 
-    /// The encoder of a format, the pixels it takes, and how they become colors.
-    fn encoder(&self, format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
-        let alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
-        // JFIF and WebP both mean BT.601; the first in full range, the second in limited.
-        let bt601 = |range: &str| Color {
-            range: Some(range.to_owned()),
-            matrix: Some("smpte170m".to_owned()),
-            primaries: None,
-            transfer: None,
-        };
-        let rgb = Color { range: Some("pc".to_owned()), ..Color::default() };
-        match (format, alpha) {
-            (Format::Png, true) => ("png", "rgba", rgb),
-            (Format::Png, false) => ("png", "rgb24", rgb),
-            (Format::Webp, true) => ("libwebp", "yuva420p", bt601("tv")),
-            (Format::Webp, false) => ("libwebp", "yuv420p", bt601("tv")),
-            _ => ("mjpeg", "yuvj420p", bt601("pc")),
-        }
-    }
-
     /// The encoder's own options.
     fn options(&self, format: Format) -> Vec<(String, String)> {
         let option = |key: &str, value: String| (key.to_owned(), value);
@@ -176,5 +156,25 @@ impl Thumbnail {
                 ]
             }
         }
+    }
+}
+
+/// The encoder of a format, the pixels it takes, and how they become colors.
+fn encoder_of(format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
+    let alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
+    // JFIF and WebP both mean BT.601; the first in full range, the second in limited.
+    let bt601 = |range: &str| Color {
+        range: Some(range.to_owned()),
+        matrix: Some("smpte170m".to_owned()),
+        primaries: None,
+        transfer: None,
+    };
+    let rgb = Color { range: Some("pc".to_owned()), ..Color::default() };
+    match (format, alpha) {
+        (Format::Png, true) => ("png", "rgba", rgb),
+        (Format::Png, false) => ("png", "rgb24", rgb),
+        (Format::Webp, true) => ("libwebp", "yuva420p", bt601("tv")),
+        (Format::Webp, false) => ("libwebp", "yuv420p", bt601("tv")),
+        _ => ("mjpeg", "yuvj420p", bt601("pc")),
     }
 }

@@ -73,8 +73,8 @@ impl Arguments<'_> {
         let Some(output) = self.output else { return Ok(self.usual_format()) };
         let extension = match output.extension() {
             Some(extension) => extension.to_string_lossy(),
-            // That it is no place for a file is told by whoever opens it.
-            None if output.is_dir() => return Ok(self.usual_format()),
+            // That a folder or a device is no place for media is told by whoever opens it.
+            None if output.exists() && !output.is_file() => return Ok(self.usual_format()),
             None => "".into(),
         };
         let formats = self.recipe.formats();
@@ -307,15 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_left_to_whoever_opens_it() {
-        check(
-            RecipeName::Transcode,
-            &["a"],
-            "/",
-            &[],
-            &[
-                r#"{"mode":"recipe","input":{"url":"a"},"output":{"format":"mp4"},"recipe":{"name":"transcode"}}"#,
-            ],
-        );
+    fn what_is_no_place_for_media_is_left_to_whoever_opens_it() {
+        for output in ["/", "/dev/null"] {
+            check(
+                RecipeName::Transcode,
+                &["a"],
+                output,
+                &[],
+                &[
+                    r#"{"mode":"recipe","input":{"url":"a"},"output":{"format":"mp4"},"recipe":{"name":"transcode"}}"#,
+                ],
+            );
+        }
     }
 }

@@ -185,11 +185,10 @@ mod tests {
             r#"{"state":"cancelled","error":{"code":"CANCELLED","message":"cancelled","stage":"mux","retryable":false}}"#,
         );
         let absent = avocet::engine::Error::Absent { kind: "recipe", name: "trim".to_owned() };
-        check(
-            absent.into(),
-            1,
-            r#"{"state":"failed","error":{"code":"CONFIG_ERROR","message":"this build has no recipe `trim`","stage":"open","retryable":false}}"#,
+        let json = format!(
+            r#"{{"state":"failed","error":{{"code":"CONFIG_ERROR","message":"{absent}","stage":"open","retryable":false}}}}"#
         );
+        check(absent.into(), 1, &json);
     }
 
     #[test]

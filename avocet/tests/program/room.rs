@@ -41,10 +41,10 @@ pub(crate) struct Room {
 }
 
 /// All that can be seen of a folder: what is at each name.
-type Sight = BTreeMap<PathBuf, Entry>;
+pub(crate) type Sight = BTreeMap<PathBuf, Entry>;
 
 #[derive(Debug, PartialEq)]
-struct Entry {
+pub(crate) struct Entry {
     /// Where a symbolic link points.
     link: Option<PathBuf>,
     file_type: Option<fs::FileType>,
@@ -183,7 +183,7 @@ impl Room {
         let before = self.sight();
         let ended = self.run(&format!("{line} --json"));
         assert_eq!(ended.stderr, "", "`{line}` says nothing beside its JSON");
-        let error = self.check_refusal(line, &ended, expected, words);
+        let error = ended.check_refusal(line, expected, words);
 
         let told = self.run(line);
         assert_eq!((told.status, told.stdout.as_str()), (ended.status, ""), "`{line}`");
@@ -194,28 +194,6 @@ impl Room {
         }
         assert_eq!(self.new_names(&before), [""; 0], "`{line}` leaves something behind");
         assert!(self.sight() == before, "`{line}` touches what was there");
-        error
-    }
-
-    /// As [`check_failure`](Self::check_failure), of a run that has ended and told it in JSON.
-    pub(crate) fn check_refusal(
-        &self,
-        line: &str,
-        ended: &Ended,
-        expected: &str,
-        words: &[&str],
-    ) -> Value {
-        let mut answer = ended.json(line);
-        assert_eq!(answer["state"], "failed", "`{line}`");
-        let error = answer["error"].take();
-        let text = |key: &str| error[key].as_str().unwrap().to_owned();
-        let again = if error["retryable"].as_bool().unwrap() { ", retryable" } else { "" };
-        let (code, step, message) = (text("code"), text("stage"), text("message"));
-        let status = ended.status.map_or("killed".to_owned(), |status| status.to_string());
-        assert_eq!(format!("{status} {code} in {step}{again}"), expected, "`{line}`: {message}");
-        for word in words {
-            assert!(message.contains(word), "`{line}`: no `{word}` in: {message}");
-        }
         error
     }
 }
@@ -229,9 +207,25 @@ impl Ended {
         assert!(value.is_object() && text.lines().count() == 1, "`{line}` prints {text}");
         value
     }
+
+    /// The JSON of an error, which is this one and tells why in these words.
+    pub(crate) fn check_refusal(&self, line: &str, expected: &str, words: &[&str]) -> Value {
+        let mut answer = self.json(line);
+        assert_eq!(answer["state"], "failed", "`{line}`");
+        let error = answer["error"].take();
+        let text = |key: &str| error[key].as_str().unwrap().to_owned();
+        let again = if error["retryable"].as_bool().unwrap() { ", retryable" } else { "" };
+        let (code, step, message) = (text("code"), text("stage"), text("message"));
+        let status = self.status.map_or("killed".to_owned(), |status| status.to_string());
+        assert_eq!(format!("{status} {code} in {step}{again}"), expected, "`{line}`: {message}");
+        for word in words {
+            assert!(message.contains(word), "`{line}`: no `{word}` in: {message}");
+        }
+        error
+    }
 }
 
-/// The program at work, under a watchdog.
+/// The program at work, under a watchdog, which also ends it when the test has failed meanwhile.
 pub(crate) struct Running {
     pub(crate) child: Child,
     line: String,
@@ -245,24 +239,25 @@ impl Running {
         let (done, watch) = mpsc::channel::<()>();
         let group = format!("-{}", child.id());
         let watchdog = thread::spawn(move || {
-            let hangs = watch.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout);
-            if hangs {
+            let ended = watch.recv_timeout(PATIENCE);
+            if ended.is_err() {
                 kill("KILL", &group);
             }
-            hangs
+            ended == Err(mpsc::RecvTimeoutError::Timeout)
         });
         Self { child, line: format!("{command:?}"), done, watchdog }
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        kill(name, &self.child.id().to_string());
+        assert!(kill(name, &self.child.id().to_string()), "{} is gone", self.line);
     }
 
     /// Waits until it ends; when it had to be ended, the test fails.
     pub(crate) fn end(self) -> Ended {
         let Self { child, line, done, watchdog } = self;
         let output = child.wait_with_output().unwrap();
-        drop(done);
+        // The watchdog may have lost its patience a moment before.
+        let _ = done.send(());
         assert!(!watchdog.join().unwrap(), "{line} hangs");
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
@@ -272,7 +267,7 @@ impl Running {
 }
 
 /// Sends a signal to a process, or to a group when the number is negative.
-fn kill(signal: &str, process: &str) {
+fn kill(signal: &str, process: &str) -> bool {
     let script = r#"kill -s "$0" -- "$1""#;
-    assert!(Command::new("sh").args(["-c", script, signal, process]).status().unwrap().success());
+    Command::new("sh").args(["-c", script, signal, process]).status().unwrap().success()
 }

@@ -160,12 +160,22 @@ impl FilterGraph {
             .unwrap_or(Rational::MICROSECONDS)
     }
 
-    /// Gives the graph a frame; `None` tells it that none follows.
-    pub(crate) fn push(&mut self, frame: Option<Frame>) -> AvResult<()> {
-        let pointer = frame.as_ref().map_or(ptr::null_mut(), Frame::as_ptr);
-        // SAFETY: the source is live; with no flag set, libav takes over the references of the
-        // frame and leaves it empty for us to free.
-        let code = unsafe { ffi::av_buffersrc_add_frame_flags(self.source.as_ptr(), pointer, 0) };
+    /// Gives the graph a frame.
+    pub(crate) fn push(&mut self, frame: Frame) -> AvResult<()> {
+        let taken = self.add(frame.as_ptr());
+        // libav took over the references of the frame; what it left is empty, and ours to free.
+        drop(frame);
+        taken
+    }
+
+    /// Tells the graph that no frame follows.
+    pub(crate) fn finish(&mut self) -> AvResult<()> {
+        self.add(ptr::null_mut())
+    }
+
+    fn add(&mut self, frame: *mut ffi::AVFrame) -> AvResult<()> {
+        // SAFETY: the source is live; the frame is live, or null, which means the end.
+        let code = unsafe { ffi::av_buffersrc_add_frame_flags(self.source.as_ptr(), frame, 0) };
         check(code).map(drop)
     }
 

@@ -9,7 +9,8 @@ use std::{
 use ffmpeg_next::ffi;
 
 use super::{
-    AvResult, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational, ticks,
+    AvResult, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational, text,
+    ticks,
 };
 use crate::{
     error::LibavError,
@@ -32,6 +33,15 @@ pub(crate) struct Demuxer {
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
 unsafe impl Send for Demuxer {}
+
+/// How closely an input is looked at when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Enough to decode, where the container's header tells it.
+    Header,
+    /// All that libav finds out, which may take a decoded frame of each stream.
+    Streams,
+}
 
 /// Why an input or output stopped working.
 #[derive(Debug)]
@@ -73,7 +83,11 @@ unsafe extern "C" fn refuse_open(
 
 impl Demuxer {
     /// Opens what `reader` gives and looks at its streams.
-    pub(crate) fn open(reader: Box<dyn ReadSeek>, cancel: &CancelToken) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        reader: Box<dyn ReadSeek>,
+        depth: Depth,
+        cancel: &CancelToken,
+    ) -> Result<Self, Fault> {
         super::start();
         let cancel = Box::new(cancel.clone());
         let mut io = Io::reader(reader, (*cancel).clone()).map_err(Fault::Libav)?;
@@ -94,13 +108,22 @@ impl Demuxer {
         };
         check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
         let mut demuxer = Self { context, io, cancel };
-        // SAFETY: the context is open.
-        let found = unsafe { ffi::avformat_find_stream_info(raw, ptr::null_mut()) };
-        check(found).map_err(|error| demuxer.fault(error))?;
+        if depth == Depth::Streams || !demuxer.has_full_header() {
+            // SAFETY: the context is open.
+            let found = unsafe { ffi::avformat_find_stream_info(raw, ptr::null_mut()) };
+            check(found).map_err(|error| demuxer.fault(error))?;
+        }
         if demuxer.cancel.is_cancelled() {
             return Err(Fault::Cancelled);
         }
         Ok(demuxer)
+    }
+
+    /// Whether the container's header alone says how its streams are coded.
+    fn has_full_header(&self) -> bool {
+        // SAFETY: the context is open, and its format static.
+        let name = unsafe { text((*(*self.context.as_ptr()).iformat).name) };
+        name.starts_with("mov,") || name.starts_with("matroska,")
     }
 
     /// What was found.
@@ -216,7 +239,7 @@ impl Drop for Demuxer {
 /// How a stream is coded: a copy that outlives its demuxer.
 #[derive(Debug)]
 pub(crate) struct Parameters {
-    parameters: NonNull<ffi::AVCodecParameters>,
+    coding: NonNull<ffi::AVCodecParameters>,
     /// Seconds per tick of the stream's packets.
     pub(crate) time_base: TimeBase,
     /// Where the stream begins, in ticks, where the container tells.
@@ -225,7 +248,7 @@ pub(crate) struct Parameters {
     pub(crate) frame_rate: Option<Rational>,
     /// Where the stream ends by its sample table and edit list, in ticks.
     pub(crate) end: Option<i64>,
-    /// Side data of the stream, such as its display matrix, that are not part of `parameters`.
+    /// Side data of the stream, such as its display matrix, that are not part of `coding`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
 
@@ -240,10 +263,10 @@ impl Parameters {
         time_base: Option<TimeBase>,
     ) -> AvResult<Self> {
         // SAFETY: allocates only; null is caught.
-        let parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
+        let coding = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
         let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
         let copy = Self {
-            parameters,
+            coding,
             time_base,
             start: None,
             frame_rate: None,
@@ -256,13 +279,13 @@ impl Parameters {
     }
 
     pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {
-        self.parameters.as_ptr()
+        self.coding.as_ptr()
     }
 }
 
 impl Drop for Parameters {
     fn drop(&mut self) {
-        let mut pointer = self.parameters.as_ptr();
+        let mut pointer = self.coding.as_ptr();
         // SAFETY: the parameters are ours and are dropped once.
         unsafe { ffi::avcodec_parameters_free(&raw mut pointer) };
     }

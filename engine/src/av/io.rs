@@ -75,7 +75,11 @@ impl Io {
                 Some(seek),
             );
             match (NonNull::new(context), NonNull::new(state)) {
-                (Some(context), Some(state)) if !buffer.is_null() => Ok(Self { context, state }),
+                (Some(context), Some(state)) if !buffer.is_null() => {
+                    // Muxers mark each packet as a place to flush; a system call for each is too many.
+                    (*context.as_ptr()).min_packet_size = c_int::try_from(BUFFER).unwrap_or(0);
+                    Ok(Self { context, state })
+                }
                 _ => {
                     ffi::av_free(buffer.cast());
                     drop(Box::from_raw(state));

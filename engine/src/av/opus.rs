@@ -9,7 +9,7 @@ use std::{
 
 use ffmpeg_next::ffi;
 
-use super::{Demuxer, Muxer, Packet, Parameters, TrackHeader, allocated};
+use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated};
 use crate::{
     media::{Hdr, Tags},
     progress::CancelToken,
@@ -93,7 +93,7 @@ fn try_delay() -> Option<bool> {
         muxer.write(packet, 0).ok()?;
     }
     muxer.finish().ok()?;
-    let mut demuxer = Demuxer::open(Box::new(file.reader()), &cancel).ok()?;
+    let mut demuxer = Demuxer::open(Box::new(file.reader()), Depth::Streams, &cancel).ok()?;
     let first = demuxer.read().ok()??.pts()?;
     Some(first >= 0)
 }

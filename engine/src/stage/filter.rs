@@ -80,7 +80,7 @@ impl Filter {
 
     fn drain(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
         if let Some((_, graph)) = &mut self.graph {
-            graph.push(None).map_err(failed(Step::Filter))?;
+            graph.finish().map_err(failed(Step::Filter))?;
         }
         self.forward(outlet)
     }
@@ -104,7 +104,7 @@ impl Stage for Filter {
             self.build(input).map_err(failed(Step::Filter))?;
         }
         if let Some((_, graph)) = &mut self.graph {
-            graph.push(Some(frame)).map_err(failed(Step::Filter))?;
+            graph.push(frame).map_err(failed(Step::Filter))?;
         }
         self.forward(outlet)
     }

@@ -36,6 +36,8 @@ pub(crate) struct MuxTrack {
     pub(crate) held: Option<Packet>,
     /// What is added to all times on their way into the container.
     pub(crate) delay: Option<Timestamp>,
+    /// Whether its packets are those of the input.
+    pub(crate) is_copy: bool,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
     /// What is counted.
@@ -149,7 +151,8 @@ impl Stage for Mux {
         let (track, mut packet) = item;
         let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
         place.place(&mut packet);
-        if !self.keeps_times && packet.pts().is_some_and(|pts| pts + packet.duration() < 0) {
+        let is_copied = !self.keeps_times && place.is_copy;
+        if is_copied && packet.pts().is_some_and(|pts| pts + packet.duration() < 0) {
             // What an edit list hid would be heard here. The packet that ends at 0 stays: decoders
             // need it to begin.
             return Ok(());
