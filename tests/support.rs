@@ -1,9 +1,14 @@
 //! The one place where tests touch the library: jobs in, files and reports out, under a watchdog.
 
 use std::{
+    io::{self, Cursor, Read, Seek, SeekFrom, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -120,4 +125,109 @@ pub(crate) fn alone(name: &str) -> bool {
     let told = String::from_utf8_lossy(&told);
     assert!(output.status.success() && told.contains("1 passed"), "{name} alone:\n{told}");
     false
+}
+
+/// Number of files that this process has open.
+pub(crate) fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Names of the threads of this process.
+pub(crate) fn threads() -> Vec<String> {
+    let name = |path: &Path| std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks.map(|task| name(&task.unwrap().path()).trim().to_owned()).collect()
+}
+
+/// Resident memory of this process, in MB.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+/// A reader that, once it is past a position, waits until its gate is dropped.
+pub(crate) struct Stuck {
+    pub(crate) inner: Cursor<Vec<u8>>,
+    /// The last position that is read, in bytes.
+    pub(crate) until: u64,
+    pub(crate) waits: mpsc::Sender<()>,
+    pub(crate) gate: mpsc::Receiver<()>,
+}
+
+impl Read for Stuck {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.inner.position() + buffer.len() as u64 > self.until {
+            let _ = self.waits.send(());
+            let _ = self.gate.recv();
+        }
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for Stuck {
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(target)
+    }
+}
+
+/// What a caller's stream does instead of its work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trouble {
+    Panic,
+    Fail,
+}
+
+impl Trouble {
+    fn happens(self) -> io::Error {
+        match self {
+            Self::Panic => panic!("on purpose"),
+            Self::Fail => io::Error::other("on purpose"),
+        }
+    }
+}
+
+/// A reader with trouble at every n-th read.
+pub(crate) struct Flaky {
+    pub(crate) inner: Cursor<Vec<u8>>,
+    pub(crate) trouble: Trouble,
+    pub(crate) every: u64,
+    pub(crate) reads: Arc<AtomicU64>,
+}
+
+impl Read for Flaky {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if (self.reads.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.every) {
+            return Err(self.trouble.happens());
+        }
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for Flaky {
+    fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(target)
+    }
+}
+
+/// A writer with trouble after so many bytes.
+pub(crate) struct Full {
+    /// Room that is left, in bytes.
+    pub(crate) room: usize,
+    pub(crate) trouble: Trouble,
+}
+
+impl Write for Full {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.room == 0 {
+            return Err(self.trouble.happens());
+        }
+        let taken = buffer.len().min(self.room);
+        self.room -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn other_places_are_refused_without_their_secrets() {
         let check = |url: &str, shown: &str| {
-            let error = locate(url).expect_err(url);
-            assert_eq!(error.code(), "LOCATION_REFUSED");
-            assert!(error.to_string().contains(shown), "{error}");
-            assert!(!error.to_string().contains("secret"), "{error}");
+            let refused = locate(url).err();
+            assert_eq!(refused.as_ref().map(Error::code), Some("LOCATION_REFUSED"), "{url}");
+            let text = refused.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains(shown) && !text.contains("secret"), "{text}");
         };
         check("https://host/a.mp4?token=secret", "`https://host/a.mp4`");
         check("ftp://me:secret@host/a.mp4", "`ftp://…@host/a.mp4`");

@@ -9,7 +9,7 @@ use crate::{
     capabilities::Capabilities,
     error::{Error, Result},
     frames::{FrameReader, FrameRequest, Frames},
-    io::{Given, Location, Source, Unfinished},
+    io::{Given, Location, Sink, Source, Unfinished},
     media::{Kind, MediaInfo},
     pipeline::{Opener, Pipeline},
     plan::{Plan, Reason, Strategy},
@@ -234,15 +234,22 @@ impl Engine {
             found.push(verify::check_output(output, counts, sink.reopener()(), cancel)?);
         }
         watch.tick()?;
-        let mut outputs = Vec::new();
-        for ((output, sink), media) in plan.outputs.iter().zip(sinks).zip(found) {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let size_bytes = sink.commit(&mut given.writers)?;
-            outputs.push(Written { location: output.location.clone(), size_bytes, media });
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
         }
-        watch.done()?;
+        let sizes = Sink::commit_all(sinks, &mut given.writers)?;
+        let outputs = plan
+            .outputs
+            .iter()
+            .zip(sizes)
+            .zip(found)
+            .map(|((output, size_bytes), media)| Written {
+                location: output.location.clone(),
+                size_bytes,
+                media,
+            })
+            .collect();
+        watch.done();
         let all = || counts.iter().flatten();
         let stats = Stats {
             wall_seconds: begun.elapsed().as_secs_f64(),

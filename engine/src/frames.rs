@@ -361,7 +361,11 @@ impl Frames {
             };
             match next {
                 Some(frame) => self.feed(frame, end)?,
-                None => self.end_graph()?,
+                None => {
+                    let last = Timestamp::new(i64::MAX, self.reader.base());
+                    self.reader.expect_all_read(end.unwrap_or(last))?;
+                    self.end_graph()?;
+                }
             }
         }
     }

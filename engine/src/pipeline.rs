@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::{
     av::{
         AvResult, Decoder, Demuxer, Depth, Encoder, Fault, Frame, Muxer, OpenError, Packet,
-        Parameters, TrackHeader, wants_global_header,
+        Parameters, Table, TrackHeader, wants_global_header,
     },
     error::{Error, Result, Step},
     frames::{FrameReader, exactly_timed},
@@ -68,7 +68,7 @@ pub(crate) struct Opener<'a> {
 struct Route {
     stream: usize,
     base: TimeBase,
-    end: Option<i64>,
+    table: Option<Table>,
     tally: Tally,
     outlet: Box<dyn Outlet<Packet>>,
 }
@@ -98,8 +98,8 @@ impl Opener<'_> {
             let Some(OpenInput { demuxer, routes }) = open else { continue };
             pipeline.media[number] = demuxer.media();
             let mut demux = Demux::new(demuxer, input.location.clone(), self.cancel.clone());
-            for Route { stream, base, end, tally, outlet } in routes {
-                demux.route(stream, base, end, tally, outlet);
+            for Route { stream, base, table, tally, outlet } in routes {
+                demux.route(stream, base, table, tally, outlet);
             }
             pipeline.jobs.push(Job::new(format!("demux {number}"), move || demux.run()));
         }
@@ -214,8 +214,8 @@ impl Opener<'_> {
                 let decoder = Decoder::open(&parameters, threads)
                     .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
                 let decode = Decode::new(decoder, parameters.time_base, tally.clone());
-                let (base, end) = (parameters.time_base, parameters.end);
-                Line::All { decode, base, end, filter, is_video: track.kind == TrackKind::Video }
+                let (base, table) = (parameters.time_base, parameters.table);
+                Line::All { decode, base, table, filter, is_video: track.kind == TrackKind::Video }
             }
         };
         let line = Line::Encode {
@@ -293,7 +293,7 @@ enum Line {
     /// Frames of one of the other lines, encoded.
     Encode { line: Box<Line>, parameters: Parameters, encode: Encode },
     /// Every frame of a stream.
-    All { decode: Decode, base: TimeBase, end: Option<i64>, filter: Filter, is_video: bool },
+    All { decode: Decode, base: TimeBase, table: Option<Table>, filter: Filter, is_video: bool },
     /// The frame at an instant.
     Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter },
 }
@@ -317,15 +317,15 @@ impl Feed {
         cancel: &CancelToken,
     ) {
         let Self { name, input, stream, tally, line } = self;
-        let mut route = |base, end, outlet: Box<dyn Outlet<Packet>>| {
+        let mut route = |base, table, outlet: Box<dyn Outlet<Packet>>| {
             if let Some(open) = &mut inputs[input] {
-                open.routes.push(Route { stream, base, end, tally: tally.clone(), outlet });
+                open.routes.push(Route { stream, base, table, tally: tally.clone(), outlet });
             }
         };
         match line {
             Line::Copy { parameters, is_video: true } => {
                 let stage = Copy::new(tally.clone());
-                route(parameters.time_base, parameters.end, Box::new(Then { stage, next }));
+                route(parameters.time_base, parameters.table, Box::new(Then { stage, next }));
             }
             Line::Copy { parameters, is_video: false } => {
                 route(parameters.time_base, None, next);
@@ -333,7 +333,7 @@ impl Feed {
             Line::Encode { line, encode, .. } => {
                 let encode = Then { stage: encode, next };
                 match *line {
-                    Line::All { decode, base, end, filter, is_video: true } => {
+                    Line::All { decode, base, table, filter, is_video: true } => {
                         let (to_encode, frames) = queue(FRAMES, cancel);
                         jobs.push(Job::pump(format!("encode {name}"), frames, encode));
                         let filter = Then { stage: filter, next: Box::new(to_encode) };
@@ -342,7 +342,7 @@ impl Feed {
                         let decode = Then { stage: decode, next: Box::new(to_filter) };
                         let (to_decode, packets) = queue(PACKETS, cancel);
                         jobs.push(Job::pump(format!("decode {name}"), packets, decode));
-                        route(base, end, Box::new(to_decode));
+                        route(base, table, Box::new(to_decode));
                     }
                     Line::All { decode, base, filter, is_video: false, .. } => {
                         let filter = Then { stage: filter, next: Box::new(encode) };

@@ -49,11 +49,14 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
         }
     }
 
-    /// Shows that the outputs are in place. It is too late to stop, whatever the caller answers.
-    pub(crate) fn done(&mut self) -> Result<()> {
+    /// Shows that the outputs are in place. It is too late to stop, whatever the caller
+    /// answers, and even if it panics.
+    pub(crate) fn done(&mut self) {
         let now = self.reading();
         let progress = self.meter.done(now, self.begun.elapsed());
-        guarded("the progress callback", || Ok((self.observe)(progress))).map(drop)
+        if let Err(error) = guarded("the progress callback", || Ok((self.observe)(progress))) {
+            tracing::warn!(%error, "the outputs are in place all the same");
+        }
     }
 
     fn reading(&self) -> Reading {
@@ -153,7 +156,7 @@ fn run_job(job: Job) -> Result<()> {
 }
 
 /// Runs something that may panic and makes an error of that.
-fn guarded<T>(stage: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(stage: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         Err(Error::Panicked { stage: stage.to_owned(), message: panic_text(&*panic) })
     })

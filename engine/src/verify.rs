@@ -93,12 +93,15 @@ fn shortfall(
         && let Some(promised) = stream.promised_packets.filter(|all| *all > count.packets_read)
     {
         let declared = stream.duration.map_or(span, Timestamp::seconds);
+        let begun = count.read.last_start().zip(stream.start).map_or(0.0, |(last, start)| {
+            last.seconds() - start.seconds() + declared / promised as f64
+        });
         return Some(Shortfall {
             what: format!(
                 "the sample table of {name} promises {promised} packets, {} are there",
                 count.packets_read
             ),
-            lost: (declared - span).max(0.0),
+            lost: (declared - begun).max(0.0),
         });
     }
     let tolerated = TOLERATED_SECONDS.max(span * TOLERATED_PART);

@@ -89,7 +89,9 @@ fn a_lenient_transcode_of_a_truncated_file_states_the_seconds_lost() {
             let lost: f64 = words[unit - 1].parse().expect(message);
             assert!((1.5..2.0).contains(&lost), "{message}");
         }
-        assert_eq!(judge::counters(room.path("out.mp4")).len(), 57, "{answer}");
+        // The last of them is cut itself, and may be decoded or not.
+        let frames = judge::counters(room.path("out.mp4")).len();
+        assert!((56..=57).contains(&frames), "{frames} frames: {answer}");
     }
 }
 

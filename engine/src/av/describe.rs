@@ -7,7 +7,7 @@ use std::{
 
 use ffmpeg_next::ffi;
 
-use super::{describe_layout, frame, number_of, rational, text, ticks};
+use super::{Table, describe_layout, frame, number_of, rational, text, ticks};
 use crate::{
     media::{
         AudioInfo, Chapter, Color, Hdr, Kind, MediaInfo, Orientation, PixelFormat, Scan,
@@ -170,19 +170,19 @@ unsafe fn hidden_packets(
     }
 }
 
-/// Where a stream ends by its sample table and edit list, in ticks.
+/// What a sample table promises of a stream.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
-pub(super) unsafe fn table_end(
+pub(super) unsafe fn table(
     context: *mut ffi::AVFormatContext,
     stream: *mut ffi::AVStream,
-) -> Option<i64> {
+) -> Option<Table> {
     // SAFETY: as promised by the caller.
     unsafe {
-        promised_packets(context, stream)?;
+        let packets = promised_packets(context, stream)?;
         let (start, duration) = (ticks((*stream).start_time)?, ticks((*stream).duration)?);
-        Some(start.saturating_add(duration))
+        Some(Table { packets, end: start.saturating_add(duration) })
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
 /// No protocol has this name, so libav opens nothing by itself.
 const NO_PROTOCOL: &CStr = c"none";
 
+/// What libav takes every input to be called: nothing follows from names, and some demuxers need one.
+const NAME: &CStr = c"input";
+
 /// An open input.
 #[derive(Debug)]
 pub(crate) struct Demuxer {
@@ -104,7 +107,7 @@ impl Demuxer {
             };
             (*raw).io_open = Some(refuse_open);
             (*raw).protocol_whitelist = ffi::av_strdup(NO_PROTOCOL.as_ptr());
-            ffi::avformat_open_input(&raw mut raw, ptr::null(), ptr::null(), ptr::null_mut())
+            ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
         };
         check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
         let mut demuxer = Self { context, io, cancel };
@@ -197,7 +200,7 @@ impl Demuxer {
                 (*copy.as_ptr()).sample_aspect_ratio = aspect;
                 copy.frame_rate = rational((*stream).avg_frame_rate);
                 copy.start = ticks((*stream).start_time);
-                copy.end = describe::table_end(context, stream);
+                copy.table = describe::table(context, stream);
                 copy.side_data = describe::all_side_data(stream);
                 copy
             })
@@ -236,6 +239,15 @@ impl Drop for Demuxer {
     }
 }
 
+/// What a complete sample table, with its edit list, promises of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
+    /// Number of packets.
+    pub(crate) packets: u64,
+    /// Where the stream ends, in ticks.
+    pub(crate) end: i64,
+}
+
 /// How a stream is coded: a copy that outlives its demuxer.
 #[derive(Debug)]
 pub(crate) struct Parameters {
@@ -246,8 +258,8 @@ pub(crate) struct Parameters {
     pub(crate) start: Option<i64>,
     /// Average frames per second, where the container tells.
     pub(crate) frame_rate: Option<Rational>,
-    /// Where the stream ends by its sample table and edit list, in ticks.
-    pub(crate) end: Option<i64>,
+    /// What the container's sample table promises.
+    pub(crate) table: Option<Table>,
     /// Side data of the stream, such as its display matrix, that are not part of `coding`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
@@ -270,7 +282,7 @@ impl Parameters {
             time_base,
             start: None,
             frame_rate: None,
-            end: None,
+            table: None,
             side_data: Vec::new(),
         };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.

@@ -26,7 +26,7 @@ pub(crate) use describe::{Listing, describe_libav, list, try_device};
 use ffmpeg_next::ffi;
 pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput};
-pub(crate) use input::{Demuxer, Depth, Fault, Parameters};
+pub(crate) use input::{Demuxer, Depth, Fault, Parameters, Table};
 pub(crate) use io::{ReadSeek, WriteSeek};
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
@@ -56,6 +56,8 @@ impl From<LibavError> for OpenError {
 thread_local! {
     /// The last error line that libav logged on this thread.
     static LAST_LOG: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The beginning of a line that libav logs in pieces.
+    static PIECES: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Prepares libav for this process; cheap after the first call.
@@ -96,7 +98,14 @@ unsafe extern "C" fn log(
     };
     // A subscriber of the host program runs in here; its panic must not cross libav.
     let _ = panic::catch_unwind(|| {
-        let line = line.trim();
+        // Some lines come in pieces, the last of which ends with a line feed.
+        let whole = PIECES.with_borrow_mut(|pieces| {
+            pieces.push_str(&line);
+            pieces.ends_with('\n').then(|| std::mem::take(pieces))
+        });
+        let Some(line) = whole.as_deref().map(str::trim).filter(|line| !line.is_empty()) else {
+            return;
+        };
         tracing::debug!(target: "avocet::libav", level, "{line}");
         if level <= ffi::AV_LOG_ERROR {
             LAST_LOG.with_borrow_mut(|last| *last = Some(line.to_owned()));

@@ -15,6 +15,7 @@ use super::Location;
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
+    run::guarded,
 };
 
 /// The temporary files of all runs of an engine, for a program that must end at once.
@@ -94,25 +95,56 @@ impl Sink {
         Error::Write { location: self.target.clone(), source }
     }
 
-    /// Puts the output in its place, and says how many bytes it has.
-    pub(crate) fn commit(mut self, writers: &mut [Box<dyn Write + Send + '_>]) -> Result<u64> {
-        let size = self.spool.as_file().metadata().map_err(|source| self.failed(source))?.len();
-        match self.target.clone() {
-            Location::Given(number) => {
-                let writer = writers.get_mut(number).ok_or_else(|| Error::BadPlan {
-                    what: format!("writer {number} was not given"),
-                })?;
-                let mut reader = self.reopen()?;
-                io::copy(&mut reader, writer)
-                    .and_then(|_| writer.flush())
-                    .map_err(|source| self.failed(source))?;
-            }
-            Location::Path(path) => {
-                look_at_target(&path, self.replace)?;
-                self.place(&path)?;
+    /// Puts all outputs in their places, and says how many bytes each has.
+    ///
+    /// Writers of the caller come first, since they may fail half-way; a file that is placed and
+    /// not replaced another is taken back when a later one fails.
+    pub(crate) fn commit_all(
+        mut sinks: Vec<Self>,
+        writers: &mut [Box<dyn Write + Send + '_>],
+    ) -> Result<Vec<u64>> {
+        let sizes = sinks.iter().map(Self::size).collect::<Result<Vec<_>>>()?;
+        for sink in &sinks {
+            if let Location::Given(number) = sink.target {
+                sink.fill(writers, number)?;
             }
         }
-        Ok(size)
+        let mut placed = Vec::new();
+        for sink in &mut sinks {
+            let Location::Path(path) = sink.target.clone() else { continue };
+            let existing = look_at_target(&path, sink.replace);
+            let result = existing.and_then(|existing| sink.place(&path).map(|()| existing));
+            match result {
+                Ok(None) => placed.push(path),
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    for path in placed {
+                        // What can not be removed now could not be placed a moment ago.
+                        let _ = fs::remove_file(path);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(sizes)
+    }
+
+    fn size(&self) -> Result<u64> {
+        let metadata = self.spool.as_file().metadata();
+        metadata.map(|metadata| metadata.len()).map_err(|source| self.failed(source))
+    }
+
+    /// Copies the output into a writer of the caller, whose panic is an error.
+    fn fill(&self, writers: &mut [Box<dyn Write + Send + '_>], number: usize) -> Result<()> {
+        let writer = writers
+            .get_mut(number)
+            .ok_or_else(|| Error::BadPlan { what: format!("writer {number} was not given") })?;
+        let mut reader = self.reopen()?;
+        guarded("the caller's writer", || {
+            io::copy(&mut reader, writer)
+                .and_then(|_| writer.flush())
+                .map_err(|source| self.failed(source))
+        })
     }
 
     /// Renames the temporary file; a link at the name keeps pointing where it does.

@@ -5,11 +5,8 @@ use std::{
     collections::{BinaryHeap, VecDeque},
 };
 
-use super::{Outlet, Stage, Stop};
+use super::{Outlet, REORDERED, Stage, Stop};
 use crate::{av::Packet, tally::Tally};
-
-/// Most pictures that a decoder reorders over (H.264 and HEVC: 16), and one to spare.
-const REORDERED: usize = 17;
 
 /// Leaves out what comes before the first keyframe, which no player could show, and makes decoding
 /// times anew where the container has none, or libav guessed ones that come after the presentation.

@@ -1,8 +1,8 @@
 //! The first stage: packets out of a container, each to the tracks that take its stream.
 
-use super::{Outlet, Stop, finished};
+use super::{Outlet, REORDERED, Stop, finished};
 use crate::{
-    av::{Demuxer, Fault, Packet},
+    av::{Demuxer, Fault, Packet, Table},
     error::{Error, Result},
     io::Location,
     progress::CancelToken,
@@ -22,8 +22,8 @@ pub(crate) struct Demux {
 struct Route {
     stream: usize,
     base: TimeBase,
-    /// Where a stream of pictures ends by its sample table, in ticks.
-    end: Option<i64>,
+    /// What a stream of pictures has, by its sample table.
+    table: Option<Table>,
     tally: Tally,
     /// `None` once nobody wants more.
     outlet: Option<Box<dyn Outlet<Packet>>>,
@@ -40,11 +40,11 @@ impl Demux {
         &mut self,
         stream: usize,
         base: TimeBase,
-        end: Option<i64>,
+        table: Option<Table>,
         tally: Tally,
         outlet: Box<dyn Outlet<Packet>>,
     ) {
-        self.routes.push(Route { stream, base, end, tally, outlet: Some(outlet) });
+        self.routes.push(Route { stream, base, table, tally, outlet: Some(outlet) });
     }
 
     /// Reads until the end, a failure, or nobody wanting more.
@@ -83,9 +83,13 @@ impl Demux {
             let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
             shared.set_time_base(route.base);
             let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
-            if let Some((start, end)) = start.zip(route.end).filter(|(start, end)| start < end) {
-                // libav guesses how long a reordered picture lasts. Until the next one comes, this
-                // one lasts to the end that the sample table states: so the last one has it right.
+            let read = route.tally.note(|count| count.packets_read);
+            if let (Some(start), Some(Table { packets, end })) = (start, route.table)
+                && read + REORDERED as u64 >= packets
+                && start < end
+            {
+                // libav guesses how long a reordered picture lasts. Near the end each lasts to where
+                // the sample table ends, until the next one comes: so the last one has it right.
                 shared.set_duration(end - start);
             }
             route.tally.note(|count| {

@@ -26,6 +26,9 @@ pub(crate) const PACKETS: usize = 8;
 /// Frames that wait between two threads; a 4K frame is 12 MB.
 pub(crate) const FRAMES: usize = 2;
 
+/// Most pictures that a decoder reorders over (H.264 and HEVC: 16), and one to spare.
+pub(crate) const REORDERED: usize = 17;
+
 /// Why a stage stops before its input ends.
 #[derive(Debug)]
 pub(crate) enum Stop {
