@@ -359,13 +359,12 @@ impl Frames {
                 Some(frame) => Some(frame),
                 None => self.reader.next()?,
             };
-            match next {
-                Some(frame) => self.feed(frame, end)?,
-                None => {
-                    let last = Timestamp::new(i64::MAX, self.reader.base());
-                    self.reader.expect_all_read(end.unwrap_or(last))?;
-                    self.end_graph()?;
-                }
+            if let Some(frame) = next {
+                self.feed(frame, end)?;
+            } else {
+                let last = Timestamp::new(i64::MAX, self.reader.base());
+                self.reader.expect_all_read(end.unwrap_or(last))?;
+                self.end_graph()?;
             }
         }
     }
