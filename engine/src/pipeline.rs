@@ -213,9 +213,10 @@ impl Opener<'_> {
                 let filter = filter(&parameters)?;
                 let decoder = Decoder::open(&parameters, threads)
                     .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
-                let decode = Decode::new(decoder, parameters.time_base, tally.clone());
+                let is_video = track.kind == TrackKind::Video;
+                let decode = Decode::new(decoder, parameters.time_base, is_video, tally.clone());
                 let (base, table) = (parameters.time_base, parameters.table);
-                Line::All { decode, base, table, filter, is_video: track.kind == TrackKind::Video }
+                Line::All { decode, base, table, filter, is_video }
             }
         };
         let line = Line::Encode {
@@ -416,14 +417,14 @@ fn open_muxer(output: &Output, feeds: &[Feed], sink: &Sink, cancel: &CancelToken
         Ok(())
     };
     add(&mut muxer).map_err(|error| failed(error.into()))?;
-    muxer.begin(&output.options).map_err(|error| match error {
+    if let Err(error) = muxer.begin(&output.options) {
         // The first bytes are written with the header: a full disk may show here.
-        OpenError::Libav(source) if cancel.is_cancelled() => {
-            tracing::debug!(%source, "cancelled while the header was written");
-            Error::Cancelled
-        }
-        error => failed(error),
-    })?;
+        return Err(match muxer.take_failure() {
+            _ if cancel.is_cancelled() => Error::Cancelled,
+            Some(source) => Error::Write { location: output.location.clone(), source },
+            None => failed(error),
+        });
+    }
     Ok(muxer)
 }
 

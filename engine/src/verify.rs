@@ -117,13 +117,24 @@ fn shortfall(
 
 /// Warns when a container states another duration than it has, and its word is no sample table.
 pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut Vec<Reason>) {
-    let read = counts.iter().map(|count| count.read.seconds()).fold(0.0, f64::max);
+    let start = counts.iter().filter_map(|count| count.read.start()).min();
+    let end = counts.iter().filter_map(|count| count.read.end()).max();
+    let streams = || media.videos().map(|_| ()).chain(media.audios().map(|_| ()));
     let has_table = media.streams.iter().any(|stream| stream.promised_packets.is_some());
-    let Some(declared) = media.duration.filter(|_| !has_table && read > 0.0) else { return };
-    let declared = declared.seconds();
-    if (declared - read).abs() > TOLERATED_SECONDS.max(read * TOLERATED_PART) {
-        let message = format!("the input states {declared:.3} s and has {read:.3} s");
-        warnings.push(Reason::new("DURATION_DECLARED_WRONG", message));
+    // What was not read may be what the container measured.
+    let is_all_read = counts.len() >= streams().count();
+    if let (Some(start), Some(end), Some(declared)) = (start, end, media.duration)
+        && !has_table
+        && is_all_read
+    {
+        let (declared, end) = (declared.seconds(), end.seconds());
+        let read = end - start.seconds().max(0.0);
+        let tolerated = TOLERATED_SECONDS.max(read * TOLERATED_PART);
+        // Some containers count from their first instant, some from 0.
+        if (declared - read).abs() > tolerated && (declared - end).abs() > tolerated {
+            let message = format!("the input states {declared:.3} s and has {read:.3} s");
+            warnings.push(Reason::new("DURATION_DECLARED_WRONG", message));
+        }
     }
     if let Some(error) = counts.iter().find_map(|count| count.read_error.as_ref()) {
         let message = format!("the input could not be read to its end: {error}");
@@ -238,6 +249,12 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
         let (decoded, encoded) = (count.frames_decoded, count.frames_encoded);
         if decoded != encoded {
             return Err(format!("was encoded from {encoded} of {decoded} decoded frames"));
+        }
+        let read = count.read.seconds();
+        let is_whole = count.before_keyframe == 0 && count.decode_errors == 0;
+        let written = count.written.seconds();
+        if is_whole && output.keeps_times() && (written - read).abs() > seen.longest + 0.1 {
+            return Err(format!("lasts {written:.3} s, the source {read:.3} s"));
         }
         if encoded != count.packets_written {
             let written = count.packets_written;

@@ -130,6 +130,7 @@ fn why_dropped(stream: &StreamInfo, format: Format) -> Reason {
 pub(crate) fn copyable_video(
     stream: &StreamInfo,
     video: &VideoInfo,
+    media: &MediaInfo,
     origin: Timestamp,
     format: Format,
 ) -> Result<Reason, Reason> {
@@ -143,6 +144,16 @@ pub(crate) fn copyable_video(
     };
     if !fits {
         return Err(not_in_container(codec, format));
+    }
+    // Others state decoding times at most; where pictures are reordered that is not enough.
+    let keeps_times = ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"]
+        .iter()
+        .any(|name| media.is_format(name));
+    if !keeps_times {
+        return Err(Reason::new(
+            "TIMES_MISSING",
+            "its container does not say when a picture is shown; decoding it tells",
+        ));
     }
     let is_8_bit_420 = video
         .pixel_format

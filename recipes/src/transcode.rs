@@ -79,7 +79,7 @@ impl Transcode {
         let origin = choose::origin(&kept);
         let mut tracks = Vec::new();
         if let Some((stream, video)) = video {
-            let may_copy = choose::copyable_video(stream, video, origin, format);
+            let may_copy = choose::copyable_video(stream, video, media, origin, format);
             tracks.push(self.video_track(
                 location,
                 stream,

@@ -165,7 +165,9 @@ impl Demuxer {
         let code = unsafe {
             let context = self.context.as_ptr();
             // Streams of bytes have no index, and a search by time may miss their first keyframe.
-            let by_bytes = (*(*context).iformat).flags & ffi::AVFMT_TS_DISCONT != 0;
+            let flags = (*(*context).iformat).flags;
+            let by_bytes = flags & (ffi::AVFMT_TS_DISCONT | ffi::AVFMT_GENERIC_INDEX) != 0
+                && flags & ffi::AVFMT_NO_BYTE_SEEK == 0;
             if by_bytes {
                 let flags = ffi::AVSEEK_FLAG_BYTE;
                 ffi::avformat_seek_file(context, -1, i64::MIN, 0, i64::MAX, flags)

@@ -168,7 +168,8 @@ unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> 
         loop {
             match reader.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(length) => return Ok(i64::try_from(length).unwrap_or(0)),
+                // No more than there is room for, whatever a reader claims.
+                Ok(length) => return Ok(i64::try_from(length.min(buffer.len())).unwrap_or(0)),
                 Err(error) => return Err(error),
             }
         }

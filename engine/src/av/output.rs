@@ -239,6 +239,11 @@ impl Muxer {
         check(code.min(late)).map(drop).map_err(|error| self.fault(error))
     }
 
+    /// The error of the writer itself, taken out.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.io.take_failure()
+    }
+
     fn fault(&mut self, error: crate::error::LibavError) -> Fault {
         Fault::new(error, &mut self.io, &self.shared.cancel)
     }

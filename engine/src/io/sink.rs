@@ -60,14 +60,14 @@ impl Sink {
         let spool = match target {
             Location::Given(_) => builder.tempfile(),
             Location::Path(path) => {
-                let existing = look_at_target(path, replace)?;
-                // A new file gets what the process' mask leaves; a replaced one stays as it was.
-                let mode = existing.unwrap_or_else(|| Permissions::from_mode(0o666));
+                look_at_target(path, replace)?;
+                let path = resolve(path);
                 let folder = match path.parent() {
                     Some(folder) if folder != Path::new("") => folder,
                     _ => Path::new("."),
                 };
-                builder.permissions(mode).tempfile_in(folder)
+                // The process' mask takes away from this what it takes from every new file.
+                builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
             }
         }
         // The error of the temporary file names it, which is nobody's business.
@@ -100,7 +100,7 @@ impl Sink {
     /// Writers of the caller come first, since they may fail half-way; a file that is placed and
     /// not replaced another is taken back when a later one fails.
     pub(crate) fn commit_all(
-        mut sinks: Vec<Self>,
+        sinks: Vec<Self>,
         writers: &mut [Box<dyn Write + Send + '_>],
     ) -> Result<Vec<u64>> {
         let sizes = sinks.iter().map(Self::size).collect::<Result<Vec<_>>>()?;
@@ -110,10 +110,11 @@ impl Sink {
             }
         }
         let mut placed = Vec::new();
-        for sink in &mut sinks {
+        for sink in &sinks {
             let Location::Path(path) = sink.target.clone() else { continue };
             let existing = look_at_target(&path, sink.replace);
-            let result = existing.and_then(|existing| sink.place(&path).map(|()| existing));
+            let result = existing
+                .and_then(|existing| sink.place(&path, existing.as_ref()).map(|()| existing));
             match result {
                 Ok(None) => placed.push(path),
                 Ok(Some(_)) => {}
@@ -147,19 +148,36 @@ impl Sink {
         })
     }
 
-    /// Renames the temporary file; a link at the name keeps pointing where it does.
-    fn place(&mut self, path: &Path) -> Result<()> {
-        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    /// Renames the temporary file. A replaced file's permissions stay, and a link at the name keeps
+    /// pointing where it does.
+    fn place(&self, path: &Path, existing: Option<&Permissions>) -> Result<()> {
+        let target = resolve(path);
+        let failed = |source| self.failed(source);
+        if let Some(permissions) = existing {
+            fs::set_permissions(self.spool.path(), permissions.clone()).map_err(failed)?;
+        }
         if self.replace {
-            return fs::rename(self.spool.path(), target).map_err(|source| self.failed(source));
+            return fs::rename(self.spool.path(), target).map_err(failed);
         }
         // A hard link fails where a rename would replace: nobody can slip in between.
         match fs::hard_link(self.spool.path(), &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::OutputExists(path.to_owned()))
             }
-            linked => linked.map_err(|source| self.failed(source)),
+            linked => linked.map_err(failed),
         }
+    }
+}
+
+/// Where a name leads: a link is followed, also one that points to nothing yet.
+fn resolve(path: &Path) -> PathBuf {
+    if let Ok(whole) = fs::canonicalize(path) {
+        return whole;
+    }
+    match (fs::read_link(path), path.parent()) {
+        (Ok(target), Some(folder)) => folder.join(target),
+        (Ok(target), None) => target,
+        (Err(_), _) => path.to_owned(),
     }
 }
 

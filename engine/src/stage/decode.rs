@@ -17,6 +17,7 @@ const FAILURES: usize = 64;
 pub(crate) struct Decode {
     decoder: Decoder,
     base: TimeBase,
+    is_video: bool,
     tally: Tally,
     /// Presentation times of shown packets whose frames have not come out yet.
     expected: BTreeSet<i64>,
@@ -26,8 +27,8 @@ pub(crate) struct Decode {
 
 impl Decode {
     /// A stage over an open decoder, whose packets count in `base`.
-    pub(crate) fn new(decoder: Decoder, base: TimeBase, tally: Tally) -> Self {
-        Self { decoder, base, tally, expected: BTreeSet::new(), end: None }
+    pub(crate) fn new(decoder: Decoder, base: TimeBase, is_video: bool, tally: Tally) -> Self {
+        Self { decoder, base, is_video, tally, expected: BTreeSet::new(), end: None }
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -69,12 +70,13 @@ impl Decode {
     /// Counts packets without a frame: before the first frame they only lacked a keyframe.
     fn note_missed(&self, missed: &BTreeSet<i64>, next: i64, before_first: bool) {
         let Some(first) = missed.first() else { return };
-        self.tally.note(|count| {
-            if before_first {
-                count.before_keyframe += missed.len() as u64;
-            } else {
+        self.tally.note(|count| match (before_first, self.is_video) {
+            (true, true) => count.before_keyframe += missed.len() as u64,
+            // Sound begins with packets of priming, which give no frame or a later one.
+            (true, false) => {}
+            (false, _) => {
                 let gap = Timestamp::new(next.saturating_sub(*first), self.base);
-                count.lost_seconds += gap.seconds();
+                count.lost_seconds += gap.seconds().max(0.0);
             }
         });
     }
