@@ -165,3 +165,15 @@ fn a_thumbnail_has_the_shape_that_is_shown() {
     check("hd-720p.mp4", r#","width":320,"height":320"#, (320, 180));
     check("counter-h264-aac.mp4", r#","width":4000"#, (320, 180));
 }
+
+#[test]
+fn a_small_file_that_was_read_to_its_end_can_be_read_again() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    // The whole file fits libav's buffer, which a read at the end must leave as it is.
+    for seconds in [0.1, 0.5, 1000.0] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        run(&fixtures::get("animated.gif"), "png", &recipe).unwrap();
+    }
+}

@@ -4,7 +4,7 @@ use std::{
     ffi::{c_int, c_void},
     io::{self, Read, Seek, SeekFrom, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    ptr::{self, NonNull},
+    ptr::NonNull,
     slice,
 };
 
@@ -38,6 +38,8 @@ unsafe impl Send for Io {}
 struct State {
     stream: Stream,
     cancel: CancelToken,
+    /// Where readers read into.
+    room: Vec<u8>,
     /// The first real error, which libav flattens to a number.
     failure: Option<io::Error>,
 }
@@ -60,7 +62,8 @@ impl Io {
 
     fn new(stream: Stream, cancel: CancelToken) -> AvResult<Self> {
         let writes = matches!(stream, Stream::Writer(_));
-        let state = Box::into_raw(Box::new(State { stream, cancel, failure: None }));
+        let state =
+            Box::into_raw(Box::new(State { stream, cancel, room: Vec::new(), failure: None }));
         // SAFETY: the buffer is allocated by libav, as its I/O asks; the callbacks get the state,
         // which lives until `drop`. On failure what was made is taken back.
         unsafe {
@@ -156,24 +159,29 @@ impl State {
 }
 
 unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> c_int {
-    // SAFETY: `opaque` is the state that `new` gave, and libav is in one callback at a time;
-    // the buffer holds `size` bytes.
-    let (state, buffer) = unsafe {
-        let size = usize::try_from(size).unwrap_or(0);
-        ptr::write_bytes(buffer, 0, size);
-        (&mut *opaque.cast::<State>(), slice::from_raw_parts_mut(buffer, size))
-    };
+    // SAFETY: `opaque` is the state that `new` gave, and libav is in one callback at a time.
+    let state = unsafe { &mut *opaque.cast::<State>() };
+    // The reader never sees libav's buffer: that may not be initialized, and must stay as it is
+    // when there is nothing to read.
+    let mut room = std::mem::take(&mut state.room);
+    room.resize(BUFFER, 0);
+    let wanted = usize::try_from(size).unwrap_or(0).min(room.len());
     let read = state.run(|stream| {
         let Stream::Reader(reader) = stream else { return Err(io::ErrorKind::Unsupported.into()) };
         loop {
-            match reader.read(buffer) {
+            match reader.read(&mut room[..wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // No more than there is room for, whatever a reader claims.
-                Ok(length) => return Ok(i64::try_from(length.min(buffer.len())).unwrap_or(0)),
+                Ok(length) => return Ok(i64::try_from(length.min(wanted)).unwrap_or(0)),
                 Err(error) => return Err(error),
             }
         }
     });
+    if let Ok(length) = usize::try_from(read) {
+        // SAFETY: the buffer of libav holds `size` bytes, and `length` is no more.
+        unsafe { room.as_ptr().copy_to_nonoverlapping(buffer, length) };
+    }
+    state.room = room;
     match c_int::try_from(read) {
         Ok(0) => ffi::AVERROR_EOF,
         Ok(read) => read,

@@ -82,7 +82,7 @@ impl Demux {
             };
             let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
             shared.set_time_base(route.base);
-            let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
+            let start = packet.pts().filter(|_| !packet.is_hidden());
             let read = route.tally.note(|count| count.packets_read);
             if let (Some(start), Some(Table { packets, end })) = (start, route.table)
                 && read + REORDERED as u64 >= packets
