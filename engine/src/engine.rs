@@ -237,7 +237,7 @@ impl Engine {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let sizes = Sink::commit_all(sinks, &mut given.writers)?;
+        let sizes = Sink::commit_all(&sinks, &mut given.writers)?;
         let outputs = plan
             .outputs
             .iter()

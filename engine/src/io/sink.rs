@@ -100,17 +100,17 @@ impl Sink {
     /// Writers of the caller come first, since they may fail half-way; a file that is placed and
     /// not replaced another is taken back when a later one fails.
     pub(crate) fn commit_all(
-        sinks: Vec<Self>,
+        sinks: &[Self],
         writers: &mut [Box<dyn Write + Send + '_>],
     ) -> Result<Vec<u64>> {
         let sizes = sinks.iter().map(Self::size).collect::<Result<Vec<_>>>()?;
-        for sink in &sinks {
+        for sink in sinks {
             if let Location::Given(number) = sink.target {
                 sink.fill(writers, number)?;
             }
         }
         let mut placed = Vec::new();
-        for sink in &sinks {
+        for sink in sinks {
             let Location::Path(path) = sink.target.clone() else { continue };
             let existing = look_at_target(&path, sink.replace);
             let result = existing
