@@ -7,7 +7,7 @@ use std::{hint::black_box, ops::ControlFlow, path::Path, time::Duration};
 use avocet::{
     CancelToken, Engine, Format, Job, Recipe, Source,
     engine::{Location, Rational, Timestamp},
-    recipes::{Circumstances, Thumbnail, Transcode},
+    recipes::{Circumstances, Probed, Thumbnail, Transcode},
 };
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 
@@ -46,11 +46,12 @@ fn plan(criterion: &mut Criterion) {
     let (engine, path) = (Engine::default(), fixtures::get(PICTURE));
     let media = engine.probe(&Source::path(&path), &CancelToken::new()).unwrap();
     let capabilities = &engine.capabilities();
-    let inputs = &[(Location::Path(path.clone()), media)];
+    let inputs = &[Probed { location: Location::Path(path.clone()), media, index: None }];
     let mut group = criterion.benchmark_group("plan");
     for (name, job) in [("thumbnail", picture_of(&path)), ("transcode", encode_of(&path))] {
         let output = Location::from("out");
-        let circumstances = Circumstances { inputs, output, replace: true, capabilities };
+        let (replace, named) = (true, true);
+        let circumstances = Circumstances { inputs, output, replace, named, capabilities };
         group.bench_function(name, |bencher| {
             bencher.iter(|| job.compile(black_box(&circumstances)).unwrap());
         });

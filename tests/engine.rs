@@ -17,7 +17,9 @@ use std::{
 
 use avocet::{
     CancelToken, Engine, Plan, Progress, Report, Source,
-    engine::{Action, Encode, Error, Given, Location, Settings, TrackKind},
+    engine::{
+        Action, Content, Encoder, Error, Given, Location, Settings, StreamId, Track, TrackKind,
+    },
 };
 use fixtures::judge;
 use tempfile::TempDir;
@@ -63,11 +65,23 @@ fn run_into(plan: &Plan, writer: impl Write + Send) -> Result<Report, Error> {
 }
 
 /// How the track of a kind is encoded.
-fn encode(plan: &mut Plan, kind: TrackKind) -> &mut Encode {
-    let track = plan.outputs[0].tracks.iter_mut().find(|track| track.kind == kind);
-    match &mut track.expect("such a track").action {
-        Action::Encode(encode) => encode,
-        Action::Copy => panic!("the track is copied"),
+fn encoder(plan: &mut Plan, kind: TrackKind) -> &mut Encoder {
+    match &mut track(plan, kind).action {
+        Action::Encode(encoder) => encoder,
+        other => panic!("the track is not encoded: {other:?}"),
+    }
+}
+
+fn track(plan: &mut Plan, kind: TrackKind) -> &mut Track {
+    let track = tracks(plan).iter_mut().find(|track| track.kind == kind);
+    track.expect("such a track")
+}
+
+/// The tracks of the first output.
+fn tracks(plan: &mut Plan) -> &mut Vec<Track> {
+    match &mut plan.outputs[0].content {
+        Content::Tracks(tracks) => tracks,
+        Content::BytesOf(input) => panic!("it is input {input}"),
     }
 }
 
@@ -129,24 +143,24 @@ fn an_unknown_option_is_refused_by_name() {
         |error| matches!(error, Error::UnknownOption { option, .. } if option == "no_such");
     check_refused(
         "option of the video encoder",
-        |plan| encode(plan, TrackKind::Video).encoder.options.push(option()),
+        |plan| encoder(plan, TrackKind::Video).options.push(option()),
         is_unknown,
     );
     check_refused(
         "option of the audio encoder",
-        |plan| encode(plan, TrackKind::Audio).encoder.options.push(option()),
+        |plan| encoder(plan, TrackKind::Audio).options.push(option()),
         is_unknown,
     );
     check_refused("option of the muxer", |plan| plan.outputs[0].options.push(option()), is_unknown);
     // Of a filter the message tells.
     check_refused(
         "option of a video filter",
-        |plan| encode(plan, TrackKind::Video).filters.insert_str(0, "scale=no_such=1,"),
+        |plan| track(plan, TrackKind::Video).parts[0].filters.insert_str(0, "scale=no_such=1,"),
         |_| true,
     );
     check_refused(
         "option of an audio filter",
-        |plan| encode(plan, TrackKind::Audio).filters.insert_str(0, "volume=no_such=1,"),
+        |plan| track(plan, TrackKind::Audio).parts[0].filters.insert_str(0, "volume=no_such=1,"),
         |_| true,
     );
 }
@@ -158,7 +172,7 @@ fn an_unknown_component_is_refused_by_name() {
     }
     check_refused(
         "encoder",
-        |plan| encode(plan, TrackKind::Video).encoder.name = "no_such".to_owned(),
+        |plan| encoder(plan, TrackKind::Video).name = "no_such".to_owned(),
         |error| error.code() == "CONFIG_ERROR",
     );
     check_refused(
@@ -168,7 +182,7 @@ fn an_unknown_component_is_refused_by_name() {
     );
     check_refused(
         "filter",
-        |plan| encode(plan, TrackKind::Video).filters.insert_str(0, "no_such,"),
+        |plan| track(plan, TrackKind::Video).parts[0].filters.insert_str(0, "no_such,"),
         |_| true,
     );
 }
@@ -506,10 +520,10 @@ fn one_plan_has_several_inputs_and_outputs() {
         let mut both = planned(&a, "mp4", COPY, &folder);
         let (sound, alone) = (planned(&b, "m4a", COPY, &folder), planned(&a, "wav", COPY, &folder));
         both.inputs.extend(sound.inputs);
-        both.outputs[0].tracks.retain(|track| track.kind == TrackKind::Video);
-        for mut track in sound.outputs[0].tracks.clone() {
-            track.input = 1;
-            both.outputs[0].tracks.push(track);
+        tracks(&mut both).retain(|track| track.kind == TrackKind::Video);
+        for mut track in sound.outputs[0].tracks().to_vec() {
+            track.parts[0].source = Some(StreamId { input: 1, stream: 0 });
+            tracks(&mut both).push(track);
         }
         both.outputs.extend(alone.outputs);
         let report = run(&both).unwrap();
@@ -540,7 +554,7 @@ fn a_stream_can_be_copied_and_encoded_into_one_output() {
         let folder = tempfile::tempdir().unwrap();
         let (mut plan, encoded) =
             (planned(&clip, "mp4", COPY, &folder), planned(&clip, "mp4", ENCODE, &folder));
-        plan.outputs[0].tracks.extend(encoded.outputs[0].tracks.clone());
+        tracks(&mut plan).extend(encoded.outputs[0].tracks().to_vec());
         run(&plan).unwrap();
         let path = folder.path().join("out.mp4");
         assert_eq!(judge::probe(&path).streams.len(), 4);
@@ -693,7 +707,7 @@ fn a_thousand_failing_runs_leave_no_trace() {
         let mut words = good.clone();
         words.inputs[0].location = text.into();
         let mut unknown = good.clone();
-        let options = &mut encode(&mut unknown, TrackKind::Video).encoder.options;
+        let options = &mut encoder(&mut unknown, TrackKind::Video).options;
         options.push(option());
         let cancelled = CancelToken::new();
         cancelled.cancel();

@@ -34,9 +34,9 @@ mod task;
 use std::ops::ControlFlow;
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
-use avocet_engine::{Frames, Location, MediaInfo};
-use avocet_recipes::Circumstances;
+use avocet_engine::{Frames, Location};
 pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
+use avocet_recipes::{Circumstances, Probed};
 pub use error::Error;
 pub use place::Target;
 #[cfg(feature = "tokio")]
@@ -68,18 +68,14 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     job.check(Door::Program)?;
     job.expect_built()?;
-    let Target { location: output, replace } = target.into();
+    let Target { location: output, replace, named } = target.into();
     let inputs = job
         .inputs
         .iter()
-        .map(|input| {
-            let location = place::locate(&input.url)?;
-            let media = probe(engine, &location, cancel)?;
-            Ok((location, media))
-        })
+        .map(|input| look_at(engine, job, place::locate(&input.url)?, cancel))
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = &engine.capabilities();
-    let circumstances = Circumstances { inputs: &inputs, output, replace, capabilities };
+    let circumstances = Circumstances { inputs: &inputs, output, replace, named, capabilities };
     Ok(job.compile(&circumstances)?)
 }
 
@@ -97,13 +93,22 @@ pub fn locate(url: &str) -> Result<Location, Error> {
     Ok(place::locate(url)?)
 }
 
-fn probe(engine: &Engine, location: &Location, cancel: &CancelToken) -> Result<MediaInfo, Error> {
-    match location {
-        Location::Path(path) => Ok(engine.probe(&Source::path(path), cancel)?),
-        Location::Given(_) => Err(Error::Engine(avocet_engine::Error::BadPlan {
+/// Probes an input, and indexes it when the job asks for that.
+fn look_at(
+    engine: &Engine,
+    job: &Job,
+    location: Location,
+    cancel: &CancelToken,
+) -> Result<Probed, Error> {
+    let Location::Path(path) = &location else {
+        return Err(Error::Engine(avocet_engine::Error::BadPlan {
             what: "a job names its inputs".to_owned(),
-        })),
-    }
+        }));
+    };
+    let source = Source::path(path);
+    let media = engine.probe(&source, cancel)?;
+    let index = if job.needs_index(&media) { Some(engine.index(&source, cancel)?) } else { None };
+    Ok(Probed { location, media, index })
 }
 
 /// Plans a job and runs the plan: the output appears whole, or not at all.

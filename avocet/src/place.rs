@@ -15,6 +15,10 @@ pub struct Target {
     pub location: Location,
     /// Whether an existing file may be replaced; `true` unless said otherwise.
     pub replace: bool,
+    /// Whether the extension is a wish. One that is not becomes that of what is made, which is not
+    /// known before the plan: `extractAudio` keeps the codec that it finds. `true` unless said
+    /// otherwise.
+    pub named: bool,
 }
 
 impl From<&str> for Target {
@@ -31,7 +35,7 @@ impl From<&Path> for Target {
 
 impl From<PathBuf> for Target {
     fn from(path: PathBuf) -> Self {
-        Self { location: path.into(), replace: true }
+        Self { location: path.into(), replace: true, named: true }
     }
 }
 

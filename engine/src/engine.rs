@@ -1,21 +1,30 @@
 //! The front door: probe, run, look at frames.
 
-use std::{collections::BTreeSet, num::NonZeroU32, ops::ControlFlow, thread, time::Instant};
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+    num::NonZeroU32,
+    ops::ControlFlow,
+    thread,
+    time::Instant,
+};
 
 use serde::Serialize;
 
 use crate::{
-    av::{self, Demuxer, Depth, Listing},
+    av::{self, Depth, Listing},
     capabilities::Capabilities,
     error::{Error, Result},
     frames::{FrameReader, FrameRequest, Frames},
+    index::Index,
     io::{Given, Location, Sink, Source, Unfinished},
     media::{Kind, MediaInfo},
+    movie::Movie,
     pipeline::{Opener, Pipeline},
     plan::{Plan, Reason, Strategy},
     progress::{CancelToken, Meter, Progress},
     run::{Watch, run_jobs},
-    tally::{Count, Tally},
+    tally::Counted,
     verify,
 };
 
@@ -140,15 +149,21 @@ impl Engine {
     /// [`Error::Read`], [`Error::NotMedia`], [`Error::Cancelled`].
     pub fn probe(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
         let location = source.location();
-        let reader = source
-            .open(cancel)
-            .map_err(|source| Error::Read { location: location.clone(), source })?;
-        let demuxer = Demuxer::open(reader, Depth::Streams, cancel)
-            .map_err(|fault| fault.of_input(&location))?;
+        let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
         let mut media = demuxer.media();
         if media.streams.is_empty() {
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
+        }
+        let is_movie = media.is_format("mov");
+        if is_movie || media.is_format("webm") {
+            let unreadable = |source| Error::Read { location: location.clone(), source };
+            let mut reader = source.open(cancel).map_err(unreadable)?;
+            if is_movie {
+                media.movie = Movie::read(&mut reader).map_err(unreadable)?;
+            } else {
+                media.is_webm = is_webm(&mut reader).map_err(unreadable)?;
+            }
         }
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
         if let Some(stream) = wanting.map(|(stream, _)| stream.index) {
@@ -159,6 +174,14 @@ impl Engine {
             }
         }
         Ok(media)
+    }
+
+    /// Reads all packets of an input, without decoding, to know where each one stands.
+    ///
+    /// # Errors
+    /// As for [`probe`](Self::probe).
+    pub fn index(&self, source: &Source, cancel: &CancelToken) -> Result<Index> {
+        Index::read(source, cancel)
     }
 
     /// Runs a plan whose inputs and outputs all have names.
@@ -188,11 +211,21 @@ impl Engine {
         cancel: &CancelToken,
         observe: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
-        // A failure stops this run and not others that share the caller's token.
-        let stop = cancel.child();
-        let result = self.run_to_end(plan, given, &stop, observe);
-        // Whatever a stage met with while it was being stopped, the cause is the caller's wish.
-        if result.is_err() && cancel.is_cancelled() { Err(Error::Cancelled) } else { result }
+        let mut observe = observe;
+        let mut meter = Meter::default();
+        let mut plan = plan;
+        loop {
+            // A failure stops this run and not others that share the caller's token.
+            let stop = cancel.child();
+            let result = self.run_to_end(plan, given, &stop, &mut observe, &mut meter);
+            match (result, &plan.otherwise) {
+                (Err(Error::TooLarge { .. }), Some(otherwise)) => plan = otherwise,
+                // Whatever a stage met with while it was being stopped, the cause is the
+                // caller's wish.
+                (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),
+                (result, _) => return result,
+            }
+        }
     }
 
     fn run_to_end(
@@ -200,63 +233,47 @@ impl Engine {
         plan: &Plan,
         given: &mut Given<'_>,
         cancel: &CancelToken,
-        observe: impl FnMut(&Progress) -> ControlFlow<()>,
+        observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
+        meter: &mut Meter,
     ) -> Result<Report> {
         let begun = Instant::now();
         let threads = self.settings.threads;
         let opener = Opener { given, threads, cancel, unfinished: &self.unfinished };
-        let Pipeline { jobs, sinks, tallies, media } = opener.open(plan)?;
-        let meter = Meter::default();
-        let mut watch = Watch { observe, cancel, tallies: &tallies, plan, begun, meter };
-        run_jobs(jobs, &mut watch)?;
+        let Pipeline { jobs, sinks, tallies, copied, mut media, mut later } = opener.open(plan)?;
+        let mut watch = Watch { observe, cancel, tallies: &tallies, copied, plan, begun, meter };
+        run_jobs(jobs, &mut watch, || opener.open_next(plan, &mut later, &mut media))?;
 
-        let counts: Vec<Vec<Count>> =
-            tallies.iter().map(|tracks| tracks.iter().map(Tally::count).collect()).collect();
         let mut warnings = plan.notices.clone();
-        for (output, counts) in plan.outputs.iter().zip(&counts) {
-            for (track, count) in output.tracks.iter().zip(counts) {
-                verify::check_input(plan, track, &media[track.input], count, &mut warnings)?;
-            }
-        }
-        for (number, media) in media.iter().enumerate() {
-            let of_input: Vec<Count> = plan
-                .outputs
-                .iter()
-                .zip(&counts)
-                .flat_map(|(output, counts)| output.tracks.iter().zip(counts))
-                .filter(|(track, _)| track.input == number)
-                .map(|(_, count)| count.clone())
-                .collect();
-            verify::check_declared(media, &of_input, &mut warnings);
-        }
-        let mut found = Vec::new();
+        let counts: Vec<Vec<Counted>> =
+            tallies.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
+        verify::check_inputs(plan, &media, &counts, &mut warnings)?;
+        let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
-            found.push(verify::check_output(output, counts, sink.reopener()(), cancel)?);
+            let media = verify::check_output(output, counts, sink.reopener()(), cancel)?;
+            let (location, size_bytes) = (output.location.clone(), sink.size()?);
+            if let Some(most) = output.at_most.filter(|most| size_bytes > *most) {
+                if plan.otherwise.is_some() {
+                    return Err(Error::TooLarge { bytes: size_bytes });
+                }
+                let message = format!("the result has {size_bytes} bytes, the input {most}");
+                warnings.push(Reason::new("LARGER_THAN_INPUT", message));
+            }
+            outputs.push(Written { location, size_bytes, media });
         }
         watch.tick()?;
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let sizes = Sink::commit_all(&sinks, &mut given.writers)?;
-        let outputs = plan
-            .outputs
-            .iter()
-            .zip(sizes)
-            .zip(found)
-            .map(|((output, size_bytes), media)| Written {
-                location: output.location.clone(),
-                size_bytes,
-                media,
-            })
-            .collect();
+        Sink::commit_all(&sinks, &mut given.writers)?;
         watch.done();
         let all = || counts.iter().flatten();
+        let read = || all().flat_map(|counted| &counted.parts);
         let stats = Stats {
             wall_seconds: begun.elapsed().as_secs_f64(),
-            packets_read: all().map(|count| count.packets_read).sum(),
-            frames_decoded: all().map(|count| count.frames_decoded).sum(),
-            frames_encoded: all().map(|count| count.frames_encoded).sum(),
-            packets_written: all().map(|count| count.packets_written).sum(),
+            packets_read: read().map(|count| count.packets).sum(),
+            frames_decoded: read().map(|count| count.frames).sum(),
+            frames_encoded: all().map(|counted| counted.written.frames).sum(),
+            packets_written: all().map(|counted| counted.written.packets).sum(),
         };
         Ok(Report { strategy: plan.strategy, outputs, warnings, stats })
     }
@@ -284,4 +301,12 @@ impl Engine {
     pub fn discard_unfinished(&self) {
         self.unfinished.discard();
     }
+}
+
+/// Whether the header of an EBML file (RFC 8794, 11.2.4) names the document type `webm`.
+fn is_webm(reader: &mut impl Read) -> io::Result<bool> {
+    let mut head = Vec::new();
+    reader.take(256).read_to_end(&mut head)?;
+    // The element DocType, 0x4282, with a length of four.
+    Ok(head.windows(7).any(|window| window == b"\x42\x82\x84webm"))
 }

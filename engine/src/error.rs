@@ -181,6 +181,16 @@ pub enum Error {
         /// What is allowed instead.
         allowed: &'static str,
     },
+    /// The output's name promises a codec that the input has not.
+    #[error(
+        "`.{extension}` does not fit {codec}; allowed are .mp3, .aac, .m4a and .wav, and .opus, .ogg or .flac when the source is that codec"
+    )]
+    ExtensionRefused {
+        /// The extension, without the dot.
+        extension: String,
+        /// The codec of the source.
+        codec: String,
+    },
     /// An output could not be written or put in its place.
     #[error("can not write {location}: {source}")]
     Write {
@@ -188,6 +198,12 @@ pub enum Error {
         location: Location,
         /// What the system or the caller's writer answered.
         source: io::Error,
+    },
+    /// What was written passed the size limit of its plan, which has another for that case.
+    #[error("the output passed its size limit at {bytes} bytes")]
+    TooLarge {
+        /// How much was written, in bytes.
+        bytes: u64,
     },
     /// The caller cancelled the run.
     #[error("cancelled")]
@@ -217,12 +233,14 @@ impl Error {
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } => "TRANSCODE_ERROR",
             Self::UnknownOption { .. } | Self::Absent { .. } => "CONFIG_ERROR",
-            Self::OutputIsInput(_) | Self::OutputExists(_) => "VALIDATION_ERROR",
+            Self::OutputIsInput(_) | Self::OutputExists(_) | Self::ExtensionRefused { .. } => {
+                "VALIDATION_ERROR"
+            }
             Self::LocationRefused { .. } => "LOCATION_REFUSED",
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
             Self::Exhausted { .. } => "LIMIT_EXCEEDED",
-            Self::BadPlan { .. } | Self::Panicked { .. } => "ENGINE_ERROR",
+            Self::BadPlan { .. } | Self::Panicked { .. } | Self::TooLarge { .. } => "ENGINE_ERROR",
         }
     }
 
@@ -235,11 +253,12 @@ impl Error {
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,
             Self::UnknownOption { .. } | Self::Absent { .. } | Self::Exhausted { .. } => Step::Open,
-            Self::OutputIsInput(_) | Self::OutputExists(_) | Self::LocationRefused { .. } => {
-                Step::Validate
-            }
+            Self::OutputIsInput(_)
+            | Self::OutputExists(_)
+            | Self::ExtensionRefused { .. }
+            | Self::LocationRefused { .. } => Step::Validate,
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
-            Self::Cancelled | Self::Panicked { .. } => Step::Mux,
+            Self::TooLarge { .. } | Self::Cancelled | Self::Panicked { .. } => Step::Mux,
         }
     }
 

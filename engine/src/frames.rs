@@ -6,6 +6,7 @@ use crate::{
     av::{Decoder, Demuxer, Depth, Fault, FilterGraph, Frame, GraphInput, OpenError, Received},
     error::{Error, LibavError, Result, Step},
     io::{Location, Source},
+    pipeline::parameters_of,
     plan::Instant,
     progress::CancelToken,
     time::{TimeBase, Timestamp},
@@ -43,6 +44,22 @@ pub(crate) struct Shown {
     pub(crate) past_end: bool,
 }
 
+impl Shown {
+    /// The frame as filters take it, between its neighbors when they look at those.
+    pub(crate) fn with_neighbors(self, neighbors: bool) -> Result<Vec<Frame>> {
+        let neighbor = |frame: Option<Frame>| match frame.filter(|_| neighbors) {
+            Some(mut frame) => frame
+                .mark_neighbor()
+                .map(|()| Some(exactly_timed(frame)))
+                .map_err(|_| Error::Exhausted { what: "memory" }),
+            None => Ok(None),
+        };
+        let (before, after) = (neighbor(self.before)?, neighbor(self.after)?);
+        let frame = Some(exactly_timed(self.frame));
+        Ok(before.into_iter().chain(frame).chain(after).collect())
+    }
+}
+
 impl FrameReader {
     /// Opens a stream of `source`.
     pub(crate) fn open(
@@ -52,11 +69,7 @@ impl FrameReader {
         cancel: &CancelToken,
     ) -> Result<Self> {
         let location = source.location();
-        let reader = source
-            .open(cancel)
-            .map_err(|source| Error::Read { location: location.clone(), source })?;
-        let demuxer = Demuxer::open(reader, Depth::Streams, cancel)
-            .map_err(|fault| fault.of_input(&location))?;
+        let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
         Self::over(demuxer, location, stream, threads)
     }
 
@@ -67,10 +80,7 @@ impl FrameReader {
         stream: usize,
         threads: NonZeroU32,
     ) -> Result<Self> {
-        let parameters = demuxer
-            .parameters(stream)
-            .ok_or_else(|| Error::BadPlan { what: format!("{location} has no stream {stream}") })?
-            .map_err(|_| Error::Exhausted { what: "memory" })?;
+        let parameters = parameters_of(&demuxer, &location, stream)?;
         let decoder = Decoder::open(&parameters, threads).map_err(|error| match error {
             OpenError::Libav(source) => libav(Step::Open, "decoder", source),
             OpenError::Absent | OpenError::UnknownOption(_) => {
@@ -311,14 +321,8 @@ impl Frames {
         let shown = self.reader.at(&Instant { time, keyframe: false, neighbors })?;
         let mut graph = self.graph_for(&shown.frame)?;
         let broken = |source| libav(Step::Filter, "filter graph", source);
-        for (frame, is_wanted) in
-            [(shown.before, false), (Some(shown.frame), true), (shown.after, false)]
-        {
-            let Some(mut frame) = frame.filter(|_| is_wanted || neighbors) else { continue };
-            if !is_wanted {
-                frame.mark_neighbor().map_err(broken)?;
-            }
-            graph.push(exactly_timed(frame)).map_err(broken)?;
+        for frame in shown.with_neighbors(neighbors)? {
+            graph.push(frame).map_err(broken)?;
         }
         graph.finish().map_err(broken)?;
         loop {
@@ -388,7 +392,7 @@ impl Frames {
 }
 
 /// Writes the decoder's best guess of the time where filters read it.
-pub(crate) fn exactly_timed(mut frame: Frame) -> Frame {
+fn exactly_timed(mut frame: Frame) -> Frame {
     if let Some(pts) = frame.pts() {
         frame.set_pts(pts);
     }

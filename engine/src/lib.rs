@@ -13,8 +13,10 @@ mod capabilities;
 mod engine;
 mod error;
 mod frames;
+mod index;
 mod io;
 mod media;
+mod movie;
 mod pipeline;
 mod plan;
 mod progress;
@@ -28,14 +30,16 @@ pub use capabilities::Capabilities;
 pub use engine::{Engine, Report, Settings, Stats, Written};
 pub use error::{Error, LibavError, Result, Step};
 pub use frames::{FrameRequest, Frames, Picture, Plane, Wanted};
+pub use index::{Entry, Index, IndexedPacket, StreamIndex};
 pub use io::{Given, Location, Source};
 pub use media::{
-    AudioInfo, Chapter, Color, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo, Orientation,
-    PixelFormat, Scan, StreamInfo, Tags, VideoInfo,
+    AudioInfo, Chapter, Color, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
+    Orientation, PixelFormat, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
+pub use movie::{Edit, Movie, MovieTrack};
 pub use plan::{
-    Action, Dropped, Encode, Encoder, FrameFormat, Input, Instant, Output, PictureFormat, Plan,
-    Reason, Select, SoundFormat, Strategy, Track, TrackKind,
+    Action, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part, PictureFormat,
+    Plan, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
 };
 pub use progress::{CancelToken, Progress};
 pub use time::{Rational, TimeBase, Timestamp, greatest_common_divisor};

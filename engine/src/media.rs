@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
+use crate::movie::Movie;
 use crate::time::{Rational, TimeBase, Timestamp};
 
 /// Tags by name, such as `title` and `language`.
@@ -29,6 +30,12 @@ pub struct MediaInfo {
     pub chapters: Vec<Chapter>,
     /// Streams, in the container's order: the n-th has index n.
     pub streams: Vec<StreamInfo>,
+    /// Whether a Matroska file says that it is `WebM`.
+    #[serde(default)]
+    pub is_webm: bool,
+    /// What the boxes of MP4 and QuickTime say beside; `None` for other containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub movie: Option<Movie>,
 }
 
 impl MediaInfo {
@@ -72,6 +79,8 @@ pub struct Chapter {
 pub struct StreamInfo {
     /// Number of the stream in its input, from 0.
     pub index: usize,
+    /// The container's own number of the stream; the track's in MP4.
+    pub id: i32,
     /// libav's name of the codec, as in `h264`; `none` when it is not known.
     pub codec: String,
     /// libav's name of the profile, as in `High`.
@@ -88,20 +97,46 @@ pub struct StreamInfo {
     pub duration: Option<Timestamp>,
     /// Packets that a complete sample table promises; `None` without such a table.
     pub promised_packets: Option<u64>,
+    /// Bytes of all those packets; `None` without such a table.
+    pub promised_bytes: Option<u64>,
     /// Promised packets that an edit list hides at the beginning: decoded, and not shown.
     pub hidden_before: u64,
     /// Promised packets that an edit list hides anywhere else.
     pub hidden_after: u64,
     /// Bits per second, as the container states.
     pub bit_rate: Option<u64>,
-    /// Whether the container marks it as the stream to take.
-    pub default: bool,
+    /// How the container says players should treat it.
+    pub disposition: Disposition,
     /// Whether it is cover art or a thumbnail, not a stream in time.
     pub still: bool,
     /// Tags, among them `language`.
     pub tags: Tags,
+    /// Bytes in which the container says more of the coding, such as parameter sets; not part of the
+    /// JSON.
+    #[serde(skip)]
+    pub extradata: Vec<u8>,
     /// What it carries.
     pub kind: Kind,
+}
+
+/// How players should treat a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Disposition {
+    /// It is the one to take, unless the user chooses.
+    pub default: bool,
+    /// It is to be shown even when the user has not asked for subtitles.
+    pub forced: bool,
+    /// It is meant for those who hear badly.
+    pub hearing_impaired: bool,
+    /// It is meant for those who see badly.
+    pub visual_impaired: bool,
+    /// It is a commentary.
+    pub comment: bool,
+    /// It is in the language in which the media was made.
+    pub original: bool,
+    /// It is a translation.
+    pub dub: bool,
 }
 
 /// What a stream carries.
@@ -113,7 +148,7 @@ pub enum Kind {
     /// Sound.
     Audio(AudioInfo),
     /// Text or bitmaps to show over the picture.
-    Subtitle,
+    Subtitle(SubtitleInfo),
     /// Time codes, telemetry and the like.
     Data,
     /// Files carried along, such as fonts.
@@ -126,11 +161,19 @@ impl Kind {
         match self {
             Self::Video(_) => "video",
             Self::Audio(_) => "audio",
-            Self::Subtitle => "subtitle",
+            Self::Subtitle(_) => "subtitle",
             Self::Data => "data",
             Self::Attachment => "attachment",
         }
     }
+}
+
+/// The text or bitmaps of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubtitleInfo {
+    /// Whether it is text, which can be written in another form.
+    pub text: bool,
 }
 
 /// The pictures of a stream.

@@ -1,58 +1,77 @@
 //! A plan with everything open: all that can fail early fails here.
 
-use std::num::NonZeroU32;
+use std::{collections::VecDeque, num::NonZeroU32};
 
 use crate::{
     av::{
-        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, Frame, Muxer, OpenError, Packet,
-        Parameters, Table, TrackHeader, wants_global_header,
+        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, Muxer, OpenError,
+        Packet, Parameters, Received, SubtitleCoder, TrackHeader, wants_global_header,
     },
     error::{Error, Result, Step},
-    frames::{FrameReader, exactly_timed},
-    io::{Given, Location, Sink, Unfinished, is_same_file},
+    frames::{FrameReader, Shown},
+    io::{Given, Location, Sink, Source, Unfinished, is_same_file},
     media::{Hdr, MediaInfo},
-    plan::{self, Action, FrameFormat, Instant, Output, Plan, Select, Track, TrackKind},
+    plan::{
+        self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Track, TrackKind,
+    },
     progress::CancelToken,
     stage::{
-        Copy, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack, Nowhere, OfTrack,
-        Outlet, PACKETS, Queue, Stop, Then, finished, queue,
+        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack,
+        Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, Stop, Then, finished, queue,
     },
-    tally::Tally,
-    time::{Rational, TimeBase},
+    tally::{Read, Tally, TrackTally, Written},
+    time::{Rational, TimeBase, Timestamp},
 };
 
-/// A plan with everything open.
+/// A plan with everything open that its first parts need.
 pub(crate) struct Pipeline {
     /// The work: each job runs to its end, on a thread of its own when there are several.
     pub(crate) jobs: Vec<Job>,
     /// The outputs on their way, in the order of the plan.
     pub(crate) sinks: Vec<Sink>,
     /// What is counted, by output and track.
-    pub(crate) tallies: Vec<Vec<Tally>>,
+    pub(crate) tallies: Vec<Vec<TrackTally>>,
+    /// What is counted of outputs that have the bytes of an input.
+    pub(crate) copied: Vec<Tally<Written>>,
     /// What each input promised when it was opened.
     pub(crate) media: Vec<MediaInfo>,
+    /// The parts that come after the first ones.
+    pub(crate) later: Later,
 }
+
+/// Parts that are opened when the ones before them have ended, all that begin together in one
+/// piece. As long as they are there, what takes their packets and frames waits for them.
+#[derive(Default)]
+pub(crate) struct Later(VecDeque<Vec<LaterPart>>);
 
 /// Something that runs to its end.
 pub(crate) struct Job {
     /// Name of the thread, as in `decode 0:1`.
     pub(crate) name: String,
+    /// Whether later parts begin when this one, and all others like it, have ended.
+    pub(crate) of_part: bool,
     /// The work.
     pub(crate) run: Box<dyn FnOnce() -> Result<()> + Send>,
 }
 
 impl Job {
-    fn new(name: String, run: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
-        Self { name, run: Box::new(run) }
+    /// A job that belongs to a part of a track.
+    fn of_part(name: String, run: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+        Self { name, of_part: true, run: Box::new(run) }
     }
 
-    /// Moves what comes into `inbox` through a line of stages.
+    /// A job that moves what comes into `inbox` through a line of stages.
     fn pump<T: Send + 'static>(
         name: String,
         inbox: Inbox<T>,
         mut outlet: impl Outlet<T> + 'static,
     ) -> Self {
-        Self::new(name, move || inbox.pump(&mut outlet))
+        Self::of_part(name, move || inbox.pump(&mut outlet))
+    }
+
+    /// The same, for what outlives the parts.
+    fn lasting(self) -> Self {
+        Self { of_part: false, ..self }
     }
 }
 
@@ -64,23 +83,93 @@ pub(crate) struct Opener<'a> {
     pub(crate) unfinished: &'a Unfinished,
 }
 
-/// The way of a stream's packets to a track.
-struct Route {
-    stream: usize,
-    base: TimeBase,
-    table: Option<Table>,
-    tally: Tally,
-    outlet: Box<dyn Outlet<Packet>>,
-}
+/// Inputs that are open, each with the ways out that were taken so far.
+#[derive(Default)]
+struct OpenInputs(Vec<OpenInput>);
 
-/// One input, opened when the first track needs it.
 struct OpenInput {
+    number: usize,
+    /// Whether tracks that want all of a stream may share it.
+    shared: bool,
     demuxer: Demuxer,
     routes: Vec<Route>,
 }
 
+/// A part of a track that is opened when the ones before it have ended.
+struct LaterPart {
+    part: Part,
+    context: PartContext,
+    outlet: PartOutlet,
+}
+
+/// Where the packets or frames of a part go.
+enum PartOutlet {
+    Packets(Box<dyn Outlet<Packet>>),
+    Frames(Box<dyn Outlet<Frame>>),
+}
+
+/// What a part must know of its track.
+#[derive(Clone)]
+struct PartContext {
+    kind: TrackKind,
+    action: Action,
+    /// The way onto the line of the first part, for later ones; its `origin` is not yet set.
+    onto: Option<(Timestamp, TimeBase)>,
+    /// Seconds per tick of what the encoder takes.
+    frame_base: TimeBase,
+    tally: Tally<Read>,
+}
+
+/// A part with everything open, not yet joined to its track.
+struct OpenPart {
+    name: String,
+    line: Line,
+}
+
+/// What makes the packets or frames of a part.
+enum Line {
+    /// Packets as they are.
+    Packets { input: usize, route: Route, stage: PacketStage },
+    /// Frames of a stream.
+    Frames { input: usize, route: Route, decode: Decode, cut: Option<Cut>, filter: Filter },
+    /// The frame at an instant.
+    Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter, tally: Tally<Read> },
+    /// Frames that filters make.
+    Made { graph: FilterGraph, onto: Onto },
+}
+
+/// What packets pass that are not decoded.
+enum PacketStage {
+    Copy(Copy),
+    Sound(CopySound),
+    Convert(CopySound, Convert),
+}
+
+impl PacketStage {
+    fn then(self, next: Box<dyn Outlet<Packet>>) -> Box<dyn Outlet<Packet>> {
+        match self {
+            Self::Copy(stage) => Box::new(Then { stage, next }),
+            Self::Sound(stage) => Box::new(Then { stage, next }),
+            Self::Convert(cut, stage) => {
+                Box::new(Then { stage: cut, next: Box::new(Then { stage, next }) })
+            }
+        }
+    }
+}
+
+/// A track with its first part, not yet joined to its muxer.
+struct OpenTrack {
+    /// The packets' form, for the muxer's header.
+    parameters: Parameters,
+    /// The encoder, where there is one.
+    encode: Option<Encode>,
+    first: OpenPart,
+    later: Vec<(Part, PartContext)>,
+    tally: TrackTally,
+}
+
 impl Opener<'_> {
-    /// Opens everything that `plan` names.
+    /// Opens everything that `plan` names, as far as its tracks' first parts.
     pub(crate) fn open(&self, plan: &Plan) -> Result<Pipeline> {
         plan.check()?;
         check_places(plan)?;
@@ -88,45 +177,71 @@ impl Opener<'_> {
             jobs: Vec::new(),
             sinks: Vec::new(),
             tallies: Vec::new(),
+            copied: Vec::new(),
             media: vec![MediaInfo::default(); plan.inputs.len()],
+            later: Later::default(),
         };
-        let mut inputs: Vec<Option<OpenInput>> = plan.inputs.iter().map(|_| None).collect();
+        let mut inputs = OpenInputs::default();
         for output in &plan.outputs {
             self.open_output(plan, output, &mut inputs, &mut pipeline)?;
         }
-        for (number, (input, open)) in plan.inputs.iter().zip(inputs).enumerate() {
-            let Some(OpenInput { demuxer, routes }) = open else { continue };
-            pipeline.media[number] = demuxer.media();
-            let mut demux = Demux::new(demuxer, input.location.clone(), self.cancel.clone());
-            for Route { stream, base, table, tally, outlet } in routes {
-                demux.route(stream, base, table, tally, outlet);
-            }
-            pipeline.jobs.push(Job::new(format!("demux {number}"), move || demux.run()));
-        }
+        self.read(plan, inputs, &mut pipeline.jobs, &mut pipeline.media);
         Ok(pipeline)
+    }
+
+    /// Opens the parts that come next; none when there are no more.
+    pub(crate) fn open_next(
+        &self,
+        plan: &Plan,
+        later: &mut Later,
+        media: &mut [MediaInfo],
+    ) -> Result<Vec<Job>> {
+        let mut jobs = Vec::new();
+        let mut inputs = OpenInputs::default();
+        for LaterPart { part, context, outlet } in later.0.pop_front().unwrap_or_default() {
+            let (open, _) = self.open_part(plan, &part, &context, &mut inputs)?;
+            open.connect(outlet, &mut inputs, &mut jobs, self.cancel);
+        }
+        self.read(plan, inputs, &mut jobs, media);
+        Ok(jobs)
+    }
+
+    /// Makes a job of each input that has a way out.
+    fn read(&self, plan: &Plan, inputs: OpenInputs, jobs: &mut Vec<Job>, media: &mut [MediaInfo]) {
+        for OpenInput { number, demuxer, routes, .. } in inputs.0 {
+            media[number] = demuxer.media();
+            let plan::Input { location, closes_jumps } = &plan.inputs[number];
+            let (location, cancel) = (location.clone(), self.cancel.clone());
+            let demux = Demux::new(demuxer, location, *closes_jumps, routes, cancel);
+            let name = format!("demux {number}");
+            jobs.push(Job::of_part(name, move || demux.run()));
+        }
     }
 
     fn open_output(
         &self,
         plan: &Plan,
         output: &Output,
-        inputs: &mut [Option<OpenInput>],
+        inputs: &mut OpenInputs,
         pipeline: &mut Pipeline,
     ) -> Result<()> {
+        if let Content::BytesOf(input) = output.content {
+            return self.open_copy(plan, output, input, pipeline);
+        }
         let global_header = wants_global_header(&output.muxer)
             .ok_or_else(|| Error::Absent { kind: "muxer", name: output.muxer.clone() })?;
         let threaded = !plan.is_single_frame();
-        let mut feeds = Vec::new();
-        for track in &output.tracks {
-            feeds.push(self.open_feed(plan, track, inputs, global_header, threaded)?);
+        let mut tracks = Vec::new();
+        for track in output.tracks() {
+            tracks.push(self.open_track(plan, track, inputs, global_header, threaded)?);
         }
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
-        let muxer = open_muxer(output, &feeds, &sink, self.cancel)?;
-        let tallies: Vec<Tally> = feeds.iter().map(|feed| feed.tally.clone()).collect();
-        let mut tracks = Vec::new();
-        for (number, (track, tally)) in output.tracks.iter().zip(&tallies).enumerate() {
-            tracks.push(MuxTrack {
-                origin: plan.inputs[track.input].origin,
+        let muxer = open_muxer(output, &tracks, &sink, self.cancel)?;
+        let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
+        let mut places = Vec::new();
+        for (number, (track, tally)) in output.tracks().iter().zip(&tallies).enumerate() {
+            places.push(MuxTrack {
+                origin: track.parts.first().map_or(Timestamp::ZERO, |part| part.origin),
                 base: muxer.time_base(number),
                 last: None,
                 typical: 1,
@@ -135,126 +250,245 @@ impl Opener<'_> {
                 delay: muxer.missing_delay(number),
                 is_copy: track.action == Action::Copy,
                 is_video: track.kind == TrackKind::Video,
-                tally: tally.clone(),
+                is_cover: track.kind == TrackKind::Cover,
+                at_most: track.at_most,
+                tally: tally.written.clone(),
             });
         }
-        let mux = Mux::new(muxer, output, tracks);
+        let mux = Mux::new(muxer, output, places);
         let mux = Then { stage: mux, next: Box::new(Nowhere) };
         if threaded {
             let (queue, inbox) = queue(PACKETS, self.cancel);
-            for (number, feed) in feeds.into_iter().enumerate() {
-                let next = Box::new(OfTrack { track: number, next: queue.another() });
-                feed.connect(next, inputs, &mut pipeline.jobs, self.cancel);
+            for (number, track) in tracks.into_iter().enumerate() {
+                let next = || Box::new(OfTrack { track: number, next: queue.another() });
+                track.connect(next, inputs, pipeline, self.cancel);
             }
             let name = format!("mux {}", pipeline.sinks.len());
-            pipeline.jobs.push(Job::pump(name, inbox, mux));
-        } else if let Some(feed) = feeds.pop() {
+            pipeline.jobs.push(Job::pump(name, inbox, mux).lasting());
+        } else if let Some(OpenTrack { first, encode: Some(encode), .. }) = tracks.pop() {
             let next = Box::new(OfTrack { track: 0, next: mux });
-            feed.connect(next, inputs, &mut pipeline.jobs, self.cancel);
+            let outlet = PartOutlet::Frames(Box::new(Then { stage: encode, next }));
+            first.connect(outlet, inputs, &mut pipeline.jobs, self.cancel);
         }
         pipeline.sinks.push(sink);
         pipeline.tallies.push(tallies);
         Ok(())
     }
 
-    /// Opens all that feeds one track, up to its encoder.
-    fn open_feed(
+    /// Opens an output that has the bytes of an input.
+    fn open_copy(
+        &self,
+        plan: &Plan,
+        output: &Output,
+        input: usize,
+        pipeline: &mut Pipeline,
+    ) -> Result<()> {
+        let location = &plan.inputs[input].location;
+        let source = self.given.expect_source(location)?;
+        let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
+        let copy = sink.copier(source)?;
+        let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
+        pipeline.copied.push(tally.clone());
+        pipeline.jobs.push(Job::of_part(format!("copy {input}"), move || {
+            copy(&cancel, &|bytes| tally.note(|count| count.bytes += bytes))
+        }));
+        pipeline.sinks.push(sink);
+        pipeline.tallies.push(Vec::new());
+        Ok(())
+    }
+
+    /// Opens the encoder of a track, and all that feeds it first.
+    fn open_track(
         &self,
         plan: &Plan,
         track: &Track,
-        inputs: &mut [Option<OpenInput>],
+        inputs: &mut OpenInputs,
         global_header: bool,
         threaded: bool,
-    ) -> Result<Feed> {
-        let tally = Tally::default();
-        let location = &plan.inputs[track.input].location;
-        let name = format!("{}:{}", track.input, track.stream);
-        let threads = if threaded { self.threads } else { NonZeroU32::MIN };
-        let (input, stream) = (track.input, track.stream);
-        let place = &mut inputs[track.input];
-        let parameters = |demuxer: &Demuxer| {
-            demuxer
-                .parameters(stream)
-                .ok_or_else(|| Error::BadPlan {
-                    what: format!("{location} has no stream {stream}"),
-                })?
-                .map_err(|_| Error::Exhausted { what: "memory" })
+    ) -> Result<OpenTrack> {
+        let no_part = || Error::BadPlan { what: "a track has no part".to_owned() };
+        let (first, later) = track.parts.split_first().ok_or_else(no_part)?;
+        let parts = track.parts.iter().map(|_| Tally::default()).collect();
+        let tally = TrackTally { parts, ..TrackTally::default() };
+        let mut context = PartContext {
+            kind: track.kind,
+            action: track.action.clone(),
+            onto: None,
+            frame_base: TimeBase::MICROSECONDS,
+            tally: tally.parts.first().cloned().unwrap_or_default(),
         };
-        let encode = match &track.action {
-            Action::Copy => {
-                let demuxer = self.demuxer(location, place)?;
-                let parameters = parameters(demuxer)?;
-                let is_video = track.kind == TrackKind::Video;
-                let line = Line::Copy { parameters, is_video };
-                return Ok(Feed { name, input, stream, tally, line });
-            }
-            Action::Encode(encode) => encode,
+        let mut encode = None;
+        let mut parameters = None;
+        if let Action::Encode(settings) = &track.action {
+            let threads = if threaded { self.threads } else { NonZeroU32::MIN };
+            let encoder = Encoder::open(settings, threads, global_header)
+                .map_err(|error| opened("encoder", &settings.name, error))?;
+            context.frame_base = encoder.time_base;
+            parameters = Some(encoder.parameters().map_err(|_| no_memory())?);
+            let written = tally.written.clone();
+            encode = Some(Encode::new(encoder, settings, first.origin, written)?);
+        }
+        let (open, copied) = self.open_part(plan, first, &context, inputs)?;
+        let base = copied.as_ref().map_or(context.frame_base, |copied| copied.time_base);
+        let parameters = parameters.or(copied).ok_or_else(no_part)?;
+        let later = later.iter().zip(tally.parts.iter().skip(1)).map(|(part, tally)| {
+            let onto = Some((first.origin, base));
+            (part.clone(), PartContext { onto, tally: tally.clone(), ..context.clone() })
+        });
+        Ok(OpenTrack { parameters, encode, first: open, later: later.collect(), tally })
+    }
+
+    /// Opens one part of a track; where packets are not encoded anew, answers how they are coded.
+    fn open_part(
+        &self,
+        plan: &Plan,
+        part: &Part,
+        context: &PartContext,
+        inputs: &mut OpenInputs,
+    ) -> Result<(OpenPart, Option<Parameters>)> {
+        let PartContext { kind, action, onto, frame_base, tally } = context;
+        let (kind, frame_base) = (*kind, *frame_base);
+        let is_video = kind == TrackKind::Video;
+        let onto = onto.map(|(first, base)| Onto { origin: part.origin, first, base });
+        let Some(source) = part.source else {
+            let graph = FilterGraph::generator(&part.filters, is_video)
+                .map_err(|source| libav(Step::Open, "filter graph", source))?;
+            let first = Onto { origin: part.origin, first: part.origin, base: frame_base };
+            let line = Line::Made { graph, onto: onto.unwrap_or(first) };
+            return Ok((OpenPart { name: "made".to_owned(), line }, None));
         };
-        let encoder_name = &encode.encoder.name;
-        let encoder = Encoder::open(&encode.encoder, threads, global_header)
-            .map_err(|error| opened("encoder", encoder_name, error))?;
-        let frame_size = match encode.encoder.format {
-            FrameFormat::Audio(_) => encoder.frame_size(),
-            FrameFormat::Video(_) => None,
-        };
+        let location = &plan.inputs[source.input].location;
+        let name = source.to_string();
+        let threads = if plan.is_single_frame() { NonZeroU32::MIN } else { self.threads };
         let filter = |parameters: &Parameters| {
-            Filter::open(&encode.filters, parameters, encoder.time_base, frame_size, threads)
+            Filter::open(&part.filters, parameters, frame_base, onto, threads)
         };
-        let line = match encode.select {
-            Select::At(instant) => {
-                let demuxer = self.open_input(location, Depth::Header)?;
-                let filter = filter(&parameters(&demuxer)?)?;
-                let reader = FrameReader::over(demuxer, location.clone(), stream, self.threads)?;
-                Line::Instant { reader: Box::new(reader), instant, filter }
+        if let Select::At(instant) = part.select {
+            let demuxer = self.given.demuxer(location, Depth::Header, self.cancel)?;
+            let parameters = parameters_of(&demuxer, location, source.stream)?;
+            let filter = filter(&parameters)?;
+            let reader = FrameReader::over(demuxer, location.clone(), source.stream, self.threads)?;
+            let (reader, tally) = (Box::new(reader), tally.clone());
+            let line = Line::Instant { reader, instant, filter, tally };
+            return Ok((OpenPart { name, line }, None));
+        }
+        let span = match part.select {
+            Select::Span(span) => Some(span),
+            Select::All | Select::At(_) => None,
+        };
+        let (input, demuxer) = self.input(plan, source.input, span.is_none(), inputs)?;
+        let parameters = parameters_of(demuxer, location, source.stream)?;
+        let base = parameters.time_base;
+        let route = Route {
+            stream: source.stream,
+            base,
+            is_video,
+            table: parameters.table.filter(|_| is_video),
+            select: part.select,
+            tally: tally.clone(),
+            outlet: None,
+        };
+        let (line, parameters) = match action {
+            Action::Copy => {
+                let stage = if is_video {
+                    PacketStage::Copy(Copy::new(span, onto, base, tally.clone()))
+                } else {
+                    PacketStage::Sound(CopySound::new(span, onto, base))
+                };
+                (Line::Packets { input, route, stage }, Some(parameters))
             }
-            Select::All => {
-                let demuxer = self.demuxer(location, place)?;
-                let parameters = parameters(demuxer)?;
+            Action::Convert(encoder) => {
+                let coder = SubtitleCoder::open(&parameters, encoder)
+                    .map_err(|error| opened("subtitle encoder", encoder, error))?;
+                let parameters = coder.parameters().map_err(|_| no_memory())?;
+                let cut = CopySound::new(span, onto, base);
+                let convert = Convert::new(coder, encoder);
+                let stage = PacketStage::Convert(cut, convert);
+                (Line::Packets { input, route, stage }, Some(parameters))
+            }
+            Action::Encode(_) => {
                 let filter = filter(&parameters)?;
                 let decoder = Decoder::open(&parameters, threads)
                     .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
-                let is_video = track.kind == TrackKind::Video;
-                let decode = Decode::new(decoder, parameters.time_base, is_video, tally.clone());
-                let (base, table) = (parameters.time_base, parameters.table);
-                Line::All { decode, base, table, filter, is_video }
+                let from = span.and_then(|span| span.start.rescale(base)).map(|from| from.ticks);
+                let decode = Decode::new(decoder, base, is_video, from, tally.clone());
+                let cut = span.map(|span| Cut::new(span, base, tally.clone()));
+                (Line::Frames { input, route, decode, cut, filter }, None)
             }
         };
-        let line = Line::Encode {
-            line: Box::new(line),
-            parameters: encoder.parameters().map_err(|_| Error::Exhausted { what: "memory" })?,
-            encode: Encode::new(encoder, encoder_name, tally.clone()),
-        };
-        Ok(Feed { name, input, stream, tally, line })
+        Ok((OpenPart { name, line }, parameters))
     }
 
-    /// The demuxer that tracks of one input share.
-    fn demuxer<'d>(
+    /// The place of an open input among `inputs`: one that tracks share, or one of its own.
+    fn input<'i>(
         &self,
-        location: &Location,
-        place: &'d mut Option<OpenInput>,
-    ) -> Result<&'d Demuxer> {
-        let open = match place.take() {
-            Some(open) => open,
-            None => OpenInput {
-                demuxer: self.open_input(location, Depth::Streams)?,
-                routes: Vec::new(),
-            },
+        plan: &Plan,
+        number: usize,
+        shared: bool,
+        inputs: &'i mut OpenInputs,
+    ) -> Result<(usize, &'i Demuxer)> {
+        let known = |input: &OpenInput| shared && input.shared && input.number == number;
+        let place = match inputs.0.iter().position(known) {
+            Some(place) => place,
+            None => {
+                let location = &plan.inputs[number].location;
+                let demuxer = self.given.demuxer(location, Depth::Streams, self.cancel)?;
+                inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
+                inputs.0.len() - 1
+            }
         };
-        Ok(&place.insert(open).demuxer)
-    }
-
-    fn open_input(&self, location: &Location, depth: Depth) -> Result<Demuxer> {
-        let failed = |source| Error::Read { location: location.clone(), source };
-        let source = self.given.source(location).ok_or_else(|| Error::BadPlan {
-            what: format!("{location} was not given as a source"),
-        })?;
-        let reader = source.open(self.cancel).map_err(failed)?;
-        Demuxer::open(reader, depth, self.cancel).map_err(|fault: Fault| fault.of_input(location))
+        Ok((place, &inputs.0[place].demuxer))
     }
 }
 
+impl Given<'_> {
+    /// Opens an input by its location.
+    fn demuxer(&self, location: &Location, depth: Depth, cancel: &CancelToken) -> Result<Demuxer> {
+        self.expect_source(location)?.demuxer(location, depth, cancel)
+    }
+
+    fn expect_source(&self, location: &Location) -> Result<Source> {
+        let what = || format!("{location} was not given as a source");
+        self.source(location).ok_or_else(|| Error::BadPlan { what: what() })
+    }
+}
+
+impl Source {
+    /// Opens the source as media; errors call it by `location`.
+    pub(crate) fn demuxer(
+        &self,
+        location: &Location,
+        depth: Depth,
+        cancel: &CancelToken,
+    ) -> Result<Demuxer> {
+        let reader = self
+            .open(cancel)
+            .map_err(|source| Error::Read { location: location.clone(), source })?;
+        Demuxer::open(reader, depth, cancel).map_err(|fault: Fault| fault.of_input(location))
+    }
+}
+
+/// How a stream is coded.
+pub(crate) fn parameters_of(
+    demuxer: &Demuxer,
+    location: &Location,
+    stream: usize,
+) -> Result<Parameters> {
+    let what = || format!("{location} has no stream {stream}");
+    let parameters = demuxer.parameters(stream);
+    parameters.ok_or_else(|| Error::BadPlan { what: what() })?.map_err(|_| no_memory())
+}
+
+fn no_memory() -> Error {
+    Error::Exhausted { what: "memory" }
+}
+
+fn libav(step: Step, component: &str, source: crate::error::LibavError) -> Error {
+    Error::Libav { step, component: component.to_owned(), source }
+}
+
 /// Refuses an output that is an input, before anything is touched.
-fn check_places(plan: &Plan) -> Result<()> {
+pub(crate) fn check_places(plan: &Plan) -> Result<()> {
     for output in &plan.outputs {
         let Location::Path(path) = &output.location else { continue };
         let is_input = plan.inputs.iter().any(|input| match &input.location {
@@ -273,95 +507,100 @@ fn opened(kind: &'static str, name: &str, error: OpenError) -> Error {
     match error {
         OpenError::Absent => Error::Absent { kind, name },
         OpenError::UnknownOption(option) => Error::UnknownOption { component: name, option },
-        OpenError::Libav(source) => {
-            Error::Libav { step: Step::Open, component: format!("{kind} `{name}`"), source }
+        OpenError::Libav(source) => libav(Step::Open, &format!("{kind} `{name}`"), source),
+    }
+}
+
+impl OpenTrack {
+    /// Joins the track to its muxer, of which `next` makes a way in.
+    ///
+    /// Frames of pictures cross threads between all stages; sound is too little work for that,
+    /// unless several parts of it have to meet at one encoder.
+    fn connect<O: Outlet<Packet> + 'static>(
+        self,
+        next: impl Fn() -> Box<O>,
+        inputs: &mut OpenInputs,
+        pipeline: &mut Pipeline,
+        cancel: &CancelToken,
+    ) {
+        let Self { encode, first, later, .. } = self;
+        let is_video = matches!(&first.line, Line::Frames { route, .. } if route.is_video);
+        let (outlet, frames) = match encode {
+            None => (PartOutlet::Packets(next()), None),
+            Some(encode) => {
+                let encode = Then { stage: encode, next: next() };
+                if later.is_empty() && !is_video {
+                    (PartOutlet::Frames(Box::new(encode)), None)
+                } else {
+                    let (to_encode, inbox): (Queue<Frame>, _) = queue(FRAMES, cancel);
+                    let job = Job::pump(format!("encode {}", first.name), inbox, encode);
+                    let job = if later.is_empty() { job } else { job.lasting() };
+                    pipeline.jobs.push(job);
+                    (PartOutlet::Frames(Box::new(to_encode.another())), Some(to_encode))
+                }
+            }
+        };
+        first.connect(outlet, inputs, &mut pipeline.jobs, cancel);
+        for (number, (part, context)) in later.into_iter().enumerate() {
+            let outlet = match &frames {
+                Some(frames) => PartOutlet::Frames(Box::new(frames.another())),
+                None => PartOutlet::Packets(next()),
+            };
+            if pipeline.later.0.len() <= number {
+                pipeline.later.0.push_back(Vec::new());
+            }
+            pipeline.later.0[number].push(LaterPart { part, context, outlet });
         }
     }
 }
 
-/// All that feeds one track, not yet connected to its muxer.
-struct Feed {
-    name: String,
-    input: usize,
-    stream: usize,
-    tally: Tally,
-    line: Line,
-}
-
-enum Line {
-    /// Packets as they are.
-    Copy { parameters: Parameters, is_video: bool },
-    /// Frames of one of the other lines, encoded.
-    Encode { line: Box<Line>, parameters: Parameters, encode: Encode },
-    /// Every frame of a stream.
-    All { decode: Decode, base: TimeBase, table: Option<Table>, filter: Filter, is_video: bool },
-    /// The frame at an instant.
-    Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter },
-}
-
-impl Feed {
-    /// How the packets that reach the muxer are coded.
-    fn parameters(&self) -> Option<&Parameters> {
-        match &self.line {
-            Line::Copy { parameters, .. } | Line::Encode { parameters, .. } => Some(parameters),
-            Line::All { .. } | Line::Instant { .. } => None,
-        }
-    }
-
-    /// Joins the line to its muxer: frames of pictures cross threads between all stages, sound and
-    /// single pictures are too little work for that.
+impl OpenPart {
+    /// Joins the part to what takes its packets or frames.
     fn connect(
         self,
-        next: Box<dyn Outlet<Packet>>,
-        inputs: &mut [Option<OpenInput>],
+        outlet: PartOutlet,
+        inputs: &mut OpenInputs,
         jobs: &mut Vec<Job>,
         cancel: &CancelToken,
     ) {
-        let Self { name, input, stream, tally, line } = self;
-        let mut route = |base, table, outlet: Box<dyn Outlet<Packet>>| {
-            if let Some(open) = &mut inputs[input] {
-                open.routes.push(Route { stream, base, table, tally: tally.clone(), outlet });
-            }
+        let name = self.name;
+        let mut join = |input: usize, route: Route, outlet: Box<dyn Outlet<Packet>>| {
+            inputs.0[input].routes.push(Route { outlet: Some(outlet), ..route });
         };
-        match line {
-            Line::Copy { parameters, is_video: true } => {
-                let stage = Copy::new(tally.clone());
-                route(parameters.time_base, parameters.table, Box::new(Then { stage, next }));
+        match (self.line, outlet) {
+            (Line::Packets { input, route, stage }, PartOutlet::Packets(next)) => {
+                join(input, route, stage.then(next));
             }
-            Line::Copy { parameters, is_video: false } => {
-                route(parameters.time_base, None, next);
-            }
-            Line::Encode { line, encode, .. } => {
-                let encode = Then { stage: encode, next };
-                match *line {
-                    Line::All { decode, base, table, filter, is_video: true } => {
-                        let (to_encode, frames) = queue(FRAMES, cancel);
-                        jobs.push(Job::pump(format!("encode {name}"), frames, encode));
-                        let filter = Then { stage: filter, next: Box::new(to_encode) };
-                        let (to_filter, frames): (Queue<Frame>, _) = queue(FRAMES, cancel);
-                        jobs.push(Job::pump(format!("filter {name}"), frames, filter));
-                        let decode = Then { stage: decode, next: Box::new(to_filter) };
-                        let (to_decode, packets) = queue(PACKETS, cancel);
-                        jobs.push(Job::pump(format!("decode {name}"), packets, decode));
-                        route(base, table, Box::new(to_decode));
-                    }
-                    Line::All { decode, base, filter, is_video: false, .. } => {
-                        let filter = Then { stage: filter, next: Box::new(encode) };
-                        let decode = Then { stage: decode, next: Box::new(filter) };
-                        let (to_decode, packets) = queue(PACKETS, cancel);
-                        jobs.push(Job::pump(format!("sound {name}"), packets, decode));
-                        route(base, None, Box::new(to_decode));
-                    }
-                    Line::Instant { reader, instant, filter } => {
-                        let filter = Then { stage: filter, next: Box::new(encode) };
-                        jobs.push(Job::new(format!("picture {name}"), move || {
-                            show(*reader, &instant, &tally, Box::new(filter))
-                        }));
-                    }
-                    Line::Copy { .. } | Line::Encode { .. } => {}
+            (Line::Frames { input, route, decode, cut, filter }, PartOutlet::Frames(next)) => {
+                let filter = Then { stage: filter, next };
+                let cut = |next: Box<dyn Outlet<Frame>>| match cut {
+                    Some(stage) => Box::new(Then { stage, next }),
+                    None => next,
+                };
+                if !route.is_video {
+                    let decode = Then { stage: decode, next: cut(Box::new(filter)) };
+                    let (to_decode, packets) = queue(PACKETS, cancel);
+                    jobs.push(Job::pump(format!("sound {name}"), packets, decode));
+                    return join(input, route, Box::new(to_decode));
                 }
+                let (to_filter, frames): (Queue<Frame>, _) = queue(FRAMES, cancel);
+                jobs.push(Job::pump(format!("filter {name}"), frames, filter));
+                let decode = Then { stage: decode, next: cut(Box::new(to_filter)) };
+                let (to_decode, packets) = queue(PACKETS, cancel);
+                jobs.push(Job::pump(format!("decode {name}"), packets, decode));
+                join(input, route, Box::new(to_decode));
             }
-            Line::All { .. } | Line::Instant { .. } => {}
+            (Line::Instant { reader, instant, filter, tally }, PartOutlet::Frames(next)) => {
+                let filter = Then { stage: filter, next };
+                let name = format!("picture {name}");
+                jobs.push(Job::of_part(name, move || show(*reader, &instant, &tally, filter)));
+            }
+            (Line::Made { graph, onto }, PartOutlet::Frames(next)) => {
+                let cancel = cancel.clone();
+                jobs.push(Job::of_part(name, move || make(graph, onto, next, &cancel)));
+            }
+            // A part is opened by the action of its track, which its outlet follows, too.
+            (Line::Packets { .. }, PartOutlet::Frames(_)) | (_, PartOutlet::Packets(_)) => {}
         }
     }
 }
@@ -370,23 +609,18 @@ impl Feed {
 fn show(
     mut reader: FrameReader,
     instant: &Instant,
-    tally: &Tally,
-    mut outlet: Box<dyn Outlet<Frame>>,
+    tally: &Tally<Read>,
+    mut outlet: impl Outlet<Frame>,
 ) -> Result<()> {
-    let shown = reader.at(instant)?;
+    let shown: Shown = reader.at(instant)?;
     tally.note(|count| {
-        count.frames_decoded = 1;
+        count.frames = 1;
         count.decode_errors = reader.decode_errors;
         count.concealed = u64::from(shown.frame.is_concealed());
         count.past_end = shown.past_end;
     });
-    let frames = [(shown.before, false), (Some(shown.frame), true), (shown.after, false)];
-    for (frame, is_wanted) in frames {
-        let Some(mut frame) = frame.filter(|_| is_wanted || instant.neighbors) else { continue };
-        if !is_wanted {
-            frame.mark_neighbor().map_err(|_| Error::Exhausted { what: "memory" })?;
-        }
-        match outlet.send(exactly_timed(frame)) {
+    for frame in shown.with_neighbors(instant.neighbors)? {
+        match outlet.send(frame) {
             Err(Stop::Failed(error)) => return Err(error),
             Ok(()) | Err(Stop::Closed) => {}
         }
@@ -394,22 +628,55 @@ fn show(
     finished(outlet.finish())
 }
 
+/// Sends the frames that a graph makes.
+fn make(
+    mut graph: FilterGraph,
+    onto: Onto,
+    mut outlet: Box<dyn Outlet<Frame>>,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let base = graph.time_base();
+    let failed = |source| libav(Step::Filter, "filter graph", source);
+    loop {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let mut frame = match graph.pull().map_err(failed)? {
+            Received::One(frame) => frame,
+            Received::Nothing => return finished(outlet.finish()),
+            Received::Failed(error) => return Err(failed(error)),
+        };
+        let start = onto.map(Timestamp::new(frame.exact_pts().unwrap_or(0), base));
+        frame.set_pts(start);
+        match outlet.send(frame) {
+            Ok(()) => {}
+            Err(stop) => return finished(Err(stop)),
+        }
+    }
+}
+
 /// Makes the muxer of an output and writes its header.
-fn open_muxer(output: &Output, feeds: &[Feed], sink: &Sink, cancel: &CancelToken) -> Result<Muxer> {
+fn open_muxer(
+    output: &Output,
+    tracks: &[OpenTrack],
+    sink: &Sink,
+    cancel: &CancelToken,
+) -> Result<Muxer> {
     let failed = |error| opened("muxer", &output.muxer, error);
     let mut muxer =
         Muxer::create(&output.muxer, sink.writer()?, sink.reopener(), cancel).map_err(failed)?;
     let add = |muxer: &mut Muxer| -> AvResult<()> {
         muxer.set_tags(&output.tags)?;
-        for (track, feed) in output.tracks.iter().zip(feeds) {
-            let Some(parameters) = feed.parameters() else { continue };
+        output.chapters.iter().try_for_each(|chapter| muxer.add_chapter(chapter))?;
+        for (track, OpenTrack { parameters, .. }) in output.tracks().iter().zip(tracks) {
             let (frame_rate, hdr) = picture_of(track);
             muxer.add(&TrackHeader {
                 parameters,
                 time_base: parameters.time_base,
                 frame_rate,
                 tag: track.tag.as_deref(),
-                default: track.default,
+                disposition: track.disposition,
+                cover: track.kind == TrackKind::Cover,
                 tags: &track.tags,
                 hdr: &hdr,
             })?;
@@ -431,12 +698,12 @@ fn open_muxer(output: &Output, feeds: &[Feed], sink: &Sink, cancel: &CancelToken
 /// Frame rate and HDR metadata of an encoded picture track; a copied one keeps its own.
 fn picture_of(track: &Track) -> (Option<Rational>, Hdr) {
     match &track.action {
-        Action::Encode(encode) => match &encode.encoder.format {
+        Action::Encode(encoder) => match &encoder.format {
             FrameFormat::Video(plan::PictureFormat { frame_rate, hdr, .. }) => {
                 (*frame_rate, hdr.clone())
             }
             FrameFormat::Audio(_) => (None, Hdr::default()),
         },
-        Action::Copy => (None, Hdr::default()),
+        Action::Copy | Action::Convert(_) => (None, Hdr::default()),
     }
 }

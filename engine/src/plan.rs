@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     io::Location,
-    media::{Color, Hdr, Tags},
+    media::{Chapter, Color, Disposition, Hdr, Tags},
     time::{Rational, TimeBase, Timestamp},
 };
 
@@ -32,6 +32,9 @@ pub struct Plan {
     pub seconds: Option<f64>,
     /// Whether a shortfall of an input is a warning instead of an error.
     pub lenient: bool,
+    /// What is run instead when an output or a track passes its size limit; it may have another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Box<Plan>>,
 }
 
 /// The way a plan meets its goal, cheapest first.
@@ -39,10 +42,18 @@ pub struct Plan {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Strategy {
+    /// The input is the output, byte for byte.
+    Passthrough,
     /// Every kept stream is copied into a new container.
     Remux,
+    /// As [`Remux`](Self::Remux), for the sake of an index before the media.
+    FaststartRemux,
+    /// A span of every kept stream is copied.
+    Copy,
     /// At least one stream is encoded.
     Encode,
+    /// As [`Encode`](Self::Encode), into what every browser plays.
+    WebEncode,
     /// One frame is decoded and becomes a picture.
     Thumbnail,
 }
@@ -51,8 +62,12 @@ impl Strategy {
     /// The name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Passthrough => "passthrough",
             Self::Remux => "remux",
+            Self::FaststartRemux => "faststart_remux",
+            Self::Copy => "copy",
             Self::Encode => "encode",
+            Self::WebEncode => "web_encode",
             Self::Thumbnail => "thumbnail",
         }
     }
@@ -64,8 +79,9 @@ impl Strategy {
 pub struct Input {
     /// Where it is.
     pub location: Location,
-    /// The instant of this input that becomes 0 in the outputs.
-    pub origin: Timestamp,
+    /// Whether jumps of its clock are closed, as in containers that may be cut and joined at any
+    /// place; elsewhere a gap is content.
+    pub closes_jumps: bool,
 }
 
 /// One output.
@@ -82,11 +98,36 @@ pub struct Output {
     pub options: Vec<(String, String)>,
     /// Tags of the whole file.
     pub tags: Tags,
-    /// Its streams, in order.
-    pub tracks: Vec<Track>,
+    /// Chapters, on the time line of the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chapters: Vec<Chapter>,
+    /// What it is made of.
+    pub content: Content,
+    /// The largest size that is wanted, in bytes: a larger one is made by
+    /// [`Plan::otherwise`], or delivered with a warning where there is no other plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+}
+
+/// What an output is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Content {
+    /// Streams, in order.
+    Tracks(Vec<Track>),
+    /// The bytes of the input of this number, from 0.
+    BytesOf(usize),
 }
 
 impl Output {
+    /// Its streams, in order; none when its bytes are those of an input.
+    pub fn tracks(&self) -> &[Track] {
+        match &self.content {
+            Content::Tracks(tracks) => tracks,
+            Content::BytesOf(_) => &[],
+        }
+    }
+
     /// Whether the output is one still picture.
     pub fn is_picture(&self) -> bool {
         self.muxer == "image2pipe"
@@ -102,32 +143,78 @@ impl Output {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Track {
-    /// Number of the input it comes from, from 0.
-    pub input: usize,
-    /// Number of the stream in that input, from 0.
-    pub stream: usize,
-    /// What it carries: `video`, `audio`.
+    /// What it carries.
     pub kind: TrackKind,
-    /// What becomes of it.
+    /// What it is made of, one after the other; nearly always one.
+    pub parts: Vec<Part>,
+    /// What becomes of them.
     pub action: Action,
     /// Why.
     pub because: Vec<Reason>,
     /// The container's four-character code to write, as in `hvc1`; `None` leaves it to the muxer.
     pub tag: Option<String>,
-    /// Whether players should take this stream by default.
-    pub default: bool,
+    /// How players should treat it.
+    #[serde(default)]
+    pub disposition: Disposition,
     /// Tags, among them `language`.
     pub tags: Tags,
+    /// The most that its packets may hold, in bytes; beyond that [`Plan::otherwise`] is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
+}
+
+impl Track {
+    /// The streams of inputs that it is made of, in order.
+    pub fn sources(&self) -> impl Iterator<Item = StreamId> + '_ {
+        self.parts.iter().filter_map(|part| part.source)
+    }
+}
+
+/// A stream of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamId {
+    /// Number of the input, from 0.
+    pub input: usize,
+    /// Number of the stream in that input, from 0.
+    pub stream: usize,
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.input, self.stream)
+    }
+}
+
+/// A piece of a track.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// Where it comes from; `None` when its filters make it, as in silence.
+    pub source: Option<StreamId>,
+    /// The instant of its own time line that is 0 in the output: negative in later parts.
+    pub origin: Timestamp,
+    /// Which packets or frames of the stream are wanted.
+    pub select: Select,
+    /// A filter graph with one input, none without a source, and one output, in libavfilter's
+    /// notation, that ends in what the encoder takes; empty for copies.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub filters: String,
 }
 
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum TrackKind {
-    /// Pictures.
+    /// Moving pictures.
     Video,
     /// Sound.
     Audio,
+    /// Text over the picture.
+    Subtitle,
+    /// A still picture that belongs to the file, as cover art does.
+    Cover,
 }
 
 impl TrackKind {
@@ -136,41 +223,67 @@ impl TrackKind {
         match self {
             Self::Video => "video",
             Self::Audio => "audio",
+            Self::Subtitle => "subtitle",
+            Self::Cover => "cover",
         }
     }
 }
 
-/// What becomes of a stream.
+/// What becomes of the parts of a track.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// Its packets are written as they are.
+    /// Packets are written as they are.
     Copy,
-    /// Its frames are decoded, filtered and encoded.
-    Encode(Box<Encode>),
+    /// Frames are decoded, filtered and encoded.
+    Encode(Box<Encoder>),
+    /// Text is written in another form: libav's name of the encoder, as in `mov_text`.
+    Convert(String),
 }
 
-/// How a stream is decoded, filtered and encoded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Encode {
-    /// Which of the decoded frames are wanted.
-    pub select: Select,
-    /// A filter graph with one input and one output, in libavfilter's notation, that ends in what
-    /// [`encoder`](Self::encoder) takes.
-    pub filters: String,
-    /// The encoder and its settings.
-    pub encoder: Encoder,
+impl Action {
+    /// The name in JSON; converted text counts as encoded.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Encode(_) | Self::Convert(_) => "encode",
+        }
+    }
 }
 
-/// Which frames are wanted.
+/// Which packets or frames of a stream are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Select {
     /// All of them.
     All,
-    /// The one that is on screen at an instant.
+    /// The frame that is on screen at an instant.
     At(Instant),
+    /// Those of a span.
+    Span(Span),
+}
+
+/// A span of a stream, on the time line of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Span {
+    /// The first instant that is kept.
+    pub start: Timestamp,
+    /// The first instant after it that is not; `None` for the end of the stream.
+    pub end: Option<Timestamp>,
+    /// The frame that is on screen at the start is kept, too, when the first one of the span comes
+    /// later than this; encodes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Timestamp>,
+    /// Packets before the start that a decoder needs to begin with, and that an edit list hides;
+    /// copies only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lead_in: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One instant, and what is needed around it.
@@ -195,6 +308,9 @@ pub struct Encoder {
     pub bit_rate: Option<u32>,
     /// Options of the encoder; one it does not know fails the run.
     pub options: Vec<(String, String)>,
+    /// Whether the first picture of each second of the output is a keyframe.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyframe_each_second: bool,
     /// What it is fed with.
     pub format: FrameFormat,
 }
@@ -281,12 +397,14 @@ impl fmt::Display for Reason {
 impl Plan {
     /// Whether the work is one frame, too small for threads.
     pub fn is_single_frame(&self) -> bool {
-        let tracks: Vec<_> = self.outputs.iter().flat_map(|output| &output.tracks).collect();
-        let is_instant = |track: &Track| {
-            matches!(&track.action,
-                Action::Encode(encode) if matches!(encode.select, Select::At(_)))
-        };
-        tracks.len() == 1 && tracks.iter().all(|track| is_instant(track))
+        let mut parts = self.tracks().flat_map(|track| &track.parts);
+        let is_instant = |part: &Part| matches!(part.select, Select::At(_));
+        parts.next().is_some_and(is_instant) && parts.next().is_none()
+    }
+
+    /// The tracks of all outputs.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.outputs.iter().flat_map(Output::tracks)
     }
 
     /// Looks for what no run could do.
@@ -299,31 +417,50 @@ impl Plan {
             return bad("it has no output".to_owned());
         }
         for (number, output) in self.outputs.iter().enumerate() {
-            if output.tracks.is_empty() {
-                return bad(format!("output {number} has no track"));
+            match &output.content {
+                Content::Tracks(tracks) if tracks.is_empty() => {
+                    return bad(format!("output {number} has no track"));
+                }
+                Content::BytesOf(input) if *input >= self.inputs.len() => {
+                    return bad(format!("output {number} is input {input}, which is not there"));
+                }
+                Content::Tracks(_) | Content::BytesOf(_) => {}
             }
             if self.outputs[..number].iter().any(|other| other.location == output.location) {
                 return bad(format!("two outputs go to {}", output.location));
             }
         }
-        for track in self.outputs.iter().flat_map(|output| &output.tracks) {
-            if track.input >= self.inputs.len() {
-                return bad(format!(
-                    "a track comes from input {}, which is not there",
-                    track.input
-                ));
-            }
-            let Action::Encode(encode) = &track.action else { continue };
-            let fits = matches!(
-                (track.kind, &encode.encoder.format),
+        if self.otherwise.is_none() && self.tracks().any(|track| track.at_most.is_some()) {
+            return bad("a track has a size limit, and there is no other plan".to_owned());
+        }
+        self.tracks().try_for_each(|track| self.check_track(track))
+    }
+
+    fn check_track(&self, track: &Track) -> Result<()> {
+        let bad = |what: String| Err(Error::BadPlan { what });
+        if track.parts.is_empty() {
+            return bad(format!("a {} track has no part", track.kind.name()));
+        }
+        if let Some(source) = track.sources().find(|source| source.input >= self.inputs.len()) {
+            return bad(format!("a track comes from input {}, which is not there", source.input));
+        }
+        let is_encode = matches!(track.action, Action::Encode(_));
+        if !is_encode && track.parts.iter().any(|part| part.source.is_none()) {
+            return bad(format!("a {} track copies from nowhere", track.kind.name()));
+        }
+        let fits = match &track.action {
+            Action::Copy => true,
+            Action::Convert(_) => track.kind == TrackKind::Subtitle,
+            Action::Encode(encoder) => matches!(
+                (track.kind, &encoder.format),
                 (TrackKind::Video, FrameFormat::Video(_))
                     | (TrackKind::Audio, FrameFormat::Audio(_))
-            );
-            if !fits {
-                return bad(format!("a {} track has the other kind of encoder", track.kind.name()));
-            }
+            ),
+        };
+        if fits {
+            return Ok(());
         }
-        Ok(())
+        bad(format!("a {} track has the other kind of encoder", track.kind.name()))
     }
 }
 
@@ -335,47 +472,69 @@ impl fmt::Display for Plan {
         }
         for output in &self.outputs {
             writeln!(f, "output: {} ({})", output.location, output.muxer)?;
-            for track in &output.tracks {
-                write!(f, "  {} {}:{}", track.kind.name(), track.input, track.stream)?;
-                match &track.action {
-                    Action::Copy => writeln!(f, " copy")?,
-                    Action::Encode(encode) => write!(f, " encode {encode}")?,
-                }
-                track.because.iter().try_for_each(|reason| writeln!(f, "    because {reason}"))?;
+            if let Content::BytesOf(input) = output.content {
+                writeln!(f, "  the bytes of input {input}")?;
             }
+            output.tracks().iter().try_for_each(|track| write!(f, "{track}"))?;
         }
-        for dropped in &self.dropped {
-            write!(
-                f,
-                "  {} {}:{} drop\n    because ",
-                dropped.kind, dropped.input, dropped.stream
-            )?;
-            writeln!(f, "{}", dropped.because)?;
+        for Dropped { input, stream, kind, because } in &self.dropped {
+            writeln!(f, "  {kind} {input}:{stream} drop\n    because {because}")?;
         }
-        self.notices.iter().try_for_each(|notice| writeln!(f, "note: {notice}"))
+        self.notices.iter().try_for_each(|notice| writeln!(f, "note: {notice}"))?;
+        if let Some(otherwise) = &self.otherwise {
+            let text = otherwise.to_string();
+            writeln!(f, "if that becomes too large:")?;
+            text.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+        }
+        Ok(())
     }
 }
 
-impl fmt::Display for Encode {
+impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Encoder { name, bit_rate, options, format } = &self.encoder;
-        match format {
+        write!(f, "  {}", self.kind.name())?;
+        self.sources().try_for_each(|source| write!(f, " {source}"))?;
+        match &self.action {
+            Action::Copy => write!(f, " copy")?,
+            Action::Convert(name) => write!(f, " encode with {name}")?,
+            Action::Encode(encoder) => write!(f, " encode {encoder}")?,
+        }
+        let seconds = |at: Timestamp| format!("{:.3} s", at.seconds());
+        match self.parts.first().map(|part| part.select) {
+            Some(Select::At(instant)) => write!(f, ", the frame at {}", seconds(instant.time))?,
+            Some(Select::Span(Span { start, end, .. })) => {
+                let end = end.map_or_else(|| "the end".to_owned(), seconds);
+                write!(f, ", from {} to {end}", seconds(start))?;
+            }
+            Some(Select::All) | None => {}
+        }
+        writeln!(f)?;
+        if let Some(most) = self.at_most {
+            writeln!(f, "    at most {most} bytes")?;
+        }
+        for part in self.parts.iter().filter(|part| !part.filters.is_empty()) {
+            writeln!(f, "    filters {}", part.filters)?;
+        }
+        self.because.iter().try_for_each(|reason| writeln!(f, "    because {reason}"))
+    }
+}
+
+impl fmt::Display for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.format {
             FrameFormat::Video(PictureFormat { width, height, pixel_format, .. }) => {
-                write!(f, "with {name}, {width}x{height} {pixel_format}")?;
+                write!(f, "with {}, {width}x{height} {pixel_format}", self.name)?;
             }
             FrameFormat::Audio(SoundFormat { sample_rate, layout, .. }) => {
-                write!(f, "with {name}, {sample_rate} Hz {layout}")?;
+                write!(f, "with {}, {sample_rate} Hz {layout}", self.name)?;
             }
         }
-        if let Some(bit_rate) = bit_rate {
+        if let Some(bit_rate) = self.bit_rate {
             write!(f, ", {bit_rate} kbit/s")?;
         }
-        for (key, value) in options {
-            write!(f, ", {key}={value}")?;
+        if self.keyframe_each_second {
+            write!(f, ", a keyframe each second")?;
         }
-        if let Select::At(instant) = self.select {
-            write!(f, ", the frame at {:.3} s", instant.time.seconds())?;
-        }
-        writeln!(f, "\n    filters {}", self.filters)
+        self.options.iter().try_for_each(|(key, value)| write!(f, ", {key}={value}"))
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     pipeline::Job,
     plan::{Plan, TrackKind},
     progress::{CancelToken, Meter, Progress, Reading},
-    tally::Tally,
+    tally::{Tally, TrackTally, Written},
 };
 
 /// How often a caller sees progress.
@@ -23,12 +23,13 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// What shows progress to the caller, and hears whether to go on.
 pub(crate) struct Watch<'a, F> {
-    pub(crate) observe: F,
+    pub(crate) observe: &'a mut F,
     pub(crate) cancel: &'a CancelToken,
-    pub(crate) tallies: &'a [Vec<Tally>],
+    pub(crate) tallies: &'a [Vec<TrackTally>],
+    pub(crate) copied: Vec<Tally<Written>>,
     pub(crate) plan: &'a Plan,
     pub(crate) begun: Instant,
-    pub(crate) meter: Meter,
+    pub(crate) meter: &'a mut Meter,
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
@@ -62,29 +63,32 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
     fn reading(&self) -> Reading {
         let mut now = Reading { total: self.plan.seconds, ..Reading::default() };
         let mut slowest = f64::INFINITY;
-        let tracks = self.plan.outputs.iter().zip(self.tallies);
-        for (track, tally) in tracks.flat_map(|(output, tallies)| output.tracks.iter().zip(tallies))
-        {
-            let count = tally.count();
-            let end = count.written.end().map_or(0.0, |end| end.seconds().max(0.0));
-            if !count.ended {
-                slowest = slowest.min(end);
-            }
+        for (track, tally) in self.plan.tracks().zip(self.tallies.iter().flatten()) {
+            let count = tally.written.count();
             now.bytes += count.bytes;
             if track.kind == TrackKind::Video {
-                now.frames += count.packets_written;
+                now.frames += count.packets;
+            }
+            // Text and cover art say nothing about how far a run is.
+            let is_in_time = matches!(track.kind, TrackKind::Video | TrackKind::Audio);
+            if is_in_time && !count.ended {
+                let end = count.extent.end().map_or(0.0, |end| end.seconds().max(0.0));
+                slowest = slowest.min(end);
             }
         }
+        now.bytes += self.copied.iter().map(|tally| tally.note(|count| count.bytes)).sum::<u64>();
         let whole = now.total.unwrap_or(0.0);
         now.seconds = if slowest.is_finite() { slowest } else { whole };
         now
     }
 }
 
-/// Runs the jobs of a pipeline to their end; the first failure stops the others and is the answer.
+/// Runs the jobs of a pipeline to their end, and those of the parts that `next` opens; the first
+/// failure stops the others and is the answer.
 pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
     mut jobs: Vec<Job>,
     watch: &mut Watch<'_, F>,
+    next: impl FnMut() -> Result<Vec<Job>>,
 ) -> Result<()> {
     watch.tick()?;
     if jobs.len() == 1 {
@@ -92,66 +96,83 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
         return jobs.pop().map_or(Ok(()), run_job);
     }
     let (sender, results) = unbounded();
-    let running = jobs.len();
     let cancel = watch.cancel;
+    let mut next = Some(next);
     thread::scope(|scope| {
-        let mut first = Ok(());
-        for job in jobs {
-            let (sender, job_cancel) = (sender.clone(), cancel.clone());
-            let name = job.name.clone();
-            let work = move || report(job, &job_cancel, &sender);
-            if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
-                cancel.cancel();
-                first = Err(Error::Exhausted { what: "thread" });
-                break;
+        let mut running = Running::default();
+        let start = |jobs: Vec<Job>, running: &mut Running| {
+            for job in jobs {
+                let (sender, job_cancel) = (sender.clone(), cancel.clone());
+                let (name, of_part) = (job.name.clone(), job.of_part);
+                let work = move || report(job, &job_cancel, &sender);
+                if thread::Builder::new().name(name).spawn_scoped(scope, work).is_err() {
+                    return Err(Error::Exhausted { what: "thread" });
+                }
+                *running.of(of_part) += 1;
             }
-        }
-        drop(sender);
-        if first.is_ok() {
-            first = collect(&results, running, watch);
+            Ok(())
+        };
+        let mut first = stop_at(start(jobs, &mut running), cancel);
+        while running.lasting + running.of_part > 0 {
+            match results.recv_timeout(TICK) {
+                Ok((of_part, result)) => {
+                    *running.of(of_part) -= 1;
+                    first = first.and(result);
+                    let is_done = of_part && running.of_part == 0 && first.is_ok();
+                    if let Some(next) = next.as_mut().filter(|_| is_done) {
+                        // All of this part have ended: the one after it begins.
+                        let begun = next().and_then(|jobs| start(jobs, &mut running));
+                        first = stop_at(begun, cancel);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) if first.is_ok() => first = watch.tick(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if first.is_err() {
+                // What waits for later parts waits no longer.
+                next = None;
+            }
         }
         first
     })
 }
 
-/// Waits for the jobs and shows progress meanwhile.
-fn collect<F: FnMut(&Progress) -> ControlFlow<()>>(
-    results: &crossbeam::channel::Receiver<Result<()>>,
-    mut running: usize,
-    watch: &mut Watch<'_, F>,
-) -> Result<()> {
-    let mut first = Ok(());
-    while running > 0 {
-        match results.recv_timeout(TICK) {
-            Ok(result) => {
-                running -= 1;
-                first = first.and(result);
-            }
-            Err(RecvTimeoutError::Timeout) if first.is_ok() => first = watch.tick(),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
+/// How many jobs run.
+#[derive(Debug, Default)]
+struct Running {
+    of_part: usize,
+    lasting: usize,
+}
+
+impl Running {
+    fn of(&mut self, part: bool) -> &mut usize {
+        if part { &mut self.of_part } else { &mut self.lasting }
     }
-    first
+}
+
+/// Stops all jobs at a failure.
+fn stop_at(result: Result<()>, cancel: &CancelToken) -> Result<()> {
+    result.inspect_err(|_| cancel.cancel())
 }
 
 /// Runs a job on its thread, stops the others when it fails, and tells how it ended.
-fn report(job: Job, cancel: &CancelToken, results: &Sender<Result<()>>) {
-    let name = job.name.clone();
+fn report(job: Job, cancel: &CancelToken, results: &Sender<(bool, Result<()>)>) {
+    let (name, of_part) = (job.name.clone(), job.of_part);
     let result = run_job(job);
     if let Err(error) = &result {
         tracing::debug!(%error, job = name, "stopped");
     }
     let failed = result.is_err();
     // The one who waits counts the results before it looks at the token: the cause comes first.
-    let _ = results.send(result);
+    let _ = results.send((of_part, result));
     if failed {
         cancel.cancel();
     }
 }
 
 fn run_job(job: Job) -> Result<()> {
-    let Job { name, run } = job;
+    let Job { name, run, .. } = job;
     guarded(&name, run)
 }
 

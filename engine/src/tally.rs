@@ -4,17 +4,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::time::Timestamp;
 
-/// What is counted for one track; written by its stages, read by the run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<Mutex<Count>>);
+/// What is counted while it goes on; written by stages, read by the run.
+#[derive(Debug, Default)]
+pub(crate) struct Tally<T>(Arc<Mutex<T>>);
 
-/// The numbers of one track.
+impl<T> Clone for Tally<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What is counted of one part of a track, as far as its encoder or muxer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Count {
+pub(crate) struct Read {
     /// Packets that the demuxer gave, hidden ones included.
-    pub(crate) packets_read: u64,
-    /// The span of the shown packets, on the input's time line.
-    pub(crate) read: Span,
+    pub(crate) packets: u64,
+    /// Where the shown and wanted packets lie on the input's time line.
+    pub(crate) extent: Extent,
     /// Packets before the first one that can be decoded.
     pub(crate) before_keyframe: u64,
     /// Packets the decoder could make nothing of.
@@ -22,43 +28,84 @@ pub(crate) struct Count {
     /// Frames of which the decoder guessed a part.
     pub(crate) concealed: u64,
     /// Frames that came out of the decoder.
-    pub(crate) frames_decoded: u64,
+    pub(crate) frames: u64,
+    /// Those of them that lie outside the wanted span.
+    pub(crate) frames_left_out: u64,
     /// Time between decoded frames that no frame covers, in seconds.
     pub(crate) lost_seconds: f64,
+    /// Jumps of the clock that were closed.
+    pub(crate) jumps: u64,
+    /// Why the input could not be read to its end.
+    pub(crate) error: Option<String>,
+    /// Whether the instant asked for lies past the last frame.
+    pub(crate) past_end: bool,
+    /// Whether it was read to the end of the input.
+    pub(crate) to_end: bool,
+}
+
+/// What is counted of one track, from its encoder on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
     /// Frames that went into the encoder.
-    pub(crate) frames_encoded: u64,
+    pub(crate) frames: u64,
     /// Frames and packets that moved on by a tick, since another one had theirs.
     pub(crate) moved: u64,
     /// Shown packets given to the muxer.
-    pub(crate) packets_written: u64,
-    /// The span of the shown packets, on the output's time line.
-    pub(crate) written: Span,
+    pub(crate) packets: u64,
+    /// Where the shown packets lie on the output's time line.
+    pub(crate) extent: Extent,
     /// Bytes of the packets given to the muxer.
     pub(crate) bytes: u64,
     /// Whether the track has ended.
     pub(crate) ended: bool,
-    /// Why the input could not be read to its end.
-    pub(crate) read_error: Option<String>,
-    /// Whether the instant asked for lies past the last frame.
-    pub(crate) past_end: bool,
 }
 
-impl Tally {
+/// What is counted of one track of an output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrackTally {
+    /// Of its parts, in order.
+    pub(crate) parts: Vec<Tally<Read>>,
+    /// Of the whole.
+    pub(crate) written: Tally<Written>,
+}
+
+/// The numbers of one track at the end of a run.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    /// Of its parts, in order.
+    pub(crate) parts: Vec<Read>,
+    /// Of the whole.
+    pub(crate) written: Written,
+}
+
+impl Counted {
+    /// The numbers as they are now.
+    pub(crate) fn of(tally: &TrackTally) -> Self {
+        Self {
+            parts: tally.parts.iter().map(Tally::count).collect(),
+            written: tally.written.count(),
+        }
+    }
+}
+
+impl<T> Tally<T> {
     /// Changes the numbers.
-    pub(crate) fn note<T>(&self, change: impl FnOnce(&mut Count) -> T) -> T {
+    pub(crate) fn note<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         // The numbers stay plain numbers even if a stage panicked while it held them.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
+impl<T: Clone> Tally<T> {
     /// The numbers as they are now.
-    pub(crate) fn count(&self) -> Count {
+    pub(crate) fn count(&self) -> T {
         self.note(|count| count.clone())
     }
 }
 
 /// From the earliest start to the latest end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Span(Option<Ends>);
+pub(crate) struct Extent(Option<Ends>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Ends {
@@ -67,7 +114,7 @@ struct Ends {
     end: Timestamp,
 }
 
-impl Span {
+impl Extent {
     /// Takes in one more piece.
     pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp) {
         self.0 = Some(match self.0 {

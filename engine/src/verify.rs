@@ -6,9 +6,9 @@ use crate::{
     av::{Demuxer, Depth, Fault, ReadSeek},
     error::{Error, Result},
     media::{Kind, MediaInfo, StreamInfo},
-    plan::{Action, Output, Plan, Reason, Track, TrackKind},
+    plan::{Action, Content, Output, Part, Plan, Reason, Select, StreamId, Track, TrackKind},
     progress::CancelToken,
-    tally::{Count, Span},
+    tally::{Counted, Extent, Read},
     time::Timestamp,
 };
 
@@ -16,116 +16,186 @@ use crate::{
 const TOLERATED_SECONDS: f64 = 0.5;
 const TOLERATED_PART: f64 = 0.01;
 
-/// What the check of one track of an input found.
-pub(crate) struct Shortfall {
-    pub(crate) what: String,
-    pub(crate) lost: f64,
+/// What the end of a span may miss without being short of data, in seconds.
+const SLACK: f64 = 0.1;
+
+/// What an input owes.
+struct Shortfall {
+    what: String,
+    lost: f64,
 }
 
-/// Judges what was read of an input for one track, and gathers warnings about it.
+/// Judges what was read of all inputs, and gathers warnings about it.
 ///
 /// # Errors
-/// [`Error::Damaged`] when the input fell short; with a lenient plan that is a warning, unless
-/// there is no frame at all.
-pub(crate) fn check_input(
+/// [`Error::Damaged`] when an input fell short; with a lenient plan that is a warning, unless there
+/// is no frame at all.
+pub(crate) fn check_inputs(
     plan: &Plan,
-    track: &Track,
-    media: &MediaInfo,
-    count: &Count,
+    media: &[MediaInfo],
+    counts: &[Vec<Counted>],
     warnings: &mut Vec<Reason>,
 ) -> Result<()> {
-    let damaged = |Shortfall { what, lost }| {
-        let location = plan.inputs[track.input].location.clone();
-        Error::Damaged { location, what, lost }
-    };
-    let name = format!("{} stream {}:{}", track.kind.name(), track.input, track.stream);
-    let is_encode = matches!(track.action, Action::Encode(_));
-    if is_encode && count.frames_decoded == 0 {
-        let what = format!("no frame of {name} could be decoded");
-        return Err(damaged(Shortfall { what, lost: count.read.seconds() }));
-    }
-    if !is_encode && count.packets_written == 0 {
-        let what = format!("{name} has no packet that can be shown");
-        return Err(damaged(Shortfall { what, lost: 0.0 }));
-    }
-    if count.past_end {
-        warnings.push(Reason::new(
-            "SEEK_PAST_END",
-            "the time asked for is past the end; the last frame was taken",
-        ));
-    }
-    warn_counted(&name, count, warnings);
-    match shortfall(&name, plan, track, media, count) {
-        Some(short) if plan.lenient => {
-            let message = format!("{}; {:.3} s are lost", short.what, short.lost);
-            warnings.push(Reason::new("INPUT_SHORT", message));
-            Ok(())
+    for (track, counted) in plan.tracks().zip(counts.iter().flatten()) {
+        for (part, count) in track.parts.iter().zip(&counted.parts) {
+            if let Some(source) = part.source {
+                let stream = media[source.input].streams.get(source.stream);
+                let seen = Seen { track, part, source, stream, count };
+                seen.check(plan, warnings)?;
+            }
         }
-        Some(short) => Err(damaged(short)),
-        None => Ok(()),
+        let name = track.sources().map(|source| source.to_string()).collect::<Vec<_>>().join(", ");
+        let name = format!("{} stream {name}", track.kind.name());
+        let moved = counted.written.moved;
+        warn_of(&name, "TIMES_MOVED", moved, "frames shared a tick and moved on by one", warnings);
+        check_packets(plan, track, counted)?;
+    }
+    for (number, media) in media.iter().enumerate() {
+        let of_input: Vec<&Read> = plan
+            .tracks()
+            .zip(counts.iter().flatten())
+            .flat_map(|(track, counted)| track.parts.iter().zip(&counted.parts))
+            .filter(|(part, _)| {
+                let is_whole = part.select == Select::All;
+                is_whole && part.source.is_some_and(|source| source.input == number)
+            })
+            .map(|(_, count)| count)
+            .collect();
+        check_declared(media, &of_input, warnings);
+    }
+    Ok(())
+}
+
+/// Fails when a copied track has nothing that can be shown.
+fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
+    // A span may lie between two lines of text.
+    if counted.written.packets > 0 || track.kind == TrackKind::Subtitle {
+        return Ok(());
+    }
+    let Some(source) = track.sources().next() else { return Ok(()) };
+    let what = format!("{} stream {source} has nothing that can be shown", track.kind.name());
+    let location = plan.inputs[source.input].location.clone();
+    Err(Error::Damaged { location, what, lost: 0.0 })
+}
+
+fn warn_of(name: &str, code: &str, number: u64, what: &str, warnings: &mut Vec<Reason>) {
+    if number > 0 {
+        warnings.push(Reason::new(code, format!("{name}: {number} {what}")));
     }
 }
 
-/// Warns of what was counted.
-fn warn_counted(name: &str, count: &Count, warnings: &mut Vec<Reason>) {
-    let mut warn = |code, number: u64, what: &str| {
-        if number > 0 {
-            warnings.push(Reason::new(code, format!("{name}: {number} {what}")));
-        }
-    };
-    warn("DECODE_ERRORS", count.decode_errors, "packets could not be decoded");
-    warn("FRAMES_CONCEALED", count.concealed, "frames are damaged and partly guessed");
-    warn("BEFORE_KEYFRAME", count.before_keyframe, "packets before the first keyframe left out");
-    warn("TIMES_MOVED", count.moved, "frames shared a tick with another and moved on by one");
+/// What was read of one part of a track.
+struct Seen<'a> {
+    track: &'a Track,
+    part: &'a Part,
+    source: StreamId,
+    stream: Option<&'a StreamInfo>,
+    count: &'a Read,
 }
 
-/// What an input owes, if anything.
-fn shortfall(
-    name: &str,
-    plan: &Plan,
-    track: &Track,
-    media: &MediaInfo,
-    count: &Count,
-) -> Option<Shortfall> {
-    let stream = media.streams.get(track.stream)?;
-    let span = count.read.seconds();
-    if count.packets_read > 0
-        && let Some(promised) = stream.promised_packets.filter(|all| *all > count.packets_read)
-    {
-        let declared = stream.duration.map_or(span, Timestamp::seconds);
-        let begun = count.read.last_start().zip(stream.start).map_or(0.0, |(last, start)| {
-            last.seconds() - start.seconds() + declared / promised as f64
-        });
-        return Some(Shortfall {
-            what: format!(
-                "the sample table of {name} promises {promised} packets, {} are there",
-                count.packets_read
-            ),
-            lost: (declared - begun).max(0.0),
-        });
+impl Seen<'_> {
+    fn check(&self, plan: &Plan, warnings: &mut Vec<Reason>) -> Result<()> {
+        let location = || plan.inputs[self.source.input].location.clone();
+        let damaged =
+            |Shortfall { what, lost }| Error::Damaged { location: location(), what, lost };
+        let name = format!("{} stream {}", self.track.kind.name(), self.source);
+        if self.is_encode() && self.count.frames == 0 {
+            let what = format!("no frame of {name} could be decoded");
+            return Err(damaged(Shortfall { what, lost: self.count.extent.seconds() }));
+        }
+        if self.count.past_end {
+            warnings.push(Reason::new(
+                "SEEK_PAST_END",
+                "the time asked for is past the end; the last frame was taken",
+            ));
+        }
+        let count = self.count;
+        let mut warn = |code, number, what| warn_of(&name, code, number, what, warnings);
+        warn("DECODE_ERRORS", count.decode_errors, "packets could not be decoded");
+        warn("FRAMES_CONCEALED", count.concealed, "frames are damaged and partly guessed");
+        let what = "packets before the first keyframe left out";
+        warn("BEFORE_KEYFRAME", count.before_keyframe, what);
+        warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
+        match self.shortfall(&name) {
+            Some(short) if plan.lenient => {
+                let message = format!("{}; {:.3} s are lost", short.what, short.lost);
+                warnings.push(Reason::new("INPUT_SHORT", message));
+                Ok(())
+            }
+            Some(short) => Err(damaged(short)),
+            None => Ok(()),
+        }
     }
-    let tolerated = TOLERATED_SECONDS.max(span * TOLERATED_PART);
-    let is_encode = matches!(track.action, Action::Encode(_)) && plan.seconds.is_some();
-    if is_encode && count.decode_errors > 0 && count.lost_seconds > tolerated {
-        return Some(Shortfall {
-            what: format!("too much of {name} can not be decoded"),
-            lost: count.lost_seconds,
-        });
+
+    fn is_encode(&self) -> bool {
+        matches!(self.track.action, Action::Encode(_))
     }
-    None
+
+    /// What the input owes, if anything.
+    fn shortfall(&self, name: &str) -> Option<Shortfall> {
+        let (count, stream) = (self.count, self.stream?);
+        let read = count.extent.seconds();
+        match self.part.select {
+            Select::All => {
+                let promised = stream.promised_packets.filter(|all| *all > count.packets);
+                if let Some(promised) = promised.filter(|_| count.packets > 0) {
+                    let declared = stream.duration.map_or(read, Timestamp::seconds);
+                    let last = count.extent.last_start().zip(stream.start);
+                    let begun = last.map_or(0.0, |(last, start)| {
+                        last.seconds() - start.seconds() + declared / promised as f64
+                    });
+                    let packets = count.packets;
+                    return Some(Shortfall {
+                        what: format!(
+                            "the sample table of {name} promises {promised} packets, {packets} \
+                             are there"
+                        ),
+                        lost: (declared - begun).max(0.0),
+                    });
+                }
+            }
+            Select::Span(span) => {
+                let table_end = stream.promised_packets.and(stream.start).zip(stream.duration);
+                let promised = table_end.map(|(start, duration)| start.plus(duration.ticks));
+                let promised = promised.map(|end| span.end.map_or(end, |wanted| end.min(wanted)));
+                let end = count.extent.end();
+                if let Some(promised) = promised.filter(|_| count.to_end) {
+                    let found = end.unwrap_or(span.start).seconds();
+                    let lost = promised.seconds() - found;
+                    if lost > SLACK {
+                        let what = format!(
+                            "the sample table of {name} goes on to {:.3} s, its data to {found:.3} s",
+                            promised.seconds(),
+                        );
+                        return Some(Shortfall { what, lost });
+                    }
+                }
+            }
+            Select::At(_) => return None,
+        }
+        let tolerated = TOLERATED_SECONDS.max(read * TOLERATED_PART);
+        (self.is_encode() && count.decode_errors > 0 && count.lost_seconds > tolerated).then(|| {
+            Shortfall {
+                what: format!("too much of {name} can not be decoded"),
+                lost: count.lost_seconds,
+            }
+        })
+    }
 }
 
 /// Warns when a container states another duration than it has, and its word is no sample table.
-pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut Vec<Reason>) {
-    let start = counts.iter().filter_map(|count| count.read.start()).min();
-    let end = counts.iter().filter_map(|count| count.read.end()).max();
+fn check_declared(media: &MediaInfo, counts: &[&Read], warnings: &mut Vec<Reason>) {
+    let start = counts.iter().filter_map(|count| count.extent.start()).min();
+    let end = counts.iter().filter_map(|count| count.extent.end()).max();
     let streams = || media.videos().map(|_| ()).chain(media.audios().map(|_| ()));
     let has_table = media.streams.iter().any(|stream| stream.promised_packets.is_some());
-    // What was not read may be what the container measured.
+    // What was not read may be what the container measured; what jumped was not measured at all.
     let is_all_read = counts.len() >= streams().count();
+    let jumped = counts.iter().any(|count| count.jumps > 0);
     if let (Some(start), Some(end), Some(declared)) = (start, end, media.duration)
         && !has_table
         && is_all_read
+        && !jumped
     {
         let (declared, end) = (declared.seconds(), end.seconds());
         let read = end - start.seconds().max(0.0);
@@ -136,7 +206,7 @@ pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut
             warnings.push(Reason::new("DURATION_DECLARED_WRONG", message));
         }
     }
-    if let Some(error) = counts.iter().find_map(|count| count.read_error.as_ref()) {
+    if let Some(error) = counts.iter().find_map(|count| count.error.as_ref()) {
         let message = format!("the input could not be read to its end: {error}");
         warnings.push(Reason::new("READ_ERROR", message));
     }
@@ -144,9 +214,9 @@ pub(crate) fn check_declared(media: &MediaInfo, counts: &[Count], warnings: &mut
 
 /// What a player sees of one track of the written file.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct Shown {
     packets: u64,
-    span: Span,
+    extent: Extent,
     /// Length of the longest packet, in seconds.
     longest: f64,
     /// Whether the end of the span is known, and not guessed.
@@ -161,7 +231,7 @@ struct Seen {
 /// [`Error::Incomplete`] names the first difference; [`Error::Cancelled`].
 pub(crate) fn check_output(
     output: &Output,
-    counts: &[Count],
+    counts: &[Counted],
     reader: io::Result<Box<dyn ReadSeek>>,
     cancel: &CancelToken,
 ) -> Result<MediaInfo> {
@@ -175,15 +245,22 @@ pub(crate) fn check_output(
         reader.map_err(|source| Error::Write { location: output.location.clone(), source })?;
     let mut demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
     let media = demuxer.media();
-    if media.streams.len() != output.tracks.len() {
-        let (found, expected) = (media.streams.len(), output.tracks.len());
+    let tracks = match &output.content {
+        Content::Tracks(tracks) => tracks,
+        // Its bytes were counted; what they mean was the input's business.
+        Content::BytesOf(_) => return Ok(media),
+    };
+    // The text track that QuickTime makes of chapters comes last.
+    let beside = usize::from(!output.chapters.is_empty() && media.streams.len() > tracks.len());
+    if media.streams.len() - beside != tracks.len() {
+        let (found, expected) = (media.streams.len(), tracks.len());
         return incomplete(format!("it has {found} streams instead of {expected}"));
     }
-    let mut seen = vec![Seen::default(); output.tracks.len()];
+    let mut seen = vec![Shown::default(); tracks.len()];
     while let Some(packet) = demuxer.read().map_err(unreadable)? {
         let stream = packet.stream();
         let (Some(seen), Some(info)) = (seen.get_mut(stream), media.streams.get(stream)) else {
-            return incomplete(format!("it has packets of stream {stream}, which is not planned"));
+            continue;
         };
         let Some(start) = packet.pts().or(packet.dts()) else {
             seen.packets += u64::from(!packet.is_hidden());
@@ -195,20 +272,19 @@ pub(crate) fn check_output(
         }
         let at = |ticks| Timestamp::new(ticks, info.time_base);
         seen.packets += 1;
-        seen.span.add(at(start.max(0)), at(end.max(start)));
+        seen.extent.add(at(start.max(0)), at(end.max(start)));
         seen.longest = seen.longest.max(at(packet.duration()).seconds());
     }
-    let longest = counts.iter().map(|count| count.written.end()).max().flatten();
-    for ((seen, info), count) in seen.iter_mut().zip(&media.streams).zip(counts) {
+    let longest = counts.iter().map(|counted| counted.written.extent.end()).max().flatten();
+    for ((seen, info), counted) in seen.iter_mut().zip(&media.streams).zip(counts) {
         seen.is_raw = info.codec.starts_with("pcm_");
-        let expected =
-            count.written.end().filter(|end| Some(*end) == longest && output.keeps_times());
+        let end = counted.written.extent.end();
+        let expected = end.filter(|end| Some(*end) == longest && output.keeps_times());
         seen.knows_end = find_end(seen, info, &media, expected);
     }
-    for (number, (track, (seen, count))) in
-        output.tracks.iter().zip(seen.iter().zip(counts)).enumerate()
+    for (number, (track, (seen, counted))) in tracks.iter().zip(seen.iter().zip(counts)).enumerate()
     {
-        compare(output, track, seen, count).map_err(|what| Error::Incomplete {
+        compare(output, track, seen, counted).map_err(|what| Error::Incomplete {
             what: format!("{} track {number} {what}", track.kind.name()),
         })?;
     }
@@ -221,7 +297,7 @@ pub(crate) fn check_output(
 /// the container's duration tells when it is too short for what its longest track should have,
 /// which is `expected`.
 fn find_end(
-    seen: &mut Seen,
+    seen: &mut Shown,
     info: &StreamInfo,
     media: &MediaInfo,
     expected: Option<Timestamp>,
@@ -229,14 +305,14 @@ fn find_end(
     if let (Some(_), Some(start), Some(duration)) =
         (info.promised_packets, info.start, info.duration)
     {
-        seen.span.set_end(start.plus(duration.ticks));
+        seen.extent.set_end(start.plus(duration.ticks));
         return true;
     }
     if let (Some(expected), Some(duration)) = (expected, media.duration) {
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let end = Timestamp::from_seconds(duration.seconds() + start, duration.base);
         if end < expected {
-            seen.span.set_end(end);
+            seen.extent.set_end(end);
             return true;
         }
     }
@@ -244,29 +320,20 @@ fn find_end(
 }
 
 /// Compares one track; the answer of a difference is a phrase.
-fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result<(), String> {
+fn compare(output: &Output, track: &Track, seen: &Shown, counted: &Counted) -> Result<(), String> {
+    let written = &counted.written;
+    // Text has gaps that containers fill as they like; cover art has no time.
+    if !matches!(track.kind, TrackKind::Video | TrackKind::Audio) {
+        return Ok(());
+    }
     if let (Action::Encode(_), TrackKind::Video) = (&track.action, track.kind) {
-        let (decoded, encoded) = (count.frames_decoded, count.frames_encoded);
-        if decoded != encoded {
-            return Err(format!("was encoded from {encoded} of {decoded} decoded frames"));
-        }
-        let read = count.read.seconds();
-        let is_whole = count.before_keyframe == 0 && count.decode_errors == 0;
-        let written = count.written.seconds();
-        let is_timed = read > 0.0 && output.keeps_times();
-        if is_whole && is_timed && (written - read).abs() > seen.longest + 0.1 {
-            return Err(format!("lasts {written:.3} s, the source {read:.3} s"));
-        }
-        if encoded != count.packets_written {
-            let written = count.packets_written;
-            return Err(format!("has {written} packets for {encoded} encoded frames"));
-        }
+        compare_encode(output, track, seen, counted)?;
     }
     // Raw sound is cut into packets as the reader likes.
     let counts_packets = track.kind == TrackKind::Video || output.keeps_times();
     let is_raw = seen.is_raw;
-    if counts_packets && !is_raw && seen.packets != count.packets_written {
-        let (found, expected) = (seen.packets, count.packets_written);
+    if counts_packets && !is_raw && seen.packets != written.packets {
+        let (found, expected) = (seen.packets, written.packets);
         return Err(format!("shows {found} packets of {expected} that were written"));
     }
     if output.is_picture() {
@@ -275,7 +342,7 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
     if output.keeps_times() {
         // A tick or two of the coarsest container (1 ms); sound may end within its last packet.
         let slack = if track.kind == TrackKind::Audio { seen.longest } else { 0.0 };
-        let (found, expected) = (seen.span, count.written);
+        let (found, expected) = (seen.extent, written.extent);
         same("begins", found.start(), expected.start(), 0.002)?;
         if !seen.is_raw {
             same("has its last packet", found.last_start(), expected.last_start(), 0.002)?;
@@ -286,9 +353,38 @@ fn compare(output: &Output, track: &Track, seen: &Seen, count: &Count) -> Result
         return Ok(());
     }
     // Formats without times begin where the reader counts from, priming included or not.
-    let (found, expected) = (seen.span.seconds(), count.written.seconds());
+    let (found, expected) = (seen.extent.seconds(), written.extent.seconds());
     if (found - expected).abs() > seen.longest + 0.1 {
         return Err(format!("lasts {found:.3} s instead of {expected:.3} s"));
+    }
+    Ok(())
+}
+
+/// Compares what a track of pictures was encoded from with what was encoded.
+fn compare_encode(
+    output: &Output,
+    track: &Track,
+    seen: &Shown,
+    counted: &Counted,
+) -> Result<(), String> {
+    let (parts, written) = (&counted.parts, &counted.written);
+    let is_read = track.parts.iter().all(|part| part.source.is_some());
+    let wanted: u64 = parts.iter().map(|count| count.frames - count.frames_left_out).sum();
+    let encoded = written.frames;
+    if is_read && wanted != encoded {
+        return Err(format!("was encoded from {encoded} of {wanted} decoded frames"));
+    }
+    if let [read] = &parts[..] {
+        let is_whole = read.before_keyframe == 0 && read.decode_errors == 0;
+        let (read, made) = (read.extent.seconds(), written.extent.seconds());
+        let is_timed = is_read && read > 0.0 && output.keeps_times();
+        if is_whole && is_timed && (made - read).abs() > seen.longest + 0.1 {
+            return Err(format!("lasts {made:.3} s, the source {read:.3} s"));
+        }
+    }
+    if encoded != written.packets {
+        let packets = written.packets;
+        return Err(format!("has {packets} packets for {encoded} encoded frames"));
     }
     Ok(())
 }

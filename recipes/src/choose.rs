@@ -3,28 +3,29 @@
 use std::cmp::Reverse;
 
 use avocet_engine::{
-    AudioInfo, Dropped, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, Timestamp,
-    VideoInfo,
+    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, VideoInfo,
 };
 
-use crate::format::Format;
+use crate::{container::Container, format::Format, parameter::Tracks, select::Source};
 
 /// The best real video stream: the one marked as default, then the largest, then the first.
 pub(crate) fn best_video(media: &MediaInfo) -> Option<(&StreamInfo, &VideoInfo)> {
     media.videos().filter(|(_, video)| video.width > 0 && video.height > 0).min_by_key(
         |(stream, video)| {
             let area = u64::from(video.width) * u64::from(video.height);
-            (Reverse(stream.default), Reverse(area), stream.index)
+            (Reverse(stream.disposition.default), Reverse(area), stream.index)
         },
     )
 }
 
+/// The audio streams of which something is known.
+pub(crate) fn real_audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> {
+    media.audios().filter(|(_, audio)| audio.channels > 0 && audio.sample_rate.is_some())
+}
+
 /// The audio stream marked as default, else the first.
 pub(crate) fn best_audio(media: &MediaInfo) -> Option<(&StreamInfo, &AudioInfo)> {
-    media
-        .audios()
-        .filter(|(_, audio)| audio.channels > 0 && audio.sample_rate.is_some())
-        .min_by_key(|(stream, _)| (Reverse(stream.default), stream.index))
+    real_audios(media).min_by_key(|(stream, _)| (Reverse(stream.disposition.default), stream.index))
 }
 
 /// The video stream that a recipe can not do without.
@@ -43,6 +44,14 @@ pub(crate) fn need_audio<'a>(
     best_audio(media).ok_or_else(|| lacking(location, media, "an audio stream"))
 }
 
+/// The first audio stream, whatever is marked as default.
+pub(crate) fn first_audio<'a>(
+    location: &Location,
+    media: &'a MediaInfo,
+) -> Result<(&'a StreamInfo, &'a AudioInfo)> {
+    real_audios(media).next().ok_or_else(|| lacking(location, media, "an audio stream"))
+}
+
 pub(crate) fn lacking(location: &Location, media: &MediaInfo, needed: &str) -> Error {
     let kinds: Vec<String> = media
         .streams
@@ -56,68 +65,31 @@ pub(crate) fn lacking(location: &Location, media: &MediaInfo, needed: &str) -> E
     Error::Lacking { location: location.clone(), found, needed: needed.to_owned() }
 }
 
-/// The instant that becomes 0: where the earliest kept stream begins. Negative priming counts as 0.
-pub(crate) fn origin(kept: &[&StreamInfo]) -> Timestamp {
-    kept.iter()
-        .filter_map(|stream| stream.start)
-        .min()
-        .unwrap_or(Timestamp::ZERO)
-        .max(Timestamp::ZERO)
-}
-
-/// The end of the longest kept stream from `origin`, in seconds, where the container tells.
-pub(crate) fn expected_seconds(
-    media: &MediaInfo,
-    kept: &[&StreamInfo],
-    origin: Timestamp,
-) -> Option<f64> {
-    let of_stream = kept
-        .iter()
-        .filter_map(|stream| {
-            let start = stream.start.map_or(0.0, Timestamp::seconds);
-            Some(stream.duration?.seconds() + start - origin.seconds())
-        })
-        .reduce(f64::max);
-    of_stream.or_else(|| media.duration.map(Timestamp::seconds)).filter(|seconds| *seconds > 0.0)
-}
-
-/// The streams that are not kept, each with its reason.
-pub(crate) fn dropped(
-    input: usize,
-    media: &MediaInfo,
-    kept: &[usize],
-    format: Format,
-) -> Vec<Dropped> {
-    media
-        .streams
-        .iter()
-        .filter(|stream| !kept.contains(&stream.index))
-        .map(|stream| Dropped {
-            input,
-            stream: stream.index,
-            kind: stream.kind.name().to_owned(),
-            because: why_dropped(stream, format),
-        })
-        .collect()
-}
-
-fn why_dropped(stream: &StreamInfo, format: Format) -> Reason {
+/// Why a stream that nobody kept is left out.
+pub(crate) fn why_dropped(stream: &StreamInfo, container: Container, tracks: Tracks) -> Reason {
+    let name = container.name();
     match &stream.kind {
         Kind::Video(_) if stream.still => Reason::new(
             "ATTACHED_PICTURE",
             "it is cover art or a thumbnail, not a stream of moving pictures",
         ),
-        Kind::Video(_) if format.is_audio() => {
-            Reason::new("FORMAT_HAS_NO_VIDEO", format!("{} holds sound only", format.name()))
+        Kind::Video(_) if container.is_audio() => {
+            Reason::new("FORMAT_HAS_NO_VIDEO", format!("{name} holds sound only"))
         }
-        Kind::Audio(_) if format.is_picture() => {
-            Reason::new("FORMAT_HAS_NO_AUDIO", format!("{} holds a picture only", format.name()))
+        Kind::Audio(_) if container.format().is_some_and(Format::is_picture) => {
+            Reason::new("FORMAT_HAS_NO_AUDIO", format!("{name} holds a picture only"))
         }
         Kind::Video(_) | Kind::Audio(_) => {
             Reason::new("NOT_SELECTED", "another stream of its kind is the better one")
         }
-        Kind::Subtitle => {
+        Kind::Subtitle(_) if tracks == Tracks::Best => {
             Reason::new("SUBTITLES_NOT_ASKED_FOR", "subtitles are kept only with all tracks")
+        }
+        Kind::Subtitle(info) if !info.text => {
+            Reason::new("SUBTITLE_BITMAP", "its subtitles are pictures, which can not become text")
+        }
+        Kind::Subtitle(_) => {
+            Reason::new("FORMAT_HAS_NO_SUBTITLES", format!("{name} holds no text"))
         }
         Kind::Data => Reason::new("DATA_STREAM", "it holds data that players do not show"),
         Kind::Attachment => {
@@ -126,71 +98,105 @@ fn why_dropped(stream: &StreamInfo, format: Format) -> Reason {
     }
 }
 
-/// Whether `transcode` may copy a video stream into a format, else the reason why not.
+/// What may be copied into a container.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Holds {
+    /// What plays wherever the container does.
+    Common,
+    /// Whatever the container's standard has a place for.
+    Standard,
+}
+
+/// Whether a video stream may be copied into a container, else the reason why not.
 pub(crate) fn copyable_video(
-    stream: &StreamInfo,
-    video: &VideoInfo,
-    media: &MediaInfo,
-    origin: Timestamp,
-    format: Format,
+    source: &Source<'_, VideoInfo>,
+    container: Container,
+    holds: Holds,
 ) -> Result<Reason, Reason> {
-    let codec = stream.codec.as_str();
-    let fits = match format {
-        Format::Mp4 => matches!(codec, "h264" | "hevc" | "av1"),
+    let codec = source.stream.codec.as_str();
+    let common = match container.format() {
+        Some(Format::Mp4) => matches!(codec, "h264" | "hevc" | "av1"),
         // libavformat has no way to write AV1 into QuickTime.
-        Format::Mov => matches!(codec, "h264" | "hevc" | "prores" | "dnxhd"),
-        Format::Webm => matches!(codec, "vp8" | "vp9" | "av1"),
+        Some(Format::Mov) => matches!(codec, "h264" | "hevc" | "prores" | "dnxhd"),
+        Some(Format::Webm) => matches!(codec, "vp8" | "vp9" | "av1"),
         _ => false,
     };
-    if !fits {
-        return Err(not_in_container(codec, format));
+    let standard = match container.format() {
+        Some(Format::Mp4) => matches!(codec, "mpeg2video" | "mpeg4" | "vp9"),
+        Some(Format::Mov) => matches!(codec, "mpeg2video" | "mpeg4" | "mjpeg"),
+        _ => false,
+    };
+    if !common && !(standard && holds == Holds::Standard) {
+        return Err(not_in_container(codec, container));
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
     let keeps_times = ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"]
         .iter()
-        .any(|name| media.is_format(name));
+        .any(|name| source.media.is_format(name));
     if !keeps_times {
         return Err(Reason::new(
             "TIMES_MISSING",
             "its container does not say when a picture is shown; decoding it tells",
         ));
     }
-    let is_8_bit_420 = video
+    let is_8_bit_420 = source
+        .info
         .pixel_format
         .as_ref()
         .is_some_and(|pixels| pixels.depth == 8 && pixels.chroma_shift == (1, 1));
-    if codec == "h264" && !is_8_bit_420 {
+    if codec == "h264" && !is_8_bit_420 && holds == Holds::Common {
         return Err(Reason::new(
             "VIDEO_NOT_8_BIT_420",
             "H.264 of other depth or chroma than 8-bit 4:2:0 plays in few places",
         ));
     }
-    hidden_packets_fit(stream, origin, format)?;
-    Ok(copied(codec, format))
+    hidden_packets_fit(source, container)?;
+    Ok(copied(codec, container))
 }
 
-/// Whether `transcode` may copy an audio stream into a format, else the reason why not.
+/// Whether an audio stream may be copied into a container, else the reason why not.
 pub(crate) fn copyable_audio(
-    stream: &StreamInfo,
-    origin: Timestamp,
-    format: Format,
+    source: &Source<'_, AudioInfo>,
+    container: Container,
+    holds: Holds,
 ) -> Result<Reason, Reason> {
-    let codec = stream.codec.as_str();
-    let fits = match format {
-        Format::Mp4 => matches!(codec, "aac" | "mp3"),
-        Format::Mov => matches!(codec, "aac" | "mp3" | "alac") || is_little_endian_pcm(codec),
-        Format::Webm => matches!(codec, "opus" | "vorbis"),
-        Format::Mp3 => codec == "mp3",
-        Format::Aac => codec == "aac",
-        Format::M4a => matches!(codec, "aac" | "alac"),
-        Format::Wav => is_little_endian_pcm(codec),
+    let codec = source.stream.codec.as_str();
+    let common = match container {
+        Container::Of(Format::Mp4) => matches!(codec, "aac" | "mp3"),
+        Container::Of(Format::Mov) => {
+            matches!(codec, "aac" | "mp3" | "alac") || is_little_endian_pcm(codec)
+        }
+        Container::Of(Format::Webm) => matches!(codec, "opus" | "vorbis"),
+        Container::Of(Format::Mp3) => codec == "mp3",
+        Container::Of(Format::Aac) => codec == "aac" && fits_adts(source.stream),
+        Container::Of(Format::M4a) => matches!(codec, "aac" | "alac"),
+        Container::Of(Format::Wav) => is_little_endian_pcm(codec),
+        Container::Opus => codec == "opus",
+        Container::Ogg => codec == "vorbis",
+        Container::Flac => codec == "flac",
+        Container::Of(_) => false,
+    };
+    let standard = match container {
+        Container::Of(Format::Mp4) => matches!(codec, "ac3" | "eac3" | "alac"),
+        Container::Of(Format::Mov) => matches!(codec, "ac3" | "eac3"),
         _ => false,
     };
-    if !fits {
-        return Err(not_in_container(codec, format));
+    if !common && !(standard && holds == Holds::Standard) {
+        return Err(not_in_container(codec, container));
     }
-    hidden_packets_fit(stream, origin, format)?;
-    Ok(copied(codec, format))
+    hidden_packets_fit(source, container)?;
+    Ok(copied(codec, container))
+}
+
+/// Whether ADTS has a place for what the AAC of a stream is (ISO/IEC 14496-3, 1.A.2): two bits of
+/// profile, three of channels; no explicit signalling of anything else.
+fn fits_adts(stream: &StreamInfo) -> bool {
+    let Some((first, second)) = stream.extradata.first().zip(stream.extradata.get(1)) else {
+        // It comes without a configuration, as from ADTS itself.
+        return true;
+    };
+    let (object_type, channels) = (first >> 3, (second >> 3) & 15);
+    (1..=4).contains(&object_type) && (1..=7).contains(&channels)
 }
 
 /// PCM that both WAV and QuickTime hold as it is.
@@ -202,14 +208,13 @@ fn is_little_endian_pcm(codec: &str) -> bool {
 ///
 /// What is hidden before the start of the output stays hidden in MP4 and QuickTime, and is left out
 /// of formats without times; nothing else can hide it.
-fn hidden_packets_fit(
-    stream: &StreamInfo,
-    origin: Timestamp,
-    format: Format,
-) -> Result<(), Reason> {
-    let begins_at_zero = stream.start.is_none_or(|start| start <= origin);
-    let fits = stream.hidden_after == 0
-        && (stream.hidden_before == 0 || (begins_at_zero && format != Format::Webm));
+fn hidden_packets_fit<T>(source: &Source<'_, T>, container: Container) -> Result<(), Reason> {
+    let stream = source.stream;
+    let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
+    let holds_before = begins_at_zero && container != Container::Of(Format::Webm);
+    // What a section leaves out need not be hidden.
+    let fits = source.section.is_some()
+        || (stream.hidden_after == 0 && (stream.hidden_before == 0 || holds_before));
     if fits {
         return Ok(());
     }
@@ -217,12 +222,15 @@ fn hidden_packets_fit(
     Err(Reason::new("HIDDEN_BY_EDIT_LIST", message))
 }
 
-fn copied(codec: &str, format: Format) -> Reason {
-    Reason::new("CODEC_FITS", format!("{} holds {codec} as it is", format.name()))
+fn copied(codec: &str, container: Container) -> Reason {
+    Reason::new("CODEC_FITS", format!("{} holds {codec} as it is", container.name()))
 }
 
-fn not_in_container(codec: &str, format: Format) -> Reason {
-    Reason::new("CODEC_NOT_IN_CONTAINER", format!("{codec} is not copied into {}", format.name()))
+fn not_in_container(codec: &str, container: Container) -> Reason {
+    Reason::new(
+        "CODEC_NOT_IN_CONTAINER",
+        format!("{codec} is not copied into {}", container.name()),
+    )
 }
 
 /// The tags of a stream or file that mean something in another container.

@@ -1,8 +1,11 @@
 //! From a job and what probing found to a plan: pure, so that the same input gives the same plan.
 
-use avocet_engine::{Capabilities, Error, Input, Location, MediaInfo, Plan, Result, Timestamp};
+use avocet_engine::{
+    Capabilities, Error, Index, Input, Location, MediaInfo, Plan, Result, StreamInfo, Timestamp,
+};
 
 use crate::{
+    cut,
     format::Format,
     job::{Job, JobOutputs, Task},
     recipe::Recipe,
@@ -12,49 +15,86 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Circumstances<'a> {
     /// The inputs, in the order of the job, with what probing found.
-    pub inputs: &'a [(Location, MediaInfo)],
+    pub inputs: &'a [Probed],
     /// Where the output goes.
     pub output: Location,
+    /// Whether the extension of the output is the user's wish; one that is not becomes that of what
+    /// is made.
+    pub named: bool,
     /// Whether an existing output may be replaced.
     pub replace: bool,
     /// What this libav can do.
     pub capabilities: &'a Capabilities,
 }
 
+/// An input with what was found in it.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// Where it is.
+    pub location: Location,
+    /// What probing found.
+    pub media: MediaInfo,
+    /// Where its packets stand, for jobs that [ask for it](Job::needs_index).
+    pub index: Option<Index>,
+}
+
+impl Probed {
+    /// Where the last picture or sound ends, in seconds on the input's time line.
+    pub(crate) fn end(&self) -> Option<f64> {
+        let of_stream = |stream: &StreamInfo| {
+            let index = self.index.as_ref().and_then(|index| index.streams.get(stream.index));
+            let last = index
+                .and_then(|index| index.shown().map(|(pts, packet)| pts + packet.duration).max());
+            let last = last.map(|ticks| Timestamp::new(ticks, stream.time_base));
+            cut::stream_end(stream).or(last).map(Timestamp::seconds)
+        };
+        let videos = self.media.videos().map(|(stream, _)| stream);
+        let streams = videos.chain(self.media.audios().map(|(stream, _)| stream));
+        let found = streams.filter_map(of_stream).reduce(f64::max);
+        found.or_else(|| {
+            let start = self.media.start.map_or(0.0, Timestamp::seconds);
+            Some(start + self.media.duration?.seconds())
+        })
+    }
+}
+
 impl Circumstances<'_> {
     /// The only input of a recipe that takes one.
-    pub(crate) fn input(&self) -> Result<(&Location, &MediaInfo)> {
+    pub(crate) fn input(&self) -> Result<&Probed> {
         match self.inputs {
-            [(location, media)] => Ok((location, media)),
+            [probed] => Ok(probed),
             inputs => Err(Error::BadPlan {
                 what: format!("the recipe takes one input, not {}", inputs.len()),
             }),
         }
     }
 
-    /// The only input, as a plan reads it, with `origin` at the output's 0.
-    pub(crate) fn plan_inputs(&self, origin: Timestamp) -> Vec<Input> {
+    /// The inputs, as a plan reads them.
+    pub(crate) fn plan_inputs(&self) -> Vec<Input> {
         self.inputs
             .iter()
-            .map(|(location, _)| Input { location: location.clone(), origin })
+            .map(|Probed { location, media, .. }| Input {
+                location: location.clone(),
+                closes_jumps: media.may_jump(),
+            })
             .collect()
     }
+}
 
-    /// Fails unless this libav has an encoder.
-    pub(crate) fn expect_encoder(&self, name: &str) -> Result<()> {
-        if self.capabilities.has_encoder(name) {
-            return Ok(());
-        }
-        Err(Error::Absent { kind: "encoder", name: name.to_owned() })
+/// Fails unless this libav has an encoder.
+pub(crate) fn expect_encoder(capabilities: &Capabilities, name: &str) -> Result<()> {
+    if capabilities.has_encoder(name) {
+        return Ok(());
     }
+    Err(Error::Absent { kind: "encoder", name: name.to_owned() })
+}
 
-    /// Fails unless this libav has a filter.
-    pub(crate) fn expect_filter(&self, name: &str) -> Result<()> {
-        if self.capabilities.has_filter(name) {
-            return Ok(());
-        }
-        Err(Error::Absent { kind: "filter", name: name.to_owned() })
+/// Fails unless this libav has a filter.
+pub(crate) fn expect_filter(capabilities: &Capabilities, name: &str) -> Result<()> {
+    if capabilities.has_filter(name) {
+        return Ok(());
     }
+    Err(Error::Absent { kind: "filter", name: name.to_owned() })
 }
 
 impl Job {
@@ -79,9 +119,16 @@ impl Job {
     /// [`Error::Absent`] names the recipe or mode.
     pub fn expect_built(&self) -> Result<()> {
         match &self.task {
-            Task::Recipe(Recipe::Thumbnail(_) | Recipe::Transcode(_)) => Ok(()),
-            Task::Recipe(recipe) => Err(not_yet("recipe", recipe.name().name())),
-            Task::Ffmpeg(_) => Err(not_yet("mode", "ffmpeg")),
+            Task::Recipe(_) => Ok(()),
+            Task::Ffmpeg(_) => Err(Error::Absent { kind: "mode", name: "ffmpeg".to_owned() }),
+        }
+    }
+
+    /// Whether the plan depends on where the packets of an input stand.
+    pub fn needs_index(&self, media: &MediaInfo) -> bool {
+        match &self.task {
+            Task::Recipe(recipe) => recipe.needs_index(media),
+            Task::Ffmpeg(_) => false,
         }
     }
 }
@@ -93,19 +140,33 @@ impl Recipe {
     /// As for [`Job::compile`].
     pub fn compile(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
         match self {
-            Self::Thumbnail(recipe) => recipe.compile(format, circumstances),
+            Self::WebReady(recipe) => recipe.compile(circumstances),
+            Self::Proxy(recipe) => recipe.compile(circumstances),
+            Self::Compress(recipe) => recipe.compile(format, circumstances),
             Self::Transcode(recipe) => recipe.compile(format, circumstances),
-            Self::WebReady(_)
-            | Self::Proxy(_)
-            | Self::Compress(_)
-            | Self::Resize(_)
-            | Self::Trim(_)
-            | Self::ExtractAudio(_)
-            | Self::Concat(_) => Err(not_yet("recipe", self.name().name())),
+            Self::Resize(recipe) => recipe.compile(format, circumstances),
+            Self::Trim(recipe) => recipe.compile(format, circumstances),
+            Self::ExtractAudio(recipe) => recipe.compile(format, circumstances),
+            Self::Thumbnail(recipe) => recipe.compile(format, circumstances),
+            Self::Concat(recipe) => recipe.compile(format, circumstances),
         }
     }
-}
 
-fn not_yet(kind: &'static str, name: &str) -> Error {
-    Error::Absent { kind, name: name.to_owned() }
+    fn needs_index(&self, media: &MediaInfo) -> bool {
+        let cuts = |start: f64, duration: Option<f64>| start > 0.0 || duration.is_some();
+        // Without a sample table only the packets themselves tell how large a stream is.
+        let has_sizes = || media.videos().all(|(stream, _)| stream.promised_bytes.is_some());
+        match self {
+            Self::WebReady(recipe) => {
+                cuts(recipe.start_seconds, recipe.duration_seconds)
+                    || (!recipe.asks_for_encode() && !has_sizes())
+            }
+            Self::Proxy(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
+            Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
+            Self::Trim(_) => true,
+            Self::Compress(_) => !has_sizes(),
+            Self::Concat(_) => true,
+            Self::Transcode(_) | Self::Resize(_) | Self::Thumbnail(_) => false,
+        }
+    }
 }

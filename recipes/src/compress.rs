@@ -1,9 +1,20 @@
 //! The recipe `compress`: smaller.
 
+use avocet_engine::{
+    Action, AudioInfo, Plan, Reason, Result, Strategy, StreamInfo, Track, VideoInfo,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::choose::{self, Holds};
 use crate::codec::{Preset, VideoCodec};
+use crate::compile::{Circumstances, Probed};
+use crate::container::Container;
+use crate::format::Format;
 use crate::parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks};
+
+use crate::select::{Need, Selection, Source};
+use crate::sound::{self, Rate};
+use crate::video::{self, Settings};
 
 /// What `compress` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -59,5 +70,139 @@ impl Default for Compress {
             tracks: Tracks::Best,
             lenient: false,
         }
+    }
+}
+
+impl Compress {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let container = Container::Of(format);
+        let selection = Selection::of(circumstances, container, Need::Video, self.tracks, None)?;
+        let probed = selection.probed;
+        let mut sounds = Vec::new();
+        for source in &selection.audios {
+            sounds.push(self.sound(source, container, circumstances)?);
+        }
+        let plan = |video: Track| {
+            let copies =
+                [&video].into_iter().chain(&sounds).all(|track| track.action == Action::Copy);
+            let strategy = if copies { Strategy::Remux } else { Strategy::Encode };
+            let tracks = [video].into_iter().chain(sounds.clone()).collect();
+            let mut plan = selection.plan(strategy, tracks, self.lenient);
+            plan.outputs.iter_mut().for_each(|output| output.at_most = probed.media.size_bytes);
+            plan
+        };
+        let Some(source) = &selection.video else {
+            return Err(choose::lacking(&probed.location, &probed.media, "a video stream"));
+        };
+        let because = Reason::new("MADE_SMALLER", "it is encoded with fewer bits");
+        let mut encoded = self.encode(source, format, because, circumstances)?;
+        let may_copy = self.may_copy(source, container);
+        // What is larger in any case is the input itself, where that is of the right kind.
+        let itself = (may_copy.is_ok() && is_format(probed, format)).then(|| {
+            let message = "every other way makes it larger, so the input itself is the output";
+            selection.pass_through(Reason::new("LARGER_THAN_INPUT", message))
+        });
+        let copied = may_copy.ok().map(|_| {
+            let message = "encoding makes it larger, so it is copied";
+            let because = vec![Reason::new("ENCODE_IS_LARGER", message)];
+            let mut copied = plan(video::copy(source, container, None, because));
+            copied.otherwise = itself.clone().map(Box::new);
+            copied
+        });
+        if copied.is_some() {
+            encoded.at_most = source.bytes();
+        }
+        let mut plan = plan(encoded);
+        plan.otherwise = copied.or(itself).map(Box::new);
+        Ok(plan)
+    }
+
+    fn encode(
+        &self,
+        source: &Source<'_, VideoInfo>,
+        format: Format,
+        because: Reason,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Track> {
+        let codec = self.codec.or(VideoCodec::of_format(format)).unwrap_or(VideoCodec::H264);
+        let settings = Settings {
+            crf: self.crf.unwrap_or(codec.small_crf()),
+            bit_rate: self.bitrate_kbps,
+            preset: self.preset.clone(),
+            ..Settings::usual(codec)
+        };
+        video::encode(source, &settings, vec![because], circumstances)
+    }
+
+    /// Whether a copy of the video does what was asked for, too.
+    fn may_copy(
+        &self,
+        source: &Source<'_, VideoInfo>,
+        container: Container,
+    ) -> Result<Reason, Reason> {
+        if let Some(codec) = self.codec.filter(|codec| codec.name() != source.stream.codec) {
+            let message = format!("{} was asked for", codec.name());
+            return Err(Reason::new("CODEC_ASKED_FOR", message));
+        }
+        let codec = self.codec.or(container.format().and_then(VideoCodec::of_format));
+        if source.info.is_hdr() && codec == Some(VideoCodec::H264) {
+            let message = "H.264 is written in standard dynamic range";
+            return Err(Reason::new("HDR_TO_SDR", message));
+        }
+        choose::copyable_video(source, container, Holds::Common)
+    }
+
+    /// Sound that has no more bits than an encode would get is copied.
+    fn sound(
+        &self,
+        source: &Source<'_, AudioInfo>,
+        container: Container,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Track> {
+        let settings = sound::Settings {
+            rate: Rate::Kbps(self.audio_bitrate_kbps),
+            ..sound::Settings::usual(container)
+        };
+        let because = Reason::new("MADE_SMALLER", "it is encoded with fewer bits");
+        let encoded = sound::encode(source, container, settings, vec![because], circumstances)?;
+        let Action::Encode(encoder) = &encoded.action else { return Ok(encoded) };
+        let wanted = encoder.bit_rate.map_or(f64::INFINITY, f64::from);
+        let found = kbps(source.stream, source);
+        match choose::copyable_audio(source, container, Holds::Common) {
+            // Encoders meet their rate to a few percent.
+            Ok(_) if found.is_some_and(|found| found <= wanted * 1.03) => {
+                let message = format!("it has no more than {wanted} kbit/s");
+                Ok(sound::copy(source, None, vec![Reason::new("SMALL_ENOUGH", message)]))
+            }
+            _ => Ok(encoded),
+        }
+    }
+}
+
+/// The bit rate of a stream of sound, in kbit/s.
+fn kbps(stream: &StreamInfo, source: &Source<'_, AudioInfo>) -> Option<f64> {
+    let counted = source.bytes().zip(source.seconds());
+    let counted = counted.map(|(bytes, seconds)| bytes as f64 * 8.0 / seconds / 1000.0);
+    counted.or_else(|| stream.bit_rate.map(|rate| rate as f64 / 1000.0))
+}
+
+/// Whether an input is of a format as it is.
+fn is_format(probed: &Probed, format: Format) -> bool {
+    let media = &probed.media;
+    let is_quicktime = || {
+        media
+            .movie
+            .as_ref()
+            .is_some_and(|movie| movie.brand.as_deref().is_none_or(|brand| brand == "qt  "))
+    };
+    match format {
+        Format::Mp4 => media.is_format("mov") && !is_quicktime(),
+        Format::Mov => media.is_format("mov") && is_quicktime(),
+        Format::Webm => media.is_format("webm") && media.is_webm,
+        _ => false,
     }
 }

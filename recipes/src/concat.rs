@@ -1,8 +1,26 @@
 //! The recipe `concat`: inputs one after another.
 
+use std::num::NonZeroU32;
+
+use avocet_engine::{
+    Action, AudioInfo, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat, Plan, Rational,
+    Reason, Result, Select, SoundFormat, Strategy, StreamId, TimeBase, Timestamp, Track, TrackKind,
+    VideoInfo, greatest_common_divisor,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::choose::{self, Holds};
+use crate::codec::VideoCodec;
+use crate::compile::{Circumstances, Probed, expect_encoder};
+use crate::container::{self, Container};
+use crate::cut::{is_independent, stream_end};
+use crate::format::Format;
 use crate::parameter::{LENIENT, Parameter, TRACKS, Tracks};
+use crate::picture::{self, Target};
+use crate::resize::Fit;
+use crate::select::{Chooser, Source};
+use crate::sound;
+use crate::video::{self, Settings, Sized};
 
 /// What `concat` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[TRACKS, LENIENT];
@@ -15,4 +33,412 @@ pub struct Concat {
     pub tracks: Tracks,
     /// Whether a damaged input gives a warning instead of an error.
     pub lenient: bool,
+}
+
+/// Fine enough that no sample and no frame is moved by rounding.
+const NANOSECONDS: TimeBase = match NonZeroU32::new(1_000_000_000) {
+    Some(den) => Rational { num: NonZeroU32::MIN, den },
+    None => Rational::ONE,
+};
+
+/// Frames per second of black, where no input says.
+const USUAL_FRAME_RATE: Rational = match NonZeroU32::new(25) {
+    Some(num) => Rational { num, den: NonZeroU32::MIN },
+    None => Rational::ONE,
+};
+
+/// One input in its place.
+struct Piece<'a> {
+    video: Option<Source<'a, VideoInfo>>,
+    audio: Option<Source<'a, AudioInfo>>,
+    /// Where its longer stream begins and ends, on its own time line.
+    start: Timestamp,
+    end: Timestamp,
+    /// Where it begins in the output.
+    offset: Timestamp,
+}
+
+impl Concat {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let container = Container::Of(format);
+        let mut pieces = Vec::new();
+        for (input, probed) in circumstances.inputs.iter().enumerate() {
+            pieces.push(Piece::of(input, probed, container)?);
+        }
+        let first_audio = pieces.iter().find_map(|piece| piece.audio);
+        let rate = first_audio.and_then(|audio| audio.info.sample_rate);
+        let base = rate.map_or(NANOSECONDS, TimeBase::of_rate);
+        lay_out(&mut pieces, base);
+        let mut tracks = Vec::new();
+        if let Some(first) = pieces.iter().find_map(|piece| piece.video) {
+            tracks.push(video_track(&pieces, &first, format, circumstances)?);
+        }
+        if let Some(first) = first_audio {
+            tracks.push(audio_track(&pieces, &first, container, circumstances)?);
+        }
+        let copies = tracks.iter().all(|track| track.action == Action::Copy);
+        let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
+        let mut notices = Vec::new();
+        if self.tracks == Tracks::All {
+            let message = "inputs are joined by their best streams; others have no counterpart";
+            notices.push(Reason::new("TRACKS_NOT_JOINED", message));
+        }
+        let dropped = dropped(circumstances, &tracks, container);
+        let Some(probed) = circumstances.inputs.first() else {
+            return Err(avocet_engine::Error::BadPlan { what: "nothing to join".to_owned() });
+        };
+        let output = container::output(container, probed, tracks, Vec::new(), circumstances);
+        Ok(Plan {
+            strategy: if copies { Strategy::Copy } else { Strategy::Encode },
+            inputs: circumstances.plan_inputs(),
+            outputs: vec![output],
+            dropped,
+            notices,
+            seconds: Some(end),
+            lenient: self.lenient,
+            otherwise: None,
+        })
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn of(input: usize, probed: &'a Probed, container: Container) -> Result<Self> {
+        let chooser = Chooser { input, probed, section: None };
+        let media = &probed.media;
+        let video = choose::best_video(media).filter(|_| !container.is_audio());
+        let video = video.and_then(|(stream, info)| chooser.pictures(stream, info));
+        let audio = choose::best_audio(media);
+        let audio = audio.and_then(|(stream, info)| chooser.sound(stream, info));
+        let ends = [video.as_ref().map(ends), audio.as_ref().map(ends)];
+        let ends = || ends.iter().flatten();
+        let (Some(start), Some(end)) =
+            (ends().map(|(start, _)| *start).min(), ends().map(|(_, end)| *end).max())
+        else {
+            return Err(choose::lacking(&probed.location, media, "a video or audio stream"));
+        };
+        Ok(Self { video, audio, start, end, offset: Timestamp::ZERO })
+    }
+
+    fn seconds(&self) -> f64 {
+        self.end.seconds() - self.start.seconds()
+    }
+
+    /// The instant of its own line that is 0 in the output.
+    fn origin(&self) -> Timestamp {
+        self.start.since(self.offset, NANOSECONDS).unwrap_or(self.start)
+    }
+
+    /// The same for what filters make, whose line begins with the piece.
+    fn origin_of_made(&self) -> Timestamp {
+        Timestamp::new(-self.offset.ticks, self.offset.base)
+    }
+}
+
+/// Where a stream begins and ends; negative priming counts as 0.
+fn ends<T>(source: &Source<'_, T>) -> (Timestamp, Timestamp) {
+    let stream = source.stream;
+    let at = |ticks| Timestamp::new(ticks, stream.time_base);
+    let shown = || source.index.into_iter().flat_map(|index| index.shown());
+    let start = stream.start.or_else(|| shown().map(|(pts, _)| at(pts)).min());
+    let start = start.unwrap_or(Timestamp::ZERO);
+    let start = if source.media.may_jump() { start } else { start.max(Timestamp::ZERO) };
+    let last = shown().map(|(pts, packet)| at(pts + packet.duration)).max();
+    let end = stream_end(stream).or(last).or_else(|| {
+        let duration = stream.duration.or(source.media.duration)?;
+        Some(start.plus(duration.rescale(start.base)?.ticks))
+    });
+    (start, end.unwrap_or(start))
+}
+
+/// Puts the pieces one after the other, on ticks of `base`.
+fn lay_out(pieces: &mut [Piece<'_>], base: TimeBase) {
+    let mut offset = Timestamp::new(0, base);
+    for piece in pieces {
+        piece.offset = offset;
+        let length = piece.end.since(piece.start, base).map_or(0, |length| length.ticks);
+        offset = offset.plus(length.max(1));
+    }
+}
+
+/// Ticks of a piece's length.
+fn length(piece: &Piece<'_>, base: TimeBase) -> i64 {
+    piece.end.since(piece.start, base).map_or(1, |length| length.ticks).max(1)
+}
+
+fn dropped(
+    circumstances: &Circumstances<'_>,
+    tracks: &[Track],
+    container: Container,
+) -> Vec<Dropped> {
+    let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
+    let inputs = circumstances.inputs.iter().enumerate();
+    inputs
+        .flat_map(|(input, probed)| probed.media.streams.iter().map(move |stream| (input, stream)))
+        .filter(|(input, stream)| !kept.contains(&StreamId { input: *input, stream: stream.index }))
+        .map(|(input, stream)| Dropped {
+            input,
+            stream: stream.index,
+            kind: stream.kind.name().to_owned(),
+            because: choose::why_dropped(stream, container, Tracks::Best),
+        })
+        .collect()
+}
+
+/// The pictures of all pieces: copied when they agree, else all encoded.
+fn video_track(
+    pieces: &[Piece<'_>],
+    first: &Source<'_, VideoInfo>,
+    format: Format,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track> {
+    let container = Container::Of(format);
+    let mut because = match agree(pieces, first, container) {
+        Ok(because) => {
+            let mut track = video::copy(first, container, None, vec![because]);
+            let part = |piece: &Piece<'_>| {
+                let part = piece.video.map(|source| source.copied(None))?;
+                Some(Part { origin: piece.origin(), ..part })
+            };
+            track.parts = pieces.iter().filter_map(part).collect();
+            return Ok(track);
+        }
+        Err(why) => why,
+    };
+    let capabilities = circumstances.capabilities;
+    let (codec, why) = VideoCodec::like_source(&first.stream.codec, format, capabilities);
+    because.extend(why);
+    expect_encoder(capabilities, codec.encoder())?;
+    let settings = Settings::usual(codec);
+    let Sized { width, height, .. } = video::picture_for(first, &settings, &mut because)?;
+    // Where some are in high dynamic range and some not, all become standard.
+    let is_mixed = pieces
+        .iter()
+        .filter_map(|piece| piece.video)
+        .any(|source| source.info.is_hdr() != first.info.is_hdr());
+    let mut target = target_of(first, first, (width, height), codec, is_mixed, &mut because);
+    let mut encoder = video::encoder(first, &settings, &target, &mut because);
+    let time_base = common_base(pieces.iter().filter_map(|piece| piece.video.as_ref()));
+    let frame_rate = first.info.frame_rate.unwrap_or(USUAL_FRAME_RATE);
+    if let FrameFormat::Video(picture) = &mut encoder.format {
+        picture.time_base = time_base;
+        // Joined frames keep their times, which no constant rate tells.
+        encoder.options.retain(|(key, _)| key != "x264-params");
+    }
+    let mut parts = Vec::new();
+    for piece in pieces {
+        parts.push(match &piece.video {
+            Some(source) => {
+                target =
+                    target_of(source, first, (width, height), codec, is_mixed, &mut Vec::new());
+                let filters = picture::filters(source.stream, source.info, &target, capabilities)?;
+                Part { origin: piece.origin(), ..source.encoded(filters.text) }
+            }
+            None => black(piece, &encoder, frame_rate),
+        });
+    }
+    let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
+    let part = first.copied(None);
+    Ok(Track {
+        action: Action::Encode(Box::new(encoder)),
+        tag,
+        parts,
+        ..first.track(TrackKind::Video, part, because)
+    })
+}
+
+/// What the pictures of one input are made into: those of the first, fitted into its shape.
+fn target_of(
+    source: &Source<'_, VideoInfo>,
+    first: &Source<'_, VideoInfo>,
+    (width, height): (NonZeroU32, NonZeroU32),
+    codec: VideoCodec,
+    is_mixed: bool,
+    because: &mut Vec<Reason>,
+) -> Target {
+    let frame = video::framed(source.info.shown_size(), width, height, Fit::Contain);
+    let sized = Sized { width, height, frame };
+    let target = video::target(first.info, &sized, codec, because);
+    let tone_map = source.info.is_hdr() && (is_mixed || target.tone_map);
+    let color = if is_mixed { picture::bt709() } else { target.color };
+    Target { tone_map, color, ..target }
+}
+
+/// The time base in which every frame of all pieces has its exact time, as far as there is one.
+fn common_base<'a>(sources: impl Iterator<Item = &'a Source<'a, VideoInfo>>) -> TimeBase {
+    let bases: Vec<TimeBase> = sources.map(|source| source.stream.time_base).collect();
+    let finest = bases.iter().copied().max_by_key(|base| base.den).unwrap_or(NANOSECONDS);
+    let common = bases.iter().try_fold(1_u32, |all, base| {
+        let multiple =
+            all.checked_mul(base.den.get() / greatest_common_divisor(all, base.den.get()))?;
+        i32::try_from(multiple).is_ok().then_some(multiple)
+    });
+    common.and_then(|den| Rational::new(1_u32, den)).unwrap_or(finest)
+}
+
+/// Black for as long as a piece lasts.
+fn black(piece: &Piece<'_>, encoder: &Encoder, rate: Rational) -> Part {
+    let filters = match &encoder.format {
+        FrameFormat::Video(PictureFormat { width, height, pixel_format, .. }) => format!(
+            "color=c=black:s={width}x{height}:r={rate}:d={:.6},format={pixel_format},setsar=1",
+            piece.seconds()
+        ),
+        FrameFormat::Audio(_) => String::new(),
+    };
+    Part { source: None, origin: piece.origin_of_made(), select: Select::All, filters }
+}
+
+/// Whether the pictures of all pieces can be copied one after the other, else why not.
+fn agree(
+    pieces: &[Piece<'_>],
+    first: &Source<'_, VideoInfo>,
+    container: Container,
+) -> Result<Reason, Vec<Reason>> {
+    choose::copyable_video(first, container, Holds::Standard).map_err(|why| vec![why])?;
+    let mut why = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let differs = match &piece.video {
+            None => Some("has no video, so black fills".to_owned()),
+            Some(source) => difference(source, first).or_else(|| seam(source, number > 0)),
+        };
+        let reason = |what| Reason::new("INPUTS_DIFFER", format!("input {number} {what}"));
+        why.extend(differs.map(reason));
+    }
+    if why.is_empty() {
+        return Ok(Reason::new("INPUTS_AGREE", "all inputs are coded alike"));
+    }
+    Err(why)
+}
+
+/// In what the pictures of an input differ from the first, in words.
+fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> Option<String> {
+    let (own, other) = (source.info, first.info);
+    let size = |video: &VideoInfo| {
+        let (width, height) = video.shown_size();
+        format!("{width:.0}x{height:.0}")
+    };
+    let is_alike = (
+        source.stream.codec == first.stream.codec,
+        source.stream.extradata == first.stream.extradata,
+    );
+    if !is_alike.0 {
+        return Some(format!("is {}, the first {}", source.stream.codec, first.stream.codec));
+    }
+    if (own.width, own.height, own.orientation) != (other.width, other.height, other.orientation)
+        || own.pixel_aspect != other.pixel_aspect
+    {
+        return Some(format!("is {}, the first {}", size(own), size(other)));
+    }
+    if own.pixel_format != other.pixel_format || own.color != other.color || own.hdr != other.hdr {
+        return Some("has other colors than the first".to_owned());
+    }
+    (!is_alike.1).then(|| "is coded with other parameter sets than the first".to_owned())
+}
+
+/// What hinders a copy from beginning where a piece does, in words.
+fn seam(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
+    let hides = |stream: &avocet_engine::StreamInfo| {
+        stream.hidden_after > 0 || (is_later && stream.hidden_before > 0)
+    };
+    if hides(source.stream) {
+        return Some("has an edit list in the midst of the result".to_owned());
+    }
+    let begins = source.index.and_then(|index| index.packets.first());
+    let is_closed = begins.is_some_and(|packet| packet.entry == Entry::Closed);
+    (!is_closed).then(|| "does not begin with a keyframe of a closed group".to_owned())
+}
+
+/// The sound of all pieces.
+fn audio_track(
+    pieces: &[Piece<'_>],
+    first: &Source<'_, AudioInfo>,
+    container: Container,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track> {
+    let because = match joins(pieces, first, container) {
+        Ok(because) => {
+            let part = |piece: &Piece<'_>| {
+                let part = piece.audio.map(|source| source.copied(None))?;
+                Some(Part { origin: piece.origin(), ..part })
+            };
+            let parts = pieces.iter().filter_map(part).collect();
+            return Ok(Track { parts, ..sound::copy(first, None, vec![because]) });
+        }
+        Err(why) => why,
+    };
+    let settings = sound::Settings { keeps_pcm: true, ..sound::Settings::usual(container) };
+    let mut track = sound::encode(first, container, settings, because, circumstances)?;
+    let Action::Encode(encoder) = &track.action else { return Ok(track) };
+    let FrameFormat::Audio(format) = &encoder.format else { return Ok(track) };
+    let base = TimeBase::of_rate(format.sample_rate);
+    // Lengths are whole samples of the result, so that no seam is wider than none.
+    let mut begin = 0;
+    let mut parts = Vec::new();
+    for piece in pieces {
+        let end = piece.offset.plus(length(piece, piece.offset.base)).rescale(base);
+        let samples = end.map_or(0, |end| end.ticks) - begin;
+        parts.push(sound_part(piece, format, begin, samples.max(1)));
+        begin += samples.max(1);
+    }
+    track.parts = parts;
+    Ok(track)
+}
+
+/// The sound of one piece, made as long as the piece is: `samples` from sample `begin` of the
+/// result on.
+fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64) -> Part {
+    let SoundFormat { sample_rate, layout, sample_format } = format;
+    let form = format!(
+        "aformat=sample_fmts={sample_format}:sample_rates={sample_rate}:channel_layouts={layout}"
+    );
+    let origin = Timestamp::new(-begin, TimeBase::of_rate(*sample_rate));
+    let Some(source) = &piece.audio else {
+        let filters =
+            format!("anullsrc=r={sample_rate}:cl={layout},atrim=end_sample={samples},{form}");
+        return Part { source: None, origin, select: Select::All, filters };
+    };
+    let start = piece.start.rescale(source.stream.time_base).map_or(0, |start| start.ticks);
+    let trimming = sound::trimming(source).map(|trim| trim + ",").unwrap_or_default();
+    let filters = format!(
+        "{trimming}asetpts=PTS-({start}),\
+         aresample={sample_rate}:async=1:first_pts=0:min_hard_comp=0.02,{form},\
+         apad=whole_len={samples},atrim=end_sample={samples},asetpts=N/SR/TB"
+    );
+    Part { origin, ..source.encoded(filters) }
+}
+
+/// Whether the sound of all pieces can be copied one after the other, else why not.
+fn joins(
+    pieces: &[Piece<'_>],
+    first: &Source<'_, AudioInfo>,
+    container: Container,
+) -> Result<Reason, Vec<Reason>> {
+    choose::copyable_audio(first, container, Holds::Standard).map_err(|why| vec![why])?;
+    let mut why = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let differs = match &piece.audio {
+            None => Some("has no audio, so silence fills"),
+            Some(source) if source.stream.codec != first.stream.codec => Some("has another codec"),
+            Some(source) if source.info != first.info => Some("has another rate or layout"),
+            Some(source) if source.stream.extradata != first.stream.extradata => {
+                Some("is coded with another configuration")
+            }
+            Some(source) if !is_independent(&source.stream.codec) => {
+                Some("begins with priming, which can not be hidden within a stream")
+            }
+            Some(source) if ends(source) != (piece.start, piece.end) => {
+                Some("has sound that is not as long as its picture")
+            }
+            Some(_) => None,
+        };
+        let reason = |what| Reason::new("INPUTS_DIFFER", format!("input {number} {what}"));
+        why.extend(differs.map(reason));
+    }
+    if why.is_empty() {
+        return Ok(Reason::new("INPUTS_AGREE", "all inputs are coded alike"));
+    }
+    Err(why)
 }

@@ -1,53 +1,169 @@
-//! Muxers and their options.
+//! Containers: their muxers, what they hold, and how the output is put together.
 
-use avocet_engine::{Action, FrameFormat, Kind, MediaInfo, Output, Track, greatest_common_divisor};
+use avocet_engine::{
+    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Timestamp, Track,
+    greatest_common_divisor,
+};
 
-use crate::{choose::kept_tags, compile::Circumstances, format::Format};
+use crate::{
+    choose::kept_tags,
+    compile::{Circumstances, Probed},
+    format::Format,
+};
 
-/// The only output of a recipe, holding `tracks` of the only input.
+/// The container of a result: that of a format, or one that only copied audio gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Container {
+    /// That of a format.
+    Of(Format),
+    /// Opus in Ogg.
+    Opus,
+    /// Vorbis in Ogg.
+    Ogg,
+    /// FLAC.
+    Flac,
+}
+
+impl Container {
+    /// libav's name of the muxer.
+    pub(crate) const fn muxer(self) -> &'static str {
+        match self {
+            Self::Of(Format::Mp4) => "mp4",
+            Self::Of(Format::Webm) => "webm",
+            Self::Of(Format::Mov) => "mov",
+            Self::Of(Format::Gif) => "gif",
+            Self::Of(Format::Mp3) => "mp3",
+            Self::Of(Format::Aac) => "adts",
+            Self::Of(Format::Wav) => "wav",
+            Self::Of(Format::M4a) => "ipod",
+            Self::Of(Format::Jpg | Format::Png | Format::Webp) => "image2pipe",
+            Self::Opus => "opus",
+            Self::Ogg => "ogg",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// The name in messages, which is the extension of its files, too.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Of(format) => format.name(),
+            Self::Opus => "opus",
+            Self::Ogg => "ogg",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// The format, where it has one.
+    pub(crate) const fn format(self) -> Option<Format> {
+        match self {
+            Self::Of(format) => Some(format),
+            Self::Opus | Self::Ogg | Self::Flac => None,
+        }
+    }
+
+    /// Whether it holds audio only.
+    pub(crate) const fn is_audio(self) -> bool {
+        match self {
+            Self::Of(format) => format.is_audio(),
+            Self::Opus | Self::Ogg | Self::Flac => true,
+        }
+    }
+
+    /// Whether it is MP4 or QuickTime, whose edit lists hide what is not to be shown.
+    pub(crate) const fn is_movie(self) -> bool {
+        matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
+    }
+
+    /// The codec that text is kept in; `None` where no text is kept.
+    pub(crate) const fn text_codec(self) -> Option<&'static str> {
+        match self {
+            Self::Of(Format::Mp4 | Format::Mov) => Some("mov_text"),
+            Self::Of(Format::Webm) => Some("webvtt"),
+            _ => None,
+        }
+    }
+
+    /// Whether cover art of a codec goes into it.
+    pub(crate) fn holds_cover(self, codec: &str) -> bool {
+        matches!(self, Self::Of(Format::Mp3 | Format::M4a) | Self::Flac)
+            && matches!(codec, "mjpeg" | "png")
+    }
+
+    const fn holds_chapters(self) -> bool {
+        matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a | Format::Webm))
+    }
+}
+
+/// The only output of a recipe, holding `tracks`; tags and chapters are those of `probed`.
 pub(crate) fn output(
-    format: Format,
-    media: &MediaInfo,
+    container: Container,
+    probed: &Probed,
     tracks: Vec<Track>,
+    chapters: Vec<Chapter>,
     circumstances: &Circumstances<'_>,
 ) -> Output {
     let mut options = Vec::new();
-    if matches!(format, Format::Mp4 | Format::Mov | Format::M4a) {
+    if container.is_movie() {
         options.push(("movflags".to_owned(), "+faststart".to_owned()));
-        let scale = movie_timescale(media, &tracks).to_string();
+        let scale = movie_timescale(circumstances, &tracks).to_string();
         options.push(("movie_timescale".to_owned(), scale));
     }
     Output {
         location: circumstances.output.clone(),
         replace: circumstances.replace,
-        muxer: muxer(format).to_owned(),
+        muxer: container.muxer().to_owned(),
         options,
-        tags: kept_tags(&media.tags),
-        tracks,
+        tags: kept_tags(&probed.media.tags),
+        chapters: if container.holds_chapters() { chapters } else { Vec::new() },
+        content: Content::Tracks(tracks),
+        at_most: None,
     }
 }
 
-/// libav's name of the muxer for a format.
-pub(crate) const fn muxer(format: Format) -> &'static str {
-    match format {
-        Format::Mp4 => "mp4",
-        Format::Webm => "webm",
-        Format::Mov => "mov",
-        Format::Gif => "gif",
-        Format::Mp3 => "mp3",
-        Format::Aac => "adts",
-        Format::Wav => "wav",
-        Format::M4a => "ipod",
-        Format::Jpg | Format::Png | Format::Webp => "image2pipe",
+/// An output that has the bytes of the first input.
+pub(crate) fn bytes_of_input(container: Container, circumstances: &Circumstances<'_>) -> Output {
+    Output {
+        location: circumstances.output.clone(),
+        replace: circumstances.replace,
+        muxer: container.muxer().to_owned(),
+        options: Vec::new(),
+        tags: avocet_engine::Tags::new(),
+        chapters: Vec::new(),
+        content: Content::BytesOf(0),
+        at_most: None,
     }
+}
+
+/// The chapters of an input between two instants of it, the first of which becomes 0.
+pub(crate) fn chapters(
+    media: &MediaInfo,
+    origin: Timestamp,
+    end: Option<Timestamp>,
+) -> Vec<Chapter> {
+    let clip = |at: Timestamp| end.map_or(at, |end| at.min(end)).max(origin);
+    media
+        .chapters
+        .iter()
+        .filter_map(|chapter| {
+            let base = chapter.start.base;
+            let (from, to) = (clip(chapter.start), clip(chapter.end));
+            Some(Chapter {
+                start: from.since(origin, base)?,
+                end: to.since(origin, base)?,
+                tags: chapter.tags.clone(),
+            })
+        })
+        .filter(|chapter| chapter.start < chapter.end)
+        .collect()
 }
 
 /// Ticks per second of a movie in which every edit of every track is a whole number: the least
 /// common multiple of the tracks' own, as long as it fits.
 ///
 /// libav's own 1000 would round the start of each track to a millisecond.
-fn movie_timescale(media: &MediaInfo, tracks: &[Track]) -> u32 {
-    let scales: Vec<u32> = tracks.iter().map(|track| track_timescale(media, track)).collect();
+fn movie_timescale(circumstances: &Circumstances<'_>, tracks: &[Track]) -> u32 {
+    let scales: Vec<u32> =
+        tracks.iter().filter_map(|track| track_timescale(circumstances, track)).collect();
     let largest = scales.iter().copied().max().unwrap_or(1000);
     scales
         .iter()
@@ -58,8 +174,8 @@ fn movie_timescale(media: &MediaInfo, tracks: &[Track]) -> u32 {
         .unwrap_or(largest)
 }
 
-/// Ticks per second that libav's muxer gives a track of MP4 or QuickTime.
-fn track_timescale(media: &MediaInfo, track: &Track) -> u32 {
+/// Ticks per second that libav's muxer gives a track of MP4 or QuickTime; cover art has none.
+fn track_timescale(circumstances: &Circumstances<'_>, track: &Track) -> Option<u32> {
     let of_picture = |ticks: u32| {
         let mut scale = ticks;
         while scale < 10_000 {
@@ -67,17 +183,22 @@ fn track_timescale(media: &MediaInfo, track: &Track) -> u32 {
         }
         scale
     };
+    let source = track.sources().next()?;
     match &track.action {
-        Action::Encode(encode) => match &encode.encoder.format {
-            FrameFormat::Video(format) => of_picture(format.time_base.den.get()),
-            FrameFormat::Audio(format) => format.sample_rate.get(),
+        Action::Encode(encoder) => match &encoder.format {
+            FrameFormat::Video(format) => Some(of_picture(format.time_base.den.get())),
+            FrameFormat::Audio(format) => Some(format.sample_rate.get()),
         },
-        Action::Copy => match media.streams.get(track.stream) {
-            Some(stream) => match &stream.kind {
-                Kind::Audio(audio) => audio.sample_rate.map_or(48_000, std::num::NonZero::get),
-                _ => of_picture(stream.time_base.den.get()),
-            },
-            None => 1000,
-        },
+        // Text is converted in microseconds, which are written as such.
+        Action::Convert(_) => None,
+        Action::Copy => {
+            let stream =
+                circumstances.inputs.get(source.input)?.media.streams.get(source.stream)?;
+            match &stream.kind {
+                Kind::Audio(audio) => audio.sample_rate.map(std::num::NonZero::get),
+                Kind::Video(_) if !stream.still => Some(of_picture(stream.time_base.den.get())),
+                _ => None,
+            }
+        }
     }
 }

@@ -1,8 +1,18 @@
 //! The recipe `extractAudio`: the first audio stream alone.
 
+use std::path::Path;
+
+use avocet_engine::{Error, Location, Plan, Result, Strategy};
 use serde::{Deserialize, Serialize};
 
-use crate::parameter::{DURATION, Kind, LENIENT, Parameter, START};
+use crate::choose::{self, Holds};
+use crate::compile::Circumstances;
+use crate::container::Container;
+use crate::cut::Section;
+use crate::format::Format;
+use crate::parameter::{DURATION, Kind, LENIENT, Parameter, START, Tracks};
+use crate::select::{Need, Selection};
+use crate::sound;
 
 /// What `extractAudio` takes; `stageInput` is read as if it stood beside the recipe.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -29,4 +39,86 @@ pub struct ExtractAudio {
     pub duration_seconds: Option<f64>,
     /// Whether a damaged input gives a warning instead of an error.
     pub lenient: bool,
+}
+
+impl ExtractAudio {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let probed = circumstances.input()?;
+        let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
+        let (stream, _) = choose::first_audio(&probed.location, &probed.media)?;
+        // A valid format that is not one of audio means mp3.
+        let format = if format.is_audio() { format } else { Format::Mp3 };
+        let natural = natural(&stream.codec, format);
+        let container = match extension(circumstances) {
+            None => natural.unwrap_or(Container::Of(format)),
+            Some(extension) => demanded(&extension, natural).ok_or_else(|| {
+                Error::ExtensionRefused { extension, codec: stream.codec.clone() }
+            })?,
+        };
+        let circumstances = &Circumstances {
+            output: with_extension(&circumstances.output, container, circumstances.named),
+            ..circumstances.clone()
+        };
+        let selection =
+            Selection::of(circumstances, container, Need::FirstAudio, Tracks::Best, section)?;
+        let source = selection
+            .audio()
+            .ok_or_else(|| choose::lacking(&probed.location, &probed.media, "sound there"))?;
+        let may_copy = choose::copyable_audio(source, container, Holds::Common)
+            .and_then(|because| Ok((because, source.copy_span(container)?)));
+        let (strategy, track) = match may_copy {
+            Ok((because, span)) => (Strategy::Copy, sound::copy(source, span, vec![because])),
+            Err(why) => {
+                let settings =
+                    sound::Settings { keeps_pcm: true, ..sound::Settings::usual(container) };
+                let because = vec![why];
+                let track = sound::encode(source, container, settings, because, circumstances)?;
+                (Strategy::Encode, track)
+            }
+        };
+        Ok(selection.plan(strategy, vec![track], self.lenient))
+    }
+}
+
+/// The container that a codec is copied into; `None` when there is none.
+fn natural(codec: &str, format: Format) -> Option<Container> {
+    Some(match codec {
+        "mp3" => Container::Of(Format::Mp3),
+        "aac" if format == Format::M4a => Container::Of(Format::M4a),
+        "aac" => Container::Of(Format::Aac),
+        "opus" => Container::Opus,
+        "vorbis" => Container::Ogg,
+        "flac" => Container::Flac,
+        codec if codec.starts_with("pcm_") => Container::Of(Format::Wav),
+        _ => return None,
+    })
+}
+
+/// The extension that the user wishes for.
+fn extension(circumstances: &Circumstances<'_>) -> Option<String> {
+    let Location::Path(path) = &circumstances.output else { return None };
+    let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
+    circumstances.named.then_some(extension)
+}
+
+/// The container of an extension; those of a codec's own only when the source is that codec.
+fn demanded(extension: &str, natural: Option<Container>) -> Option<Container> {
+    match Format::from_extension(extension) {
+        Some(format) if format.is_audio() => Some(Container::Of(format)),
+        Some(_) => None,
+        None => natural.filter(|natural| natural.name() == extension),
+    }
+}
+
+fn with_extension(location: &Location, container: Container, named: bool) -> Location {
+    match location {
+        Location::Path(path) if !named => {
+            Location::Path(Path::new(path).with_extension(container.name()))
+        }
+        location => location.clone(),
+    }
 }

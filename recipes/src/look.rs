@@ -8,7 +8,6 @@ use avocet_engine::{
 
 use crate::{
     choose,
-    compile::Circumstances,
     picture::{self, Target},
 };
 
@@ -71,11 +70,10 @@ impl Look {
         } else {
             Color { range, ..color }
         };
-        let circumstances =
-            Circumstances { inputs: &[], output: location, replace: true, capabilities };
         let pixel_format = self.pixel_format.clone();
-        let target = Target { width, height, pixel_format, color, tone_map: video.is_hdr() };
-        let filters = picture::filters(stream, video, &target, &circumstances)?;
+        let target =
+            Target { width, height, pixel_format, color, tone_map: video.is_hdr(), frame: None };
+        let filters = picture::filters(stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let at = |seconds: f64| Timestamp::from_seconds(start + seconds, stream.time_base);
         let wanted = match &self.when {

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Color, Orientation, Result, Scan, StreamInfo, VideoInfo};
+use avocet_engine::{Capabilities, Color, Orientation, Result, Scan, StreamInfo, VideoInfo};
 
-use crate::compile::Circumstances;
+use crate::{compile::expect_filter, video::Size};
 
 /// The luminance of diffuse white in high dynamic range, in cd/m² (ITU-R BT.2408).
 const HDR_WHITE: f64 = 203.0;
@@ -28,6 +28,19 @@ pub(crate) struct Target {
     pub(crate) color: Color,
     /// Whether high dynamic range is mapped to standard.
     pub(crate) tone_map: bool,
+    /// What happens to the picture when it has not this shape; `None` where it is made to have it.
+    pub(crate) frame: Option<Framed>,
+}
+
+/// A picture in another size than it is scaled to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Framed {
+    /// Width that the upright picture is scaled to, in pixels.
+    pub(crate) width: NonZeroU32,
+    /// Height of the same.
+    pub(crate) height: NonZeroU32,
+    /// Whether the rest is filled with black, or what is too much cut off.
+    pub(crate) pad: bool,
 }
 
 /// Filters, and what they need of the frames.
@@ -106,6 +119,26 @@ pub(crate) fn fit(
     (width * factor, height * factor)
 }
 
+/// The size of `webReady` and `proxy`: a box where one is given, 1280×720 turned as the picture is
+/// where only that is asked for.
+pub(crate) fn web_size(
+    scale_down: bool,
+    width: Option<NonZeroU32>,
+    height: Option<NonZeroU32>,
+    video: &VideoInfo,
+) -> Size {
+    if !scale_down || width.is_some() || height.is_some() {
+        return Size::Within { width, height };
+    }
+    let (long, short) = (NonZeroU32::new(1280), NonZeroU32::new(720));
+    let (shown_width, shown_height) = video.shown_size();
+    if shown_height > shown_width {
+        Size::Within { width: short, height: long }
+    } else {
+        Size::Within { width: long, height: short }
+    }
+}
+
 /// The nearest whole number of pixels, at least one.
 pub(crate) fn whole(side: f64) -> NonZeroU32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
@@ -115,6 +148,12 @@ pub(crate) fn whole(side: f64) -> NonZeroU32 {
 /// The nearest even number of pixels, at least two.
 pub(crate) fn even(side: f64) -> NonZeroU32 {
     whole(side / 2.0).saturating_mul(const { NonZeroU32::new(2).unwrap() })
+}
+
+/// The largest even number of pixels that is not larger, at least two.
+pub(crate) fn even_below(side: f64) -> NonZeroU32 {
+    // What rounding errors took away is given back.
+    even(((side + 1e-6) / 2.0).floor() * 2.0)
 }
 
 /// Whether frames of a stream may be interlaced, so that a deinterlacer must look at them.
@@ -151,25 +190,33 @@ pub(crate) fn filters(
     stream: &StreamInfo,
     video: &VideoInfo,
     target: &Target,
-    circumstances: &Circumstances<'_>,
+    capabilities: &Capabilities,
 ) -> Result<Filters> {
     let mut chain = Vec::new();
     let neighbors = may_be_interlaced(stream, video);
     if neighbors {
-        circumstances.expect_filter("bwdif")?;
+        expect_filter(capabilities, "bwdif")?;
         chain.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".to_owned());
     }
     let source = source_color(video);
     let mut color = source.clone();
     if target.tone_map {
-        circumstances.expect_filter("zscale")?;
-        circumstances.expect_filter("tonemap")?;
+        expect_filter(capabilities, "zscale")?;
+        expect_filter(capabilities, "tonemap")?;
         chain.push(tone_mapping(video, &source));
         color = bt709();
     }
     chain.push(scaling(video, target, &color));
     chain.push(format!("format={}", target.pixel_format));
     chain.extend(turning(video.orientation).map(str::to_owned));
+    let Target { width, height, .. } = target;
+    chain.extend(target.frame.map(|frame| {
+        if frame.pad {
+            format!("pad=w={width}:h={height}:x=(ow-iw)/2:y=(oh-ih)/2:color=black")
+        } else {
+            format!("crop=w={width}:h={height}:x=(iw-ow)/2:y=(ih-oh)/2:exact=1")
+        }
+    }));
     chain.push("setsar=1".to_owned());
     Ok(Filters { text: chain.join(","), neighbors })
 }
@@ -210,11 +257,9 @@ fn zimg_name(name: Option<&str>) -> &str {
 
 /// Scales to size and converts colors, in one pass; sides are those before the picture is turned.
 fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
-    let (width, height) = if video.orientation.swaps_sides() {
-        (target.height, target.width)
-    } else {
-        (target.width, target.height)
-    };
+    let upright = target.frame.map_or((target.width, target.height), |f| (f.width, f.height));
+    let (width, height) =
+        if video.orientation.swaps_sides() { (upright.1, upright.0) } else { upright };
     // What ends in subsampled chroma gains nothing from full chroma on the way.
     let is_rgb_wanted = target.color.matrix.is_none();
     let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };

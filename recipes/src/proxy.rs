@@ -2,12 +2,23 @@
 
 use std::num::NonZeroU32;
 
+use avocet_engine::{Plan, Reason, Result, Strategy};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{Preset, VideoCodec};
+use crate::compile::Circumstances;
+use crate::container::Container;
+use crate::cut::Section;
+use crate::format::Format;
 use crate::parameter::{
     BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS, Tracks,
     WIDTH,
 };
+
+use crate::picture;
+use crate::select::{Need, Selection};
+use crate::sound;
+use crate::video::{self, Settings, Use};
 
 /// What `proxy` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -74,6 +85,34 @@ impl Default for Proxy {
             tracks: Tracks::Best,
             lenient: false,
         }
+    }
+}
+
+impl Proxy {
+    pub(crate) fn compile(&self, circumstances: &Circumstances<'_>) -> Result<Plan> {
+        let container = Container::Of(Format::Mp4);
+        let probed = circumstances.input()?;
+        let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
+        let selection = Selection::of(circumstances, container, Need::Video, self.tracks, section)?;
+        let why =
+            || vec![Reason::new("PROXY", "a proxy is always encoded, to be scrubbed through")];
+        let mut tracks = Vec::new();
+        if let Some(source) = &selection.video {
+            let settings = Settings {
+                crf: self.crf,
+                bit_rate: self.bitrate_kbps,
+                preset: Some(Preset::Name("veryfast".to_owned())),
+                size: picture::web_size(self.scale_down, self.width, self.height, source.info),
+                use_for: Use::Scrubbing { all_intra: self.gop == Gop::AllIntra },
+                ..Settings::usual(VideoCodec::H264)
+            };
+            tracks.push(video::encode(source, &settings, why(), circumstances)?);
+        }
+        for source in &selection.audios {
+            let settings = sound::Settings::stereo(128);
+            tracks.push(sound::encode(source, container, settings, why(), circumstances)?);
+        }
+        Ok(selection.plan(Strategy::Encode, tracks, self.lenient))
     }
 }
 

@@ -2,9 +2,20 @@
 
 use std::num::NonZeroU32;
 
+use avocet_engine::{Error, Plan, Reason, Result, Strategy, Track, VideoInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::choose::{self, Holds};
+use crate::codec::VideoCodec;
+use crate::compile::Circumstances;
+use crate::container::Container;
+use crate::format::Format;
 use crate::parameter::{HEIGHT, Kind, LENIENT, Parameter, TRACKS, Tracks, WIDTH};
+
+use crate::picture;
+use crate::select::{Need, Selection, Source};
+use crate::sound;
+use crate::video::{self, Settings, Size};
 
 /// What `resize` takes; `width`, `height` or both are given.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -57,4 +68,61 @@ pub enum Fit {
     Contain,
     /// Without bars, cropped.
     Cover,
+}
+
+impl Resize {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let container = Container::Of(format);
+        let selection = Selection::of(circumstances, container, Need::Video, self.tracks, None)?;
+        let mut tracks = Vec::new();
+        if let Some(source) = &selection.video {
+            tracks.push(self.video(source, format, circumstances)?);
+        }
+        for source in &selection.audios {
+            tracks.push(match choose::copyable_audio(source, container, Holds::Common) {
+                Ok(because) => sound::copy(source, None, vec![because]),
+                Err(why) => {
+                    let settings = sound::Settings::usual(container);
+                    sound::encode(source, container, settings, vec![why], circumstances)?
+                }
+            });
+        }
+        Ok(selection.plan(Strategy::Encode, tracks, self.lenient))
+    }
+
+    fn video(
+        &self,
+        source: &Source<'_, VideoInfo>,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Track> {
+        let (shown_width, shown_height) = source.info.shown_size();
+        let asked = |side: NonZeroU32| f64::from(side.get());
+        let (width, height) = match (self.width, self.height) {
+            (Some(width), Some(height)) => (asked(width), asked(height)),
+            (Some(width), None) => (asked(width), asked(width) * shown_height / shown_width),
+            (None, Some(height)) => (asked(height) * shown_width / shown_height, asked(height)),
+            (None, None) => {
+                return Err(Error::BadPlan { what: "resize without width and height".to_owned() });
+            }
+        };
+        let (even_width, even_height) = (picture::even(width), picture::even(height));
+        let message = format!("{even_width}x{even_height} was asked for");
+        let mut because = vec![Reason::new("SIZE_ASKED_FOR", message)];
+        let is_odd = |asked: Option<NonZeroU32>, made| asked.is_some_and(|asked| asked != made);
+        if is_odd(self.width, even_width) || is_odd(self.height, even_height) {
+            let message = format!("sides are even, so it becomes {even_width}x{even_height}");
+            because.push(Reason::new("SIZE_MADE_EVEN", message));
+        }
+        let capabilities = circumstances.capabilities;
+        let (codec, why) = VideoCodec::like_source(&source.stream.codec, format, capabilities);
+        because.extend(why);
+        let size = Size::Exactly { width: even_width, height: even_height, fit: self.fit };
+        let settings = Settings { size, ..Settings::usual(codec) };
+        video::encode(source, &settings, because, circumstances)
+    }
 }

@@ -3,16 +3,23 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, AudioInfo, Encode, Encoder, FrameFormat, Reason, Result, Select, SoundFormat,
+    Action, AudioInfo, Encoder, FrameFormat, Kind, Rational, Reason, Result, SoundFormat, Span,
     StreamInfo, Timestamp, Track, TrackKind,
 };
 
-use crate::{choose::kept_tags, compile::Circumstances, format::Format};
+use crate::{
+    compile::{Circumstances, expect_encoder},
+    container::Container,
+    cut::stream_end,
+    format::Format,
+    select::Source,
+};
 
 /// Samples per second where a codec does not have the source's rate, in Hz.
 const USUAL_RATE: NonZeroU32 = NonZeroU32::new(48_000).unwrap();
 
 /// An encoder of sound: what it takes, and how it is told what to make.
+#[derive(Clone, Copy, Debug)]
 struct Coder {
     name: &'static str,
     sample_format: &'static str,
@@ -61,9 +68,9 @@ const PCM: Coder = Coder {
     most_bits: f64::INFINITY,
 };
 
-/// How loud the bits may be.
+/// How many bits are spent.
 #[derive(Clone, Copy, Debug)]
-enum Rate {
+pub(crate) enum Rate {
     /// kbit/s for stereo.
     Kbps(u32),
     /// LAME's V2.
@@ -72,95 +79,185 @@ enum Rate {
     Lossless,
 }
 
-/// Encodes a stream for `format`, at the rates of `transcode`.
+/// How sound is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) rate: Rate,
+    /// Whether more than two channels become two.
+    pub(crate) at_most_stereo: bool,
+    /// Whether PCM stays as deep as it is.
+    pub(crate) keeps_pcm: bool,
+}
+
+impl Settings {
+    /// That of `transcode`.
+    pub(crate) fn usual(container: Container) -> Self {
+        let rate = match container {
+            Container::Of(Format::Mp3) => Rate::V2,
+            Container::Of(Format::Aac) => Rate::Kbps(192),
+            Container::Of(Format::Wav) => Rate::Lossless,
+            _ => Rate::Kbps(160),
+        };
+        Self { rate, at_most_stereo: false, keeps_pcm: false }
+    }
+
+    /// So many kbit/s for stereo.
+    pub(crate) const fn stereo(kbps: u32) -> Self {
+        Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false }
+    }
+}
+
+/// Encodes a stream for a container.
 pub(crate) fn encode(
-    stream: &StreamInfo,
-    audio: &AudioInfo,
-    format: Format,
+    source: &Source<'_, AudioInfo>,
+    container: Container,
+    settings: Settings,
     because: Vec<Reason>,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
-    let (coder, rate) = match format {
-        Format::Webm => (OPUS, Rate::Kbps(160)),
-        Format::Mp3 => (MP3, Rate::V2),
-        Format::Aac => (AAC, Rate::Kbps(192)),
-        Format::Wav => (PCM, Rate::Lossless),
-        _ => (AAC, Rate::Kbps(160)),
+    let (stream, audio) = (source.stream, source.info);
+    let pcm = PcmCoder::of(stream, container).filter(|_| settings.keeps_pcm);
+    let coder = match container {
+        Container::Of(Format::Webm) | Container::Opus => OPUS,
+        Container::Of(Format::Mp3) => MP3,
+        Container::Of(Format::Wav) => PCM,
+        _ => AAC,
     };
-    circumstances.expect_encoder(coder.name)?;
-    let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);
-    let has_rate = coder.rates.is_empty() || coder.rates.contains(&source_rate.get());
-    let sample_rate = if has_rate { source_rate } else { USUAL_RATE };
-    let (layout, channels) = coder.layout_for(audio);
-    let bit_rate = match rate {
-        Rate::Kbps(stereo) => Some(coder.bit_rate(stereo, channels, sample_rate)),
-        Rate::V2 | Rate::Lossless => None,
+    let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
+    expect_encoder(circumstances.capabilities, coder.name)?;
+    let format = coder.format_for(audio, settings);
+    let channels = coder.channels_for(audio, settings);
+    let bit_rate = match settings.rate {
+        Rate::Kbps(stereo) if !coder.is_lossless() => {
+            Some(coder.bit_rate(stereo, channels, format.sample_rate))
+        }
+        _ => None,
     };
-    let options = match rate {
+    let options = match settings.rate {
         // V2, in libav's units of lambda.
         Rate::V2 => {
             vec![option("flags", "+qscale"), option("global_quality", &(2 * 118).to_string())]
         }
         Rate::Kbps(_) | Rate::Lossless => Vec::new(),
     };
-    let sample_format = coder.sample_format.to_owned();
+    let part = source.encoded(filters(source, &format));
     let encoder = Encoder {
         name: coder.name.to_owned(),
         bit_rate,
         options,
-        format: FrameFormat::Audio(SoundFormat {
-            sample_rate,
-            layout: layout.clone(),
-            sample_format: sample_format.clone(),
-        }),
+        keyframe_each_second: false,
+        format: FrameFormat::Audio(format),
     };
-    let mut chain = Vec::new();
-    if let Some(end) = stated_end(stream) {
-        // A decoder hands out whole packets: what an edit list hides at the end goes here.
-        chain.push(format!("atrim=end_pts={}", end.ticks));
-    }
+    let action = Action::Encode(Box::new(encoder));
+    Ok(Track { action, ..source.track(TrackKind::Audio, part, because) })
+}
+
+/// The filters that make a stream into what an encoder takes.
+fn filters(source: &Source<'_, AudioInfo>, format: &SoundFormat) -> String {
+    let SoundFormat { sample_rate, layout, sample_format } = format;
+    let mut chain: Vec<String> = trimming(source).into_iter().collect();
     // Holes in the sound of more than 20 ms are filled, so that what follows stays in time.
     chain.push(format!("aresample={sample_rate}:async=1:min_hard_comp=0.02"));
     chain.push(format!(
         "aformat=sample_fmts={sample_format}:sample_rates={sample_rate}:channel_layouts={layout}"
     ));
-    let filters = chain.join(",");
-    Ok(Track {
-        action: Action::Encode(Box::new(Encode { select: Select::All, filters, encoder })),
-        because,
-        ..track(stream)
-    })
+    chain.join(",")
 }
 
-/// A track that copies a stream of sound.
-pub(crate) fn copy(stream: &StreamInfo, because: Vec<Reason>) -> Track {
-    Track { because, ..track(stream) }
-}
-
-fn track(stream: &StreamInfo) -> Track {
-    Track {
-        input: 0,
-        stream: stream.index,
-        kind: TrackKind::Audio,
-        action: Action::Copy,
-        because: Vec::new(),
-        tag: None,
-        default: true,
-        tags: kept_tags(&stream.tags),
+/// The filter that keeps the samples of the section, or those that an edit list shows: a decoder
+/// hands out whole packets.
+pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
+    // The filter counts in samples.
+    let rate = Rational::of_rate(source.info.sample_rate?);
+    let samples = |at: Timestamp| Some(at.rescale(rate)?.ticks);
+    match source.section {
+        Some((_, kept)) => {
+            let start = samples(kept.first)?;
+            Some(format!("atrim=start_pts={start}:end_pts={}", samples(kept.end)?))
+        }
+        None => Some(format!("atrim=end_pts={}", samples(stream_end(source.stream)?)?)),
     }
 }
 
-/// Where a stream ends by its sample table and edit list; `None` when the container has none.
-fn stated_end(stream: &StreamInfo) -> Option<Timestamp> {
-    stream.promised_packets?;
-    Some(stream.start?.plus(stream.duration?.ticks))
+/// A track that copies a stream of sound, or a span of it.
+pub(crate) fn copy(
+    source: &Source<'_, AudioInfo>,
+    span: Option<Span>,
+    because: Vec<Reason>,
+) -> Track {
+    source.track(TrackKind::Audio, source.copied(span), because)
 }
 
 fn option(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
 }
 
+/// PCM that stays as deep as it is.
+struct PcmCoder {
+    name: &'static str,
+    sample_format: &'static str,
+}
+
+impl PcmCoder {
+    /// The little-endian PCM that loses nothing of a stream, where the container holds it.
+    fn of(stream: &StreamInfo, container: Container) -> Option<Self> {
+        if !matches!(container, Container::Of(Format::Wav | Format::Mov)) {
+            return None;
+        }
+        let (name, sample_format) = match stream.codec.as_str() {
+            "pcm_u8" => ("pcm_u8", "u8"),
+            "pcm_s24le" | "pcm_s24be" => ("pcm_s24le", "s32"),
+            "pcm_s32le" | "pcm_s32be" => ("pcm_s32le", "s32"),
+            "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
+            "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
+            "pcm_bluray" | "pcm_dvd" if stream_is_deep(stream) => ("pcm_s32le", "s32"),
+            codec if codec.starts_with("pcm_") => ("pcm_s16le", "s16"),
+            _ => return None,
+        };
+        Some(Self { name, sample_format })
+    }
+
+    fn coder(&self) -> Coder {
+        Coder { name: self.name, sample_format: self.sample_format, ..PCM }
+    }
+}
+
+/// Whether samples have more than 16 bits.
+fn stream_is_deep(stream: &StreamInfo) -> bool {
+    match &stream.kind {
+        Kind::Audio(audio) => audio.sample_format.as_deref() == Some("s32"),
+        _ => false,
+    }
+}
+
 impl Coder {
+    fn is_lossless(&self) -> bool {
+        self.layouts.is_empty()
+    }
+
+    /// What the encoder is fed with, as near to the source as it can be.
+    fn format_for(&self, audio: &AudioInfo, settings: Settings) -> SoundFormat {
+        let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);
+        let has_rate = self.rates.is_empty() || self.rates.contains(&source_rate.get());
+        let (layout, _) = self.layout_within(audio, settings);
+        SoundFormat {
+            sample_rate: if has_rate { source_rate } else { USUAL_RATE },
+            layout,
+            sample_format: self.sample_format.to_owned(),
+        }
+    }
+
+    fn channels_for(&self, audio: &AudioInfo, settings: Settings) -> u32 {
+        self.layout_within(audio, settings).1
+    }
+
+    fn layout_within(&self, audio: &AudioInfo, settings: Settings) -> (String, u32) {
+        if settings.at_most_stereo && audio.channels > 2 {
+            return ("stereo".to_owned(), 2);
+        }
+        self.layout_for(audio)
+    }
+
     /// The layout nearest to the source's, and its number of channels.
     fn layout_for(&self, audio: &AudioInfo) -> (String, u32) {
         let kept = (audio.layout.clone(), audio.channels);

@@ -3,17 +3,20 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, Color, Encode, Encoder, FrameFormat, Hdr, Instant, PictureFormat, Plan, Reason, Result,
-    Select, Strategy, Tags, Timestamp, Track, TrackKind, VideoInfo,
+    Action, Color, Disposition, Encoder, FrameFormat, Hdr, Instant, Part, PictureFormat, Plan,
+    Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track, TrackKind, VideoInfo,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::choose;
-use crate::compile::Circumstances;
-use crate::container;
+use crate::compile::{Circumstances, expect_encoder};
+use crate::container::Container;
 use crate::format::Format;
-use crate::parameter::{ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, WIDTH};
+use crate::parameter::{
+    ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, Tracks, WIDTH,
+};
 use crate::picture::{self, Target};
+use crate::select::{Need, Selection};
 
 /// What `thumbnail` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -74,12 +77,15 @@ impl Thumbnail {
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
-        let (location, media) = circumstances.input()?;
-        let (stream, video) = choose::need_video(location, media)?;
+        let container = Container::Of(format);
+        let need = Need::Video;
+        let selection = Selection::of(circumstances, container, need, Tracks::Best, None)?;
+        let media = &selection.probed.media;
+        let (stream, video) = choose::need_video(&selection.probed.location, media)?;
         let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
         let (width, height) = (picture::whole(width), picture::whole(height));
         let (encoder, pixel_format, color) = encoder_of(format, video);
-        circumstances.expect_encoder(encoder)?;
+        expect_encoder(circumstances.capabilities, encoder)?;
         let tone_map = video.is_hdr();
         let target = Target {
             width,
@@ -87,8 +93,9 @@ impl Thumbnail {
             pixel_format: pixel_format.to_owned(),
             color: color.clone(),
             tone_map,
+            frame: None,
         };
-        let filters = picture::filters(stream, video, &target, circumstances)?;
+        let filters = picture::filters(stream, video, &target, circumstances.capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let instant = Instant {
             time: Timestamp::from_seconds(start + self.seek_seconds, stream.time_base),
@@ -101,43 +108,40 @@ impl Thumbnail {
             because.push(Reason::new("HDR_TO_SDR", "pictures are shown in standard dynamic range"));
         }
         let track = Track {
-            input: 0,
-            stream: stream.index,
             kind: TrackKind::Video,
-            action: Action::Encode(Box::new(Encode {
+            parts: vec![Part {
+                source: Some(StreamId { input: 0, stream: stream.index }),
+                origin: Timestamp::ZERO,
                 select: Select::At(instant),
                 filters: filters.text,
-                encoder: Encoder {
-                    name: encoder.to_owned(),
-                    bit_rate: None,
-                    options: self.options(format),
-                    format: FrameFormat::Video(PictureFormat {
-                        width,
-                        height,
-                        pixel_format: pixel_format.to_owned(),
-                        time_base: stream.time_base,
-                        frame_rate: video.frame_rate,
-                        color,
-                        hdr: Hdr::default(),
-                    }),
-                },
+            }],
+            action: Action::Encode(Box::new(Encoder {
+                name: encoder.to_owned(),
+                bit_rate: None,
+                options: self.options(format),
+                keyframe_each_second: false,
+                format: FrameFormat::Video(PictureFormat {
+                    width,
+                    height,
+                    pixel_format: pixel_format.to_owned(),
+                    time_base: stream.time_base,
+                    frame_rate: video.frame_rate,
+                    color,
+                    hdr: Hdr::default(),
+                }),
             })),
             because,
             tag: None,
-            default: true,
+            disposition: Disposition::default(),
             tags: Tags::new(),
+            at_most: None,
         };
-        let mut output = container::output(format, media, vec![track], circumstances);
-        output.tags = Tags::new();
-        Ok(Plan {
-            strategy: Strategy::Thumbnail,
-            inputs: circumstances.plan_inputs(Timestamp::ZERO),
-            outputs: vec![output],
-            dropped: choose::dropped(0, media, &[stream.index], format),
-            notices: Vec::new(),
-            seconds: None,
-            lenient: self.lenient,
-        })
+        let mut plan = selection.plan(Strategy::Thumbnail, vec![track], self.lenient);
+        plan.seconds = None;
+        for output in &mut plan.outputs {
+            output.tags = Tags::new();
+        }
+        Ok(plan)
     }
 
     /// The encoder's own options.

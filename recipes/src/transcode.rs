@@ -1,18 +1,17 @@
 //! The recipe `transcode`: another format.
 
-use avocet_engine::{
-    Action, AudioInfo, Location, Plan, Reason, Result, Strategy, StreamInfo, Track, VideoInfo,
-};
+use avocet_engine::{Action, Plan, Reason, Result, Strategy, StreamInfo, Track, VideoInfo};
 use serde::{Deserialize, Serialize};
 
-use crate::choose;
+use crate::choose::{self, Holds};
 use crate::codec::{Preset, VideoCodec};
 use crate::compile::Circumstances;
-use crate::container;
+use crate::container::Container;
 use crate::format::Format;
 use crate::parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks};
+use crate::select::{Need, Selection, Source};
 use crate::sound;
-use crate::video::{self, Quality};
+use crate::video::{self, Settings};
 
 /// What `transcode` takes; audio formats have no `codec`, `crf`, `bitrateKbps` and `preset`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -61,70 +60,50 @@ impl Transcode {
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
-        let (location, media) = circumstances.input()?;
-        let video = if format.is_audio() { None } else { choose::best_video(media) };
-        let audio = match video {
-            Some(_) => choose::best_audio(media),
-            None if format.is_audio() || media.audios().next().is_some() => {
-                Some(choose::need_audio(location, media)?)
-            }
-            None => return Err(choose::lacking(location, media, "a video or audio stream")),
-        };
-        let kept: Vec<_> = video
-            .map(|(stream, _)| stream)
-            .into_iter()
-            .chain(audio.map(|(stream, _)| stream))
-            .collect();
-        let indexes: Vec<_> = kept.iter().map(|stream| stream.index).collect();
-        let origin = choose::origin(&kept);
+        let container = Container::Of(format);
+        let selection = Selection::of(circumstances, container, Need::Either, self.tracks, None)?;
         let mut tracks = Vec::new();
-        if let Some((stream, video)) = video {
-            let may_copy = choose::copyable_video(stream, video, media, origin, format);
-            tracks.push(self.video_track(
-                location,
-                stream,
-                video,
-                may_copy,
-                format,
-                circumstances,
-            )?);
+        if let Some(source) = &selection.video {
+            tracks.push(self.video(source, format, circumstances)?);
         }
-        if let Some((stream, audio)) = audio {
-            let may_copy = choose::copyable_audio(stream, origin, format);
-            tracks.push(self.audio_track(stream, audio, may_copy, format, circumstances)?);
+        for source in &selection.audios {
+            let may_copy = match self.reencode {
+                true => Err(reencode_asked_for()),
+                false => choose::copyable_audio(source, container, Holds::Common),
+            };
+            tracks.push(match may_copy {
+                Ok(because) => sound::copy(source, None, vec![because]),
+                Err(why) => {
+                    let settings = sound::Settings::usual(container);
+                    sound::encode(source, container, settings, vec![why], circumstances)?
+                }
+            });
         }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
-        Ok(Plan {
-            strategy: if copies { Strategy::Remux } else { Strategy::Encode },
-            inputs: circumstances.plan_inputs(origin),
-            outputs: vec![container::output(format, media, tracks, circumstances)],
-            dropped: choose::dropped(0, media, &indexes, format),
-            notices: Vec::new(),
-            seconds: choose::expected_seconds(media, &kept, origin),
-            lenient: self.lenient,
-        })
+        let strategy = if copies { Strategy::Remux } else { Strategy::Encode };
+        Ok(selection.plan(strategy, tracks, self.lenient))
     }
 
-    fn video_track(
+    fn video(
         &self,
-        location: &Location,
-        stream: &StreamInfo,
-        video: &VideoInfo,
-        may_copy: Result<Reason, Reason>,
+        source: &Source<'_, VideoInfo>,
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Track> {
-        let why = match (self.asked_to_encode(stream), may_copy) {
+        let container = Container::Of(format);
+        let may_copy = choose::copyable_video(source, container, Holds::Common);
+        let why = match (self.asked_to_encode(source.stream), may_copy) {
             (Some(why), _) | (None, Err(why)) => why,
-            (None, Ok(because)) => return Ok(video::copy(stream, format, vec![because])),
+            (None, Ok(because)) => return Ok(video::copy(source, container, None, vec![because])),
         };
         let codec = self.codec.or(VideoCodec::of_format(format)).unwrap_or(VideoCodec::H264);
-        let quality = Quality {
+        let settings = Settings {
             crf: self.crf.unwrap_or(codec.usual_crf()),
             bit_rate: self.bitrate_kbps,
             preset: self.preset.clone(),
+            ..Settings::usual(codec)
         };
-        video::encode(location, stream, video, codec, &quality, vec![why], circumstances)
+        video::encode(source, &settings, vec![why], circumstances)
     }
 
     /// Why the video is to be encoded, whether it could be copied or not.
@@ -142,22 +121,6 @@ impl Transcode {
             )),
             _ => None,
         }
-    }
-
-    fn audio_track(
-        &self,
-        stream: &StreamInfo,
-        audio: &AudioInfo,
-        may_copy: Result<Reason, Reason>,
-        format: Format,
-        circumstances: &Circumstances<'_>,
-    ) -> Result<Track> {
-        let why = match may_copy {
-            _ if self.reencode => reencode_asked_for(),
-            Ok(because) => return Ok(sound::copy(stream, vec![because])),
-            Err(why) => why,
-        };
-        sound::encode(stream, audio, format, vec![why], circumstances)
     }
 }
 

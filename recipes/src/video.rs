@@ -1,27 +1,72 @@
 //! Encoders of video, and what they are fed with.
 
+use std::num::NonZeroU32;
+
 use avocet_engine::{
-    Action, Color, Encode, Encoder, Error, FrameFormat, Hdr, Location, MasteringDisplay,
-    PictureFormat, Reason, Result, Select, StreamInfo, Track, TrackKind, VideoInfo,
+    Action, Capabilities, Color, Encoder, Error, FrameFormat, Hdr, MasteringDisplay, PictureFormat,
+    Reason, Result, Span, Track, TrackKind, VideoInfo,
 };
 
 use crate::{
-    choose::kept_tags,
     codec::{Preset, VideoCodec},
-    compile::Circumstances,
+    compile::{Circumstances, expect_encoder},
+    container::Container,
     format::Format,
-    picture::{self, Target},
+    level::Load,
+    picture::{self, Framed, Target},
+    resize::Fit,
+    select::Source,
 };
 
 /// How an encode is set.
 #[derive(Clone, Debug)]
-pub(crate) struct Quality {
+pub(crate) struct Settings {
+    pub(crate) codec: VideoCodec,
     /// Constant rate factor; a figure without a unit.
     pub(crate) crf: u8,
     /// Bit rate, in kbit/s; beats `crf`.
     pub(crate) bit_rate: Option<u32>,
     /// How long the encoder may take; `None` is the encoder's usual one.
     pub(crate) preset: Option<Preset>,
+    pub(crate) size: Size,
+    pub(crate) use_for: Use,
+}
+
+impl Settings {
+    /// Those of `transcode` where nothing is asked for.
+    pub(crate) const fn usual(codec: VideoCodec) -> Self {
+        Self {
+            codec,
+            crf: codec.usual_crf(),
+            bit_rate: None,
+            preset: None,
+            size: Size::Shown,
+            use_for: Use::Any,
+        }
+    }
+}
+
+/// The size of the result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Size {
+    /// As it is shown, made even by the nearest way.
+    Shown,
+    /// Fitted into a box, never enlarged, made even by rounding down.
+    Within { width: Option<NonZeroU32>, height: Option<NonZeroU32> },
+    /// Exactly this, in even pixels.
+    Exactly { width: NonZeroU32, height: NonZeroU32, fit: Fit },
+}
+
+/// What a result is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Use {
+    Any,
+    /// To be played by every browser.
+    Web,
+    /// To be scrubbed through, every frame a keyframe or one in each second.
+    Scrubbing {
+        all_intra: bool,
+    },
 }
 
 impl VideoCodec {
@@ -45,6 +90,33 @@ impl VideoCodec {
         }
     }
 
+    /// The constant rate factor of `compress`.
+    pub(crate) const fn small_crf(self) -> u8 {
+        match self {
+            Self::H264 | Self::Hevc => 28,
+            Self::Vp9 | Self::Av1 => 38,
+        }
+    }
+
+    /// The codec of a source, where the format takes it and this build encodes it; else the
+    /// format's own, with the reason.
+    pub(crate) fn like_source(
+        codec: &str,
+        format: Format,
+        capabilities: &Capabilities,
+    ) -> (Self, Option<Reason>) {
+        let usual = Self::of_format(format).unwrap_or(Self::H264);
+        let kept = Self::from_name(codec).filter(|own| own.formats().contains(&format));
+        match kept {
+            Some(own) if capabilities.has_encoder(own.encoder()) => (own, None),
+            _ => {
+                let (usual_name, name) = (usual.name(), format.name());
+                let message = format!("{codec} is not encoded for {name}, {usual_name} is");
+                (usual, Some(Reason::new("CODEC_NOT_KEPT", message)))
+            }
+        }
+    }
+
     /// Whether a source of this kind stays 10 bits deep.
     fn keeps_10_bits(self, video: &VideoInfo) -> bool {
         let is_deep = video.pixel_format.as_ref().is_some_and(|pixels| pixels.depth > 8);
@@ -56,34 +128,153 @@ impl VideoCodec {
     }
 }
 
-/// Encodes a stream in `codec`, in the size it is shown in.
+/// Encodes a stream.
 pub(crate) fn encode(
-    location: &Location,
-    stream: &StreamInfo,
-    video: &VideoInfo,
-    codec: VideoCodec,
-    quality: &Quality,
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
     mut because: Vec<Reason>,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
-    circumstances.expect_encoder(codec.encoder())?;
-    let (shown_width, shown_height) = video.shown_size();
-    let (width, height) = (picture::even(shown_width), picture::even(shown_height));
-    let least = codec.smallest_side();
+    let codec = settings.codec;
+    expect_encoder(circumstances.capabilities, codec.encoder())?;
+    let picture = picture_for(source, settings, &mut because)?;
+    let target = target(source.info, &picture, codec, &mut because);
+    let capabilities = circumstances.capabilities;
+    let filters = picture::filters(source.stream, source.info, &target, capabilities)?;
+    let part = source.encoded(filters.text);
+    let encoder = encoder(source, settings, &target, &mut because);
+    let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
+    let action = Action::Encode(Box::new(encoder));
+    Ok(Track { action, tag, ..source.track(TrackKind::Video, part, because) })
+}
+
+/// The size of the result, and the size that the picture is scaled to where it is padded or cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sized {
+    pub(crate) width: NonZeroU32,
+    pub(crate) height: NonZeroU32,
+    pub(crate) frame: Option<Framed>,
+}
+
+/// The size of the result.
+pub(crate) fn picture_for(
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
+    because: &mut Vec<Reason>,
+) -> Result<Sized> {
+    let shown = source.info.shown_size();
+    let (width, height, frame) = match settings.size {
+        Size::Shown => (picture::even(shown.0), picture::even(shown.1), None),
+        Size::Within { width, height } => {
+            let fitted = picture::fit(shown, width, height);
+            let fitted = if settings.use_for == Use::Web {
+                within_levels(source, fitted, because)
+            } else {
+                fitted
+            };
+            (picture::even_below(fitted.0), picture::even_below(fitted.1), None)
+        }
+        Size::Exactly { width, height, fit } => (width, height, framed(shown, width, height, fit)),
+    };
+    if !matches!(settings.size, Size::Exactly { .. }) {
+        let is_other = |side: f64, made: u32| (side - f64::from(made)).abs() > 1e-9;
+        if is_other(shown.0, width.get()) || is_other(shown.1, height.get()) {
+            let message = format!("{:.2}x{:.2} becomes {width}x{height}", shown.0, shown.1);
+            let is_near = |side: f64, made: u32| (side - f64::from(made)).abs() < 2.0;
+            let is_evened = is_near(shown.0, width.get()) && is_near(shown.1, height.get());
+            because.push(if is_evened {
+                Reason::new("SIZE_MADE_EVEN", format!("{message}: sides are even"))
+            } else {
+                Reason::new("SCALED_DOWN", message)
+            });
+        }
+    }
+    let least = settings.codec.smallest_side();
     if width.get() < least || height.get() < least {
         return Err(Error::Lacking {
-            location: location.clone(),
+            location: source.location.clone(),
             found: format!("a picture of {width}x{height}"),
-            needed: format!("at least {least}x{least} pixels for {}", codec.name()),
+            needed: format!("at least {least}x{least} pixels for {}", settings.codec.name()),
         });
     }
-    let is_odd = |side: f64, made: u32| (side - f64::from(made)).abs() > 1e-9;
-    if is_odd(shown_width, width.get()) || is_odd(shown_height, height.get()) {
-        because.push(Reason::new(
-            "SIZE_MADE_EVEN",
-            format!("{shown_width:.2}x{shown_height:.2} becomes {width}x{height}: sides are even"),
-        ));
+    Ok(Sized { width, height, frame })
+}
+
+/// The size that a picture is scaled to inside another, if that is not the same.
+pub(crate) fn framed(
+    shown: (f64, f64),
+    width: NonZeroU32,
+    height: NonZeroU32,
+    fit: Fit,
+) -> Option<Framed> {
+    let across = f64::from(width.get()) / shown.0;
+    let down = f64::from(height.get()) / shown.1;
+    let (factor, pad) = match fit {
+        Fit::Stretch => return None,
+        Fit::Contain => (across.min(down), true),
+        Fit::Cover => (across.max(down), false),
+    };
+    let side = |side: f64, most: NonZeroU32| {
+        let scaled = picture::even(side * factor);
+        // Rounding must not make it larger than what it is put into, or smaller than what is cut.
+        if pad { scaled.min(most) } else { scaled.max(most) }
+    };
+    let (inner_width, inner_height) = (side(shown.0, width), side(shown.1, height));
+    let is_other = inner_width != width || inner_height != height;
+    is_other.then_some(Framed { width: inner_width, height: inner_height, pad })
+}
+
+/// The size at which level 5.2 bears the picture.
+fn within_levels(
+    source: &Source<'_, VideoInfo>,
+    (width, height): (f64, f64),
+    because: &mut Vec<Reason>,
+) -> (f64, f64) {
+    let mut factor = 1.0_f64;
+    while factor > 0.05 {
+        let size = (picture::even_below(width * factor), picture::even_below(height * factor));
+        if web_load(source, size.0.get(), size.1.get()).level().is_some() {
+            break;
+        }
+        factor *= 0.98;
     }
+    if factor < 1.0 {
+        let message = "a level over 5.2 plays in few places, so it is scaled down";
+        because.push(Reason::new("LEVEL_TOO_HIGH", message));
+    }
+    (width * factor, height * factor)
+}
+
+/// Frames per second, on average.
+fn frame_rate(source: &Source<'_, VideoInfo>) -> f64 {
+    let counted = source.stream.promised_packets.zip(source.stream.duration);
+    let counted = counted.map(|(count, duration)| {
+        let shown = count - source.stream.hidden_before - source.stream.hidden_after;
+        shown as f64 / duration.seconds()
+    });
+    let stated = || source.info.frame_rate.map(avocet_engine::Rational::as_f64);
+    counted.or_else(stated).unwrap_or(30.0)
+}
+
+/// The bit rate up to which a web video is reasonable, in kbit/s: 0.15 bit a pixel, and at least
+/// 2500.
+pub(crate) fn web_cap(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> f64 {
+    let pixels = f64::from(width) * f64::from(height) * frame_rate(source);
+    (pixels * 0.15 / 1000.0).max(2500.0)
+}
+
+fn web_load(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> Load {
+    let kbps = web_cap(source, width, height);
+    Load { width, height, rate: frame_rate(source), kbps, buffer: 2.0 * kbps }
+}
+
+/// What the picture is made into.
+pub(crate) fn target(
+    video: &VideoInfo,
+    picture: &Sized,
+    codec: VideoCodec,
+    because: &mut Vec<Reason>,
+) -> Target {
     let tone_map = video.is_hdr() && codec == VideoCodec::H264;
     if tone_map {
         because.push(Reason::new("HDR_TO_SDR", "H.264 is written in standard dynamic range"));
@@ -94,80 +285,112 @@ pub(crate) fn encode(
         Color { range: Some("tv".to_owned()), ..picture::source_color(video) }
     };
     let depth = if codec.keeps_10_bits(video) { "yuv420p10le" } else { "yuv420p" };
-    let pixel_format = depth.to_owned();
-    let target = Target { width, height, pixel_format: pixel_format.clone(), color, tone_map };
-    let filters = picture::filters(stream, video, &target, circumstances)?;
-    let hdr = if video.is_hdr() && !tone_map { video.hdr.clone() } else { Hdr::default() };
-    let encoder = Encoder {
+    Target {
+        width: picture.width,
+        height: picture.height,
+        pixel_format: depth.to_owned(),
+        color,
+        tone_map,
+        frame: picture.frame,
+    }
+}
+
+/// The encoder, with all its options.
+pub(crate) fn encoder(
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
+    target: &Target,
+    because: &mut Vec<Reason>,
+) -> Encoder {
+    let (video, codec) = (source.info, settings.codec);
+    let hdr = if video.is_hdr() && !target.tone_map { video.hdr.clone() } else { Hdr::default() };
+    let mut options = options(settings, video, &hdr);
+    let mut bit_rate = settings.bit_rate;
+    if settings.use_for == Use::Web {
+        let load = web_load(source, target.width.get(), target.height.get());
+        let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let cap = load.kbps.floor() as u32;
+        if let Some(asked) = bit_rate.filter(|asked| *asked > cap) {
+            let message =
+                format!("{asked} kbit/s is lowered to {cap}, which any picture does with");
+            because.push(Reason::new("BITRATE_CAPPED", message));
+            bit_rate = Some(cap);
+        }
+        set("maxrate", format!("{}", u64::from(cap) * 1000));
+        set("bufsize", format!("{}", u64::from(cap) * 2000));
+        set("profile", "high".to_owned());
+        // A picture that no level bears was scaled down before.
+        if let Some(level) = load.level() {
+            set("level", format!("{}.{}", level / 10, level % 10));
+        }
+        set("bf", "2".to_owned());
+    }
+    Encoder {
         name: codec.encoder().to_owned(),
-        bit_rate: quality.bit_rate,
-        options: options(codec, quality, video, &hdr),
+        bit_rate,
+        options,
+        keyframe_each_second: matches!(
+            settings.use_for,
+            Use::Web | Use::Scrubbing { all_intra: false }
+        ),
         format: FrameFormat::Video(PictureFormat {
-            width,
-            height,
-            pixel_format,
+            width: target.width,
+            height: target.height,
+            pixel_format: target.pixel_format.clone(),
             // Times stay as the source has them: no frame is dropped, doubled or moved.
-            time_base: stream.time_base,
+            time_base: source.stream.time_base,
             frame_rate: video.frame_rate,
-            color: target.color,
+            color: target.color.clone(),
             hdr,
         }),
-    };
-    let encode = Encode { select: Select::All, filters: filters.text, encoder };
-    let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
-    Ok(Track { action: Action::Encode(Box::new(encode)), because, tag, ..track(stream) })
+    }
 }
 
-/// A track that copies a stream of pictures.
-pub(crate) fn copy(stream: &StreamInfo, format: Format, because: Vec<Reason>) -> Track {
-    let is_hevc = stream.codec == "hevc" && matches!(format, Format::Mp4 | Format::Mov);
+/// A track that copies a stream of pictures, or a span of it.
+pub(crate) fn copy(
+    source: &Source<'_, VideoInfo>,
+    container: Container,
+    span: Option<Span>,
+    because: Vec<Reason>,
+) -> Track {
+    let is_hevc = source.stream.codec == "hevc" && container.is_movie();
     // Apple's players know HEVC by this tag only.
     let tag = is_hevc.then(|| "hvc1".to_owned());
-    Track { because, tag, ..track(stream) }
-}
-
-fn track(stream: &StreamInfo) -> Track {
-    let mut tags = kept_tags(&stream.tags);
-    tags.remove("rotate");
-    Track {
-        input: 0,
-        stream: stream.index,
-        kind: TrackKind::Video,
-        action: Action::Copy,
-        because: Vec::new(),
-        tag: None,
-        default: true,
-        tags,
-    }
+    Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 
 /// The encoder's own options.
-fn options(
-    codec: VideoCodec,
-    quality: &Quality,
-    video: &VideoInfo,
-    hdr: &Hdr,
-) -> Vec<(String, String)> {
+fn options(settings: &Settings, video: &VideoInfo, hdr: &Hdr) -> Vec<(String, String)> {
     let mut options = Vec::new();
     let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
-    if quality.bit_rate.is_none() {
-        set("crf", quality.crf.to_string());
+    if settings.bit_rate.is_none() {
+        set("crf", settings.crf.to_string());
     }
-    let usual = match codec {
+    let usual = match settings.codec {
         VideoCodec::H264 | VideoCodec::Hevc => Preset::Name("medium".to_owned()),
         VideoCodec::Vp9 => Preset::Number(4),
         VideoCodec::Av1 => Preset::Number(8),
     };
-    let preset = match quality.preset.clone().unwrap_or(usual) {
+    let preset = match settings.preset.clone().unwrap_or(usual) {
         Preset::Name(name) => name,
         Preset::Number(number) => number.to_string(),
     };
-    match codec {
+    match settings.codec {
         VideoCodec::H264 => {
             set("preset", preset);
             // Otherwise x264 writes the time base as the frame rate, and readers believe it.
             if video.frame_rate.is_some() && video.frame_rate == video.nominal_frame_rate {
                 set("x264-params", "force-cfr=1".to_owned());
+            }
+            match settings.use_for {
+                Use::Any => {}
+                Use::Scrubbing { all_intra: true } => set("g", "1".to_owned()),
+                // Keyframes come when they are asked for, and close their group.
+                Use::Web | Use::Scrubbing { all_intra: false } => {
+                    set("forced-idr", "1".to_owned());
+                    set("g", "600".to_owned());
+                }
             }
         }
         VideoCodec::Av1 => set("preset", preset),

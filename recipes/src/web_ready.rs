@@ -2,12 +2,29 @@
 
 use std::num::NonZeroU32;
 
+use avocet_engine::{
+    AudioInfo, MediaInfo, Movie, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
+    StreamInfo, Track, VideoInfo,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::choose::{self, Holds};
+use crate::codec::{Preset, VideoCodec};
+use crate::compile::Circumstances;
+use crate::container::Container;
+use crate::cut::Section;
+use crate::format::Format;
 use crate::parameter::{
     BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS, Tracks,
     WIDTH,
 };
+
+use crate::picture;
+use crate::select::{Need, Selection, Source};
+use crate::sound;
+use crate::video::{self, Settings, Use};
+
+const CONTAINER: Container = Container::Of(Format::Mp4);
 
 /// What `webReady` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -59,4 +76,203 @@ pub struct WebReady {
     pub tracks: Tracks,
     /// Whether a damaged input gives a warning instead of an error.
     pub lenient: bool,
+}
+
+impl WebReady {
+    /// Whether a parameter can only be met by an encode.
+    pub(crate) fn asks_for_encode(&self) -> bool {
+        self.crf.is_some()
+            || self.bitrate_kbps.is_some()
+            || self.scale_down
+            || self.width.is_some()
+            || self.height.is_some()
+    }
+
+    pub(crate) fn compile(&self, circumstances: &Circumstances<'_>) -> Result<Plan> {
+        let probed = circumstances.input()?;
+        let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
+        let selection = Selection::of(circumstances, CONTAINER, Need::Video, self.tracks, section)?;
+        let mut tracks = Vec::new();
+        if let Some(source) = &selection.video {
+            tracks.push(self.video(source, circumstances)?);
+        }
+        for source in &selection.audios {
+            tracks.push(sound_of(source, circumstances)?);
+        }
+        if tracks.iter().any(|track| track.action != avocet_engine::Action::Copy) {
+            return Ok(selection.plan(Strategy::WebEncode, tracks, self.lenient));
+        }
+        if section.is_some() {
+            return Ok(selection.plan(Strategy::Copy, tracks, self.lenient));
+        }
+        match container_plays(&probed.media, &selection) {
+            Ok(because) => Ok(selection.pass_through(because)),
+            Err(why) => {
+                let mut plan = selection.plan(Strategy::FaststartRemux, tracks, self.lenient);
+                plan.notices.push(why);
+                Ok(plan)
+            }
+        }
+    }
+
+    fn video(
+        &self,
+        source: &Source<'_, VideoInfo>,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Track> {
+        let asked = || {
+            let message = "size, quality or bit rate were asked for, which a copy could not follow";
+            Reason::new("ENCODE_SETTING_ASKED_FOR", message)
+        };
+        let may_copy = if self.asks_for_encode() { Err(asked()) } else { video_plays(source) };
+        let may_copy = may_copy.and_then(|because| {
+            choose::copyable_video(source, CONTAINER, Holds::Common)?;
+            Ok((because, source.copy_span()?))
+        });
+        let why = match may_copy {
+            Ok((because, span)) => return Ok(video::copy(source, CONTAINER, span, vec![because])),
+            Err(why) => why,
+        };
+        let settings = Settings {
+            crf: self.crf.unwrap_or(VideoCodec::H264.usual_crf()),
+            bit_rate: self.bitrate_kbps,
+            preset: Some(Preset::Name("fast".to_owned())),
+            size: picture::web_size(self.scale_down, self.width, self.height, source.info),
+            use_for: Use::Web,
+            ..Settings::usual(VideoCodec::H264)
+        };
+        video::encode(source, &settings, vec![why], circumstances)
+    }
+}
+
+fn sound_of(source: &Source<'_, AudioInfo>, circumstances: &Circumstances<'_>) -> Result<Track> {
+    let may_copy = audio_plays(source.stream, source.info).and_then(|because| {
+        choose::copyable_audio(source, CONTAINER, Holds::Common)?;
+        Ok((because, source.copy_span(CONTAINER)?))
+    });
+    match may_copy {
+        Ok((because, span)) => Ok(sound::copy(source, span, vec![because])),
+        Err(why) => {
+            let settings = sound::Settings::stereo(160);
+            sound::encode(source, CONTAINER, settings, vec![why], circumstances)
+        }
+    }
+}
+
+/// Whether every browser plays a stream of pictures, else the first reason why not.
+fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
+    let (stream, video) = (source.stream, source.info);
+    let no = |code: &str, message: String| Err(Reason::new(code, message));
+    if stream.codec != "h264" {
+        return no(
+            "VIDEO_CODEC_NOT_BROWSER_SAFE",
+            format!("not every browser plays {}", stream.codec),
+        );
+    }
+    let pixels = video.pixel_format.as_ref();
+    if pixels.is_none_or(|pixels| pixels.depth != 8 || pixels.chroma_shift != (1, 1)) {
+        let name = pixels.map_or("an unknown pixel format", |pixels| pixels.name.as_str());
+        return no("VIDEO_NOT_8_BIT_420", format!("{name} plays in few browsers"));
+    }
+    let profile = stream.profile.as_deref().unwrap_or("unknown");
+    if !matches!(profile, "Constrained Baseline" | "Main" | "High") {
+        return no(
+            "VIDEO_PROFILE_NOT_BROWSER_SAFE",
+            format!("profile {profile} plays in few browsers"),
+        );
+    }
+    if stream.level.is_none_or(|level| level > 52) {
+        return no("LEVEL_TOO_HIGH", "its level is over 5.2 or unknown".to_owned());
+    }
+    if video.scan != Scan::Progressive {
+        return no("INTERLACED", "browsers show both fields at once".to_owned());
+    }
+    if video.pixel_aspect.reduced() != avocet_engine::Rational::ONE {
+        let message =
+            format!("pixels are {}, and some browsers take them as square", video.pixel_aspect);
+        return no("PIXELS_NOT_SQUARE", message);
+    }
+    let is_turned = matches!(
+        video.orientation,
+        Orientation::Upright
+            | Orientation::Clockwise
+            | Orientation::HalfTurn
+            | Orientation::CounterClockwise
+    );
+    if !is_turned {
+        return no("NOT_A_PURE_ROTATION", "its display matrix mirrors or skews".to_owned());
+    }
+    if video.is_hdr() {
+        return no("HDR_TO_SDR", "H.264 in high dynamic range plays in few browsers".to_owned());
+    }
+    let cap = video::web_cap(source, video.width, video.height) * 1000.0;
+    if let (Some(bytes), Some(seconds)) = (source.bytes(), source.seconds()) {
+        let bits = bytes as f64 * 8.0;
+        if bits > cap * (seconds + 2.0) {
+            let kbps = bits / seconds / 1000.0;
+            let message = format!("{kbps:.0} kbit/s is more than {:.0}", cap / 1000.0);
+            return no("BITRATE_TOO_HIGH", message);
+        }
+    } else {
+        return no("BITRATE_UNKNOWN", "its bit rate is not known".to_owned());
+    }
+    Ok(Reason::new("BROWSER_SAFE", "every browser plays it"))
+}
+
+/// Whether every browser plays a stream of sound, else the reason why not.
+fn audio_plays(stream: &StreamInfo, audio: &AudioInfo) -> Result<Reason, Reason> {
+    let no = |code: &str, message: String| Err(Reason::new(code, message));
+    let profile = stream.profile.as_deref();
+    match stream.codec.as_str() {
+        "aac" if !matches!(profile, None | Some("LC" | "HE-AAC" | "HE-AACv2")) => {
+            let profile = profile.unwrap_or("unknown");
+            no("AUDIO_PROFILE_NOT_BROWSER_SAFE", format!("AAC {profile} plays in few browsers"))
+        }
+        "aac" | "mp3" if audio.channels > 6 => {
+            no("TOO_MANY_CHANNELS", format!("{} channels play in few browsers", audio.channels))
+        }
+        "aac" | "mp3" => Ok(Reason::new("BROWSER_SAFE", "every browser plays it")),
+        codec => no("AUDIO_CODEC_NOT_BROWSER_SAFE", format!("not every browser plays {codec}")),
+    }
+}
+
+/// Whether the input as it is plays in every browser, given that its streams do.
+fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reason, Reason> {
+    let no = |code: &str, message: &str| Err(Reason::new(code, message));
+    let Some(movie) = &media.movie else {
+        return no("CONTAINER_NOT_BROWSER_SAFE", "not every browser plays its container");
+    };
+    if movie.encrypted {
+        return no("ENCRYPTED", "it is encrypted");
+    }
+    if movie.fragmented {
+        return no("FRAGMENTED", "its index is in pieces between the media");
+    }
+    if !movie.moov_first {
+        return no("FASTSTART_MISSING", "its index comes after the media, so playing begins late");
+    }
+    if !movie.tables_inside {
+        return no("TABLES_BROKEN", "its index names data that is not there");
+    }
+    let streams = selection.video.iter().map(|source| source.stream);
+    let streams = streams.chain(selection.audios.iter().map(|source| source.stream));
+    for stream in streams {
+        let track = track_of(movie, stream);
+        if track.is_none_or(|track| !track.has_simple_edits()) {
+            return no("EDITS_NOT_SIMPLE", "its edit list does more than most players follow");
+        }
+        let is_avc1 = stream.codec != "h264" || stream.tag.as_deref() == Some("avc1");
+        if !is_avc1 {
+            return no("TAG_NOT_BROWSER_SAFE", "its H.264 is not tagged avc1");
+        }
+        let is_video = selection.video.is_some_and(|video| video.stream.index == stream.index);
+        if is_video && track.is_some_and(|track| !track.is_pure_rotation()) {
+            return no("NOT_A_PURE_ROTATION", "its display matrix scales, mirrors or skews");
+        }
+    }
+    Ok(Reason::new("PLAYS_AS_IT_IS", "every browser plays the input as it is"))
+}
+
+fn track_of<'a>(movie: &'a Movie, stream: &StreamInfo) -> Option<&'a MovieTrack> {
+    movie.tracks.iter().find(|track| i64::from(track.id) == i64::from(stream.id))
 }

@@ -77,6 +77,11 @@ impl Arguments<'_> {
             None if output.exists() && !output.is_file() => return Ok(self.usual_format()),
             None => "".into(),
         };
+        // Audio that is only copied has files of its own, which the plan checks.
+        let is_copied = matches!(extension.as_ref(), "opus" | "ogg" | "flac");
+        if self.recipe == RecipeName::ExtractAudio && is_copied {
+            return Ok(self.usual_format());
+        }
         let formats = self.recipe.formats();
         let format = Format::from_extension(&extension).filter(|format| formats.contains(format));
         format.ok_or_else(|| {

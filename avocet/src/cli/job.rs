@@ -9,7 +9,7 @@ use std::{
 use avocet::{
     Format, Target,
     engine::Location,
-    recipes::{Job, RecipeName},
+    recipes::{Job, Recipe, RecipeName, Task},
 };
 use clap::ArgMatches;
 
@@ -25,7 +25,9 @@ use super::{
 pub(super) fn run_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let output = output(matches)?;
     let job = read(matches)?;
-    if let (Some(output), Some(format)) = (output, name::format(&job)) {
+    // The codec that is found decides what `extractAudio` makes, and the plan checks the name.
+    let is_open = matches!(job.task, Task::Recipe(Recipe::ExtractAudio(_)));
+    if let (Some(output), Some(format), false) = (output, name::format(&job), is_open) {
         expect_extension(output, format)?;
     }
     let target = target(&job, output, matches)?;
@@ -92,7 +94,7 @@ fn expect_extension(output: &Path, format: Format) -> Result<(), Failure> {
 fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Target, Failure> {
     if let Some(output) = output {
         let replace = !matches.get_flag(NO_CLOBBER);
-        return Ok(Target { location: Location::from(output), replace });
+        return Ok(Target { location: Location::from(output), replace, named: true });
     }
     let path = match (name::format(job), job.inputs.first()) {
         (Some(format), Some(input)) => {
@@ -101,7 +103,7 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
         // Several outputs have names of their own, in a folder.
         _ => PathBuf::from("."),
     };
-    Ok(Target { location: Location::from(path), replace: false })
+    Ok(Target { location: Location::from(path), replace: false, named: false })
 }
 
 fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
@@ -121,10 +123,9 @@ fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> 
         context.show.observe(progress);
         ControlFlow::Continue(())
     })?;
-    let format = name::format(job);
     if context.json {
-        return Ok(Answer::new(report::to_json(&plan, &report, format)));
+        return Ok(Answer::new(report::to_json(&plan, &report)));
     }
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
-    Ok(Answer { output: report::to_text(&report, format), warnings })
+    Ok(Answer { output: report::to_text(&plan, &report), warnings })
 }

@@ -79,11 +79,11 @@ fn stream(stream: &StreamInfo) -> String {
     match &stream.kind {
         Kind::Video(video) => facts.extend(picture(video)),
         Kind::Audio(audio) => facts.extend(sound(audio)),
-        Kind::Subtitle | Kind::Data | Kind::Attachment => {}
+        Kind::Subtitle(_) | Kind::Data | Kind::Attachment => {}
     }
     facts.extend(stream.bit_rate.map(bit_rate));
     facts.extend(stream.tags.get("language").filter(|language| *language != "und").cloned());
-    if stream.default {
+    if stream.disposition.default {
         facts.push("default".to_owned());
     }
     if stream.still {

@@ -2,7 +2,7 @@
 
 use avocet::{
     Format, Plan, Report,
-    engine::{Action, Kind, Location, Reason, Stats, Strategy, StreamInfo, VideoInfo, Written},
+    engine::{Kind, Location, Reason, Stats, Strategy, StreamInfo, VideoInfo, Written},
 };
 use serde::Serialize;
 
@@ -50,11 +50,11 @@ struct Stream<'a> {
 }
 
 /// One JSON object.
-pub(super) fn to_json(plan: &Plan, report: &Report, format: Option<Format>) -> String {
+pub(super) fn to_json(plan: &Plan, report: &Report) -> String {
     terminal::json(&Completed {
         state: "completed",
         strategy: report.strategy,
-        outputs: report.outputs.iter().map(|written| describe(written, format)).collect(),
+        outputs: written(plan, report).map(|(muxer, one)| describe(one, muxer)).collect(),
         streams: streams(plan),
         warnings: &report.warnings,
         stats: &report.stats,
@@ -62,9 +62,9 @@ pub(super) fn to_json(plan: &Plan, report: &Report, format: Option<Format>) -> S
 }
 
 /// A line for each output.
-pub(super) fn to_text(report: &Report, format: Option<Format>) -> String {
-    let lines = report.outputs.iter().map(|written| {
-        let Output { path, size_bytes, duration, width, height, .. } = describe(written, format);
+pub(super) fn to_text(plan: &Plan, report: &Report) -> String {
+    let lines = written(plan, report).map(|(muxer, one)| {
+        let Output { path, size_bytes, duration, width, height, .. } = describe(one, muxer);
         let mut facts = vec![terminal::size(size_bytes)];
         let size = width.zip(height);
         facts.extend(size.map(|(width, height)| format!("{width}x{height}")));
@@ -74,9 +74,16 @@ pub(super) fn to_text(report: &Report, format: Option<Format>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn describe(written: &Written, format: Option<Format>) -> Output<'_> {
+/// What was written, each with the name of its muxer.
+fn written<'a>(plan: &'a Plan, report: &'a Report) -> impl Iterator<Item = (&'a str, &'a Written)> {
+    let muxers = plan.outputs.iter().map(|output| output.muxer.as_str());
+    muxers.zip(&report.outputs)
+}
+
+fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
     let media = &written.media;
-    let is_picture = format.is_some_and(Format::is_picture);
+    let kind = file_kind(muxer, &written.location);
+    let is_picture = kind.is_some_and(|kind| kind.mime.starts_with("image/"));
     let main = main_stream(&media.streams);
     let video = main.and_then(|(_, video)| video);
     let size = video.map(VideoInfo::shown_size);
@@ -90,12 +97,12 @@ fn describe(written: &Written, format: Option<Format>) -> Output<'_> {
         size_bytes: written.size_bytes,
         duration,
         file_type: match video {
-            _ if is_picture || format == Some(Format::Gif) => "image",
+            _ if is_picture => "image",
             Some(_) => "video",
             None => "audio",
         },
-        file_format: format.map(Format::name),
-        mime_type: format.map(Format::mime),
+        file_format: kind.map(|kind| kind.name),
+        mime_type: kind.map(|kind| kind.mime),
         codec: main.map(|(stream, _)| stream.codec.as_str()),
         width: size.map(|(width, _)| whole(width)),
         height: size.map(|(_, height)| whole(height)),
@@ -104,6 +111,36 @@ fn describe(written: &Written, format: Option<Format>) -> Output<'_> {
             .filter(|duration| *duration > 0.0)
             .map(|duration| whole(written.size_bytes as f64 * 8.0 / duration / 1000.0)),
     }
+}
+
+/// What a file is called and served as.
+#[derive(Clone, Copy)]
+struct FileKind {
+    name: &'static str,
+    mime: &'static str,
+}
+
+/// The kind of a file by its muxer; pictures share one, and are told apart by their names.
+fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
+    let of = |format: Format| FileKind { name: format.name(), mime: format.mime() };
+    Some(match muxer {
+        "mp4" => of(Format::Mp4),
+        "mov" => of(Format::Mov),
+        "webm" => of(Format::Webm),
+        "ipod" => of(Format::M4a),
+        "mp3" => of(Format::Mp3),
+        "adts" => of(Format::Aac),
+        "wav" => of(Format::Wav),
+        "gif" => of(Format::Gif),
+        // RFC 5334 and RFC 9639.
+        "opus" => FileKind { name: "opus", mime: "audio/ogg" },
+        "ogg" => FileKind { name: "ogg", mime: "audio/ogg" },
+        "flac" => FileKind { name: "flac", mime: "audio/flac" },
+        _ => {
+            let Location::Path(path) = location else { return None };
+            of(Format::from_extension(&path.extension()?.to_string_lossy())?)
+        }
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
@@ -122,19 +159,16 @@ fn main_stream(streams: &[StreamInfo]) -> Option<(&StreamInfo, Option<&VideoInfo
 
 /// Every stream that the plan names, in the order of the inputs.
 fn streams(plan: &Plan) -> Vec<Stream<'_>> {
-    let kept = plan.outputs.iter().flat_map(|output| &output.tracks).map(|track| {
+    let kept = plan.tracks().flat_map(|track| {
         let because = track.because.first();
-        Stream {
-            input: track.input,
-            index: track.stream,
+        track.sources().map(move |source| Stream {
+            input: source.input,
+            index: source.stream,
             kind: track.kind.name(),
-            action: match track.action {
-                Action::Copy => "copy",
-                Action::Encode(_) => "encode",
-            },
+            action: track.action.name(),
             reason: because.map(|reason| reason.code.as_str()),
             message: because.map(|reason| reason.message.as_str()),
-        }
+        })
     });
     let dropped = plan.dropped.iter().map(|dropped| Stream {
         input: dropped.input,

@@ -176,7 +176,7 @@ fn a_plan_is_shown_and_nothing_is_done() {
         assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "`{line}`");
         let plan = ended.json(line);
         assert_eq!(plan["strategy"], "encode", "{plan}");
-        let tracks = plan["outputs"][0]["tracks"].as_array().unwrap();
+        let tracks = plan["outputs"][0]["content"]["tracks"].as_array().unwrap();
         assert_eq!(tracks.len(), 2, "{plan}");
         for track in tracks {
             assert!(track["action"]["encode"].is_object(), "{track}");

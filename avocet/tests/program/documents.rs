@@ -233,23 +233,6 @@ fn wrong_usage_is_told_with_status_2() {
 }
 
 #[test]
-fn recipes_that_are_not_there_yet_are_named() {
-    let Some(room) = room!("counter-h264-aac.mp4") else { return };
-    let check = |recipe: &str, line: &str| {
-        room.check_failure(line, "1 CONFIG_ERROR in open", &[&format!("`{recipe}`")]);
-        room.check_failure(&format!("{line} --plan"), "1 CONFIG_ERROR in open", &[recipe]);
-    };
-    let input = "counter-h264-aac.mp4";
-    check("webReady", &format!("web-ready {input} -o out.mp4"));
-    check("proxy", &format!("proxy {input} -o out.mp4"));
-    check("compress", &format!("compress {input} -o out.mp4"));
-    check("resize", &format!("resize {input} -o out.mp4 --width 160"));
-    check("trim", &format!("trim {input} -o out.mp4 --duration-seconds 1"));
-    check("extractAudio", &format!("extract-audio {input} -o out.mp3"));
-    check("concat", &format!("concat {input} {input} -o out.mp4"));
-}
-
-#[test]
 fn ffmpeg_mode_is_not_there_yet() {
     let Some(room) = room!("counter-h264-aac.mp4") else { return };
     let job = r#"{"mode":"ffmpeg","input":{"url":"counter-h264-aac.mp4"},"output":{"format":"mp4"},

@@ -16,18 +16,18 @@ use crate::{
 
 /// A codec context that is freed when it is dropped.
 #[derive(Debug)]
-struct Context(NonNull<ffi::AVCodecContext>);
+pub(super) struct Context(NonNull<ffi::AVCodecContext>);
 
 // SAFETY: a codec context has no thread affinity, and one thread at a time uses it.
 unsafe impl Send for Context {}
 
 impl Context {
-    fn new(codec: *const ffi::AVCodec) -> AvResult<Self> {
+    pub(super) fn new(codec: *const ffi::AVCodec) -> AvResult<Self> {
         // SAFETY: allocates for a codec of libav's own table; null is caught.
         allocated(unsafe { ffi::avcodec_alloc_context3(codec) }).map(Self)
     }
 
-    fn as_ptr(&self) -> *mut ffi::AVCodecContext {
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecContext {
         self.0.as_ptr()
     }
 

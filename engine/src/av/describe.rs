@@ -10,8 +10,8 @@ use ffmpeg_next::ffi;
 use super::{Table, describe_layout, frame, number_of, rational, text, ticks};
 use crate::{
     media::{
-        AudioInfo, Chapter, Color, Hdr, Kind, MediaInfo, Orientation, PixelFormat, Scan,
-        StreamInfo, Tags, VideoInfo,
+        AudioInfo, Chapter, Color, Disposition, Hdr, Kind, MediaInfo, Orientation, PixelFormat,
+        Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
     time::{Rational, Timestamp},
 };
@@ -59,6 +59,8 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             tags: tags(fields.metadata),
             chapters,
             streams,
+            is_webm: false,
+            movie: None,
         }
     }
 }
@@ -106,6 +108,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
         let profile = ffi::avcodec_profile_name((*coding).codec_id, (*coding).profile);
         StreamInfo {
             index: usize::try_from(fields.index).unwrap_or(0),
+            id: fields.id,
             codec: text(ffi::avcodec_get_name((*coding).codec_id)),
             profile: (!profile.is_null()).then(|| text(profile)),
             level: Some((*coding).level).filter(|level| *level > 0),
@@ -114,14 +117,39 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             start: at(fields.start_time),
             duration: at(fields.duration).filter(|duration| duration.ticks > 0),
             promised_packets: promised_packets(context, stream),
+            promised_bytes: promised_bytes(context, stream),
             hidden_before,
             hidden_after,
             bit_rate: positive((*coding).bit_rate),
-            default: disposition(ffi::AV_DISPOSITION_DEFAULT),
+            disposition: Disposition {
+                default: disposition(ffi::AV_DISPOSITION_DEFAULT),
+                forced: disposition(ffi::AV_DISPOSITION_FORCED),
+                hearing_impaired: disposition(ffi::AV_DISPOSITION_HEARING_IMPAIRED),
+                visual_impaired: disposition(ffi::AV_DISPOSITION_VISUAL_IMPAIRED),
+                comment: disposition(ffi::AV_DISPOSITION_COMMENT),
+                original: disposition(ffi::AV_DISPOSITION_ORIGINAL),
+                dub: disposition(ffi::AV_DISPOSITION_DUB),
+            },
             still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
                 || disposition(ffi::AV_DISPOSITION_TIMED_THUMBNAILS),
             tags: tags(fields.metadata),
+            extradata: extradata(coding).to_vec(),
             kind: kind(context, stream),
+        }
+    }
+}
+
+/// What a container says of a stream's coding beside.
+///
+/// # Safety
+/// `coding` points to valid codec parameters, which outlive the answer.
+pub(super) unsafe fn extradata<'a>(coding: *const ffi::AVCodecParameters) -> &'a [u8] {
+    // SAFETY: as promised by the caller; there are as many bytes as is said.
+    unsafe {
+        let (data, size) = ((*coding).extradata, (*coding).extradata_size);
+        match usize::try_from(size) {
+            Ok(size) if !data.is_null() => std::slice::from_raw_parts(data, size),
+            _ => &[],
         }
     }
 }
@@ -139,6 +167,25 @@ unsafe fn promised_packets(
         let is_movie = text((*(*context).iformat).name).starts_with("mov,");
         let count = ffi::avformat_index_get_entries_count(stream);
         u64::try_from(count).ok().filter(|count| *count > 0 && is_movie && (*stream).nb_frames > 0)
+    }
+}
+
+/// Bytes of the packets that a complete sample table promises.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn promised_bytes(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> Option<u64> {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let count = c_int::try_from(promised_packets(context, stream)?).ok()?;
+        let size = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number).as_ref();
+            entry.and_then(|entry| u64::try_from(entry.size()).ok()).unwrap_or(0)
+        };
+        Some((0..count).map(size).sum())
     }
 }
 
@@ -206,7 +253,10 @@ unsafe fn kind(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -
                 sample_format: sample_format_name((*coding).format),
             })
         } else if kind == Type::AVMEDIA_TYPE_SUBTITLE as c_int {
-            Kind::Subtitle
+            let descriptor = ffi::avcodec_descriptor_get((*coding).codec_id).as_ref();
+            let is_text =
+                |found: &ffi::AVCodecDescriptor| found.props & ffi::AV_CODEC_PROP_TEXT_SUB != 0;
+            Kind::Subtitle(SubtitleInfo { text: descriptor.is_some_and(is_text) })
         } else if kind == Type::AVMEDIA_TYPE_ATTACHMENT as c_int {
             Kind::Attachment
         } else {

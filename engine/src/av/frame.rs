@@ -110,7 +110,7 @@ impl Frame {
     }
 
     /// Samples per second, in Hz.
-    pub(super) fn sample_rate(&self) -> c_int {
+    pub(crate) fn sample_rate(&self) -> c_int {
         // SAFETY: the frame is live.
         unsafe { (*self.as_ptr()).sample_rate }
     }
@@ -138,10 +138,16 @@ impl Frame {
         }
     }
 
-    /// Lets the encoder choose the kind of the picture, whatever the source had.
-    pub(crate) fn forget_picture_type(&mut self) {
+    /// Asks the encoder for a keyframe, or lets it choose the kind of the picture, whatever the
+    /// source had.
+    pub(crate) fn ask_for(&mut self, keyframe: bool) {
+        let kind = if keyframe {
+            ffi::AVPictureType::AV_PICTURE_TYPE_I
+        } else {
+            ffi::AVPictureType::AV_PICTURE_TYPE_NONE
+        };
         // SAFETY: the frame is live and ours.
-        unsafe { (*self.as_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE };
+        unsafe { (*self.as_ptr()).pict_type = kind };
     }
 
     /// Marks the frame as one that filters may look at and that is not wanted itself.

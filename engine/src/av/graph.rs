@@ -1,4 +1,4 @@
-//! Filter graphs with one input and one output.
+//! Filter graphs with one input, or none, and one output.
 
 use std::{
     ffi::{c_int, c_void},
@@ -12,7 +12,10 @@ use super::{
     AvResult, Frame, Layout, Options, Parameters, allocated, av_rational, c_string, check,
     codec::Received, describe_layout, error, is_again, number_of, rational,
 };
-use crate::time::{Rational, TimeBase};
+use crate::{
+    plan::SoundFormat,
+    time::{Rational, TimeBase},
+};
 
 /// What comes into a filter graph; a graph serves frames of one such kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +40,17 @@ pub(crate) enum GraphInput {
 }
 
 impl GraphInput {
+    /// Sound as an encoder takes it.
+    pub(crate) fn of_format(format: &SoundFormat) -> Self {
+        let name = c_string(&format.sample_format);
+        Self::Audio {
+            sample_rate: c_int::try_from(format.sample_rate.get()).unwrap_or(0),
+            // SAFETY: the name is zero-terminated; an unknown one gives -1.
+            format: unsafe { ffi::av_get_sample_fmt(name.as_ptr()) } as c_int,
+            layout: format.layout.clone(),
+        }
+    }
+
     /// The kind of a decoded frame.
     pub(crate) fn of_frame(frame: &Frame) -> Self {
         if frame.samples() > 0 {
@@ -88,7 +102,8 @@ impl GraphInput {
 #[derive(Debug)]
 pub(crate) struct FilterGraph {
     graph: NonNull<ffi::AVFilterGraph>,
-    source: NonNull<ffi::AVFilterContext>,
+    /// What frames are pushed into; `None` when the filters make them.
+    source: Option<NonNull<ffi::AVFilterContext>>,
     sink: NonNull<ffi::AVFilterContext>,
 }
 
@@ -97,7 +112,7 @@ unsafe impl Send for FilterGraph {}
 
 impl FilterGraph {
     /// Builds the graph that `filters` describes for frames like `input`, whose timestamps count
-    /// in `time_base`; with `frame_size`, the graph hands out sound in frames of so many samples.
+    /// in `time_base`.
     ///
     /// An option that a filter does not know is an error of libav itself.
     pub(crate) fn new(
@@ -106,15 +121,28 @@ impl FilterGraph {
         time_base: TimeBase,
         threads: NonZeroU32,
     ) -> AvResult<Self> {
+        let is_video = matches!(input, GraphInput::Video { .. });
+        Self::build(filters, is_video, Some((input, time_base)), threads)
+    }
+
+    /// Builds the graph that `filters` describes, which makes its frames itself.
+    pub(crate) fn generator(filters: &str, is_video: bool) -> AvResult<Self> {
+        Self::build(filters, is_video, None, NonZeroU32::MIN)
+    }
+
+    fn build(
+        filters: &str,
+        is_video: bool,
+        input: Option<(&GraphInput, TimeBase)>,
+        threads: NonZeroU32,
+    ) -> AvResult<Self> {
         super::start();
         // SAFETY: allocates only; null is caught.
         let graph = allocated(unsafe { ffi::avfilter_graph_alloc() })?;
         // From here on `drop` frees the graph, whatever fails; source and sink belong to it.
-        let mut this = Self { graph, source: NonNull::dangling(), sink: NonNull::dangling() };
-        let (source, sink) = match input {
-            GraphInput::Video { .. } => (c"buffer", c"buffersink"),
-            GraphInput::Audio { .. } => (c"abuffer", c"abuffersink"),
-        };
+        let mut this = Self { graph, source: None, sink: NonNull::dangling() };
+        let (source, sink) =
+            if is_video { (c"buffer", c"buffersink") } else { (c"abuffer", c"abuffersink") };
         // SAFETY: the graph is live and ours; the names are zero-terminated; `in` and `out` are
         // freed by libav or by us, whichever holds them last.
         unsafe {
@@ -124,13 +152,17 @@ impl FilterGraph {
                 let filter = ffi::avfilter_get_by_name(filter.as_ptr());
                 allocated(ffi::avfilter_graph_alloc_filter(raw, filter, name.as_ptr()))
             };
-            this.source = alloc(source, c"in")?;
-            set_source(this.source.as_ptr(), input, time_base)?;
+            let mut outputs = ptr::null_mut();
+            if let Some((input, time_base)) = input {
+                let source = alloc(source, c"in")?;
+                set_source(source.as_ptr(), input, time_base)?;
+                this.source = Some(source);
+                outputs = endpoint(c"in", source.as_ptr());
+            }
             this.sink = alloc(sink, c"out")?;
             check(ffi::avfilter_init_dict(this.sink.as_ptr(), ptr::null_mut()))?;
 
             let mut inputs = endpoint(c"out", this.sink.as_ptr());
-            let mut outputs = endpoint(c"in", this.source.as_ptr());
             let text = c_string(filters);
             let parsed = ffi::avfilter_graph_parse_ptr(
                 raw,
@@ -174,8 +206,9 @@ impl FilterGraph {
     }
 
     fn add(&mut self, frame: *mut ffi::AVFrame) -> AvResult<()> {
+        let Some(source) = self.source else { return Ok(()) };
         // SAFETY: the source is live; the frame is live, or null, which means the end.
-        let code = unsafe { ffi::av_buffersrc_add_frame_flags(self.source.as_ptr(), frame, 0) };
+        let code = unsafe { ffi::av_buffersrc_add_frame_flags(source.as_ptr(), frame, 0) };
         check(code).map(drop)
     }
 

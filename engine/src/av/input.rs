@@ -292,6 +292,18 @@ impl Parameters {
         Ok(copy)
     }
 
+    /// What the container says of the coding beside, such as parameter sets.
+    pub(crate) fn extradata(&self) -> &[u8] {
+        // SAFETY: the parameters are live, and hold as many bytes as they say.
+        unsafe { describe::extradata(self.as_ptr()) }
+    }
+
+    /// libav's name of the codec.
+    pub(crate) fn codec(&self) -> String {
+        // SAFETY: the parameters are live; the name is static.
+        unsafe { text(ffi::avcodec_get_name((*self.as_ptr()).codec_id)) }
+    }
+
     pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {
         self.coding.as_ptr()
     }

@@ -12,6 +12,7 @@ mod io;
 mod opus;
 mod output;
 mod packet;
+mod subtitle;
 
 use std::{
     cell::RefCell,
@@ -30,6 +31,7 @@ pub(crate) use input::{Demuxer, Depth, Fault, Parameters, Table};
 pub(crate) use io::{ReadSeek, WriteSeek};
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
+pub(crate) use subtitle::SubtitleCoder;
 
 use crate::{error::LibavError, time::Rational};
 

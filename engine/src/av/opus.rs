@@ -11,6 +11,7 @@ use ffmpeg_next::ffi;
 
 use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated};
 use crate::{
+    media::Disposition,
     media::{Hdr, Tags},
     progress::CancelToken,
     time::Rational,
@@ -81,7 +82,8 @@ fn try_delay() -> Option<bool> {
         time_base: Rational::MICROSECONDS,
         frame_rate: None,
         tag: None,
-        default: true,
+        disposition: Disposition::default(),
+        cover: false,
         tags: &Tags::new(),
         hdr: &Hdr::default(),
     };

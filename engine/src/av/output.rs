@@ -16,7 +16,7 @@ use super::{
     opus, rational, text,
 };
 use crate::{
-    media::{Hdr, Tags},
+    media::{Chapter, Disposition, Hdr, Tags},
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
 };
@@ -50,8 +50,10 @@ pub(crate) struct TrackHeader<'a> {
     pub(crate) frame_rate: Option<Rational>,
     /// The container's four-character code; `None` leaves it to the muxer.
     pub(crate) tag: Option<&'a str>,
-    /// Whether players should take the stream by default.
-    pub(crate) default: bool,
+    /// How players should treat the stream.
+    pub(crate) disposition: Disposition,
+    /// Whether it is a still picture that belongs to the file.
+    pub(crate) cover: bool,
     /// Tags of the stream.
     pub(crate) tags: &'a Tags,
     /// Static metadata of high dynamic range.
@@ -150,6 +152,29 @@ impl Muxer {
         unsafe { set_tags(&raw mut (*self.context.as_ptr()).metadata, tags) }
     }
 
+    /// Adds a chapter, whose times are those of the output.
+    pub(crate) fn add_chapter(&mut self, chapter: &Chapter) -> AvResult<()> {
+        // SAFETY: the context is live and its header not yet written. libav frees the list and
+        // what it points to with the context, all of it from its own allocator; the list grows by
+        // one before the new chapter is put in, and the number only after it.
+        unsafe {
+            let context = &mut *self.context.as_ptr();
+            let count = context.nb_chapters as usize;
+            let size = size_of::<*mut ffi::AVChapter>();
+            let list = ffi::av_realloc_array(context.chapters.cast(), count + 1, size);
+            context.chapters = allocated(list.cast::<*mut ffi::AVChapter>())?.as_ptr();
+            let new = allocated(ffi::av_mallocz(size_of::<ffi::AVChapter>()))?.cast();
+            let fields: &mut ffi::AVChapter = &mut *new.as_ptr();
+            context.chapters.add(count).write(fields);
+            context.nb_chapters += 1;
+            fields.id = i64::try_from(count).unwrap_or(0);
+            fields.time_base = av_rational(Some(chapter.start.base));
+            fields.start = chapter.start.ticks;
+            fields.end = chapter.end.rescale(chapter.start.base).map_or(0, |end| end.ticks);
+            set_tags(&raw mut fields.metadata, &chapter.tags)
+        }
+    }
+
     /// Adds a stream.
     pub(crate) fn add(&mut self, header: &TrackHeader<'_>) -> AvResult<()> {
         // SAFETY: the context is live and its header not yet written; the new stream belongs to it.
@@ -165,7 +190,7 @@ impl Muxer {
             (*stream).avg_frame_rate =
                 av_rational(header.frame_rate.or(header.parameters.frame_rate));
             (*stream).sample_aspect_ratio = (*coding).sample_aspect_ratio;
-            (*stream).disposition = if header.default { ffi::AV_DISPOSITION_DEFAULT } else { 0 };
+            (*stream).disposition = disposition(header);
             set_tags(&raw mut (*stream).metadata, header.tags)?;
             for (kind, bytes) in &header.parameters.side_data {
                 let place = new_side_data(stream, *kind, bytes.len())?;
@@ -254,6 +279,24 @@ impl Drop for Muxer {
         // SAFETY: the context is ours and is dropped once; its I/O is left to `Io`.
         unsafe { ffi::avformat_free_context(self.context.as_ptr()) };
     }
+}
+
+/// libav's flags for how a stream is to be treated.
+fn disposition(header: &TrackHeader<'_>) -> c_int {
+    let said = header.disposition;
+    [
+        (said.default, ffi::AV_DISPOSITION_DEFAULT),
+        (said.forced, ffi::AV_DISPOSITION_FORCED),
+        (said.hearing_impaired, ffi::AV_DISPOSITION_HEARING_IMPAIRED),
+        (said.visual_impaired, ffi::AV_DISPOSITION_VISUAL_IMPAIRED),
+        (said.comment, ffi::AV_DISPOSITION_COMMENT),
+        (said.original, ffi::AV_DISPOSITION_ORIGINAL),
+        (said.dub, ffi::AV_DISPOSITION_DUB),
+        (header.cover, ffi::AV_DISPOSITION_ATTACHED_PIC),
+    ]
+    .into_iter()
+    .filter_map(|(holds, flag)| holds.then_some(flag))
+    .fold(0, |all, flag| all | flag)
 }
 
 /// # Safety

@@ -73,6 +73,16 @@ impl Packet {
         usize::try_from(self.fields().size).unwrap_or(0)
     }
 
+    /// The data.
+    pub(crate) fn data(&self) -> &[u8] {
+        let fields = self.fields();
+        if fields.data.is_null() {
+            return &[];
+        }
+        // SAFETY: libav keeps as many bytes as it says for as long as the packet lives.
+        unsafe { std::slice::from_raw_parts(fields.data, self.size()) }
+    }
+
     /// Number of the stream it belongs to.
     pub(crate) fn stream(&self) -> usize {
         usize::try_from(self.fields().stream_index).unwrap_or(usize::MAX)
@@ -86,6 +96,11 @@ impl Packet {
     /// Whether decoding can begin here.
     pub(crate) fn is_key(&self) -> bool {
         self.fields().flags & ffi::AV_PKT_FLAG_KEY != 0
+    }
+
+    /// Marks it as one from which decoding can begin.
+    pub(crate) fn set_key(&mut self) {
+        self.fields_mut().flags |= ffi::AV_PKT_FLAG_KEY;
     }
 
     /// Whether its frame is decoded and not shown, as an edit list may ask.

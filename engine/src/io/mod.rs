@@ -104,6 +104,14 @@ impl Source {
         }
     }
 
+    /// Opens the source at its first byte, as a file where it is one.
+    pub(crate) fn open_bytes(&self, cancel: &CancelToken) -> io::Result<Bytes> {
+        match &self.0 {
+            Kind::Path(path) => open_file(path).map(Bytes::File),
+            Kind::Memory(_) | Kind::Reader(_) => self.open(cancel).map(Bytes::Other),
+        }
+    }
+
     /// Opens the source at its first byte.
     pub(crate) fn open(&self, cancel: &CancelToken) -> io::Result<Box<dyn ReadSeek>> {
         match &self.0 {
@@ -112,6 +120,12 @@ impl Source {
             Kind::Reader(reader) => Ok(Box::new(reader.open(cancel.clone()))),
         }
     }
+}
+
+/// An open source, as a file where it is one.
+pub(crate) enum Bytes {
+    File(File),
+    Other(Box<dyn ReadSeek>),
 }
 
 impl From<&Path> for Source {

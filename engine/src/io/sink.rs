@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -11,12 +11,16 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::Location;
+use super::{Bytes, Location, Source};
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
+    progress::CancelToken,
     run::guarded,
 };
+
+/// Bytes that are moved at a time; a cancelled run waits for one such piece.
+const PIECE: u64 = 16 << 20;
 
 /// The temporary files of all runs of an engine, for a program that must end at once.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +85,35 @@ impl Sink {
         self.reopen().map(|file| Box::new(file) as _)
     }
 
+    /// What moves all bytes of a source here, in pieces between which the run may be cancelled.
+    ///
+    /// The kernel moves those of a file, and shares them where the file system can.
+    pub(crate) fn copier(
+        &self,
+        source: Source,
+    ) -> Result<impl FnOnce(&CancelToken, &dyn Fn(u64)) -> Result<()> + Send + use<>> {
+        let (target, mut to) = (self.target.clone(), self.reopen()?);
+        Ok(move |cancel: &CancelToken, copied: &dyn Fn(u64)| {
+            let from = source.location();
+            let unreadable = |error| Error::Read { location: from.clone(), source: error };
+            let mut open = source.open_bytes(cancel).map_err(unreadable)?;
+            loop {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let moved = match &mut open {
+                    Bytes::File(file) => io::copy(&mut file.take(PIECE), &mut to),
+                    Bytes::Other(reader) => io::copy(&mut reader.take(PIECE), &mut to),
+                };
+                let failed = |source| Error::Write { location: target.clone(), source };
+                match moved.map_err(failed)? {
+                    0 => return Ok(()),
+                    bytes => copied(bytes),
+                }
+            }
+        })
+    }
+
     /// What opens handles that read what is written so far.
     pub(crate) fn reopener(&self) -> Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send> {
         let path = self.spool.path().to_owned();
@@ -95,15 +128,14 @@ impl Sink {
         Error::Write { location: self.target.clone(), source }
     }
 
-    /// Puts all outputs in their places, and says how many bytes each has.
+    /// Puts all outputs in their places.
     ///
     /// Writers of the caller come first, since they may fail half-way; a file that is placed and
     /// not replaced another is taken back when a later one fails.
     pub(crate) fn commit_all(
         sinks: &[Self],
         writers: &mut [Box<dyn Write + Send + '_>],
-    ) -> Result<Vec<u64>> {
-        let sizes = sinks.iter().map(Self::size).collect::<Result<Vec<_>>>()?;
+    ) -> Result<()> {
         for sink in sinks {
             if let Location::Given(number) = sink.target {
                 sink.fill(writers, number)?;
@@ -127,10 +159,11 @@ impl Sink {
                 }
             }
         }
-        Ok(sizes)
+        Ok(())
     }
 
-    fn size(&self) -> Result<u64> {
+    /// How much is written, in bytes.
+    pub(crate) fn size(&self) -> Result<u64> {
         let metadata = self.spool.as_file().metadata();
         metadata.map(|metadata| metadata.len()).map_err(|source| self.failed(source))
     }

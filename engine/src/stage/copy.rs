@@ -5,15 +5,26 @@ use std::{
     collections::{BinaryHeap, VecDeque},
 };
 
-use super::{Outlet, REORDERED, Stage, Stop};
-use crate::{av::Packet, tally::Tally};
+use super::{Onto, Outlet, REORDERED, Stage, Stop};
+use crate::{
+    av::Packet,
+    plan::Span,
+    tally::{Read, Tally},
+    time::{TimeBase, Timestamp},
+};
 
-/// Leaves out what comes before the first keyframe, which no player could show, and makes decoding
-/// times anew where the container has none, or libav guessed ones that come after the presentation.
+/// Leaves out what comes before the first keyframe, which no player could show, and what lies
+/// outside the wanted span; makes decoding times anew where the container has none, or libav guessed
+/// ones that come after the presentation.
 pub(crate) struct Copy {
-    tally: Tally,
+    span: Option<Span>,
+    onto: Option<Onto>,
+    base: TimeBase,
+    tally: Tally<Read>,
     /// Whether a keyframe came.
     begun: bool,
+    /// Whether the span has ended.
+    ended: bool,
     /// The newest packets, in order of decoding.
     window: VecDeque<Packet>,
     /// Presentation times of all packets that have no decoding time yet, the earliest on top.
@@ -32,9 +43,15 @@ enum Dts {
 
 impl Copy {
     /// A stage before anything came.
-    pub(crate) fn new(tally: Tally) -> Self {
+    pub(crate) fn new(
+        span: Option<Span>,
+        onto: Option<Onto>,
+        base: TimeBase,
+        tally: Tally<Read>,
+    ) -> Self {
         let (window, times) = (VecDeque::new(), BinaryHeap::new());
-        Self { tally, begun: false, window, times, dts: None }
+        let (begun, ended) = (false, false);
+        Self { span, onto, base, tally, begun, ended, window, times, dts: None }
     }
 
     /// Looks at the first packets.
@@ -79,11 +96,25 @@ impl Stage for Copy {
     type In = Packet;
     type Out = Packet;
 
-    fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+    fn push(&mut self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        let at = packet.pts().map(|pts| Timestamp::new(pts, self.base));
+        if let (Some(span), Some(at)) = (self.span, at) {
+            if self.ended || span.end.is_some_and(|end| at >= end) {
+                // A span that is copied ends where nothing later in order of decoding belongs in.
+                self.ended = true;
+                return Err(Stop::Closed);
+            }
+            if at < span.start {
+                return Ok(());
+            }
+        }
         self.begun |= packet.is_key();
         if !self.begun {
             self.tally.note(|count| count.before_keyframe += 1);
             return Ok(());
+        }
+        if let Some(onto) = self.onto {
+            move_onto(&mut packet, onto, self.base);
         }
         self.times.extend(packet.pts().map(Reverse));
         self.window.push_back(packet);
@@ -96,4 +127,72 @@ impl Stage for Copy {
         }
         Ok(())
     }
+}
+
+/// Leaves out packets of sound, or text, outside the wanted span, and ends the last one where the
+/// span ends.
+pub(crate) struct CopySound {
+    span: Option<Span>,
+    onto: Option<Onto>,
+    base: TimeBase,
+    /// The newest packets before the span, as many as decoders need to begin with.
+    lead: VecDeque<Packet>,
+}
+
+impl CopySound {
+    /// A stage before anything came.
+    pub(crate) fn new(span: Option<Span>, onto: Option<Onto>, base: TimeBase) -> Self {
+        Self { span, onto, base, lead: VecDeque::new() }
+    }
+
+    fn hand_on(&self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        if let Some(onto) = self.onto {
+            move_onto(&mut packet, onto, self.base);
+        }
+        outlet.send(packet)
+    }
+}
+
+impl Stage for CopySound {
+    type In = Packet;
+    type Out = Packet;
+
+    fn push(&mut self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        let (Some(span), Some(pts)) = (self.span, packet.pts()) else {
+            return self.hand_on(packet, outlet);
+        };
+        let at = |ticks| Timestamp::new(ticks, self.base);
+        if span.end.is_some_and(|end| at(pts) >= end) {
+            return Err(Stop::Closed);
+        }
+        if at(pts + packet.duration()) <= span.start {
+            self.lead.push_back(packet);
+            if self.lead.len() > span.lead_in as usize {
+                self.lead.pop_front();
+            }
+            return Ok(());
+        }
+        while let Some(lead) = self.lead.pop_front() {
+            self.hand_on(lead, outlet)?;
+        }
+        let end = span.end.and_then(|end| end.rescale(self.base));
+        if let Some(end) = end.filter(|end| pts + packet.duration() > end.ticks) {
+            packet.set_duration(end.ticks - pts);
+        }
+        self.hand_on(packet, outlet)
+    }
+
+    fn finish(&mut self, _: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// Puts a packet of a later part onto the time line of the first.
+fn move_onto(packet: &mut Packet, onto: Onto, base: TimeBase) {
+    let map = |ticks| onto.map(Timestamp::new(ticks, base));
+    let (Some(pts), dts) = (packet.pts(), packet.dts()) else { return };
+    let start = map(pts);
+    let end = map(pts + packet.duration());
+    packet.set_times(start, map(dts.unwrap_or(pts)), end - start);
+    packet.set_time_base(onto.base);
 }

@@ -6,7 +6,7 @@ use super::{Outlet, Stage, Stop};
 use crate::{
     av::{Decoder, Frame, Packet, Received},
     error::{Error, Step},
-    tally::Tally,
+    tally::{Read, Tally},
     time::{TimeBase, Timestamp},
 };
 
@@ -18,17 +18,27 @@ pub(crate) struct Decode {
     decoder: Decoder,
     base: TimeBase,
     is_video: bool,
-    tally: Tally,
+    tally: Tally<Read>,
     /// Presentation times of shown packets whose frames have not come out yet.
     expected: BTreeSet<i64>,
     /// Where the last frame ended, in ticks.
     end: Option<i64>,
+    /// What is shown before this instant, in ticks, is decoded only for the sake of what follows.
+    from: i64,
 }
 
 impl Decode {
-    /// A stage over an open decoder, whose packets count in `base`.
-    pub(crate) fn new(decoder: Decoder, base: TimeBase, is_video: bool, tally: Tally) -> Self {
-        Self { decoder, base, is_video, tally, expected: BTreeSet::new(), end: None }
+    /// A stage over an open decoder, whose packets count in `base`; nobody will miss what is shown
+    /// before `from`.
+    pub(crate) fn new(
+        decoder: Decoder,
+        base: TimeBase,
+        is_video: bool,
+        from: Option<i64>,
+        tally: Tally<Read>,
+    ) -> Self {
+        let (expected, from) = (BTreeSet::new(), from.unwrap_or(i64::MIN));
+        Self { decoder, base, is_video, tally, expected, end: None, from }
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -55,7 +65,7 @@ impl Decode {
         let is_first = self.end.is_none();
         self.end = Some(start + frame.duration());
         self.tally.note(|count| {
-            count.frames_decoded += 1;
+            count.frames += 1;
             count.concealed += u64::from(frame.is_concealed());
         });
         if stated.is_some() {
@@ -87,7 +97,8 @@ impl Stage for Decode {
     type Out = Frame;
 
     fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        if let Some(pts) = packet.pts().filter(|_| !packet.is_hidden() && packet.size() > 0) {
+        let is_shown = !packet.is_hidden() && packet.size() > 0;
+        if let Some(pts) = packet.pts().filter(|pts| is_shown && *pts >= self.from) {
             self.expected.insert(pts);
         }
         if let Err(error) = self.decoder.send(&packet) {
@@ -101,7 +112,8 @@ impl Stage for Decode {
         self.decoder.finish();
         self.forward(outlet)?;
         let missed = std::mem::take(&mut self.expected);
-        let end = self.tally.note(|count| count.read.end()).and_then(|end| end.rescale(self.base));
+        let end =
+            self.tally.note(|count| count.extent.end()).and_then(|end| end.rescale(self.base));
         self.note_missed(&missed, end.map_or(0, |end| end.ticks), self.end.is_none());
         if self.end.is_none() {
             tracing::debug!("no frame came out of {}", Step::Decode);

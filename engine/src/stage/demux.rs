@@ -1,68 +1,103 @@
 //! The first stage: packets out of a container, each to the tracks that take its stream.
 
-use super::{Outlet, REORDERED, Stop, finished};
+use super::{Outlet, REORDERED, Stop, clock::Clock, finished};
 use crate::{
     av::{Demuxer, Fault, Packet, Table},
     error::{Error, Result},
     io::Location,
+    plan::{Select, Span},
     progress::CancelToken,
-    tally::Tally,
+    tally::{Read, Tally},
     time::{TimeBase, Timestamp},
 };
 
-/// Reads one input to its end.
+/// How far before an instant reading begins at each further try, in seconds; after that, at the
+/// first packet. Containers without an index need more than one.
+const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
+
+/// How much sound a decoder hears before it is right, in seconds: more than Opus (0.08), the
+/// reservoir of MP3 and the overlap of AAC need.
+const SOUND_LEAD: f64 = 0.5;
+
+/// Reads one input to its end, or as far as anybody wants it.
 pub(crate) struct Demux {
     demuxer: Demuxer,
     location: Location,
     cancel: CancelToken,
+    /// What closes the jumps of a clock.
+    clock: Option<Clock>,
     routes: Vec<Route>,
 }
 
 /// One track's way out of a demuxer.
-struct Route {
-    stream: usize,
-    base: TimeBase,
+pub(crate) struct Route {
+    pub(crate) stream: usize,
+    pub(crate) base: TimeBase,
+    pub(crate) is_video: bool,
     /// What a stream of pictures has, by its sample table.
-    table: Option<Table>,
-    tally: Tally,
+    pub(crate) table: Option<Table>,
+    pub(crate) select: Select,
+    pub(crate) tally: Tally<Read>,
     /// `None` once nobody wants more.
-    outlet: Option<Box<dyn Outlet<Packet>>>,
+    pub(crate) outlet: Option<Box<dyn Outlet<Packet>>>,
+}
+
+impl Route {
+    /// The span that is wanted, if it is not all.
+    fn span(&self) -> Option<Span> {
+        match self.select {
+            Select::Span(span) => Some(span),
+            Select::All | Select::At(_) => None,
+        }
+    }
+
+    /// Whether a piece of the stream lies in the wanted span.
+    fn wants(&self, start: Timestamp, end: Timestamp) -> bool {
+        self.span().is_none_or(|span| {
+            let is_before = end <= span.start && start < span.start;
+            !is_before && span.end.is_none_or(|last| start < last)
+        })
+    }
 }
 
 impl Demux {
-    /// A stage over an open demuxer.
-    pub(crate) fn new(demuxer: Demuxer, location: Location, cancel: CancelToken) -> Self {
-        Self { demuxer, location, cancel, routes: Vec::new() }
-    }
-
-    /// Sends the packets of a stream to a track.
-    pub(crate) fn route(
-        &mut self,
-        stream: usize,
-        base: TimeBase,
-        table: Option<Table>,
-        tally: Tally,
-        outlet: Box<dyn Outlet<Packet>>,
-    ) {
-        self.routes.push(Route { stream, base, table, tally, outlet: Some(outlet) });
+    /// A stage over an open demuxer, with the tracks that take its streams.
+    ///
+    /// A track that wants a span is the only one: reading begins at the span.
+    pub(crate) fn new(
+        demuxer: Demuxer,
+        location: Location,
+        closes_jumps: bool,
+        routes: Vec<Route>,
+        cancel: CancelToken,
+    ) -> Self {
+        let clock = closes_jumps.then(Clock::default);
+        Self { demuxer, location, cancel, clock, routes }
     }
 
     /// Reads until the end, a failure, or nobody wanting more.
     pub(crate) fn run(mut self) -> Result<()> {
         let Self { demuxer, routes, .. } = &mut self;
         demuxer.keep_only(|stream| routes.iter().any(|route| route.stream == stream));
+        if let Some(packet) = self.begin()? {
+            self.hand_out(packet)?;
+        }
         while self.routes.iter().any(|route| route.outlet.is_some()) {
             if self.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             match self.demuxer.read() {
-                Ok(Some(packet)) => self.hand_out(&packet)?,
-                Ok(None) => break,
+                Ok(Some(packet)) => self.hand_out(packet)?,
+                Ok(None) => {
+                    self.note(|count| count.to_end = true);
+                    break;
+                }
                 // Whatever libav can not read on from is an end; verification judges how early.
                 Err(Fault::Libav(error)) => {
-                    for route in &self.routes {
-                        route.tally.note(|count| count.read_error = Some(error.to_string()));
-                    }
+                    self.note(|count| {
+                        count.to_end = true;
+                        count.error = Some(error.to_string());
+                    });
                     break;
                 }
                 Err(fault) => return Err(fault.of_input(&self.location)),
@@ -74,40 +109,130 @@ impl Demux {
             .try_for_each(|mut outlet| finished(outlet.finish()))
     }
 
-    fn hand_out(&mut self, packet: &Packet) -> Result<()> {
-        for route in &mut self.routes {
-            let Some(outlet) = route.outlet.as_mut().filter(|_| route.stream == packet.stream())
-            else {
-                continue;
-            };
-            let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
-            shared.set_time_base(route.base);
-            let start = packet.pts().filter(|_| !packet.is_hidden());
-            let read = route.tally.note(|count| count.packets_read);
-            if let (Some(start), Some(Table { packets, end })) = (start, route.table)
-                && read + REORDERED as u64 >= packets
-                && start < end
-            {
-                // libav guesses how long a reordered picture lasts. Near the end each lasts to where
-                // the sample table ends, until the next one comes: so the last one has it right.
-                shared.set_duration(end - start);
-            }
-            route.tally.note(|count| {
-                count.packets_read += 1;
-                if let Some(start) = start {
-                    let at = |ticks| Timestamp::new(ticks, route.base);
-                    count.read.add(at(start), at(start + shared.duration()));
-                }
-            });
-            match outlet.send(shared) {
+    fn note(&self, change: impl Fn(&mut Read)) {
+        self.routes.iter().for_each(|route| route.tally.note(&change));
+    }
+
+    /// Goes to where the span of the only route begins; answers the first packet of it that was
+    /// read on the way.
+    fn begin(&mut self) -> Result<Option<Packet>> {
+        let [Route { stream, base, is_video, select: Select::Span(span), .. }] = self.routes[..]
+        else {
+            return Ok(None);
+        };
+        // Times are moved as they are read: there is no way to jump into the midst of that.
+        if self.clock.is_some() {
+            return Ok(None);
+        }
+        let lead = if is_video { 0.0 } else { SOUND_LEAD };
+        let target = Timestamp::from_seconds(span.start.seconds() - lead, base);
+        let target = if is_video { span.start.rescale(base).unwrap_or(target) } else { target };
+        for back_off in BACK_OFF {
+            let from = Timestamp::from_seconds(target.seconds() - back_off, base);
+            let from = if back_off > 0.0 { from } else { target };
+            match self.demuxer.seek(stream, from.ticks) {
                 Ok(()) => {}
-                Err(Stop::Closed) => {
-                    let closed = route.outlet.take();
-                    closed.map_or(Ok(()), |mut outlet| finished(outlet.finish()))?;
-                }
-                Err(Stop::Failed(error)) => return Err(error),
+                Err(Fault::Libav(_)) => break,
+                Err(fault) => return Err(fault.of_input(&self.location)),
+            }
+            let first = self.first_of(stream, is_video)?;
+            if let Some(packet) = first.filter(|first| first.pts() <= Some(target.ticks)) {
+                return Ok(Some(packet));
             }
         }
+        self.demuxer.rewind().map_err(|fault| fault.of_input(&self.location))?;
+        Ok(None)
+    }
+
+    /// The next packet of a stream from which decoding can begin, and whose time is known.
+    fn first_of(&mut self, stream: usize, is_video: bool) -> Result<Option<Packet>> {
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            match self.demuxer.read() {
+                Ok(Some(packet)) => {
+                    let is_first = packet.stream() == stream
+                        && packet.pts().is_some()
+                        && (!is_video || packet.is_key());
+                    if is_first {
+                        return Ok(Some(packet));
+                    }
+                }
+                Ok(None) | Err(Fault::Libav(_)) => return Ok(None),
+                Err(fault) => return Err(fault.of_input(&self.location)),
+            }
+        }
+    }
+
+    fn hand_out(&mut self, mut packet: Packet) -> Result<()> {
+        let stream = packet.stream();
+        let base = self.routes.iter().find(|route| route.stream == stream).map(|route| route.base);
+        let Some(base) = base else { return Ok(()) };
+        packet.set_time_base(base);
+        let jumped = match &mut self.clock {
+            Some(clock) => clock.close(stream, base, &mut packet),
+            None => false,
+        };
+        for route in self.routes.iter_mut().filter(|route| route.stream == stream) {
+            route.take(&packet, jumped)?;
+        }
         Ok(())
+    }
+}
+
+impl Route {
+    /// Counts a packet and hands it on.
+    fn take(&mut self, packet: &Packet, jumped: bool) -> Result<()> {
+        if self.outlet.is_none() {
+            return Ok(());
+        }
+        let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
+        let start = packet.pts().filter(|_| !packet.is_hidden());
+        let at = |ticks| Timestamp::new(ticks, self.base);
+        if let Some(duration) = start.and_then(|start| self.rest(start, packet.duration())) {
+            shared.set_duration(duration);
+        }
+        let extent = start.map(|start| (at(start), at(start + shared.duration())));
+        let extent = extent.filter(|(start, end)| self.wants(*start, *end));
+        self.tally.note(|count| {
+            count.packets += 1;
+            count.jumps += u64::from(jumped);
+            if let Some((start, end)) = extent {
+                count.extent.add(start, end);
+            }
+        });
+        let sent = self.outlet.as_mut().map_or(Ok(()), |outlet| outlet.send(shared));
+        match sent {
+            Ok(()) => Ok(()),
+            Err(Stop::Closed) => {
+                let closed = self.outlet.take();
+                closed.map_or(Ok(()), |mut outlet| finished(outlet.finish()))
+            }
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// How long a packet lasts near the end of what is wanted, in ticks.
+    ///
+    /// libav guesses how long a reordered picture lasts. Near the end each lasts to where the
+    /// sample table or the span ends, until the next one comes: so the last one has it right.
+    fn rest(&self, start: i64, duration: i64) -> Option<i64> {
+        let in_base = |at: Timestamp| at.rescale(self.base).map(|at| at.ticks);
+        let span_end = self.span().and_then(|span| span.end).and_then(in_base);
+        let known = match (self.table, span_end) {
+            (Some(table), Some(end)) => table.end.min(end),
+            (Some(table), None) => table.end,
+            (None, Some(end)) if start + duration > end => end,
+            (None, _) => return None,
+        };
+        let is_near = match (self.select, self.table) {
+            (Select::All, Some(table)) => {
+                self.tally.note(|count| count.packets) + REORDERED as u64 >= table.packets
+            }
+            // Where reading began in the midst, packets can not be counted.
+            _ => known - start <= duration.saturating_mul(REORDERED as i64),
+        };
+        (is_near && start < known).then_some(known - start)
     }
 }

@@ -1,37 +1,96 @@
 //! Frames become packets.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU32};
 
 use super::{Outlet, Stage, Stop};
 use crate::{
-    av::{Encoder, Frame, Packet, Received},
+    av::{Encoder, FilterGraph, Frame, GraphInput, Packet, Received},
     error::{Error, LibavError, Step},
-    tally::Tally,
+    plan::{self, FrameFormat},
+    tally::{Tally, Written},
+    time::Timestamp,
 };
 
 /// Encodes frames, and sees to it that each packet knows how long it lasts.
 pub(crate) struct Encode {
     encoder: Encoder,
     name: String,
-    tally: Tally,
+    tally: Tally<Written>,
     /// The newest frame, held until the next one tells how long it lasts.
     held: Option<Frame>,
     /// How long the last frame lasted, in ticks.
     typical: i64,
+    /// The instant that is 0 in the output, where each second is to begin with a keyframe.
+    seconds_from: Option<Timestamp>,
+    /// The second of the output that the last keyframe was asked for.
+    second: Option<i64>,
+    /// Cuts sound into frames as long as the encoder takes them.
+    framer: Option<FilterGraph>,
     /// Times and durations of pictures inside the encoder, in ticks: many encoders lose the latter.
     inside: VecDeque<(i64, i64)>,
 }
 
 impl Encode {
-    /// A stage over an open encoder.
-    pub(crate) fn new(encoder: Encoder, name: &str, tally: Tally) -> Self {
-        let (held, inside) = (None, VecDeque::new());
-        Self { encoder, name: name.to_owned(), tally, held, typical: 1, inside }
+    /// A stage over an open encoder, for frames on a line where `origin` is 0 in the output.
+    ///
+    /// # Errors
+    /// libav's, when there is no memory.
+    pub(crate) fn new(
+        encoder: Encoder,
+        settings: &plan::Encoder,
+        origin: Timestamp,
+        tally: Tally<Written>,
+    ) -> Result<Self, Error> {
+        let framer = match (&settings.format, encoder.frame_size()) {
+            (FrameFormat::Audio(format), Some(samples)) => {
+                let input = GraphInput::of_format(format);
+                let base = encoder.time_base;
+                let mut framer = FilterGraph::new("anull", &input, base, NonZeroU32::MIN)
+                    .map_err(|source| broken(&settings.name, source))?;
+                framer.set_frame_size(samples);
+                Some(framer)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            encoder,
+            name: settings.name.clone(),
+            tally,
+            held: None,
+            typical: 1,
+            seconds_from: settings.keyframe_each_second.then_some(origin),
+            second: None,
+            framer,
+            inside: VecDeque::new(),
+        })
     }
 
     fn failed(&self, source: LibavError) -> Stop {
-        let component = self.name.clone();
-        Error::Libav { step: Step::Encode, component, source }.into()
+        broken(&self.name, source).into()
+    }
+
+    /// Encodes the sound that fills whole frames, at the end what is left, too.
+    fn encode_sound(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        while let Some(framer) = &mut self.framer {
+            match framer.pull().map_err(|source| broken(&self.name, source))? {
+                Received::One(frame) => self.send(&frame)?,
+                Received::Nothing => break,
+                Received::Failed(error) => return Err(self.failed(error)),
+            }
+            self.forward(outlet)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a picture is the first of its second.
+    fn begins_second(&mut self, start: i64) -> bool {
+        let Some(origin) = self.seconds_from else { return false };
+        let base = self.encoder.time_base;
+        let Some(at) = Timestamp::new(start, base).since(origin, base) else { return false };
+        let per_second = i128::from(base.den.get());
+        let second = (i128::from(at.ticks) * i128::from(base.num.get())).div_euclid(per_second);
+        let second = i64::try_from(second).ok();
+        std::mem::replace(&mut self.second, second) != second
     }
 
     /// Encodes a picture that lasts until `next`, or as long as it says itself.
@@ -44,13 +103,14 @@ impl Encode {
         };
         self.typical = duration;
         frame.set_duration(duration);
-        frame.forget_picture_type();
+        let is_key = self.begins_second(start);
+        frame.ask_for(is_key);
         self.inside.push_back((start, duration));
         self.send(&frame)
     }
 
     fn send(&mut self, frame: &Frame) -> Result<(), Stop> {
-        self.tally.note(|count| count.frames_encoded += 1);
+        self.tally.note(|count| count.frames += 1);
         self.encoder.send(frame).map_err(|error| self.failed(error))
     }
 
@@ -75,12 +135,20 @@ impl Encode {
     }
 }
 
+fn broken(name: &str, source: LibavError) -> Error {
+    Error::Libav { step: Step::Encode, component: name.to_owned(), source }
+}
+
 impl Stage for Encode {
     type In = Frame;
     type Out = Packet;
 
     fn push(&mut self, mut frame: Frame, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         if frame.samples() > 0 {
+            if let Some(framer) = &mut self.framer {
+                framer.push(frame).map_err(|source| broken(&self.name, source))?;
+                return self.encode_sound(outlet);
+            }
             self.send(&frame)?;
             return self.forward(outlet);
         }
@@ -102,6 +170,10 @@ impl Stage for Encode {
     fn finish(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         if let Some(held) = self.held.take() {
             self.encode(held, None)?;
+        }
+        if let Some(framer) = &mut self.framer {
+            framer.finish().map_err(|source| broken(&self.name, source))?;
+            self.encode_sound(outlet)?;
         }
         self.encoder.finish();
         self.forward(outlet)

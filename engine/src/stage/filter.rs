@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Outlet, Stage, Stop};
+use super::{Onto, Outlet, Stage, Stop};
 use crate::{
     av::{AvResult, FilterGraph, Frame, GraphInput, Parameters, Received},
     error::{Error, LibavError, Step},
@@ -17,8 +17,8 @@ pub(crate) struct Filter {
     base: TimeBase,
     /// Seconds per tick of the frames that go.
     out: TimeBase,
-    /// Samples per frame that goes; `None` for pictures, and where any number will do.
-    frame_size: Option<NonZeroU32>,
+    /// The way of a later part onto the line of the first.
+    onto: Option<Onto>,
     graph: Option<(GraphInput, FilterGraph)>,
     /// Where the frames that came so far end, in ticks of `base`.
     end: i64,
@@ -34,12 +34,12 @@ impl Filter {
         filters: &str,
         parameters: &Parameters,
         out: TimeBase,
-        frame_size: Option<NonZeroU32>,
+        onto: Option<Onto>,
         threads: NonZeroU32,
     ) -> Result<Self, Error> {
         let base = parameters.time_base;
         let filters = filters.to_owned();
-        let mut this = Self { filters, threads, base, out, frame_size, graph: None, end: i64::MIN };
+        let mut this = Self { filters, threads, base, out, onto, graph: None, end: i64::MIN };
         if let Some(input) = GraphInput::of_parameters(parameters) {
             this.build(input).map_err(failed(Step::Open))?;
         }
@@ -47,10 +47,7 @@ impl Filter {
     }
 
     fn build(&mut self, input: GraphInput) -> AvResult<()> {
-        let mut graph = FilterGraph::new(&self.filters, &input, self.base, self.threads)?;
-        if let Some(samples) = self.frame_size {
-            graph.set_frame_size(samples);
-        }
+        let graph = FilterGraph::new(&self.filters, &input, self.base, self.threads)?;
         self.graph = Some((input, graph));
         Ok(())
     }
@@ -67,12 +64,16 @@ impl Filter {
                 continue;
             }
             if let Some(pts) = frame.exact_pts() {
-                let at = Timestamp::new(pts, graph.time_base());
-                let start = at.rescale(self.out).map_or(pts, |at| at.ticks);
-                let end = Timestamp::new(self.end, self.base).rescale(self.out);
+                let (onto, out) = (self.onto, self.out);
+                let place = |at: Timestamp| match onto {
+                    Some(onto) => onto.map(at),
+                    None => at.rescale(out).map_or(0, |at| at.ticks),
+                };
+                let start = place(Timestamp::new(pts, graph.time_base()));
+                let end = place(Timestamp::new(self.end, self.base));
                 frame.set_pts(start);
                 // Filters lose track of how long a frame lasts; only the last one's is needed.
-                frame.set_duration(end.map_or(0, |end| end.ticks - start).max(0));
+                frame.set_duration(end.saturating_sub(start).max(0));
             }
             outlet.send(frame)?;
         }

@@ -3,22 +3,34 @@
 //! A stage turns items into items. What it makes goes into an [`Outlet`]: a queue to another
 //! thread, or the next stage itself. A stage never knows which, nor who its neighbors are.
 
+mod clock;
+mod convert;
 mod copy;
+mod cut;
 mod decode;
 mod demux;
 mod encode;
 mod filter;
 mod mux;
 
-pub(crate) use copy::Copy;
+pub(crate) use clock::Clock;
+pub(crate) use convert::Convert;
+pub(crate) use copy::{Copy, CopySound};
 use crossbeam::channel::{Receiver, Sender, bounded};
+pub(crate) use cut::Cut;
 pub(crate) use decode::Decode;
-pub(crate) use demux::Demux;
+pub(crate) use demux::{Demux, Route};
 pub(crate) use encode::Encode;
 pub(crate) use filter::Filter;
 pub(crate) use mux::{Mux, MuxTrack};
 
-use crate::{av::Fault, error::Error, io::Location, progress::CancelToken};
+use crate::{
+    av::Fault,
+    error::Error,
+    io::Location,
+    progress::CancelToken,
+    time::{TimeBase, Timestamp},
+};
 
 /// Packets that wait between two threads.
 pub(crate) const PACKETS: usize = 8;
@@ -79,8 +91,11 @@ impl<S: Stage> Outlet<S::In> for Then<S> {
     }
 
     fn finish(&mut self) -> Result<(), Stop> {
-        self.stage.finish(&mut *self.next)?;
-        self.next.finish()
+        match self.stage.finish(&mut *self.next) {
+            // A stage that wants no more has made all it will make.
+            Ok(()) | Err(Stop::Closed) => self.next.finish(),
+            failed => failed,
+        }
     }
 }
 
@@ -113,7 +128,7 @@ pub(crate) fn queue<T: Send>(length: usize, cancel: &CancelToken) -> (Queue<T>, 
 }
 
 impl<T> Queue<T> {
-    /// A second sender; the queue ends when all of them have.
+    /// One more sender; the queue ends when all of them have.
     pub(crate) fn another(&self) -> Self {
         Self(self.0.clone())
     }
@@ -160,6 +175,25 @@ pub(crate) fn finished(stop: Result<(), Stop>) -> Result<(), Error> {
     match stop {
         Ok(()) | Err(Stop::Closed) => Ok(()),
         Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// The way of a later part onto the time line of the first one, on which a track goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Onto {
+    /// The instant of this part's own line that is 0 in the output.
+    pub(crate) origin: Timestamp,
+    /// The same of the first part.
+    pub(crate) first: Timestamp,
+    /// Seconds per tick of the line to go on.
+    pub(crate) base: TimeBase,
+}
+
+impl Onto {
+    /// An instant of this part as ticks of the first part's line.
+    pub(crate) fn map(self, at: Timestamp) -> i64 {
+        let first = self.first.rescale(self.base).map_or(0, |at| at.ticks);
+        at.since(self.origin, self.base).map_or(0, |at| at.ticks).saturating_add(first)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Step},
     io::Location,
     plan::Output,
-    tally::Tally,
+    tally::{Tally, Written},
     time::{Rational, TimeBase, Timestamp},
 };
 
@@ -40,8 +40,12 @@ pub(crate) struct MuxTrack {
     pub(crate) is_copy: bool,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
+    /// Whether it is a still picture that belongs to the file.
+    pub(crate) is_cover: bool,
+    /// The most that its packets may hold, in bytes.
+    pub(crate) at_most: Option<u64>,
     /// What is counted.
-    pub(crate) tally: Tally,
+    pub(crate) tally: Tally<Written>,
 }
 
 impl Mux {
@@ -81,7 +85,7 @@ impl MuxTrack {
     fn last_packet(&mut self) -> Option<Packet> {
         let mut packet = self.held.take()?;
         let (Some(first), Some(dts)) = (self.first, packet.dts()) else { return Some(packet) };
-        let written = self.tally.note(|count| count.written);
+        let written = self.tally.note(|count| count.extent);
         if let (Some(start), Some(end)) = (written.start(), written.end()) {
             let delay = (start.ticks - first).max(0);
             let duration = end.ticks - delay - dts;
@@ -136,8 +140,8 @@ impl MuxTrack {
             count.moved += u64::from(pts != start);
             count.bytes += packet.size() as u64;
             if end > 0 || start >= 0 {
-                count.packets_written += 1;
-                count.written.add(at(pts.max(0)), at(end.max(pts)));
+                count.packets += 1;
+                count.extent.add(at(pts.max(0)), at(end.max(pts)));
             }
         });
     }
@@ -150,7 +154,16 @@ impl Stage for Mux {
     fn push(&mut self, item: Self::In, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
         let (track, mut packet) = item;
         let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
+        if place.is_cover {
+            packet.set_times(0, 0, 0);
+            place.tally.note(|count| count.packets += 1);
+            return self.write(packet, track);
+        }
         place.place(&mut packet);
+        let bytes = place.tally.note(|count| count.bytes);
+        if place.at_most.is_some_and(|most| bytes > most) {
+            return Err(Error::TooLarge { bytes }.into());
+        }
         let is_copied = !self.keeps_times && place.is_copy;
         if is_copied && packet.pts().is_some_and(|pts| pts + packet.duration() < 0) {
             // What an edit list hid would be heard here. The packet that ends at 0 stays: decoders

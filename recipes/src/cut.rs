@@ -1,0 +1,243 @@
+//! A section of the media: which frames and samples of each stream are in it, and whether a copy of
+//! them can begin and end there.
+
+use avocet_engine::{
+    Entry, Error, IndexedPacket, Rational, Reason, Result, Span, StreamIndex, StreamInfo, Timestamp,
+};
+
+use crate::{compile::Probed, container::Container, format::Format};
+
+/// A section of an input, in seconds on its own time line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Section {
+    pub(crate) start: f64,
+    pub(crate) end: Option<f64>,
+}
+
+/// What of a stream lies in a section.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Kept {
+    /// What an encode keeps.
+    pub(crate) span: Span,
+    /// Where the first kept frame or sample is shown.
+    pub(crate) first: Timestamp,
+    /// Where the last one ends.
+    pub(crate) end: Timestamp,
+}
+
+impl Section {
+    /// The section that a document names, counted from the earliest presented time; `None` when it
+    /// names all.
+    ///
+    /// # Errors
+    /// [`Error::Lacking`] when it begins past the end.
+    pub(crate) fn of(
+        probed: &Probed,
+        start_seconds: f64,
+        duration_seconds: Option<f64>,
+    ) -> Result<Option<Self>> {
+        if start_seconds <= 0.0 && duration_seconds.is_none() {
+            return Ok(None);
+        }
+        let media = &probed.media;
+        let zero = media.start.map_or(0.0, Timestamp::seconds);
+        let start = zero + start_seconds;
+        let end = duration_seconds.map(|duration| start + duration);
+        match probed.end() {
+            Some(last) if start >= last => Err(Error::Lacking {
+                location: probed.location.clone(),
+                found: format!("{:.3} s of media", last - zero),
+                needed: format!("a start before its end, not at {start_seconds} s"),
+            }),
+            _ => Ok(Some(Self { start, end })),
+        }
+    }
+
+    /// What the user should know when the section goes on past the end.
+    pub(crate) fn notice(self, probed: &Probed) -> Option<Reason> {
+        let (end, last) = (self.end?, probed.end()?);
+        // A tick or two is how times are rounded.
+        (end > last + 0.002).then(|| {
+            let kept = last - self.start;
+            Reason::new("CUT_CLIPPED", format!("the media ends after {kept:.3} s of it"))
+        })
+    }
+
+    /// The pictures of the section; `None` when there are none.
+    pub(crate) fn of_pictures(self, stream: &StreamInfo, index: &StreamIndex) -> Option<Kept> {
+        let base = stream.time_base;
+        let start = Timestamp::from_seconds(self.start, base);
+        let end = self.end.map(|end| Timestamp::from_seconds(end, base));
+        let mut shown: Vec<_> = index.shown().map(|(pts, packet)| (pts, packet.duration)).collect();
+        shown.sort_unstable();
+        let (first, last) = (shown.first()?, shown.last()?);
+        let count = i64::try_from(shown.len()).ok()?;
+        let average = if count > 1 { (last.0 - first.0) / (count - 1) } else { last.1 };
+        let hold = start.plus(2 * average.max(1));
+        let is_in = |pts: i64| pts >= start.ticks && end.is_none_or(|end| pts < end.ticks);
+        let first_in = shown.iter().map(|(pts, _)| *pts).find(|pts| is_in(*pts));
+        let is_held = first.0 < start.ticks && first_in.is_none_or(|pts| pts > hold.ticks);
+        let first = if is_held { start.ticks } else { first_in? };
+        let last = shown.iter().rfind(|(pts, _)| is_in(*pts));
+        let natural = last.map_or(first, |(pts, duration)| pts + duration.max(&average));
+        let natural = stream_end(stream).map_or(natural, |end| natural.min(end.ticks).max(first));
+        let end_of_kept = end.map_or(natural, |end| {
+            // A frame that is held lasts to the end.
+            if last.is_none() { end.ticks } else { natural.min(end.ticks) }
+        });
+        Some(Kept {
+            span: Span { start, end, hold: Some(hold), lead_in: 0 },
+            first: Timestamp::new(first, base),
+            end: Timestamp::new(end_of_kept, base),
+        })
+    }
+
+    /// The sound of the section; `None` when there is none.
+    pub(crate) fn of_sound(
+        self,
+        stream: &StreamInfo,
+        rate: Rational,
+        index: &StreamIndex,
+    ) -> Option<Kept> {
+        let at = |ticks| Timestamp::new(ticks, stream.time_base);
+        let begin = index.shown().next().map(|(pts, _)| at(pts.max(0)))?;
+        let last = index.shown().map(|(pts, packet)| pts + packet.duration).max()?;
+        let last = stream_end(stream).unwrap_or(at(last));
+        let start = Timestamp::from_seconds(self.start, rate);
+        let end = self.end.map(|end| Timestamp::from_seconds(end, rate));
+        let (first, until) = (start.max(begin), end.map_or(last, |end| end.min(last)));
+        let span = Span { start, end, hold: None, lead_in: 0 };
+        (first < until).then_some(Kept { span, first, end: until })
+    }
+}
+
+/// Where a stream ends by its sample table and edit list; `None` when the container has none.
+pub(crate) fn stream_end(stream: &StreamInfo) -> Option<Timestamp> {
+    stream.promised_packets?;
+    Some(stream.start?.plus(stream.duration?.ticks))
+}
+
+/// The span in which pictures can be copied, when the kept ones begin at a keyframe that closes off
+/// what was before, and are all that stands between their first and last packet.
+pub(crate) fn copy_pictures(
+    stream: &StreamInfo,
+    index: &StreamIndex,
+    kept: &Kept,
+) -> Result<Span, Reason> {
+    let base = stream.time_base;
+    let refused = |message: &str| Err(Reason::new("SEAM_NOT_COPYABLE", message));
+    let is_in = |packet: &IndexedPacket| {
+        packet.pts.is_some_and(|pts| {
+            let at = Timestamp::new(pts, base);
+            !packet.hidden && at >= kept.span.start && kept.span.end.is_none_or(|end| at < end)
+        })
+    };
+    let packets = &index.packets;
+    let (Some(from), Some(to)) = (packets.iter().position(is_in), packets.iter().rposition(is_in))
+    else {
+        return refused("no frame begins in the section");
+    };
+    let Some(piece) = packets.get(from..=to) else { return refused("it has no packet") };
+    let starts_there = piece.first().and_then(|first| first.pts).is_some_and(|pts| {
+        let at = Timestamp::new(pts, base);
+        at == kept.first && piece.iter().all(|packet| packet.pts >= Some(pts))
+    });
+    if piece.first().is_none_or(|first| first.entry != Entry::Closed) || !starts_there {
+        return refused("the section does not begin at a keyframe of a closed group of pictures");
+    }
+    if !piece.iter().all(is_in) {
+        return refused("pictures after the end are needed to decode those before it");
+    }
+    let start = kept.first;
+    Ok(Span { start, end: kept.span.end, hold: None, lead_in: 0 })
+}
+
+/// The span in which sound can be copied, sample for sample as an encode would keep it.
+pub(crate) fn copy_sound(
+    stream: &StreamInfo,
+    index: &StreamIndex,
+    kept: &Kept,
+    container: Container,
+) -> Result<Span, Reason> {
+    let at = |ticks| Timestamp::new(ticks, stream.time_base);
+    let edges = || index.packets.iter().filter_map(|packet| Some((packet.pts?, packet.duration)));
+    let is_whole = |instant: Timestamp| edges().any(|(pts, _)| at(pts) == instant);
+    let begins_with_it =
+        index.shown().next().is_some_and(|(pts, _)| kept.span.start <= at(pts.max(0)));
+    let last = edges().map(|(pts, duration)| at(pts + duration)).max();
+    let ends_with_it =
+        kept.span.end.is_none_or(|end| last.is_some_and(|last| last <= end) || is_whole(end));
+    // What is cut off within a packet is hidden by the edit list.
+    let hides = container.is_movie() && stream.codec == "aac";
+    let starts = if begins_with_it {
+        // Priming comes along.
+        let first = edges().next().map_or(kept.span.start, |(pts, _)| at(pts));
+        Some((first.min(kept.span.start), 1))
+    } else if hides {
+        Some((kept.span.start, 1))
+    } else if is_whole(kept.span.start) && is_independent(&stream.codec) {
+        Some((kept.span.start, 0))
+    } else {
+        None
+    };
+    match starts {
+        Some((start, lead_in)) if hides || ends_with_it => {
+            Ok(Span { start, end: kept.span.end, hold: None, lead_in })
+        }
+        _ => Err(Reason::new(
+            "SEAM_NOT_COPYABLE",
+            format!("{} can not be cut within a packet in {}", stream.codec, container.name()),
+        )),
+    }
+}
+
+/// The span of whole packets nearest to a section, for a container with no place for the rest.
+pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &Kept) -> Span {
+    let at = |ticks| Timestamp::new(ticks, stream.time_base);
+    let nearest = |instant: Timestamp| {
+        let distance = |edge: &Timestamp| (edge.seconds() - instant.seconds()).abs();
+        let edges = index.shown().flat_map(|(pts, packet)| [at(pts), at(pts + packet.duration)]);
+        edges.min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(instant)
+    };
+    Span {
+        start: nearest(kept.span.start),
+        end: kept.span.end.map(nearest),
+        hold: None,
+        lead_in: 0,
+    }
+}
+
+/// The section that begins at the keyframe at or before the start, and ends where a copy can.
+pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamIndex) -> Section {
+    let seconds = |ticks: i64| Timestamp::new(ticks, stream.time_base).seconds();
+    let start = Timestamp::from_seconds(section.start, stream.time_base).ticks;
+    let keyframe = index
+        .shown()
+        .filter(|(_, packet)| packet.entry == Entry::Closed)
+        .map(|(pts, _)| pts)
+        .filter(|pts| *pts <= start)
+        .max();
+    let Some(keyframe) = keyframe else { return section };
+    // The end moves on to where nothing that is kept needs what is not.
+    let mut end = section.end.map(|end| Timestamp::from_seconds(end, stream.time_base).ticks);
+    while let Some(wanted) = end {
+        let last =
+            index.packets.iter().rposition(|packet| packet.pts.is_some_and(|pts| pts < wanted));
+        let needed = last.and_then(|last| index.packets.get(..=last)).unwrap_or_default();
+        match needed.iter().filter_map(|packet| packet.pts).max() {
+            Some(latest) if latest >= wanted => end = Some(latest + 1),
+            _ => break,
+        }
+    }
+    Section { start: seconds(keyframe), end: end.map(seconds).or(section.end) }
+}
+
+/// Whether each packet of a codec is decoded by itself.
+pub(crate) fn is_independent(codec: &str) -> bool {
+    codec.starts_with("pcm_") || matches!(codec, "flac" | "alac")
+}
+
+/// Formats that have no place for what a cut leaves of a packet.
+pub(crate) fn rounds_to_packet(format: Format) -> bool {
+    format == Format::Aac
+}

@@ -1,0 +1,378 @@
+//! Which streams of an input a recipe works on, and what of them: from here plans are put together.
+
+use avocet_engine::{
+    Action, AudioInfo, Dropped, Kind, Location, MediaInfo, Part, Plan, Rational, Reason, Result,
+    Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track, TrackKind,
+    VideoInfo,
+};
+
+use crate::{
+    choose::{self, kept_tags},
+    compile::{Circumstances, Probed},
+    container::{self, Container},
+    cut::{self, Kept, Section},
+    parameter::Tracks,
+};
+
+/// What a recipe can not do without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Need {
+    Video,
+    FirstAudio,
+    Either,
+}
+
+/// A stream that is kept, with all that is known of it.
+#[derive(Debug)]
+pub(crate) struct Source<'a, T> {
+    pub(crate) id: StreamId,
+    pub(crate) location: &'a Location,
+    pub(crate) media: &'a MediaInfo,
+    pub(crate) stream: &'a StreamInfo,
+    pub(crate) info: &'a T,
+    pub(crate) index: Option<&'a StreamIndex>,
+    /// The instant of the input that is 0 in the output.
+    pub(crate) origin: Timestamp,
+    /// The section that is wanted, and what of the stream lies in it.
+    pub(crate) section: Option<(Section, Kept)>,
+}
+
+// Derived, these would ask the same of what is only referred to.
+impl<T> Copy for Source<'_, T> {}
+
+impl<T> Clone for Source<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Source<'_, T> {
+    /// The piece of the track that encodes this stream.
+    pub(crate) fn encoded(&self, filters: String) -> Part {
+        let select = self.section.map_or(Select::All, |(_, kept)| Select::Span(kept.span));
+        Part { source: Some(self.id), origin: self.origin, select, filters }
+    }
+
+    /// The piece of the track that copies this stream, or the span of it.
+    pub(crate) fn copied(&self, span: Option<Span>) -> Part {
+        let select = span.map_or(Select::All, Select::Span);
+        Part { source: Some(self.id), origin: self.origin, select, filters: String::new() }
+    }
+
+    /// Bytes of all its packets, where they are known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.stream.promised_bytes.or_else(|| self.index.map(StreamIndex::bytes))
+    }
+
+    /// How long it is, in seconds, where that is known.
+    pub(crate) fn seconds(&self) -> Option<f64> {
+        let duration = self.stream.duration.or(self.media.duration);
+        duration.map(Timestamp::seconds).filter(|seconds| *seconds > 0.0)
+    }
+
+    /// A track of this stream, still without an action.
+    pub(crate) fn track(&self, kind: TrackKind, part: Part, because: Vec<Reason>) -> Track {
+        let mut tags = kept_tags(&self.stream.tags);
+        if kind == TrackKind::Video {
+            tags.remove("rotate");
+        }
+        Track {
+            kind,
+            parts: vec![part],
+            action: Action::Copy,
+            because,
+            tag: None,
+            disposition: self.stream.disposition,
+            tags,
+            at_most: None,
+        }
+    }
+}
+
+impl Source<'_, VideoInfo> {
+    /// The span in which it can be copied; `None` for all of it.
+    pub(crate) fn copy_span(&self) -> Result<Option<Span>, Reason> {
+        let (Some((_, kept)), Some(index)) = (self.section, self.index) else { return Ok(None) };
+        cut::copy_pictures(self.stream, index, &kept).map(Some)
+    }
+}
+
+impl Source<'_, AudioInfo> {
+    /// The span in which it can be copied; `None` for all of it.
+    pub(crate) fn copy_span(&self, container: Container) -> Result<Option<Span>, Reason> {
+        let (Some((_, kept)), Some(index)) = (self.section, self.index) else { return Ok(None) };
+        cut::copy_sound(self.stream, index, &kept, container).map(Some)
+    }
+}
+
+/// What is kept of one input.
+#[derive(Debug)]
+pub(crate) struct Selection<'a> {
+    circumstances: &'a Circumstances<'a>,
+    pub(crate) probed: &'a Probed,
+    pub(crate) container: Container,
+    pub(crate) section: Option<Section>,
+    pub(crate) video: Option<Source<'a, VideoInfo>>,
+    pub(crate) audios: Vec<Source<'a, AudioInfo>>,
+    texts: Vec<Source<'a, ()>>,
+    cover: Option<Source<'a, ()>>,
+    tracks: Tracks,
+    pub(crate) origin: Timestamp,
+    pub(crate) notices: Vec<Reason>,
+}
+
+impl<'a> Selection<'a> {
+    /// Chooses streams of the only input.
+    ///
+    /// # Errors
+    /// [`Error::Lacking`](avocet_engine::Error::Lacking) when it has not what is needed, or nothing
+    /// in the section.
+    pub(crate) fn of(
+        circumstances: &'a Circumstances<'a>,
+        container: Container,
+        need: Need,
+        tracks: Tracks,
+        section: Option<Section>,
+    ) -> Result<Self> {
+        let probed = circumstances.input()?;
+        let media = &probed.media;
+        let source = Chooser { input: 0, probed, section };
+        let wants_video = !container.is_audio() && need != Need::FirstAudio;
+        let video = if wants_video { choose::best_video(media) } else { None };
+        let has_audio = choose::best_audio(media).is_some();
+        match need {
+            Need::Video if video.is_none() => {
+                choose::need_video(&probed.location, media).map(drop)?
+            }
+            Need::FirstAudio => choose::need_audio(&probed.location, media).map(drop)?,
+            Need::Either if container.is_audio() => {
+                choose::need_audio(&probed.location, media).map(drop)?;
+            }
+            Need::Either if video.is_none() && !has_audio => {
+                let needed = "a video or audio stream";
+                return Err(choose::lacking(&probed.location, media, needed));
+            }
+            Need::Video | Need::Either => {}
+        }
+        let audios: Vec<_> = match tracks {
+            Tracks::All if !container.is_audio() && need != Need::FirstAudio => {
+                choose::real_audios(media).collect()
+            }
+            _ if need == Need::FirstAudio => choose::real_audios(media).take(1).collect(),
+            Tracks::Best | Tracks::All => choose::best_audio(media).into_iter().collect(),
+        };
+        let video = video.and_then(|(stream, info)| source.pictures(stream, info));
+        let audios: Vec<_> =
+            audios.into_iter().filter_map(|(stream, info)| source.sound(stream, info)).collect();
+        if video.is_none() && audios.is_empty() {
+            let needed = "something shown in the section";
+            return Err(choose::lacking(&probed.location, media, needed));
+        }
+        let keeps_text = tracks == Tracks::All && container.text_codec().is_some();
+        let is_text = |stream: &&StreamInfo| {
+            keeps_text && matches!(&stream.kind, Kind::Subtitle(info) if info.text)
+        };
+        let texts: Vec<_> =
+            media.streams.iter().filter(is_text).map(|stream| source.other(stream)).collect();
+        let is_cover = |stream: &&StreamInfo| stream.still && container.holds_cover(&stream.codec);
+        let cover = media.streams.iter().find(is_cover).map(|stream| source.other(stream));
+        let mut selection = Self {
+            circumstances,
+            probed,
+            container,
+            section,
+            video,
+            audios,
+            texts,
+            cover,
+            tracks,
+            origin: Timestamp::ZERO,
+            notices: section.and_then(|section| section.notice(probed)).into_iter().collect(),
+        };
+        selection.set_origin();
+        Ok(selection)
+    }
+
+    /// The earliest kept instant becomes 0. Negative priming counts as 0.
+    fn set_origin(&mut self) {
+        let first = |stream: &StreamInfo, section: Option<(Section, Kept)>| match section {
+            Some((_, kept)) => Some(kept.first),
+            None => stream.start,
+        };
+        let video = self.video.and_then(|source| first(source.stream, source.section));
+        let audios = self.audios.iter().filter_map(|source| {
+            first(source.stream, source.section).map(|start| start.max(Timestamp::ZERO))
+        });
+        let origin = audios.chain(video).min().unwrap_or(Timestamp::ZERO);
+        // A clock that may have wrapped begins where it begins.
+        let may_be_negative = self.probed.media.may_jump();
+        self.origin = if may_be_negative { origin } else { origin.max(Timestamp::ZERO) };
+        let origin = self.origin;
+        if let Some(video) = &mut self.video {
+            video.origin = origin;
+        }
+        self.audios.iter_mut().for_each(|audio| audio.origin = origin);
+        self.texts.iter_mut().chain(&mut self.cover).for_each(|other| other.origin = origin);
+    }
+
+    /// The first audio stream that is kept.
+    pub(crate) fn audio(&self) -> Option<&Source<'a, AudioInfo>> {
+        self.audios.first()
+    }
+
+    /// Where the longest kept stream ends, from the origin, in seconds.
+    fn seconds(&self) -> Option<f64> {
+        let end = |stream: &StreamInfo, section: Option<(Section, Kept)>| match section {
+            Some((_, kept)) => Some(kept.end.seconds()),
+            None => {
+                let start = stream.start.map_or(0.0, Timestamp::seconds);
+                Some(stream.duration?.seconds() + start)
+            }
+        };
+        let video = self.video.and_then(|source| end(source.stream, source.section));
+        let audios = self.audios.iter().filter_map(|source| end(source.stream, source.section));
+        let last = audios.chain(video).reduce(f64::max);
+        let seconds = match last {
+            Some(last) => Some(last - self.origin.seconds()),
+            None => self.probed.media.duration.map(Timestamp::seconds),
+        };
+        seconds.filter(|seconds| *seconds > 0.0)
+    }
+
+    /// The plan that makes `tracks` into the output, with text and cover art beside them.
+    pub(crate) fn plan(&self, strategy: Strategy, mut tracks: Vec<Track>, lenient: bool) -> Plan {
+        tracks.extend(self.texts.iter().map(|text| self.text(text)));
+        tracks.extend(self.cover.as_ref().map(|cover| {
+            let because = Reason::new("COVER_KEPT", "the container has a place for cover art");
+            cover.track(TrackKind::Cover, cover.copied(None), vec![because])
+        }));
+        let dropped = self.dropped(&tracks);
+        let end = self.section.and(self.seconds()).map(|seconds| {
+            let end = self.origin.seconds() + seconds;
+            Timestamp::from_seconds(end, Rational::MICROSECONDS)
+        });
+        let chapters = container::chapters(&self.probed.media, self.origin, end);
+        let circumstances = self.circumstances;
+        let output =
+            container::output(self.container, self.probed, tracks, chapters, circumstances);
+        Plan {
+            strategy,
+            inputs: circumstances.plan_inputs(),
+            outputs: vec![output],
+            dropped,
+            notices: self.notices.clone(),
+            seconds: self.seconds(),
+            lenient,
+            otherwise: None,
+        }
+    }
+
+    /// The plan whose output is the input itself.
+    pub(crate) fn pass_through(&self, because: Reason) -> Plan {
+        let circumstances = self.circumstances;
+        Plan {
+            strategy: Strategy::Passthrough,
+            inputs: circumstances.plan_inputs(),
+            outputs: vec![container::bytes_of_input(self.container, circumstances)],
+            dropped: Vec::new(),
+            notices: vec![because],
+            seconds: self.seconds(),
+            lenient: false,
+            otherwise: None,
+        }
+    }
+
+    /// A track of text, converted where the container has another form.
+    fn text(&self, text: &Source<'_, ()>) -> Track {
+        let wanted = self.container.text_codec().unwrap_or_default();
+        let span = self.section.map(|section| Span {
+            start: Timestamp::from_seconds(section.start, text.stream.time_base),
+            end: section.end.map(|end| Timestamp::from_seconds(end, text.stream.time_base)),
+            hold: None,
+            lead_in: 0,
+        });
+        let codec = text.stream.codec.as_str();
+        let (action, because) = if codec == wanted {
+            let message = format!("{} holds {codec} as it is", self.container.name());
+            (Action::Copy, Reason::new("CODEC_FITS", message))
+        } else {
+            let message = format!("{} keeps text as {wanted}", self.container.name());
+            (Action::Convert(wanted.to_owned()), Reason::new("TEXT_CONVERTED", message))
+        };
+        let track = text.track(TrackKind::Subtitle, text.copied(span), vec![because]);
+        Track { action, ..track }
+    }
+
+    /// The streams that no track is made of.
+    fn dropped(&self, tracks: &[Track]) -> Vec<Dropped> {
+        let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
+        let streams = self.probed.media.streams.iter();
+        streams
+            .map(|stream| (stream, StreamId { input: 0, stream: stream.index }))
+            .filter(|(_, id)| !kept.contains(id))
+            .map(|(stream, id)| Dropped {
+                input: id.input,
+                stream: id.stream,
+                kind: stream.kind.name().to_owned(),
+                because: choose::why_dropped(stream, self.container, self.tracks),
+            })
+            .collect()
+    }
+}
+
+/// Makes sources of the streams of one input.
+#[derive(Clone, Copy)]
+pub(crate) struct Chooser<'a> {
+    pub(crate) input: usize,
+    pub(crate) probed: &'a Probed,
+    pub(crate) section: Option<Section>,
+}
+
+impl<'a> Chooser<'a> {
+    fn source<T>(self, stream: &'a StreamInfo, info: &'a T) -> Source<'a, T> {
+        let Probed { location, media, index } = self.probed;
+        Source {
+            id: StreamId { input: self.input, stream: stream.index },
+            location,
+            media,
+            stream,
+            info,
+            index: index.as_ref().and_then(|index| index.streams.get(stream.index)),
+            origin: Timestamp::ZERO,
+            section: None,
+        }
+    }
+
+    /// A stream of pictures; `None` when none of it is in the section.
+    pub(crate) fn pictures(
+        self,
+        stream: &'a StreamInfo,
+        info: &'a VideoInfo,
+    ) -> Option<Source<'a, VideoInfo>> {
+        let source = self.source(stream, info);
+        let (Some(section), Some(index)) = (self.section, source.index) else {
+            return Some(source);
+        };
+        let kept = section.of_pictures(stream, index)?;
+        Some(Source { section: Some((section, kept)), ..source })
+    }
+
+    /// A stream of sound; `None` when none of it is in the section.
+    pub(crate) fn sound(
+        self,
+        stream: &'a StreamInfo,
+        info: &'a AudioInfo,
+    ) -> Option<Source<'a, AudioInfo>> {
+        let source = self.source(stream, info);
+        let (Some(section), Some(index)) = (self.section, source.index) else {
+            return Some(source);
+        };
+        let rate = info.sample_rate.map_or(stream.time_base, Rational::of_rate);
+        let kept = section.of_sound(stream, rate, index)?;
+        Some(Source { section: Some((section, kept)), ..source })
+    }
+
+    fn other(self, stream: &'a StreamInfo) -> Source<'a, ()> {
+        self.source(stream, &())
+    }
+}
