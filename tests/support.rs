@@ -65,31 +65,49 @@ pub(crate) fn plan(input: &Path, format: &str, recipe: &str) -> Result<Plan, Err
 /// What a job left.
 pub(crate) struct Outcome {
     pub(crate) path: PathBuf,
+    pub(crate) plan: Plan,
     pub(crate) report: Report,
     /// Keeps the output until the test is done with it.
     _folder: tempfile::TempDir,
 }
 
-/// Runs a job into a fresh folder, in which nothing else may be left.
+impl Outcome {
+    /// How long a frame of the result is, in seconds; 0 without moving pictures.
+    pub(crate) fn longest_frame(&self) -> f64 {
+        let media = &self.report.outputs[0].media;
+        let rates = media.videos().filter_map(|(_, video)| video.frame_rate);
+        rates.map(|rate| 1.0 / rate.as_f64()).fold(0.0, f64::max)
+    }
+}
+
+/// Runs a job of one input into a fresh folder, in which nothing else may be left.
 pub(crate) fn run(input: &Path, format: &str, recipe: &str) -> Result<Outcome, Error> {
+    run_document(&document(input, format, recipe), format)
+}
+
+/// Runs a job into a fresh folder, in which nothing else may be left.
+pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("out.{format}"));
-    let (job, output) = (job(input, format, recipe), path.clone());
-    let name = format!("{} {recipe} in {format}", input.display());
-    let shown = name.clone();
-    let result = watched(&shown, move || {
+    let job = Job::from_json(document, Door::Program).unwrap();
+    let output = path.clone();
+    let name = document.to_owned();
+    let result = watched(&name, move || {
+        let (engine, cancel) = (Engine::default(), CancelToken::new());
         let mut last = -1.0;
         let mut observe = |progress: &avocet::Progress| {
             assert!(progress.fraction >= last, "progress went back");
             last = progress.fraction;
             ControlFlow::Continue(())
         };
-        avocet::run(&Engine::default(), &job, output, &CancelToken::new(), &mut observe)
-            .inspect(|_| assert!((last - 1.0).abs() < 1e-9, "progress ended at {last}"))
+        let plan = avocet::plan(&engine, &job, output, &cancel)?;
+        let report = engine.run(&plan, &cancel, &mut observe)?;
+        assert!((last - 1.0).abs() < 1e-9, "progress ended at {last}");
+        Ok::<_, Error>((plan, report))
     });
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), usize::from(result.is_ok()), "{left:?} after {name}");
-    result.map(|report| Outcome { path, report, _folder: folder })
+    result.map(|(plan, report)| Outcome { path, plan, report, _folder: folder })
 }
 
 /// Whether the long tables are run in full.

@@ -1,41 +1,203 @@
-//! Every made clip in every format: done and verified, or refused with the right error.
+//! Every recipe on every clip in every format: done and verified, or refused with the right error.
+//!
+//! The full table takes an hour and is run by `scripts/soak`; without it each case takes its turn
+//! by its place in the table. `AVOCET_BLESS=1` beside `AVOCET_SOAK=1` writes `docs/matrix.md`.
 
-use crate::support::{run, soak};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
-/// Clips whose times jump: closing such gaps is not built yet, and verification refuses the result.
-const JUMPING: [&str; 3] = ["ts-wrap.ts", "ts-jump-forward.ts", "ts-jump-back.ts"];
+use avocet::{
+    Error, Plan,
+    engine::{Location, Part, Select, Track},
+};
+use fixtures::judge::{self, PacketTime};
 
-/// Clips too long for a table.
-const LONG: [&str; 3] = ["three-hours.mkv", "counter-60s.mp4", "hd-720p.mp4"];
+use crate::support::{Outcome, run_document, soak};
+
+/// A recipe with the formats it makes.
+struct Row {
+    recipe: &'static str,
+    formats: &'static [&'static str],
+}
+
+const VIDEO: &[&str] = &["mp4", "webm", "mov"];
+const ALL: &[&str] = &["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a"];
+
+const ROWS: [Row; 9] = [
+    Row { recipe: r#""webReady""#, formats: &["mp4"] },
+    Row { recipe: r#""proxy","scaleDown":true"#, formats: &["mp4"] },
+    Row { recipe: r#""compress""#, formats: VIDEO },
+    Row { recipe: r#""transcode""#, formats: ALL },
+    Row { recipe: r#""resize","width":160"#, formats: VIDEO },
+    Row { recipe: r#""trim","startSeconds":0.1,"durationSeconds":1"#, formats: ALL },
+    Row { recipe: r#""extractAudio""#, formats: &["mp3", "aac", "wav", "m4a"] },
+    Row { recipe: r#""thumbnail","seekSeconds":0.5"#, formats: &["jpg", "png", "webp"] },
+    Row { recipe: r#""concat""#, formats: ALL },
+];
+
+/// How far a result may be from what was read: a packet of sound, a frame, what formats round.
+const SLACK: f64 = 0.15;
 
 #[test]
-fn made_clips_are_done_or_refused_in_every_format() {
+fn made_clips_are_done_or_refused_by_every_recipe() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
+    // Clips too long for a table.
+    let is_long = |name: &str| matches!(name, "three-hours.mkv" | "counter-60s.mp4");
+    let names: Vec<_> = fixtures::all().filter(|name| !is_long(name)).collect();
     let broken: Vec<_> = fixtures::broken().collect();
-    for (number, name) in fixtures::all().enumerate() {
-        if JUMPING.contains(&name) || LONG.contains(&name) {
-            continue;
-        }
-        let clip = fixtures::get(name);
-        let formats = ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a", "jpg", "png", "webp"];
-        for (place, format) in formats.into_iter().enumerate() {
-            // The full table is long: without `AVOCET_SOAK` each clip takes its turn.
-            if !soak() && (number + place) % 6 != 0 {
-                continue;
-            }
-            let recipe = match format {
-                "jpg" | "png" | "webp" => r#""thumbnail","seekSeconds":0.5"#,
-                "webm" => r#""transcode","preset":8"#,
-                _ => r#""transcode""#,
-            };
-            if let Err(error) = run(&clip, format, recipe) {
-                let name_and_error = format!("{name} in {format}: {error}");
-                assert_eq!(error.code(), "INPUT_INVALID", "{name_and_error}");
-                let is_lacking = error.to_string().contains("the job needs");
-                assert!(is_lacking || broken.contains(&name), "{name_and_error}");
-            }
-        }
+    let clips: Vec<_> =
+        names.iter().map(|name| ((*name).to_owned(), fixtures::get(name))).collect();
+    table("made clips", &clips, 31, |name| broken.contains(&name));
+}
+
+#[test]
+fn real_clips_are_done_or_refused_by_every_recipe() {
+    if !fixtures::has_ffmpeg!() {
+        return;
     }
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let clips: Vec<_> =
+        fixtures::media_clips!().into_iter().map(|path| (name(&path), path)).collect();
+    table("real clips", &clips, 41, |name| name == "corrupted.mp4");
+}
+
+/// Runs the cases of a table, in full or one in so many, and writes it down.
+fn table(
+    title: &str,
+    clips: &[(String, PathBuf)],
+    one_in: usize,
+    is_broken: impl Fn(&str) -> bool,
+) {
+    let mut told = String::new();
+    let mut wrong = Vec::new();
+    for (number, (name, clip)) in clips.iter().enumerate() {
+        let mut place = 0;
+        let mut cells = Vec::new();
+        for Row { recipe, formats } in &ROWS {
+            for format in *formats {
+                place += 1;
+                if !soak() && !(number * 7 + place).is_multiple_of(one_in) {
+                    continue;
+                }
+                let case = format!("{name}: {recipe} in {format}");
+                let cell = match run_document(&document(clip, format, recipe), format) {
+                    Ok(outcome) => {
+                        wrong.extend(wrong_length(&outcome).map(|why| format!("{case} {why}")));
+                        outcome.report.strategy.name().to_owned()
+                    }
+                    Err(error) => {
+                        if !is_right_refusal(&error, is_broken(name)) {
+                            wrong.push(format!("{case}: {error} [{}]", error.code()));
+                        }
+                        format!("*{}*", error.code())
+                    }
+                };
+                cells.push(cell);
+            }
+        }
+        writeln!(told, "| `{name}` | {} |", cells.join(" | ")).unwrap();
+    }
+    if soak() && std::env::var_os("AVOCET_BLESS").is_some() {
+        write_down(title, &told);
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A refusal names what the input lacks; only broken clips fail otherwise.
+fn is_right_refusal(error: &Error, is_broken: bool) -> bool {
+    error.code() == "INPUT_INVALID" && (is_broken || error.to_string().contains("the job needs"))
+}
+
+/// In what a result is not as long as what it was made of, as the ffmpeg program reads both.
+fn wrong_length(outcome: &Outcome) -> Option<String> {
+    let plan = &outcome.plan;
+    let is_short = outcome.report.warnings.iter().any(|warning| warning.code == "INPUT_SHORT");
+    let count = plan.tracks().count();
+    if is_short || count == 0 {
+        return None;
+    }
+    let packets = |stream: usize| judge::packets(&outcome.path, &stream.to_string());
+    let made = (0..count).filter_map(|stream| span(&packets(stream)));
+    let (start, end) = made.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let made = end - start.max(0.0);
+    let is_whole = |part: &Part| part.select == Select::All;
+    let parts = || plan.tracks().flat_map(|track| &track.parts);
+    let expected = if parts().all(is_whole) && parts().count() == count {
+        read_span(plan)
+    } else {
+        plan.seconds
+    }?;
+    let is_wrong = (made - expected).abs() > SLACK + outcome.longest_frame();
+    is_wrong.then(|| format!("lasts {made:.3} s instead of {expected:.3} s"))
+}
+
+/// How long the chosen streams of the only input last together.
+fn read_span(plan: &Plan) -> Option<f64> {
+    let input = plan.inputs.first()?;
+    let Location::Path(path) = &input.location else { return None };
+    let streams = plan.tracks().flat_map(Track::sources);
+    let packets: Vec<_> =
+        streams.map(|source| judge::packets(path, &source.stream.to_string())).collect();
+    if input.closes_jumps {
+        // Where the clock jumps, only the packets themselves say how long they are.
+        let length = |packets: &Vec<PacketTime>| packets.iter().map(|packet| packet.duration).sum();
+        return packets.iter().map(length).reduce(f64::max);
+    }
+    let spans = packets.iter().filter_map(|packets| span(packets));
+    let (start, end) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    Some(end - start.max(0.0))
+}
+
+fn span(packets: &[PacketTime]) -> Option<(f64, f64)> {
+    let shown = || packets.iter().filter(|packet| !packet.discard);
+    let start = shown().filter_map(|packet| packet.pts.or(packet.dts)).reduce(f64::min)?;
+    let end = shown()
+        .filter_map(|packet| Some(packet.pts.or(packet.dts)? + packet.duration))
+        .reduce(f64::max)?;
+    Some((start, end))
+}
+
+/// The job of one case; `concat` joins the clip to itself.
+fn document(clip: &Path, format: &str, recipe: &str) -> String {
+    let url = serde_json::to_string(clip.to_str().unwrap()).unwrap();
+    let inputs = if recipe.starts_with(r#""concat""#) {
+        format!(r#""input_files":{{"in_1":{url},"in_2":{url}}}"#)
+    } else {
+        format!(r#""input":{{"url":{url}}}"#)
+    };
+    format!(
+        r#"{{"mode":"recipe",{inputs},"output":{{"format":"{format}"}},"recipe":{{"name":{recipe}}}}}"#
+    )
+}
+
+/// Puts a table into `docs/matrix.md`, in the place of the one with the same title.
+fn write_down(title: &str, rows: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/matrix.md");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut sections: BTreeMap<String, String> = before
+        .split("\n## ")
+        .skip(1)
+        .filter_map(|section| section.split_once('\n'))
+        .map(|(title, text)| (title.to_owned(), text.trim().to_owned()))
+        .collect();
+    let cases = || ROWS.iter().flat_map(|row| row.formats.iter().map(move |format| (row, format)));
+    let name = |row: &Row| row.recipe.split(',').next().unwrap().trim_matches('"').to_owned();
+    let head: Vec<_> = cases().map(|(row, format)| format!("{} {format}", name(row))).collect();
+    let line = "|---".repeat(head.len() + 1);
+    let text = format!("| clip | {} |\n{line}|\n{}", head.join(" | "), rows.trim());
+    sections.insert(title.to_owned(), text);
+    let mut told = "# What each recipe makes of each clip\n\n\
+        Made by `AVOCET_SOAK=1 AVOCET_BLESS=1 cargo test --release -p avocet-tests sweep`. A cell \
+        is the strategy of a result that was verified and lasts as long as what it was made of, \
+        or, in italics, the code of the error that refused the clip.\n"
+        .to_owned();
+    for (title, text) in sections {
+        write!(told, "\n## {title}\n\n{text}\n").unwrap();
+    }
+    std::fs::write(path, told).unwrap();
 }

@@ -19,6 +19,9 @@ use crate::{
 pub struct Plan {
     /// The way the goal is met, in one word.
     pub strategy: Strategy,
+    /// Why this way, where the tracks do not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<Reason>,
     /// What is read.
     pub inputs: Vec<Input>,
     /// What is written.
@@ -467,6 +470,7 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "strategy: {}", self.strategy.name())?;
+        self.because.iter().try_for_each(|reason| writeln!(f, "  because {reason}"))?;
         for (number, input) in self.inputs.iter().enumerate() {
             writeln!(f, "input {number}: {}", input.location)?;
         }

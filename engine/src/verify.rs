@@ -250,9 +250,9 @@ pub(crate) fn check_output(
         // Its bytes were counted; what they mean was the input's business.
         Content::BytesOf(_) => return Ok(media),
     };
-    // The text track that QuickTime makes of chapters comes last.
-    let beside = usize::from(!output.chapters.is_empty() && media.streams.len() > tracks.len());
-    if media.streams.len() - beside != tracks.len() {
+    // What QuickTime makes of chapters and time codes comes last, as data.
+    let mut beside = media.streams.iter().skip(tracks.len());
+    if media.streams.len() < tracks.len() || beside.any(|one| one.kind != Kind::Data) {
         let (found, expected) = (media.streams.len(), tracks.len());
         return incomplete(format!("it has {found} streams instead of {expected}"));
     }

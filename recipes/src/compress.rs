@@ -104,7 +104,7 @@ impl Compress {
         // What is larger in any case is the input itself, where that is of the right kind.
         let itself = (may_copy.is_ok() && is_format(probed, format)).then(|| {
             let message = "every other way makes it larger, so the input itself is the output";
-            selection.pass_through(Reason::new("LARGER_THAN_INPUT", message))
+            selection.pass_through(Reason::new("INPUT_IS_SMALLEST", message))
         });
         let copied = may_copy.ok().map(|_| {
             let message = "encoding makes it larger, so it is copied";

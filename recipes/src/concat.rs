@@ -94,6 +94,7 @@ impl Concat {
         let output = container::output(container, probed, tracks, Vec::new(), circumstances);
         Ok(Plan {
             strategy: if copies { Strategy::Copy } else { Strategy::Encode },
+            because: Vec::new(),
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,

@@ -257,6 +257,7 @@ impl<'a> Selection<'a> {
             container::output(self.container, self.probed, tracks, chapters, circumstances);
         Plan {
             strategy,
+            because: Vec::new(),
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,
@@ -272,10 +273,11 @@ impl<'a> Selection<'a> {
         let circumstances = self.circumstances;
         Plan {
             strategy: Strategy::Passthrough,
+            because: vec![because],
             inputs: circumstances.plan_inputs(),
             outputs: vec![container::bytes_of_input(self.container, circumstances)],
             dropped: Vec::new(),
-            notices: vec![because],
+            notices: Vec::new(),
             seconds: self.seconds(),
             lenient: false,
             otherwise: None,

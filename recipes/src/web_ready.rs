@@ -109,7 +109,7 @@ impl WebReady {
             Ok(because) => Ok(selection.pass_through(because)),
             Err(why) => {
                 let mut plan = selection.plan(Strategy::FaststartRemux, tracks, self.lenient);
-                plan.notices.push(why);
+                plan.because.push(why);
                 Ok(plan)
             }
         }
