@@ -167,21 +167,17 @@ fn nal_units(data: &[u8], length: Option<usize>) -> impl Iterator<Item = u8> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            match length {
-                Some(length) => {
-                    let size = data.get(at..at + length)?;
-                    let size = size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte));
-                    let first = data.get(at + length).copied();
-                    at = at.checked_add(length)?.checked_add(size)?;
-                    if size > 0 {
-                        return first;
-                    }
-                }
-                None => {
-                    let code = data.get(at..)?.windows(3).position(|window| window == [0, 0, 1])?;
-                    at += code + 3;
-                    return data.get(at).copied();
-                }
+            let Some(length) = length else {
+                let code = data.get(at..)?.windows(3).position(|window| window == [0, 0, 1])?;
+                at += code + 3;
+                return data.get(at).copied();
+            };
+            let size = data.get(at..at + length)?;
+            let size = size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte));
+            let first = data.get(at + length).copied();
+            at = at.checked_add(length)?.checked_add(size)?;
+            if size > 0 {
+                return first;
             }
         }
     })

@@ -122,6 +122,7 @@ pub struct StreamInfo {
 /// How players should treat a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Disposition {
     /// It is the one to take, unless the user chooses.
     pub default: bool,

@@ -286,11 +286,11 @@ impl Opener<'_> {
         let location = &plan.inputs[input].location;
         let source = self.given.expect_source(location)?;
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
-        let copy = sink.copier(source)?;
+        let copier = sink.copier(source)?;
         let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
         pipeline.copied.push(tally.clone());
         pipeline.jobs.push(Job::of_part(format!("copy {input}"), move || {
-            copy(&cancel, &|bytes| tally.note(|count| count.bytes += bytes))
+            copier.run(&cancel, |bytes| tally.note(|count| count.bytes += bytes))
         }));
         pipeline.sinks.push(sink);
         pipeline.tallies.push(Vec::new());
@@ -428,14 +428,13 @@ impl Opener<'_> {
         inputs: &'i mut OpenInputs,
     ) -> Result<(usize, &'i Demuxer)> {
         let known = |input: &OpenInput| shared && input.shared && input.number == number;
-        let place = match inputs.0.iter().position(known) {
-            Some(place) => place,
-            None => {
-                let location = &plan.inputs[number].location;
-                let demuxer = self.given.demuxer(location, Depth::Streams, self.cancel)?;
-                inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
-                inputs.0.len() - 1
-            }
+        let place = if let Some(place) = inputs.0.iter().position(known) {
+            place
+        } else {
+            let location = &plan.inputs[number].location;
+            let demuxer = self.given.demuxer(location, Depth::Streams, self.cancel)?;
+            inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
+            inputs.0.len() - 1
         };
         Ok((place, &inputs.0[place].demuxer))
     }

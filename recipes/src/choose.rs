@@ -126,7 +126,8 @@ pub(crate) fn copyable_video(
         Some(Format::Mov) => matches!(codec, "mpeg2video" | "mpeg4" | "mjpeg"),
         _ => false,
     };
-    if !common && !(standard && holds == Holds::Standard) {
+    let held = common || (standard && holds == Holds::Standard);
+    if !held {
         return Err(not_in_container(codec, container));
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
@@ -181,7 +182,8 @@ pub(crate) fn copyable_audio(
         Container::Of(Format::Mov) => matches!(codec, "ac3" | "eac3"),
         _ => false,
     };
-    if !common && !(standard && holds == Holds::Standard) {
+    let held = common || (standard && holds == Holds::Standard);
+    if !held {
         return Err(not_in_container(codec, container));
     }
     hidden_packets_fit(source, container)?;

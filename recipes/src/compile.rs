@@ -163,9 +163,8 @@ impl Recipe {
             }
             Self::Proxy(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
             Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
-            Self::Trim(_) => true,
+            Self::Trim(_) | Self::Concat(_) => true,
             Self::Compress(_) => !has_sizes(),
-            Self::Concat(_) => true,
             Self::Transcode(_) | Self::Resize(_) | Self::Thumbnail(_) => false,
         }
     }

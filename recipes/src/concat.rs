@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     Action, AudioInfo, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat, Plan, Rational,
-    Reason, Result, Select, SoundFormat, Strategy, StreamId, TimeBase, Timestamp, Track, TrackKind,
-    VideoInfo, greatest_common_divisor,
+    Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase, Timestamp,
+    Track, TrackKind, VideoInfo, greatest_common_divisor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -143,7 +143,7 @@ impl<'a> Piece<'a> {
 fn ends<T>(source: &Source<'_, T>) -> (Timestamp, Timestamp) {
     let stream = source.stream;
     let at = |ticks| Timestamp::new(ticks, stream.time_base);
-    let shown = || source.index.into_iter().flat_map(|index| index.shown());
+    let shown = || source.index.into_iter().flat_map(StreamIndex::shown);
     let start = stream.start.or_else(|| shown().map(|(pts, _)| at(pts)).min());
     let start = start.unwrap_or(Timestamp::ZERO);
     let start = if source.media.may_jump() { start } else { start.max(Timestamp::ZERO) };
@@ -265,7 +265,7 @@ fn target_of(
     let target = video::target(first.info, &sized, codec, because);
     let tone_map = source.info.is_hdr() && (is_mixed || target.tone_map);
     let color = if is_mixed { picture::bt709() } else { target.color };
-    Target { tone_map, color, ..target }
+    Target { color, tone_map, ..target }
 }
 
 /// The time base in which every frame of all pieces has its exact time, as far as there is one.

@@ -153,7 +153,7 @@ pub(crate) fn even(side: f64) -> NonZeroU32 {
 /// The largest even number of pixels that is not larger, at least two.
 pub(crate) fn even_below(side: f64) -> NonZeroU32 {
     // What rounding errors took away is given back.
-    even(((side + 1e-6) / 2.0).floor() * 2.0)
+    even((side / 2.0 + 1e-6).floor() * 2.0)
 }
 
 /// Whether frames of a stream may be interlaced, so that a deinterlacer must look at them.

@@ -142,11 +142,13 @@ impl<'a> Selection<'a> {
         let has_audio = choose::best_audio(media).is_some();
         match need {
             Need::Video if video.is_none() => {
-                choose::need_video(&probed.location, media).map(drop)?
+                choose::need_video(&probed.location, media)?;
             }
-            Need::FirstAudio => choose::need_audio(&probed.location, media).map(drop)?,
+            Need::FirstAudio => {
+                choose::need_audio(&probed.location, media)?;
+            }
             Need::Either if container.is_audio() => {
-                choose::need_audio(&probed.location, media).map(drop)?;
+                choose::need_audio(&probed.location, media)?;
             }
             Need::Either if video.is_none() && !has_audio => {
                 let needed = "a video or audio stream";
@@ -222,12 +224,12 @@ impl<'a> Selection<'a> {
 
     /// Where the longest kept stream ends, from the origin, in seconds.
     fn seconds(&self) -> Option<f64> {
-        let end = |stream: &StreamInfo, section: Option<(Section, Kept)>| match section {
-            Some((_, kept)) => Some(kept.end.seconds()),
-            None => {
-                let start = stream.start.map_or(0.0, Timestamp::seconds);
-                Some(stream.duration?.seconds() + start)
+        let end = |stream: &StreamInfo, section: Option<(Section, Kept)>| {
+            if let Some((_, kept)) = section {
+                return Some(kept.end.seconds());
             }
+            let start = stream.start.map_or(0.0, Timestamp::seconds);
+            Some(stream.duration?.seconds() + start)
         };
         let video = self.video.and_then(|source| end(source.stream, source.section));
         let audios = self.audios.iter().filter_map(|source| end(source.stream, source.section));

@@ -67,9 +67,10 @@ impl Transcode {
             tracks.push(self.video(source, format, circumstances)?);
         }
         for source in &selection.audios {
-            let may_copy = match self.reencode {
-                true => Err(reencode_asked_for()),
-                false => choose::copyable_audio(source, container, Holds::Common),
+            let may_copy = if self.reencode {
+                Err(reencode_asked_for())
+            } else {
+                choose::copyable_audio(source, container, Holds::Common)
             };
             tracks.push(match may_copy {
                 Ok(because) => sound::copy(source, None, vec![because]),

@@ -85,33 +85,9 @@ impl Sink {
         self.reopen().map(|file| Box::new(file) as _)
     }
 
-    /// What moves all bytes of a source here, in pieces between which the run may be cancelled.
-    ///
-    /// The kernel moves those of a file, and shares them where the file system can.
-    pub(crate) fn copier(
-        &self,
-        source: Source,
-    ) -> Result<impl FnOnce(&CancelToken, &dyn Fn(u64)) -> Result<()> + Send + use<>> {
-        let (target, mut to) = (self.target.clone(), self.reopen()?);
-        Ok(move |cancel: &CancelToken, copied: &dyn Fn(u64)| {
-            let from = source.location();
-            let unreadable = |error| Error::Read { location: from.clone(), source: error };
-            let mut open = source.open_bytes(cancel).map_err(unreadable)?;
-            loop {
-                if cancel.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                let moved = match &mut open {
-                    Bytes::File(file) => io::copy(&mut file.take(PIECE), &mut to),
-                    Bytes::Other(reader) => io::copy(&mut reader.take(PIECE), &mut to),
-                };
-                let failed = |source| Error::Write { location: target.clone(), source };
-                match moved.map_err(failed)? {
-                    0 => return Ok(()),
-                    bytes => copied(bytes),
-                }
-            }
-        })
+    /// What moves all bytes of a source here.
+    pub(crate) fn copier(&self, source: Source) -> Result<Copier> {
+        Ok(Copier { source, target: self.target.clone(), to: self.reopen()? })
     }
 
     /// What opens handles that read what is written so far.
@@ -198,6 +174,38 @@ impl Sink {
                 Err(Error::OutputExists(path.to_owned()))
             }
             linked => linked.map_err(failed),
+        }
+    }
+}
+
+/// Moves all bytes of a source into an output.
+pub(crate) struct Copier {
+    source: Source,
+    target: Location,
+    to: fs::File,
+}
+
+impl Copier {
+    /// Moves them in pieces, between which the run may be cancelled, and tells of each.
+    ///
+    /// The kernel moves the bytes of a file, and shares them where the file system can.
+    pub(crate) fn run(mut self, cancel: &CancelToken, copied: impl Fn(u64)) -> Result<()> {
+        let location = self.source.location();
+        let unreadable = |source| Error::Read { location: location.clone(), source };
+        let mut open = self.source.open_bytes(cancel).map_err(unreadable)?;
+        loop {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let moved = match &mut open {
+                Bytes::File(file) => io::copy(&mut file.take(PIECE), &mut self.to),
+                Bytes::Other(reader) => io::copy(&mut reader.take(PIECE), &mut self.to),
+            };
+            let failed = |source| Error::Write { location: self.target.clone(), source };
+            match moved.map_err(failed)? {
+                0 => return Ok(()),
+                bytes => copied(bytes),
+            }
         }
     }
 }

@@ -226,12 +226,12 @@ impl Route {
             (None, Some(end)) if start + duration > end => end,
             (None, _) => return None,
         };
-        let is_near = match (self.select, self.table) {
-            (Select::All, Some(table)) => {
-                self.tally.note(|count| count.packets) + REORDERED as u64 >= table.packets
-            }
+        let is_near = if let (Select::All, Some(table)) = (self.select, self.table) {
+            self.tally.note(|count| count.packets) + REORDERED as u64 >= table.packets
+        } else {
             // Where reading began in the midst, packets can not be counted.
-            _ => known - start <= duration.saturating_mul(REORDERED as i64),
+            let reordered = i64::try_from(REORDERED).unwrap_or(i64::MAX);
+            known - start <= duration.saturating_mul(reordered)
         };
         (is_near && start < known).then_some(known - start)
     }
