@@ -8,9 +8,11 @@
     reason = "a test fails by panicking, and looks at files from outside"
 )]
 
+mod cut;
 mod engine;
 mod frames;
 mod picture_color;
+mod recipes;
 mod running;
 mod support;
 mod sweep;

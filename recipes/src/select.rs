@@ -117,6 +117,8 @@ pub(crate) struct Selection<'a> {
     texts: Vec<Source<'a, ()>>,
     cover: Option<Source<'a, ()>>,
     tracks: Tracks,
+    /// Numbers of the streams that are kept if anything of them is in the section.
+    wanted: Vec<usize>,
     pub(crate) origin: Timestamp,
     pub(crate) notices: Vec<Reason>,
 }
@@ -163,6 +165,8 @@ impl<'a> Selection<'a> {
             _ if need == Need::FirstAudio => choose::real_audios(media).take(1).collect(),
             Tracks::Best | Tracks::All => choose::best_audio(media).into_iter().collect(),
         };
+        let wanted = video.iter().map(|(stream, _)| stream.index);
+        let wanted: Vec<_> = wanted.chain(audios.iter().map(|(stream, _)| stream.index)).collect();
         let video = video.and_then(|(stream, info)| source.pictures(stream, info));
         let audios: Vec<_> =
             audios.into_iter().filter_map(|(stream, info)| source.sound(stream, info)).collect();
@@ -188,6 +192,7 @@ impl<'a> Selection<'a> {
             texts,
             cover,
             tracks,
+            wanted,
             origin: Timestamp::ZERO,
             notices: section.and_then(|section| section.notice(probed)).into_iter().collect(),
         };
@@ -318,7 +323,11 @@ impl<'a> Selection<'a> {
                 input: id.input,
                 stream: id.stream,
                 kind: stream.kind.name().to_owned(),
-                because: choose::why_dropped(stream, self.container, self.tracks),
+                because: if self.wanted.contains(&stream.index) {
+                    Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
+                } else {
+                    choose::why_dropped(stream, self.container, self.tracks)
+                },
             })
             .collect()
     }
