@@ -1,6 +1,6 @@
 //! Thumbnails: the frame a player shows, upright, in shape and color.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use fixtures::judge;
 
@@ -175,5 +175,19 @@ fn a_small_file_that_was_read_to_its_end_can_be_read_again() {
     for seconds in [0.1, 0.5, 1000.0] {
         let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
         run(&fixtures::get("animated.gif"), "png", &recipe).unwrap();
+    }
+}
+
+#[test]
+fn frames_of_a_stream_without_times_are_counted() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (raw, whole) = (fixtures::get("raw.h264"), fixtures::get("counter-h264-aac.mp4"));
+    for seconds in ["0", "1", "2.52", "100"] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        let [counted, timed] =
+            [&raw, &whole].map(|clip| fs::read(run(clip, "png", &recipe).unwrap().path).unwrap());
+        assert!(counted == timed, "another frame at {seconds} s");
     }
 }

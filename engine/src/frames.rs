@@ -31,6 +31,11 @@ pub(crate) struct FrameReader {
     drained: bool,
     /// Decoding time of the last packet, in ticks.
     last_read: Option<i64>,
+    /// Time of the next frame of a stream that states none, in ticks; `None` after a seek, where
+    /// nobody can count.
+    counted: Option<i64>,
+    /// How long a frame lasts on average, in ticks.
+    typical: i64,
     /// Packets the decoder could make nothing of.
     pub(crate) decode_errors: u64,
 }
@@ -91,6 +96,8 @@ impl FrameReader {
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
         let (fresh, drained, last_read, decode_errors) = (true, false, None, 0);
+        let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
+        let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
         Ok(Self {
             demuxer,
             decoder,
@@ -101,6 +108,8 @@ impl FrameReader {
             fresh,
             drained,
             last_read,
+            counted: Some(start.ticks),
+            typical,
             decode_errors,
         })
     }
@@ -114,12 +123,22 @@ impl FrameReader {
     pub(crate) fn next(&mut self) -> Result<Option<Frame>> {
         loop {
             match self.decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
-                Received::One(frame) => return Ok(Some(frame)),
+                Received::One(frame) => return Ok(Some(self.timed(frame))),
                 Received::Failed(_) => self.decode_errors += 1,
                 Received::Nothing if self.drained => return Ok(None),
                 Received::Nothing => self.feed()?,
             }
         }
+    }
+
+    /// Counts the time of a frame that states none, as in a stream without a container.
+    fn timed(&mut self, mut frame: Frame) -> Frame {
+        if let (None, Some(counted)) = (frame.pts(), self.counted) {
+            frame.set_pts(counted);
+        }
+        let length = if frame.duration() > 0 { frame.duration() } else { self.typical };
+        self.counted = self.counted.and(frame.pts()).map(|pts| pts + length);
+        frame
     }
 
     /// Gives the decoder one packet, or tells it that none follows.
@@ -147,22 +166,24 @@ impl FrameReader {
         if let Some(target) = target {
             match self.demuxer.seek(self.stream, target.ticks) {
                 Ok(()) => {
-                    self.restart();
+                    self.restart(None);
                     return Ok(false);
                 }
-                Err(Fault::Libav(_)) => {}
+                // libav may have read on in vain.
+                Err(Fault::Libav(_)) => self.fresh = false,
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
         }
         if !self.fresh {
             self.demuxer.rewind().map_err(|fault| fault.of_input(&self.location))?;
-            self.restart();
+            self.restart(Some(self.start.ticks));
         }
         Ok(true)
     }
 
-    fn restart(&mut self) {
+    fn restart(&mut self, counted: Option<i64>) {
         self.decoder.flush();
+        self.counted = counted;
         self.drained = false;
         self.last_read = None;
         self.fresh = false;
@@ -205,7 +226,10 @@ impl FrameReader {
     ) -> Result<Option<Shown>> {
         let (mut before, mut shown, mut after) = (None, None, None);
         while let Some(frame) = self.next()? {
-            // A stream without times can only be counted, and its first frame is as good as any.
+            if frame.pts().is_none() {
+                // Without times frames are counted, from the first one on.
+                return Ok(None);
+            }
             let is_later = frame.pts().is_some_and(|pts| pts > time.ticks);
             if is_later && (shown.is_some() || !from_start) {
                 after = Some(frame);
