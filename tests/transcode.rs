@@ -257,3 +257,41 @@ fn pictures_of_video_are_upright_square_and_even() {
     check("tiny-3x2.mkv", (4, 2));
     check("h264-422-10bit.mp4", (320, 180));
 }
+
+/// At the same settings the ffmpeg program makes a file of the same size and quality.
+#[test]
+fn quality_equals_that_of_the_ffmpeg_program() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clips = [
+        "npm_vide/ocean.mp4",
+        "mozilla_gecko-dev/dom/media/test/gizmo.webm",
+        "gradio-app_gradio/videos/b.avi",
+    ];
+    for name in clips {
+        let Some(clip) = fixtures::media!(name) else { return };
+        let made = run(&clip, "mp4", r#""transcode","reencode":true"#).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other.mp4");
+        let program = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(&clip)
+            .args("-c:v libx264 -crf 23 -preset medium -pix_fmt yuv420p -an".split(' '))
+            .args(["-fps_mode", "passthrough"])
+            .arg(&other)
+            .status()
+            .unwrap();
+        assert!(program.success());
+        let bytes = |path: &Path| -> u64 {
+            judge::packets(path, "v:0").iter().map(|packet| packet.size).sum()
+        };
+        let (ours, theirs) = (bytes(&made.path), bytes(&other));
+        let ratio = ours as f64 / theirs as f64;
+        assert!((ratio - 1.0).abs() < 0.01, "{name}: {ours} bytes, the program's {theirs}");
+        let [ours, theirs] = [&made.path, &other]
+            .map(|path| judge::ssim(path, &clip, "format=yuv420p", "format=yuv420p"));
+        assert!((ours - theirs).abs() < 0.001, "{name}: {ours}, the program's {theirs}");
+        eprintln!("{name}: size {ratio:.4}, SSIM {ours:.5} and {theirs:.5}");
+    }
+}
