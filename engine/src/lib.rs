@@ -38,8 +38,8 @@ pub use media::{
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use plan::{
-    Action, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part, PictureFormat,
-    Plan, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
+    Action, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
+    PictureFormat, Plan, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
 };
 pub use progress::{CancelToken, Progress};
 pub use time::{Rational, TimeBase, Timestamp, greatest_common_divisor};

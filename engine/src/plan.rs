@@ -35,9 +35,35 @@ pub struct Plan {
     pub seconds: Option<f64>,
     /// Whether a shortfall of an input is a warning instead of an error.
     pub lenient: bool,
+    /// What the run is expected to take; without what [`otherwise`](Self::otherwise) takes.
+    #[serde(default)]
+    pub cost: Cost,
     /// What is run instead when an output or a track passes its size limit; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
+}
+
+/// What a run is expected to take, as far as probing and the index tell. An estimate: it is for
+/// comparing plans, not for checking runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// Bytes of the packets that are copied; 0 when the output has the bytes of an input.
+    pub bytes_copied: u64,
+    /// Frames of video that are decoded; sound counts as none.
+    pub frames_decoded: u64,
+    /// Frames of video that are encoded; sound counts as none.
+    pub frames_encoded: u64,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes_copied, frames_decoded, frames_encoded } = self;
+        write!(
+            f,
+            "{bytes_copied} bytes copied, {frames_decoded} frames decoded, {frames_encoded} encoded"
+        )
+    }
 }
 
 /// The way a plan meets its goal, cheapest first.
@@ -485,6 +511,7 @@ impl fmt::Display for Plan {
             writeln!(f, "  {kind} {input}:{stream} drop\n    because {because}")?;
         }
         self.notices.iter().try_for_each(|notice| writeln!(f, "note: {notice}"))?;
+        writeln!(f, "cost: {}", self.cost)?;
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
             writeln!(f, "if that becomes too large:")?;

@@ -5,7 +5,7 @@ use avocet_engine::{
 };
 
 use crate::{
-    cut,
+    cost, cut,
     format::Format,
     job::{Job, JobOutputs, Task},
     recipe::Recipe,
@@ -139,7 +139,7 @@ impl Recipe {
     /// # Errors
     /// As for [`Job::compile`].
     pub fn compile(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
-        match self {
+        let mut plan = match self {
             Self::WebReady(recipe) => recipe.compile(circumstances),
             Self::Proxy(recipe) => recipe.compile(circumstances),
             Self::Compress(recipe) => recipe.compile(format, circumstances),
@@ -149,7 +149,9 @@ impl Recipe {
             Self::ExtractAudio(recipe) => recipe.compile(format, circumstances),
             Self::Thumbnail(recipe) => recipe.compile(format, circumstances),
             Self::Concat(recipe) => recipe.compile(format, circumstances),
-        }
+        }?;
+        cost::fill(&mut plan, circumstances.inputs);
+        Ok(plan)
     }
 
     fn needs_index(&self, media: &MediaInfo) -> bool {

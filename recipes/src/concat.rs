@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, AudioInfo, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat, Plan, Rational,
-    Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase, Timestamp,
-    Track, TrackKind, VideoInfo, greatest_common_divisor,
+    Action, AudioInfo, Cost, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat, Plan,
+    Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase,
+    Timestamp, Track, TrackKind, VideoInfo, greatest_common_divisor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,7 @@ impl Concat {
             notices,
             seconds: Some(end),
             lenient: self.lenient,
+            cost: Cost::default(),
             otherwise: None,
         })
     }

@@ -1,8 +1,8 @@
 //! Which streams of an input a recipe works on, and what of them: from here plans are put together.
 
 use avocet_engine::{
-    Action, AudioInfo, Dropped, Kind, Location, MediaInfo, Part, Plan, Rational, Reason, Result,
-    Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track, TrackKind,
+    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Part, Plan, Rational, Reason,
+    Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track, TrackKind,
     VideoInfo,
 };
 
@@ -271,6 +271,7 @@ impl<'a> Selection<'a> {
             notices: self.notices.clone(),
             seconds: self.seconds(),
             lenient,
+            cost: Cost::default(),
             otherwise: None,
         }
     }
@@ -287,6 +288,7 @@ impl<'a> Selection<'a> {
             notices: Vec::new(),
             seconds: self.seconds(),
             lenient: false,
+            cost: Cost::default(),
             otherwise: None,
         }
     }

@@ -1,0 +1,108 @@
+//! The codes of all reasons and warnings, and what each means: the one list behind the reference.
+
+/// A heading, and the codes under it: each with what it means, in one sentence.
+pub type ReasonGroup = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Every code that a plan gives as a reason or a report as a warning, kept for good once released.
+/// A code that stands in several places of a plan is listed once, where it is met most.
+pub const REASONS: &[ReasonGroup] = &[
+    ("Why a stream is copied, or the input kept as it is", COPIED),
+    ("Why the container is written anew", REMUXED),
+    ("Why a stream is encoded", ENCODED),
+    ("What an encode changes", CHANGED),
+    ("Why a stream is dropped", DROPPED),
+    ("What to know before the run", NOTICES),
+    ("Warnings of a run", WARNINGS),
+];
+
+const COPIED: &[(&str, &str)] = &[
+    ("BROWSER_SAFE", "Every browser plays the stream as it is coded."),
+    ("CODEC_FITS", "The output's container holds the codec as it is."),
+    ("COVER_KEPT", "The picture is cover art, and the container has a place for it."),
+    ("ENCODE_IS_LARGER", "An encode came out larger than the stream itself."),
+    ("INPUTS_AGREE", "All inputs are coded alike, so they can be joined without decoding."),
+    ("INPUT_IS_SMALLEST", "Every other way came out larger, so the input's bytes are the output."),
+    ("PLAYS_AS_IT_IS", "The whole input plays in every browser, so its bytes are the output."),
+    ("SMALL_ENOUGH", "The sound has no more bits than an encode would get."),
+];
+
+const REMUXED: &[(&str, &str)] = &[
+    ("CONTAINER_NOT_BROWSER_SAFE", "Not every browser plays the input's container."),
+    ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
+    ("ENCRYPTED", "The input says that its samples are encrypted."),
+    ("FASTSTART_MISSING", "The index stands after the media, so playing begins late."),
+    ("FRAGMENTED", "The index is in pieces between the media."),
+    ("TABLES_BROKEN", "The index names data that is not in the file."),
+    ("TAG_NOT_BROWSER_SAFE", "The H.264 stream is not tagged `avc1`."),
+];
+
+const ENCODED: &[(&str, &str)] = &[
+    ("AUDIO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the sound."),
+    ("AUDIO_PROFILE_NOT_BROWSER_SAFE", "Few browsers play the profile of the AAC stream."),
+    ("BITRATE_TOO_HIGH", "The video has more bits than its size and rate make reasonable."),
+    ("BITRATE_UNKNOWN", "The bit rate is not known, so it may be too high."),
+    ("CODEC_ASKED_FOR", "Another codec was asked for than the source has."),
+    ("CODEC_NOT_IN_CONTAINER", "The codec is not copied into the output's container."),
+    ("ENCODE_SETTING_ASKED_FOR", "A setting was asked for that only an encode can follow."),
+    ("HIDDEN_BY_EDIT_LIST", "An edit list hides a part that a copy would show."),
+    ("INPUTS_DIFFER", "An input differs from the first, or lacks a stream that it has."),
+    ("INTERLACED", "The lines of a frame belong to two instants, and browsers show both at once."),
+    ("MADE_SMALLER", "The stream is encoded with fewer bits."),
+    ("NOT_A_PURE_ROTATION", "The display matrix scales, mirrors or skews."),
+    ("PIXELS_NOT_SQUARE", "Pixels are not square, and some browsers take them as square."),
+    ("PROXY", "A proxy is always encoded."),
+    ("REENCODE_ASKED_FOR", "Everything was asked to be encoded anew."),
+    ("SEAM_NOT_COPYABLE", "The cut lies where a copy can not begin or end."),
+    ("TIMES_MISSING", "The input's container does not say when a picture is shown."),
+    ("TOO_MANY_CHANNELS", "Few browsers play sound of more than six channels."),
+    ("VIDEO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the video."),
+    ("VIDEO_NOT_8_BIT_420", "The H.264 is of another depth or chroma than 8-bit 4:2:0."),
+    ("VIDEO_PROFILE_NOT_BROWSER_SAFE", "Few browsers play the profile of the H.264 stream."),
+];
+
+const CHANGED: &[(&str, &str)] = &[
+    ("BEST_VIDEO", "The picture is taken from the best stream of moving pictures."),
+    ("BITRATE_CAPPED", "The bit rate asked for is lowered to the most that is reasonable."),
+    ("CODEC_NOT_KEPT", "The source's codec is not encoded for this format, so its usual one is."),
+    ("HDR_TO_SDR", "High dynamic range is mapped to standard."),
+    ("LEVEL_TOO_HIGH", "A level over 5.2 plays in few places, so the picture is scaled down."),
+    ("SCALED_DOWN", "The picture is fitted into a smaller size."),
+    ("SIZE_ASKED_FOR", "The size was asked for."),
+    ("SIZE_MADE_EVEN", "Encoders take even sides only, so an odd one is moved by a pixel."),
+    ("TEXT_CONVERTED", "Text is written in the form that the container keeps."),
+];
+
+const DROPPED: &[(&str, &str)] = &[
+    ("ATTACHED_PICTURE", "It is cover art or a thumbnail, and the output has no place for it."),
+    ("ATTACHMENT", "It is a file carried along, not a stream in time."),
+    ("DATA_STREAM", "It holds data that players do not show."),
+    ("FORMAT_HAS_NO_AUDIO", "The format holds a picture only."),
+    ("FORMAT_HAS_NO_SUBTITLES", "The format holds no text."),
+    ("FORMAT_HAS_NO_VIDEO", "The format holds sound only."),
+    ("NOT_SELECTED", "Another stream of its kind is the better one."),
+    ("OUTSIDE_SECTION", "Nothing of it is in the section that was asked for."),
+    ("SUBTITLES_NOT_ASKED_FOR", "Subtitles are kept only when all tracks are asked for."),
+    ("SUBTITLE_BITMAP", "Its subtitles are pictures, which can not become text."),
+];
+
+const NOTICES: &[(&str, &str)] = &[
+    ("CUT_CLIPPED", "The media ends before the section that was asked for."),
+    (
+        "CUT_ROUNDED_TO_PACKET",
+        "The format has no place for a part of a packet, so whole ones stay.",
+    ),
+    ("TRACKS_NOT_JOINED", "Inputs are joined by their best streams; others have no counterpart."),
+];
+
+const WARNINGS: &[(&str, &str)] = &[
+    ("BEFORE_KEYFRAME", "Packets before the first keyframe were left out."),
+    ("CLOCK_JUMPS_CLOSED", "Jumps of the input's clock were closed."),
+    ("DECODE_ERRORS", "Some packets could not be decoded."),
+    ("DURATION_DECLARED_WRONG", "The input states another duration than it has."),
+    ("FRAMES_CONCEALED", "Some frames are damaged and partly guessed by the decoder."),
+    ("INPUT_SHORT", "The input has less than it promises; the message tells the seconds lost."),
+    ("LARGER_THAN_INPUT", "The result is larger than the input."),
+    ("READ_ERROR", "The input could not be read to its end."),
+    ("SEEK_PAST_END", "The time asked for is past the end, so the last frame was taken."),
+    ("TIMES_MOVED", "Frames that would share a tick of the container moved on by one."),
+];

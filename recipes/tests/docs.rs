@@ -1,0 +1,196 @@
+//! The reference in `docs` is written from the tables in code, and holds every code of a reason.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and looks at files from outside"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use avocet_recipes::{Format, REASONS, RecipeName, VideoCodec};
+
+/// What stands before the code of a reason where it is made.
+const MAKERS: [&str; 4] = ["Reason::new(", "warn_of(", " warn(", " no("];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Holds a text against a file of the repository, or writes it there when that is asked for.
+fn check_file(path: &str, text: &str) {
+    let file = root().join(path);
+    if env::var_os("AVOCET_BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == text,
+        "{path} is not what the code says; renew it with\n  \
+         AVOCET_BLESS=1 cargo test -p avocet-recipes --test docs"
+    );
+}
+
+/// A table in Markdown.
+fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<_> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let rule = format!("|{}\n", "---|".repeat(head.len()));
+    let rows = rows.into_iter().map(|row| {
+        assert!(row.len() == head.len() && row.iter().all(|cell| !cell.contains(['|', '\n'])));
+        line(&row)
+    });
+    line(&head) + &rule + &rows.collect::<String>()
+}
+
+/// Names in backticks, with commas.
+fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+fn recipes() -> String {
+    let mut text = "# The recipes\n\n\
+         What a job document may ask for: its `recipe` holds a `name` and the parameters below, \
+         its `output` a `format`.\n\
+         This file is written from the tables in `recipes/src` by `scripts/docs`.\n"
+        .to_owned();
+    for recipe in RecipeName::ALL {
+        text += &format!("\n## {}\n\n{}\n", recipe.name(), recipe.summary());
+        text += &format!("\nFormats: {}.\n\n", list(recipe.formats().iter().map(|f| f.name())));
+        let rows = recipe.parameters().iter().map(|parameter| {
+            let name = format!("`{}`", parameter.name);
+            let cells = [parameter.kind.allowed(), parameter.default.into(), parameter.doc.into()];
+            [name].into_iter().chain(cells).collect()
+        });
+        text += &table(&["parameter", "takes", "default", "meaning"], rows);
+        if recipe == RecipeName::ExtractAudio {
+            text += "\nA codec that is copied decides the extension itself, so that `.opus`, \
+                     `.ogg` and `.flac` come out, too. Any other format of a document means mp3.\n";
+        }
+    }
+    let makers = |format: Format| {
+        let makers = RecipeName::ALL.into_iter().filter(|name| name.formats().contains(&format));
+        let makers = list(makers.map(RecipeName::name));
+        if makers.is_empty() { "arguments for ffmpeg only".to_owned() } else { makers }
+    };
+    text += "\n## Formats\n\n";
+    text += &table(
+        &["format", "MIME type", "made by"],
+        Format::ALL.map(|format| {
+            vec![format!("`{}`", format.name()), format.mime().to_owned(), makers(format)]
+        }),
+    );
+    text += "\n## Video codecs\n\nThe defaults of `crf` and `preset` stand with each recipe.\n\n";
+    text += &table(
+        &["codec", "formats", "default of", "crf", "preset", "smallest side in pixels"],
+        VideoCodec::ALL.map(|codec| {
+            let is_default = |format: &Format| VideoCodec::of_format(*format) == Some(codec);
+            let formats = codec.formats().iter().map(|format| format.name());
+            let usual = codec.formats().iter().copied().filter(is_default).map(Format::name);
+            let presets = match codec.largest_preset() {
+                Some(most) => format!("0 to {most}, more is faster"),
+                None => "a name".to_owned(),
+            };
+            let crf = format!("0 to {}", codec.largest_crf());
+            let name = format!("`{}`", codec.name());
+            let side = codec.smallest_side().to_string();
+            vec![name, list(formats), list(usual), crf, presets, side]
+        }),
+    );
+    text += &format!("\nPresets by name, fastest first: {}.\n", list(VideoCodec::PRESETS));
+    text
+}
+
+fn reasons() -> String {
+    let mut text = "# Reasons and warnings\n\n\
+         A plan gives each decision a code for programs beside a sentence for people; a report \
+         does the same for warnings.\n\
+         Codes are kept for good once released; sentences may change.\n\
+         This file is written from the table in `recipes/src/reasons.rs` by `scripts/docs`.\n"
+        .to_owned();
+    for (heading, codes) in REASONS {
+        text += &format!("\n## {heading}\n\n");
+        let rows = codes.iter().map(|(code, meaning)| vec![format!("`{code}`"), (*meaning).into()]);
+        text += &table(&["code", "meaning"], rows);
+    }
+    text
+}
+
+#[test]
+fn the_reference_of_recipes_is_what_the_code_says() {
+    check_file("docs/recipes.md", &recipes());
+}
+
+#[test]
+fn the_reference_of_reasons_is_what_the_code_says() {
+    check_file("docs/reasons.md", &reasons());
+}
+
+#[test]
+fn reasons_are_in_order_and_in_sentences() {
+    let mut seen = BTreeSet::new();
+    for (heading, codes) in REASONS {
+        assert!(codes.is_sorted_by_key(|(code, _)| *code), "{heading}: not in order");
+        for (code, meaning) in *codes {
+            assert!(seen.insert(*code), "{code} stands there twice");
+            assert!(is_code(code), "{code} is not in upper case");
+            assert!(meaning.ends_with('.') && !meaning.contains('|'), "{code}: {meaning}");
+        }
+    }
+}
+
+fn is_code(text: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_uppercase() || "_0123456789".contains(letter);
+    text.len() > 3 && text.chars().all(is_part)
+}
+
+/// The codes of reasons that a source makes: the first text after each maker, when it is one.
+fn codes(text: &str) -> impl Iterator<Item = &str> {
+    let made = MAKERS.iter().flat_map(|maker| {
+        text.match_indices(maker).filter_map(|(at, _)| text.get(at + maker.len()..))
+    });
+    made.filter_map(|rest| {
+        let code = rest.split('"').nth(1)?;
+        let before = rest.split('"').next()?;
+        (!before.contains([';', '}']) && is_code(code)).then_some(code)
+    })
+}
+
+#[test]
+fn every_code_in_the_source_is_in_the_table_and_the_reverse() {
+    let mut folders = vec![root().join("recipes/src"), root().join("engine/src")];
+    let mut made = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            made.extend(codes(&text).map(|code| (code.to_owned(), path.clone())));
+        }
+    }
+    let known: BTreeSet<_> =
+        REASONS.iter().flat_map(|(_, codes)| *codes).map(|(code, _)| (*code).to_owned()).collect();
+    let unknown: Vec<_> = made.iter().filter(|(code, _)| !known.contains(*code)).collect();
+    assert!(unknown.is_empty(), "not in recipes/src/reasons.rs: {unknown:#?}");
+    let unused: Vec<_> = known.iter().filter(|code| !made.contains_key(*code)).collect();
+    assert!(unused.is_empty(), "in recipes/src/reasons.rs, and made nowhere: {unused:#?}");
+}
+
+#[test]
+fn codes_are_found_however_they_are_laid_out() {
+    let check = |text, expected: &[&str]| assert_eq!(codes(text).collect::<Vec<_>>(), expected);
+    check("Err(Reason::new(\n    \"LATE_ONE\",\n    \"late\"))", &["LATE_ONE"]);
+    check("warn_of(&name, \"MOVED\", 1)", &["MOVED"]);
+    check("    warn(\"LOST_ONES\", 3)", &["LOST_ONES"]);
+    check("return no(\"TOO_OLD\", message);", &["TOO_OLD"]);
+    check("Reason::new(code, message); let other = \"OTHER\";", &[]);
+}
