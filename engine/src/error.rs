@@ -181,6 +181,18 @@ pub enum Error {
         /// What is allowed instead.
         allowed: &'static str,
     },
+    /// The size that was asked for is smaller than an encoder takes.
+    #[error("{codec} has at least {least}x{least} pixels, not {width}x{height}")]
+    SizeRefused {
+        /// Width that was asked for, made even, in pixels.
+        width: u32,
+        /// Height that was asked for, made even, in pixels.
+        height: u32,
+        /// Name of the codec.
+        codec: &'static str,
+        /// The smallest side, in pixels.
+        least: u32,
+    },
     /// The output's name promises a codec that the input has not.
     #[error(
         "`.{extension}` does not fit {codec}; allowed are .mp3, .aac, .m4a and .wav, and .opus, .ogg or .flac when the source is that codec"
@@ -233,9 +245,10 @@ impl Error {
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } => "TRANSCODE_ERROR",
             Self::UnknownOption { .. } | Self::Absent { .. } => "CONFIG_ERROR",
-            Self::OutputIsInput(_) | Self::OutputExists(_) | Self::ExtensionRefused { .. } => {
-                "VALIDATION_ERROR"
-            }
+            Self::OutputIsInput(_)
+            | Self::OutputExists(_)
+            | Self::SizeRefused { .. }
+            | Self::ExtensionRefused { .. } => "VALIDATION_ERROR",
             Self::LocationRefused { .. } => "LOCATION_REFUSED",
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
@@ -255,6 +268,7 @@ impl Error {
             Self::UnknownOption { .. } | Self::Absent { .. } | Self::Exhausted { .. } => Step::Open,
             Self::OutputIsInput(_)
             | Self::OutputExists(_)
+            | Self::SizeRefused { .. }
             | Self::ExtensionRefused { .. }
             | Self::LocationRefused { .. } => Step::Validate,
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,

@@ -6,7 +6,9 @@ use avocet_engine::{
     AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, VideoInfo,
 };
 
-use crate::{container::Container, format::Format, parameter::Tracks, select::Source};
+use crate::{
+    compile::Probed, container::Container, format::Format, parameter::Tracks, select::Source,
+};
 
 /// The best real video stream: the one marked as default, then the largest, then the first.
 pub(crate) fn best_video(media: &MediaInfo) -> Option<(&StreamInfo, &VideoInfo)> {
@@ -26,6 +28,18 @@ pub(crate) fn real_audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInf
 /// The audio stream marked as default, else the first.
 pub(crate) fn best_audio(media: &MediaInfo) -> Option<(&StreamInfo, &AudioInfo)> {
     real_audios(media).min_by_key(|(stream, _)| (Reverse(stream.disposition.default), stream.index))
+}
+
+/// Fails for media that nobody can read without its key.
+pub(crate) fn expect_open(probed: &Probed) -> Result<()> {
+    if probed.media.movie.as_ref().is_some_and(|movie| movie.encrypted) {
+        return Err(Error::Lacking {
+            location: probed.location.clone(),
+            found: "encrypted media".to_owned(),
+            needed: "media without encryption".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The video stream that a recipe can not do without.
@@ -131,10 +145,11 @@ pub(crate) fn copyable_video(
         return Err(not_in_container(codec, container));
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
+    let is_reordered = matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg4");
     let keeps_times = ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"]
         .iter()
         .any(|name| source.media.is_format(name));
-    if !keeps_times {
+    if is_reordered && !keeps_times {
         return Err(Reason::new(
             "TIMES_MISSING",
             "its container does not say when a picture is shown; decoding it tells",
@@ -169,7 +184,11 @@ pub(crate) fn copyable_audio(
         }
         Container::Of(Format::Webm) => matches!(codec, "opus" | "vorbis"),
         Container::Of(Format::Mp3) => codec == "mp3",
-        Container::Of(Format::Aac) => codec == "aac" && fits_adts(source.stream),
+        Container::Of(Format::Aac) if codec == "aac" && !fits_adts(source.stream) => {
+            let message = "ADTS has no place for its configuration";
+            return Err(Reason::new("AAC_NOT_IN_ADTS", message));
+        }
+        Container::Of(Format::Aac) => codec == "aac",
         Container::Of(Format::M4a) => matches!(codec, "aac" | "alac"),
         Container::Of(Format::Wav) => is_little_endian_pcm(codec),
         Container::Opus => codec == "opus",

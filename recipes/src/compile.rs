@@ -69,6 +69,12 @@ impl Circumstances<'_> {
         }
     }
 
+    /// The input of a number.
+    pub(crate) fn input_at(&self, number: usize) -> Result<&Probed> {
+        let what = || format!("there is no input {number}");
+        self.inputs.get(number).ok_or_else(|| Error::BadPlan { what: what() })
+    }
+
     /// The inputs, as a plan reads them.
     pub(crate) fn plan_inputs(&self) -> Vec<Input> {
         self.inputs

@@ -102,7 +102,8 @@ impl Compress {
         let mut encoded = self.encode(source, format, because, circumstances)?;
         let may_copy = self.may_copy(source, container);
         // What is larger in any case is the input itself, where that is of the right kind.
-        let itself = (may_copy.is_ok() && is_format(probed, format)).then(|| {
+        let is_free = self.change_asked(source, format).is_none();
+        let itself = (is_free && is_format(probed, format)).then(|| {
             let message = "every other way makes it larger, so the input itself is the output";
             selection.pass_through(Reason::new("INPUT_IS_SMALLEST", message))
         });
@@ -144,16 +145,22 @@ impl Compress {
         source: &Source<'_, VideoInfo>,
         container: Container,
     ) -> Result<Reason, Reason> {
+        match container.format().and_then(|format| self.change_asked(source, format)) {
+            Some(change) => Err(change),
+            None => choose::copyable_video(source, container, Holds::Common),
+        }
+    }
+
+    /// What was asked for that only an encode does.
+    fn change_asked(&self, source: &Source<'_, VideoInfo>, format: Format) -> Option<Reason> {
         if let Some(codec) = self.codec.filter(|codec| codec.name() != source.stream.codec) {
             let message = format!("{} was asked for", codec.name());
-            return Err(Reason::new("CODEC_ASKED_FOR", message));
+            return Some(Reason::new("CODEC_ASKED_FOR", message));
         }
-        let codec = self.codec.or(container.format().and_then(VideoCodec::of_format));
-        if source.info.is_hdr() && codec == Some(VideoCodec::H264) {
-            let message = "H.264 is written in standard dynamic range";
-            return Err(Reason::new("HDR_TO_SDR", message));
-        }
-        choose::copyable_video(source, container, Holds::Common)
+        let codec = self.codec.or(VideoCodec::of_format(format));
+        let is_mapped = source.info.is_hdr() && codec == Some(VideoCodec::H264);
+        let message = "H.264 is written in standard dynamic range";
+        is_mapped.then(|| Reason::new("HDR_TO_SDR", message))
     }
 
     /// Sound that has no more bits than an encode would get is copied.

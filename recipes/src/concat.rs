@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, AudioInfo, Cost, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat, Plan,
-    Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase,
+    Action, AudioInfo, Chapter, Cost, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat,
+    Plan, Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase,
     Timestamp, Track, TrackKind, VideoInfo, greatest_common_divisor,
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,7 @@ const USUAL_FRAME_RATE: Rational = match NonZeroU32::new(25) {
 
 /// One input in its place.
 struct Piece<'a> {
+    probed: &'a Probed,
     video: Option<Source<'a, VideoInfo>>,
     audio: Option<Source<'a, AudioInfo>>,
     /// Where its longer stream begins and ends, on its own time line.
@@ -67,6 +68,7 @@ impl Concat {
         let container = Container::Of(format);
         let mut pieces = Vec::new();
         for (input, probed) in circumstances.inputs.iter().enumerate() {
+            choose::expect_open(probed)?;
             pieces.push(Piece::of(input, probed, container)?);
         }
         let first_audio = pieces.iter().find_map(|piece| piece.audio);
@@ -80,6 +82,10 @@ impl Concat {
         if let Some(first) = first_audio {
             tracks.push(audio_track(&pieces, &first, container, circumstances)?);
         }
+        if tracks.is_empty() {
+            let probed = circumstances.input_at(0)?;
+            return Err(choose::lacking(&probed.location, &probed.media, "an audio stream"));
+        }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let mut notices = Vec::new();
@@ -87,11 +93,12 @@ impl Concat {
             let message = "inputs are joined by their best streams; others have no counterpart";
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));
         }
-        let dropped = dropped(circumstances, &tracks, container);
-        let Some(probed) = circumstances.inputs.first() else {
-            return Err(avocet_engine::Error::BadPlan { what: "nothing to join".to_owned() });
-        };
-        let output = container::output(container, probed, tracks, Vec::new(), circumstances);
+        let probed = circumstances.input_at(0)?;
+        let cover = Chooser { input: 0, probed, section: None }.cover(container);
+        tracks.extend(cover.map(|cover| cover.kept_cover()));
+        let dropped = dropped(circumstances, &tracks, container, self.tracks);
+        let chapters = pieces.iter().flat_map(Piece::chapters).collect();
+        let output = container::output(container, probed, tracks, chapters, circumstances);
         Ok(Plan {
             strategy: if copies { Strategy::Copy } else { Strategy::Encode },
             because: Vec::new(),
@@ -111,22 +118,38 @@ impl<'a> Piece<'a> {
     fn of(input: usize, probed: &'a Probed, container: Container) -> Result<Self> {
         let chooser = Chooser { input, probed, section: None };
         let media = &probed.media;
-        let video = choose::best_video(media).filter(|_| !container.is_audio());
+        let video = choose::best_video(media);
         let video = video.and_then(|(stream, info)| chooser.pictures(stream, info));
         let audio = choose::best_audio(media);
         let audio = audio.and_then(|(stream, info)| chooser.sound(stream, info));
-        let ends = [video.as_ref().map(ends), audio.as_ref().map(ends)];
+        // An input without sound is silence for as long as its pictures last.
+        let is_seen = !container.is_audio();
+        let counts = is_seen || audio.is_none();
+        let ends = [video.as_ref().filter(|_| counts).map(ends), audio.as_ref().map(ends)];
         let ends = || ends.iter().flatten();
         let (Some(start), Some(end)) =
             (ends().map(|(start, _)| *start).min(), ends().map(|(_, end)| *end).max())
         else {
             return Err(choose::lacking(&probed.location, media, "a video or audio stream"));
         };
-        Ok(Self { video, audio, start, end, offset: Timestamp::ZERO })
+        let video = video.filter(|_| is_seen);
+        Ok(Self { probed, video, audio, start, end, offset: Timestamp::ZERO })
     }
 
     fn seconds(&self) -> f64 {
         self.end.seconds() - self.start.seconds()
+    }
+
+    /// Its chapters, on the line of the output.
+    fn chapters(&self) -> Vec<Chapter> {
+        let end = Timestamp::from_seconds(self.end.seconds(), Rational::MICROSECONDS);
+        let mut chapters = container::chapters(&self.probed.media, self.start, Some(end));
+        for chapter in &mut chapters {
+            let base = chapter.start.base;
+            let offset = self.offset.rescale(base).map_or(0, |offset| offset.ticks);
+            (chapter.start, chapter.end) = (chapter.start.plus(offset), chapter.end.plus(offset));
+        }
+        chapters
     }
 
     /// The instant of its own line that is 0 in the output.
@@ -175,6 +198,7 @@ fn dropped(
     circumstances: &Circumstances<'_>,
     tracks: &[Track],
     container: Container,
+    wanted: Tracks,
 ) -> Vec<Dropped> {
     let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
     let inputs = circumstances.inputs.iter().enumerate();
@@ -185,7 +209,12 @@ fn dropped(
             input,
             stream: stream.index,
             kind: stream.kind.name().to_owned(),
-            because: choose::why_dropped(stream, container, Tracks::Best),
+            because: match choose::why_dropped(stream, container, Tracks::Best) {
+                why if wanted == Tracks::All && why.code == "SUBTITLES_NOT_ASKED_FOR" => {
+                    Reason::new("TRACKS_NOT_JOINED", "text of several inputs is not joined")
+                }
+                why => why,
+            },
         })
         .collect()
 }
@@ -216,11 +245,17 @@ fn video_track(
     expect_encoder(capabilities, codec.encoder())?;
     let settings = Settings::usual(codec);
     let Sized { width, height, .. } = video::picture_for(first, &settings, &mut because)?;
-    // Where some are in high dynamic range and some not, all become standard.
-    let is_mixed = pieces
-        .iter()
-        .filter_map(|piece| piece.video)
-        .any(|source| source.info.is_hdr() != first.info.is_hdr());
+    // Where high dynamic range is not of one kind, all become standard.
+    let kind = |video: &VideoInfo| {
+        let color = &video.color;
+        video.is_hdr().then(|| (color.transfer.clone(), color.primaries.clone()))
+    };
+    let mut videos = pieces.iter().filter_map(|piece| piece.video);
+    let is_mixed = videos.any(|source| kind(source.info) != kind(first.info));
+    if is_mixed {
+        let message = "inputs are of several dynamic ranges, so all become standard";
+        because.push(Reason::new("HDR_TO_SDR", message));
+    }
     let mut target = target_of(first, first, (width, height), codec, is_mixed, &mut because);
     let mut encoder = video::encoder(first, &settings, &target, &mut because);
     let time_base = common_base(pieces.iter().filter_map(|piece| piece.video.as_ref()));
@@ -429,7 +464,11 @@ fn joins(
                 Some("is coded with another configuration")
             }
             Some(source) if !is_independent(&source.stream.codec) => {
-                Some("begins with priming, which can not be hidden within a stream")
+                why.push(Reason::new(
+                    "PRIMING_AT_JOIN",
+                    format!("input {number} begins with what only a decoder can leave out"),
+                ));
+                None
             }
             Some(source) if ends(source) != (piece.start, piece.end) => {
                 Some("has sound that is not as long as its picture")

@@ -74,6 +74,11 @@ impl Container {
         matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
     }
 
+    /// Whether it holds several streams of sound.
+    pub(crate) const fn holds_many(self) -> bool {
+        !self.is_audio() || self.is_movie()
+    }
+
     /// The codec that text is kept in; `None` where no text is kept.
     pub(crate) const fn text_codec(self) -> Option<&'static str> {
         match self {

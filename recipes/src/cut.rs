@@ -5,7 +5,7 @@ use avocet_engine::{
     Entry, Error, IndexedPacket, Rational, Reason, Result, Span, StreamIndex, StreamInfo, Timestamp,
 };
 
-use crate::{compile::Probed, container::Container, format::Format};
+use crate::{compile::Probed, container::Container};
 
 /// A section of an input, in seconds on its own time line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -235,9 +235,4 @@ pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamI
 /// Whether each packet of a codec is decoded by itself.
 pub(crate) fn is_independent(codec: &str) -> bool {
     codec.starts_with("pcm_") || matches!(codec, "flac" | "alac")
-}
-
-/// Formats that have no place for what a cut leaves of a packet.
-pub(crate) fn rounds_to_packet(format: Format) -> bool {
-    format == Format::Aac
 }

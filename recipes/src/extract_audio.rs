@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use avocet_engine::{Error, Location, Plan, Result, Strategy};
+use avocet_engine::{Action, Error, Location, Plan, Result, Strategy};
 use serde::{Deserialize, Serialize};
 
 use crate::choose::{self, Holds};
@@ -68,19 +68,13 @@ impl ExtractAudio {
         let source = selection
             .audio()
             .ok_or_else(|| choose::lacking(&probed.location, &probed.media, "sound there"))?;
-        let may_copy = choose::copyable_audio(source, container, Holds::Common)
-            .and_then(|because| Ok((because, source.copy_span(container)?)));
-        let (strategy, track) = match may_copy {
-            Ok((because, span)) => (Strategy::Copy, sound::copy(source, span, vec![because])),
-            Err(why) => {
-                let settings =
-                    sound::Settings { keeps_pcm: true, ..sound::Settings::usual(container) };
-                let because = vec![why];
-                let track = sound::encode(source, container, settings, because, circumstances)?;
-                (Strategy::Encode, track)
-            }
-        };
-        Ok(selection.plan(strategy, vec![track], self.lenient))
+        let mut notices = Vec::new();
+        let track = sound::cut(source, container, Holds::Common, &mut notices, circumstances)?;
+        let copies = track.action == Action::Copy;
+        let strategy = if copies { Strategy::Copy } else { Strategy::Encode };
+        let mut plan = selection.plan(strategy, vec![track], self.lenient);
+        plan.notices.append(&mut notices);
+        Ok(plan)
     }
 }
 

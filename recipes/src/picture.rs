@@ -205,6 +205,10 @@ pub(crate) fn filters(
         expect_filter(capabilities, "tonemap")?;
         chain.push(tone_mapping(video, &source));
         color = bt709();
+    } else if target.color.primaries.is_some() && is_wide(&source) != is_wide(&target.color) {
+        expect_filter(capabilities, "zscale")?;
+        chain.push(narrowing(&source, &target.color));
+        color = Color { range: source.range, ..target.color.clone() };
     }
     chain.push(scaling(video, target, &color));
     chain.push(format!("format={}", target.pixel_format));
@@ -240,6 +244,26 @@ fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
         zimg_name(source.matrix.as_deref()),
         zimg_name(source.primaries.as_deref()),
         source.range.as_deref().unwrap_or("tv"),
+    )
+}
+
+/// Whether primaries are those of a wide gamut.
+fn is_wide(color: &Color) -> bool {
+    color.primaries.as_deref() == Some("bt2020")
+}
+
+/// Brings colors of one gamut into another, in standard dynamic range.
+fn narrowing(from: &Color, to: &Color) -> String {
+    let name = |color: &Option<String>| zimg_name(color.as_deref()).to_owned();
+    let range = from.range.as_deref().unwrap_or("tv");
+    format!(
+        "zscale=min={}:m={}:pin={}:p={}:tin={}:t={}:rin={range}:r={range}",
+        name(&from.matrix),
+        name(&to.matrix),
+        name(&from.primaries),
+        name(&to.primaries),
+        name(&from.transfer),
+        name(&to.transfer),
     )
 }
 

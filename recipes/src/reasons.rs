@@ -28,8 +28,6 @@ const COPIED: &[(&str, &str)] = &[
 
 const REMUXED: &[(&str, &str)] = &[
     ("CONTAINER_NOT_BROWSER_SAFE", "Not every browser plays the input's container."),
-    ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
-    ("ENCRYPTED", "The input says that its samples are encrypted."),
     ("FASTSTART_MISSING", "The index stands after the media, so playing begins late."),
     ("FRAGMENTED", "The index is in pieces between the media."),
     ("TABLES_BROKEN", "The index names data that is not in the file."),
@@ -37,12 +35,14 @@ const REMUXED: &[(&str, &str)] = &[
 ];
 
 const ENCODED: &[(&str, &str)] = &[
+    ("AAC_NOT_IN_ADTS", "ADTS has no place for the configuration of this AAC."),
     ("AUDIO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the sound."),
     ("AUDIO_PROFILE_NOT_BROWSER_SAFE", "Few browsers play the profile of the AAC stream."),
     ("BITRATE_TOO_HIGH", "The video has more bits than its size and rate make reasonable."),
     ("BITRATE_UNKNOWN", "The bit rate is not known, so it may be too high."),
     ("CODEC_ASKED_FOR", "Another codec was asked for than the source has."),
     ("CODEC_NOT_IN_CONTAINER", "The codec is not copied into the output's container."),
+    ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
     ("ENCODE_SETTING_ASKED_FOR", "A setting was asked for that only an encode can follow."),
     ("HIDDEN_BY_EDIT_LIST", "An edit list hides a part that a copy would show."),
     ("INPUTS_DIFFER", "An input differs from the first, or lacks a stream that it has."),
@@ -50,6 +50,7 @@ const ENCODED: &[(&str, &str)] = &[
     ("MADE_SMALLER", "The stream is encoded with fewer bits."),
     ("NOT_A_PURE_ROTATION", "The display matrix scales, mirrors or skews."),
     ("PIXELS_NOT_SQUARE", "Pixels are not square, and some browsers take them as square."),
+    ("PRIMING_AT_JOIN", "Priming can not be hidden where inputs join."),
     ("PROXY", "A proxy is always encoded."),
     ("REENCODE_ASKED_FOR", "Everything was asked to be encoded anew."),
     ("SEAM_NOT_COPYABLE", "The cut lies where a copy can not begin or end."),

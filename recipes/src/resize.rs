@@ -111,11 +111,15 @@ impl Resize {
             }
         };
         let (even_width, even_height) = (picture::even(width), picture::even(height));
-        let message = format!("{even_width}x{even_height} was asked for");
-        let mut because = vec![Reason::new("SIZE_ASKED_FOR", message)];
-        let is_odd = |asked: Option<NonZeroU32>, made| asked.is_some_and(|asked| asked != made);
-        if is_odd(self.width, even_width) || is_odd(self.height, even_height) {
-            let message = format!("sides are even, so it becomes {even_width}x{even_height}");
+        let side = |name: &str, side: Option<NonZeroU32>| side.map(|side| format!("{name} {side}"));
+        let sides = [side("width", self.width), side("height", self.height)];
+        let asked = sides.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let mut because = vec![Reason::new("SIZE_ASKED_FOR", format!("{asked} was asked for"))];
+        let is_other = |side: f64, made: NonZeroU32| (side - f64::from(made.get())).abs() > 1e-9;
+        if is_other(width, even_width) || is_other(height, even_height) {
+            let message = format!(
+                "sides are even, so {width:.2}x{height:.2} becomes {even_width}x{even_height}"
+            );
             because.push(Reason::new("SIZE_MADE_EVEN", message));
         }
         let capabilities = circumstances.capabilities;

@@ -89,6 +89,14 @@ impl<T> Source<'_, T> {
     }
 }
 
+impl Source<'_, ()> {
+    /// A track of cover art.
+    pub(crate) fn kept_cover(&self) -> Track {
+        let because = Reason::new("COVER_KEPT", "the container has a place for cover art");
+        self.track(TrackKind::Cover, self.copied(None), vec![because])
+    }
+}
+
 impl Source<'_, VideoInfo> {
     /// The span in which it can be copied; `None` for all of it.
     pub(crate) fn copy_span(&self) -> Result<Option<Span>, Reason> {
@@ -138,6 +146,7 @@ impl<'a> Selection<'a> {
     ) -> Result<Self> {
         let probed = circumstances.input()?;
         let media = &probed.media;
+        choose::expect_open(probed)?;
         let source = Chooser { input: 0, probed, section };
         let wants_video = !container.is_audio() && need != Need::FirstAudio;
         let video = if wants_video { choose::best_video(media) } else { None };
@@ -159,7 +168,7 @@ impl<'a> Selection<'a> {
             Need::Video | Need::Either => {}
         }
         let audios: Vec<_> = match tracks {
-            Tracks::All if !container.is_audio() && need != Need::FirstAudio => {
+            Tracks::All if container.holds_many() && need != Need::FirstAudio => {
                 choose::real_audios(media).collect()
             }
             _ if need == Need::FirstAudio => choose::real_audios(media).take(1).collect(),
@@ -180,8 +189,7 @@ impl<'a> Selection<'a> {
         };
         let texts: Vec<_> =
             media.streams.iter().filter(is_text).map(|stream| source.other(stream)).collect();
-        let is_cover = |stream: &&StreamInfo| stream.still && container.holds_cover(&stream.codec);
-        let cover = media.streams.iter().find(is_cover).map(|stream| source.other(stream));
+        let cover = source.cover(container);
         let mut selection = Self {
             circumstances,
             probed,
@@ -249,10 +257,7 @@ impl<'a> Selection<'a> {
     /// The plan that makes `tracks` into the output, with text and cover art beside them.
     pub(crate) fn plan(&self, strategy: Strategy, mut tracks: Vec<Track>, lenient: bool) -> Plan {
         tracks.extend(self.texts.iter().map(|text| self.text(text)));
-        tracks.extend(self.cover.as_ref().map(|cover| {
-            let because = Reason::new("COVER_KEPT", "the container has a place for cover art");
-            cover.track(TrackKind::Cover, cover.copied(None), vec![because])
-        }));
+        tracks.extend(self.cover.as_ref().map(Source::kept_cover));
         let dropped = self.dropped(&tracks);
         let end = self.section.and(self.seconds()).map(|seconds| {
             let end = self.origin.seconds() + seconds;
@@ -385,6 +390,13 @@ impl<'a> Chooser<'a> {
         let rate = info.sample_rate.map_or(stream.time_base, Rational::of_rate);
         let kept = section.of_sound(stream, rate, index)?;
         Some(Source { section: Some((section, kept)), ..source })
+    }
+
+    /// Cover art that a container has a place for.
+    pub(crate) fn cover(self, container: Container) -> Option<Source<'a, ()>> {
+        let mut streams = self.probed.media.streams.iter();
+        let cover = streams.find(|one| one.still && container.holds_cover(&one.codec));
+        cover.map(|stream| self.other(stream))
     }
 
     fn other(self, stream: &'a StreamInfo) -> Source<'a, ()> {

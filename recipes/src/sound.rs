@@ -8,9 +8,10 @@ use avocet_engine::{
 };
 
 use crate::{
+    choose::{self, Holds},
     compile::{Circumstances, expect_encoder},
     container::Container,
-    cut::stream_end,
+    cut::{self, stream_end},
     format::Format,
     select::Source,
 };
@@ -179,6 +180,31 @@ pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
     }
 }
 
+/// Copies a stream, or the span of it that is wanted, where that can be done; else encodes it.
+pub(crate) fn cut(
+    source: &Source<'_, AudioInfo>,
+    container: Container,
+    holds: Holds,
+    notices: &mut Vec<Reason>,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track> {
+    let why = match choose::copyable_audio(source, container, holds) {
+        Ok(because) => match (source.copy_span(container), source.section, source.index) {
+            (Ok(span), _, _) => return Ok(copy(source, span, vec![because])),
+            (Err(_), Some((_, kept)), Some(index)) if container == Container::Of(Format::Aac) => {
+                let message = "the format has no place for a part of a packet";
+                notices.push(Reason::new("CUT_ROUNDED_TO_PACKET", message));
+                let span = cut::round_to_packets(source.stream, index, &kept);
+                return Ok(copy(source, Some(span), vec![because]));
+            }
+            (Err(why), _, _) => why,
+        },
+        Err(why) => why,
+    };
+    let settings = Settings { keeps_pcm: true, ..Settings::usual(container) };
+    encode(source, container, settings, vec![why], circumstances)
+}
+
 /// A track that copies a stream of sound, or a span of it.
 pub(crate) fn copy(
     source: &Source<'_, AudioInfo>,
@@ -205,9 +231,14 @@ impl PcmCoder {
             return None;
         }
         let (name, sample_format) = match stream.codec.as_str() {
-            "pcm_u8" => ("pcm_u8", "u8"),
-            "pcm_s24le" | "pcm_s24be" => ("pcm_s24le", "s32"),
-            "pcm_s32le" | "pcm_s32be" => ("pcm_s32le", "s32"),
+            "pcm_u8" | "pcm_s8" | "pcm_s8_planar" => ("pcm_u8", "u8"),
+            codec if codec.starts_with("pcm_s24") || codec.starts_with("pcm_u24") => {
+                ("pcm_s24le", "s32")
+            }
+            codec if codec.starts_with("pcm_s32") || codec.starts_with("pcm_u32") => {
+                ("pcm_s32le", "s32")
+            }
+            "pcm_s64le" | "pcm_s64be" => ("pcm_s64le", "s64"),
             "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
             "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
             "pcm_bluray" | "pcm_dvd" if stream_is_deep(stream) => ("pcm_s32le", "s32"),

@@ -1,6 +1,6 @@
 //! The recipe `trim`: one part of the media.
 
-use avocet_engine::{Action, AudioInfo, Plan, Reason, Result, Strategy, Track, VideoInfo};
+use avocet_engine::{Action, Plan, Result, Strategy, Track, VideoInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::choose::{self, Holds};
@@ -51,16 +51,26 @@ impl Trim {
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
         let container = Container::Of(format);
-        let section = self.section(container, circumstances)?;
-        let mut selection =
-            Selection::of(circumstances, container, Need::Either, self.tracks, section)?;
+        let probed = circumstances.input()?;
+        let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
+        let (need, tracks) = (Need::Either, self.tracks);
+        let mut selection = Selection::of(circumstances, container, need, tracks, section)?;
+        if let Some(early) = self.from_keyframe(&selection) {
+            selection = Selection::of(circumstances, container, need, tracks, Some(early))?;
+        }
         let mut tracks = Vec::new();
         if let Some(source) = &selection.video {
             tracks.push(video_of(source, format, circumstances)?);
         }
         let mut notices = Vec::new();
         for source in &selection.audios {
-            tracks.push(sound_of(source, format, &mut notices, circumstances)?);
+            tracks.push(sound::cut(
+                source,
+                container,
+                Holds::Standard,
+                &mut notices,
+                circumstances,
+            )?);
         }
         selection.notices.append(&mut notices);
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
@@ -68,22 +78,11 @@ impl Trim {
         Ok(selection.plan(strategy, tracks, self.lenient))
     }
 
-    /// The section to keep, from a keyframe on if that will do.
-    fn section(
-        &self,
-        container: Container,
-        circumstances: &Circumstances<'_>,
-    ) -> Result<Option<Section>> {
-        let probed = circumstances.input()?;
-        let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
-        let video = choose::best_video(&probed.media).filter(|_| !container.is_audio());
-        let (Accuracy::Keyframe, Some(section), Some((stream, _)), Some(index)) =
-            (self.accuracy, section, video, &probed.index)
-        else {
-            return Ok(section);
-        };
-        let index = index.streams.get(stream.index);
-        Ok(Some(index.map_or(section, |index| cut::to_keyframe(section, stream, index))))
+    /// The section from a keyframe on, where that is asked for and the video can be copied.
+    fn from_keyframe(&self, selection: &Selection<'_>) -> Option<Section> {
+        let source = selection.video.filter(|_| self.accuracy == Accuracy::Keyframe)?;
+        choose::copyable_video(&source, selection.container, Holds::Standard).ok()?;
+        Some(cut::to_keyframe(selection.section?, source.stream, source.index?))
     }
 }
 
@@ -103,28 +102,4 @@ fn video_of(
         VideoCodec::like_source(&source.stream.codec, format, circumstances.capabilities);
     let because = [why].into_iter().chain(other).collect();
     video::encode(source, &Settings::usual(codec), because, circumstances)
-}
-
-fn sound_of(
-    source: &Source<'_, AudioInfo>,
-    format: Format,
-    notices: &mut Vec<Reason>,
-    circumstances: &Circumstances<'_>,
-) -> Result<Track> {
-    let container = Container::Of(format);
-    let why = match choose::copyable_audio(source, container, Holds::Standard) {
-        Ok(because) => match (source.copy_span(container), source.section, source.index) {
-            (Ok(span), _, _) => return Ok(sound::copy(source, span, vec![because])),
-            (Err(_), Some((_, kept)), Some(index)) if cut::rounds_to_packet(format) => {
-                let message = "the format has no place for a part of a packet";
-                notices.push(Reason::new("CUT_ROUNDED_TO_PACKET", message));
-                let span = cut::round_to_packets(source.stream, index, &kept);
-                return Ok(sound::copy(source, Some(span), vec![because]));
-            }
-            (Err(why), _, _) => why,
-        },
-        Err(why) => why,
-    };
-    let settings = sound::Settings { keeps_pcm: true, ..sound::Settings::usual(container) };
-    sound::encode(source, container, settings, vec![why], circumstances)
 }

@@ -191,6 +191,10 @@ pub(crate) fn picture_for(
     }
     let least = settings.codec.smallest_side();
     if width.get() < least || height.get() < least {
+        if let Size::Exactly { .. } = settings.size {
+            let (width, height) = (width.get(), height.get());
+            return Err(Error::SizeRefused { width, height, codec: settings.codec.name(), least });
+        }
         return Err(Error::Lacking {
             location: source.location.clone(),
             found: format!("a picture of {width}x{height}"),
@@ -238,7 +242,8 @@ fn within_levels(
         }
         factor *= 0.98;
     }
-    if factor < 1.0 {
+    let is_said = because.iter().any(|reason| reason.code == "LEVEL_TOO_HIGH");
+    if factor < 1.0 && !is_said {
         let message = "a level over 5.2 plays in few places, so it is scaled down";
         because.push(Reason::new("LEVEL_TOO_HIGH", message));
     }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    AudioInfo, MediaInfo, Movie, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
+    AudioInfo, MediaInfo, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
     StreamInfo, Track, VideoInfo,
 };
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,7 @@ impl WebReady {
 
 fn sound_of(source: &Source<'_, AudioInfo>, circumstances: &Circumstances<'_>) -> Result<Track> {
     let may_copy = audio_plays(source.stream, source.info).and_then(|because| {
+        edits_play(source)?;
         choose::copyable_audio(source, CONTAINER, Holds::Common)?;
         Ok((because, source.copy_span(CONTAINER)?))
     });
@@ -192,15 +193,18 @@ fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
             format!("pixels are {}, and some browsers take them as square", video.pixel_aspect);
         return no("PIXELS_NOT_SQUARE", message);
     }
-    let is_turned = matches!(
-        video.orientation,
-        Orientation::Upright
-            | Orientation::Clockwise
-            | Orientation::HalfTurn
-            | Orientation::CounterClockwise
-    );
+    edits_play(source)?;
+    let is_scaled = track_of(source).is_some_and(|track| !track.is_pure_rotation());
+    let is_turned = !is_scaled
+        && matches!(
+            video.orientation,
+            Orientation::Upright
+                | Orientation::Clockwise
+                | Orientation::HalfTurn
+                | Orientation::CounterClockwise
+        );
     if !is_turned {
-        return no("NOT_A_PURE_ROTATION", "its display matrix mirrors or skews".to_owned());
+        return no("NOT_A_PURE_ROTATION", "its display matrix scales, mirrors or skews".to_owned());
     }
     if video.is_hdr() {
         return no("HDR_TO_SDR", "H.264 in high dynamic range plays in few browsers".to_owned());
@@ -242,9 +246,6 @@ fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reaso
     let Some(movie) = &media.movie else {
         return no("CONTAINER_NOT_BROWSER_SAFE", "not every browser plays its container");
     };
-    if movie.encrypted {
-        return no("ENCRYPTED", "it is encrypted");
-    }
     if movie.fragmented {
         return no("FRAGMENTED", "its index is in pieces between the media");
     }
@@ -257,22 +258,25 @@ fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reaso
     let streams = selection.video.iter().map(|source| source.stream);
     let streams = streams.chain(selection.audios.iter().map(|source| source.stream));
     for stream in streams {
-        let track = track_of(movie, stream);
-        if track.is_none_or(|track| !track.has_simple_edits()) {
-            return no("EDITS_NOT_SIMPLE", "its edit list does more than most players follow");
-        }
         let is_avc1 = stream.codec != "h264" || stream.tag.as_deref() == Some("avc1");
         if !is_avc1 {
             return no("TAG_NOT_BROWSER_SAFE", "its H.264 is not tagged avc1");
-        }
-        let is_video = selection.video.is_some_and(|video| video.stream.index == stream.index);
-        if is_video && track.is_some_and(|track| !track.is_pure_rotation()) {
-            return no("NOT_A_PURE_ROTATION", "its display matrix scales, mirrors or skews");
         }
     }
     Ok(Reason::new("PLAYS_AS_IT_IS", "every browser plays the input as it is"))
 }
 
-fn track_of<'a>(movie: &'a Movie, stream: &StreamInfo) -> Option<&'a MovieTrack> {
-    movie.tracks.iter().find(|track| i64::from(track.id) == i64::from(stream.id))
+/// Whether every player follows the edit list of a stream.
+fn edits_play<T>(source: &Source<'_, T>) -> Result<(), Reason> {
+    if track_of(source).is_none_or(MovieTrack::has_simple_edits) {
+        return Ok(());
+    }
+    let message = "its edit list does more than most players follow";
+    Err(Reason::new("EDITS_NOT_SIMPLE", message))
+}
+
+/// What the boxes of MP4 say of a stream.
+fn track_of<'a, T>(source: &Source<'a, T>) -> Option<&'a MovieTrack> {
+    let movie = source.media.movie.as_ref()?;
+    movie.tracks.iter().find(|track| i64::from(track.id) == i64::from(source.stream.id))
 }
