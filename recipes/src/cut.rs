@@ -197,7 +197,10 @@ pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &
     let nearest = |instant: Timestamp| {
         let distance = |edge: &Timestamp| (edge.seconds() - instant.seconds()).abs();
         let edges = index.shown().flat_map(|(pts, packet)| [at(pts), at(pts + packet.duration)]);
-        edges.min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(instant)
+        let nearest = edges.min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        // What is further away than any packet is long is not there, which the run will tell.
+        let longest = index.shown().map(|(_, packet)| packet.duration).max().unwrap_or(0);
+        nearest.filter(|edge| distance(edge) <= at(longest).seconds()).unwrap_or(instant)
     };
     Span {
         start: nearest(kept.span.start),

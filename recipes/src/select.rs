@@ -215,13 +215,13 @@ impl<'a> Selection<'a> {
             None => stream.start,
         };
         let video = self.video.and_then(|source| first(source.stream, source.section));
-        let audios = self.audios.iter().filter_map(|source| {
-            first(source.stream, source.section).map(|start| start.max(Timestamp::ZERO))
-        });
-        let origin = audios.chain(video).min().unwrap_or(Timestamp::ZERO);
+        let audios = self.audios.iter().filter_map(|source| first(source.stream, source.section));
         // A clock that may have wrapped begins where it begins.
         let may_be_negative = self.probed.media.may_jump();
-        self.origin = if may_be_negative { origin } else { origin.max(Timestamp::ZERO) };
+        let bounded = |start: Timestamp| {
+            if may_be_negative { start } else { start.max(Timestamp::ZERO) }
+        };
+        self.origin = audios.chain(video).map(bounded).min().unwrap_or(Timestamp::ZERO);
         let origin = self.origin;
         if let Some(video) = &mut self.video {
             video.origin = origin;

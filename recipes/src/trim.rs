@@ -55,7 +55,7 @@ impl Trim {
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
         let (need, tracks) = (Need::Either, self.tracks);
         let mut selection = Selection::of(circumstances, container, need, tracks, section)?;
-        if let Some(early) = self.from_keyframe(&selection) {
+        if let Some(early) = self.keyframe_section(&selection) {
             selection = Selection::of(circumstances, container, need, tracks, Some(early))?;
         }
         let mut tracks = Vec::new();
@@ -79,7 +79,7 @@ impl Trim {
     }
 
     /// The section from a keyframe on, where that is asked for and the video can be copied.
-    fn from_keyframe(&self, selection: &Selection<'_>) -> Option<Section> {
+    fn keyframe_section(&self, selection: &Selection<'_>) -> Option<Section> {
         let source = selection.video.filter(|_| self.accuracy == Accuracy::Keyframe)?;
         choose::copyable_video(&source, selection.container, Holds::Standard).ok()?;
         Some(cut::to_keyframe(selection.section?, source.stream, source.index?))

@@ -20,6 +20,8 @@ pub(crate) struct Filter {
     /// The way of a later part onto the line of the first.
     onto: Option<Onto>,
     graph: Option<(GraphInput, FilterGraph)>,
+    /// Whether a frame came.
+    fed: bool,
     /// Where the frames that came so far end, in ticks of `base`.
     end: i64,
 }
@@ -39,7 +41,8 @@ impl Filter {
     ) -> Result<Self, Error> {
         let base = parameters.time_base;
         let filters = filters.to_owned();
-        let mut this = Self { filters, threads, base, out, onto, graph: None, end: i64::MIN };
+        let mut this =
+            Self { filters, threads, base, out, onto, graph: None, fed: false, end: i64::MIN };
         if let Some(input) = GraphInput::of_parameters(parameters) {
             this.build(input).map_err(failed(Step::Open))?;
         }
@@ -101,9 +104,13 @@ impl Stage for Filter {
         }
         let input = GraphInput::of_frame(&frame);
         if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {
-            self.drain(outlet)?;
+            // One that was built for what the header promised, and got nothing, has nothing to say.
+            if self.fed {
+                self.drain(outlet)?;
+            }
             self.build(input).map_err(failed(Step::Filter))?;
         }
+        self.fed = true;
         if let Some((_, graph)) = &mut self.graph {
             graph.push(frame).map_err(failed(Step::Filter))?;
         }
