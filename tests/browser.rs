@@ -41,12 +41,12 @@ v.play().catch(error => tell('refused:' + error.name));
 #[derive(Debug)]
 struct Played {
     state: String,
-    width: u32,
-    height: u32,
+    width: f64,
+    height: f64,
     duration: f64,
-    frames: u64,
-    corrupted: u64,
-    audio_bytes: u64,
+    frames: f64,
+    corrupted: f64,
+    audio_bytes: f64,
 }
 
 struct Browser(Child);
@@ -94,12 +94,12 @@ fn play(clip: &Path) -> Played {
     let number = |place: usize| facts[place].parse::<f64>().unwrap_or(0.0);
     Played {
         state: facts[0].to_owned(),
-        width: number(1) as u32,
-        height: number(2) as u32,
+        width: number(1),
+        height: number(2),
         duration: number(3),
-        frames: number(4) as u64,
-        corrupted: number(5) as u64,
-        audio_bytes: number(6) as u64,
+        frames: number(4),
+        corrupted: number(5),
+        audio_bytes: number(6),
     }
 }
 
@@ -183,18 +183,21 @@ fn what_web_ready_makes_plays_in_chromium() {
         let Ok(made) = run(&clip, "mp4", r#""webReady""#) else { continue };
         let probe = judge::probe(&made.path);
         let played = play(&made.path);
-        assert_eq!((played.state.as_str(), played.corrupted), ("ended", 0), "{name}: {played:?}");
+        let is_clean = played.state == "ended" && played.corrupted < 1.0;
+        assert!(is_clean, "{name}: {played:?}");
         let video = probe.video();
         let size = if video.rotation % 180 == 0 {
             (video.width, video.height)
         } else {
             (video.height, video.width)
         };
-        assert_eq!((played.width, played.height), size, "{name}");
+        let (width, height) = (f64::from(size.0), f64::from(size.1));
+        let is_right = (played.width - width).abs() + (played.height - height).abs() < 1.0;
+        assert!(is_right, "{name}: {played:?}, not {width}x{height}");
         let duration = probe.duration.unwrap();
         assert!((played.duration - duration).abs() < 0.1, "{name}: {played:?}, not {duration} s");
-        assert!(played.frames > 0, "{name}: {played:?}");
+        assert!(played.frames > 0.0, "{name}: {played:?}");
         let has_sound = probe.of_kind("audio").next().is_some();
-        assert_eq!(played.audio_bytes > 0, has_sound, "{name}: {played:?}");
+        assert_eq!(played.audio_bytes > 0.0, has_sound, "{name}: {played:?}");
     }
 }

@@ -18,7 +18,8 @@ pub struct MediaInfo {
     pub format: String,
     /// Size of the input, in bytes; `None` when it is not known.
     pub size_bytes: Option<u64>,
-    /// The earliest presented time of any stream; negative priming counts as 0.
+    /// The earliest presented time of any stream; negative priming counts as 0, what comes before
+    /// the wrap of a clock does not.
     pub start: Option<Timestamp>,
     /// The span that the container states or libav estimates, from [`start`](Self::start).
     pub duration: Option<Timestamp>,

@@ -12,6 +12,8 @@ use crate::{compile::Probed, container::Container};
 pub(crate) struct Section {
     pub(crate) start: f64,
     pub(crate) end: Option<f64>,
+    /// Whether the clock may have wrapped, so that times before 0 are no priming.
+    pub(crate) wraps: bool,
 }
 
 /// What of a stream lies in a section.
@@ -23,6 +25,8 @@ pub(crate) struct Kept {
     pub(crate) first: Timestamp,
     /// Where the last one ends.
     pub(crate) end: Timestamp,
+    /// Whether nothing of the stream lies before the section.
+    pub(crate) from_start: bool,
 }
 
 impl Section {
@@ -49,7 +53,7 @@ impl Section {
                 found: format!("{:.3} s of media", last - zero),
                 needed: format!("a start before its end, not at {start_seconds} s"),
             }),
-            _ => Ok(Some(Self { start, end })),
+            _ => Ok(Some(Self { start, end, wraps: media.may_jump() })),
         }
     }
 
@@ -76,6 +80,7 @@ impl Section {
         let hold = start.plus(2 * average.max(1));
         let is_in = |pts: i64| pts >= start.ticks && end.is_none_or(|end| pts < end.ticks);
         let first_in = shown.iter().map(|(pts, _)| *pts).find(|pts| is_in(*pts));
+        let from_start = start.ticks <= first.0;
         let is_held = first.0 < start.ticks && first_in.is_none_or(|pts| pts > hold.ticks);
         let first = if is_held { start.ticks } else { first_in? };
         let last = shown.iter().rfind(|(pts, _)| is_in(*pts));
@@ -89,6 +94,7 @@ impl Section {
             span: Span { start, end, hold: Some(hold), lead_in: 0 },
             first: Timestamp::new(first, base),
             end: Timestamp::new(end_of_kept, base),
+            from_start,
         })
     }
 
@@ -100,14 +106,16 @@ impl Section {
         index: &StreamIndex,
     ) -> Option<Kept> {
         let at = |ticks| Timestamp::new(ticks, stream.time_base);
-        let begin = index.shown().next().map(|(pts, _)| at(pts.max(0)))?;
+        let bounded = |pts: i64| if self.wraps { pts } else { pts.max(0) };
+        let begin = index.shown().next().map(|(pts, _)| at(bounded(pts)))?;
         let last = index.shown().map(|(pts, packet)| pts + packet.duration).max()?;
         let last = stream_end(stream).unwrap_or(at(last));
         let start = Timestamp::from_seconds(self.start, rate);
         let end = self.end.map(|end| Timestamp::from_seconds(end, rate));
         let (first, until) = (start.max(begin), end.map_or(last, |end| end.min(last)));
         let span = Span { start, end, hold: None, lead_in: 0 };
-        (first < until).then_some(Kept { span, first, end: until })
+        let from_start = start <= begin;
+        (first < until).then_some(Kept { span, first, end: until, from_start })
     }
 }
 
@@ -162,14 +170,12 @@ pub(crate) fn copy_sound(
     let at = |ticks| Timestamp::new(ticks, stream.time_base);
     let edges = || index.packets.iter().filter_map(|packet| Some((packet.pts?, packet.duration)));
     let is_whole = |instant: Timestamp| edges().any(|(pts, _)| at(pts) == instant);
-    let begins_with_it =
-        index.shown().next().is_some_and(|(pts, _)| kept.span.start <= at(pts.max(0)));
     let last = edges().map(|(pts, duration)| at(pts + duration)).max();
     let ends_with_it =
         kept.span.end.is_none_or(|end| last.is_some_and(|last| last <= end) || is_whole(end));
     // What is cut off within a packet is hidden by the edit list.
     let hides = container.is_movie() && stream.codec == "aac";
-    let starts = if begins_with_it {
+    let starts = if kept.from_start {
         // Priming comes along.
         let first = edges().next().map_or(kept.span.start, |(pts, _)| at(pts));
         Some((first.min(kept.span.start), 1))
@@ -232,7 +238,7 @@ pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamI
             _ => break,
         }
     }
-    Section { start: seconds(keyframe), end: end.map(seconds).or(section.end) }
+    Section { start: seconds(keyframe), end: end.map(seconds).or(section.end), ..section }
 }
 
 /// Whether each packet of a codec is decoded by itself.

@@ -38,12 +38,14 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
     unsafe {
         let fields = &*context;
         let streams: Vec<_> = streams(context).map(|one| stream(context, one)).collect();
+        // libav puts what comes before a wrap of the clock before 0.
+        let may_wrap = matches!(text((*fields.iformat).name).as_str(), "mpegts" | "mpeg");
         let start = streams
             .iter()
             .filter(|stream| !stream.still)
             .filter(|stream| matches!(stream.kind, Kind::Video(_) | Kind::Audio(_)))
             .filter_map(|stream| stream.start)
-            .map(|start| start.max(Timestamp::ZERO))
+            .map(|start| if may_wrap { start } else { start.max(Timestamp::ZERO) })
             .min();
         let microseconds =
             |ticks: i64| (ticks > 0).then(|| Timestamp::new(ticks, Rational::MICROSECONDS));
