@@ -85,6 +85,23 @@ pub(crate) fn run(input: &Path, format: &str, recipe: &str) -> Result<Outcome, E
     run_document(&document(input, format, recipe), format)
 }
 
+/// A document that joins inputs.
+pub(crate) fn joining(inputs: &[PathBuf], format: &str) -> String {
+    let files = (1..).zip(inputs).map(|(number, input)| {
+        let url = serde_json::to_string(&input.to_str().unwrap()).unwrap();
+        format!(r#""in_{number}":{url}"#)
+    });
+    let files = files.collect::<Vec<_>>().join(",");
+    format!(
+        r#"{{"mode":"recipe","input_files":{{{files}}},"output":{{"format":"{format}"}},"recipe":{{"name":"concat"}}}}"#
+    )
+}
+
+/// Joins inputs, as [`run`] does for one.
+pub(crate) fn join(inputs: &[PathBuf], format: &str) -> Result<Outcome, Error> {
+    run_document(&joining(inputs, format), format)
+}
+
 /// Runs a job into a fresh folder, in which nothing else may be left.
 pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().unwrap();

@@ -249,7 +249,7 @@ impl Engine {
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
-            let media = verify::check_output(output, counts, sink.reopener()(), cancel)?;
+            let media = verify::check_output(plan, output, counts, sink.reopener()(), cancel)?;
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             if let Some(most) = output.at_most.filter(|most| size_bytes > *most) {
                 if plan.otherwise.is_some() {

@@ -349,6 +349,7 @@ impl Opener<'_> {
         let PartContext { kind, action, onto, frame_base, tally } = context;
         let (kind, frame_base) = (*kind, *frame_base);
         let is_video = kind == TrackKind::Video;
+        let is_text = kind == TrackKind::Subtitle;
         let onto = onto.map(|(first, base)| Onto { origin: part.origin, first, base });
         let Some(source) = part.source else {
             let graph = FilterGraph::generator(&part.filters, is_video)
@@ -393,7 +394,7 @@ impl Opener<'_> {
                 let stage = if is_video {
                     PacketStage::Copy(Copy::new(span, onto, base, tally.clone()))
                 } else {
-                    PacketStage::Sound(CopySound::new(span, onto, base))
+                    PacketStage::Sound(CopySound::new(span, onto, base, is_text))
                 };
                 (Line::Packets { input, route, stage }, Some(parameters))
             }
@@ -401,7 +402,7 @@ impl Opener<'_> {
                 let coder = SubtitleCoder::open(&parameters, encoder)
                     .map_err(|error| opened("subtitle encoder", encoder, error))?;
                 let parameters = coder.parameters().map_err(|_| no_memory())?;
-                let cut = CopySound::new(span, onto, base);
+                let cut = CopySound::new(span, onto, base, is_text);
                 let convert = Convert::new(coder, encoder);
                 let stage = PacketStage::Convert(cut, convert);
                 (Line::Packets { input, route, stage }, Some(parameters))

@@ -56,8 +56,12 @@ pub(crate) fn check_inputs(
             .zip(counts.iter().flatten())
             .flat_map(|(track, counted)| track.parts.iter().zip(&counted.parts))
             .filter(|(part, _)| {
-                let is_whole = part.select == Select::All;
-                is_whole && part.source.is_some_and(|source| source.input == number)
+                let goes_to_end = match part.select {
+                    Select::All => true,
+                    Select::Span(span) => span.end.is_none(),
+                    Select::At(_) => false,
+                };
+                goes_to_end && part.source.is_some_and(|source| source.input == number)
             })
             .map(|(_, count)| count)
             .collect();
@@ -185,7 +189,9 @@ impl Seen<'_> {
 
 /// Warns when a container states another duration than it has, and its word is no sample table.
 fn check_declared(media: &MediaInfo, counts: &[&Read], warnings: &mut Vec<Reason>) {
-    let start = counts.iter().filter_map(|count| count.extent.start()).min();
+    // A section may begin anywhere.
+    let first = || counts.iter().filter_map(|count| count.extent.start()).min();
+    let start = media.start.or_else(first);
     let end = counts.iter().filter_map(|count| count.extent.end()).max();
     let streams = || media.videos().map(|_| ()).chain(media.audios().map(|_| ()));
     let has_table = media.streams.iter().any(|stream| stream.promised_packets.is_some());
@@ -198,7 +204,7 @@ fn check_declared(media: &MediaInfo, counts: &[&Read], warnings: &mut Vec<Reason
         && !jumped
     {
         let (declared, end) = (declared.seconds(), end.seconds());
-        let read = end - start.seconds().max(0.0);
+        let read = end - start.seconds();
         let tolerated = TOLERATED_SECONDS.max(read * TOLERATED_PART);
         // Some containers count from their first instant, some from 0.
         if (declared - read).abs() > tolerated && (declared - end).abs() > tolerated {
@@ -230,6 +236,7 @@ struct Shown {
 /// # Errors
 /// [`Error::Incomplete`] names the first difference; [`Error::Cancelled`].
 pub(crate) fn check_output(
+    plan: &Plan,
     output: &Output,
     counts: &[Counted],
     reader: io::Result<Box<dyn ReadSeek>>,
@@ -250,10 +257,11 @@ pub(crate) fn check_output(
         // Its bytes were counted; what they mean was the input's business.
         Content::BytesOf(_) => return Ok(media),
     };
-    // What QuickTime makes of chapters and time codes comes last, as data.
-    let mut beside = media.streams.iter().skip(tracks.len());
-    if media.streams.len() < tracks.len() || beside.any(|one| one.kind != Kind::Data) {
-        let (found, expected) = (media.streams.len(), tracks.len());
+    // What QuickTime makes of chapters and time codes comes after all tracks, as data; readers find
+    // cover art last.
+    let found = media.streams.iter().filter(|stream| stream.kind != Kind::Data).count();
+    if found != tracks.len() {
+        let expected = tracks.len();
         return incomplete(format!("it has {found} streams instead of {expected}"));
     }
     let mut seen = vec![Shown::default(); tracks.len()];
@@ -284,7 +292,7 @@ pub(crate) fn check_output(
     }
     for (number, (track, (seen, counted))) in tracks.iter().zip(seen.iter().zip(counts)).enumerate()
     {
-        compare(output, track, seen, counted).map_err(|what| Error::Incomplete {
+        compare(plan, output, track, seen, counted).map_err(|what| Error::Incomplete {
             what: format!("{} track {number} {what}", track.kind.name()),
         })?;
     }
@@ -320,14 +328,20 @@ fn find_end(
 }
 
 /// Compares one track; the answer of a difference is a phrase.
-fn compare(output: &Output, track: &Track, seen: &Shown, counted: &Counted) -> Result<(), String> {
+fn compare(
+    plan: &Plan,
+    output: &Output,
+    track: &Track,
+    seen: &Shown,
+    counted: &Counted,
+) -> Result<(), String> {
     let written = &counted.written;
     // Text has gaps that containers fill as they like; cover art has no time.
     if !matches!(track.kind, TrackKind::Video | TrackKind::Audio) {
         return Ok(());
     }
     if let (Action::Encode(_), TrackKind::Video) = (&track.action, track.kind) {
-        compare_encode(output, track, seen, counted)?;
+        compare_encode(plan, output, track, seen, counted)?;
     }
     // Raw sound is cut into packets as the reader likes.
     let counts_packets = track.kind == TrackKind::Video || output.keeps_times();
@@ -363,6 +377,7 @@ fn compare(output: &Output, track: &Track, seen: &Shown, counted: &Counted) -> R
 
 /// Compares what a track of pictures was encoded from with what was encoded.
 fn compare_encode(
+    plan: &Plan,
     output: &Output,
     track: &Track,
     seen: &Shown,
@@ -376,7 +391,9 @@ fn compare_encode(
         return Err(format!("was encoded from {encoded} of {wanted} decoded frames"));
     }
     if let [read] = &parts[..] {
-        let is_whole = read.before_keyframe == 0 && read.decode_errors == 0;
+        // What a damaged input did not give is a warning by now.
+        let is_forgiven = plan.lenient && read.lost_seconds > 0.0;
+        let is_whole = read.before_keyframe == 0 && read.decode_errors == 0 && !is_forgiven;
         let (read, made) = (read.extent.seconds(), written.extent.seconds());
         let is_timed = is_read && read > 0.0 && output.keeps_times();
         if is_whole && is_timed && (made - read).abs() > seen.longest + 0.1 {

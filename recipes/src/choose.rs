@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use avocet_engine::{
-    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, VideoInfo,
+    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, Timestamp, VideoInfo,
 };
 
 use crate::{
@@ -110,6 +110,23 @@ pub(crate) fn why_dropped(stream: &StreamInfo, container: Container, tracks: Tra
             Reason::new("ATTACHMENT", "it is a file carried along, not a stream in time")
         }
     }
+}
+
+/// What the user should know when a header states more than the sample tables hold.
+pub(crate) fn declared_wrong(media: &MediaInfo) -> Option<Reason> {
+    /// A difference that is none: so many seconds, or this part of the whole.
+    const TOLERATED: (f64, f64) = (0.5, 0.01);
+    media.streams.iter().find(|stream| stream.promised_packets.is_some())?;
+    let end = |stream: &StreamInfo| {
+        let start = stream.start.map_or(0.0, Timestamp::seconds);
+        stream.duration.map(|duration| start + duration.seconds())
+    };
+    let ends: Option<Vec<f64>> = media.streams.iter().map(end).collect();
+    let (declared, last) = (media.duration?.seconds(), ends?.into_iter().reduce(f64::max)?);
+    (declared - last > TOLERATED.0.max(last * TOLERATED.1)).then(|| {
+        let message = format!("the input states {declared:.3} s and has {last:.3} s");
+        Reason::new("DURATION_DECLARED_WRONG", message)
+    })
 }
 
 /// What may be copied into a container.

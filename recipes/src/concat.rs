@@ -88,7 +88,8 @@ impl Concat {
         }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
-        let mut notices = Vec::new();
+        let medias = circumstances.inputs.iter().map(|probed| &probed.media);
+        let mut notices: Vec<_> = medias.filter_map(choose::declared_wrong).collect();
         if self.tracks == Tracks::All {
             let message = "inputs are joined by their best streams; others have no counterpart";
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));

@@ -202,7 +202,11 @@ impl<'a> Selection<'a> {
             tracks,
             wanted,
             origin: Timestamp::ZERO,
-            notices: section.and_then(|section| section.notice(probed)).into_iter().collect(),
+            notices: section
+                .and_then(|section| section.notice(probed))
+                .into_iter()
+                .chain(choose::declared_wrong(media))
+                .collect(),
         };
         selection.set_origin();
         Ok(selection)
@@ -290,7 +294,7 @@ impl<'a> Selection<'a> {
             inputs: circumstances.plan_inputs(),
             outputs: vec![container::bytes_of_input(self.container, circumstances)],
             dropped: Vec::new(),
-            notices: Vec::new(),
+            notices: self.notices.clone(),
             seconds: self.seconds(),
             lenient: false,
             cost: Cost::default(),

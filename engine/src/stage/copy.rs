@@ -130,19 +130,25 @@ impl Stage for Copy {
 }
 
 /// Leaves out packets of sound, or text, outside the wanted span, and ends the last one where the
-/// span ends.
+/// span ends; a text that is on screen where it begins begins there.
 pub(crate) struct CopySound {
     span: Option<Span>,
     onto: Option<Onto>,
     base: TimeBase,
+    is_text: bool,
     /// The newest packets before the span, as many as decoders need to begin with.
     lead: VecDeque<Packet>,
 }
 
 impl CopySound {
     /// A stage before anything came.
-    pub(crate) fn new(span: Option<Span>, onto: Option<Onto>, base: TimeBase) -> Self {
-        Self { span, onto, base, lead: VecDeque::new() }
+    pub(crate) fn new(
+        span: Option<Span>,
+        onto: Option<Onto>,
+        base: TimeBase,
+        is_text: bool,
+    ) -> Self {
+        Self { span, onto, base, is_text, lead: VecDeque::new() }
     }
 
     fn hand_on(&self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
@@ -178,6 +184,11 @@ impl Stage for CopySound {
         let end = span.end.and_then(|end| end.rescale(self.base));
         if let Some(end) = end.filter(|end| pts + packet.duration() > end.ticks) {
             packet.set_duration(end.ticks - pts);
+        }
+        let start = span.start.rescale(self.base).filter(|start| self.is_text && start.ticks > pts);
+        if let Some(start) = start {
+            let rest = pts + packet.duration() - start.ticks;
+            packet.set_times(start.ticks, start.ticks, rest);
         }
         self.hand_on(packet, outlet)
     }

@@ -4,6 +4,7 @@ use super::{Outlet, REORDERED, Stop, clock::Clock, finished};
 use crate::{
     av::{Demuxer, Fault, Packet, Table},
     error::{Error, Result},
+    index::Entries,
     io::Location,
     plan::{Select, Span},
     progress::CancelToken,
@@ -127,6 +128,7 @@ impl Demux {
         let lead = if is_video { 0.0 } else { SOUND_LEAD };
         let target = Timestamp::from_seconds(span.start.seconds() - lead, base);
         let target = if is_video { span.start.rescale(base).unwrap_or(target) } else { target };
+        let entries = is_video.then(|| Entries::of(&self.demuxer, stream));
         for back_off in BACK_OFF {
             let from = Timestamp::from_seconds(target.seconds() - back_off, base);
             let from = if back_off > 0.0 { from } else { target };
@@ -136,7 +138,12 @@ impl Demux {
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
             let first = self.first_of(stream, is_video)?;
-            if let Some(packet) = first.filter(|first| first.pts() <= Some(target.ticks)) {
+            // Nobody can tell how many packets a gradual refresh takes, only the start is sure.
+            let is_entry = |first: &Packet| {
+                let is_gradual = entries.as_ref().is_some_and(|entries| entries.is_gradual(first));
+                first.pts() <= Some(target.ticks) && !is_gradual
+            };
+            if let Some(packet) = first.filter(is_entry) {
                 return Ok(Some(packet));
             }
         }
@@ -190,11 +197,12 @@ impl Route {
         let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
         let start = packet.pts().filter(|_| !packet.is_hidden());
         let at = |ticks| Timestamp::new(ticks, self.base);
+        // By its own length: what lasts until the end while others come is not on screen then.
+        let wanted = start.filter(|start| self.wants(at(*start), at(start + packet.duration())));
         if let Some(duration) = start.and_then(|start| self.rest(start, packet.duration())) {
             shared.set_duration(duration);
         }
-        let extent = start.map(|start| (at(start), at(start + shared.duration())));
-        let extent = extent.filter(|(start, end)| self.wants(*start, *end));
+        let extent = wanted.map(|start| (at(start), at(start + shared.duration())));
         self.tally.note(|count| {
             count.packets += 1;
             count.jumps += u64::from(jumped);

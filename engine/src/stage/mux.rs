@@ -7,7 +7,7 @@ use crate::{
     io::Location,
     plan::Output,
     tally::{Tally, Written},
-    time::{Rational, TimeBase, Timestamp},
+    time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
 };
 
 /// Writes the tracks of one output.
@@ -97,9 +97,11 @@ impl MuxTrack {
     /// The instant of the input that the container counts from.
     fn zero(&self) -> Timestamp {
         let Some(delay) = self.delay else { return self.origin };
-        // Both are exact in ticks of their common base.
-        let base =
-            Rational::new(1_u32, self.origin.base.den.get().saturating_mul(delay.base.den.get()));
+        // Both are exact in ticks of their common base: half a tick of the container stays that, and
+        // is rounded as the reader of the next generation rounds it.
+        let (one, other) = (self.origin.base.den.get(), delay.base.den.get());
+        let common = one.checked_mul(other / greatest_common_divisor(one, other));
+        let base = common.and_then(|den| Rational::new(1_u32, den));
         let base = base.unwrap_or(Rational::MICROSECONDS);
         self.origin.since(delay, base).unwrap_or(self.origin)
     }
