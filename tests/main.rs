@@ -20,3 +20,4 @@ mod sweep;
 mod thumbnail;
 mod tidy;
 mod transcode;
+mod traps_picture;

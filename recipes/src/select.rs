@@ -190,6 +190,9 @@ impl<'a> Selection<'a> {
         let texts: Vec<_> =
             media.streams.iter().filter(is_text).map(|stream| source.other(stream)).collect();
         let cover = source.cover(container);
+        let mut notices: Vec<_> =
+            section.and_then(|section| section.notice(probed)).into_iter().collect();
+        notices.extend(video.and_then(|video| choose::color_notice(video.info)));
         let mut selection = Self {
             circumstances,
             probed,
@@ -202,7 +205,7 @@ impl<'a> Selection<'a> {
             tracks,
             wanted,
             origin: Timestamp::ZERO,
-            notices: section.and_then(|section| section.notice(probed)).into_iter().collect(),
+            notices,
         };
         selection.set_origin();
         Ok(selection)
@@ -290,7 +293,7 @@ impl<'a> Selection<'a> {
             inputs: circumstances.plan_inputs(),
             outputs: vec![container::bytes_of_input(self.container, circumstances)],
             dropped: Vec::new(),
-            notices: Vec::new(),
+            notices: self.notices.clone(),
             seconds: self.seconds(),
             lenient: false,
             cost: Cost::default(),

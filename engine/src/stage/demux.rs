@@ -193,8 +193,9 @@ impl Route {
         if let Some(duration) = start.and_then(|start| self.rest(start, packet.duration())) {
             shared.set_duration(duration);
         }
-        let extent = start.map(|start| (at(start), at(start + shared.duration())));
-        let extent = extent.filter(|(start, end)| self.wants(*start, *end));
+        // What was made to last to the end near it may still lie before the span.
+        let wanted = start.filter(|start| self.wants(at(*start), at(start + packet.duration())));
+        let extent = wanted.map(|start| (at(start), at(start + shared.duration())));
         self.tally.note(|count| {
             count.packets += 1;
             count.jumps += u64::from(jumped);
