@@ -20,4 +20,5 @@ mod sweep;
 mod thumbnail;
 mod tidy;
 mod transcode;
+mod traps_picture;
 mod traps_stream;

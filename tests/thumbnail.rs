@@ -8,7 +8,7 @@ use crate::support::{run, source_frames};
 
 /// The thumbnail at `seconds` equals, to the eye, the frame that a full decode by the ffmpeg program
 /// shows then, through the same filters.
-fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &str) {
+pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &str) {
     let outcome = run(clip, format, &format!(r#""thumbnail","seekSeconds":{seconds}{recipe}"#))
         .unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
     let made = judge::probe(&outcome.path);

@@ -12,7 +12,7 @@ fn holds_video(format: &str) -> bool {
 }
 
 /// Transcodes a clip and holds the result against the source, by a foreign decoder.
-fn check(clip: &Path, format: &str, recipe: &str) {
+pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
     let name = format!("{} in {format} by {recipe}", clip.display());
     let source = judge::probe(clip);
     let has_video = source.of_kind("video").any(|stream| !stream.is("attached_pic"));

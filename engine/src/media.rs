@@ -199,6 +199,9 @@ pub struct VideoInfo {
     pub scan: Scan,
     /// How numbers become colors.
     pub color: Color,
+    /// Whether the source says something of its colors that has no meaning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reserved_color: bool,
     /// How the picture must be turned to stand upright.
     pub orientation: Orientation,
     /// Static metadata of high dynamic range, where there is any.

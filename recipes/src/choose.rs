@@ -79,6 +79,12 @@ pub(crate) fn lacking(location: &Location, media: &MediaInfo, needed: &str) -> E
     Error::Lacking { location: location.clone(), found, needed: needed.to_owned() }
 }
 
+/// What the user should know of the colors of a source.
+pub(crate) fn color_notice(video: &VideoInfo) -> Option<Reason> {
+    let message = "color tags of the video are reserved values, which count as not said";
+    video.reserved_color.then(|| Reason::new("COLOR_TAGS_RESERVED", message))
+}
+
 /// Why a stream that nobody kept is left out.
 pub(crate) fn why_dropped(stream: &StreamInfo, container: Container, tracks: Tracks) -> Reason {
     let name = container.name();

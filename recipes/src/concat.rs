@@ -89,7 +89,9 @@ impl Concat {
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let medias = circumstances.inputs.iter().map(|probed| &probed.media);
+        let videos = pieces.iter().filter_map(|piece| piece.video);
         let mut notices: Vec<_> = medias.filter_map(choose::declared_wrong).collect();
+        notices.extend(videos.filter_map(|video| choose::color_notice(video.info)).take(1));
         if self.tracks == Tracks::All {
             let message = "inputs are joined by their best streams; others have no counterpart";
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));

@@ -87,6 +87,7 @@ const DROPPED: &[(&str, &str)] = &[
 ];
 
 const NOTICES: &[(&str, &str)] = &[
+    ("COLOR_TAGS_RESERVED", "Color tags of the video are reserved values and count as not said."),
     ("CUT_CLIPPED", "The media ends before the section that was asked for."),
     (
         "CUT_ROUNDED_TO_PACKET",

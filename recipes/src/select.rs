@@ -190,6 +190,10 @@ impl<'a> Selection<'a> {
         let texts: Vec<_> =
             media.streams.iter().filter(is_text).map(|stream| source.other(stream)).collect();
         let cover = source.cover(container);
+        let mut notices: Vec<_> =
+            section.and_then(|section| section.notice(probed)).into_iter().collect();
+        notices.extend(video.and_then(|video| choose::color_notice(video.info)));
+        notices.extend(choose::declared_wrong(media));
         let mut selection = Self {
             circumstances,
             probed,
@@ -202,11 +206,7 @@ impl<'a> Selection<'a> {
             tracks,
             wanted,
             origin: Timestamp::ZERO,
-            notices: section
-                .and_then(|section| section.notice(probed))
-                .into_iter()
-                .chain(choose::declared_wrong(media))
-                .collect(),
+            notices,
         };
         selection.set_origin();
         Ok(selection)

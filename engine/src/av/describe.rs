@@ -275,6 +275,12 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
         let coding = (*stream).codecpar;
         let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
         let field_order = number_of!((*coding).field_order);
+        let (color, reserved_color) = color(
+            number_of!((*coding).color_range),
+            number_of!((*coding).color_space),
+            number_of!((*coding).color_primaries),
+            number_of!((*coding).color_trc),
+        );
         VideoInfo {
             width: u32::try_from((*coding).width).unwrap_or(0),
             height: u32::try_from((*coding).height).unwrap_or(0),
@@ -290,12 +296,8 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
                 order if order == ffi::AVFieldOrder::AV_FIELD_UNKNOWN as c_int => Scan::Unknown,
                 _ => Scan::Interlaced,
             },
-            color: color(
-                number_of!((*coding).color_range),
-                number_of!((*coding).color_space),
-                number_of!((*coding).color_primaries),
-                number_of!((*coding).color_trc),
-            ),
+            color,
+            reserved_color,
             orientation: side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX)
                 .map_or(Orientation::Upright, |matrix| {
                     let matrix = &*matrix.cast::<[i32; 9]>();
@@ -441,22 +443,23 @@ unsafe extern "C" {
     fn transfer_name(number: c_int) -> *const c_char;
 }
 
-/// Colors by name; what is reserved counts as not said.
-fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> Color {
-    let said = |name: *const c_char| {
-        // SAFETY: libav answers a static string, or null for a number it does not know.
-        let name = unsafe { text(name) };
-        (!matches!(name.as_str(), "" | "unknown" | "reserved")).then_some(name)
+/// Colors by name, and whether anything said of them is reserved, which counts as not said.
+fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> (Color, bool) {
+    // SAFETY: these functions look a number up in a table and check its bounds; they answer a static
+    // string, or null for a number they do not know.
+    let names = unsafe {
+        [
+            text(range_name(range)),
+            text(matrix_name(matrix)),
+            text(primaries_name(primaries)),
+            text(transfer_name(transfer)),
+        ]
     };
-    // SAFETY: these functions look a number up in a table and check its bounds.
-    unsafe {
-        Color {
-            range: said(range_name(range)),
-            matrix: said(matrix_name(matrix)),
-            primaries: said(primaries_name(primaries)),
-            transfer: said(transfer_name(transfer)),
-        }
-    }
+    let reserved = names.iter().any(|name| name == "reserved");
+    let said =
+        |name: String| (!matches!(name.as_str(), "" | "unknown" | "reserved")).then_some(name);
+    let [range, matrix, primaries, transfer] = names.map(said);
+    (Color { range, matrix, primaries, transfer }, reserved)
 }
 
 /// The names of everything of one kind in this libav.

@@ -28,6 +28,8 @@ pub(crate) struct Encode {
     framer: Option<FilterGraph>,
     /// Times and durations of pictures inside the encoder, in ticks: many encoders lose the latter.
     inside: VecDeque<(i64, i64)>,
+    /// Times of the first and the last picture that went in, in ticks.
+    sent: Option<(i64, i64)>,
 }
 
 impl Encode {
@@ -62,6 +64,7 @@ impl Encode {
             second: None,
             framer,
             inside: VecDeque::new(),
+            sent: None,
         })
     }
 
@@ -106,6 +109,7 @@ impl Encode {
         let is_key = self.begins_second(start);
         frame.ask_for(is_key);
         self.inside.push_back((start, duration));
+        self.sent = Some((self.sent.map_or(start, |(first, _)| first), start));
         self.send(&frame)
     }
 
@@ -127,8 +131,14 @@ impl Encode {
                 .pts()
                 .and_then(|pts| self.inside.iter().position(|(start, _)| *start == pts))
                 .and_then(|place| self.inside.remove(place));
-            if let Some((_, duration)) = known {
+            if let Some((start, duration)) = known {
+                // Of less pictures than it holds back, x265 gives decoding times out of thin air;
+                // none is as far before the first picture as the newest is after it.
+                let earliest = self.sent.map_or(start, |(first, last)| first - (last - first));
                 packet.set_duration(duration);
+                if packet.dts().is_some_and(|dts| dts < earliest) {
+                    packet.set_times(start, earliest, duration);
+                }
             }
             outlet.send(packet)?;
         }

@@ -108,6 +108,7 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
         nominal_frame_rate: Some(ratio(rate, 1)),
         scan: Scan::Progressive,
         color: Color::default(),
+        reserved_color: false,
         orientation: Orientation::Upright,
         hdr: Hdr::default(),
     };
