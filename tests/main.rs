@@ -20,5 +20,7 @@ mod sweep;
 mod thumbnail;
 mod tidy;
 mod transcode;
+mod traps_color;
 mod traps_picture;
 mod traps_stream;
+mod traps_tracks;
