@@ -40,8 +40,25 @@ impl Cut {
             return Ok(());
         }
         let Some(start) = self.span.start.rescale(self.base) else { return Ok(()) };
-        self.tally.note(|count| count.frames_left_out -= 1);
+        self.tally.note(|count| {
+            count.frames_left_out -= 1;
+            count.extent.add(start, start);
+        });
         frame.set_pts(start.ticks);
+        self.send(frame, start, outlet)
+    }
+
+    /// Hands on a picture, which lasts no longer than the span does.
+    fn send(
+        &self,
+        mut frame: Frame,
+        start: Timestamp,
+        outlet: &mut dyn Outlet<Frame>,
+    ) -> Result<(), Stop> {
+        let end = self.span.end.and_then(|end| end.rescale(self.base));
+        if let Some(end) = end.filter(|_| frame.samples() == 0) {
+            frame.set_duration(frame.duration().min(end.ticks - start.ticks));
+        }
         outlet.send(frame)
     }
 
@@ -85,7 +102,7 @@ impl Stage for Cut {
         if !self.begun {
             self.begin(Some(start), outlet)?;
         }
-        outlet.send(frame)
+        self.send(frame, start, outlet)
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {

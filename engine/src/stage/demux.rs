@@ -55,7 +55,8 @@ impl Route {
     /// Whether a piece of the stream lies in the wanted span.
     fn wants(&self, start: Timestamp, end: Timestamp) -> bool {
         self.span().is_none_or(|span| {
-            let is_before = end <= span.start && start < span.start;
+            // Of pictures only those that begin in it; one that is held is counted by the cut.
+            let is_before = start < span.start && (self.is_video || end <= span.start);
             !is_before && span.end.is_none_or(|last| start < last)
         })
     }
