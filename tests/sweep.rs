@@ -135,7 +135,8 @@ fn wrong_length(outcome: &Outcome) -> Option<String> {
     let made = packets.iter().filter_map(|packets| span(packets));
     let (start, end) = made.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     // How long the last picture lasts is said by the container, not by its packet.
-    let says_end = plan.outputs.iter().all(avocet::engine::Output::keeps_times);
+    let says_end = plan.outputs.iter().all(avocet::engine::Output::keeps_times)
+        && !plan.inputs.iter().any(|input| input.closes_jumps);
     let stated = judge::probe(&outcome.path).duration.filter(|_| says_end);
     let made = end.max(stated.unwrap_or(0.0)) - start.max(0.0);
     let is_whole = |part: &Part| part.select == Select::All;
