@@ -72,6 +72,75 @@ fn a_section_has_its_frames_and_no_others() {
     }
 }
 
+/// In a container whose packets do not say how long they last, and are reordered besides.
+#[test]
+fn a_section_of_uneven_frames_ends_where_it_should() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("vfr-uneven.mp4");
+    let times: Vec<f64> = judge::frames(&clip).iter().map(|frame| frame.pts).collect();
+    let cuts = [(0.0, 0.2), (0.31, 0.5), (0.72, 2.0), (1.3, 0.2), (1.9, 1.7), (2.7, 0.5)];
+    for (format, (start, duration)) in
+        ["mp4", "webm"].into_iter().flat_map(|f| cuts.map(|c| (f, c)))
+    {
+        let made = trim(&clip, format, start, Some(duration), "");
+        let case = format!("{format} from {start} for {duration}");
+        assert_eq!(judge::counters(&made.path), expected(&clip, start, start + duration), "{case}");
+        let first = times.iter().copied().find(|at| *at >= start).unwrap();
+        let length = judge::probe(&made.path).duration.unwrap();
+        assert!((first + length - start - duration).abs() < 0.002, "{case} lasts {length}");
+    }
+}
+
+#[test]
+fn a_section_begins_and_ends_amid_still_pictures() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("vfr-still.mp4");
+    let cuts = [
+        (0.9, 2.0, 23..=25),
+        (2.0, 1.0, 25..=25),
+        (2.0, 2.5, 25..=38),
+        (6.5, 1.0, 50..=50),
+        (6.5, 9.0, 50..=51),
+        (4.2, 9.0, 31..=51),
+    ];
+    for (start, duration, counters) in cuts {
+        for format in ["mp4", "webm"] {
+            let made = trim(&clip, format, start, Some(duration), "");
+            let case = format!("{format} from {start} for {duration}");
+            let wanted: Vec<_> = counters.clone().map(Some).collect();
+            assert_eq!(judge::counters(&made.path), wanted, "{case}");
+            let (length, whole) = (judge::probe(&made.path).duration.unwrap(), 9.04 - start);
+            assert!((length - whole.min(duration)).abs() < 0.041, "{case} lasts {length}");
+        }
+    }
+}
+
+/// Where every group is open: what is decoded after the keyframe and shown before it is left out.
+#[test]
+fn a_cut_at_a_keyframe_needs_no_closed_group() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["h264-open-gop.mp4", "hevc-open-gop.mp4", "mpeg2-tff.ts"] {
+        let clip = fixtures::get(name);
+        let made = trim(&clip, "mp4", 2.3, Some(1.0), r#","accuracy":"keyframe""#);
+        assert_eq!(made.plan.tracks().next().unwrap().action.name(), "copy", "{name}");
+        let zero = judge::probe(&clip).start.unwrap();
+        let frames = judge::frames(&clip);
+        let keys = frames.iter().filter(|frame| frame.key && frame.pts - zero <= 2.3001);
+        let key = keys.last().unwrap().pts - zero;
+        let wanted = expected(&clip, key, f64::INFINITY);
+        let kept = judge::counters(&made.path);
+        assert!(key > 0.5 && kept.len() as f64 >= (3.3 - key) * 25.0, "{name} from {key}");
+        assert_eq!(kept, wanted[..kept.len()], "{name}");
+        assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{name}");
+    }
+}
+
 #[test]
 fn sound_is_cut_to_the_sample_and_stays_in_sync() {
     if !fixtures::has_ffmpeg!() {

@@ -47,7 +47,7 @@ pub struct IndexedPacket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Entry {
-    /// It needs others before it.
+    /// It needs others before it, or those after it do, as where a picture is refreshed bit by bit.
     No,
     /// It is a keyframe, and what follows may refer to what was before it, as in an open GOP.
     Open,
@@ -145,7 +145,7 @@ impl Entries {
 
     fn look(&self, packet: &Packet) -> Entry {
         let is_closed = match self {
-            _ if !packet.is_key() => return Entry::No,
+            _ if !packet.is_key() || self.is_gradual(packet) => return Entry::No,
             // IDR.
             Self::H264(length) => nal_units(packet.data(), *length).any(|unit| unit[0] & 0x1f == 5),
             // BLA and IDR; a CRA may have leading pictures that refer back.

@@ -246,7 +246,7 @@ impl Opener<'_> {
                 last: None,
                 typical: 1,
                 first: None,
-                held: None,
+                held: VecDeque::new(),
                 delay: muxer.missing_delay(number),
                 is_copy: track.action == Action::Copy,
                 is_video: track.kind == TrackKind::Video,

@@ -14,6 +14,8 @@ pub(crate) struct Section {
     pub(crate) end: Option<f64>,
     /// Whether the clock may have wrapped, so that times before 0 are no priming.
     pub(crate) wraps: bool,
+    /// Whether it begins at a keyframe, and leaves out what is decoded after that but shown before.
+    pub(crate) from_keyframe: bool,
 }
 
 /// What of a stream lies in a section.
@@ -53,7 +55,7 @@ impl Section {
                 found: format!("{:.3} s of media", last - zero),
                 needed: format!("a start before its end, not at {start_seconds} s"),
             }),
-            _ => Ok(Some(Self { start, end, wraps: media.may_jump() })),
+            _ => Ok(Some(Self { start, end, wraps: media.may_jump(), from_keyframe: false })),
         }
     }
 
@@ -130,6 +132,7 @@ pub(crate) fn stream_end(stream: &StreamInfo) -> Option<Timestamp> {
 pub(crate) fn copy_pictures(
     stream: &StreamInfo,
     index: &StreamIndex,
+    section: Section,
     kept: &Kept,
 ) -> Result<Span, Reason> {
     let base = stream.time_base;
@@ -145,15 +148,20 @@ pub(crate) fn copy_pictures(
     else {
         return refused("no frame begins in the section");
     };
-    let Some(piece) = packets.get(from..=to) else { return refused("it has no packet") };
-    let starts_there = piece.first().and_then(|first| first.pts).is_some_and(|pts| {
-        let at = Timestamp::new(pts, base);
-        at == kept.first && piece.iter().all(|packet| packet.pts >= Some(pts))
-    });
-    if piece.first().is_none_or(|first| first.entry != Entry::Closed) || !starts_there {
+    let Some(piece @ [first, ..]) = packets.get(from..=to) else {
+        return refused("it has no packet");
+    };
+    let leads = |packet: &&IndexedPacket| packet.pts < first.pts;
+    let is_entry = match first.entry {
+        Entry::Closed => section.from_keyframe || !piece.iter().any(|packet| leads(&packet)),
+        Entry::Open => section.from_keyframe,
+        Entry::No => false,
+    };
+    let begins = first.pts.map(|pts| Timestamp::new(pts, base));
+    if !is_entry || begins != Some(kept.first) {
         return refused("the section does not begin at a keyframe of a closed group of pictures");
     }
-    if !piece.iter().all(is_in) {
+    if !piece.iter().filter(|packet| !leads(packet)).all(is_in) {
         return refused("pictures after the end are needed to decode those before it");
     }
     let start = kept.first;
@@ -220,13 +228,10 @@ pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &
 pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamIndex) -> Section {
     let seconds = |ticks: i64| Timestamp::new(ticks, stream.time_base).seconds();
     let start = Timestamp::from_seconds(section.start, stream.time_base).ticks;
-    let keyframe = index
-        .shown()
-        .filter(|(_, packet)| packet.entry == Entry::Closed)
-        .map(|(pts, _)| pts)
-        .filter(|pts| *pts <= start)
-        .max();
-    let Some(keyframe) = keyframe else { return section };
+    let entries = index.shown().filter(|(_, packet)| packet.entry != Entry::No);
+    let Some(keyframe) = entries.map(|(pts, _)| pts).filter(|pts| *pts <= start).max() else {
+        return section;
+    };
     // The end moves on to where nothing that is kept needs what is not.
     let mut end = section.end.map(|end| Timestamp::from_seconds(end, stream.time_base).ticks);
     while let Some(wanted) = end {
@@ -234,11 +239,15 @@ pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamI
             index.packets.iter().rposition(|packet| packet.pts.is_some_and(|pts| pts < wanted));
         let needed = last.and_then(|last| index.packets.get(..=last)).unwrap_or_default();
         match needed.iter().filter_map(|packet| packet.pts).max() {
-            Some(latest) if latest >= wanted => end = Some(latest + 1),
+            // The last picture is kept up to the next one.
+            Some(latest) if latest >= wanted => {
+                end = index.shown().map(|(pts, _)| pts).filter(|pts| *pts > latest).min();
+            }
             _ => break,
         }
     }
-    Section { start: seconds(keyframe), end: end.map(seconds).or(section.end), ..section }
+    let end = end.map(seconds);
+    Section { start: seconds(keyframe), end, from_keyframe: true, ..section }
 }
 
 /// Whether each packet of a codec is decoded by itself.

@@ -100,8 +100,10 @@ impl Source<'_, ()> {
 impl Source<'_, VideoInfo> {
     /// The span in which it can be copied; `None` for all of it.
     pub(crate) fn copy_span(&self) -> Result<Option<Span>, Reason> {
-        let (Some((_, kept)), Some(index)) = (self.section, self.index) else { return Ok(None) };
-        cut::copy_pictures(self.stream, index, &kept).map(Some)
+        let (Some((section, kept)), Some(index)) = (self.section, self.index) else {
+            return Ok(None);
+        };
+        cut::copy_pictures(self.stream, index, section, &kept).map(Some)
     }
 }
 

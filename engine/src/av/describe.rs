@@ -13,6 +13,7 @@ use crate::{
         AudioInfo, Chapter, Color, Disposition, Hdr, Kind, MediaInfo, Orientation, PixelFormat,
         Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
+    stage::REORDERED,
     time::{Rational, Timestamp},
 };
 
@@ -219,7 +220,7 @@ unsafe fn hidden_packets(
     }
 }
 
-/// What a sample table promises of a stream.
+/// Where the stream of a sample table ends.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -227,11 +228,13 @@ pub(super) unsafe fn table(
     context: *mut ffi::AVFormatContext,
     stream: *mut ffi::AVStream,
 ) -> Option<Table> {
-    // SAFETY: as promised by the caller.
+    // SAFETY: as promised by the caller; the entry is one of as many as libav says.
     unsafe {
         let packets = promised_packets(context, stream)?;
         let (start, duration) = (ticks((*stream).start_time)?, ticks((*stream).duration)?);
-        Some(Table { packets, end: start.saturating_add(duration) })
+        let first = packets.saturating_sub(REORDERED as u64);
+        let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;
+        Some(Table { last_from: first.timestamp, end: start.saturating_add(duration) })
     }
 }
 

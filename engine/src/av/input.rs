@@ -241,11 +241,12 @@ impl Drop for Demuxer {
     }
 }
 
-/// What a complete sample table, with its edit list, promises of a stream.
+/// The end of a stream, by a complete sample table with its edit list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
-    /// Number of packets.
-    pub(crate) packets: u64,
+    /// Decoding time of the first of the last packets, as many as pictures are reordered over; in
+    /// ticks.
+    pub(crate) last_from: i64,
     /// Where the stream ends, in ticks.
     pub(crate) end: i64,
 }

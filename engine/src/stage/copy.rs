@@ -74,6 +74,21 @@ impl Copy {
         Dts::Made { delay: delay.unwrap_or(0) }
     }
 
+    /// Lets the last picture last as long as the span does, when one came after it.
+    fn end_last(&mut self) {
+        let end = self.span.and_then(|span| span.end).filter(|_| self.ended);
+        let last = self.window.iter_mut().max_by_key(|packet| packet.pts());
+        if let (Some(end), Some(last)) = (end, last)
+            && let (Some(pts), Some(base)) = (last.pts(), last.time_base())
+        {
+            let end = match self.onto {
+                Some(onto) => Some(onto.map(end)),
+                None => end.rescale(base).map(|end| end.ticks),
+            };
+            last.set_duration(end.map_or(last.duration(), |end| end - pts));
+        }
+    }
+
     /// Hands on the oldest packet.
     fn hand_on(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         let dts = match self.dts {
@@ -122,6 +137,7 @@ impl Stage for Copy {
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        self.end_last();
         while !self.window.is_empty() {
             self.hand_on(outlet)?;
         }

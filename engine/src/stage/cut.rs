@@ -15,8 +15,10 @@ pub(crate) struct Cut {
     span: Span,
     base: TimeBase,
     tally: Tally<Read>,
-    /// The frame that would be on screen at the start, until one of the span came.
+    /// The picture that would be on screen at the start, until one of the span came.
     before: Option<Frame>,
+    /// The newest picture of the span, until it is known whether it is the last.
+    held: Option<Frame>,
     /// Whether a frame of the span came.
     begun: bool,
 }
@@ -24,7 +26,7 @@ pub(crate) struct Cut {
 impl Cut {
     /// A stage for frames whose times count in `base`.
     pub(crate) fn new(span: Span, base: TimeBase, tally: Tally<Read>) -> Self {
-        Self { span, base, tally, before: None, begun: false }
+        Self { span, base, tally, before: None, held: None, begun: false }
     }
 
     /// Moves the frame on screen at the start to the start, when `next` comes too late for it.
@@ -45,21 +47,32 @@ impl Cut {
             count.extent.add(start, start);
         });
         frame.set_pts(start.ticks);
-        self.send(frame, start, outlet)
+        self.hold(frame, outlet)
     }
 
-    /// Hands on a picture, which lasts no longer than the span does.
-    fn send(
-        &self,
-        mut frame: Frame,
-        start: Timestamp,
-        outlet: &mut dyn Outlet<Frame>,
-    ) -> Result<(), Stop> {
-        let end = self.span.end.and_then(|end| end.rescale(self.base));
-        if let Some(end) = end.filter(|_| frame.samples() == 0) {
-            frame.set_duration(frame.duration().min(end.ticks - start.ticks));
+    /// Keeps a picture of the span back, and hands on the one before it, which lasts until then.
+    fn hold(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let start = frame.pts();
+        let Some(mut before) = self.held.replace(frame) else { return Ok(()) };
+        if let Some((start, next)) = before.pts().zip(start) {
+            before.set_duration(next - start);
         }
-        outlet.send(frame)
+        outlet.send(before)
+    }
+
+    /// Hands on the last picture. Where one came after the span it lasts as long as the span does,
+    /// whatever the container says; else no longer.
+    fn release(&mut self, is_followed: bool, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let Some(mut last) = self.held.take() else { return Ok(()) };
+        if let Some(start) = last.pts() {
+            let end = self.span.end.and_then(|end| end.rescale(self.base));
+            let rest = end.map_or(i64::MAX, |end| end.ticks - start);
+            last.set_duration(if is_followed { rest } else { last.duration().min(rest) });
+            let at = |ticks| Timestamp::new(ticks, self.base);
+            let (start, end) = (at(start), at(start + last.duration()));
+            self.tally.note(|count| count.extent.add(start, end));
+        }
+        outlet.send(last)
     }
 
     /// Where a frame of sound ends.
@@ -84,6 +97,7 @@ impl Stage for Cut {
             if !self.begun {
                 self.begin(None, outlet)?;
             }
+            self.release(true, outlet)?;
             return Err(Stop::Closed);
         }
         let is_sound = frame.samples() > 0;
@@ -102,10 +116,13 @@ impl Stage for Cut {
         if !self.begun {
             self.begin(Some(start), outlet)?;
         }
-        self.send(frame, start, outlet)
+        if is_sound { outlet.send(frame) } else { self.hold(frame, outlet) }
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        if self.begun { Ok(()) } else { self.begin(None, outlet) }
+        if !self.begun {
+            self.begin(None, outlet)?;
+        }
+        self.release(false, outlet)
     }
 }

@@ -1,6 +1,6 @@
 //! The first stage: packets out of a container, each to the tracks that take its stream.
 
-use super::{Outlet, REORDERED, Stop, clock::Clock, finished};
+use super::{Outlet, Stop, clock::Clock, finished};
 use crate::{
     av::{Demuxer, Fault, Packet, Table},
     error::{Error, Result},
@@ -35,7 +35,7 @@ pub(crate) struct Route {
     pub(crate) stream: usize,
     pub(crate) base: TimeBase,
     pub(crate) is_video: bool,
-    /// What a stream of pictures has, by its sample table.
+    /// Where a stream of pictures ends, by its sample table.
     pub(crate) table: Option<Table>,
     pub(crate) select: Select,
     pub(crate) tally: Tally<Read>,
@@ -200,7 +200,7 @@ impl Route {
         let at = |ticks| Timestamp::new(ticks, self.base);
         // By its own length: what lasts until the end while others come is not on screen then.
         let wanted = start.filter(|start| self.wants(at(*start), at(start + packet.duration())));
-        if let Some(duration) = start.and_then(|start| self.rest(start, packet.duration())) {
+        if let Some(duration) = start.and_then(|start| self.rest(start, packet)) {
             shared.set_duration(duration);
         }
         let extent = wanted.map(|start| (at(start), at(start + shared.duration())));
@@ -224,24 +224,20 @@ impl Route {
 
     /// How long a packet lasts near the end of what is wanted, in ticks.
     ///
-    /// libav guesses how long a reordered picture lasts. Near the end each lasts to where the
-    /// sample table or the span ends, until the next one comes: so the last one has it right.
-    fn rest(&self, start: i64, duration: i64) -> Option<i64> {
+    /// libav guesses how long a reordered picture lasts, or does not say. Near the end each lasts to
+    /// where the sample table or the span ends, until the next one comes: so the last one has it
+    /// right.
+    fn rest(&self, start: i64, packet: &Packet) -> Option<i64> {
         let in_base = |at: Timestamp| at.rescale(self.base).map(|at| at.ticks);
         let span_end = self.span().and_then(|span| span.end).and_then(in_base);
-        let known = match (self.table, span_end) {
-            (Some(table), Some(end)) => table.end.min(end),
-            (Some(table), None) => table.end,
-            (None, Some(end)) if start + duration > end => end,
+        let is_last = |table: &Table| packet.dts() >= Some(table.last_from);
+        let table_end = self.table.filter(is_last).map(|table| table.end);
+        let end = match (table_end, span_end) {
+            (Some(table), Some(end)) => table.min(end),
+            (Some(table), None) => table,
+            (None, Some(end)) if start + packet.duration() > end => end,
             (None, _) => return None,
         };
-        let is_near = if let (Select::All, Some(table)) = (self.select, self.table) {
-            self.tally.note(|count| count.packets) + REORDERED as u64 >= table.packets
-        } else {
-            // Where reading began in the midst, packets can not be counted.
-            let reordered = i64::try_from(REORDERED).unwrap_or(i64::MAX);
-            known - start <= duration.saturating_mul(reordered)
-        };
-        (is_near && start < known).then_some(known - start)
+        (start < end).then_some(end - start)
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Filter {
     graph: Option<(GraphInput, FilterGraph)>,
     /// Whether a frame came.
     fed: bool,
-    /// Where the frames that came so far end, in ticks of `base`.
+    /// Where the frame that came last ends, in ticks of `base`.
     end: i64,
 }
 
@@ -100,7 +100,7 @@ impl Stage for Filter {
 
     fn push(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
         if let Some(start) = frame.exact_pts() {
-            self.end = self.end.max(start.saturating_add(frame.duration()));
+            self.end = start.saturating_add(frame.duration());
         }
         let input = GraphInput::of_frame(&frame);
         if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {

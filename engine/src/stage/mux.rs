@@ -1,6 +1,8 @@
 //! The last stage: packets into a container, on the output's time line.
 
-use super::{Outlet, Stage, Stop};
+use std::collections::VecDeque;
+
+use super::{Outlet, REORDERED, Stage, Stop};
 use crate::{
     av::{Fault, Muxer, Packet},
     error::{Error, Step},
@@ -32,8 +34,8 @@ pub(crate) struct MuxTrack {
     pub(crate) typical: i64,
     /// Decoding time of the first packet, in ticks.
     pub(crate) first: Option<i64>,
-    /// The newest packet of a picture track, held until it is known not to be the last.
-    pub(crate) held: Option<Packet>,
+    /// The newest packets of a picture track, held until it is known that others follow them.
+    pub(crate) held: VecDeque<Packet>,
     /// What is added to all times on their way into the container.
     pub(crate) delay: Option<Timestamp>,
     /// Whether its packets are those of the input.
@@ -77,21 +79,37 @@ impl Mux {
 }
 
 impl MuxTrack {
-    /// The packet that was held to the end, made to last as long as the track does.
+    /// Makes a track take as long to decode as it is shown.
     ///
-    /// MP4 adds the distances of decoding times up to the length of a track. When pictures are
-    /// reordered and of uneven length, the sum comes out too short, and a player may leave the
-    /// last picture out.
-    fn last_packet(&mut self) -> Option<Packet> {
-        let mut packet = self.held.take()?;
-        let (Some(first), Some(dts)) = (self.first, packet.dts()) else { return Some(packet) };
+    /// MP4 adds the distances of decoding times up to the length of a track, to which the last
+    /// packet adds how long it lasts itself. When pictures are reordered and of uneven length, that
+    /// comes out wrong, and a player may leave the last picture out. So the last packet is decoded
+    /// as long before the last picture is shown as the first packet before the first, and those
+    /// before it earlier where they leave it no room.
+    fn fit_end(&mut self) {
         let written = self.tally.note(|count| count.extent);
-        if let (Some(start), Some(end)) = (written.start(), written.end()) {
-            let delay = (start.ticks - first).max(0);
-            let duration = end.ticks - delay - dts;
-            packet.set_duration(if duration > 0 { duration } else { packet.duration() });
+        let ends = (self.first, written.start(), written.last_start(), written.end());
+        let (Some(first), Some(start), Some(latest), Some(end)) = ends else { return };
+        let delay = (start.ticks - first).max(0);
+        let times: Option<Vec<_>> =
+            self.held.iter().map(|packet| Some((packet.pts()?, packet.dts()?))).collect();
+        let times = times.unwrap_or_default();
+        let Some(&(pts, _)) = times.last() else { return };
+        let last = (latest.ticks - delay).min(pts);
+        // The latest packet from which on there is a tick for each.
+        let after = |from: usize| i64::try_from(times.len() - 1 - from).unwrap_or(i64::MAX);
+        let has_room = |from: &usize| last - times[*from].1 >= after(*from);
+        // Where there is none, the first pictures were so long that no end makes up for them.
+        let Some(from) = (0..times.len()).rev().find(has_room) else { return };
+        let (begin, steps) = (times[from].1, after(from).max(1));
+        let moved = self.held.iter_mut().zip(&times).skip(from);
+        for (place, (packet, &(pts, dts))) in (0..).zip(moved) {
+            let dts = dts.min(begin + (last - begin) * place / steps);
+            packet.set_times(pts, dts, packet.duration());
         }
-        Some(packet)
+        if let Some(packet) = self.held.back_mut() {
+            packet.set_times(pts, last, end.ticks - delay - last);
+        }
     }
 
     /// The instant of the input that the container counts from.
@@ -172,13 +190,18 @@ impl Stage for Mux {
             // need it to begin.
             return Ok(());
         }
-        let ready = if place.is_video { place.held.replace(packet) } else { Some(packet) };
+        if !place.is_video {
+            return self.write(packet, track);
+        }
+        place.held.push_back(packet);
+        let ready = if place.held.len() > REORDERED { place.held.pop_front() } else { None };
         ready.map_or(Ok(()), |packet| self.write(packet, track))
     }
 
     fn finish(&mut self, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
         for track in 0..self.tracks.len() {
-            if let Some(packet) = self.tracks[track].last_packet() {
+            self.tracks[track].fit_end();
+            while let Some(packet) = self.tracks[track].held.pop_front() {
                 self.write(packet, track)?;
             }
         }
