@@ -182,7 +182,7 @@ impl FrameReader {
     }
 
     fn restart(&mut self, counted: Option<i64>) {
-        self.decoder.flush();
+        self.decoder.flush(counted.is_some());
         self.counted = counted;
         self.drained = false;
         self.last_read = None;

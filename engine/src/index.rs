@@ -31,7 +31,8 @@ pub struct StreamIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IndexedPacket {
-    /// Presentation time, in ticks of the stream; `None` when the container does not say.
+    /// Presentation time, in ticks of the stream; the decoding time where the container states no
+    /// other, and `None` when it states none.
     pub pts: Option<i64>,
     /// Duration, in ticks of the stream; 0 when it is not known.
     pub duration: i64,
@@ -97,8 +98,10 @@ impl Index {
             if let (Some(clock), Some(info)) = (&mut clock, media.streams.get(number)) {
                 clock.close(number, info.time_base, &mut packet);
             }
+            // Where a container states decoding times only, frames are shown at the same times, if
+            // not each at that of its own packet.
             stream.packets.push(IndexedPacket {
-                pts: packet.pts(),
+                pts: packet.pts().or(packet.dts()),
                 duration: packet.duration(),
                 bytes: u32::try_from(packet.size()).unwrap_or(u32::MAX),
                 entry: entries.look(&packet),

@@ -1,6 +1,6 @@
 //! Decoders and encoders.
 
-use std::{ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
+use std::{collections::VecDeque, ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
@@ -62,6 +62,11 @@ pub(crate) enum Received<T> {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     context: Context,
+    /// Whether packets came from the first one of the stream on.
+    from_start: bool,
+    /// Decoding times of the packets whose frames have not come out yet, in a container that states
+    /// no others, as AVI: frames come out in order of presentation, and take them one by one.
+    unshown: Option<VecDeque<i64>>,
 }
 
 impl Decoder {
@@ -80,11 +85,14 @@ impl Decoder {
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
             check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
-        Ok(Self { context })
+        Ok(Self { context, from_start: true, unshown: None })
     }
 
     /// Gives the decoder a packet.
     pub(crate) fn send(&mut self, packet: &Packet) -> AvResult<()> {
+        if self.unshown.is_some() || packet.pts().is_none() {
+            self.unshown.get_or_insert_default().extend(packet.dts());
+        }
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), packet.as_ptr()) };
         check(code).map(drop)
@@ -96,17 +104,24 @@ impl Decoder {
         unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
     }
 
-    /// Forgets everything, for packets from another place.
-    pub(crate) fn flush(&mut self) {
+    /// Forgets everything, for packets from another place: the first of the stream, or one in its
+    /// midst, where nobody can tell the times that a container does not state.
+    pub(crate) fn flush(&mut self, from_start: bool) {
+        self.from_start = from_start;
+        self.unshown = None;
         // SAFETY: the context is open.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
     }
 
     /// Asks for a frame.
     pub(crate) fn receive(&mut self) -> AvResult<Received<Frame>> {
-        let frame = Frame::new()?;
+        let mut frame = Frame::new()?;
         // SAFETY: both are live, and the frame is fresh.
         let code = unsafe { ffi::avcodec_receive_frame(self.context.as_ptr(), frame.as_ptr()) };
+        if let Some(unshown) = self.unshown.as_mut().filter(|_| code >= 0) {
+            let next = unshown.pop_front().filter(|_| self.from_start);
+            frame.set_pts(next.unwrap_or(ffi::AV_NOPTS_VALUE));
+        }
         Ok(match code {
             0.. => Received::One(frame),
             ffi::AVERROR_EOF => Received::Nothing,

@@ -196,7 +196,7 @@ impl Route {
             return Ok(());
         }
         let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
-        let start = packet.pts().filter(|_| !packet.is_hidden());
+        let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
         let at = |ticks| Timestamp::new(ticks, self.base);
         // By its own length: what lasts until the end while others come is not on screen then.
         let wanted = start.filter(|start| self.wants(at(*start), at(start + packet.duration())));

@@ -6,7 +6,7 @@ use super::{Onto, Outlet, Stage, Stop};
 use crate::{
     av::{AvResult, FilterGraph, Frame, GraphInput, Parameters, Received},
     error::{Error, LibavError, Step},
-    time::{TimeBase, Timestamp},
+    time::{Rational, TimeBase, Timestamp},
 };
 
 /// Runs a filter graph, and builds it anew when the frames that come change in kind.
@@ -50,9 +50,19 @@ impl Filter {
     }
 
     fn build(&mut self, input: GraphInput) -> AvResult<()> {
-        let graph = FilterGraph::new(&self.filters, &input, self.base, self.threads)?;
+        let graph = FilterGraph::new(&self.filters, &input, self.inside(&input), self.threads)?;
         self.graph = Some((input, graph));
         Ok(())
+    }
+
+    /// Seconds per tick inside the graph: sound is cut to the sample, also where its stream counts
+    /// in whole packets.
+    fn inside(&self, input: &GraphInput) -> TimeBase {
+        let samples = match input {
+            GraphInput::Audio { sample_rate, .. } => Rational::new(1, *sample_rate),
+            GraphInput::Video { .. } => None,
+        };
+        samples.filter(|samples| samples.as_f64() < self.base.as_f64()).unwrap_or(self.base)
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -98,11 +108,13 @@ impl Stage for Filter {
     type In = Frame;
     type Out = Frame;
 
-    fn push(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+    fn push(&mut self, mut frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let input = GraphInput::of_frame(&frame);
         if let Some(start) = frame.exact_pts() {
             self.end = start.saturating_add(frame.duration());
+            let start = Timestamp::new(start, self.base).rescale(self.inside(&input));
+            frame.set_pts(start.map_or(0, |start| start.ticks));
         }
-        let input = GraphInput::of_frame(&frame);
         if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {
             // One that was built for what the header promised, and got nothing, has nothing to say.
             if self.fed {
