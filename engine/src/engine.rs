@@ -77,6 +77,10 @@ pub struct Engine {
 pub struct Report {
     /// The way the goal was met.
     pub strategy: Strategy,
+    /// The plan that met it; not the one that was handed in when that had a size limit and another
+    /// plan for beyond it.
+    #[serde(skip)]
+    pub plan: Plan,
     /// What was written, in the order of the plan.
     pub outputs: Vec<Written>,
     /// What is not as one would wish.
@@ -275,7 +279,7 @@ impl Engine {
             frames_encoded: all().map(|counted| counted.written.frames).sum(),
             packets_written: all().map(|counted| counted.written.packets).sum(),
         };
-        Ok(Report { strategy: plan.strategy, outputs, warnings, stats })
+        Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
 
     /// Frames of a stream as pictures in memory, decoded as they are asked for.

@@ -152,7 +152,7 @@ impl FrameReader {
             Ok(Some(_)) => {}
             Ok(None) | Err(Fault::Libav(_)) => {
                 self.drained = true;
-                self.decoder.finish();
+                self.decode_errors += u64::from(self.decoder.finish().is_err());
             }
             Err(fault) => return Err(fault.of_input(&self.location)),
         }

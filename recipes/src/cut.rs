@@ -182,7 +182,8 @@ pub(crate) fn copy_sound(
     let ends_with_it =
         kept.span.end.is_none_or(|end| last.is_some_and(|last| last <= end) || is_whole(end));
     // What is cut off within a packet is hidden by the edit list.
-    let hides = container.is_movie() && stream.codec == "aac";
+    let hides = container.is_movie()
+        && matches!(stream.codec.as_str(), "aac" | "ac3" | "eac3" | "alac" | "flac");
     let starts = if kept.from_start {
         // Priming comes along.
         let first = edges().next().map_or(kept.span.start, |(pts, _)| at(pts));

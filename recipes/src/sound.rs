@@ -61,6 +61,18 @@ const MP3: Coder = Coder {
     most_bits: f64::INFINITY,
 };
 
+/// For what is FLAC already, so that rate and layout are ones it has.
+const FLAC: Coder = Coder { name: "flac", ..PCM };
+
+/// For what is Vorbis already, so that rate and layout are ones it has.
+const VORBIS: Coder = Coder {
+    name: "libvorbis",
+    sample_format: "fltp",
+    rates: &[],
+    layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    most_bits: f64::INFINITY,
+};
+
 const PCM: Coder = Coder {
     name: "pcm_s16le",
     sample_format: "s16",
@@ -74,8 +86,8 @@ const PCM: Coder = Coder {
 pub(crate) enum Rate {
     /// kbit/s for stereo.
     Kbps(u32),
-    /// LAME's V2.
-    V2,
+    /// So much on the encoder's own scale: LAME's V2, Vorbis' q5.
+    Scale(u32),
     /// As many as it takes.
     Lossless,
 }
@@ -94,9 +106,10 @@ impl Settings {
     /// That of `transcode`.
     pub(crate) fn usual(container: Container) -> Self {
         let rate = match container {
-            Container::Of(Format::Mp3) => Rate::V2,
+            Container::Of(Format::Mp3) => Rate::Scale(2),
+            Container::Ogg => Rate::Scale(5),
             Container::Of(Format::Aac) => Rate::Kbps(192),
-            Container::Of(Format::Wav) => Rate::Lossless,
+            Container::Of(Format::Wav) | Container::Flac => Rate::Lossless,
             _ => Rate::Kbps(160),
         };
         Self { rate, at_most_stereo: false, keeps_pcm: false }
@@ -122,6 +135,9 @@ pub(crate) fn encode(
         Container::Of(Format::Webm) | Container::Opus => OPUS,
         Container::Of(Format::Mp3) => MP3,
         Container::Of(Format::Wav) => PCM,
+        Container::Flac if is_deep(audio) => Coder { sample_format: "s32", ..FLAC },
+        Container::Flac => FLAC,
+        Container::Ogg => VORBIS,
         _ => AAC,
     };
     let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
@@ -135,9 +151,10 @@ pub(crate) fn encode(
         _ => None,
     };
     let options = match settings.rate {
-        // V2, in libav's units of lambda.
-        Rate::V2 => {
-            vec![option("flags", "+qscale"), option("global_quality", &(2 * 118).to_string())]
+        // In libav's units of lambda.
+        Rate::Scale(quality) => {
+            let quality = (quality * 118).to_string();
+            vec![option("flags", "+qscale"), option("global_quality", &quality)]
         }
         Rate::Kbps(_) | Rate::Lossless => Vec::new(),
     };
@@ -241,7 +258,9 @@ impl PcmCoder {
             "pcm_s64le" | "pcm_s64be" => ("pcm_s64le", "s64"),
             "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
             "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
-            "pcm_bluray" | "pcm_dvd" if stream_is_deep(stream) => ("pcm_s32le", "s32"),
+            "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(audio)) => {
+                ("pcm_s32le", "s32")
+            }
             codec if codec.starts_with("pcm_") => ("pcm_s16le", "s16"),
             _ => return None,
         };
@@ -254,11 +273,8 @@ impl PcmCoder {
 }
 
 /// Whether samples have more than 16 bits.
-fn stream_is_deep(stream: &StreamInfo) -> bool {
-    match &stream.kind {
-        Kind::Audio(audio) => audio.sample_format.as_deref() == Some("s32"),
-        _ => false,
-    }
+fn is_deep(audio: &AudioInfo) -> bool {
+    audio.sample_format.as_deref().is_some_and(|format| format.starts_with("s32"))
 }
 
 impl Coder {
@@ -336,6 +352,7 @@ mod tests {
         check(&OPUS, "4.0", 4, ("quad", 4));
         check(&MP3, "5.1", 6, ("stereo", 2));
         check(&PCM, "7.1", 8, ("7.1", 8));
+        check(&VORBIS, "5.1(side)", 6, ("5.1", 6));
     }
 
     #[test]

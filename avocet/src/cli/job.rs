@@ -124,8 +124,8 @@ fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> 
         ControlFlow::Continue(())
     })?;
     if context.json {
-        return Ok(Answer::new(report::to_json(&plan, &report)));
+        return Ok(Answer::new(report::to_json(&report)));
     }
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
-    Ok(Answer { output: report::to_text(&plan, &report), warnings })
+    Ok(Answer { output: report::to_text(&report), warnings })
 }

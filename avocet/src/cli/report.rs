@@ -50,20 +50,20 @@ struct Stream<'a> {
 }
 
 /// One JSON object.
-pub(super) fn to_json(plan: &Plan, report: &Report) -> String {
+pub(super) fn to_json(report: &Report) -> String {
     terminal::json(&Completed {
         state: "completed",
         strategy: report.strategy,
-        outputs: written(plan, report).map(|(muxer, one)| describe(one, muxer)).collect(),
-        streams: streams(plan),
+        outputs: written(report).map(|(muxer, one)| describe(one, muxer)).collect(),
+        streams: streams(&report.plan),
         warnings: &report.warnings,
         stats: &report.stats,
     })
 }
 
 /// A line for each output.
-pub(super) fn to_text(plan: &Plan, report: &Report) -> String {
-    let lines = written(plan, report).map(|(muxer, one)| {
+pub(super) fn to_text(report: &Report) -> String {
+    let lines = written(report).map(|(muxer, one)| {
         let Output { path, size_bytes, duration, width, height, .. } = describe(one, muxer);
         let mut facts = vec![terminal::size(size_bytes)];
         let size = width.zip(height);
@@ -75,8 +75,8 @@ pub(super) fn to_text(plan: &Plan, report: &Report) -> String {
 }
 
 /// What was written, each with the name of its muxer.
-fn written<'a>(plan: &'a Plan, report: &'a Report) -> impl Iterator<Item = (&'a str, &'a Written)> {
-    let muxers = plan.outputs.iter().map(|output| output.muxer.as_str());
+fn written(report: &Report) -> impl Iterator<Item = (&str, &Written)> {
+    let muxers = report.plan.outputs.iter().map(|output| output.muxer.as_str());
     muxers.zip(&report.outputs)
 }
 

@@ -98,10 +98,11 @@ impl Decoder {
         check(code).map(drop)
     }
 
-    /// Tells the decoder that no packet follows.
-    pub(crate) fn finish(&mut self) {
+    /// Tells the decoder that no packet follows; an error is that of one that it still had.
+    pub(crate) fn finish(&mut self) -> AvResult<()> {
         // SAFETY: the context is live; null means the end, and saying it twice is harmless.
-        unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
+        let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
+        check(if code == ffi::AVERROR_EOF { 0 } else { code }).map(drop)
     }
 
     /// Forgets everything, for packets from another place: the first of the stream, or one in its

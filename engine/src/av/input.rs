@@ -137,15 +137,31 @@ impl Demuxer {
 
     /// The next packet; `None` at the end.
     pub(crate) fn read(&mut self) -> Result<Option<Packet>, Fault> {
-        let packet = Packet::new().map_err(Fault::Libav)?;
+        let mut packet = Packet::new().map_err(Fault::Libav)?;
         // SAFETY: the context is open; the packet is fresh, so that nothing in it can leak.
         let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
         if code >= 0 {
+            self.end_sound(&mut packet);
             return Ok(Some(packet));
         }
         match self.fault(error(code)) {
             Fault::Libav(error) if error.code == ffi::AVERROR_EOF => Ok(None),
             fault => Err(fault),
+        }
+    }
+
+    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with.
+    fn end_sound(&self, packet: &mut Packet) {
+        let Some(padding) = packet.padding() else { return };
+        // SAFETY: the context is open; libav numbers the streams of its packets rightly.
+        let (rate, base) = unsafe {
+            let stream = *(*self.context.as_ptr()).streams.add(packet.stream());
+            ((*(*stream).codecpar).sample_rate, rational((*stream).time_base))
+        };
+        let padding = Rational::new(1, rate)
+            .and_then(|samples| Timestamp::new(padding, samples).rescale(base?));
+        if let Some(padding) = padding {
+            packet.set_duration((packet.duration() - padding.ticks).max(0));
         }
     }
 

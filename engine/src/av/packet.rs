@@ -68,6 +68,23 @@ impl Packet {
         self.fields().duration.max(0)
     }
 
+    /// Samples at its end that are not heard, where the container says so.
+    pub(crate) fn padding(&self) -> Option<i64> {
+        let mut size = 0;
+        // SAFETY: the packet is live; libav answers as many bytes as it says, or null.
+        let data = unsafe {
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
+            let data = ffi::av_packet_get_side_data(self.as_ptr(), kind, &raw mut size);
+            if data.is_null() {
+                return None;
+            }
+            std::slice::from_raw_parts(data, size)
+        };
+        // Two numbers of 32 bits: samples at the start, samples at the end.
+        let end = data.get(4..8)?.try_into().ok()?;
+        Some(i64::from(u32::from_le_bytes(end))).filter(|padding| *padding > 0)
+    }
+
     /// Size of the data, in bytes.
     pub(crate) fn size(&self) -> usize {
         usize::try_from(self.fields().size).unwrap_or(0)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Outlet, Stage, Stop};
 use crate::{
-    av::{Decoder, Frame, Packet, Received},
+    av::{AvResult, Decoder, Frame, Packet, Received},
     error::{Error, Step},
     tally::{Read, Tally},
     time::{TimeBase, Timestamp},
@@ -48,13 +48,19 @@ impl Decode {
                 Received::One(frame) => outlet.send(self.timed(frame))?,
                 Received::Nothing => break,
                 Received::Failed(error) => {
-                    tracing::debug!(%error, "a packet could not be decoded");
                     failures += 1;
-                    self.tally.note(|count| count.decode_errors += 1);
+                    self.note_error(Err(error));
                 }
             }
         }
         Ok(())
+    }
+
+    fn note_error(&self, result: AvResult<()>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "a packet could not be decoded");
+            self.tally.note(|count| count.decode_errors += 1);
+        }
     }
 
     /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
@@ -101,15 +107,14 @@ impl Stage for Decode {
         if let Some(pts) = packet.pts().filter(|pts| is_shown && *pts >= self.from) {
             self.expected.insert(pts);
         }
-        if let Err(error) = self.decoder.send(&packet) {
-            tracing::debug!(%error, "a packet could not be decoded");
-            self.tally.note(|count| count.decode_errors += 1);
-        }
+        let sent = self.decoder.send(&packet);
+        self.note_error(sent);
         self.forward(outlet)
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        self.decoder.finish();
+        let finished = self.decoder.finish();
+        self.note_error(finished);
         self.forward(outlet)?;
         let missed = std::mem::take(&mut self.expected);
         let end =

@@ -179,6 +179,10 @@ impl Stage for Mux {
             place.tally.note(|count| count.packets += 1);
             return self.write(packet, track);
         }
+        if packet.size() == 0 {
+            // Encoders end with such ones to tell what belongs into the header.
+            return self.write(packet, track);
+        }
         place.place(&mut packet);
         let bytes = place.tally.note(|count| count.bytes);
         if place.at_most.is_some_and(|most| bytes > most) {
