@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fixtures::judge;
 
-use crate::support::{Outcome, run};
+use crate::support::{Outcome, document, run, run_document};
 
 /// Trims a clip from `start` for `duration` seconds.
 fn trim(clip: &Path, format: &str, start: f64, duration: Option<f64>, more: &str) -> Outcome {
@@ -131,14 +131,62 @@ fn a_cut_at_a_keyframe_needs_no_closed_group() {
         assert_eq!(made.plan.tracks().next().unwrap().action.name(), "copy", "{name}");
         let zero = judge::probe(&clip).start.unwrap();
         let frames = judge::frames(&clip);
-        let keys = frames.iter().filter(|frame| frame.key && frame.pts - zero <= 2.3001);
-        let key = keys.last().unwrap().pts - zero;
+        let is_key = |frame: &&judge::FrameTime| frame.key && frame.pts - zero <= 2.3001;
+        let key = frames.iter().rfind(is_key).unwrap().pts - zero;
         let wanted = expected(&clip, key, f64::INFINITY);
         let kept = judge::counters(&made.path);
         assert!(key > 0.5 && kept.len() as f64 >= (3.3 - key) * 25.0, "{name} from {key}");
         assert_eq!(kept, wanted[..kept.len()], "{name}");
         assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{name}");
     }
+}
+
+/// AVI states decoding times only, and the times of sound in whole packets.
+#[test]
+fn a_section_of_avi_has_its_frames_and_its_samples() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["mpeg4-mp3.avi", "mpeg4-reordered.avi", "h264-ac3.avi"] {
+        let clip = fixtures::get(name);
+        let counters = judge::counters(&clip);
+        // The ffmpeg program counts the delay of MP3 as time.
+        let delay = judge::clicks(&clip)[0];
+        for (format, start, first) in [("mp4", 1.5, 38), ("webm", 0.52, 13), ("mp4", 0.0, 0)] {
+            let made = trim(&clip, format, start, Some(2.0), "");
+            let case = format!("{name} from {start} in {format}");
+            assert_eq!(judge::counters(&made.path), counters[first..first + 50], "{case}");
+            let clicks = judge::clicks(&made.path);
+            assert!(!clicks.is_empty(), "{case}");
+            for click in clicks {
+                let second = click + start - delay;
+                assert!((second - second.round()).abs() < 0.001, "{case} clicks at {click}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sound_without_loss_is_cut_without_loss() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let whole = judge::audio_samples(fixtures::get("clicks.flac")).mono();
+    let section = r#","startSeconds":0.333,"durationSeconds":1.5"#;
+    let kept = &whole[15_984..15_984 + 72_000];
+    let recipe = format!(r#""extractAudio"{section}"#);
+    let made =
+        run_document(&document(&fixtures::get("clicks.flac"), "wav", &recipe), "flac").unwrap();
+    assert_eq!(judge::audio_samples(&made.path).mono(), kept);
+    let alac =
+        run(&fixtures::get("clicks-alac.m4a"), "m4a", &format!(r#""trim"{section}"#)).unwrap();
+    assert_eq!(alac.report.strategy.name(), "copy");
+    // The ffmpeg program shows all of the last packet.
+    assert_eq!(&judge::audio_samples(&alac.path).mono()[..72_000], kept);
+    let made =
+        run_document(&document(&fixtures::get("clicks.ogg"), "wav", &recipe), "ogg").unwrap();
+    let clicks = judge::clicks(&made.path);
+    assert!((clicks[0] - 0.667).abs() < 0.001, "{clicks:?}");
 }
 
 #[test]

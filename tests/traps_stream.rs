@@ -229,7 +229,7 @@ fn trap_14_each_channel_stays_where_it_was() {
         tones(name, "mp3", "stereo", 2);
         tones(name, "wav", layout, 6);
     }
-    tones("tones-71.wav", "m4a", "5.1", 6);
+    tones("tones-71.wav", "m4a", "7.1", 8);
     tones("tones-71.flac", "webm", "7.1", 8);
     tones("tones-71.flac", "wav", "7.1", 8);
     tones("tones-71.wav", "mp3", "stereo", 2);
@@ -441,6 +441,24 @@ fn trap_17_joins_stay_in_sync_whatever_an_input_lacks() {
             assert!(!is_silent || sample.abs() < 0.01, "{what}: {sample} at {time} s");
         }
     }
+}
+
+/// Padding at the end of sound is none, and a layout that changes within an input is conformed.
+#[test]
+fn trap_17_joins_are_as_long_as_what_is_heard() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["clicks.mp3", "vp9-opus.webm", "clicks.ogg", "clicks.wav"] {
+        let outcome = joined(&[name, name], "wav");
+        let length = |path: &Path| judge::audio_samples(path).mono().len();
+        let once = length(&fixtures::get(name));
+        // WebM rounds times to a millisecond.
+        assert!(length(&outcome.path).abs_diff(2 * once) <= 100, "{name}");
+    }
+    let outcome = joined(&["counter-h264-aac.mp4", "ts-layout-change.ts"], "mp4");
+    // The click at the very change is cut off by the end of the sound before it.
+    in_sync(&outcome.path, 11, 0.001, "a layout that changes");
 }
 
 #[test]

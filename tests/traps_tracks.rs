@@ -344,6 +344,20 @@ const WHOLE: [(&str, &str); 6] = [
 ];
 
 #[test]
+fn trap_23_sound_that_is_cut_short_is_told() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format) in
+        [("torn.flac", "wav"), ("long-header.wav", "mp3"), ("long-header.wav", "wav")]
+    {
+        let outcome = done(&fixtures::get(name), format, COPY);
+        assert!(warns(&outcome, "DURATION_DECLARED_WRONG"), "{name} in {format}");
+        assert_eq!(warns(&outcome, "DECODE_ERRORS"), name == "torn.flac", "{name} in {format}");
+    }
+}
+
+#[test]
 fn trap_23_what_a_sample_table_promises_and_is_not_there_is_an_error_or_a_warning() {
     if !fixtures::has_ffmpeg!() {
         return;

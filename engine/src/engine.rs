@@ -159,15 +159,12 @@ impl Engine {
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
         }
-        let is_movie = media.is_format("mov");
-        if is_movie || media.is_format("webm") {
-            let unreadable = |source| Error::Read { location: location.clone(), source };
-            let mut reader = source.open(cancel).map_err(unreadable)?;
-            if is_movie {
-                media.movie = Movie::read(&mut reader).map_err(unreadable)?;
-            } else {
-                media.is_webm = is_webm(&mut reader).map_err(unreadable)?;
-            }
+        let unreadable = |source| Error::Read { location: location.clone(), source };
+        let open = || source.open(cancel).map_err(unreadable);
+        if media.is_format("mov") {
+            media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
+        } else if media.is_format("webm") {
+            media.is_webm = is_webm(&mut open()?).map_err(unreadable)?;
         }
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
         if let Some(stream) = wanting.map(|(stream, _)| stream.index) {

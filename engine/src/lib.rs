@@ -20,6 +20,7 @@ mod movie;
 mod pipeline;
 mod plan;
 mod progress;
+mod riff;
 mod run;
 mod stage;
 mod tally;

@@ -23,6 +23,9 @@ pub struct MediaInfo {
     pub start: Option<Timestamp>,
     /// The span that the container states or libav estimates, from [`start`](Self::start).
     pub duration: Option<Timestamp>,
+    /// Whether libav made the duration out of the bit rate, since the container states none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duration_is_estimate: bool,
     /// Bits per second over all streams, as the container states or libav estimates.
     pub bit_rate: Option<u64>,
     /// Tags of the whole file.

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, num::NonZeroU32};
 
 use crate::{
     av::{
-        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, Muxer, OpenError,
-        Packet, Parameters, Received, SubtitleCoder, TrackHeader, wants_global_header,
+        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, Muxer,
+        OpenError, Packet, Parameters, Received, SubtitleCoder, TrackHeader, wants_global_header,
     },
     error::{Error, Result, Step},
     frames::{FrameReader, Shown},
@@ -15,9 +15,11 @@ use crate::{
         self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Track, TrackKind,
     },
     progress::CancelToken,
+    riff,
     stage::{
-        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Inbox, Mux, MuxTrack,
-        Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, Stop, Then, finished, queue,
+        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Inbox, Lines, Mux,
+        MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, Stop, Then, finished,
+        queue,
     },
     tally::{Read, Tally, TrackTally, Written},
     time::{Rational, TimeBase, Timestamp},
@@ -131,7 +133,14 @@ enum Line {
     /// Packets as they are.
     Packets { input: usize, route: Route, stage: PacketStage },
     /// Frames of a stream.
-    Frames { input: usize, route: Route, decode: Decode, cut: Option<Cut>, filter: Filter },
+    Frames {
+        input: usize,
+        route: Route,
+        decode: Decode,
+        cut: Option<Cut>,
+        filter: Filter,
+        fit: Option<Box<Filter>>,
+    },
     /// The frame at an instant.
     Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter, tally: Tally<Read> },
     /// Frames that filters make.
@@ -361,8 +370,13 @@ impl Opener<'_> {
         let location = &plan.inputs[source.input].location;
         let name = source.to_string();
         let threads = if plan.is_single_frame() { NonZeroU32::MIN } else { self.threads };
+        // What a second graph fits is still on its own line behind the first.
+        let fits = !part.fit.is_empty();
         let filter = |parameters: &Parameters| {
-            Filter::open(&part.filters, parameters, frame_base, onto, threads)
+            let input = GraphInput::of_parameters(parameters);
+            let onto = onto.filter(|_| !fits);
+            let lines = Lines { base: parameters.time_base, out: frame_base, onto };
+            Filter::open(&part.filters, input, lines, threads)
         };
         if let Select::At(instant) = part.select {
             let demuxer = self.given.demuxer(location, Depth::Header, self.cancel)?;
@@ -407,14 +421,22 @@ impl Opener<'_> {
                 let stage = PacketStage::Convert(cut, convert);
                 (Line::Packets { input, route, stage }, Some(parameters))
             }
-            Action::Encode(_) => {
+            Action::Encode(encoder) => {
                 let filter = filter(&parameters)?;
                 let decoder = Decoder::open(&parameters, threads)
                     .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
                 let from = span.and_then(|span| span.start.rescale(base)).map(|from| from.ticks);
                 let decode = Decode::new(decoder, base, is_video, from, tally.clone());
                 let cut = span.map(|span| Cut::new(span, base, tally.clone()));
-                (Line::Frames { input, route, decode, cut, filter }, None)
+                let fit = match &encoder.format {
+                    FrameFormat::Audio(format) if fits => {
+                        let lines = Lines { base: frame_base, out: frame_base, onto };
+                        let input = Some(GraphInput::of_format(format));
+                        Some(Box::new(Filter::open(&part.fit, input, lines, threads)?))
+                    }
+                    _ => None,
+                };
+                (Line::Frames { input, route, decode, cut, filter, fit }, None)
             }
         };
         Ok((OpenPart { name, line }, parameters))
@@ -461,10 +483,14 @@ impl Source {
         depth: Depth,
         cancel: &CancelToken,
     ) -> Result<Demuxer> {
-        let reader = self
-            .open(cancel)
-            .map_err(|source| Error::Read { location: location.clone(), source })?;
-        Demuxer::open(reader, depth, cancel).map_err(|fault: Fault| fault.of_input(location))
+        let unreadable = |source| Error::Read { location: location.clone(), source };
+        let open = || self.open(cancel).map_err(unreadable);
+        let mut demuxer = Demuxer::open(open()?, depth, cancel)
+            .map_err(|fault: Fault| fault.of_input(location))?;
+        if demuxer.is_format("wav") {
+            demuxer.stated = riff::stated_duration(&mut open()?).map_err(unreadable)?;
+        }
+        Ok(demuxer)
     }
 }
 
@@ -571,7 +597,11 @@ impl OpenPart {
             (Line::Packets { input, route, stage }, PartOutlet::Packets(next)) => {
                 join(input, route, stage.then(next));
             }
-            (Line::Frames { input, route, decode, cut, filter }, PartOutlet::Frames(next)) => {
+            (Line::Frames { input, route, decode, cut, filter, fit }, PartOutlet::Frames(next)) => {
+                let next: Box<dyn Outlet<Frame>> = match fit {
+                    Some(stage) => Box::new(Then { stage: *stage, next }),
+                    None => next,
+                };
                 let filter = Then { stage: filter, next };
                 let cut = |next: Box<dyn Outlet<Frame>>| match cut {
                     Some(stage) => Box::new(Then { stage, next }),

@@ -226,9 +226,14 @@ pub struct Part {
     /// Which packets or frames of the stream are wanted.
     pub select: Select,
     /// A filter graph with one input, none without a source, and one output, in libavfilter's
-    /// notation, that ends in what the encoder takes; empty for copies.
+    /// notation, that ends in what the encoder takes; empty for copies. It is built anew when the
+    /// frames of the source change in kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filters: String,
+    /// A second such graph for sound, behind the first and built once, that sees all of the part:
+    /// it makes it as long as it should be. Empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fit: String,
 }
 
 /// What a track carries.
@@ -545,6 +550,9 @@ impl fmt::Display for Track {
         }
         for part in self.parts.iter().filter(|part| !part.filters.is_empty()) {
             writeln!(f, "    filters {}", part.filters)?;
+            if !part.fit.is_empty() {
+                writeln!(f, "    fit {}", part.fit)?;
+            }
         }
         self.because.iter().try_for_each(|reason| writeln!(f, "    because {reason}"))
     }

@@ -16,7 +16,8 @@ use crate::{
 const TOLERATED_SECONDS: f64 = 0.5;
 const TOLERATED_PART: f64 = 0.01;
 
-/// What the end of a span may miss without being short of data, in seconds.
+/// What the end of a span may miss without being short of data, and what a container may state
+/// beside the truth, in seconds: a packet of sound, and a tick.
 const SLACK: f64 = 0.1;
 
 /// What an input owes.
@@ -193,21 +194,22 @@ fn check_declared(media: &MediaInfo, counts: &[&Read], warnings: &mut Vec<Reason
     let first = || counts.iter().filter_map(|count| count.extent.start()).min();
     let start = media.start.or_else(first);
     let end = counts.iter().filter_map(|count| count.extent.end()).max();
-    let streams = || media.videos().map(|_| ()).chain(media.audios().map(|_| ()));
-    let has_table = media.streams.iter().any(|stream| stream.promised_packets.is_some());
-    // What was not read may be what the container measured; what jumped was not measured at all.
+    let streams = || media.streams.iter().filter(|stream| !stream.still);
+    let says = media.streams.iter().all(|stream| stream.promised_packets.is_none())
+        && !media.duration_is_estimate;
+    // What was not read may be what the container measured, be it text; what jumped was not
+    // measured at all.
     let is_all_read = counts.len() >= streams().count();
     let jumped = counts.iter().any(|count| count.jumps > 0);
     if let (Some(start), Some(end), Some(declared)) = (start, end, media.duration)
-        && !has_table
+        && says
         && is_all_read
         && !jumped
     {
         let (declared, end) = (declared.seconds(), end.seconds());
         let read = end - start.seconds();
-        let tolerated = TOLERATED_SECONDS.max(read * TOLERATED_PART);
         // Some containers count from their first instant, some from 0.
-        if (declared - read).abs() > tolerated && (declared - end).abs() > tolerated {
+        if (declared - read).abs() > SLACK && (declared - end).abs() > SLACK {
             let message = format!("the input states {declared:.3} s and has {read:.3} s");
             warnings.push(Reason::new("DURATION_DECLARED_WRONG", message));
         }

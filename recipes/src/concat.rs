@@ -328,7 +328,7 @@ fn black(piece: &Piece<'_>, encoder: &Encoder, rate: Rational) -> Part {
         ),
         FrameFormat::Audio(_) => String::new(),
     };
-    Part { source: None, origin: piece.origin_of_made(), select: Select::All, filters }
+    made(piece.origin_of_made(), filters)
 }
 
 /// Whether the pictures of all pieces can be copied one after the other, else why not.
@@ -438,16 +438,22 @@ fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64)
     let Some(source) = &piece.audio else {
         let filters =
             format!("anullsrc=r={sample_rate}:cl={layout},atrim=end_sample={samples},{form}");
-        return Part { source: None, origin, select: Select::All, filters };
+        return made(origin, filters);
     };
-    let start = piece.start.rescale(source.stream.time_base).map_or(0, |start| start.ticks);
     let trimming = sound::trimming(source).map(|trim| trim + ",").unwrap_or_default();
-    let filters = format!(
-        "{trimming}asetpts=PTS-({start}),\
-         aresample={sample_rate}:async=1:first_pts=0:min_hard_comp=0.02,{form},\
+    let start = piece.start.seconds();
+    let filters =
+        format!("{trimming}asetpts=round(PTS-({start:.9})/TB),aresample={sample_rate},{form}");
+    let fit = format!(
+        "aresample={sample_rate}:async=1:first_pts=0:min_hard_comp=0.02,\
          apad=whole_len={samples},atrim=end_sample={samples},asetpts=N/SR/TB"
     );
-    Part { origin, ..source.encoded(filters) }
+    Part { origin, fit, ..source.encoded(filters) }
+}
+
+/// A part that filters make, on a line where `origin` is 0 in the output.
+fn made(origin: Timestamp, filters: String) -> Part {
+    Part { source: None, origin, select: Select::All, filters, fit: String::new() }
 }
 
 /// Whether the sound of all pieces can be copied one after the other, else why not.

@@ -50,13 +50,18 @@ impl<T> Source<'_, T> {
     /// The piece of the track that encodes this stream.
     pub(crate) fn encoded(&self, filters: String) -> Part {
         let select = self.section.map_or(Select::All, |(_, kept)| Select::Span(kept.span));
-        Part { source: Some(self.id), origin: self.origin, select, filters }
+        self.part(select, filters)
+    }
+
+    fn part(&self, select: Select, filters: String) -> Part {
+        let (source, origin, fit) = (Some(self.id), self.origin, String::new());
+        Part { source, origin, select, filters, fit }
     }
 
     /// The piece of the track that copies this stream, or the span of it.
     pub(crate) fn copied(&self, span: Option<Span>) -> Part {
         let select = span.map_or(Select::All, Select::Span);
-        Part { source: Some(self.id), origin: self.origin, select, filters: String::new() }
+        self.part(select, String::new())
     }
 
     /// Bytes of all its packets, where they are known.

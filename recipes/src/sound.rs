@@ -28,6 +28,8 @@ struct Coder {
     rates: &'static [u32],
     /// Channel layouts it takes, by number of channels; beyond the last the last is taken.
     layouts: &'static [&'static str],
+    /// Further layouts that it takes as they are.
+    others: &'static [&'static str],
     /// Largest bit rate it takes, in bits per sample and channel.
     most_bits: f64,
 }
@@ -40,6 +42,7 @@ const AAC: Coder = Coder {
         8_000, 7_350,
     ],
     layouts: &["mono", "stereo", "3.0", "4.0", "5.0", "5.1"],
+    others: &["2.1", "quad", "7.1"],
     // ISO/IEC 14496-3: 6144 bits per channel and frame of 1024 samples.
     most_bits: 6.0,
 };
@@ -49,6 +52,7 @@ const OPUS: Coder = Coder {
     sample_format: "flt",
     rates: &[48_000, 24_000, 16_000, 12_000, 8_000],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    others: &[],
     // libopus takes 256 kbit/s a channel, at 48 kHz inside.
     most_bits: 5.33,
 };
@@ -58,6 +62,7 @@ const MP3: Coder = Coder {
     sample_format: "fltp",
     rates: &[48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000],
     layouts: &["mono", "stereo"],
+    others: &[],
     most_bits: f64::INFINITY,
 };
 
@@ -70,6 +75,7 @@ const VORBIS: Coder = Coder {
     sample_format: "fltp",
     rates: &[],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    others: &[],
     most_bits: f64::INFINITY,
 };
 
@@ -78,6 +84,7 @@ const PCM: Coder = Coder {
     sample_format: "s16",
     rates: &[],
     layouts: &[],
+    others: &[],
     most_bits: f64::INFINITY,
 };
 
@@ -138,7 +145,7 @@ pub(crate) fn encode(
         Container::Flac if is_deep(audio) => Coder { sample_format: "s32", ..FLAC },
         Container::Flac => FLAC,
         Container::Ogg => VORBIS,
-        _ => AAC,
+        Container::Of(_) => AAC,
     };
     let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
     expect_encoder(circumstances.capabilities, coder.name)?;
@@ -308,7 +315,8 @@ impl Coder {
     /// The layout nearest to the source's, and its number of channels.
     fn layout_for(&self, audio: &AudioInfo) -> (String, u32) {
         let kept = (audio.layout.clone(), audio.channels);
-        if self.layouts.is_empty() || self.layouts.contains(&audio.layout.as_str()) {
+        let mut layouts = self.layouts.iter().chain(self.others);
+        if self.layouts.is_empty() || layouts.any(|layout| *layout == audio.layout) {
             return kept;
         }
         let most = u32::try_from(self.layouts.len()).unwrap_or(1);
@@ -347,7 +355,9 @@ mod tests {
             assert_eq!((found.as_str(), count), expected);
         };
         check(&AAC, "5.1(side)", 6, ("5.1", 6));
-        check(&AAC, "7.1", 8, ("5.1", 6));
+        check(&AAC, "7.1", 8, ("7.1", 8));
+        check(&AAC, "quad", 4, ("quad", 4));
+        check(&AAC, "7.1(wide)", 8, ("5.1", 6));
         check(&OPUS, "7.1", 8, ("7.1", 8));
         check(&OPUS, "4.0", 4, ("quad", 4));
         check(&MP3, "5.1", 6, ("stereo", 2));

@@ -114,6 +114,7 @@ impl Thumbnail {
                 origin: Timestamp::ZERO,
                 select: Select::At(instant),
                 filters: filters.text,
+                fit: String::new(),
             }],
             action: Action::Encode(Box::new(Encoder {
                 name: encoder.to_owned(),

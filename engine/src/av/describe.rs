@@ -13,7 +13,6 @@ use crate::{
         AudioInfo, Chapter, Color, Disposition, Hdr, Kind, MediaInfo, Orientation, PixelFormat,
         Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
-    stage::REORDERED,
     time::{Rational, Timestamp},
 };
 
@@ -58,6 +57,8 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             size_bytes: u64::try_from(ffi::avio_size(fields.pb)).ok(),
             start,
             duration: ticks(fields.duration).and_then(microseconds),
+            duration_is_estimate: number_of!((*context).duration_estimation_method)
+                == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE as c_int,
             bit_rate: u64::try_from(fields.bit_rate).ok().filter(|rate| *rate > 0),
             tags: tags(fields.metadata),
             chapters,
@@ -232,7 +233,8 @@ pub(super) unsafe fn table(
     unsafe {
         let packets = promised_packets(context, stream)?;
         let (start, duration) = (ticks((*stream).start_time)?, ticks((*stream).duration)?);
-        let first = packets.saturating_sub(REORDERED as u64);
+        let reordered = u64::try_from((*(*stream).codecpar).video_delay).unwrap_or(0);
+        let first = packets.saturating_sub(reordered + 1);
         let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;
         Some(Table { last_from: first.timestamp, end: start.saturating_add(duration) })
     }

@@ -32,6 +32,8 @@ pub(crate) struct Demuxer {
     io: Io,
     /// Where libav asks whether to go on; boxed for its address.
     cancel: Box<CancelToken>,
+    /// The duration that the header states, where libav takes the length of the file for it.
+    pub(crate) stated: Option<Timestamp>,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -110,7 +112,7 @@ impl Demuxer {
             ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
         };
         check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
-        let mut demuxer = Self { context, io, cancel };
+        let mut demuxer = Self { context, io, cancel, stated: None };
         if depth == Depth::Streams || !demuxer.has_full_header() {
             // SAFETY: the context is open.
             let found = unsafe { ffi::avformat_find_stream_info(raw, ptr::null_mut()) };
@@ -124,15 +126,24 @@ impl Demuxer {
 
     /// Whether the container's header alone says how its streams are coded.
     fn has_full_header(&self) -> bool {
-        // SAFETY: the context is open, and its format static.
-        let name = unsafe { text((*(*self.context.as_ptr()).iformat).name) };
-        name.starts_with("mov,") || name.starts_with("matroska,")
+        self.is_format("mov") || self.is_format("matroska")
     }
 
     /// What was found.
     pub(crate) fn media(&self) -> MediaInfo {
         // SAFETY: the context is open, and its streams were looked at.
-        unsafe { describe::media(self.context.as_ptr()) }
+        let media = unsafe { describe::media(self.context.as_ptr()) };
+        MediaInfo {
+            duration: media.duration.max(self.stated),
+            duration_is_estimate: media.duration_is_estimate && self.stated.is_none(),
+            ..media
+        }
+    }
+
+    /// Whether libav calls the container so.
+    pub(crate) fn is_format(&self, name: &str) -> bool {
+        // SAFETY: the context is open, and its format static.
+        unsafe { text((*(*self.context.as_ptr()).iformat).name) }.split(',').any(|one| one == name)
     }
 
     /// The next packet; `None` at the end.
@@ -150,9 +161,10 @@ impl Demuxer {
         }
     }
 
-    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with.
+    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but
+    /// not in Ogg.
     fn end_sound(&self, packet: &mut Packet) {
-        let Some(padding) = packet.padding() else { return };
+        let Some(padding) = packet.padding().filter(|_| !self.is_format("ogg")) else { return };
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
         let (rate, base) = unsafe {
             let stream = *(*self.context.as_ptr()).streams.add(packet.stream());

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{Onto, Outlet, Stage, Stop};
 use crate::{
-    av::{AvResult, FilterGraph, Frame, GraphInput, Parameters, Received},
+    av::{AvResult, FilterGraph, Frame, GraphInput, Received},
     error::{Error, LibavError, Step},
     time::{Rational, TimeBase, Timestamp},
 };
@@ -13,37 +13,40 @@ use crate::{
 pub(crate) struct Filter {
     filters: String,
     threads: NonZeroU32,
-    /// Seconds per tick of the frames that come.
-    base: TimeBase,
-    /// Seconds per tick of the frames that go.
-    out: TimeBase,
-    /// The way of a later part onto the line of the first.
-    onto: Option<Onto>,
+    lines: Lines,
     graph: Option<(GraphInput, FilterGraph)>,
     /// Whether a frame came.
     fed: bool,
-    /// Where the frame that came last ends, in ticks of `base`.
+    /// Where the frame that came last ends, in ticks of what comes.
     end: i64,
 }
 
+/// The time lines on both sides of a filter graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    /// Seconds per tick of the frames that come.
+    pub(crate) base: TimeBase,
+    /// Seconds per tick of the frames that go.
+    pub(crate) out: TimeBase,
+    /// The way of a later part onto the line of the first.
+    pub(crate) onto: Option<Onto>,
+}
+
 impl Filter {
-    /// A stage for frames of a stream; the graph is built at once when the stream's parameters
-    /// tell enough, so that a graph that can not be built fails before any work.
+    /// A stage for frames that are expected to be like `input`; the graph is built at once when
+    /// that is known, so that one that can not be built fails before any work.
     ///
     /// # Errors
     /// [`Error::Libav`] when the graph does not parse, or a filter has no such option.
     pub(crate) fn open(
         filters: &str,
-        parameters: &Parameters,
-        out: TimeBase,
-        onto: Option<Onto>,
+        input: Option<GraphInput>,
+        lines: Lines,
         threads: NonZeroU32,
     ) -> Result<Self, Error> {
-        let base = parameters.time_base;
         let filters = filters.to_owned();
-        let mut this =
-            Self { filters, threads, base, out, onto, graph: None, fed: false, end: i64::MIN };
-        if let Some(input) = GraphInput::of_parameters(parameters) {
+        let mut this = Self { filters, threads, lines, graph: None, fed: false, end: i64::MIN };
+        if let Some(input) = input {
             this.build(input).map_err(failed(Step::Open))?;
         }
         Ok(this)
@@ -62,7 +65,9 @@ impl Filter {
             GraphInput::Audio { sample_rate, .. } => Rational::new(1, *sample_rate),
             GraphInput::Video { .. } => None,
         };
-        samples.filter(|samples| samples.as_f64() < self.base.as_f64()).unwrap_or(self.base)
+        samples
+            .filter(|samples| samples.as_f64() < self.lines.base.as_f64())
+            .unwrap_or(self.lines.base)
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -77,13 +82,13 @@ impl Filter {
                 continue;
             }
             if let Some(pts) = frame.exact_pts() {
-                let (onto, out) = (self.onto, self.out);
+                let Lines { base, out, onto } = self.lines;
                 let place = |at: Timestamp| match onto {
                     Some(onto) => onto.map(at),
                     None => at.rescale(out).map_or(0, |at| at.ticks),
                 };
                 let start = place(Timestamp::new(pts, graph.time_base()));
-                let end = place(Timestamp::new(self.end, self.base));
+                let end = place(Timestamp::new(self.end, base));
                 frame.set_pts(start);
                 // Filters lose track of how long a frame lasts; only the last one's is needed.
                 frame.set_duration(end.saturating_sub(start).max(0));
@@ -112,7 +117,7 @@ impl Stage for Filter {
         let input = GraphInput::of_frame(&frame);
         if let Some(start) = frame.exact_pts() {
             self.end = start.saturating_add(frame.duration());
-            let start = Timestamp::new(start, self.base).rescale(self.inside(&input));
+            let start = Timestamp::new(start, self.lines.base).rescale(self.inside(&input));
             frame.set_pts(start.map_or(0, |start| start.ticks));
         }
         if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {

@@ -1,0 +1,84 @@
+//! What the header of WAV says and libav does not: how much sound there should be.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::time::{Rational, Timestamp};
+
+/// Most chunks that are looked at before the one with the samples.
+const CHUNKS: usize = 64;
+
+/// The duration that the header of a WAV file states, whatever of it is there; `None` when it
+/// states none, as where its writer could not seek.
+pub(crate) fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Option<Timestamp>> {
+    let mut head = [0; 12];
+    if read_whole(reader, &mut head)?.is_none() || &head[..4] != b"RIFF" || &head[8..] != b"WAVE" {
+        return Ok(None);
+    }
+    let mut bytes_per_second = None;
+    for _ in 0..CHUNKS {
+        let mut chunk = [0; 8];
+        if read_whole(reader, &mut chunk)?.is_none() {
+            break;
+        }
+        let [name @ .., _, _, _, _] = &chunk;
+        let [_, _, _, _, size @ ..] = chunk;
+        let size = u32::from_le_bytes(size);
+        let mut format = [0; 12];
+        match name {
+            b"data" => {
+                // 0 and the largest number stand for a size that was not known.
+                let is_known = size != 0 && size != u32::MAX;
+                let rate = bytes_per_second.filter(|_| is_known);
+                let base = rate.and_then(|rate: u32| Rational::new(1, rate));
+                return Ok(base.map(|base| Timestamp::new(i64::from(size), base)));
+            }
+            b"fmt " if size >= 12 && read_whole(reader, &mut format)?.is_some() => {
+                let [_, _, _, _, _, _, _, _, rate @ ..] = format;
+                bytes_per_second = Some(u32::from_le_bytes(rate));
+                skip(reader, size - 12 + size % 2)?;
+            }
+            _ => skip(reader, size.saturating_add(size % 2))?,
+        }
+    }
+    Ok(None)
+}
+
+fn skip(reader: &mut impl Seek, bytes: u32) -> io::Result<()> {
+    reader.seek(SeekFrom::Current(i64::from(bytes))).map(drop)
+}
+
+/// Fills a buffer; `None` at the end.
+fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<Option<()>> {
+    match reader.read_exact(buffer) {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn check(data_size: u32, expected: Option<f64>) {
+        let mut file = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0".to_vec();
+        file.extend([1, 0, 1, 0]);
+        file.extend(48_000_u32.to_le_bytes());
+        file.extend(96_000_u32.to_le_bytes());
+        file.extend([2, 0, 16, 0]);
+        file.extend(b"data");
+        file.extend(data_size.to_le_bytes());
+        let found = stated_duration(&mut Cursor::new(file));
+        assert_eq!(found.ok().flatten().map(Timestamp::seconds), expected);
+    }
+
+    #[test]
+    fn a_header_states_how_long_the_sound_is() {
+        check(480_000, Some(5.0));
+        check(0, None);
+        check(u32::MAX, None);
+        assert!(stated_duration(&mut Cursor::new(b"RIFF")).is_ok_and(|found| found.is_none()));
+    }
+}
