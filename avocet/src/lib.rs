@@ -67,7 +67,7 @@ pub fn plan(
     cancel: &CancelToken,
 ) -> Result<Plan, Error> {
     job.check(Door::Program)?;
-    job.expect_built()?;
+    job.check_arguments()?;
     let Target { location: output, replace, named } = target.into();
     let inputs = job
         .inputs

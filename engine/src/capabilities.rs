@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::process::Program;
+
 /// What this libav, on this machine, can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +26,10 @@ pub struct Capabilities {
     pub muxers: BTreeSet<String>,
     /// Hardware devices, as in `cuda`; only ever those that opened.
     pub devices: BTreeSet<String>,
+    /// The `ffmpeg` program, which custom arguments are run by; `None` where there is none, or
+    /// nobody looked for it.
+    #[serde(default)]
+    pub program: Option<Program>,
 }
 
 impl Capabilities {

@@ -21,7 +21,8 @@ use crate::{
     media::{Kind, MediaInfo},
     movie::Movie,
     pipeline::{Opener, Pipeline},
-    plan::{Plan, Reason, Strategy},
+    plan::{Plan, Process, Reason, Strategy},
+    process::{self, ProcessSettings, Runner},
     progress::{CancelToken, Meter, Progress},
     run::{Watch, run_jobs},
     tally::Counted,
@@ -33,6 +34,8 @@ use crate::{
 pub struct Settings {
     /// Threads inside each decoder and encoder. Default: as many as there are processors.
     pub threads: NonZeroU32,
+    /// How the `ffmpeg` program is run, for plans that ask for it.
+    pub process: ProcessSettings,
 }
 
 impl Default for Settings {
@@ -40,7 +43,8 @@ impl Default for Settings {
         let threads = thread::available_parallelism().ok();
         let threads =
             threads.and_then(|threads| u32::try_from(threads.get()).ok()?.try_into().ok());
-        Self { threads: threads.unwrap_or(NonZeroU32::MIN) }
+        let threads = threads.unwrap_or(NonZeroU32::MIN);
+        Self { threads, process: ProcessSettings::default() }
     }
 }
 
@@ -136,12 +140,18 @@ impl Engine {
             filters: names(Listing::Filters),
             muxers: names(Listing::Muxers),
             devices: BTreeSet::new(),
+            program: None,
         }
     }
 
-    /// [`capabilities`](Self::capabilities), with the hardware devices that open.
-    pub fn capabilities_with_devices(&self) -> Capabilities {
-        Capabilities { devices: av::try_device().into_iter().collect(), ..self.capabilities() }
+    /// [`capabilities`](Self::capabilities), with the hardware devices that open, and the `ffmpeg`
+    /// program with what holds it.
+    pub fn capabilities_of_machine(&self) -> Capabilities {
+        Capabilities {
+            devices: av::try_device().into_iter().collect(),
+            program: process::describe(&self.settings.process),
+            ..self.capabilities()
+        }
     }
 
     /// Looks at an input.
@@ -237,6 +247,9 @@ impl Engine {
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
         meter: &mut Meter,
     ) -> Result<Report> {
+        if let Some(process) = &plan.process {
+            return self.run_process(plan, process, given, cancel, observe, meter);
+        }
         let begun = Instant::now();
         let threads = self.settings.threads;
         let opener = Opener { given, threads, cancel, unfinished: &self.unfinished };
@@ -276,6 +289,36 @@ impl Engine {
             frames_encoded: all().map(|counted| counted.written.frames).sum(),
             packets_written: all().map(|counted| counted.written.packets).sum(),
         };
+        Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
+    }
+
+    fn run_process(
+        &self,
+        plan: &Plan,
+        process: &Process,
+        given: &mut Given<'_>,
+        cancel: &CancelToken,
+        observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
+        meter: &mut Meter,
+    ) -> Result<Report> {
+        let begun = Instant::now();
+        let (settings, unfinished) = (&self.settings.process, &self.unfinished);
+        let (linked, _, _) = av::describe_libav();
+        let mut runner = Runner { settings, unfinished, cancel, observe, meter, begun, linked };
+        let (sinks, mut warnings) = runner.run(plan, process)?;
+        warnings.splice(..0, plan.notices.iter().cloned());
+        let mut outputs = Vec::new();
+        for (output, sink) in plan.outputs.iter().zip(&sinks) {
+            let media = verify::check_output(plan, output, &[], sink.reopener()(), cancel)?;
+            let (location, size_bytes) = (output.location.clone(), sink.size()?);
+            outputs.push(Written { location, size_bytes, media });
+        }
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        Sink::commit_all(&sinks, &mut given.writers)?;
+        runner.done(plan);
+        let stats = Stats { wall_seconds: begun.elapsed().as_secs_f64(), ..Stats::default() };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
 

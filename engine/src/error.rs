@@ -203,6 +203,48 @@ pub enum Error {
         /// The codec of the source.
         codec: String,
     },
+    /// An argument for the `ffmpeg` program that is not on the list of safe ones.
+    #[error("argument {index}, `{argument}`, is refused: {why}")]
+    ArgumentRefused {
+        /// Its place, from 0; the number of arguments when what is missing is not there.
+        index: usize,
+        /// The argument, as far as it is short.
+        argument: String,
+        /// What is wrong with it, and what is allowed.
+        why: String,
+    },
+    /// The `ffmpeg` program failed.
+    #[error("the ffmpeg program {ended}{}", .line.as_ref().map(|line| format!(": {line}")).unwrap_or_default())]
+    Program {
+        /// How it ended, as in `ended with status 1`.
+        ended: String,
+        /// The last line that it wrote to standard error.
+        line: Option<String>,
+        /// The last 64 KiB that it wrote there.
+        log: String,
+    },
+    /// A limit of the engine's settings was passed.
+    #[error("the limit of {limit} {unit} of {what} was passed")]
+    Limit {
+        /// What is limited: memory, a file, or the space of a job.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// Its unit.
+        unit: &'static str,
+    },
+    /// A run took longer than the engine's settings allow.
+    #[error("the time limit of {seconds} s passed")]
+    TimedOut {
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// A part of the sandbox could not be set up, and the settings ask for all of it.
+    #[error("the sandbox is not complete: {what}")]
+    Unprotected {
+        /// What is missing.
+        what: String,
+    },
     /// An output could not be written or put in its place.
     #[error("can not write {location}: {source}")]
     Write {
@@ -243,8 +285,12 @@ impl Error {
             Self::Read { .. } => "INPUT_UNREACHABLE",
             Self::NotMedia { .. } | Self::Lacking { .. } | Self::Damaged { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
-            Self::Libav { .. } => "TRANSCODE_ERROR",
-            Self::UnknownOption { .. } | Self::Absent { .. } => "CONFIG_ERROR",
+            Self::Libav { .. } | Self::Program { .. } => "TRANSCODE_ERROR",
+            Self::UnknownOption { .. } | Self::Absent { .. } | Self::Unprotected { .. } => {
+                "CONFIG_ERROR"
+            }
+            Self::ArgumentRefused { .. } => "UNSUPPORTED_COMMAND",
+            Self::TimedOut { .. } => "ENGINE_INVOCATION_ERROR",
             Self::OutputIsInput(_)
             | Self::OutputExists(_)
             | Self::SizeRefused { .. }
@@ -252,7 +298,7 @@ impl Error {
             Self::LocationRefused { .. } => "LOCATION_REFUSED",
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
-            Self::Exhausted { .. } => "LIMIT_EXCEEDED",
+            Self::Exhausted { .. } | Self::Limit { .. } => "LIMIT_EXCEEDED",
             Self::BadPlan { .. } | Self::Panicked { .. } | Self::TooLarge { .. } => "ENGINE_ERROR",
         }
     }
@@ -265,11 +311,16 @@ impl Error {
             Self::Damaged { .. } => Step::Demux,
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,
-            Self::UnknownOption { .. } | Self::Absent { .. } | Self::Exhausted { .. } => Step::Open,
+            Self::UnknownOption { .. }
+            | Self::Absent { .. }
+            | Self::Exhausted { .. }
+            | Self::Unprotected { .. } => Step::Open,
+            Self::Program { .. } | Self::Limit { .. } | Self::TimedOut { .. } => Step::Encode,
             Self::OutputIsInput(_)
             | Self::OutputExists(_)
             | Self::SizeRefused { .. }
             | Self::ExtensionRefused { .. }
+            | Self::ArgumentRefused { .. }
             | Self::LocationRefused { .. } => Step::Validate,
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
             Self::TooLarge { .. } | Self::Cancelled | Self::Panicked { .. } => Step::Mux,
@@ -281,6 +332,7 @@ impl Error {
     /// A local file that is missing stays missing; a full disk may be cleared.
     pub fn retryable(&self) -> bool {
         match self {
+            Self::TimedOut { .. } => true,
             Self::Write { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::StorageFull

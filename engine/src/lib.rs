@@ -19,6 +19,8 @@ mod media;
 mod movie;
 mod pipeline;
 mod plan;
+#[expect(unsafe_code, reason = "its sandbox makes calls between fork and exec")]
+mod process;
 mod progress;
 mod riff;
 mod run;
@@ -39,8 +41,9 @@ pub use media::{
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use plan::{
-    Action, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-    PictureFormat, Plan, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
+    Action, Argument, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
+    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
 };
+pub use process::{ProcessSettings, Program};
 pub use progress::{CancelToken, Progress};
 pub use time::{Rational, TimeBase, Timestamp, greatest_common_divisor};

@@ -41,6 +41,30 @@ pub struct Plan {
     /// What is run instead when an output or a track passes its size limit; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
+    /// What the `ffmpeg` program does in the place of this library, for outputs that are
+    /// [of a process](Content::OfProcess).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// A run of the `ffmpeg` program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// Its arguments, without those that make it report its progress.
+    pub arguments: Vec<Argument>,
+}
+
+/// One argument of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Argument {
+    /// Word for word.
+    Text(String),
+    /// The place of the input of this number, from 0.
+    Input(usize),
+    /// The file that becomes the output of this number, from 0.
+    Output(usize),
 }
 
 /// What a run is expected to take, as far as probing and the index tell. An estimate: it is for
@@ -85,6 +109,8 @@ pub enum Strategy {
     WebEncode,
     /// One frame is decoded and becomes a picture.
     Thumbnail,
+    /// The `ffmpeg` program is run with arguments of the user.
+    Ffmpeg,
 }
 
 impl Strategy {
@@ -98,6 +124,7 @@ impl Strategy {
             Self::Encode => "encode",
             Self::WebEncode => "web_encode",
             Self::Thumbnail => "thumbnail",
+            Self::Ffmpeg => "ffmpeg",
         }
     }
 }
@@ -146,14 +173,16 @@ pub enum Content {
     Tracks(Vec<Track>),
     /// The bytes of the input of this number, from 0.
     BytesOf(usize),
+    /// The file of this name that the plan's process leaves in its folder.
+    OfProcess(String),
 }
 
 impl Output {
-    /// Its streams, in order; none when its bytes are those of an input.
+    /// Its streams, in order; none when its bytes come from elsewhere.
     pub fn tracks(&self) -> &[Track] {
         match &self.content {
             Content::Tracks(tracks) => tracks,
-            Content::BytesOf(_) => &[],
+            Content::BytesOf(_) | Content::OfProcess(_) => &[],
         }
     }
 
@@ -458,10 +487,30 @@ impl Plan {
                 Content::BytesOf(input) if *input >= self.inputs.len() => {
                     return bad(format!("output {number} is input {input}, which is not there"));
                 }
-                Content::Tracks(_) | Content::BytesOf(_) => {}
+                Content::OfProcess(name) if self.process.is_none() => {
+                    return bad(format!("no process makes `{name}`"));
+                }
+                Content::OfProcess(name) if name.contains('/') || name.starts_with('.') => {
+                    return bad(format!("`{name}` is no plain file name"));
+                }
+                Content::Tracks(_) | Content::BytesOf(_) if self.process.is_some() => {
+                    return bad(format!("output {number} is not made by the process"));
+                }
+                Content::Tracks(_) | Content::BytesOf(_) | Content::OfProcess(_) => {}
             }
             if self.outputs[..number].iter().any(|other| other.location == output.location) {
                 return bad(format!("two outputs go to {}", output.location));
+            }
+        }
+        for argument in self.process.iter().flat_map(|process| &process.arguments) {
+            match argument {
+                Argument::Input(number) if *number >= self.inputs.len() => {
+                    return bad(format!("an argument names input {number}, which is not there"));
+                }
+                Argument::Output(number) if *number >= self.outputs.len() => {
+                    return bad(format!("an argument names output {number}, which is not there"));
+                }
+                Argument::Text(_) | Argument::Input(_) | Argument::Output(_) => {}
             }
         }
         if self.otherwise.is_none() && self.tracks().any(|track| track.at_most.is_some()) {
@@ -516,11 +565,32 @@ impl fmt::Display for Plan {
             writeln!(f, "  {kind} {input}:{stream} drop\n    because {because}")?;
         }
         self.notices.iter().try_for_each(|notice| writeln!(f, "note: {notice}"))?;
-        writeln!(f, "cost: {}", self.cost)?;
+        if let Some(process) = &self.process {
+            writeln!(f, "runs: ffmpeg {process}")?;
+        } else {
+            writeln!(f, "cost: {}", self.cost)?;
+        }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
             writeln!(f, "if that becomes too large:")?;
             text.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, argument) in self.arguments.iter().enumerate() {
+            let space = if number == 0 { "" } else { " " };
+            match argument {
+                Argument::Text(text) if text.contains(char::is_whitespace) || text.is_empty() => {
+                    write!(f, "{space}'{text}'")?;
+                }
+                Argument::Text(text) => write!(f, "{space}{text}")?,
+                Argument::Input(number) => write!(f, "{space}<input {number}>")?,
+                Argument::Output(number) => write!(f, "{space}<output {number}>")?,
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use avocet_engine::{
 };
 
 use crate::{
-    cost, cut,
+    cost, custom, cut,
     format::Format,
     job::{Job, JobOutputs, Task},
     recipe::Recipe,
@@ -108,25 +108,26 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::Lacking`] when an input has not what the recipe needs; [`Error::Absent`] when this
-    /// build lacks an encoder or filter, or does not know the recipe yet.
+    /// build lacks an encoder or filter; [`Error::ArgumentRefused`] as
+    /// [`check_arguments`](Self::check_arguments).
     pub fn compile(&self, circumstances: &Circumstances<'_>) -> Result<Plan> {
-        self.expect_built()?;
         match (&self.task, &self.outputs) {
             (Task::Recipe(recipe), JobOutputs::One(format)) => {
                 recipe.compile(*format, circumstances)
             }
-            _ => Err(Error::BadPlan { what: "a recipe has one output".to_owned() }),
+            (Task::Ffmpeg(args), _) => custom::compile(args, self, circumstances),
+            (Task::Recipe(_), JobOutputs::Files(_)) => Err(Error::BadPlan { what: "a recipe has one output".to_owned() }),
         }
     }
 
-    /// Fails for what this build can not do yet, before any media is opened.
+    /// Refuses arguments for the `ffmpeg` program that are not safe, before any media is opened.
     ///
     /// # Errors
-    /// [`Error::Absent`] names the recipe or mode.
-    pub fn expect_built(&self) -> Result<()> {
+    /// [`Error::ArgumentRefused`] names the first one, and why.
+    pub fn check_arguments(&self) -> Result<()> {
         match &self.task {
             Task::Recipe(_) => Ok(()),
-            Task::Ffmpeg(_) => Err(Error::Absent { kind: "mode", name: "ffmpeg".to_owned() }),
+            Task::Ffmpeg(args) => custom::check(args, self),
         }
     }
 

@@ -113,6 +113,7 @@ impl Concat {
             lenient: self.lenient,
             cost: Cost::default(),
             otherwise: None,
+            process: None,
         })
     }
 }

@@ -29,6 +29,7 @@ mod compress;
 mod concat;
 mod container;
 mod cost;
+mod custom;
 mod cut;
 mod document;
 mod error;
@@ -58,6 +59,10 @@ pub use codec::{Preset, VideoCodec};
 pub use compile::{Circumstances, Probed};
 pub use compress::Compress;
 pub use concat::Concat;
+pub use custom::{
+    BITSTREAM_FILTERS, CODECS, CustomOption, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS, OPTIONS,
+    OptionGroup, Scope,
+};
 pub use error::{DocumentError, Problem};
 pub use extract_audio::ExtractAudio;
 pub use format::Format;

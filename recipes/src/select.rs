@@ -289,6 +289,7 @@ impl<'a> Selection<'a> {
             lenient,
             cost: Cost::default(),
             otherwise: None,
+            process: None,
         }
     }
 
@@ -306,6 +307,7 @@ impl<'a> Selection<'a> {
             lenient: false,
             cost: Cost::default(),
             otherwise: None,
+            process: None,
         }
     }
 

@@ -33,7 +33,7 @@ struct Described<'a> {
 }
 
 pub(super) fn answer(context: &Context) -> Answer {
-    let libav = context.engine.capabilities_with_devices();
+    let libav = context.engine.capabilities_of_machine();
     let described = Described { avocet: env!("CARGO_PKG_VERSION"), libav: &libav };
     Answer::new(if context.json { terminal::json(&described) } else { to_text(&described) })
 }

@@ -27,6 +27,11 @@ const PIECE: u64 = 16 << 20;
 pub(crate) struct Unfinished(Arc<Mutex<BTreeSet<PathBuf>>>);
 
 impl Unfinished {
+    /// Adds a file, or a folder, to what is removed.
+    pub(crate) fn add(&self, path: &Path) {
+        self.change(|paths| paths.insert(path.to_owned()));
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -36,7 +41,8 @@ impl Unfinished {
         self.change(|paths| {
             for path in std::mem::take(paths) {
                 // The run that owns it may have been quicker.
-                let _ = fs::remove_file(path);
+                let _ = fs::remove_file(&path);
+                let _ = fs::remove_dir_all(path);
             }
         });
     }
@@ -78,6 +84,25 @@ impl Sink {
         .map_err(|error| failed(io::Error::from(error.kind())))?;
         unfinished.change(|paths| paths.insert(spool.path().to_owned()));
         Ok(Self { spool, target: target.clone(), replace, unfinished: unfinished.clone() })
+    }
+
+    /// The temporary file.
+    pub(crate) fn path(&self) -> &Path {
+        self.spool.path()
+    }
+
+    /// Takes a file that somebody else wrote in the place of what was written here.
+    pub(crate) fn adopt(mut self, made: &Path) -> Result<Self> {
+        let incomplete = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Error::Incomplete { what: format!("{} was not written", self.target) }
+            }
+            _ => self.failed(error),
+        };
+        fs::rename(made, self.spool.path()).map_err(incomplete)?;
+        let file = super::open_file(self.spool.path()).map_err(|source| self.failed(source))?;
+        *self.spool.as_file_mut() = file;
+        Ok(self)
     }
 
     /// A handle that writes.

@@ -13,6 +13,7 @@ use crate::recipe::RecipeName;
 use crate::tree::Tree;
 
 use nearest::allowed_words;
+pub(crate) use nearest::nearest;
 use spot::{Problems, Spot};
 
 /// Where a document comes in, which decides what it may name.

@@ -12,7 +12,7 @@ pub(super) fn allowed_words(names: &[&str], given: Option<&str>) -> String {
 }
 
 /// The name that differs from the word in at most a third of its letters, or that it begins.
-fn nearest<'a>(names: &[&'a str], word: &str) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(names: &[&'a str], word: &str) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
     }

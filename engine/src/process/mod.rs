@@ -1,0 +1,395 @@
+//! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
+
+mod program;
+mod sandbox;
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Read},
+    ops::ControlFlow,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::{
+    error::{Error, Result},
+    io::{Location, Sink, Unfinished, is_same_file},
+    plan::{Argument, Content, Plan, Process, Reason},
+    progress::{CancelToken, Meter, Progress, Reading},
+    run::guarded,
+};
+pub use program::Program;
+use sandbox::{Allowed, Layers};
+
+/// How long the child is left alone between two looks at it.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// How often a caller sees progress.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How much of standard error is kept, in bytes.
+const LOG: usize = 64 << 10;
+
+/// How the `ffmpeg` program is run.
+#[derive(Clone, Debug)]
+pub struct ProcessSettings {
+    /// The program; `None`, the default, is the first `ffmpeg` on the path.
+    pub program: Option<PathBuf>,
+    /// The longest it may run, in seconds. Default: 6 hours.
+    pub most_seconds: u64,
+    /// The most memory that it may have in use, in bytes. Default: 4 GiB.
+    pub most_memory: u64,
+    /// The largest file that it may write, in bytes. Default: 64 GiB.
+    pub largest_file: u64,
+    /// The most that its folder may hold, in bytes. Default: 64 GiB.
+    pub most_space: u64,
+    /// Whether it is not run at all where the kernel can not enforce the whole sandbox. Default:
+    /// `false`, which leaves a warning.
+    pub needs_sandbox: bool,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            program: None,
+            most_seconds: 6 * 3600,
+            most_memory: 4 << 30,
+            largest_file: 64 << 30,
+            most_space: 64 << 30,
+            needs_sandbox: false,
+        }
+    }
+}
+
+/// The program on this machine, and what holds it; `None` where there is none.
+pub(crate) fn describe(settings: &ProcessSettings) -> Option<Program> {
+    let path = program::find(settings.program.as_deref()).ok()?;
+    let version = program::version(&path);
+    let unprotected = Layers::of_this_kernel().missing().map(str::to_owned);
+    Some(Program { path, version, unprotected })
+}
+
+/// What is needed to run the program.
+pub(crate) struct Runner<'a, F> {
+    pub(crate) settings: &'a ProcessSettings,
+    pub(crate) unfinished: &'a Unfinished,
+    pub(crate) cancel: &'a CancelToken,
+    pub(crate) observe: &'a mut F,
+    pub(crate) meter: &'a mut Meter,
+    pub(crate) begun: Instant,
+    /// Release of the linked libav.
+    pub(crate) linked: String,
+}
+
+/// What the child has said so far; written by the threads that listen to it.
+#[derive(Debug, Default)]
+struct Heard {
+    now: Reading,
+    /// The release that it calls itself.
+    version: Option<String>,
+    /// The end of what it wrote to standard error.
+    log: VecDeque<u8>,
+}
+
+/// A child that is killed, with all that it started, when it is dropped.
+struct Running(Child);
+
+impl Running {
+    fn kill(&mut self) {
+        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+            // A group that is gone needs no killing.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+        // Reaped, so that no zombie stays.
+        let _ = self.0.wait();
+    }
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
+    /// Runs the program of a plan; its outputs are written, and not yet in their places.
+    pub(crate) fn run(&mut self, plan: &Plan, process: &Process) -> Result<(Vec<Sink>, Vec<Reason>)> {
+        plan.check()?;
+        let inputs = plan.inputs.iter().map(|input| local(&input.location));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        check_places(plan, &inputs)?;
+        let program = program::find(self.settings.program.as_deref())?;
+        let layers = Layers::of_this_kernel();
+        let mut warnings = Vec::new();
+        if let Some(missing) = layers.missing() {
+            if self.settings.needs_sandbox {
+                return Err(Error::Unprotected { what: missing.to_owned() });
+            }
+            warnings.push(Reason::new("SANDBOX_INCOMPLETE", missing));
+        }
+        let sinks = plan.outputs.iter().map(|output| {
+            Sink::create(&output.location, output.replace, self.unfinished)
+        });
+        let sinks = sinks.collect::<Result<Vec<_>>>()?;
+        let folder = self.folder(&sinks)?;
+        let place = folder.path().canonicalize().map_err(|error| failed(plan, error))?;
+
+        let mut command = Command::new(&program);
+        command
+            .args(["-nostdin", "-y", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"])
+            .args(arguments(plan, process, &inputs))
+            .env_clear()
+            .current_dir(&place)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let largest_file = self.settings.largest_file;
+        let allowed = Allowed { program: &program, inputs, folder: &place, largest_file };
+        let starting = |error| Error::Program {
+            ended: format!("could not be started: {error}"),
+            line: None,
+            log: String::new(),
+        };
+        sandbox::confine(&mut command, &allowed, layers).map_err(starting)?;
+        let child = Running(command.spawn().map_err(starting)?);
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let status = self.watch(plan, child, &heard, &place)?;
+        let heard = std::mem::take(&mut *lock(&heard));
+        judge(plan, status, &heard, self.settings)?;
+        if let Some(version) = heard.version.filter(|version| *version != self.linked) {
+            let message = format!("the program is {version}, the linked libav {}", self.linked);
+            warnings.push(Reason::new("PROGRAM_DIFFERS", message));
+        }
+        let take = |(sink, output): (Sink, &crate::plan::Output)| {
+            let Content::OfProcess(name) = &output.content else { return Ok(sink) };
+            sink.adopt(&place.join(name))
+        };
+        let sinks = sinks.into_iter().zip(&plan.outputs).map(take).collect::<Result<Vec<_>>>()?;
+        Ok((sinks, warnings))
+    }
+
+    /// A private, empty folder, where the first output goes.
+    fn folder(&self, sinks: &[Sink]) -> Result<tempfile::TempDir> {
+        let beside = sinks.first().and_then(|sink| sink.path().parent());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".avocet-").suffix(".work");
+        let made = match beside {
+            Some(folder) => builder.tempdir_in(folder),
+            None => builder.tempdir(),
+        };
+        let folder = made.map_err(|source| {
+            let location = Location::from(Path::new("a working folder"));
+            Error::Write { location, source: source.kind().into() }
+        })?;
+        self.unfinished.add(folder.path());
+        Ok(folder)
+    }
+
+    /// Waits for the end of the child, listens to it, and stops it when it must be stopped.
+    fn watch(
+        &mut self,
+        plan: &Plan,
+        mut child: Running,
+        heard: &Arc<Mutex<Heard>>,
+        folder: &Path,
+    ) -> Result<ExitStatus> {
+        let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
+        let (progress, errors) = (Arc::clone(heard), Arc::clone(heard));
+        let listen = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+            started.map_err(|_| Error::Exhausted { what: "thread" })
+        };
+        let listeners = [
+            listen("ffmpeg progress", Box::new(move || hear_progress(stdout, &progress)))?,
+            listen("ffmpeg errors", Box::new(move || hear_errors(stderr, &errors)))?,
+        ];
+        let deadline = self.begun + Duration::from_secs(self.settings.most_seconds);
+        let mut ticked = None::<Instant>;
+        let status = loop {
+            if let Some(status) = child.0.try_wait().ok().flatten() {
+                break status;
+            }
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::TimedOut { seconds: self.settings.most_seconds });
+            }
+            if ticked.is_none_or(|at| at.elapsed() >= TICK) {
+                ticked = Some(Instant::now());
+                self.expect_within(&child.0, folder)?;
+                self.tick(plan, lock(heard).now)?;
+            }
+            thread::sleep(LOOK);
+        };
+        // What it may have left behind must not keep the listeners waiting.
+        child.kill();
+        for listener in listeners {
+            let _ = listener.join();
+        }
+        Ok(status)
+    }
+
+    /// Fails when the child has more memory or space than it may.
+    fn expect_within(&self, child: &Child, folder: &Path) -> Result<()> {
+        let ProcessSettings { most_memory, most_space, .. } = *self.settings;
+        let mebibytes = |bytes: u64| bytes >> 20;
+        if resident(child.id()) > most_memory {
+            let limit = mebibytes(most_memory);
+            return Err(Error::Limit { what: "memory", limit, unit: "MiB" });
+        }
+        if space(folder) > most_space {
+            let limit = mebibytes(most_space);
+            return Err(Error::Limit { what: "space", limit, unit: "MiB" });
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, plan: &Plan, now: Reading) -> Result<()> {
+        let now = Reading { total: plan.seconds, ..now };
+        let progress = self.meter.read(now, self.begun.elapsed());
+        match guarded("the progress callback", || Ok((self.observe)(progress)))? {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled),
+        }
+    }
+
+    /// Shows that the outputs are in place.
+    pub(crate) fn done(&mut self, plan: &Plan) {
+        let now = Reading { total: plan.seconds, ..Reading::default() };
+        let progress = self.meter.done(now, self.begun.elapsed());
+        if let Err(error) = guarded("the progress callback", || Ok((self.observe)(progress))) {
+            tracing::warn!(%error, "the outputs are in place all the same");
+        }
+    }
+}
+
+fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The file behind a location.
+fn local(location: &Location) -> Result<PathBuf> {
+    let unreadable = |source| Error::Read { location: location.clone(), source };
+    match location {
+        Location::Path(path) => path.canonicalize().map_err(unreadable),
+        Location::Given(_) => {
+            Err(Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() })
+        }
+    }
+}
+
+/// Fails when an output is an input.
+fn check_places(plan: &Plan, inputs: &[PathBuf]) -> Result<()> {
+    for output in &plan.outputs {
+        let Location::Path(path) = &output.location else { continue };
+        if inputs.iter().any(|input| is_same_file(input, path)) {
+            return Err(Error::OutputIsInput(path.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn failed(plan: &Plan, source: std::io::Error) -> Error {
+    let location = plan.outputs.first().map(|output| output.location.clone());
+    Error::Write { location: location.unwrap_or(Location::Given(0)), source }
+}
+
+/// The arguments word for word. The protocol is named, so that no path can name another.
+fn arguments(plan: &Plan, process: &Process, inputs: &[PathBuf]) -> Vec<OsString> {
+    let file = |path: &Path| {
+        let mut argument = OsString::from("file:");
+        argument.push(path);
+        argument
+    };
+    let argument = |argument: &Argument| match argument {
+        Argument::Text(text) => Some(OsString::from(text)),
+        Argument::Input(number) => inputs.get(*number).map(|path| file(path)),
+        Argument::Output(number) => match &plan.outputs.get(*number)?.content {
+            Content::OfProcess(name) => Some(file(Path::new(name))),
+            Content::Tracks(_) | Content::BytesOf(_) => None,
+        },
+    };
+    process.arguments.iter().filter_map(argument).collect()
+}
+
+/// Reads the lines of `-progress`: `key=value`, each block ended by `progress=`.
+fn hear_progress(stdout: Option<impl Read>, heard: &Mutex<Heard>) {
+    let Some(stdout) = stdout else { return };
+    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let Some((key, value)) = line.trim().split_once('=') else { continue };
+        let now = &mut lock(heard).now;
+        match (key, value.parse::<u64>()) {
+            ("out_time_us", Ok(ticks)) => now.seconds = ticks as f64 / 1e6,
+            ("frame", Ok(frames)) => now.frames = frames,
+            ("total_size", Ok(bytes)) => now.bytes = bytes,
+            _ => {}
+        }
+    }
+}
+
+/// Drains standard error, and keeps its end.
+fn hear_errors(stderr: Option<impl Read>, heard: &Mutex<Heard>) {
+    let Some(mut stderr) = stderr else { return };
+    let mut buffer = [0; 8192];
+    loop {
+        let read = match stderr.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => buffer.get(..read).unwrap_or_default(),
+        };
+        let mut heard = lock(heard);
+        if heard.version.is_none() {
+            heard.version = program::version_of(&String::from_utf8_lossy(read));
+        }
+        heard.log.extend(read);
+        let surplus = heard.log.len().saturating_sub(LOG);
+        heard.log.drain(..surplus);
+    }
+}
+
+/// Makes an error of an end that is no success.
+fn judge(plan: &Plan, status: ExitStatus, heard: &Heard, settings: &ProcessSettings) -> Result<()> {
+    if status.success() {
+        return Ok(());
+    }
+    let log: Vec<u8> = heard.log.iter().copied().collect();
+    let log = String::from_utf8_lossy(&log).into_owned();
+    if status.signal() == Some(Signal::XFSZ.as_raw()) || log.contains("File too large") {
+        let limit = settings.largest_file >> 20;
+        return Err(Error::Limit { what: "one file", limit, unit: "MiB" });
+    }
+    if log.contains("No space left on device") {
+        return Err(failed(plan, std::io::ErrorKind::StorageFull.into()));
+    }
+    let ended = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    };
+    let line = log.lines().rfind(|line| !line.trim().is_empty());
+    Err(Error::Program { ended, line: line.map(|line| line.trim().to_owned()), log })
+}
+
+/// Memory that a process has in use, in bytes; 0 once it is gone.
+fn resident(process: u32) -> u64 {
+    let pages = fs::read_to_string(format!("/proc/{process}/statm")).ok().and_then(|text| {
+        text.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
+}
+
+/// What the files of a folder take, in bytes.
+fn space(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}

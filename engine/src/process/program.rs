@@ -1,0 +1,56 @@
+//! The `ffmpeg` program on this machine.
+
+use std::{
+    env,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The `ffmpeg` program, as far as it is there, and what holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Program {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its release, as in `5.1.9-0+deb12u1`; `None` when it does not answer.
+    pub version: Option<String>,
+    /// What of the sandbox this kernel does not enforce, in words; `None` when all is enforced.
+    pub unprotected: Option<String>,
+}
+
+/// The program of the settings, or the one on the path.
+pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
+    let absent = || Error::Absent { kind: "program", name: "ffmpeg".to_owned() };
+    let is_program = |path: &PathBuf| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let found = match wanted {
+        Some(path) => Some(path.to_owned()).filter(is_program),
+        None => {
+            let folders = env::var_os("PATH").unwrap_or_default();
+            let mut places = env::split_paths(&folders).map(|folder| folder.join("ffmpeg"));
+            places.find(is_program)
+        }
+    };
+    // The rules on files know it by its real name.
+    found.and_then(|path| path.canonicalize().ok()).ok_or_else(absent)
+}
+
+/// The release that a program calls itself.
+pub(super) fn version(path: &Path) -> Option<String> {
+    let mut command = Command::new(path);
+    command.arg("-version").env_clear().stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok()?;
+    version_of(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// The release in the first line that the program prints.
+pub(super) fn version_of(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("ffmpeg version "))?;
+    line.split_whitespace().next().map(str::to_owned)
+}

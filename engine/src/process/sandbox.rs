@@ -1,0 +1,225 @@
+//! What a child process may touch: some files, no network, no other program or process.
+//!
+//! Landlock takes away the files, seccomp the calls; both hold from before the child's first
+//! instruction to its end. This is the second room with unsafe code: a few calls between fork and
+//! exec, where nothing else may run.
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// The newest Landlock whose rights are asked for; an older kernel enforces what it knows.
+const NEWEST: ABI = ABI::V6;
+
+/// What a program needs to start, beside itself: the loader, its libraries, fonts.
+const READABLE: [&str; 14] = [
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "/usr/share/fontconfig",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    "/proc/cpuinfo",
+    "/sys/devices/system",
+];
+
+/// Devices that hold nothing.
+const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
+
+/// Where the loader of programs is found; it is executed, too.
+const LOADERS: [&str; 3] = [
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-linux-riscv64-lp64d.so.1",
+];
+
+/// What a child may touch.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed<'a> {
+    /// The program.
+    pub(super) program: &'a Path,
+    /// Files that it may read.
+    pub(super) inputs: Vec<PathBuf>,
+    /// The folder in which it may do as it likes.
+    pub(super) folder: &'a Path,
+    /// The largest file that it may write, in bytes.
+    pub(super) largest_file: u64,
+}
+
+/// Which layers of the sandbox this kernel enforces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layers {
+    /// Files outside the folder and the inputs are out of reach (Landlock).
+    pub(crate) files: bool,
+    /// No other program, process or socket (seccomp).
+    pub(crate) calls: bool,
+}
+
+impl Layers {
+    /// What is not enforced, in words; `None` when all is.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        match (self.files, self.calls) {
+            (true, true) => None,
+            (false, true) => Some("this kernel does not confine files (Landlock)"),
+            (true, false) => Some("this kernel does not confine system calls (seccomp)"),
+            (false, false) => {
+                Some("this kernel confines neither files (Landlock) nor system calls (seccomp)")
+            }
+        }
+    }
+
+    /// Tries the layers on a thread that ends at once: both hold for one thread only.
+    pub(crate) fn of_this_kernel() -> Self {
+        let try_out = || {
+            let files = files(&[], &[], &[])
+                .and_then(RulesetCreated::restrict_self)
+                .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
+            let calls = calls().is_some_and(|programs| apply(&programs).is_ok());
+            Self { files, calls }
+        };
+        let tried = thread::Builder::new().spawn(try_out);
+        tried.ok().and_then(|tried| tried.join().ok()).unwrap_or_default()
+    }
+}
+
+/// Lets a command start confined. Layers that `layers` lacks are left out.
+pub(super) fn confine(
+    command: &mut Command,
+    allowed: &Allowed<'_>,
+    layers: Layers,
+) -> io::Result<()> {
+    let mut readable: Vec<&Path> = READABLE.iter().map(Path::new).collect();
+    readable.extend(allowed.inputs.iter().map(PathBuf::as_path));
+    let mut executable: Vec<&Path> = LOADERS.iter().map(Path::new).collect();
+    executable.push(allowed.program);
+    let writable = [allowed.folder];
+    let mut ruleset = if layers.files {
+        Some(files(&readable, &executable, &writable).map_err(io::Error::other)?)
+    } else {
+        None
+    };
+    let programs = if layers.calls { calls().unwrap_or_default() } else { Vec::new() };
+    let largest = allowed.largest_file;
+    let start = move || {
+        // A host that dies takes its child along.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(Resource::Fsize, limit(largest))?;
+        setrlimit(Resource::Core, limit(0))?;
+        if let Some(ruleset) = ruleset.take() {
+            ruleset.restrict_self().map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        }
+        apply(&programs)
+    };
+    // SAFETY: between fork and exec only system calls are made: the rules and programs were made
+    // before, and nothing takes a lock that another thread could hold.
+    unsafe { command.pre_exec(start) };
+    Ok(())
+}
+
+/// The rules on files; what is not there needs none.
+fn files(
+    readable: &[&Path],
+    executable: &[&Path],
+    writable: &[&Path],
+) -> Result<RulesetCreated, RulesetError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let rules = |paths: &[&Path], access: BitFlags<AccessFs>| {
+        let opened = paths.iter().filter_map(|path| Some((path.is_dir(), PathFd::new(path).ok()?)));
+        let rule = |(is_folder, place): (bool, PathFd)| {
+            let of_file = AccessFs::from_file(NEWEST);
+            Ok(PathBeneath::new(place, if is_folder { access } else { access & of_file }))
+        };
+        opened.map(rule).collect::<Vec<Result<_, RulesetError>>>()
+    };
+    let devices: Vec<&Path> = DEVICES.iter().map(Path::new).collect();
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?
+        .add_rules(rules(readable, read))?
+        .add_rules(rules(executable, read | AccessFs::Execute))?
+        .add_rules(rules(&devices, read | AccessFs::WriteFile))?
+        .add_rules(rules(writable, AccessFs::from_all(NEWEST) & !AccessFs::Execute))
+}
+
+/// The programs that refuse system calls; `None` on a processor that they are not known for.
+fn calls() -> Option<Vec<BpfProgram>> {
+    let refused = [
+        libc::SYS_socket,
+        libc::SYS_socketpair,
+        libc::SYS_connect,
+        libc::SYS_bind,
+        libc::SYS_listen,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_io_uring_setup,
+        libc::SYS_kill,
+        libc::SYS_tkill,
+        libc::SYS_pidfd_open,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_setsid,
+        libc::SYS_setpgid,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_fork,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_vfork,
+    ];
+    // Threads are clones as well; a process is one without this flag.
+    let thread = u64::try_from(libc::CLONE_THREAD).ok()?;
+    let is_process =
+        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0).ok()?;
+    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
+        refused.into_iter().map(|call| (call, Vec::new())).collect();
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process]).ok()?]);
+    let errno = |code: i32| u32::try_from(code).ok().map(SeccompAction::Errno);
+    let target: TargetArch = std::env::consts::ARCH.try_into().ok()?;
+    let program = |rules, code| {
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno(code)?, target).ok()?;
+        BpfProgram::try_from(filter).ok()
+    };
+    // Its flags are in memory, where no filter looks; the C library falls back to `clone`.
+    let newer = [(libc::SYS_clone3, Vec::new())].into_iter().collect();
+    Some(vec![program(rules, libc::EPERM)?, program(newer, libc::ENOSYS)?])
+}
+
+fn apply(programs: &[BpfProgram]) -> io::Result<()> {
+    let applied = programs.iter().try_for_each(|program| seccompiler::apply_filter(program));
+    applied.map_err(|_| io::Error::from(io::ErrorKind::Unsupported))
+}

@@ -1,0 +1,168 @@
+//! Filter graphs, taken apart as libavfilter does it: chains of filters, each a name with options.
+
+use super::{
+    names::{FILTERS, Filter, Takes},
+    value::one_of,
+};
+
+/// Why a filter graph is refused, in words.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    let mut rest = Reader { text };
+    rest.skip_space();
+    if let Some(flags) = rest.text.strip_prefix("sws_flags=") {
+        let end = flags.find(';').ok_or("`sws_flags=` ends with a semicolon")?;
+        let is_flag = |sign: char| sign.is_ascii_alphanumeric() || "_+-".contains(sign);
+        if !flags[..end].chars().all(is_flag) {
+            return Err("`sws_flags` are words".to_owned());
+        }
+        rest.text = &flags[end + 1..];
+    }
+    loop {
+        rest.labels()?;
+        let filter = rest.token("[],;");
+        check_filter(&filter)?;
+        rest.labels()?;
+        match rest.next() {
+            None => return Ok(()),
+            Some(',' | ';') => {}
+            Some(other) => return Err(format!("`{other}` is out of place in the filter graph")),
+        }
+    }
+}
+
+/// One filter, as `name@instance=options`.
+fn check_filter(text: &str) -> Result<(), String> {
+    let (name, options) = text.split_once('=').unwrap_or((text, ""));
+    let (name, instance) = name.split_once('@').unwrap_or((name, ""));
+    let (name, instance) = (name.trim(), instance.trim());
+    if !instance.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign)) {
+        return Err(format!("`{instance}` is no name for a filter"));
+    }
+    let known = FILTERS.iter().find(|filter| filter.name == name);
+    let Some(Filter { takes, .. }) = known else {
+        let names: Vec<_> = FILTERS.iter().map(|filter| filter.name).collect();
+        return one_of(name, &names, "filter");
+    };
+    let mut rest = Reader { text: options };
+    while !rest.text.is_empty() {
+        let before = rest.text;
+        let key = rest.key();
+        if before.trim_start().starts_with('/') {
+            return Err(format!("an option of `{name}` is read from a file"));
+        }
+        let value = rest.token(":");
+        match (takes, key) {
+            (Takes::Any, _) => {}
+            (Takes::Only(keys), Some(key)) => one_of(key, keys, &format!("option of `{name}`"))?,
+            (Takes::Only(_), None) => {
+                return Err(format!("options of `{name}` are written as `key=value`"));
+            }
+        }
+        // A pattern of fontconfig can name more than a family.
+        let is_family = |sign: char| sign.is_alphanumeric() || " _-".contains(sign);
+        if key == Some("font") && !value.chars().all(is_family) {
+            return Err("a font is the name of a family".to_owned());
+        }
+        rest.next();
+    }
+    Ok(())
+}
+
+/// What is left of a text.
+struct Reader<'a> {
+    text: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.text.chars().next()?;
+        self.text = &self.text[next.len_utf8()..];
+        Some(next)
+    }
+
+    fn skip_space(&mut self) {
+        self.text = self.text.trim_start_matches([' ', '\n', '\t', '\r']);
+    }
+
+    /// Passes labels in brackets.
+    fn labels(&mut self) -> Result<(), String> {
+        self.skip_space();
+        while let Some(label) = self.text.strip_prefix('[') {
+            let end = label.find(']').ok_or("a label in the filter graph does not end")?;
+            let is_label = |sign: char| sign.is_ascii_alphanumeric() || "_-:.#".contains(sign);
+            if label[..end].is_empty() || !label[..end].chars().all(is_label) {
+                return Err(format!("`[{}]` is no label", &label[..end]));
+            }
+            self.text = &label[end + 1..];
+            self.skip_space();
+        }
+        Ok(())
+    }
+
+    /// Passes a key and its equals sign, where one follows.
+    fn key(&mut self) -> Option<&'a str> {
+        let text = self.text.trim_start();
+        let (key, value) = text.split_once('=')?;
+        let key = key.trim_end();
+        let is_key = |sign: char| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-';
+        if key.is_empty() || !key.chars().all(is_key) {
+            return None;
+        }
+        self.text = value;
+        Some(key)
+    }
+
+    /// The text up to one of `ends`, with quotes and backslashes resolved as `av_get_token` does.
+    fn token(&mut self, ends: &str) -> String {
+        self.skip_space();
+        let mut token = String::new();
+        while let Some(sign) = self.text.chars().next() {
+            if ends.contains(sign) {
+                break;
+            }
+            self.next();
+            match sign {
+                '\\' => token.extend(self.next()),
+                '\'' => {
+                    while let Some(quoted) = self.next().filter(|quoted| *quoted != '\'') {
+                        token.push(quoted);
+                    }
+                }
+                sign => token.push(sign),
+            }
+        }
+        token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_are_taken_apart() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(check(text).err().unwrap_or_default(), expected, "{text}");
+        };
+        check("scale=640:-2,fps=30", "");
+        check("[0:v]scale=w=640:h=-2[a];[a][1:v]overlay=10:10:enable='between(t,1,2)'[out]", "");
+        check("sws_flags=bicubic+accurate_rnd;[in] scale@big = 2*iw:2*ih [out]", "");
+        check("split[a][b];[a]palettegen[p];[b][p]paletteuse", "");
+        check("drawtext=text='a\\:b, c':x=10:y=(h-th)/2:fontsize=24", "");
+        check(r"drawtext=text=a\\\:b", "");
+        check("drawtext=textfile=/etc/passwd", "the option of `drawtext` `textfile` is not on the list (nearest: `text`)");
+        check(r"drawtext=t\extfile=/etc/passwd", "the option of `drawtext` `textfile` is not on the list (nearest: `text`)");
+        check("drawtext=/text=/etc/passwd", "an option of `drawtext` is read from a file");
+        check("scale=/w=/etc/passwd", "an option of `scale` is read from a file");
+        check("drawtext=font='a:file=/b'", "a font is the name of a family");
+        check("psnr=a.log", "options of `psnr` are written as `key=value`");
+        check("movie=a.mp4", "the filter `movie` is not on the list");
+        check("null,movie=a.mp4", "the filter `movie` is not on the list");
+        check("'movie=a'", "the filter `movie` is not on the list");
+        check(r"m\ovie=a", "the filter `movie` is not on the list");
+        check("scal", "the filter `scal` is not on the list (nearest: `scale`)");
+        check("", "the filter `` is not on the list");
+        check("null]", "`]` is out of place in the filter graph");
+        check("[a", "a label in the filter graph does not end");
+    }
+}

@@ -1,0 +1,162 @@
+//! Custom arguments: checked against what may be given, and made into a plan that the `ffmpeg`
+//! program carries out.
+
+mod graph;
+mod names;
+mod parse;
+mod table;
+mod value;
+
+use std::path::Path;
+
+use avocet_engine::{
+    Argument, Content, Cost, Error, Location, Output, Plan, Process, Result, Strategy, Timestamp,
+};
+
+use crate::{
+    choose,
+    compile::{Circumstances, Probed},
+    job::{Job, JobOutputs},
+};
+pub use names::{BITSTREAM_FILTERS, CODECS, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS};
+use parse::{Parsed, Token};
+pub use table::{CustomOption, OPTIONS, OptionGroup, Scope};
+
+/// Checks the arguments of a job, before any media is opened.
+///
+/// # Errors
+/// [`Error::ArgumentRefused`] names the first argument that is refused, and why.
+pub(crate) fn check(args: &[String], job: &Job) -> Result<()> {
+    parsed(args, job).map(drop)
+}
+
+fn parsed(args: &[String], job: &Job) -> Result<Parsed> {
+    let parsed = parse::parse(args, &inputs(job), &outputs(job))?;
+    for (number, (_, name)) in names(job).iter().enumerate() {
+        let used = parsed.tokens.iter().filter(|token| **token == Token::Output(number)).count();
+        if used != 1 {
+            let why = format!("the output `{name}` is named {used} times, not once");
+            return Err(parse::refused(args.len(), "", why));
+        }
+        muxer_of(name).map_err(|why| parse::refused(args.len(), name, why))?;
+    }
+    Ok(parsed)
+}
+
+/// The placeholders of the inputs, in their order.
+fn inputs(job: &Job) -> Vec<String> {
+    let keyed = job.inputs.iter().enumerate();
+    keyed
+        .map(|(number, input)| match &input.key {
+            Some(key) => format!("{{{{{key}}}}}"),
+            None if job.inputs.len() == 1 => "{{input}}".to_owned(),
+            None => format!("{{{{in_{}}}}}", number + 1),
+        })
+        .collect()
+}
+
+fn outputs(job: &Job) -> Vec<String> {
+    names(job).into_iter().map(|(key, _)| format!("{{{{{key}}}}}")).collect()
+}
+
+/// The keys of the outputs, and the names of their files in the folder that the program works in.
+fn names(job: &Job) -> Vec<(String, String)> {
+    match &job.outputs {
+        JobOutputs::One(format) => {
+            vec![("output".to_owned(), format!("output.{}", format.extension()))]
+        }
+        JobOutputs::Files(files) => files.clone(),
+    }
+}
+
+/// The muxer that a file name asks for.
+fn muxer_of(name: &str) -> Result<&'static str, String> {
+    let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
+    let extension = extension.to_ascii_lowercase();
+    let found = EXTENSIONS.iter().find(|(known, _)| *known == extension);
+    found.map(|(_, muxer)| *muxer).ok_or_else(|| {
+        let known: Vec<_> = EXTENSIONS.iter().map(|(known, _)| *known).collect();
+        let hint = match extension.as_str() {
+            "m3u8" | "mpd" => "; HLS and DASH are made of many files, which one output can not be",
+            _ => "",
+        };
+        format!("`.{extension}` is no file that can be made{hint}; allowed are {}", known.join(" "))
+    })
+}
+
+/// The plan that the `ffmpeg` program carries out.
+pub(crate) fn compile(
+    args: &[String],
+    job: &Job,
+    circumstances: &Circumstances<'_>,
+) -> Result<Plan> {
+    let parsed = parsed(args, job)?;
+    let mut arguments = Vec::new();
+    let text = |words: &[&str], arguments: &mut Vec<Argument>| {
+        arguments.extend(words.iter().map(|word| Argument::Text((*word).to_owned())));
+    };
+    for token in parsed.tokens {
+        match token {
+            Token::Text(word) => arguments.push(Argument::Text(word)),
+            Token::Input { number, is_forced } => {
+                let probed = circumstances.input_at(number)?;
+                choose::expect_open(probed)?;
+                let demuxer = demuxer_of(probed)?;
+                // Nothing but a plain file is opened, and as what it was seen to be.
+                if !is_forced {
+                    text(&["-f", demuxer], &mut arguments);
+                }
+                text(&["-protocol_whitelist", "file", "-i"], &mut arguments);
+                arguments.push(Argument::Input(number));
+            }
+            Token::Output(number) => arguments.push(Argument::Output(number)),
+        }
+    }
+    let mut made = Vec::new();
+    for (_, name) in names(job) {
+        let muxer = muxer_of(&name).map_err(|why| parse::refused(args.len(), &name, why))?;
+        made.push(Output {
+            location: place_of(circumstances, job, &name),
+            replace: circumstances.replace,
+            muxer: muxer.to_owned(),
+            options: Vec::new(),
+            tags: avocet_engine::Tags::default(),
+            chapters: Vec::new(),
+            content: Content::OfProcess(name),
+            at_most: None,
+        });
+    }
+    let seconds = circumstances.inputs.iter().filter_map(|probed| probed.media.duration);
+    Ok(Plan {
+        strategy: Strategy::Ffmpeg,
+        because: Vec::new(),
+        inputs: circumstances.plan_inputs(),
+        outputs: made,
+        dropped: Vec::new(),
+        notices: Vec::new(),
+        seconds: seconds.map(Timestamp::seconds).reduce(f64::max),
+        lenient: false,
+        cost: Cost::default(),
+        otherwise: None,
+        process: Some(Process { arguments }),
+    })
+}
+
+/// Where an output goes: to the place of the only one, else under its name in that folder.
+fn place_of(circumstances: &Circumstances<'_>, job: &Job, name: &str) -> Location {
+    match (&circumstances.output, &job.outputs) {
+        (Location::Path(folder), JobOutputs::Files(_)) => Location::Path(folder.join(name)),
+        (location, _) => location.clone(),
+    }
+}
+
+/// The demuxer that an input was opened with, when it reads nothing but the input.
+fn demuxer_of(probed: &Probed) -> Result<&'static str> {
+    let mut names = probed.media.format.split(',');
+    let known = names.find_map(|name| DEMUXERS.iter().find(|known| **known == name));
+    known.copied().ok_or_else(|| Error::Lacking {
+        location: probed.location.clone(),
+        found: format!("the format {}", probed.media.format),
+        needed: "a format of a single file that is on the list".to_owned(),
+    })
+}

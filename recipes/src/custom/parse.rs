@@ -1,0 +1,141 @@
+//! Arguments as the `ffmpeg` program takes them: options with their values, each before the file
+//! that it concerns. What is not known is refused.
+
+use avocet_engine::{Error, Result};
+
+use super::{
+    table::{self, CustomOption, Scope},
+    value::{Kind, Side},
+};
+
+/// One argument that was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Token {
+    /// Word for word.
+    Text(String),
+    /// `-i` and the input of this number, and whether its demuxer was named before.
+    Input { number: usize, is_forced: bool },
+    /// The output of this number.
+    Output(usize),
+}
+
+/// Arguments that were taken.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) tokens: Vec<Token>,
+}
+
+/// An option before it is known which file it stands before.
+struct Pending<'a> {
+    index: usize,
+    option: &'static CustomOption,
+    value: Option<(usize, &'a str)>,
+}
+
+/// Why an argument is refused.
+pub(super) fn refused(index: usize, argument: &str, why: String) -> Error {
+    /// Longer ones are not worth reading.
+    const SHOWN: usize = 80;
+    let argument = argument.chars().take(SHOWN).collect();
+    Error::ArgumentRefused { index, argument, why }
+}
+
+/// Takes arguments apart.
+///
+/// # Errors
+/// [`Error::ArgumentRefused`] for the first that is not taken.
+pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> Result<Parsed> {
+    let mut tokens = Vec::new();
+    let mut pending: Vec<Pending<'_>> = Vec::new();
+    let mut begun_outputs = false;
+    let mut rest = args.iter().map(String::as_str).enumerate();
+    while let Some((index, argument)) = rest.next() {
+        let refuse = |why: String| refused(index, argument, why);
+        let Some(name) = argument.strip_prefix('-').filter(|name| !name.is_empty()) else {
+            let number = placeholder(argument, outputs, "output").map_err(refuse)?;
+            settle(&pending, Side::Output, args)?;
+            pending.clear();
+            begun_outputs = true;
+            tokens.push(Token::Output(number));
+            continue;
+        };
+        let option = find(name).map_err(refuse)?;
+        if let Kind::Flag = option.kind {
+            pending.push(Pending { index, option, value: None });
+            tokens.push(Token::Text(argument.to_owned()));
+            continue;
+        }
+        let missing = || refuse("its value is missing".to_owned());
+        let (place, value) = rest.next().ok_or_else(missing)?;
+        if let Kind::Input = option.kind {
+            let number = placeholder(value, inputs, "input");
+            let number = number.map_err(|why| refused(place, value, why))?;
+            if begun_outputs {
+                return Err(refuse("inputs come before outputs".to_owned()));
+            }
+            settle(&pending, Side::Input, args)?;
+            let is_forced = pending.iter().any(|one| matches!(one.option.kind, Kind::Format));
+            pending.clear();
+            tokens.push(Token::Input { number, is_forced });
+            continue;
+        }
+        if value.contains("{{") || value.contains("}}") {
+            let why = "a placeholder is a whole argument, behind `-i` or by itself".to_owned();
+            return Err(refused(place, value, why));
+        }
+        pending.push(Pending { index, option, value: Some((place, value)) });
+        tokens.push(Token::Text(argument.to_owned()));
+        tokens.push(Token::Text(value.to_owned()));
+    }
+    if let Some(Pending { index, .. }) = pending.first() {
+        let why = "no output follows it".to_owned();
+        return Err(refused(*index, &args[*index], why));
+    }
+    Ok(Parsed { tokens })
+}
+
+/// The option of a name with a stream specifier.
+fn find(name: &str) -> Result<&'static CustomOption, String> {
+    let (name, specifier) = name.split_once(':').unwrap_or((name, ""));
+    if let Some(name) = name.strip_prefix('/') {
+        return Err(format!("the value of `-{name}` would be read from a file"));
+    }
+    let is_specifier = |sign: char| sign.is_ascii_alphanumeric() || "_:#+-.".contains(sign);
+    if let Some(sign) = specifier.chars().find(|sign| !is_specifier(*sign)) {
+        return Err(format!("a stream specifier may not hold `{}`", sign.escape_default()));
+    }
+    table::find(name).ok_or_else(|| {
+        let names: Vec<_> = table::all().map(|option| option.name).collect();
+        let nearest = crate::check::nearest(&names, name);
+        let nearest = nearest.map(|name| format!(" (nearest: `-{name}`)")).unwrap_or_default();
+        format!("it is not on the list of options{nearest}")
+    })
+}
+
+/// The number of a placeholder.
+fn placeholder(argument: &str, known: &[String], what: &str) -> Result<usize, String> {
+    known.iter().position(|placeholder| placeholder == argument).ok_or_else(|| {
+        let known: Vec<_> = known.iter().map(|one| format!("`{one}`")).collect();
+        format!("an {what} is named by its placeholder: {}", known.join(", "))
+    })
+}
+
+/// Holds options against the file that they stand before.
+fn settle(pending: &[Pending<'_>], side: Side, args: &[String]) -> Result<()> {
+    for Pending { index, option, value } in pending {
+        let fits = match (option.scope, side) {
+            (Scope::Global | Scope::Either, _)
+            | (Scope::Input, Side::Input)
+            | (Scope::Output, Side::Output) => true,
+            (Scope::Input, Side::Output) | (Scope::Output, Side::Input) => false,
+        };
+        if !fits {
+            let why = format!("it concerns an {}, and stands before none", option.scope.name());
+            return Err(refused(*index, &args[*index], why));
+        }
+        if let Some((place, value)) = value {
+            option.kind.check(value, side).map_err(|why| refused(*place, value, why))?;
+        }
+    }
+    Ok(())
+}

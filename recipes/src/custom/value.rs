@@ -1,0 +1,150 @@
+//! What the values of options may be: each kind is a grammar that can name no file.
+
+use super::{
+    graph,
+    names::{BITSTREAM_FILTERS, CODECS, DEMUXERS, MUXERS},
+};
+
+/// What an option's value may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// There is none.
+    Flag,
+    /// The placeholder of an input.
+    Input,
+    /// A number, as libav reads it: with a unit, a ratio, or a short expression of numbers.
+    Number,
+    /// An instant or a span, in seconds or as `hours:minutes:seconds`.
+    Time,
+    /// One plain word.
+    Name,
+    /// Words with the signs that lists and flags are made of.
+    Words,
+    /// Numbers and words with the signs of stream specifiers and sizes.
+    Specification,
+    /// Which streams are taken: of inputs, or the label of a filter graph's output.
+    Map,
+    /// Any text; it is only ever written down, or computed with.
+    Text,
+    /// A demuxer before an input, a muxer before an output.
+    Format,
+    /// A decoder before an input; an encoder, or `copy`, before an output.
+    Codec,
+    /// Bitstream filters, with commas.
+    BitstreamFilters,
+    /// A filter graph.
+    Graph,
+    /// `key=value:key=value` for an encoder, with these keys.
+    Keys(&'static [&'static str]),
+}
+
+/// The file that an option stands before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Side {
+    Input,
+    Output,
+}
+
+impl Kind {
+    /// The value in words; `None` where there is none.
+    pub(crate) fn describe(self) -> Option<String> {
+        Some(match self {
+            Self::Flag => return None,
+            Self::Input => "an input's placeholder".to_owned(),
+            Self::Number => "a number".to_owned(),
+            Self::Time => "a time".to_owned(),
+            Self::Name => "a plain word".to_owned(),
+            Self::Words => "words".to_owned(),
+            Self::Specification => "numbers and words".to_owned(),
+            Self::Map => "a stream specifier or a label".to_owned(),
+            Self::Text => "text".to_owned(),
+            Self::Format => "a format of the list below".to_owned(),
+            Self::Codec => "a codec of the list below".to_owned(),
+            Self::BitstreamFilters => "bitstream filters of the list below".to_owned(),
+            Self::Graph => "a filter graph of the filters below".to_owned(),
+            Self::Keys(keys) => format!("`key=value` with these keys: {}", keys.join(", ")),
+        })
+    }
+
+    /// Why a value is refused, in words.
+    pub(crate) fn check(self, value: &str, side: Side) -> Result<(), String> {
+        let made_of = |signs: &str| {
+            let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || signs.contains(sign);
+            match value.chars().find(|sign| !is_allowed(*sign)) {
+                _ if value.is_empty() => Err("the value is empty".to_owned()),
+                Some(sign) => Err(format!("the value may not hold `{}`", sign.escape_default())),
+                None => Ok(()),
+            }
+        };
+        match self {
+            Self::Flag | Self::Input | Self::Text => Ok(()),
+            Self::Number => made_of("+-*./:()").and_then(|()| plain_number(value)),
+            Self::Time => made_of("+-.:;"),
+            Self::Name => made_of("_-.+"),
+            Self::Words => made_of("_-+.,:| ()").and_then(|()| no_report(value)),
+            Self::Specification => made_of("_-.:"),
+            Self::Map => made_of("_-.:[]?#"),
+            Self::Format => {
+                let known = if side == Side::Input { DEMUXERS } else { MUXERS };
+                one_of(value, known, "format")
+            }
+            Self::Codec => one_of(value, CODECS, "codec"),
+            Self::BitstreamFilters => bitstream_filters(value),
+            Self::Graph => graph::check(value),
+            Self::Keys(keys) => key_values(value, keys),
+        }
+    }
+}
+
+/// A ratio is no path: it neither begins with a slash nor has two of them in a row.
+fn plain_number(value: &str) -> Result<(), String> {
+    if value.starts_with(['/', '.']) || value.contains("//") || value.contains("..") {
+        return Err("the value is no number".to_owned());
+    }
+    Ok(())
+}
+
+/// libav's log level can ask for a report in a file.
+fn no_report(value: &str) -> Result<(), String> {
+    if value.contains("report") { Err("it writes a file".to_owned()) } else { Ok(()) }
+}
+
+pub(super) fn one_of(value: &str, known: &[&str], what: &str) -> Result<(), String> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    let nearest = crate::check::nearest(known, value);
+    let nearest = nearest.map(|name| format!(" (nearest: `{name}`)")).unwrap_or_default();
+    Err(format!("the {what} `{value}` is not on the list{nearest}"))
+}
+
+/// `name=key=value:key=value,name`: values are numbers and words.
+fn bitstream_filters(value: &str) -> Result<(), String> {
+    for filter in value.split(',') {
+        let (name, options) = filter.split_once('=').unwrap_or((filter, ""));
+        one_of(name, BITSTREAM_FILTERS, "bitstream filter")?;
+        let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || "_-+.:=|()*".contains(sign);
+        if let Some(sign) = options.chars().find(|sign| !is_allowed(*sign)) {
+            return Err(format!("options of `{name}` may not hold `{}`", sign.escape_default()));
+        }
+    }
+    Ok(())
+}
+
+/// `key=value:key=value` of an encoder: no key names a file, and no value holds a path.
+fn key_values(value: &str, keys: &[&str]) -> Result<(), String> {
+    for pair in value.split(':').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // Encoders take both signs between words.
+        let plain = key.replace('_', "-");
+        let bare = plain.strip_prefix("no-").unwrap_or(&plain);
+        if !keys.contains(&bare) && !keys.contains(&plain.as_str()) {
+            return one_of(key, keys, "key");
+        }
+        let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || "_-+.,|()".contains(sign);
+        if let Some(sign) = value.chars().find(|sign| !is_allowed(*sign)) {
+            return Err(format!("the value of `{key}` may not hold `{}`", sign.escape_default()));
+        }
+    }
+    Ok(())
+}
