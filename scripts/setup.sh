@@ -27,6 +27,8 @@ missing_packages() {
     *) wanted+=(libc6-dev) ;;
     esac
     command -v clang >/dev/null || wanted+=(clang)
+    # Tests look at the files that the ffmpeg program opens.
+    command -v strace >/dev/null || wanted+=(strace)
     has_libclang || wanted+=(libclang-dev)
     printf '%s\n' "${wanted[*]-}"
 }

@@ -81,7 +81,7 @@ fn track(plan: &mut Plan, kind: TrackKind) -> &mut Track {
 fn tracks(plan: &mut Plan) -> &mut Vec<Track> {
     match &mut plan.outputs[0].content {
         Content::Tracks(tracks) => tracks,
-        Content::BytesOf(input) => panic!("it is input {input}"),
+        other @ (Content::BytesOf(_) | Content::OfProcess(_)) => panic!("it is {other:?}"),
     }
 }
 
@@ -683,7 +683,7 @@ fn check_threads(name: &str, engine: Engine) {
 #[test]
 fn a_single_picture_of_an_engine_with_one_thread_starts_none() {
     if fixtures::has_ffmpeg!() {
-        let settings = Settings { threads: NonZeroU32::MIN };
+        let settings = Settings { threads: NonZeroU32::MIN, ..Settings::default() };
         check_threads(fixtures::test_name!(), Engine::new(settings));
     }
 }

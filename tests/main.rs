@@ -8,7 +8,9 @@
     reason = "a test fails by panicking, and looks at files from outside"
 )]
 
+mod arguments;
 mod browser;
+mod custom;
 mod cut;
 mod engine;
 mod frames;

@@ -42,7 +42,8 @@ pub use media::{
 pub use movie::{Edit, Movie, MovieTrack};
 pub use plan::{
     Action, Argument, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track, TrackKind,
+    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track,
+    TrackKind,
 };
 pub use process::{ProcessSettings, Program};
 pub use progress::{CancelToken, Progress};

@@ -116,7 +116,9 @@ impl Job {
                 recipe.compile(*format, circumstances)
             }
             (Task::Ffmpeg(args), _) => custom::compile(args, self, circumstances),
-            (Task::Recipe(_), JobOutputs::Files(_)) => Err(Error::BadPlan { what: "a recipe has one output".to_owned() }),
+            (Task::Recipe(_), JobOutputs::Files(_)) => {
+                Err(Error::BadPlan { what: "a recipe has one output".to_owned() })
+            }
         }
     }
 

@@ -60,8 +60,8 @@ pub use compile::{Circumstances, Probed};
 pub use compress::Compress;
 pub use concat::Concat;
 pub use custom::{
-    BITSTREAM_FILTERS, CODECS, CustomOption, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS, OPTIONS,
-    OptionGroup, Scope,
+    BITSTREAM_FILTERS, CODECS, CustomOption, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS,
+    OPTIONS, OptionGroup, Scope,
 };
 pub use error::{DocumentError, Problem};
 pub use extract_audio::ExtractAudio;

@@ -104,7 +104,12 @@ const WARNINGS: &[(&str, &str)] = &[
     ("FRAMES_CONCEALED", "Some frames are damaged and partly guessed by the decoder."),
     ("INPUT_SHORT", "The input has less than it promises; the message tells the seconds lost."),
     ("LARGER_THAN_INPUT", "The result is larger than the input."),
+    ("PROGRAM_DIFFERS", "The ffmpeg program is of another release than the linked libraries."),
     ("READ_ERROR", "The input could not be read to its end."),
+    (
+        "SANDBOX_INCOMPLETE",
+        "This kernel can not enforce a part of the sandbox that the ffmpeg program runs in.",
+    ),
     ("SEEK_PAST_END", "The time asked for is past the end, so the last frame was taken."),
     ("TIMES_MOVED", "Frames that would share a tick of the container moved on by one."),
 ];

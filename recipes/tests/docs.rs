@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet_recipes::{Format, REASONS, RecipeName, VideoCodec};
+use avocet_recipes::{
+    BITSTREAM_FILTERS, CODECS, DEMUXERS, EXTENSIONS, FILTERS, Filter, Format, MUXERS, OPTIONS,
+    REASONS, RecipeName, VideoCodec,
+};
 
 /// What stands before the code of a reason where it is made.
 const MAKERS: [&str; 4] = ["Reason::new(", "warn_of(", " warn(", " no("];
@@ -120,6 +123,66 @@ fn reasons() -> String {
         text += &table(&["code", "meaning"], rows);
     }
     text
+}
+
+fn arguments() -> String {
+    let mut text = "# Arguments for the ffmpeg program\n\n\
+         What recipes do not cover is done by the `ffmpeg` program: with `\"mode\": \"ffmpeg\"` in a \
+         document, or by `avocet ffmpeg --input A --output B -- ARGUMENTS`. It runs without a \
+         shell, in a private folder, with an empty environment, in a sandbox without network.\n\n\
+         An input is `-i {{input}}`, an output `{{output}}`; of several, each stands under its key, \
+         as in `{{in_1}}` and `{{out_1}}`. A placeholder is a whole argument, and each output is \
+         named once. An option stands before the file that it concerns; a stream specifier such as \
+         `:v:0` may follow its name. What is not listed here is refused with \
+         `UNSUPPORTED_COMMAND`, the place of the argument and the reason, before anything runs.\n\n\
+         This file is written from the tables in `recipes/src/custom` by `scripts/docs`.\n"
+        .to_owned();
+    for (heading, options) in OPTIONS {
+        text += &format!("\n## {heading}\n\n");
+        let rows = options.iter().map(|option| {
+            let value = option.value().unwrap_or_else(|| "nothing".to_owned());
+            vec![format!("`-{}`", option.name), option.scope.name().to_owned(), value]
+        });
+        text += &table(&["option", "before", "value"], rows);
+    }
+    let (any, some): (Vec<&Filter>, Vec<_>) =
+        FILTERS.iter().partition(|filter| filter.options().is_none());
+    text += "\n## Filters in a graph\n\nWith all their options:\n\n";
+    text += &list(any.into_iter().map(|filter| filter.name));
+    text += "\n\nWith these options, each as `key=value`, since others name files:\n\n";
+    let rows = some.into_iter().map(|filter| {
+        let options = filter.options().unwrap_or_default();
+        vec![format!("`{}`", filter.name), list(options.iter().copied())]
+    });
+    text += &table(&["filter", "options"], rows);
+    for (heading, names) in [
+        ("Codecs", CODECS),
+        ("Formats of outputs", MUXERS),
+        ("Formats of inputs", DEMUXERS),
+        ("Bitstream filters", BITSTREAM_FILTERS),
+    ] {
+        text += &format!("\n## {heading}\n\n{}\n", list(names.iter().copied()));
+    }
+    text += &format!(
+        "\n## Extensions of outputs\n\n{}\n",
+        list(EXTENSIONS.iter().map(|(extension, _)| *extension))
+    );
+    text
+}
+
+#[test]
+fn the_reference_of_arguments_is_what_the_code_says() {
+    check_file("docs/ffmpeg.md", &arguments());
+}
+
+#[test]
+fn names_of_arguments_stand_once() {
+    let mut seen = BTreeSet::new();
+    for option in OPTIONS.iter().flat_map(|(_, options)| *options) {
+        assert!(seen.insert(option.name), "-{} stands twice", option.name);
+    }
+    let mut filters = BTreeSet::new();
+    assert!(FILTERS.iter().all(|filter| filters.insert(filter.name)), "a filter stands twice");
 }
 
 #[test]

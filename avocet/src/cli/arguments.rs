@@ -10,6 +10,9 @@ use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
 use super::{failure::Failure, name::kebab, terminal};
 
+pub(super) const ARGS: &str = "ARGS";
+pub(super) const CUSTOM_INPUT: &str = "input";
+pub(super) const CUSTOM_OUTPUT: &str = "output-file";
 pub(super) const INPUT: &str = "INPUT";
 pub(super) const JOB: &str = "JOB.json";
 pub(super) const JSON: &str = "json";
@@ -25,6 +28,7 @@ pub(super) enum Command {
     Plan,
     Probe,
     Capabilities,
+    Ffmpeg,
     Recipe(RecipeName),
 }
 
@@ -37,6 +41,7 @@ impl Command {
             "plan" => Self::Plan,
             "probe" => Self::Probe,
             "capabilities" => Self::Capabilities,
+            "ffmpeg" => Self::Ffmpeg,
             name => {
                 let recipes = RecipeName::ALL;
                 Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)
@@ -77,7 +82,33 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommand(capabilities)
+        .subcommands([custom(), capabilities])
+}
+
+/// The command of custom arguments.
+fn custom() -> clap::Command {
+    let input = Arg::new(CUSTOM_INPUT)
+        .long("input")
+        .required(true)
+        .action(ArgAction::Append)
+        .value_name("PATH")
+        .value_parser(value_parser!(OsString))
+        .help("A path or a file: URL; `{{input}}` in the arguments, or `{{in_1}}` and so on");
+    let output = Arg::new(CUSTOM_OUTPUT)
+        .long("output")
+        .required(true)
+        .action(ArgAction::Append)
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where an output goes; `{{output}}` in the arguments, or `{{out_1}}` and so on");
+    let args = Arg::new(ARGS)
+        .last(true)
+        .required(true)
+        .num_args(1..)
+        .help("The arguments, as docs/ffmpeg.md lists them");
+    clap::Command::new("ffmpeg")
+        .about("Runs the ffmpeg program with arguments of yours, in a sandbox")
+        .args([input, output, args, plan_only(), progress(), no_clobber(), json()])
 }
 
 /// The command of a recipe: the parameters of its table, and what all recipes take.
@@ -92,15 +123,18 @@ fn recipe(recipe: RecipeName) -> clap::Command {
         formats.join(", "),
         kebab(recipe.name()),
     ));
-    let plan = Arg::new(PLAN)
-        .long(PLAN)
-        .action(ArgAction::SetTrue)
-        .help("Show what would be done to each stream, and why, without doing it");
     clap::Command::new(kebab(recipe.name()))
         .about(recipe.summary().trim_end_matches('.'))
         .args([input, output])
         .args(recipe.parameters().iter().map(flag))
-        .args([plan, progress(), no_clobber(), json()])
+        .args([plan_only(), progress(), no_clobber(), json()])
+}
+
+fn plan_only() -> Arg {
+    Arg::new(PLAN)
+        .long(PLAN)
+        .action(ArgAction::SetTrue)
+        .help("Show what would be done to each stream, and why, without doing it")
 }
 
 /// The flag of a parameter; what it is worth is left to the check of documents.

@@ -48,8 +48,23 @@ fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
         format!("encoders  {}", present(&ENCODERS, &libav.encoders)),
         format!("filters   {}", present(&FILTERS, &libav.filters)),
         format!("devices   {devices}"),
+        format!("program   {}", program(libav)),
     ];
     lines.join("\n")
+}
+
+/// The ffmpeg program, whether it is of the same release, and what holds it.
+fn program(libav: &Capabilities) -> String {
+    let Some(program) = &libav.program else {
+        return "no ffmpeg on the path (custom arguments can not be run)".to_owned();
+    };
+    let release = match &program.version {
+        Some(version) if *version == libav.version => "as libav".to_owned(),
+        Some(version) => format!("{version}, another release than libav"),
+        None => "it does not tell its release".to_owned(),
+    };
+    let sandbox = program.unprotected.as_deref().unwrap_or("confined");
+    format!("{} ({release}; {sandbox})", program.path.display())
 }
 
 /// The names that are there, and after them those that are not.

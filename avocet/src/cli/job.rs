@@ -106,7 +106,7 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
     Ok(Target { location: Location::from(path), replace: false, named: false })
 }
 
-fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+pub(super) fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
     let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
     if !context.json {
         return Ok(Answer::new(plan.to_string()));
@@ -117,7 +117,7 @@ fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure>
     Ok(Answer::new(json))
 }
 
-fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+pub(super) fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
     let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
     let report = context.engine.run(&plan, &context.cancel, |progress| {
         context.show.observe(progress);

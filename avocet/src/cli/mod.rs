@@ -2,6 +2,7 @@
 
 mod arguments;
 mod capabilities;
+mod custom;
 mod document;
 mod ending;
 mod failure;
@@ -77,6 +78,7 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Plan => job::plan_document(context, matches),
         Command::Probe => probe::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
+        Command::Ffmpeg => custom::answer(context, matches),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }

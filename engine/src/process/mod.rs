@@ -121,7 +121,11 @@ impl Drop for Running {
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
     /// Runs the program of a plan; its outputs are written, and not yet in their places.
-    pub(crate) fn run(&mut self, plan: &Plan, process: &Process) -> Result<(Vec<Sink>, Vec<Reason>)> {
+    pub(crate) fn run(
+        &mut self,
+        plan: &Plan,
+        process: &Process,
+    ) -> Result<(Vec<Sink>, Vec<Reason>)> {
         plan.check()?;
         let inputs = plan.inputs.iter().map(|input| local(&input.location));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
@@ -135,9 +139,10 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             }
             warnings.push(Reason::new("SANDBOX_INCOMPLETE", missing));
         }
-        let sinks = plan.outputs.iter().map(|output| {
-            Sink::create(&output.location, output.replace, self.unfinished)
-        });
+        let sinks = plan
+            .outputs
+            .iter()
+            .map(|output| Sink::create(&output.location, output.replace, self.unfinished));
         let sinks = sinks.collect::<Result<Vec<_>>>()?;
         let folder = self.folder(&sinks)?;
         let place = folder.path().canonicalize().map_err(|error| failed(plan, error))?;
@@ -382,9 +387,9 @@ fn judge(plan: &Plan, status: ExitStatus, heard: &Heard, settings: &ProcessSetti
 
 /// Memory that a process has in use, in bytes; 0 once it is gone.
 fn resident(process: u32) -> u64 {
-    let pages = fs::read_to_string(format!("/proc/{process}/statm")).ok().and_then(|text| {
-        text.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
+    let pages = fs::read_to_string(format!("/proc/{process}/statm"))
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
 }
 

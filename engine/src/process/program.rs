@@ -27,7 +27,8 @@ pub struct Program {
 pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
     let absent = || Error::Absent { kind: "program", name: "ffmpeg".to_owned() };
     let is_program = |path: &PathBuf| {
-        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     let found = match wanted {
         Some(path) => Some(path.to_owned()).filter(is_program),

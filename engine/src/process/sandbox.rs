@@ -26,7 +26,7 @@ use seccompiler::{
 const NEWEST: ABI = ABI::V6;
 
 /// What a program needs to start, beside itself: the loader, its libraries, fonts.
-const READABLE: [&str; 14] = [
+const READABLE: [&str; 15] = [
     "/lib",
     "/lib64",
     "/usr/lib",
@@ -36,6 +36,7 @@ const READABLE: [&str; 14] = [
     "/usr/local/share/fonts",
     "/usr/share/fontconfig",
     "/etc/fonts",
+    "/var/cache/fontconfig",
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/usr/share/zoneinfo",
@@ -204,7 +205,8 @@ fn calls() -> Option<Vec<BpfProgram>> {
     // Threads are clones as well; a process is one without this flag.
     let thread = u64::try_from(libc::CLONE_THREAD).ok()?;
     let is_process =
-        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0).ok()?;
+        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)
+            .ok()?;
     let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
         refused.into_iter().map(|call| (call, Vec::new())).collect();
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process]).ok()?]);

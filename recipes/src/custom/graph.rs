@@ -150,11 +150,17 @@ mod tests {
         check("split[a][b];[a]palettegen[p];[b][p]paletteuse", "");
         check("drawtext=text='a\\:b, c':x=10:y=(h-th)/2:fontsize=24", "");
         check(r"drawtext=text=a\\\:b", "");
-        check("drawtext=textfile=/etc/passwd", "the option of `drawtext` `textfile` is not on the list (nearest: `text`)");
-        check(r"drawtext=t\extfile=/etc/passwd", "the option of `drawtext` `textfile` is not on the list (nearest: `text`)");
+        check(
+            "drawtext=textfile=/etc/passwd",
+            "the option of `drawtext` `textfile` is not on the list (nearest: `text`)",
+        );
+        check(
+            r"drawtext=t\extfile=/etc/passwd",
+            "the option of `drawtext` `textfile` is not on the list (nearest: `text`)",
+        );
         check("drawtext=/text=/etc/passwd", "an option of `drawtext` is read from a file");
         check("scale=/w=/etc/passwd", "an option of `scale` is read from a file");
-        check("drawtext=font='a:file=/b'", "a font is the name of a family");
+        check(r"drawtext=font=a\\\:file=/b", "a font is the name of a family");
         check("psnr=a.log", "options of `psnr` are written as `key=value`");
         check("movie=a.mp4", "the filter `movie` is not on the list");
         check("null,movie=a.mp4", "the filter `movie` is not on the list");

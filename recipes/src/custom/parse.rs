@@ -100,16 +100,28 @@ fn find(name: &str) -> Result<&'static CustomOption, String> {
     if let Some(name) = name.strip_prefix('/') {
         return Err(format!("the value of `-{name}` would be read from a file"));
     }
-    let is_specifier = |sign: char| sign.is_ascii_alphanumeric() || "_:#+-.".contains(sign);
-    if let Some(sign) = specifier.chars().find(|sign| !is_specifier(*sign)) {
-        return Err(format!("a stream specifier may not hold `{}`", sign.escape_default()));
-    }
-    table::find(name).ok_or_else(|| {
+    let option = table::find(name).ok_or_else(|| {
         let names: Vec<_> = table::all().map(|option| option.name).collect();
         let nearest = crate::check::nearest(&names, name);
         let nearest = nearest.map(|name| format!(" (nearest: `-{name}`)")).unwrap_or_default();
         format!("it is not on the list of options{nearest}")
-    })
+    })?;
+    if specifier.is_empty() || (option.is_of_streams() && is_specifier(specifier)) {
+        return Ok(option);
+    }
+    Err(format!("`-{name}` takes no stream specifier `{specifier}`"))
+}
+
+/// Whether a text names streams, or what metadata belongs to, as in `v:0` or `s:a:1`.
+fn is_specifier(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let is_kind = |part: &str| {
+        let is_letter = part.len() == 1 && part.starts_with(|sign| "vVasdtgcpimu".contains(sign));
+        is_letter || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_word =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    parts.next().is_some_and(is_kind) && parts.all(is_word)
 }
 
 /// The number of a placeholder.

@@ -1,11 +1,11 @@
 //! The options of the `ffmpeg` program that arguments may hold: one table, from which the reference
 //! is printed, too. What is not in it is refused.
 
+use super::names::{AOM_KEYS, SVT_AV1_KEYS, X264_KEYS, X265_KEYS};
 use super::value::Kind::{
     self, BitstreamFilters, Codec, Flag, Format, Graph, Input, Keys, Map, Name, Number,
     Specification, Text, Time, Words,
 };
-use super::names::{AOM_KEYS, SVT_AV1_KEYS, X264_KEYS, X265_KEYS};
 
 /// Which files an option may stand before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +47,12 @@ impl CustomOption {
     /// What its value may be, in words; `None` for an option without a value.
     pub fn value(&self) -> Option<String> {
         self.kind.describe()
+    }
+
+    /// Whether a stream specifier may follow its name.
+    pub(crate) fn is_of_streams(&self) -> bool {
+        let is_of_file = matches!(self.kind, Flag | Input | Format | Map);
+        self.scope != Scope::Global && !is_of_file
     }
 }
 

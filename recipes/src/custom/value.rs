@@ -78,12 +78,12 @@ impl Kind {
         };
         match self {
             Self::Flag | Self::Input | Self::Text => Ok(()),
-            Self::Number => made_of("+-*./:()").and_then(|()| plain_number(value)),
-            Self::Time => made_of("+-.:;"),
+            Self::Number => number(value),
+            Self::Time => time(value),
             Self::Name => made_of("_-.+"),
-            Self::Words => made_of("_-+.,:| ()").and_then(|()| no_report(value)),
-            Self::Specification => made_of("_-.:"),
-            Self::Map => made_of("_-.:[]?#"),
+            Self::Words => made_of("_-+.,| ()").and_then(|()| no_report(value)),
+            Self::Specification => made_of("_-.:").and_then(|()| numbered(value)),
+            Self::Map => made_of("_-.:[]?#").and_then(|()| map(value)),
             Self::Format => {
                 let known = if side == Side::Input { DEMUXERS } else { MUXERS };
                 one_of(value, known, "format")
@@ -96,12 +96,53 @@ impl Kind {
     }
 }
 
-/// A ratio is no path: it neither begins with a slash nor has two of them in a row.
-fn plain_number(value: &str) -> Result<(), String> {
-    if value.starts_with(['/', '.']) || value.contains("//") || value.contains("..") {
-        return Err("the value is no number".to_owned());
+/// One number, or two or three with a sign of a ratio between them, each perhaps with a unit; or a
+/// name for a number, as in `ntsc`.
+fn number(value: &str) -> Result<(), String> {
+    let is_name = !value.is_empty() && value.chars().all(|sign| sign.is_ascii_alphabetic());
+    let is_number = |part: &str| {
+        let part = part.strip_prefix(['+', '-']).unwrap_or(part);
+        let digits = part.trim_end_matches(|sign: char| sign.is_ascii_alphabetic());
+        let unit = part.len() - digits.len();
+        unit <= 3 && digits.parse::<f64>().is_ok() || part.parse::<f64>().is_ok()
+    };
+    let mut parts = value.splitn(4, ['/', ':', '*']);
+    if is_name || (parts.clone().count() <= 3 && parts.all(is_number)) {
+        return Ok(());
     }
-    Ok(())
+    Err("the value is no number".to_owned())
+}
+
+/// Seconds, or hours, minutes and seconds, perhaps with a unit; `;` stands in time codes.
+fn time(value: &str) -> Result<(), String> {
+    let plain = value.strip_prefix(['+', '-']).unwrap_or(value);
+    let units = ["us", "ms", "s"];
+    let plain = units.iter().find_map(|unit| plain.strip_suffix(unit)).unwrap_or(plain);
+    let is_number = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_digit()) && part.parse::<f64>().is_ok()
+    };
+    if plain.split([':', ';']).count() <= 4 && plain.split([':', ';']).all(is_number) {
+        return Ok(());
+    }
+    Err("the value is no time".to_owned())
+}
+
+/// What has parts begins with the number of a file.
+fn numbered(value: &str) -> Result<(), String> {
+    if !value.contains(':') || value.starts_with(|first: char| first.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err("the value begins with the number of an input".to_owned())
+}
+
+/// Which streams are taken: `0:v:1?`, or the label of a filter graph's output.
+fn map(value: &str) -> Result<(), String> {
+    let input = value.strip_prefix('-').unwrap_or(value);
+    let is_label = value.starts_with('[') && value.ends_with(']');
+    if is_label || input.starts_with(|first: char| first.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err("streams are named by the number of an input, or a label in brackets".to_owned())
 }
 
 /// libav's log level can ask for a report in a file.

@@ -1,0 +1,74 @@
+//! `avocet ffmpeg`: custom arguments, run by the ffmpeg program.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use avocet::{
+    Door, Format, Target,
+    engine::Location,
+    recipes::{Job, JobInput, JobOutputs, Task},
+};
+use clap::ArgMatches;
+
+use super::{
+    Answer, Context,
+    arguments::{ARGS, CUSTOM_INPUT, CUSTOM_OUTPUT, NO_CLOBBER, PLAN},
+    failure::Failure,
+    job, name,
+};
+
+pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
+    let inputs: Vec<_> = matches.get_many::<OsString>(CUSTOM_INPUT).unwrap_or_default().collect();
+    let outputs: Vec<_> = matches.get_many::<PathBuf>(CUSTOM_OUTPUT).unwrap_or_default().collect();
+    let format = |path: &Path| Format::from_extension(&path.extension()?.to_string_lossy());
+    // In a document, one input and one output of a known format stand without keys.
+    let alone = match (&inputs[..], &outputs[..]) {
+        ([_], [output]) => format(output).map(|format| (format, (*output).clone())),
+        _ => None,
+    };
+    let input = |(number, url): (usize, &&OsString)| JobInput {
+        key: alone.is_none().then(|| format!("in_{}", number + 1)),
+        url: name::url(url),
+    };
+    // Whoever names but one need not know its key.
+    let keyed = |argument: &String| match argument.as_str() {
+        "{{input}}" if alone.is_none() && inputs.len() == 1 => "{{in_1}}".to_owned(),
+        "{{output}}" if alone.is_none() && outputs.len() == 1 => "{{out_1}}".to_owned(),
+        argument => argument.to_owned(),
+    };
+    let args = matches.get_many::<String>(ARGS).unwrap_or_default().map(keyed).collect();
+    let (outputs, location) = match alone.clone() {
+        Some((format, path)) => (JobOutputs::One(format), Location::Path(path)),
+        None => in_folder(&outputs)?,
+    };
+    let job = Job {
+        task: Task::Ffmpeg(args),
+        inputs: inputs.iter().enumerate().map(input).collect(),
+        outputs,
+        stage_input: None,
+        preset_id: None,
+        webhook_url: None,
+    };
+    job.check(Door::Program).map_err(avocet::Error::from)?;
+    let target = Target { location, replace: !matches.get_flag(NO_CLOBBER), named: true };
+    let run = if matches.get_flag(PLAN) { job::plan } else { job::run };
+    run(context, &job, target)
+}
+
+/// Files under keys, and the folder where they go.
+fn in_folder(outputs: &[&PathBuf]) -> Result<(JobOutputs, Location), Failure> {
+    let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
+    let common = outputs.first().map(|path| folder(path)).unwrap_or_default();
+    if outputs.iter().any(|path| folder(path) != common) {
+        let message = "several outputs go to one folder; `--output` names others".to_owned();
+        return Err(Failure::Usage(message));
+    }
+    let file = |(number, path): (usize, &&PathBuf)| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (format!("out_{}", number + 1), name)
+    };
+    let files = outputs.iter().enumerate().map(file).collect();
+    Ok((JobOutputs::Files(files), Location::Path(common)))
+}

@@ -1,0 +1,392 @@
+//! Custom arguments: what the ffmpeg program makes of them, and what it can not do.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use avocet::{
+    CancelToken, Door, Engine, Error, Job, Report,
+    engine::{
+        Argument, Content, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
+        Strategy,
+    },
+};
+use fixtures::judge;
+
+use crate::{
+    arguments,
+    support::{files, resident, soak, watched, watched_for},
+};
+
+/// A job of keyed inputs and outputs, which go to a folder.
+fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> Job {
+    let map = |prefix: &str, values: &[String]| {
+        let pairs = (1..).zip(values);
+        let pairs = pairs.map(|(number, value)| {
+            format!("\"{prefix}_{number}\":{}", serde_json::to_string(value).unwrap())
+        });
+        pairs.collect::<Vec<_>>().join(",")
+    };
+    let inputs: Vec<_> = inputs.iter().map(|path| path.to_str().unwrap().to_owned()).collect();
+    let outputs: Vec<_> = outputs.iter().map(|name| (*name).to_owned()).collect();
+    let args = serde_json::to_string(args).unwrap();
+    let document = format!(
+        r#"{{"mode":"ffmpeg","input_files":{{{}}},"output_files":{{{}}},"ffmpeg":{{"args":{args}}}}}"#,
+        map("in", &inputs),
+        map("out", &outputs)
+    );
+    Job::from_json(&document, Door::Program).unwrap()
+}
+
+/// Runs a job into a fresh folder.
+fn run(inputs: &[&str], outputs: &[&str], args: &[&str]) -> (tempfile::TempDir, Report) {
+    let inputs: Vec<_> = inputs.iter().map(|name| fixtures::get(name)).collect();
+    let job = job(&inputs, outputs, args);
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_owned();
+    let report = watched("custom arguments", move || {
+        let (engine, cancel) = (Engine::default(), CancelToken::new());
+        let mut last = -1.0;
+        avocet::run(&engine, &job, place, &cancel, |progress| {
+            assert!(progress.fraction >= last, "progress went back");
+            last = progress.fraction;
+            std::ops::ControlFlow::Continue(())
+        })
+    })
+    .unwrap_or_else(|error| panic!("{args:?}: {error}"));
+    let mut left = files(folder.path());
+    left.sort();
+    let mut named: Vec<_> = outputs.iter().map(|name| (*name).to_owned()).collect();
+    named.sort();
+    assert_eq!(left, named);
+    assert_eq!(report.strategy, Strategy::Ffmpeg);
+    (folder, report)
+}
+
+#[test]
+fn documented_samples_run() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = "counter-h264-aac.mp4";
+    let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
+    let (folder, _) = run(
+        &[clip],
+        &["small.mp4"],
+        &words("-i {{in_1}} -vf scale=160:-2 -c:v libx264 -crf 23 -c:a aac {{out_1}}"),
+    );
+    let made = judge::probe(folder.path().join("small.mp4"));
+    assert_eq!((made.video().width, made.video().height), (160, 90));
+    assert_eq!(judge::frames(folder.path().join("small.mp4")).len(), 100);
+
+    let (folder, _) = run(
+        &[clip, "cover.png"],
+        &["marked.mp4"],
+        &words(
+            "-i {{in_1}} -i {{in_2}} -filter_complex [0:v][1:v]overlay=10:10[v] -map [v] -map 0:a \
+             -c:a copy {{out_1}}",
+        ),
+    );
+    let marked = judge::rgb(folder.path().join("marked.mp4"), 0.5, "crop=64:64:10:10");
+    let [red, green, blue] = marked.cell((1, 2), (1, 2));
+    assert!(red > 200.0 && (120.0..200.0).contains(&green) && blue < 60.0, "{red} {green} {blue}");
+
+    let (folder, report) = run(
+        &[clip],
+        &["copy.mkv", "sound.mp3", "frame.png"],
+        &words(
+            "-i {{in_1}} -c copy {{out_1}} -vn -q:a 2 {{out_2}} -ss 1 -frames:v 1 -update 1 \
+             {{out_3}}",
+        ),
+    );
+    assert_eq!(report.outputs.len(), 3);
+    assert_eq!(judge::counters(folder.path().join("copy.mkv")).len(), 100);
+    assert_eq!(judge::counters(folder.path().join("frame.png")), [Some(25)]);
+    assert_eq!(judge::probe(folder.path().join("sound.mp3")).audio().codec, "mp3");
+
+    let (folder, _) = run(
+        &[clip],
+        &["moving.gif"],
+        &words(
+            "-i {{in_1}} -vf fps=8,scale=320:-1:flags=lanczos,split[a][b];[a]palettegen[p];\
+             [b][p]paletteuse -loop 0 {{out_1}}",
+        ),
+    );
+    assert_eq!(judge::frames(folder.path().join("moving.gif")).len(), 32);
+
+    // Below the limit on memory, which is not one on addresses.
+    let (folder, report) = run(
+        &[clip],
+        &["large.mp4"],
+        &words("-i {{in_1}} -vf scale=1920:1080 -t 1 -c:v libsvtav1 -preset 12 -an {{out_1}}"),
+    );
+    assert_eq!(judge::probe(folder.path().join("large.mp4")).video().codec, "av1");
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+}
+
+#[test]
+fn one_output_goes_where_it_is_sent() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("a name with % and spaces.mp4");
+    let url = serde_json::to_string(clip.to_str().unwrap()).unwrap();
+    let document = format!(
+        r#"{{"mode":"ffmpeg","input":{{"url":{url}}},"output":{{"format":"mp4"}},
+            "ffmpeg":{{"args":["-i","{{{{input}}}}","-c","copy","{{{{output}}}}"]}}}}"#
+    );
+    let job = Job::from_json(&document, Door::Program).unwrap();
+    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    let go = |target: &Path| {
+        avocet::run(&engine, &job, target, &cancel, |_| std::ops::ControlFlow::Continue(()))
+    };
+    go(&output).unwrap();
+    assert_eq!(judge::counters(&output).len(), 100);
+    assert_eq!(files(folder.path()).len(), 1);
+    assert_eq!(go(&clip).err().unwrap().code(), "VALIDATION_ERROR");
+    let missing = Engine::new(Settings {
+        process: ProcessSettings { program: Some("/nowhere/ffmpeg".into()), ..Default::default() },
+        ..Settings::default()
+    });
+    let nobody = |_: &avocet::Progress| std::ops::ControlFlow::Continue(());
+    let error = avocet::run(&missing, &job, &*output, &cancel, nobody).err().unwrap();
+    assert_eq!((error.code(), error.to_string().contains("ffmpeg")), ("CONFIG_ERROR", true));
+}
+
+/// A plan whose arguments nobody checked.
+fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
+    let name = output.file_name().unwrap().to_str().unwrap().to_owned();
+    Plan {
+        strategy: Strategy::Ffmpeg,
+        because: Vec::new(),
+        inputs: vec![Input { location: Location::from(input), closes_jumps: false }],
+        outputs: vec![Output {
+            location: Location::from(output),
+            replace: true,
+            muxer: "mp4".to_owned(),
+            options: Vec::new(),
+            tags: Default::default(),
+            chapters: Vec::new(),
+            content: Content::OfProcess(name),
+            at_most: None,
+        }],
+        dropped: Vec::new(),
+        notices: Vec::new(),
+        seconds: None,
+        lenient: false,
+        cost: Default::default(),
+        otherwise: None,
+        process: Some(Process { arguments }),
+    }
+}
+
+fn texts(line: &str) -> Vec<Argument> {
+    line.split(' ')
+        .map(|word| match word {
+            "IN" => Argument::Input(0),
+            "OUT" => Argument::Output(0),
+            word => Argument::Text(word.to_owned()),
+        })
+        .collect()
+}
+
+/// Runs unchecked arguments; the answer is the error, and what is left in the folder.
+fn run_unchecked(line: &str, process: ProcessSettings) -> (Result<Report, Error>, Vec<String>) {
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let plan = unchecked(&clip, &folder.path().join("out.mp4"), texts(line));
+    let result = watched(line, move || {
+        let engine = Engine::new(Settings { process, ..Settings::default() });
+        engine.run(&plan, &CancelToken::new(), |_| std::ops::ControlFlow::Continue(()))
+    });
+    (result.map_err(Error::from), files(folder.path()))
+}
+
+/// The second line of defense: what the check would have refused, the sandbox stops.
+#[test]
+fn the_sandbox_alone_stops_what_the_check_would_have_refused() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let program = Engine::default().capabilities_of_machine().program.unwrap();
+    if program.unprotected.is_some() {
+        let name = fixtures::test_name!();
+        fixtures::skip(name, "sandbox", "this kernel enforces none");
+        return;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let escaped = outside.path().join("escaped.mkv");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let breaches = [
+        "-f data -i /etc/passwd -map 0 -c copy -f data OUT".to_owned(),
+        "-i IN -vf drawtext=textfile=/etc/passwd:fontsize=20 OUT".to_owned(),
+        format!("-i IN -c copy -y {}", escaped.display()),
+        format!("-i IN -c copy -f matroska tcp://127.0.0.1:{port}"),
+        format!("-i tcp://127.0.0.1:{port} -c copy OUT"),
+        "-i IN -vf movie=/etc/passwd OUT".to_owned(),
+        "-f concat -safe 0 -i /etc/passwd OUT".to_owned(),
+    ];
+    for line in breaches {
+        let (result, left) = run_unchecked(&line, ProcessSettings::default());
+        let error = result.err().unwrap();
+        let is_stopped = error.code() == "TRANSCODE_ERROR" || error.code() == "OUTPUT_INCOMPLETE";
+        assert!(is_stopped, "{line}: {error}");
+        assert!(left.is_empty(), "{line} left {left:?}");
+    }
+    assert!(!escaped.exists());
+    assert!(listener.accept().is_err(), "somebody connected");
+}
+
+/// The stand-in for the program that misbehaves.
+fn misbehaving() -> ProcessSettings {
+    ProcessSettings {
+        program: Some(env!("CARGO_BIN_EXE_misbehave").into()),
+        most_seconds: 5,
+        most_memory: 256 << 20,
+        largest_file: 8 << 20,
+        most_space: 64 << 20,
+        needs_sandbox: false,
+    }
+}
+
+/// Processes that this one has started, and not reaped.
+fn children() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let of_task = |task: std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("children")).unwrap_or_default()
+    };
+    let all: String = tasks.map(|task| of_task(task.unwrap())).collect();
+    let name = |id: &str| std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    all.split_whitespace().map(name).filter(|name| name.starts_with("misbehave")).collect()
+}
+
+#[test]
+fn a_child_that_misbehaves_is_an_error_and_leaves_nothing() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let before = resident();
+    for (word, code, words) in [
+        ("flood", "TRANSCODE_ERROR", "the last line"),
+        ("fill", "LIMIT_EXCEEDED", "64 MiB of space"),
+        ("grow", "LIMIT_EXCEEDED", "8 MiB of one file"),
+        ("eat", "LIMIT_EXCEEDED", "256 MiB of memory"),
+        ("signal", "TRANSCODE_ERROR", "signal 6"),
+        ("nothing", "OUTPUT_INCOMPLETE", "was not written"),
+        ("empty", "OUTPUT_INCOMPLETE", "can not be read"),
+        ("rubbish", "OUTPUT_INCOMPLETE", "can not be read"),
+        ("hang", "ENGINE_INVOCATION_ERROR", "5 s passed"),
+        ("fork", "TRANSCODE_ERROR", "true true"),
+        ("look", "TRANSCODE_ERROR", "passwd false environment 0 write false socket false"),
+    ] {
+        let (result, left) = run_unchecked(&format!("{word} IN OUT"), misbehaving());
+        let error = result.err().unwrap();
+        assert_eq!(error.code(), code, "{word}: {error}");
+        assert!(error.to_string().contains(words), "{word}: {error}");
+        assert!(left.is_empty(), "{word} left {left:?}");
+        if let Error::Engine(avocet::engine::Error::Program { log, .. }) = &error {
+            assert!(log.len() <= 64 << 10, "{word}: {} bytes", log.len());
+        }
+    }
+    assert!(resident() < before + 100, "memory grew from {before} to {} MB", resident());
+    assert_eq!(children(), Vec::<String>::new());
+    let (result, left) = run_unchecked("other IN OUT", misbehaving());
+    let codes: Vec<_> = result.unwrap().warnings.into_iter().map(|one| one.code).collect();
+    assert_eq!((codes, left), (vec!["PROGRAM_DIFFERS".to_owned()], vec!["out.mp4".to_owned()]));
+}
+
+#[test]
+fn a_cancelled_child_is_gone_within_a_second() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let plan = unchecked(&clip, &folder.path().join("out.mp4"), texts("hang IN OUT"));
+    let took = watched_for("a cancelled child", Duration::from_secs(30), move || {
+        let process = ProcessSettings { most_seconds: 600, ..misbehaving() };
+        let engine = Engine::new(Settings { process, ..Settings::default() });
+        let cancel = CancelToken::new();
+        let mut cancelled = None;
+        let result = engine.run(&plan, &cancel, |_| {
+            cancelled.get_or_insert_with(Instant::now);
+            cancel.cancel();
+            std::ops::ControlFlow::Continue(())
+        });
+        assert_eq!(result.err().unwrap().code(), "CANCELLED");
+        cancelled.unwrap().elapsed()
+    });
+    // The figure is for the reader; how loaded the machine is decides no test.
+    println!("cancelled after {took:?}");
+    assert!(files(folder.path()).is_empty());
+    assert_eq!(children(), Vec::<String>::new());
+}
+
+/// An independent judge of arguments that were let through: the files and addresses that the
+/// program opens with them, without any sandbox, as the system sees it.
+#[test]
+fn what_is_let_through_opens_nothing_but_its_files() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    if Command::new("strace").arg("-V").output().is_err() {
+        fixtures::skip(fixtures::test_name!(), "ffmpeg", "strace is not there");
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let lists = arguments::let_through(if soak() { 1000 } else { 40 });
+    let mut ran = 0;
+    for args in lists {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let job = job(std::slice::from_ref(&clip), &["out.mkv"], &args);
+        let target = folder.path().to_owned();
+        let plan = match avocet::plan(&Engine::default(), &job, target, &CancelToken::new()) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{args:?}: {error}"),
+        };
+        let words = plan.process.unwrap().arguments.into_iter().map(|argument| match argument {
+            Argument::Text(text) => text,
+            Argument::Input(_) => format!("file:{}", clip.display()),
+            Argument::Output(_) => "file:out.mkv".to_owned(),
+        });
+        let log = folder.path().join("trace");
+        let status = Command::new("strace")
+            .args(["-f", "-qq", "-e", "trace=open,openat,creat,connect,execve,unlink,rename", "-o"])
+            .arg(&log)
+            .args(["timeout", "20", "ffmpeg", "-nostdin", "-y", "-v", "error"])
+            .args(words)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        ran += usize::from(status.status.success());
+        let trace = std::fs::read_to_string(&log).unwrap();
+        for line in trace.lines().filter(|line| !line.contains("ENOENT")) {
+            let path = line.split('"').nth(1).unwrap_or_default();
+            let is_system = [
+                "/lib",
+                "/usr/",
+                "/etc/",
+                "/proc/",
+                "/sys/",
+                "/dev/",
+                "/bin/",
+                "/var/cache/fontconfig",
+            ]
+            .iter()
+            .any(|start| path.starts_with(start));
+            let is_own = path == "out.mkv" || Path::new(path) == clip || path.is_empty();
+            let is_secret = path.starts_with("/etc/passwd") || path.contains("secret");
+            assert!((is_system || is_own) && !is_secret, "{args:?} opened {line}");
+            assert!(!line.contains("AF_INET"), "{args:?} connected: {line}");
+        }
+    }
+    assert!(ran > 0, "no list of the sample ran");
+}

@@ -1,0 +1,84 @@
+//! A child that misbehaves on demand, in the place of the ffmpeg program: the word is its last
+//! argument but the files.
+
+use std::{env, fs, io::Write, process, thread, time::Duration};
+
+fn main() {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let file = |at: usize| words.get(at).and_then(|word| word.strip_prefix("file:"));
+    let [.., word, _, _] = &words[..] else { process::exit(3) };
+    let (input, output) = (file(words.len() - 2), file(words.len() - 1));
+    let mut errors = std::io::stderr();
+    match word.as_str() {
+        // Two of them, where a child of the child is allowed.
+        "hang" => {
+            let _ = process::Command::new("/proc/self/exe").args(["x", "hang", "a", "b"]).spawn();
+            thread::sleep(Duration::from_secs(600));
+        }
+        "fork" => {
+            let child = process::Command::new("/bin/true").spawn();
+            let own = process::Command::new(env::current_exe().unwrap_or_default()).spawn();
+            let _ = write!(errors, "{} {}", child.is_err(), own.is_err());
+            process::exit(7);
+        }
+        "flood" => {
+            let line = vec![b'x'; 1 << 16];
+            for _ in 0..1024 {
+                let _ = errors.write_all(&line);
+            }
+            let _ = errors.write_all(b"\nthe last line\n");
+            process::exit(1);
+        }
+        "fill" => {
+            let block = vec![0; 1 << 20];
+            for number in 0.. {
+                let name = format!("part-{number}");
+                for _ in 0..4 {
+                    let file = fs::OpenOptions::new().create(true).append(true).open(&name);
+                    let Ok(()) = file.and_then(|mut file| file.write_all(&block)) else { return };
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        "grow" => {
+            let block = vec![1; 1 << 20];
+            let file = output.and_then(|name| fs::File::create(name).ok());
+            let Some(mut file) = file else { return };
+            while file.write_all(&block).is_ok() {}
+            let _ = writeln!(errors, "File too large");
+            process::exit(1);
+        }
+        "eat" => {
+            let mut eaten = Vec::new();
+            loop {
+                eaten.push(vec![1_u8; 16 << 20]);
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        "signal" => process::abort(),
+        "nothing" => {}
+        "empty" => drop(output.map(fs::File::create)),
+        "rubbish" => drop(output.map(|name| fs::write(name, "no media"))),
+        "other" => {
+            let _ = writeln!(errors, "ffmpeg version 99.0 Copyright");
+            let copied = input
+                .zip(output)
+                .map(|(from, to)| fs::read(from).and_then(|bytes| fs::write(to, bytes)));
+            process::exit(if matches!(copied, Some(Ok(()))) { 0 } else { 4 });
+        }
+        "look" => {
+            // What a program that was let through might try.
+            let is_open = |path: &str| fs::read(path).is_ok();
+            let _ = writeln!(
+                errors,
+                "passwd {} environment {} write {} socket {}",
+                is_open("/etc/passwd"),
+                env::vars_os().count(),
+                fs::write("/tmp/avocet-escaped", "x").is_ok(),
+                std::net::TcpListener::bind("127.0.0.1:0").is_ok(),
+            );
+            process::exit(5);
+        }
+        _ => process::exit(3),
+    }
+}
