@@ -10,8 +10,8 @@ use std::{
 use avocet::{
     CancelToken, Door, Engine, Error, Job, Report,
     engine::{
-        Argument, Content, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
-        Strategy,
+        Argument, Content, Cost, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
+        Strategy, Tags,
     },
 };
 use fixtures::judge;
@@ -170,7 +170,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
             replace: true,
             muxer: "mp4".to_owned(),
             options: Vec::new(),
-            tags: Default::default(),
+            tags: Tags::default(),
             chapters: Vec::new(),
             content: Content::OfProcess(name),
             at_most: None,
@@ -179,7 +179,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
         notices: Vec::new(),
         seconds: None,
         lenient: false,
-        cost: Default::default(),
+        cost: Cost::default(),
         otherwise: None,
         process: Some(Process { arguments }),
     }
@@ -244,6 +244,9 @@ fn the_sandbox_alone_stops_what_the_check_would_have_refused() {
     assert!(listener.accept().is_err(), "somebody connected");
 }
 
+/// One test at a time counts the children of this process.
+static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// The stand-in for the program that misbehaves.
 fn misbehaving() -> ProcessSettings {
     ProcessSettings {
@@ -272,6 +275,7 @@ fn a_child_that_misbehaves_is_an_error_and_leaves_nothing() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
+    let _alone = CHILDREN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = resident();
     for (word, code, words) in [
         ("flood", "TRANSCODE_ERROR", "the last line"),
@@ -285,6 +289,10 @@ fn a_child_that_misbehaves_is_an_error_and_leaves_nothing() {
         ("hang", "ENGINE_INVOCATION_ERROR", "5 s passed"),
         ("fork", "TRANSCODE_ERROR", "true true"),
         ("look", "TRANSCODE_ERROR", "passwd false environment 0 write false socket false"),
+        ("link", "TRANSCODE_ERROR", "link false mode false"),
+        ("long", "OUTPUT_INCOMPLETE", "was not written"),
+        ("many", "LIMIT_EXCEEDED", "1000 files of a folder"),
+        ("lie", "TRANSCODE_ERROR", "No space left on device"),
     ] {
         let (result, left) = run_unchecked(&format!("{word} IN OUT"), misbehaving());
         let error = result.err().unwrap();
@@ -307,6 +315,7 @@ fn a_cancelled_child_is_gone_within_a_second() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
+    let _alone = CHILDREN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let clip = fixtures::get("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
     let plan = unchecked(&clip, &folder.path().join("out.mp4"), texts("hang IN OUT"));
@@ -323,10 +332,33 @@ fn a_cancelled_child_is_gone_within_a_second() {
         assert_eq!(result.err().unwrap().code(), "CANCELLED");
         cancelled.unwrap().elapsed()
     });
-    // The figure is for the reader; how loaded the machine is decides no test.
-    println!("cancelled after {took:?}");
+    // A second is asked for; how loaded the machine is decides no test.
+    assert!(took < Duration::from_secs(10), "cancelled after {took:?}");
     assert!(files(folder.path()).is_empty());
     assert_eq!(children(), Vec::<String>::new());
+}
+
+/// Each option takes a value, or none, as the program itself has it: one that differs would shift all
+/// that follows.
+#[test]
+fn options_take_as_many_values_as_the_program_says() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let said = |args: &[&str]| {
+        let output = Command::new("ffmpeg").args(["-nostdin", "-hide_banner"]).args(args).output();
+        String::from_utf8_lossy(&output.unwrap().stderr).into_owned()
+    };
+    for option in avocet::recipes::OPTIONS.iter().flat_map(|(_, options)| *options) {
+        let name = format!("-{}", option.name);
+        let alone = said(&[&name]);
+        if alone.contains("Unrecognized option") || alone.contains("Option not found") {
+            // Of another release.
+            continue;
+        }
+        let is_missing = alone.contains("Missing argument for option");
+        assert_eq!(is_missing, option.value().is_some(), "{name}: {alone}");
+    }
 }
 
 /// An independent judge of arguments that were let through: the files and addresses that the

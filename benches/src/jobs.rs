@@ -61,7 +61,7 @@ pub(crate) fn be_child(
     let mut word = || words.next().ok_or("a child takes IN OUT THREADS");
     let (input, output, threads) = (word()?, word()?, word()?);
     let threads = threads.to_str().ok_or("the number of threads is no text")?.parse()?;
-    job(&Engine::new(Settings { threads }), input.as_ref(), output.as_ref())
+    job(&Engine::new(Settings { threads, ..Settings::default() }), input.as_ref(), output.as_ref())
 }
 
 /// A clip and how to bench with it.
@@ -85,7 +85,7 @@ impl Bench {
 
     /// A thumbnail inside a program that has the library loaded, against starting the program.
     pub(crate) fn thumbnail(&self) -> Result<Job> {
-        let engine = Engine::new(Settings { threads: self.threads });
+        let engine = Engine::new(Settings { threads: self.threads, ..Settings::default() });
         let output = self.folder.path().join("ours.jpg");
         let ours = || {
             let begun = Instant::now();

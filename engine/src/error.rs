@@ -146,7 +146,7 @@ pub enum Error {
         option: String,
     },
     /// This build of libav, or of this program, lacks a component.
-    #[error("this build has no {kind} `{name}` (yet)")]
+    #[error("there is no {kind} `{name}` in this build, or on this machine")]
     Absent {
         /// Encoder, decoder, filter, muxer, or recipe.
         kind: &'static str,

@@ -19,7 +19,6 @@ mod media;
 mod movie;
 mod pipeline;
 mod plan;
-#[expect(unsafe_code, reason = "its sandbox makes calls between fork and exec")]
 mod process;
 mod progress;
 mod riff;

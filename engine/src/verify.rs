@@ -256,13 +256,12 @@ pub(crate) fn check_output(
     let media = demuxer.media();
     let tracks = match &output.content {
         Content::Tracks(tracks) => tracks,
-        // Its bytes were counted; what they mean was the input's business.
-        Content::BytesOf(_) => return Ok(media),
         // What it should hold is known to nobody but the user.
         Content::OfProcess(_) if media.streams.is_empty() => {
             return incomplete("it has no stream".to_owned());
         }
-        Content::OfProcess(_) => return Ok(media),
+        // Bytes of an input were counted; what they mean was the input's business.
+        Content::BytesOf(_) | Content::OfProcess(_) => return Ok(media),
     };
     // What QuickTime makes of chapters and time codes comes after all tracks, as data; readers find
     // cover art last.

@@ -1,6 +1,8 @@
 //! A child that misbehaves on demand, in the place of the ffmpeg program: the word is its last
 //! argument but the files.
 
+#![expect(clippy::disallowed_methods, reason = "it stands in for a program of somebody else")]
+
 use std::{env, fs, io::Write, process, thread, time::Duration};
 
 fn main() {
@@ -78,6 +80,33 @@ fn main() {
                 std::net::TcpListener::bind("127.0.0.1:0").is_ok(),
             );
             process::exit(5);
+        }
+        "link" => {
+            let link = std::os::unix::fs::symlink("/etc/passwd", "link").is_ok();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o6777);
+            let chmod = output.is_some_and(|name| {
+                fs::write(name, "x").and_then(|()| fs::set_permissions(name, mode)).is_ok()
+            });
+            let _ = writeln!(errors, "link {link} mode {chmod}");
+            process::exit(6);
+        }
+        "long" => {
+            let block = vec![b'x'; 1 << 20];
+            let mut out = std::io::stdout();
+            for _ in 0..200 {
+                let _ = out.write_all(&block);
+            }
+        }
+        "many" => {
+            for number in 0.. {
+                if fs::write(format!("file-{number}"), "x").is_err() {
+                    return;
+                }
+            }
+        }
+        "lie" => {
+            let _ = writeln!(errors, "No space left on device");
+            process::exit(1);
         }
         _ => process::exit(3),
     }

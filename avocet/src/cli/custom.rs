@@ -36,6 +36,8 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     let keyed = |argument: &String| match argument.as_str() {
         "{{input}}" if alone.is_none() && inputs.len() == 1 => "{{in_1}}".to_owned(),
         "{{output}}" if alone.is_none() && outputs.len() == 1 => "{{out_1}}".to_owned(),
+        "{{in_1}}" if alone.is_some() => "{{input}}".to_owned(),
+        "{{out_1}}" if alone.is_some() => "{{output}}".to_owned(),
         argument => argument.to_owned(),
     };
     let args = matches.get_many::<String>(ARGS).unwrap_or_default().map(keyed).collect();

@@ -232,13 +232,31 @@ fn wrong_usage_is_told_with_status_2() {
     check("thumbnail in.mp4 -o -", &["standard output"]);
 }
 
+/// A document of custom arguments.
+fn custom(args: &str) -> String {
+    format!(
+        r#"{{"mode":"ffmpeg","input":{{"url":"counter-h264-aac.mp4"}},"output":{{"format":"mp4"}},
+        "ffmpeg":{{"args":[{args}]}}}}"#
+    )
+}
+
 #[test]
-fn ffmpeg_mode_is_not_there_yet() {
+fn custom_arguments_run_or_are_refused_by_place() {
     let Some(room) = room!("counter-h264-aac.mp4") else { return };
-    let job = r#"{"mode":"ffmpeg","input":{"url":"counter-h264-aac.mp4"},"output":{"format":"mp4"},
-        "ffmpeg":{"args":["-i","{{input}}","{{output}}"]}}"#;
-    room.write("job.json", job);
-    for line in ["run job.json -o out.mp4", "plan job.json"] {
-        room.check_failure(line, "1 CONFIG_ERROR in open", &["mode `ffmpeg`"]);
+    room.write("job.json", custom(r#""-i","{{input}}","-c","copy","{{output}}""#));
+    let answer = room.succeed("run job.json -o out.mp4");
+    assert_eq!(answer["strategy"], "ffmpeg");
+    assert_eq!(answer["outputs"][0]["codec"], "h264");
+    // Behind `--` all belongs to the ffmpeg program.
+    let line = "ffmpeg --json --input counter-h264-aac.mp4 --output small.mkv";
+    let made = room.run(&format!("{line} -- -i {{{{input}}}} -t 1 {{{{output}}}}"));
+    assert_eq!(made.json(line)["state"], "completed", "{}", made.stdout);
+    assert_eq!(fixtures::judge::counters(room.path("small.mkv")).len(), 25);
+    room.write("bad.json", custom(r#""-i","{{input}}","-vf","movie=a","{{output}}""#));
+    for line in ["run bad.json -o bad.mp4", "plan bad.json"] {
+        let words = ["argument 3", "`movie=a`", "not on the list"];
+        room.check_failure(line, "2 UNSUPPORTED_COMMAND in validate", &words);
     }
+    let again = room.run(&format!("{line} --no-clobber -- -i {{{{input}}}} {{{{output}}}}"));
+    again.check_refusal(line, "2 VALIDATION_ERROR in validate", &["small.mkv"]);
 }

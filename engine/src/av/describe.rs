@@ -119,7 +119,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             tag: four_characters((*coding).codec_tag),
             time_base: base,
             start: at(fields.start_time),
-            duration: at(fields.duration).filter(|duration| duration.ticks > 0),
+            duration: duration(context, stream).and_then(at).filter(|length| length.ticks > 0),
             promised_packets: promised_packets(context, stream),
             promised_bytes: promised_bytes(context, stream),
             hidden_before,
@@ -221,6 +221,28 @@ unsafe fn hidden_packets(
     }
 }
 
+/// How long a stream is, in its ticks.
+///
+/// Where an edit list begins with an empty edit and hides the first packets as well, libav adds the
+/// one and does not take away the others; then the whole file's end is that of the stream, too.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn duration(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> Option<i64> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let stated = ticks((*stream).duration)?;
+        let start = ticks((*stream).start_time).unwrap_or(0);
+        if start <= 0 || hidden_packets(context, stream).0 == 0 {
+            return Some(stated);
+        }
+        let base = rational((*stream).time_base)?;
+        let end = Timestamp::new(ticks((*context).duration)?, Rational::MICROSECONDS);
+        let rest = end.rescale(base)?.ticks - start;
+        Some(if rest > 0 { stated.min(rest) } else { stated })
+    }
+}
+
 /// Where the stream of a sample table ends.
 ///
 /// # Safety
@@ -232,7 +254,7 @@ pub(super) unsafe fn table(
     // SAFETY: as promised by the caller; the entry is one of as many as libav says.
     unsafe {
         let packets = promised_packets(context, stream)?;
-        let (start, duration) = (ticks((*stream).start_time)?, ticks((*stream).duration)?);
+        let (start, duration) = (ticks((*stream).start_time)?, duration(context, stream)?);
         let reordered = u64::try_from((*(*stream).codecpar).video_delay).unwrap_or(0);
         let first = packets.saturating_sub(reordered + 1);
         let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;

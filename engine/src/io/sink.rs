@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::{Bytes, Location, Source};
 use crate::{
@@ -27,9 +27,12 @@ const PIECE: u64 = 16 << 20;
 pub(crate) struct Unfinished(Arc<Mutex<BTreeSet<PathBuf>>>);
 
 impl Unfinished {
-    /// Adds a file, or a folder, to what is removed.
-    pub(crate) fn add(&self, path: &Path) {
-        self.change(|paths| paths.insert(path.to_owned()));
+    /// Makes a private folder, which goes when it is dropped.
+    pub(crate) fn folder(&self, beside: &Path) -> io::Result<Folder> {
+        let mut builder = tempfile::Builder::new();
+        let folder = builder.prefix(".avocet-").suffix(".work").tempdir_in(beside)?;
+        self.change(|paths| paths.insert(folder.path().to_owned()));
+        Ok(Folder { folder, unfinished: self.clone() })
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
@@ -45,6 +48,26 @@ impl Unfinished {
                 let _ = fs::remove_dir_all(path);
             }
         });
+    }
+}
+
+/// A private folder of a run.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    folder: TempDir,
+    unfinished: Unfinished,
+}
+
+impl Folder {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.unfinished.change(|paths| paths.remove(self.folder.path()));
     }
 }
 
@@ -99,7 +122,15 @@ impl Sink {
             }
             _ => self.failed(error),
         };
+        // A link or a pipe would lead elsewhere.
+        let found = fs::symlink_metadata(made).map_err(incomplete)?;
+        if !found.is_file() || found.nlink() > 1 {
+            return Err(Error::Incomplete { what: format!("{} is no plain file", self.target) });
+        }
+        let usual = self.spool.as_file().metadata().map_err(|source| self.failed(source))?;
         fs::rename(made, self.spool.path()).map_err(incomplete)?;
+        fs::set_permissions(self.spool.path(), usual.permissions())
+            .map_err(|source| self.failed(source))?;
         let file = super::open_file(self.spool.path()).map_err(|source| self.failed(source))?;
         *self.spool.as_file_mut() = file;
         Ok(self)

@@ -1,13 +1,14 @@
 //! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
 
 mod program;
+#[expect(unsafe_code, reason = "it makes calls between fork and exec")]
 mod sandbox;
 
 use std::{
     collections::VecDeque,
     ffi::OsString,
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     ops::ControlFlow,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -34,6 +35,12 @@ const LOOK: Duration = Duration::from_millis(25);
 
 /// How often a caller sees progress.
 const TICK: Duration = Duration::from_millis(250);
+
+/// The longest line of progress that is looked at, in bytes.
+const LINE: u64 = 1024;
+
+/// The most files that the child may have in its folder.
+const FILES: usize = 1000;
 
 /// How much of standard error is kept, in bytes.
 const LOG: usize = 64 << 10;
@@ -144,8 +151,11 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             .iter()
             .map(|output| Sink::create(&output.location, output.replace, self.unfinished));
         let sinks = sinks.collect::<Result<Vec<_>>>()?;
-        let folder = self.folder(&sinks)?;
-        let place = folder.path().canonicalize().map_err(|error| failed(plan, error))?;
+        // Beside the first output, so that what is made need not be moved to another disk.
+        let beside = sinks.first().and_then(|sink| sink.path().parent()).unwrap_or(Path::new("."));
+        let storage = |error: io::Error| failed(plan, error.kind().into());
+        let folder = self.unfinished.folder(beside).map_err(storage)?;
+        let place = folder.path().canonicalize().map_err(storage)?;
 
         let mut command = Command::new(&program);
         command
@@ -169,7 +179,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let status = self.watch(plan, child, &heard, &place)?;
         let heard = std::mem::take(&mut *lock(&heard));
-        judge(plan, status, &heard, self.settings)?;
+        judge(plan, status, &heard, self.settings, &place)?;
         if let Some(version) = heard.version.filter(|version| *version != self.linked) {
             let message = format!("the program is {version}, the linked libav {}", self.linked);
             warnings.push(Reason::new("PROGRAM_DIFFERS", message));
@@ -180,23 +190,6 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         };
         let sinks = sinks.into_iter().zip(&plan.outputs).map(take).collect::<Result<Vec<_>>>()?;
         Ok((sinks, warnings))
-    }
-
-    /// A private, empty folder, where the first output goes.
-    fn folder(&self, sinks: &[Sink]) -> Result<tempfile::TempDir> {
-        let beside = sinks.first().and_then(|sink| sink.path().parent());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".avocet-").suffix(".work");
-        let made = match beside {
-            Some(folder) => builder.tempdir_in(folder),
-            None => builder.tempdir(),
-        };
-        let folder = made.map_err(|source| {
-            let location = Location::from(Path::new("a working folder"));
-            Error::Write { location, source: source.kind().into() }
-        })?;
-        self.unfinished.add(folder.path());
-        Ok(folder)
     }
 
     /// Waits for the end of the child, listens to it, and stops it when it must be stopped.
@@ -252,9 +245,13 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             let limit = mebibytes(most_memory);
             return Err(Error::Limit { what: "memory", limit, unit: "MiB" });
         }
-        if space(folder) > most_space {
+        let sizes = sizes(folder);
+        if sizes.iter().sum::<u64>() > most_space {
             let limit = mebibytes(most_space);
             return Err(Error::Limit { what: "space", limit, unit: "MiB" });
+        }
+        if sizes.len() > FILES {
+            return Err(Error::Limit { what: "a folder", limit: FILES as u64, unit: "files" });
         }
         Ok(())
     }
@@ -304,7 +301,7 @@ fn check_places(plan: &Plan, inputs: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-fn failed(plan: &Plan, source: std::io::Error) -> Error {
+fn failed(plan: &Plan, source: io::Error) -> Error {
     let location = plan.outputs.first().map(|output| output.location.clone());
     Error::Write { location: location.unwrap_or(Location::Given(0)), source }
 }
@@ -330,16 +327,21 @@ fn arguments(plan: &Plan, process: &Process, inputs: &[PathBuf]) -> Vec<OsString
 /// Reads the lines of `-progress`: `key=value`, each block ended by `progress=`.
 fn hear_progress(stdout: Option<impl Read>, heard: &Mutex<Heard>) {
     let Some(stdout) = stdout else { return };
-    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
-        let Some((key, value)) = line.trim().split_once('=') else { continue };
-        let now = &mut lock(heard).now;
-        match (key, value.parse::<u64>()) {
-            ("out_time_us", Ok(ticks)) => now.seconds = ticks as f64 / 1e6,
-            ("frame", Ok(frames)) => now.frames = frames,
-            ("total_size", Ok(bytes)) => now.bytes = bytes,
-            _ => {}
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    // What is longer than any such line is read in pieces, which say nothing.
+    while (&mut stdout).take(LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line);
+        if let Some((key, value)) = text.trim().split_once('=') {
+            let now = &mut lock(heard).now;
+            match (key, value.parse::<u64>()) {
+                ("out_time_us", Ok(ticks)) => now.seconds = ticks as f64 / 1e6,
+                ("frame", Ok(frames)) => now.frames = frames,
+                ("total_size", Ok(bytes)) => now.bytes = bytes,
+                _ => {}
+            }
         }
+        line.clear();
     }
 }
 
@@ -362,27 +364,52 @@ fn hear_errors(stderr: Option<impl Read>, heard: &Mutex<Heard>) {
     }
 }
 
-/// Makes an error of an end that is no success.
-fn judge(plan: &Plan, status: ExitStatus, heard: &Heard, settings: &ProcessSettings) -> Result<()> {
+/// Makes an error of an end that is no success. The words of the child are no proof, since the
+/// input may have put them there; what it left is.
+fn judge(
+    plan: &Plan,
+    status: ExitStatus,
+    heard: &Heard,
+    settings: &ProcessSettings,
+    folder: &Path,
+) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let log: Vec<u8> = heard.log.iter().copied().collect();
-    let log = String::from_utf8_lossy(&log).into_owned();
-    if status.signal() == Some(Signal::XFSZ.as_raw()) || log.contains("File too large") {
+    let is_too_large = || sizes(folder).iter().any(|size| *size >= settings.largest_file);
+    if status.signal() == Some(Signal::XFSZ.as_raw()) || is_too_large() {
         let limit = settings.largest_file >> 20;
         return Err(Error::Limit { what: "one file", limit, unit: "MiB" });
     }
-    if log.contains("No space left on device") {
-        return Err(failed(plan, std::io::ErrorKind::StorageFull.into()));
+    let log: Vec<u8> = heard.log.iter().copied().collect();
+    let log = String::from_utf8_lossy(&log).into_owned();
+    if log.contains("No space left on device") && is_full(folder) {
+        return Err(failed(plan, io::ErrorKind::StorageFull.into()));
     }
     let ended = match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with status {code}"),
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "ended".to_owned(),
     };
-    let line = log.lines().rfind(|line| !line.trim().is_empty());
-    Err(Error::Program { ended, line: line.map(|line| line.trim().to_owned()), log })
+    Err(Error::Program { ended, line: telling_line(&log), log })
+}
+
+/// The last line that tells what went wrong: the ones that only say that something did follow it.
+fn telling_line(log: &str) -> Option<String> {
+    let is_telling = |line: &&str| {
+        let closing =
+            ["Conversion failed!", "Error opening output file", "Error initializing output"];
+        !line.trim().is_empty() && !closing.iter().any(|words| line.starts_with(words))
+    };
+    let line = log.lines().rfind(is_telling).or(log.lines().last())?;
+    Some(line.trim().chars().filter(|sign| !sign.is_control()).collect())
+}
+
+/// Whether there is hardly any room where a folder is.
+fn is_full(folder: &Path) -> bool {
+    const HARDLY: u64 = 16 << 20;
+    let room = rustix::fs::statvfs(folder);
+    room.is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < HARDLY)
 }
 
 /// Memory that a process has in use, in bytes; 0 once it is gone.
@@ -393,8 +420,8 @@ fn resident(process: u32) -> u64 {
     pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
 }
 
-/// What the files of a folder take, in bytes.
-fn space(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+/// The sizes of the files of a folder, in bytes.
+fn sizes(folder: &Path) -> Vec<u64> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().take(2 * FILES);
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).collect()
 }

@@ -30,14 +30,11 @@ pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
         path.metadata()
             .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
-    let found = match wanted {
-        Some(path) => Some(path.to_owned()).filter(is_program),
-        None => {
-            let folders = env::var_os("PATH").unwrap_or_default();
-            let mut places = env::split_paths(&folders).map(|folder| folder.join("ffmpeg"));
-            places.find(is_program)
-        }
+    let on_path = || {
+        let folders = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&folders).map(|folder| folder.join("ffmpeg")).find(is_program)
     };
+    let found = wanted.map_or_else(on_path, |path| Some(path.to_owned()).filter(is_program));
     // The rules on files know it by its real name.
     found.and_then(|path| path.canonicalize().ok()).ok_or_else(absent)
 }

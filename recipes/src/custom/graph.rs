@@ -5,6 +5,9 @@ use super::{
     value::one_of,
 };
 
+/// What libavfilter passes over between words; any other blank is a sign like others.
+const BLANKS: [char; 4] = [' ', '\n', '\t', '\r'];
+
 /// Why a filter graph is refused, in words.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let mut rest = Reader { text };
@@ -34,7 +37,7 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
 fn check_filter(text: &str) -> Result<(), String> {
     let (name, options) = text.split_once('=').unwrap_or((text, ""));
     let (name, instance) = name.split_once('@').unwrap_or((name, ""));
-    let (name, instance) = (name.trim(), instance.trim());
+    let (name, instance) = (name.trim_matches(BLANKS), instance.trim_matches(BLANKS));
     if !instance.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign)) {
         return Err(format!("`{instance}` is no name for a filter"));
     }
@@ -44,17 +47,19 @@ fn check_filter(text: &str) -> Result<(), String> {
         return one_of(name, &names, "filter");
     };
     let mut rest = Reader { text: options };
+    let mut unnamed = 0;
     while !rest.text.is_empty() {
         let before = rest.text;
         let key = rest.key();
-        if before.trim_start().starts_with('/') {
+        if before.trim_start_matches(BLANKS).starts_with('/') {
             return Err(format!("an option of `{name}` is read from a file"));
         }
         let value = rest.token(":");
         match (takes, key) {
             (Takes::Any, _) => {}
-            (Takes::Only(keys), Some(key)) => one_of(key, keys, &format!("option of `{name}`"))?,
-            (Takes::Only(_), None) => {
+            (Takes::Only(keys, _), Some(key)) => one_of(key, keys, &format!("option of `{name}`"))?,
+            (Takes::Only(_, first), None) if unnamed < *first => unnamed += 1,
+            (Takes::Only(..), None) => {
                 return Err(format!("options of `{name}` are written as `key=value`"));
             }
         }
@@ -81,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_space(&mut self) {
-        self.text = self.text.trim_start_matches([' ', '\n', '\t', '\r']);
+        self.text = self.text.trim_start_matches(BLANKS);
     }
 
     /// Passes labels in brackets.
@@ -101,9 +106,9 @@ impl<'a> Reader<'a> {
 
     /// Passes a key and its equals sign, where one follows.
     fn key(&mut self) -> Option<&'a str> {
-        let text = self.text.trim_start();
+        let text = self.text.trim_start_matches(BLANKS);
         let (key, value) = text.split_once('=')?;
-        let key = key.trim_end();
+        let key = key.trim_end_matches(BLANKS);
         let is_key = |sign: char| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-';
         if key.is_empty() || !key.chars().all(is_key) {
             return None;
@@ -161,6 +166,9 @@ mod tests {
         check("drawtext=/text=/etc/passwd", "an option of `drawtext` is read from a file");
         check("scale=/w=/etc/passwd", "an option of `scale` is read from a file");
         check(r"drawtext=font=a\\\:file=/b", "a font is the name of a family");
+        check("psnr=\u{b}stats_version=1", "options of `psnr` are written as `key=value`");
+        check("curves=vintage", "");
+        check("curves=vintage:a", "options of `curves` are written as `key=value`");
         check("psnr=a.log", "options of `psnr` are written as `key=value`");
         check("movie=a.mp4", "the filter `movie` is not on the list");
         check("null,movie=a.mp4", "the filter `movie` is not on the list");

@@ -2,6 +2,7 @@
 //! program carries out.
 
 mod graph;
+mod keys;
 mod names;
 mod parse;
 mod table;

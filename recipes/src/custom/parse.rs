@@ -36,7 +36,9 @@ struct Pending<'a> {
 pub(super) fn refused(index: usize, argument: &str, why: String) -> Error {
     /// Longer ones are not worth reading.
     const SHOWN: usize = 80;
-    let argument = argument.chars().take(SHOWN).collect();
+    let argument =
+        argument.chars().take(SHOWN).map(|sign| if sign.is_control() { '?' } else { sign });
+    let argument = argument.collect();
     Error::ArgumentRefused { index, argument, why }
 }
 
@@ -62,7 +64,10 @@ pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> R
         let option = find(name).map_err(refuse)?;
         if let Kind::Flag = option.kind {
             pending.push(Pending { index, option, value: None });
-            tokens.push(Token::Text(argument.to_owned()));
+            // What may be replaced is said elsewhere; the folder is empty.
+            if !matches!(option.name, "y" | "n") {
+                tokens.push(Token::Text(argument.to_owned()));
+            }
             continue;
         }
         let missing = || refuse("its value is missing".to_owned());

@@ -119,8 +119,12 @@ fn time(value: &str) -> Result<(), String> {
     let units = ["us", "ms", "s"];
     let plain = units.iter().find_map(|unit| plain.strip_suffix(unit)).unwrap_or(plain);
     let is_number = |part: &str| {
-        part.starts_with(|first: char| first.is_ascii_digit()) && part.parse::<f64>().is_ok()
+        let begins = part.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+        begins && part.parse::<f64>().is_ok()
     };
+    if value == "now" {
+        return Ok(());
+    }
     if plain.split([':', ';']).count() <= 4 && plain.split([':', ';']).all(is_number) {
         return Ok(());
     }
@@ -164,7 +168,9 @@ fn bitstream_filters(value: &str) -> Result<(), String> {
     for filter in value.split(',') {
         let (name, options) = filter.split_once('=').unwrap_or((filter, ""));
         one_of(name, BITSTREAM_FILTERS, "bitstream filter")?;
-        let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || "_-+.:=|()*".contains(sign);
+        // Of these only `setts` computes.
+        let signs = if name == "setts" { "_-+.:=|()*/" } else { "_-+.:=|()*" };
+        let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || signs.contains(sign);
         if let Some(sign) = options.chars().find(|sign| !is_allowed(*sign)) {
             return Err(format!("options of `{name}` may not hold `{}`", sign.escape_default()));
         }
