@@ -43,6 +43,9 @@ struct Body {
     retryable: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ArgumentProblem>,
+    /// The end of what the ffmpeg program wrote to standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
 }
 
 impl<E: Into<avocet::Error>> From<E> for Failure {
@@ -105,6 +108,15 @@ impl Failure {
         }
     }
 
+    fn log(&self) -> Option<String> {
+        match self {
+            Self::Job(avocet::Error::Engine(avocet::engine::Error::Program { log, .. })) => {
+                Some(log.clone())
+            }
+            Self::Job(_) | Self::Usage(_) | Self::Arguments(_) => None,
+        }
+    }
+
     fn heading(&self, problems: &[ArgumentProblem]) -> String {
         let whole = if matches!(self, Self::Arguments(_)) { "arguments" } else { "job document" };
         match problems.len() {
@@ -135,8 +147,9 @@ impl Failure {
         };
         let code = self.code();
         let state = if code == "CANCELLED" { "cancelled" } else { "failed" };
-        let (message, problems) = (self.message(), self.problems());
-        terminal::json(&Failed { state, error: Body { code, message, stage, retryable, problems } })
+        let (message, problems, log) = (self.message(), self.problems(), self.log());
+        let error = Body { code, message, stage, retryable, problems, log };
+        terminal::json(&Failed { state, error })
     }
 }
 
