@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -174,7 +174,9 @@ fn what_web_ready_makes_plays_in_chromium() {
         "late-audio.mp4",
     ];
     let clips = made.into_iter().map(fixtures::get);
-    let real = fixtures::media_clips().into_iter().filter(|_| soak());
+    // A damaged stream is copied as it is, and a browser may stop where a decoder guesses.
+    let is_whole = |clip: &PathBuf| !clip.ends_with("corrupted.mp4");
+    let real = fixtures::media_clips().into_iter().filter(is_whole).filter(|_| soak());
     for (number, clip) in clips.chain(real).enumerate() {
         if !soak() && number % 6 != 0 {
             continue;

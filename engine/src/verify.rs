@@ -182,7 +182,10 @@ impl Seen<'_> {
         (self.is_encode() && count.decode_errors > 0 && count.lost_seconds > tolerated).then(|| {
             Shortfall {
                 what: format!("too much of {name} can not be decoded"),
-                lost: count.lost_seconds,
+                // A damaged clock tells of more than there can have been.
+                lost: count
+                    .lost_seconds
+                    .min(stream.duration.map_or(f64::INFINITY, Timestamp::seconds)),
             }
         })
     }

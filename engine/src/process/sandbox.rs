@@ -98,6 +98,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_msgget,
     libc::SYS_semget,
     libc::SYS_mq_open,
+    libc::SYS_truncate,
     libc::SYS_mknodat,
     libc::SYS_mkdirat,
     libc::SYS_linkat,
