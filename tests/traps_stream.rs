@@ -372,6 +372,19 @@ fn trap_16_a_trim_finds_its_place_on_a_clock_that_jumps() {
 }
 
 #[test]
+fn trap_16_thumbnails_are_taken_before_and_after_a_wrap() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    // Sound begins a little before the pictures.
+    for (seconds, counter) in [(0.53, 12), (3.53, 87)] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        let made = done(&fixtures::get("ts-wrap.ts"), "png", &recipe);
+        assert_eq!(judge::counters(&made.path), [Some(counter)], "at {seconds} s");
+    }
+}
+
+#[test]
 fn trap_16_a_real_segment_comes_whole() {
     let Some(clip) = fixtures::media!("mozilla_gecko-dev/dom/media/test/hls/640x480_seg0.ts")
     else {
@@ -456,6 +469,10 @@ fn trap_17_joins_are_as_long_as_what_is_heard() {
         // WebM rounds times to a millisecond.
         assert!(length(&outcome.path).abs_diff(2 * once) <= 100, "{name}");
     }
+    // What states no time at all is as long as its pictures.
+    let outcome = joined(&["raw.h264", "raw.h264"], "mp4");
+    let twice: Vec<_> = (0..100).chain(0..100).map(Some).collect();
+    assert_eq!(judge::counters(&outcome.path), twice);
     let outcome = joined(&["counter-h264-aac.mp4", "ts-layout-change.ts"], "mp4");
     // The click at the very change is cut off by the end of the sound before it.
     in_sync(&outcome.path, 11, 0.001, "a layout that changes");

@@ -259,7 +259,7 @@ impl Opener<'_> {
                 delay: muxer.missing_delay(number),
                 is_copy: track.action == Action::Copy,
                 is_video: track.kind == TrackKind::Video,
-                is_cover: track.kind == TrackKind::Cover,
+                is_still: track.kind == TrackKind::Cover || output.is_picture(),
                 at_most: track.at_most,
                 tally: tally.written.clone(),
             });

@@ -180,6 +180,12 @@ fn ends<T>(source: &Source<'_, T>) -> (Timestamp, Timestamp) {
         let duration = stream.duration.or(source.media.duration)?;
         Some(start.plus(duration.rescale(start.base)?.ticks))
     });
+    // A stream without any times is as long as its packets.
+    let packets = source.index.into_iter().flat_map(|index| &index.packets);
+    let end = end.or_else(|| {
+        let length = at(packets.map(|packet| packet.duration).sum()).rescale(start.base)?;
+        Some(start.plus(length.ticks))
+    });
     (start, end.unwrap_or(start))
 }
 

@@ -42,8 +42,8 @@ pub(crate) struct MuxTrack {
     pub(crate) is_copy: bool,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
-    /// Whether it is a still picture that belongs to the file.
-    pub(crate) is_cover: bool,
+    /// Whether it is a still picture, which has no time: cover art, or all that there is.
+    pub(crate) is_still: bool,
     /// The most that its packets may hold, in bytes.
     pub(crate) at_most: Option<u64>,
     /// What is counted.
@@ -174,7 +174,7 @@ impl Stage for Mux {
     fn push(&mut self, item: Self::In, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
         let (track, mut packet) = item;
         let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
-        if place.is_cover {
+        if place.is_still {
             packet.set_times(0, 0, 0);
             place.tally.note(|count| count.packets += 1);
             return self.write(packet, track);

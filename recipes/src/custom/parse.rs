@@ -117,16 +117,20 @@ fn find(name: &str) -> Result<&'static CustomOption, String> {
     Err(format!("`-{name}` takes no stream specifier `{specifier}`"))
 }
 
-/// Whether a text names streams, or what metadata belongs to, as in `v:0` or `s:a:1`.
+/// Whether a text names streams, or what metadata belongs to, as in `v:0`, `s:a:1` or
+/// `m:language:eng`.
 fn is_specifier(text: &str) -> bool {
-    let mut parts = text.split(':');
     let is_kind = |part: &str| {
         let is_letter = part.len() == 1 && part.starts_with(|sign| "vVasdtgcpimu".contains(sign));
-        is_letter || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        let digits = part.strip_prefix("0x").unwrap_or(part);
+        is_letter || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
     let is_word =
         |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    parts.next().is_some_and(is_kind) && parts.all(is_word)
+    match text.strip_prefix("m:") {
+        Some(tag) => tag.split(':').count() <= 2 && tag.split(':').all(is_word),
+        None => text.split(':').all(is_kind),
+    }
 }
 
 /// The number of a placeholder.

@@ -174,6 +174,9 @@ fn bitstream_filters(value: &str) -> Result<(), String> {
         if let Some(sign) = options.chars().find(|sign| !is_allowed(*sign)) {
             return Err(format!("options of `{name}` may not hold `{}`", sign.escape_default()));
         }
+        if !options.is_empty() && !options.split(':').all(|option| option.contains('=')) {
+            return Err(format!("options of `{name}` are written as `key=value`"));
+        }
     }
     Ok(())
 }
