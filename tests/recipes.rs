@@ -256,6 +256,12 @@ fn tags_chapters_languages_and_covers_are_kept() {
     let probe = judge::probe(&both.path);
     let languages: Vec<_> = probe.of_kind("audio").map(|one| one.language.as_str()).collect();
     assert_eq!(languages, ["eng", "deu"]);
+    // QuickTime's table has the other name of the language.
+    let movie =
+        run(&fixtures::get("two-audio.mkv"), "mov", r#""transcode","tracks":"all""#).unwrap();
+    let movie = judge::probe(&movie.path);
+    let languages: Vec<_> = movie.of_kind("audio").map(|one| one.language.as_str()).collect();
+    assert_eq!(languages, ["eng", "ger"]);
     let default: Vec<_> = probe.of_kind("audio").map(|one| one.is("default")).collect();
     assert_eq!(default, [false, true]);
     for (name, format) in [("cover.mp3", "mp3"), ("cover.flac", "m4a"), ("cover-first.m4a", "m4a")]

@@ -103,11 +103,15 @@ impl Container {
 pub(crate) fn output(
     container: Container,
     probed: &Probed,
-    tracks: Vec<Track>,
+    mut tracks: Vec<Track>,
     chapters: Vec<Chapter>,
     circumstances: &Circumstances<'_>,
 ) -> Output {
     let mut options = Vec::new();
+    if container == Container::Of(Format::Mov) {
+        let languages = tracks.iter_mut().filter_map(|track| track.tags.get_mut("language"));
+        languages.for_each(name_in_quicktime);
+    }
     if container.is_movie() {
         options.push(("movflags".to_owned(), "+faststart".to_owned()));
         let scale = movie_timescale(circumstances, &tracks).to_string();
@@ -122,6 +126,26 @@ pub(crate) fn output(
         chapters: if container.holds_chapters() { chapters } else { Vec::new() },
         content: Content::Tracks(tracks),
         at_most: None,
+    }
+}
+
+/// Gives a language the name that libav's table of QuickTime knows it by: of the two that
+/// ISO 639-2 has, the older one.
+fn name_in_quicktime(language: &mut String) {
+    const NAMES: [(&str, &str); 10] = [
+        ("deu", "ger"),
+        ("nld", "dut"),
+        ("zho", "chi"),
+        ("ell", "gre"),
+        ("isl", "ice"),
+        ("swe", "sve"),
+        ("sqi", "alb"),
+        ("mkd", "mac"),
+        ("cze", "ces"),
+        ("rum", "ron"),
+    ];
+    if let Some((_, known)) = NAMES.iter().find(|(name, _)| name == language) {
+        (*known).clone_into(language);
     }
 }
 
