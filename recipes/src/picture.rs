@@ -279,6 +279,9 @@ fn zimg_name(name: Option<&str>) -> &str {
     }
 }
 
+/// The most that a side is scaled down by a cubic filter.
+const MOST_CUBIC: u32 = 32;
+
 /// Scales to size and converts colors, in one pass; sides are those before the picture is turned.
 fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     let upright = target.frame.map_or((target.width, target.height), |f| (f.width, f.height));
@@ -287,7 +290,11 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     // What ends in subsampled chroma gains nothing from full chroma on the way.
     let is_rgb_wanted = target.color.matrix.is_none();
     let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };
-    let mut text = format!("scale=w={width}:h={height}:flags=bicubic+accurate_rnd{chroma}");
+    // swscale has no room for more lines of a cubic filter.
+    let is_extreme = |from: u32, to: NonZeroU32| from / to > MOST_CUBIC;
+    let is_extreme = is_extreme(video.width, width) || is_extreme(video.height, height);
+    let kernel = if is_extreme { "area" } else { "bicubic" };
+    let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
     let is_rgb = is_rgb(video) && !target.tone_map;
