@@ -80,7 +80,7 @@ impl Default for ProcessSettings {
 pub(crate) fn describe(settings: &ProcessSettings) -> Option<Program> {
     let path = program::find(settings.program.as_deref()).ok()?;
     let version = program::version(&path);
-    let unprotected = Layers::of_this_kernel().missing().map(str::to_owned);
+    let unprotected = Layers::of_this_kernel().missing();
     Some(Program { path, version, unprotected })
 }
 
@@ -142,7 +142,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         let mut warnings = Vec::new();
         if let Some(missing) = layers.missing() {
             if self.settings.needs_sandbox {
-                return Err(Error::Unprotected { what: missing.to_owned() });
+                return Err(Error::Unprotected { what: missing });
             }
             warnings.push(Reason::new("SANDBOX_INCOMPLETE", missing));
         }

@@ -198,30 +198,42 @@ pub(super) struct Allowed<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layers {
     /// Files outside the folder and the inputs are out of reach (Landlock).
-    pub(crate) files: bool,
+    pub(crate) files: Extent,
     /// No other program, process or socket (seccomp).
     pub(crate) calls: bool,
 }
 
+/// How much of the rules on files a kernel knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Extent {
+    #[default]
+    Nothing,
+    Part,
+    All,
+}
+
 impl Layers {
     /// What is not enforced, in words; `None` when all is.
-    pub(crate) fn missing(self) -> Option<&'static str> {
-        match (self.files, self.calls) {
-            (true, true) => None,
-            (false, true) => Some("this kernel does not confine files (Landlock)"),
-            (true, false) => Some("this kernel does not confine system calls (seccomp)"),
-            (false, false) => {
-                Some("this kernel confines neither files (Landlock) nor system calls (seccomp)")
-            }
-        }
+    pub(crate) fn missing(self) -> Option<String> {
+        let files = match self.files {
+            Extent::Nothing => Some("this kernel does not confine files (Landlock)"),
+            Extent::Part => Some("this kernel knows only a part of the rules on files (Landlock)"),
+            Extent::All => None,
+        };
+        let calls = (!self.calls).then_some("this kernel does not confine system calls (seccomp)");
+        let missing: Vec<_> = files.into_iter().chain(calls).collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
     }
 
     /// Tries the layers on a thread that ends at once: both hold for one thread only.
     pub(crate) fn of_this_kernel() -> Self {
         let try_out = || {
-            let files = files(&[], &[], &[])
-                .and_then(RulesetCreated::restrict_self)
-                .is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced);
+            let tried = files(&[], &[], &[]).and_then(RulesetCreated::restrict_self);
+            let files = match tried.map(|status| status.ruleset) {
+                Ok(RulesetStatus::FullyEnforced) => Extent::All,
+                Ok(RulesetStatus::PartiallyEnforced) => Extent::Part,
+                Ok(RulesetStatus::NotEnforced) | Err(_) => Extent::Nothing,
+            };
             let calls = calls().is_some_and(|programs| apply(&programs).is_ok());
             Self { files, calls }
         };
@@ -241,7 +253,7 @@ pub(super) fn confine(
     let mut executable: Vec<&Path> = LOADERS.iter().map(Path::new).collect();
     executable.push(allowed.program);
     let writable = [allowed.folder];
-    let mut ruleset = if layers.files {
+    let mut ruleset = if layers.files != Extent::Nothing {
         Some(files(&readable, &executable, &writable).map_err(io::Error::other)?)
     } else {
         None
@@ -338,4 +350,19 @@ fn calls() -> Option<Vec<BpfProgram>> {
 fn apply(programs: &[BpfProgram]) -> io::Result<()> {
     let applied = programs.iter().try_for_each(|program| seccompiler::apply_filter(program));
     applied.map_err(|_| io::Error::from(io::ErrorKind::Unsupported))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_enforced_in_part_is_told() {
+        let missing = |files, calls| Layers { files, calls }.missing().unwrap_or_default();
+        assert_eq!(missing(Extent::All, true), "");
+        assert!(missing(Extent::Part, true).contains("only a part"));
+        assert!(missing(Extent::Nothing, true).contains("does not confine files"));
+        let both = missing(Extent::Part, false);
+        assert!(both.contains("Landlock") && both.contains("seccomp"), "{both}");
+    }
 }
