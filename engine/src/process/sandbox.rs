@@ -253,10 +253,11 @@ pub(super) fn confine(
     let mut executable: Vec<&Path> = LOADERS.iter().map(Path::new).collect();
     executable.push(allowed.program);
     let writable = [allowed.folder];
-    let mut ruleset = if layers.files != Extent::Nothing {
-        Some(files(&readable, &executable, &writable).map_err(io::Error::other)?)
-    } else {
-        None
+    let mut ruleset = match layers.files {
+        Extent::Nothing => None,
+        Extent::Part | Extent::All => {
+            Some(files(&readable, &executable, &writable).map_err(io::Error::other)?)
+        }
     };
     let programs = if layers.calls { calls().unwrap_or_default() } else { Vec::new() };
     let largest = allowed.largest_file;
