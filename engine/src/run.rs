@@ -37,17 +37,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
     pub(crate) fn tick(&mut self) -> Result<()> {
         let now = self.reading();
         let progress = self.meter.read(now, self.begun.elapsed());
-        match guarded("the progress callback", || Ok((self.observe)(progress))) {
-            Ok(ControlFlow::Continue(())) => Ok(()),
-            Ok(ControlFlow::Break(())) => {
-                self.cancel.cancel();
-                Err(Error::Cancelled)
-            }
-            Err(error) => {
-                self.cancel.cancel();
-                Err(error)
-            }
-        }
+        stop_at(show(self.observe, progress), self.cancel)
     }
 
     /// Shows that the outputs are in place. It is too late to stop, whatever the caller
@@ -55,9 +45,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
     pub(crate) fn done(&mut self) {
         let now = self.reading();
         let progress = self.meter.done(now, self.begun.elapsed());
-        if let Err(error) = guarded("the progress callback", || Ok((self.observe)(progress))) {
-            tracing::warn!(%error, "the outputs are in place all the same");
-        }
+        show_end(self.observe, progress);
     }
 
     fn reading(&self) -> Reading {
@@ -80,6 +68,27 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
         let whole = now.total.unwrap_or(0.0);
         now.seconds = if slowest.is_finite() { slowest } else { whole };
         now
+    }
+}
+
+/// Shows progress to the caller, whose answer may stop the run, as may a panic.
+pub(crate) fn show<F: FnMut(&Progress) -> ControlFlow<()>>(
+    observe: &mut F,
+    progress: &Progress,
+) -> Result<()> {
+    match guarded("the progress callback", || Ok(observe(progress)))? {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Cancelled),
+    }
+}
+
+/// Shows the last progress, which stops nothing any more.
+pub(crate) fn show_end<F: FnMut(&Progress) -> ControlFlow<()>>(
+    observe: &mut F,
+    progress: &Progress,
+) {
+    if let Err(error) = guarded("the progress callback", || Ok(observe(progress))) {
+        tracing::warn!(%error, "the outputs are in place all the same");
     }
 }
 

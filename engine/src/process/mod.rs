@@ -22,10 +22,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     error::{Error, Result},
-    io::{Location, Sink, Unfinished, is_same_file},
+    io::{Location, Sink, Unfinished},
+    pipeline::check_places,
     plan::{Argument, Content, Plan, Process, Reason},
     progress::{CancelToken, Meter, Progress, Reading},
-    run::guarded,
+    run::{show, show_end},
 };
 pub use program::Program;
 use sandbox::{Allowed, Layers};
@@ -136,7 +137,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         plan.check()?;
         let inputs = plan.inputs.iter().map(|input| local(&input.location));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        check_places(plan, &inputs)?;
+        check_places(plan)?;
         let program = program::find(self.settings.program.as_deref())?;
         let layers = Layers::of_this_kernel();
         let mut warnings = Vec::new();
@@ -259,19 +260,14 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
     fn tick(&mut self, plan: &Plan, now: Reading) -> Result<()> {
         let now = Reading { total: plan.seconds, ..now };
         let progress = self.meter.read(now, self.begun.elapsed());
-        match guarded("the progress callback", || Ok((self.observe)(progress)))? {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::Cancelled),
-        }
+        show(self.observe, progress)
     }
 
     /// Shows that the outputs are in place.
     pub(crate) fn done(&mut self, plan: &Plan) {
         let now = Reading { total: plan.seconds, ..Reading::default() };
         let progress = self.meter.done(now, self.begun.elapsed());
-        if let Err(error) = guarded("the progress callback", || Ok((self.observe)(progress))) {
-            tracing::warn!(%error, "the outputs are in place all the same");
-        }
+        show_end(self.observe, progress);
     }
 }
 
@@ -288,17 +284,6 @@ fn local(location: &Location) -> Result<PathBuf> {
             Err(Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() })
         }
     }
-}
-
-/// Fails when an output is an input.
-fn check_places(plan: &Plan, inputs: &[PathBuf]) -> Result<()> {
-    for output in &plan.outputs {
-        let Location::Path(path) = &output.location else { continue };
-        if inputs.iter().any(|input| is_same_file(input, path)) {
-            return Err(Error::OutputIsInput(path.clone()));
-        }
-    }
-    Ok(())
 }
 
 fn failed(plan: &Plan, source: io::Error) -> Error {
