@@ -45,7 +45,7 @@ fn plan(criterion: &mut Criterion) {
     }
     let (engine, path) = (Engine::default(), fixtures::get(PICTURE));
     let media = engine.probe(&Source::path(&path), &CancelToken::new()).unwrap();
-    let capabilities = &engine.capabilities();
+    let capabilities = engine.capabilities();
     let inputs = &[Probed { location: Location::Path(path.clone()), media, index: None }];
     let mut group = criterion.benchmark_group("plan");
     for (name, job) in [("thumbnail", picture_of(&path)), ("transcode", encode_of(&path))] {

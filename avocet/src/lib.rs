@@ -74,7 +74,7 @@ pub fn plan(
         .iter()
         .map(|input| look_at(engine, job, place::locate(&input.url)?, cancel))
         .collect::<Result<Vec<_>, Error>>()?;
-    let capabilities = &engine.capabilities();
+    let capabilities = engine.capabilities();
     let circumstances = Circumstances { inputs: &inputs, output, replace, named, capabilities };
     Ok(job.compile(&circumstances)?)
 }
@@ -156,6 +156,6 @@ pub fn frames(
     cancel: &CancelToken,
 ) -> Result<Frames, Error> {
     let media = engine.probe(source, cancel)?;
-    let request = look.request(&media, &engine.capabilities())?;
+    let request = look.request(&media, engine.capabilities())?;
     Ok(engine.frames(source, request, cancel)?)
 }

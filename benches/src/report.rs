@@ -81,7 +81,7 @@ impl Setting {
             processor: processor().unwrap_or_else(|| env::consts::ARCH.to_owned()),
             processors: thread::available_parallelism()?.get(),
             threads,
-            libav: Engine::default().capabilities().version,
+            libav: Engine::default().capabilities().version.clone(),
             program: ffmpeg.split(" Copyright").next().unwrap_or(&ffmpeg).to_owned(),
             command: show_command("scripts/bench-jobs", &words),
         })

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     num::NonZeroU32,
     ops::ControlFlow,
+    sync::OnceLock,
     thread,
     time::Instant,
 };
@@ -15,7 +16,7 @@ use crate::{
     av::{self, Depth, Listing},
     capabilities::Capabilities,
     error::{Error, Result},
-    frames::{FrameReader, FrameRequest, Frames},
+    frames::{FrameRequest, Frames},
     index::Index,
     io::{Given, Location, Sink, Source, Unfinished},
     media::{Kind, MediaInfo},
@@ -24,6 +25,7 @@ use crate::{
     plan::{Plan, Process, Reason, Strategy},
     process::{self, ProcessSettings, Runner},
     progress::{CancelToken, Meter, Progress},
+    reader::FrameReader,
     run::{Watch, run_jobs},
     tally::Counted,
     verify,
@@ -127,21 +129,24 @@ impl Engine {
         Self { settings, unfinished: Unfinished::default() }
     }
 
-    /// What this libav can do, by its own lists; no device is opened.
-    pub fn capabilities(&self) -> Capabilities {
-        let (version, license, assembly) = av::describe_libav();
-        let names = |listing| av::list(listing).into_iter().collect();
-        Capabilities {
-            version,
-            license,
-            assembly,
-            encoders: names(Listing::Encoders),
-            decoders: names(Listing::Decoders),
-            filters: names(Listing::Filters),
-            muxers: names(Listing::Muxers),
-            devices: BTreeSet::new(),
-            program: None,
-        }
+    /// What this libav can do, by its own lists, which are read once; no device is opened.
+    pub fn capabilities(&self) -> &'static Capabilities {
+        static LISTED: OnceLock<Capabilities> = OnceLock::new();
+        LISTED.get_or_init(|| {
+            let (version, license, assembly) = av::describe_libav();
+            let names = |listing| av::list(listing).into_iter().collect();
+            Capabilities {
+                version,
+                license,
+                assembly,
+                encoders: names(Listing::Encoders),
+                decoders: names(Listing::Decoders),
+                filters: names(Listing::Filters),
+                muxers: names(Listing::Muxers),
+                devices: BTreeSet::new(),
+                program: None,
+            }
+        })
     }
 
     /// [`capabilities`](Self::capabilities), with the hardware devices that open, and the `ffmpeg`
@@ -150,7 +155,7 @@ impl Engine {
         Capabilities {
             devices: av::try_device().into_iter().collect(),
             program: process::describe(&self.settings.process),
-            ..self.capabilities()
+            ..self.capabilities().clone()
         }
     }
 

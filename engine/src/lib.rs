@@ -21,6 +21,7 @@ mod pipeline;
 mod plan;
 mod process;
 mod progress;
+mod reader;
 mod riff;
 mod run;
 mod stage;

@@ -8,13 +8,13 @@ use crate::{
         OpenError, Packet, Parameters, Received, SubtitleCoder, TrackHeader, wants_global_header,
     },
     error::{Error, Result, Step},
-    frames::{FrameReader, Shown},
     io::{Given, Location, Sink, Source, Unfinished, is_same_file},
     media::{Hdr, MediaInfo},
     plan::{
         self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Track, TrackKind,
     },
     progress::CancelToken,
+    reader::{FrameReader, Shown},
     riff,
     stage::{
         Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Inbox, Lines, Mux,
@@ -369,7 +369,7 @@ impl Opener<'_> {
         };
         let location = &plan.inputs[source.input].location;
         let name = source.to_string();
-        let threads = if plan.is_single_frame() { NonZeroU32::MIN } else { self.threads };
+        let threads = self.threads;
         // What a second graph fits is still on its own line behind the first.
         let fits = !part.fit.is_empty();
         let filter = |parameters: &Parameters| {

@@ -343,7 +343,7 @@ impl<'a> Selection<'a> {
                 input: id.input,
                 stream: id.stream,
                 kind: stream.kind.name().to_owned(),
-                because: if self.wanted.contains(&stream.index) {
+                because: if self.section.is_some() && self.wanted.contains(&stream.index) {
                     Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
                 } else {
                     choose::why_dropped(stream, self.container, self.tracks)

@@ -204,7 +204,7 @@ pub(super) fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayVersion => {
             let libav = Engine::default().capabilities();
-            let (version, license) = (libav.version, libav.license);
+            let (version, license) = (&libav.version, &libav.license);
             let own = env!("CARGO_PKG_VERSION");
             terminal::print(&format!("avocet {own}\nlibav {version} ({license})"), 0)
         }

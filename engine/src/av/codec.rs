@@ -88,6 +88,14 @@ impl Decoder {
         Ok(Self { context, from_start: true, unshown: None })
     }
 
+    /// Lets the decoder pass over the packets to come, as far as no other picture needs theirs.
+    pub(crate) fn skip_unreferenced(&mut self, skip: bool) {
+        let discard =
+            if skip { ffi::AVDiscard::AVDISCARD_NONREF } else { ffi::AVDiscard::AVDISCARD_DEFAULT };
+        // SAFETY: the context is open; the field may be set between packets.
+        unsafe { (*self.context.as_ptr()).skip_frame = discard };
+    }
+
     /// Gives the decoder a packet.
     pub(crate) fn send(&mut self, packet: &Packet) -> AvResult<()> {
         if self.unshown.is_some() || packet.pts().is_none() {

@@ -125,6 +125,11 @@ impl Packet {
         self.fields().flags & ffi::AV_PKT_FLAG_DISCARD != 0
     }
 
+    /// Whether a frame may come of it that is shown.
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.is_hidden() && self.size() > 0
+    }
+
     /// Sets the times, in ticks of a base that the receiver knows.
     pub(crate) fn set_times(&mut self, pts: i64, dts: i64, duration: i64) {
         let fields = self.fields_mut();

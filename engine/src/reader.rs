@@ -1,0 +1,483 @@
+//! Decodes one stream from any place in it, and no more of it than an instant needs.
+
+use std::num::NonZeroU32;
+
+use crate::{
+    av::{Decoder, Demuxer, Depth, Fault, Frame, OpenError, Packet, Parameters, Received},
+    error::{Error, LibavError, Result, Step},
+    index::Entries,
+    io::{Location, Source},
+    pipeline::parameters_of,
+    plan::Instant,
+    progress::CancelToken,
+    time::{TimeBase, Timestamp},
+};
+
+/// How far before the instant a search begins at each further try, in seconds; after that, at the
+/// first packet. Containers without an index, and open GOPs, need more than one.
+const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
+
+/// The most that packets between a keyframe and an instant are held before they are decoded, in
+/// bytes.
+const MOST_HELD: usize = 64 << 20;
+
+/// Decodes one stream of an input, from any place in it.
+pub(crate) struct FrameReader {
+    demuxer: Demuxer,
+    parameters: Parameters,
+    /// The decoder, once it is known how many threads are worth their while.
+    decoder: Option<Decoder>,
+    threads: NonZeroU32,
+    /// How keyframes tell that decoding can begin at them.
+    entries: Entries,
+    location: Location,
+    stream: usize,
+    base: TimeBase,
+    /// Where the stream begins.
+    start: Timestamp,
+    /// Whether nothing was read since the first packet.
+    fresh: bool,
+    /// Whether the decoder was told that no packet follows.
+    drained: bool,
+    /// Decoding time of the last packet, in ticks.
+    last_read: Option<i64>,
+    /// Time of the next frame of a stream that states none, in ticks; `None` after a seek, where
+    /// nobody can count.
+    counted: Option<i64>,
+    /// How long a frame lasts on average, in ticks.
+    typical: i64,
+    /// Packets the decoder could make nothing of.
+    pub(crate) decode_errors: u64,
+}
+
+/// The frame that is on screen at an instant, and its neighbors as far as they were asked for.
+pub(crate) struct Shown {
+    pub(crate) before: Option<Frame>,
+    pub(crate) frame: Frame,
+    pub(crate) after: Option<Frame>,
+    /// Whether the instant lies past the end of the last frame.
+    pub(crate) past_end: bool,
+}
+
+impl Shown {
+    /// The frame as filters take it, between its neighbors when they look at those.
+    pub(crate) fn with_neighbors(self, neighbors: bool) -> Result<Vec<Frame>> {
+        let neighbor = |frame: Option<Frame>| match frame.filter(|_| neighbors) {
+            Some(mut frame) => frame
+                .mark_neighbor()
+                .map(|()| Some(exactly_timed(frame)))
+                .map_err(|_| Error::Exhausted { what: "memory" }),
+            None => Ok(None),
+        };
+        let (before, after) = (neighbor(self.before)?, neighbor(self.after)?);
+        let frame = Some(exactly_timed(self.frame));
+        Ok(before.into_iter().chain(frame).chain(after).collect())
+    }
+}
+
+impl FrameReader {
+    /// Opens a stream of `source`.
+    pub(crate) fn open(
+        source: &Source,
+        stream: usize,
+        threads: NonZeroU32,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let location = source.location();
+        let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+        Self::over(demuxer, location, stream, threads)
+    }
+
+    /// Reads a stream of an open demuxer.
+    pub(crate) fn over(
+        mut demuxer: Demuxer,
+        location: Location,
+        stream: usize,
+        threads: NonZeroU32,
+    ) -> Result<Self> {
+        let parameters = parameters_of(&demuxer, &location, stream)?;
+        let entries = Entries::of(&demuxer, stream);
+        demuxer.keep_only(|number| number == stream);
+        let base = parameters.time_base;
+        let start = Timestamp::new(parameters.start.unwrap_or(0), base);
+        let (fresh, drained, last_read, decode_errors) = (true, false, None, 0);
+        let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
+        let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
+        Ok(Self {
+            demuxer,
+            parameters,
+            decoder: None,
+            threads,
+            entries,
+            location,
+            stream,
+            base,
+            start,
+            fresh,
+            drained,
+            last_read,
+            counted: Some(start.ticks),
+            typical,
+            decode_errors,
+        })
+    }
+
+    /// Seconds per tick of the stream.
+    pub(crate) fn base(&self) -> TimeBase {
+        self.base
+    }
+
+    /// The next frame, in order of presentation; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let decoder = self.decoder(usize::MAX)?;
+            match decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
+                Received::One(frame) => return Ok(Some(self.timed(frame))),
+                Received::Failed(_) => self.decode_errors += 1,
+                Received::Nothing if self.drained => return Ok(None),
+                Received::Nothing => self.feed()?,
+            }
+        }
+    }
+
+    /// Counts the time of a frame that states none, as in a stream without a container.
+    fn timed(&mut self, mut frame: Frame) -> Frame {
+        if let (None, Some(counted)) = (frame.pts(), self.counted) {
+            frame.set_pts(counted);
+        }
+        let length = if frame.duration() > 0 { frame.duration() } else { self.typical };
+        self.counted = self.counted.and(frame.pts()).map(|pts| pts + length);
+        frame
+    }
+
+    /// The decoder, opened for so many packets when it is not open yet.
+    fn decoder(&mut self, packets: usize) -> Result<&mut Decoder> {
+        let decoder = self.decoder.take().map_or_else(|| self.open_decoder(packets), Ok)?;
+        Ok(self.decoder.insert(decoder))
+    }
+
+    /// Opens the decoder, with no more threads than there are packets for it.
+    fn open_decoder(&self, packets: usize) -> Result<Decoder> {
+        let packets = u32::try_from(packets).ok().and_then(NonZeroU32::new);
+        let threads = packets.map_or(self.threads, |packets| packets.min(self.threads));
+        Decoder::open(&self.parameters, threads).map_err(|error| match error {
+            OpenError::Libav(source) => libav(Step::Open, "decoder", source),
+            OpenError::Absent | OpenError::UnknownOption(_) => {
+                Error::Absent { kind: "decoder", name: format!("for stream {}", self.stream) }
+            }
+        })
+    }
+
+    /// The next packet of the stream; `None` at the end, or where libav can not read on.
+    fn read(&mut self) -> Result<Option<Packet>> {
+        self.fresh = false;
+        loop {
+            match self.demuxer.read() {
+                Ok(Some(packet)) if packet.stream() == self.stream => {
+                    self.last_read = packet.dts().or(packet.pts()).max(self.last_read);
+                    return Ok(Some(packet));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(Fault::Libav(_)) => return Ok(None),
+                Err(fault) => return Err(fault.of_input(&self.location)),
+            }
+        }
+    }
+
+    /// Gives the decoder one packet, or tells it that none follows.
+    fn feed(&mut self) -> Result<()> {
+        let packet = self.read()?;
+        self.drained = packet.is_none();
+        let decoder = self.decoder(usize::MAX)?;
+        let fed = match packet {
+            Some(packet) => decoder.send(&packet),
+            None => decoder.finish(),
+        };
+        self.decode_errors += u64::from(fed.is_err());
+        Ok(())
+    }
+
+    /// Goes to a keyframe at or before `target`, or to the first packet.
+    ///
+    /// Answers whether reading goes on at the first packet.
+    fn seek(&mut self, target: Option<Timestamp>) -> Result<bool> {
+        if let Some(target) = target {
+            match self.demuxer.seek(self.stream, target.ticks) {
+                Ok(()) => {
+                    self.restart(None);
+                    return Ok(false);
+                }
+                // libav may have read on in vain.
+                Err(Fault::Libav(_)) => self.fresh = false,
+                Err(fault) => return Err(fault.of_input(&self.location)),
+            }
+        }
+        if !self.fresh {
+            self.demuxer.rewind().map_err(|fault| fault.of_input(&self.location))?;
+            self.restart(Some(self.start.ticks));
+        }
+        Ok(true)
+    }
+
+    fn restart(&mut self, counted: Option<i64>) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.flush(counted.is_some());
+        }
+        self.counted = counted;
+        self.drained = false;
+        self.last_read = None;
+        self.fresh = false;
+    }
+
+    /// The frame that a player shows at an instant: the last one whose time is not after it;
+    /// before the first frame the first, past the end the last.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when no frame can be decoded, or when the container promises later
+    /// frames than could be read and the instant needs them.
+    pub(crate) fn at(&mut self, instant: &Instant) -> Result<Shown> {
+        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
+        for target in self.targets(time) {
+            let from_start = self.seek(target)?;
+            match self.approach(time, instant)? {
+                Some(approach) => match self.decode(&approach, time)? {
+                    Some(shown) => return Ok(shown),
+                    None => break,
+                },
+                None if from_start => break,
+                None => {}
+            }
+        }
+        self.go_to(instant)
+    }
+
+    /// As [`at`](Self::at), whatever packets say of themselves; [`next`](Self::next) goes on after
+    /// the frame, or after the one behind it when that is part of the answer.
+    pub(crate) fn go_to(&mut self, instant: &Instant) -> Result<Shown> {
+        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
+        for target in self.targets(time) {
+            let from_start = self.seek(target)?;
+            if let Some(shown) = self.search(time, instant, from_start)? {
+                return Ok(shown);
+            }
+            if from_start {
+                break;
+            }
+        }
+        Err(Error::Damaged {
+            location: self.location.clone(),
+            what: format!("no frame of stream {} could be decoded", self.stream),
+            lost: 0.0,
+        })
+    }
+
+    /// Where reading begins, in one try after the other; `None` is the first packet.
+    fn targets(&self, time: Timestamp) -> impl Iterator<Item = Option<Timestamp>> + use<> {
+        let (base, start) = (self.base, self.start);
+        BACK_OFF.map(Some).into_iter().chain([None]).map(move |back_off| {
+            // A target in the first moments is read from the start: no index is needed for that.
+            back_off
+                .map(|seconds| Timestamp::from_seconds(time.seconds() - seconds, base))
+                .filter(|target| *target > start)
+        })
+    }
+
+    /// Reads the packets that the frame at `time` needs, from the last keyframe at or before it on;
+    /// `None` when there is none, or packets do not tell their times.
+    fn approach(&mut self, time: Timestamp, instant: &Instant) -> Result<Option<Approach>> {
+        let mut packets: Vec<Packet> = Vec::new();
+        let (mut held, mut after, mut ended) = (0, None, false);
+        loop {
+            let Some(packet) = self.read()? else {
+                ended = true;
+                break;
+            };
+            let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return Ok(None) };
+            if packet.is_key() && pts <= time.ticks && !self.entries.is_gradual(&packet) {
+                packets.clear();
+                held = 0;
+            } else if packets.is_empty() {
+                if dts > time.ticks {
+                    return Ok(None);
+                }
+                continue;
+            }
+            if pts > time.ticks && packet.is_shown() {
+                after = Some(after.map_or(pts, |after: i64| after.min(pts)));
+            }
+            held += packet.size();
+            packets.push(packet);
+            if held > MOST_HELD {
+                return Ok(None);
+            }
+            // Nothing that is decoded later is shown earlier than this.
+            let is_past =
+                if instant.neighbors { after.is_some_and(|at| dts > at) } else { dts > time.ticks };
+            if is_past {
+                break;
+            }
+            if instant.keyframe && !instant.neighbors && packets.len() == 1 {
+                break;
+            }
+        }
+        Ok(Approach::of(packets, time.ticks, after, instant.neighbors, ended))
+    }
+
+    /// Decodes what an instant needs; `None` when that is not what came out.
+    fn decode(&mut self, approach: &Approach, time: Timestamp) -> Result<Option<Shown>> {
+        let no_memory = |_| Error::Exhausted { what: "memory" };
+        let decoder = self.decoder(approach.packets.len())?;
+        let mut frames: Vec<Frame> = Vec::new();
+        let packets = approach.packets.iter().map(Some).chain([None]);
+        for packet in packets {
+            let fed = match packet {
+                Some(packet) => {
+                    decoder.skip_unreferenced(!approach.wants(packet.pts()));
+                    decoder.send(packet)
+                }
+                None => decoder.finish(),
+            };
+            if fed.is_err() {
+                return Ok(None);
+            }
+            loop {
+                match decoder.receive().map_err(no_memory)? {
+                    Received::One(frame) if approach.wants(frame.pts()) => frames.push(frame),
+                    Received::One(_) => {}
+                    Received::Failed(_) => return Ok(None),
+                    Received::Nothing => break,
+                }
+            }
+        }
+        decoder.skip_unreferenced(false);
+        self.drained = true;
+        let mut take = |pts: Option<i64>| {
+            let place = frames.iter().position(|frame| pts.is_some() && frame.pts() == pts)?;
+            Some(frames.swap_remove(place))
+        };
+        let Some(frame) = take(Some(approach.shown)) else { return Ok(None) };
+        let (before, after) = (take(approach.before), take(approach.after));
+        if (before.is_none() && approach.before.is_some())
+            || (after.is_none() && approach.after.is_some())
+        {
+            return Ok(None);
+        }
+        if approach.ended {
+            self.expect_all_read(time)?;
+        }
+        let end = approach.shown + frame.duration().max(1);
+        let past_end = approach.ended && end <= time.ticks;
+        Ok(Some(Shown { before, frame, after, past_end }))
+    }
+
+    /// Reads on to the frame at `time`; `None` when reading must begin earlier.
+    fn search(
+        &mut self,
+        time: Timestamp,
+        instant: &Instant,
+        from_start: bool,
+    ) -> Result<Option<Shown>> {
+        let (mut before, mut shown, mut after) = (None, None, None);
+        while let Some(frame) = self.next()? {
+            if frame.pts().is_none() {
+                // Without times frames are counted, from the first one on.
+                return Ok(None);
+            }
+            let is_later = frame.pts().is_some_and(|pts| pts > time.ticks);
+            if is_later && (shown.is_some() || !from_start) {
+                after = Some(frame);
+                break;
+            }
+            before = shown.replace(frame);
+            if is_later || (instant.keyframe && !instant.neighbors) {
+                break;
+            }
+        }
+        let Some(frame) = shown else { return Ok(None) };
+        if instant.neighbors && before.is_none() && !from_start {
+            return Ok(None);
+        }
+        if instant.neighbors && after.is_none() {
+            after = self.next()?;
+        }
+        let ended = after.is_none() && self.drained;
+        if ended {
+            self.expect_all_read(time)?;
+        }
+        let end = frame.pts().map(|pts| pts + frame.duration().max(1));
+        let past_end = ended && end.is_some_and(|end| end <= time.ticks);
+        Ok(Some(Shown { before, frame, after, past_end }))
+    }
+
+    /// Fails when reading ended before what the container's index promises, and before `time`.
+    pub(crate) fn expect_all_read(&self, time: Timestamp) -> Result<()> {
+        let promised = self.demuxer.last_indexed(self.stream);
+        let read = self.last_read.map(|ticks| Timestamp::new(ticks, self.base));
+        match (promised, read) {
+            (Some(promised), Some(read)) if read < promised && read < time => Err(Error::Damaged {
+                location: self.location.clone(),
+                what: format!(
+                    "its index goes on to {:.3} s, its data only to {:.3} s",
+                    promised.seconds(),
+                    read.seconds()
+                ),
+                lost: promised.seconds() - read.seconds(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The packets that a frame needs, from a keyframe on, in order of decoding.
+struct Approach {
+    packets: Vec<Packet>,
+    /// Time of the frame, in ticks.
+    shown: i64,
+    /// Times of its neighbors, where they are wanted.
+    before: Option<i64>,
+    after: Option<i64>,
+    /// Whether the stream ended before a later frame came.
+    ended: bool,
+}
+
+impl Approach {
+    /// What the frame at `time` needs of the packets that were read; `None` when the one before it
+    /// is wanted and not among them.
+    fn of(
+        mut packets: Vec<Packet>,
+        time: i64,
+        after: Option<i64>,
+        neighbors: bool,
+        ended: bool,
+    ) -> Option<Self> {
+        let times = || packets.iter().filter(|packet| packet.is_shown()).filter_map(Packet::pts);
+        let shown = times().filter(|pts| *pts <= time).max()?;
+        let before = times().filter(|pts| *pts < shown).max().filter(|_| neighbors);
+        if neighbors && before.is_none() {
+            return None;
+        }
+        let ended = ended && after.is_none();
+        let after = after.filter(|_| neighbors);
+        let this = Self { packets: Vec::new(), shown, before, after, ended };
+        let last = packets.iter().rposition(|packet| this.wants(packet.pts()))?;
+        packets.truncate(last + 1);
+        Some(Self { packets, ..this })
+    }
+
+    /// Whether the frame of this time is looked at.
+    fn wants(&self, pts: Option<i64>) -> bool {
+        pts.is_some() && [Some(self.shown), self.before, self.after].contains(&pts)
+    }
+}
+
+pub(crate) fn libav(step: Step, component: &str, source: LibavError) -> Error {
+    Error::Libav { step, component: component.to_owned(), source }
+}
+
+/// Writes the decoder's best guess of the time where filters read it.
+pub(crate) fn exactly_timed(mut frame: Frame) -> Frame {
+    if let Some(pts) = frame.pts() {
+        frame.set_pts(pts);
+    }
+    frame
+}
