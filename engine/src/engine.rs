@@ -235,7 +235,9 @@ impl Engine {
             let stop = cancel.child();
             let result = self.run_to_end(plan, given, &stop, &mut observe, &mut meter);
             match (result, &plan.otherwise) {
-                (Err(Error::TooLarge { .. }), Some(otherwise)) => plan = otherwise,
+                (Err(Error::TooLarge { .. } | Error::Unspliceable { .. }), Some(otherwise)) => {
+                    plan = otherwise;
+                }
                 // Whatever a stage met with while it was being stopped, the cause is the
                 // caller's wish.
                 (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),

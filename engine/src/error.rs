@@ -259,6 +259,12 @@ pub enum Error {
         /// How much was written, in bytes.
         bytes: u64,
     },
+    /// Pictures of a section can not be spliced after all; the plan has another for that case.
+    #[error("the pictures can not be spliced: {what}")]
+    Unspliceable {
+        /// Why not.
+        what: String,
+    },
     /// The caller cancelled the run.
     #[error("cancelled")]
     Cancelled,
@@ -299,7 +305,10 @@ impl Error {
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
             Self::Exhausted { .. } | Self::Limit { .. } => "LIMIT_EXCEEDED",
-            Self::BadPlan { .. } | Self::Panicked { .. } | Self::TooLarge { .. } => "ENGINE_ERROR",
+            Self::BadPlan { .. }
+            | Self::Panicked { .. }
+            | Self::TooLarge { .. }
+            | Self::Unspliceable { .. } => "ENGINE_ERROR",
         }
     }
 
@@ -323,7 +332,10 @@ impl Error {
             | Self::ArgumentRefused { .. }
             | Self::LocationRefused { .. } => Step::Validate,
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
-            Self::TooLarge { .. } | Self::Cancelled | Self::Panicked { .. } => Step::Mux,
+            Self::TooLarge { .. }
+            | Self::Unspliceable { .. }
+            | Self::Cancelled
+            | Self::Panicked { .. } => Step::Mux,
         }
     }
 

@@ -17,6 +17,7 @@ mod index;
 mod io;
 mod media;
 mod movie;
+mod nal;
 mod pipeline;
 mod plan;
 mod process;
@@ -40,10 +41,11 @@ pub use media::{
     Orientation, PixelFormat, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
 pub use movie::{Edit, Movie, MovieTrack};
+pub use nal::avc::{AvcSequence, AvcSets};
 pub use plan::{
     Action, Argument, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Strategy, StreamId, Track,
-    TrackKind,
+    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Splice, Strategy, StreamId,
+    Track, TrackKind,
 };
 pub use process::{ProcessSettings, Program};
 pub use progress::{CancelToken, Progress};

@@ -17,9 +17,9 @@ use crate::{
     reader::{FrameReader, Shown},
     riff,
     stage::{
-        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Inbox, Lines, Mux,
-        MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, Stop, Then, finished,
-        queue,
+        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Lines,
+        Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker, Splice,
+        Stop, Then, finished, queue,
     },
     tally::{Read, Tally, TrackTally, Written},
     time::{Rational, TimeBase, Timestamp},
@@ -120,6 +120,7 @@ struct PartContext {
     /// Seconds per tick of what the encoder takes.
     frame_base: TimeBase,
     tally: Tally<Read>,
+    written: Tally<Written>,
 }
 
 /// A part with everything open, not yet joined to its track.
@@ -150,6 +151,7 @@ enum Line {
 /// What packets pass that are not decoded.
 enum PacketStage {
     Copy(Copy),
+    Splice(Box<Splice>, Copy),
     Sound(CopySound),
     Convert(CopySound, Convert),
 }
@@ -158,6 +160,9 @@ impl PacketStage {
     fn then(self, next: Box<dyn Outlet<Packet>>) -> Box<dyn Outlet<Packet>> {
         match self {
             Self::Copy(stage) => Box::new(Then { stage, next }),
+            Self::Splice(splice, stage) => {
+                Box::new(Then { stage: *splice, next: Box::new(Then { stage, next }) })
+            }
             Self::Sound(stage) => Box::new(Then { stage, next }),
             Self::Convert(cut, stage) => {
                 Box::new(Then { stage: cut, next: Box::new(Then { stage, next }) })
@@ -325,6 +330,7 @@ impl Opener<'_> {
             onto: None,
             frame_base: TimeBase::MICROSECONDS,
             tally: tally.parts.first().cloned().unwrap_or_default(),
+            written: tally.written.clone(),
         };
         let mut encode = None;
         let mut parameters = None;
@@ -355,7 +361,7 @@ impl Opener<'_> {
         context: &PartContext,
         inputs: &mut OpenInputs,
     ) -> Result<(OpenPart, Option<Parameters>)> {
-        let PartContext { kind, action, onto, frame_base, tally } = context;
+        let PartContext { kind, action, onto, frame_base, tally, written } = context;
         let (kind, frame_base) = (*kind, *frame_base);
         let is_video = kind == TrackKind::Video;
         let is_text = kind == TrackKind::Subtitle;
@@ -411,6 +417,32 @@ impl Opener<'_> {
                     PacketStage::Sound(CopySound::new(span, onto, base, is_text))
                 };
                 (Line::Packets { input, route, stage }, Some(parameters))
+            }
+            Action::Splice(encoder) => {
+                let no_span = || Error::BadPlan { what: "a spliced part has no span".to_owned() };
+                let (splice, span) = part.splice.zip(span).ok_or_else(no_span)?;
+                let mut beside = parameters_of(demuxer, location, source.stream)?;
+                let coded = SeamMaker::encoder(encoder, threads)
+                    .map_err(|error| opened("encoder", &encoder.name, error))?
+                    .parameters()
+                    .map_err(|_| no_memory())?;
+                let (form, extradata) = Form::of(&parameters, &coded)?;
+                if let Some(extradata) = extradata {
+                    beside.set_extradata(&extradata).map_err(|_| no_memory())?;
+                }
+                let maker = SeamMaker {
+                    settings: (**encoder).clone(),
+                    parameters,
+                    threads,
+                    origin: part.origin,
+                    read: tally.clone(),
+                    written: written.clone(),
+                    form,
+                };
+                let stage = Splice::new(maker, splice, span)?;
+                let copy = Copy::spliced(span, onto, base, splice.delay, tally.clone());
+                let stage = PacketStage::Splice(Box::new(stage), copy);
+                (Line::Packets { input, route, stage }, Some(beside))
             }
             Action::Convert(encoder) => {
                 let coder = SubtitleCoder::open(&parameters, encoder)
@@ -734,6 +766,6 @@ fn picture_of(track: &Track) -> (Option<Rational>, Hdr) {
             }
             FrameFormat::Audio(_) => (None, Hdr::default()),
         },
-        Action::Copy | Action::Convert(_) => (None, Hdr::default()),
+        Action::Copy | Action::Splice(_) | Action::Convert(_) => (None, Hdr::default()),
     }
 }

@@ -103,6 +103,8 @@ pub enum Strategy {
     FaststartRemux,
     /// A span of every kept stream is copied.
     Copy,
+    /// As [`Copy`](Self::Copy), with the pictures at the ends of a section encoded anew.
+    SmartCut,
     /// At least one stream is encoded.
     Encode,
     /// As [`Encode`](Self::Encode), into what every browser plays.
@@ -121,6 +123,7 @@ impl Strategy {
             Self::Remux => "remux",
             Self::FaststartRemux => "faststart_remux",
             Self::Copy => "copy",
+            Self::SmartCut => "smart_cut",
             Self::Encode => "encode",
             Self::WebEncode => "web_encode",
             Self::Thumbnail => "thumbnail",
@@ -259,10 +262,32 @@ pub struct Part {
     /// frames of the source change in kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filters: String,
+    /// Which packets are copied, in a track that [splices](Action::Splice).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splice: Option<Splice>,
     /// A second such graph for sound, behind the first and built once, that sees all of the part:
     /// it makes it as long as it should be. Empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fit: String,
+}
+
+/// Which packets of a section are copied, while its other pictures are encoded anew: those of a run
+/// in order of decoding, which are shown together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Splice {
+    /// When the keyframe is shown that they begin with.
+    pub from: Timestamp,
+    /// When the first picture behind them is shown; `None` where they go on to the end of the
+    /// section.
+    pub until: Option<Timestamp>,
+    /// When the keyframe is shown from which the pictures behind them are decoded.
+    pub lead: Option<Timestamp>,
+    /// How long pictures of the track are decoded before they are shown, in ticks of the stream:
+    /// decoding times are the sorted presentation times, less this.
+    pub delay: i64,
+    /// Pictures in the section.
+    pub pictures: u64,
 }
 
 /// What a track carries.
@@ -300,15 +325,18 @@ pub enum Action {
     Copy,
     /// Frames are decoded, filtered and encoded.
     Encode(Box<Encoder>),
+    /// Packets are written as they are, and the pictures at the ends of each part's section are
+    /// encoded in the same form.
+    Splice(Box<Encoder>),
     /// Text is written in another form: libav's name of the encoder, as in `mov_text`.
     Convert(String),
 }
 
 impl Action {
-    /// The name in JSON; converted text counts as encoded.
+    /// The name in JSON; converted text counts as encoded, spliced pictures as copied.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Copy => "copy",
+            Self::Copy | Self::Splice(_) => "copy",
             Self::Encode(_) | Self::Convert(_) => "encode",
         }
     }
@@ -388,7 +416,7 @@ pub enum FrameFormat {
     Audio(SoundFormat),
 }
 
-/// The pictures that an encoder takes: upright, with square pixels.
+/// The pictures that an encoder takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PictureFormat {
@@ -396,6 +424,9 @@ pub struct PictureFormat {
     pub width: NonZeroU32,
     /// Height, in pixels.
     pub height: NonZeroU32,
+    /// Width of a pixel over its height; square where nothing else is said.
+    #[serde(default = "square", skip_serializing_if = "is_square")]
+    pub pixel_aspect: Rational,
     /// libav's name of the pixel format.
     pub pixel_format: String,
     /// Seconds per tick of the timestamps.
@@ -407,6 +438,15 @@ pub struct PictureFormat {
     /// Static metadata of high dynamic range to write.
     #[serde(default, skip_serializing_if = "Hdr::is_empty")]
     pub hdr: Hdr,
+}
+
+const fn square() -> Rational {
+    Rational::ONE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_square(aspect: &Rational) -> bool {
+    *aspect == Rational::ONE
 }
 
 /// The sound that an encoder takes.
@@ -533,6 +573,15 @@ impl Plan {
         }
         let fits = match &track.action {
             Action::Copy => true,
+            Action::Splice(encoder) => {
+                let is_cut =
+                    |part: &Part| matches!(part.select, Select::Span(_)) && part.splice.is_some();
+                let is_video = matches!(encoder.format, FrameFormat::Video(_));
+                if !track.parts.iter().all(is_cut) {
+                    return bad("a spliced part does not say what is copied".to_owned());
+                }
+                track.kind == TrackKind::Video && is_video
+            }
             Action::Convert(_) => track.kind == TrackKind::Subtitle,
             Action::Encode(encoder) => matches!(
                 (track.kind, &encoder.format),
@@ -602,6 +651,7 @@ impl fmt::Display for Track {
         self.sources().try_for_each(|source| write!(f, " {source}"))?;
         match &self.action {
             Action::Copy => write!(f, " copy")?,
+            Action::Splice(encoder) => write!(f, " copy, ends encoded {encoder}")?,
             Action::Convert(name) => write!(f, " encode with {name}")?,
             Action::Encode(encoder) => write!(f, " encode {encoder}")?,
         }
@@ -617,6 +667,10 @@ impl fmt::Display for Track {
         writeln!(f)?;
         if let Some(most) = self.at_most {
             writeln!(f, "    at most {most} bytes")?;
+        }
+        for splice in self.parts.iter().filter_map(|part| part.splice) {
+            let until = splice.until.map_or_else(|| "the end".to_owned(), seconds);
+            writeln!(f, "    copied from {} to {until}", seconds(splice.from))?;
         }
         for part in self.parts.iter().filter(|part| !part.filters.is_empty()) {
             writeln!(f, "    filters {}", part.filters)?;

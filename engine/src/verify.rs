@@ -104,7 +104,7 @@ impl Seen<'_> {
         let damaged =
             |Shortfall { what, lost }| Error::Damaged { location: location(), what, lost };
         let name = format!("{} stream {}", self.track.kind.name(), self.source);
-        if self.is_encode() && self.count.frames == 0 {
+        if matches!(self.track.action, Action::Encode(_)) && self.count.frames == 0 {
             let what = format!("no frame of {name} could be decoded");
             return Err(damaged(Shortfall { what, lost: self.count.extent.seconds() }));
         }
@@ -133,7 +133,7 @@ impl Seen<'_> {
     }
 
     fn is_encode(&self) -> bool {
-        matches!(self.track.action, Action::Encode(_))
+        matches!(self.track.action, Action::Encode(_) | Action::Splice(_))
     }
 
     /// What the input owes, if anything.
@@ -351,6 +351,13 @@ fn compare(
     }
     if let (Action::Encode(_), TrackKind::Video) = (&track.action, track.kind) {
         compare_encode(plan, output, track, seen, counted)?;
+    }
+    if let Action::Splice(_) = track.action {
+        let splices = track.parts.iter().filter_map(|part| part.splice);
+        let (planned, written) = (splices.map(|it| it.pictures).sum::<u64>(), written.packets);
+        if written != planned {
+            return Err(format!("has {written} pictures, its section {planned}"));
+        }
     }
     // Raw sound is cut into packets as the reader likes.
     let counts_packets = track.kind == TrackKind::Video || output.keeps_times();

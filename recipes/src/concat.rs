@@ -460,7 +460,7 @@ fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64)
 
 /// A part that filters make, on a line where `origin` is 0 in the output.
 fn made(origin: Timestamp, filters: String) -> Part {
-    Part { source: None, origin, select: Select::All, filters, fit: String::new() }
+    Part { source: None, origin, select: Select::All, filters, splice: None, fit: String::new() }
 }
 
 /// Whether the sound of all pieces can be copied one after the other, else why not.

@@ -220,7 +220,7 @@ fn track_timescale(circumstances: &Circumstances<'_>, track: &Track) -> Option<u
         },
         // Text is converted in microseconds, which are written as such.
         Action::Convert(_) => None,
-        Action::Copy => {
+        Action::Copy | Action::Splice(_) => {
             let stream =
                 circumstances.inputs.get(source.input)?.media.streams.get(source.stream)?;
             match &stream.kind {

@@ -4,7 +4,7 @@
 
 use avocet_engine::{
     Action, Cost, Entry, IndexedPacket, Instant, Kind, MediaInfo, Part, Plan, Rational, Select,
-    StreamIndex, StreamInfo, Timestamp, TrackKind,
+    Splice, StreamIndex, StreamInfo, Timestamp, TrackKind,
 };
 
 use crate::compile::Probed;
@@ -32,6 +32,14 @@ pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
                     let black = pieces().fold(plan.seconds, |all, it| Some(all? - it.seconds()));
                     let rate = pieces().next().map_or(USUAL_FRAME_RATE, Piece::rate);
                     cost.frames_encoded += (black.unwrap_or(0.0) * rate).round() as u64;
+                }
+            }
+            Action::Splice(_) => {
+                for (piece, splice) in pieces().zip(track.parts.iter().filter_map(|it| it.splice)) {
+                    let (bytes, decoded, encoded) = piece.spliced(splice);
+                    cost.bytes_copied += bytes;
+                    cost.frames_decoded += decoded;
+                    cost.frames_encoded += encoded;
                 }
             }
             Action::Encode(_) | Action::Convert(_) => {}
@@ -94,6 +102,26 @@ impl<'a> Piece<'a> {
             }
             (_, None) => (hidden, shown),
         }
+    }
+
+    /// Bytes that are copied, frames that are decoded, and frames that are encoded.
+    fn spliced(self, splice: Splice) -> (u64, u64, u64) {
+        let packets = self.index.map_or(&[][..], |index| &index.packets);
+        let at = |pts| Timestamp::new(pts, self.stream.time_base);
+        let is_copied = |packet: &&IndexedPacket| {
+            let start = packet.pts.map(at);
+            start.is_some_and(|start| {
+                start >= splice.from && splice.until.is_none_or(|until| start < until)
+            }) && self.wants(packet)
+        };
+        let copied = || packets.iter().filter(is_copied);
+        let encoded = splice.pictures.saturating_sub(copied().count() as u64);
+        let (before, _) = self.frames();
+        let led = |packet: &&IndexedPacket| packet.pts.map(at) >= splice.lead;
+        let led = if splice.until.is_some() { copied().filter(led).count() as u64 } else { 0 };
+        let bytes = copied().map(|packet| u64::from(packet.bytes)).sum();
+        let decoded = if encoded > 0 { before + encoded + led } else { 0 };
+        (bytes, decoded, encoded)
     }
 
     /// Whether a packet of pictures begins in the span, or any of another packet is in it.

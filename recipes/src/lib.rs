@@ -45,6 +45,7 @@ mod proxy;
 mod reasons;
 mod recipe;
 mod resize;
+mod seam;
 mod select;
 mod sound;
 mod thumbnail;

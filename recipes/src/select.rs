@@ -55,7 +55,7 @@ impl<T> Source<'_, T> {
 
     fn part(&self, select: Select, filters: String) -> Part {
         let (source, origin, fit) = (Some(self.id), self.origin, String::new());
-        Part { source, origin, select, filters, fit }
+        Part { source, origin, select, filters, splice: None, fit }
     }
 
     /// The piece of the track that copies this stream, or the span of it.

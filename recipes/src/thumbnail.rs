@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     Action, Color, Disposition, Encoder, FrameFormat, Hdr, Instant, Part, PictureFormat, Plan,
-    Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track, TrackKind, VideoInfo,
+    Rational, Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track, TrackKind,
+    VideoInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,7 @@ impl Thumbnail {
                 origin: Timestamp::ZERO,
                 select: Select::At(instant),
                 filters: filters.text,
+                splice: None,
                 fit: String::new(),
             }],
             action: Action::Encode(Box::new(Encoder {
@@ -124,6 +126,7 @@ impl Thumbnail {
                 format: FrameFormat::Video(PictureFormat {
                     width,
                     height,
+                    pixel_aspect: Rational::ONE,
                     pixel_format: pixel_format.to_owned(),
                     time_base: stream.time_base,
                     frame_rate: video.frame_rate,

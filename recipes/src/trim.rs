@@ -1,18 +1,17 @@
 //! The recipe `trim`: one part of the media.
 
-use avocet_engine::{Action, Plan, Result, Strategy, Track, VideoInfo};
+use avocet_engine::{Action, Plan, Reason, Result, Strategy, Track};
 use serde::{Deserialize, Serialize};
 
 use crate::choose::{self, Holds};
-use crate::codec::VideoCodec;
 use crate::compile::Circumstances;
 use crate::container::Container;
 use crate::cut::{self, Section};
 use crate::format::Format;
 use crate::parameter::{ACCURACY, Accuracy, DURATION, LENIENT, Parameter, START, TRACKS, Tracks};
-use crate::select::{Need, Selection, Source};
+use crate::select::{Need, Selection};
 use crate::sound;
-use crate::video::{self, Settings};
+use crate::video;
 
 /// What `trim` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[
@@ -58,24 +57,35 @@ impl Trim {
         if let Some(early) = self.keyframe_section(&selection) {
             selection = Selection::of(circumstances, container, need, tracks, Some(early))?;
         }
-        let mut tracks = Vec::new();
-        if let Some(source) = &selection.video {
-            tracks.push(video_of(source, format, circumstances)?);
-        }
         let mut notices = Vec::new();
+        let mut audios = Vec::new();
         for source in &selection.audios {
-            tracks.push(sound::cut(
-                source,
-                container,
-                Holds::Standard,
-                &mut notices,
-                circumstances,
-            )?);
+            let (holds, notices) = (Holds::Standard, &mut notices);
+            audios.push(sound::cut(source, container, holds, notices, circumstances)?);
         }
         selection.notices.append(&mut notices);
-        let copies = tracks.iter().all(|track| track.action == Action::Copy);
-        let strategy = if copies { Strategy::Copy } else { Strategy::Encode };
-        Ok(selection.plan(strategy, tracks, self.lenient))
+        let plan_with = |video: Option<Track>| {
+            let tracks: Vec<_> = video.into_iter().chain(audios.iter().cloned()).collect();
+            let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
+            let copies = tracks.iter().all(|track| track.action == Action::Copy);
+            let strategy = match (splices, copies) {
+                (true, _) => Strategy::SmartCut,
+                (false, true) => Strategy::Copy,
+                (false, false) => Strategy::Encode,
+            };
+            selection.plan(strategy, tracks, self.lenient)
+        };
+        let Some(source) = &selection.video else { return Ok(plan_with(None)) };
+        let track = video::cut(source, format, circumstances)?;
+        let is_spliced = matches!(track.action, Action::Splice(_));
+        let mut plan = plan_with(Some(track));
+        if is_spliced {
+            let message = "the pictures could not be spliced";
+            let why = Reason::new("SEAM_NOT_COPYABLE", message);
+            let encoded = video::like_source(source, format, why, circumstances)?;
+            plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
+        }
+        Ok(plan)
     }
 
     /// The section from a keyframe on, where that is asked for and the video can be copied.
@@ -84,22 +94,4 @@ impl Trim {
         choose::copyable_video(&source, selection.container, Holds::Standard).ok()?;
         Some(cut::to_keyframe(selection.section?, source.stream, source.index?))
     }
-}
-
-fn video_of(
-    source: &Source<'_, VideoInfo>,
-    format: Format,
-    circumstances: &Circumstances<'_>,
-) -> Result<Track> {
-    let container = Container::Of(format);
-    let may_copy = choose::copyable_video(source, container, Holds::Standard)
-        .and_then(|because| Ok((because, source.copy_span()?)));
-    let why = match may_copy {
-        Ok((because, span)) => return Ok(video::copy(source, container, span, vec![because])),
-        Err(why) => why,
-    };
-    let (codec, other) =
-        VideoCodec::like_source(&source.stream.codec, format, circumstances.capabilities);
-    let because = [why].into_iter().chain(other).collect();
-    video::encode(source, &Settings::usual(codec), because, circumstances)
 }

@@ -3,11 +3,12 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, Capabilities, Color, Encoder, Error, FrameFormat, Hdr, MasteringDisplay, PictureFormat,
-    Reason, Result, Span, Track, TrackKind, VideoInfo,
+    Action, Capabilities, Color, Encoder, Error, FrameFormat, Hdr, MasteringDisplay, Part,
+    PictureFormat, Rational, Reason, Result, Span, Track, TrackKind, VideoInfo,
 };
 
 use crate::{
+    choose::{self, Holds},
     codec::{Preset, VideoCodec},
     compile::{Circumstances, expect_encoder},
     container::Container,
@@ -15,6 +16,7 @@ use crate::{
     level::Load,
     picture::{self, Framed, Target},
     resize::Fit,
+    seam,
     select::Source,
 };
 
@@ -342,6 +344,7 @@ pub(crate) fn encoder(
         format: FrameFormat::Video(PictureFormat {
             width: target.width,
             height: target.height,
+            pixel_aspect: Rational::ONE,
             pixel_format: target.pixel_format.clone(),
             // Times stay as the source has them: no frame is dropped, doubled or moved.
             time_base: source.stream.time_base,
@@ -363,6 +366,46 @@ pub(crate) fn copy(
     // Apple's players know HEVC by this tag only.
     let tag = is_hevc.then(|| "hvc1".to_owned());
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
+}
+
+/// A track that copies the section of a stream, splices it where a copy can not begin or end, and
+/// encodes it where that can not be done either.
+pub(crate) fn cut(
+    source: &Source<'_, VideoInfo>,
+    format: Format,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track> {
+    let container = Container::Of(format);
+    let fits = match choose::copyable_video(source, container, Holds::Standard) {
+        Ok(fits) => fits,
+        Err(why) => return like_source(source, format, why, circumstances),
+    };
+    let why = match source.copy_span() {
+        Ok(span) => return Ok(copy(source, container, span, vec![fits])),
+        Err(why) => why,
+    };
+    match seam::splice(source, circumstances.capabilities) {
+        Ok((encoder, splice)) => {
+            let track = copy(source, container, None, vec![why, fits]);
+            let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+            let action = Action::Splice(Box::new(encoder));
+            Ok(Track { action, parts: vec![part], ..track })
+        }
+        Err(why) => like_source(source, format, why, circumstances),
+    }
+}
+
+/// A track that encodes a stream with the codec it has, where the format takes that.
+pub(crate) fn like_source(
+    source: &Source<'_, VideoInfo>,
+    format: Format,
+    why: Reason,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track> {
+    let (codec, other) =
+        VideoCodec::like_source(&source.stream.codec, format, circumstances.capabilities);
+    let because = [why].into_iter().chain(other).collect();
+    encode(source, &Settings::usual(codec), because, circumstances)
 }
 
 /// The encoder's own options.
@@ -413,7 +456,7 @@ fn options(settings: &Settings, video: &VideoInfo, hdr: &Hdr) -> Vec<(String, St
 }
 
 /// What x265 takes only by its own parameters: a quiet log, and the metadata of HDR10.
-fn x265_parameters(hdr: &Hdr) -> String {
+pub(crate) fn x265_parameters(hdr: &Hdr) -> String {
     let mut text = "log-level=error".to_owned();
     if let Some(MasteringDisplay { primaries, white, min_luminance, max_luminance }) = hdr.mastering
     {

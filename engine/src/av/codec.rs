@@ -239,7 +239,7 @@ impl Encoder {
 fn set_picture(fields: &mut ffi::AVCodecContext, format: &plan::PictureFormat) {
     fields.width = c_int::try_from(format.width.get()).unwrap_or(0);
     fields.height = c_int::try_from(format.height.get()).unwrap_or(0);
-    fields.sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
+    fields.sample_aspect_ratio = av_rational(Some(format.pixel_aspect));
     fields.framerate = av_rational(format.frame_rate);
     let pixel_format = c_string(&format.pixel_format);
     let color = &format.color;

@@ -327,6 +327,23 @@ impl Parameters {
         unsafe { describe::extradata(self.as_ptr()) }
     }
 
+    /// Puts other data beside the stream, such as parameter sets.
+    pub(crate) fn set_extradata(&mut self, data: &[u8]) -> AvResult<()> {
+        let size = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
+        let padding = usize::try_from(ffi::AV_INPUT_BUFFER_PADDING_SIZE).unwrap_or(0);
+        // SAFETY: the parameters are live and own their data, which is freed before the new one,
+        // padded as libav asks, takes its place.
+        unsafe {
+            let fields = &mut *self.as_ptr();
+            let place = allocated(ffi::av_mallocz(data.len() + padding))?.cast::<u8>();
+            data.as_ptr().copy_to_nonoverlapping(place.as_ptr(), data.len());
+            ffi::av_freep((&raw mut fields.extradata).cast());
+            fields.extradata = place.as_ptr();
+            fields.extradata_size = size;
+        }
+        Ok(())
+    }
+
     /// libav's name of the codec.
     pub(crate) fn codec(&self) -> String {
         // SAFETY: the parameters are live; the name is static.

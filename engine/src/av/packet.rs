@@ -33,6 +33,14 @@ impl Packet {
         Ok(packet)
     }
 
+    /// A packet with the times and marks of this one, and other data.
+    pub(crate) fn with_other_data(&self, data: &[u8]) -> AvResult<Self> {
+        let packet = Self::with_data(data)?;
+        // SAFETY: both are live; libav copies what does not concern the data.
+        check(unsafe { ffi::av_packet_copy_props(packet.as_ptr(), self.as_ptr()) })?;
+        Ok(packet)
+    }
+
     /// A second reference to the same data.
     pub(crate) fn share(&self) -> AvResult<Self> {
         // SAFETY: `self.0` is a live packet for as long as `self` is, and libav only reads it.

@@ -54,6 +54,19 @@ impl Copy {
         Self { span, onto, base, tally, begun, ended, window, times, dts: None }
     }
 
+    /// A stage for pictures of a span that are spliced: each is decoded `delay` ticks of `base`
+    /// before its place in order of presentation.
+    pub(crate) fn spliced(
+        span: Span,
+        onto: Option<Onto>,
+        base: TimeBase,
+        delay: i64,
+        tally: Tally<Read>,
+    ) -> Self {
+        let dts = Some(Dts::Made { delay });
+        Self { dts, ..Self::new(Some(span), onto, base, tally) }
+    }
+
     /// Looks at the first packets.
     fn choose(&self) -> Dts {
         let mut last = None;

@@ -25,6 +25,8 @@ pub(crate) struct Decode {
     end: Option<i64>,
     /// What is shown before this instant, in ticks, is decoded only for the sake of what follows.
     from: i64,
+    /// Whether that is decoded only as far as what follows refers to it.
+    skips: bool,
 }
 
 impl Decode {
@@ -38,7 +40,12 @@ impl Decode {
         tally: Tally<Read>,
     ) -> Self {
         let (expected, from) = (BTreeSet::new(), from.unwrap_or(i64::MIN));
-        Self { decoder, base, is_video, tally, expected, end: None, from }
+        Self { decoder, base, is_video, tally, expected, end: None, from, skips: false }
+    }
+
+    /// The same, for pictures of which nobody looks at those before `from`.
+    pub(crate) fn skipping(self) -> Self {
+        Self { skips: true, ..self }
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -106,6 +113,9 @@ impl Stage for Decode {
         let is_shown = !packet.is_hidden() && packet.size() > 0;
         if let Some(pts) = packet.pts().filter(|pts| is_shown && *pts >= self.from) {
             self.expected.insert(pts);
+        }
+        if self.skips {
+            self.decoder.skip_unreferenced(packet.pts().is_some_and(|pts| pts < self.from));
         }
         let sent = self.decoder.send(&packet);
         self.note_error(sent);

@@ -12,6 +12,7 @@ mod demux;
 mod encode;
 mod filter;
 mod mux;
+mod splice;
 
 pub(crate) use clock::Clock;
 pub(crate) use convert::Convert;
@@ -23,6 +24,7 @@ pub(crate) use demux::{Demux, Route};
 pub(crate) use encode::Encode;
 pub(crate) use filter::{Filter, Lines};
 pub(crate) use mux::{Mux, MuxTrack};
+pub(crate) use splice::{Form, SeamMaker, Splice};
 
 use crate::{
     av::Fault,

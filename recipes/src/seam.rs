@@ -1,0 +1,250 @@
+//! Sections whose pictures are spliced: copied but for those at the ends, which are encoded in the
+//! same form.
+
+use std::num::NonZeroU32;
+
+use avocet_engine::{
+    AvcSets, Capabilities, Encoder, Entry, FrameFormat, Hdr, IndexedPacket, PictureFormat,
+    Rational, Reason, Scan, Splice, StreamIndex, Timestamp, VideoInfo,
+};
+
+use crate::{cut::Kept, picture, select::Source, video};
+
+/// Constant rate factor of the pictures at the ends: few, and not to be told from their neighbors.
+const CRF: &str = "17";
+
+/// The same for VP9 and AV1, on their scales.
+const CRF_63: &str = "16";
+
+/// Quantizer of MPEG-2 at the ends, in libav's units of lambda.
+const MPEG2_QUALITY: u32 = 2 * 118;
+
+/// Seconds per picture where the rate is not known.
+const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::new(25).unwrap() };
+
+/// How the pictures of a section are spliced, or why they can not be.
+pub(crate) fn splice(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Encoder, Splice), Reason> {
+    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+        return Err(refused("nobody knows where its packets stand"));
+    };
+    let form = Form::of(source, capabilities)?;
+    let splice = run_of(source, index, &kept, form.drops_leading)?;
+    Ok((form.encoder(source), splice))
+}
+
+fn refused(message: impl Into<String>) -> Reason {
+    Reason::new("SEAM_NOT_COPYABLE", message)
+}
+
+/// How an encoder is made to follow a stream.
+struct Form {
+    encoder: &'static str,
+    options: Vec<(&'static str, String)>,
+    /// Whether copied packets may begin at a keyframe of an open group, without the pictures that
+    /// are decoded after it and shown before.
+    drops_leading: bool,
+}
+
+impl Form {
+    fn of(source: &Source<'_, VideoInfo>, capabilities: &Capabilities) -> Result<Self, Reason> {
+        let form = match source.stream.codec.as_str() {
+            "h264" => Self::avc(source)?,
+            "hevc" => Self {
+                encoder: "libx265",
+                options: vec![
+                    ("crf", CRF.to_owned()),
+                    ("preset", "ultrafast".to_owned()),
+                    // Each picture by itself, in one slice: their numbers are written anew.
+                    (
+                        "x265-params",
+                        video::x265_parameters(&source.info.hdr)
+                            + ":keyint=1:wpp=0:slices=1:info=0",
+                    ),
+                ],
+                drops_leading: true,
+            },
+            "vp9" => Self {
+                encoder: "libvpx-vp9",
+                options: vec![
+                    ("crf", CRF_63.to_owned()),
+                    ("cpu-used", "4".to_owned()),
+                    ("deadline", "good".to_owned()),
+                    ("row-mt", "1".to_owned()),
+                    // No picture is hidden, and none comes late.
+                    ("auto-alt-ref", "0".to_owned()),
+                    ("lag-in-frames", "0".to_owned()),
+                ],
+                drops_leading: false,
+            },
+            "av1" => Self {
+                encoder: "libsvtav1",
+                options: vec![("crf", CRF_63.to_owned()), ("preset", "8".to_owned())],
+                drops_leading: false,
+            },
+            "mpeg2video" => Self {
+                encoder: "mpeg2video",
+                options: vec![
+                    ("flags", format!("+qscale{}", fields(source.info))),
+                    ("global_quality", MPEG2_QUALITY.to_string()),
+                    ("g", "600".to_owned()),
+                    ("bf", "0".to_owned()),
+                ],
+                drops_leading: true,
+            },
+            codec => return Err(refused(format!("{codec} is not spliced"))),
+        };
+        if !capabilities.has_encoder(form.encoder) {
+            return Err(refused(format!("this build has no encoder {}", form.encoder)));
+        }
+        Ok(form)
+    }
+
+    /// H.264: parameter sets of another number beside those of the source.
+    fn avc(source: &Source<'_, VideoInfo>) -> Result<Self, Reason> {
+        let sets = AvcSets::read(&source.stream.extradata);
+        let sets = sets.ok_or_else(|| refused("its parameter sets are not beside the stream"))?;
+        let unreadable = || refused("its parameter sets can not be read");
+        let sequences = sets.sequences().ok_or_else(unreadable)?;
+        let [first, others @ ..] = sequences.as_slice() else { return Err(unreadable()) };
+        let is_same = |other: &avocet_engine::AvcSequence| {
+            (other.profile, other.chroma, other.depth) == (first.profile, first.chroma, first.depth)
+                && (other.macroblocks, other.progressive) == (first.macroblocks, first.progressive)
+        };
+        if !others.iter().all(is_same) {
+            return Err(refused("its pictures change in shape"));
+        }
+        if first.depth.0 != first.depth.1 {
+            return Err(refused("luma and chroma differ in depth"));
+        }
+        let id = sets.free_id().ok_or_else(|| refused("no number is left for parameter sets"))?;
+        let mut options = vec![
+            ("crf", CRF.to_owned()),
+            ("preset", "ultrafast".to_owned()),
+            ("x264-params", format!("sps-id={id}")),
+            // Pictures come in order, and the first one is the only keyframe.
+            ("bf", "0".to_owned()),
+            ("g", "600".to_owned()),
+            ("refs", first.references.clamp(1, 3).to_string()),
+        ];
+        match first.profile {
+            66 => options.push(("profile", "baseline".to_owned())),
+            77 => options.push(("profile", "main".to_owned())),
+            88 => return Err(refused("the Extended profile is not encoded")),
+            _ => {}
+        }
+        if !first.progressive {
+            options.push(("flags", fields(source.info).to_owned()));
+        }
+        options.retain(|(_, value)| !value.is_empty());
+        Ok(Self { encoder: "libx264", options, drops_leading: false })
+    }
+
+    fn encoder(self, source: &Source<'_, VideoInfo>) -> Encoder {
+        let video = source.info;
+        let side = |side: u32| picture::whole(f64::from(side));
+        Encoder {
+            name: self.encoder.to_owned(),
+            bit_rate: None,
+            options: self.options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            keyframe_each_second: false,
+            format: FrameFormat::Video(PictureFormat {
+                width: side(video.width),
+                height: side(video.height),
+                pixel_aspect: video.pixel_aspect,
+                pixel_format: video
+                    .pixel_format
+                    .as_ref()
+                    .map_or_else(String::new, |format| format.name.clone()),
+                // Pictures are counted.
+                time_base: video.frame_rate.map_or(USUAL_TICK, Rational::inverse),
+                frame_rate: video.frame_rate,
+                color: video.color.clone(),
+                hdr: Hdr::default(),
+            }),
+        }
+    }
+}
+
+/// The flags that let an encoder code fields.
+fn fields(video: &VideoInfo) -> &'static str {
+    if video.scan == Scan::Interlaced { "+ildct+ilme" } else { "" }
+}
+
+/// The longest run of packets that can be copied, and what is encoded before and behind it.
+fn run_of(
+    source: &Source<'_, VideoInfo>,
+    index: &StreamIndex,
+    kept: &Kept,
+    drops_leading: bool,
+) -> Result<Splice, Reason> {
+    let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
+    let packets = &index.packets;
+    let times: Option<Vec<i64>> = packets.iter().map(|packet| packet.pts).collect();
+    let times = times.ok_or_else(|| refused("not every packet tells its time"))?;
+    let is_in =
+        |pts: i64| at(pts) >= kept.span.start && kept.span.end.is_none_or(|end| at(pts) < end);
+    let wanted = |place: &usize| !packets[*place].hidden && is_in(times[*place]);
+    let all: Vec<usize> = (0..packets.len()).filter(wanted).collect();
+    if !all.iter().any(|place| at(times[*place]) == kept.first) {
+        return Err(refused("the picture on screen at its start begins before it"));
+    }
+    let is_entry = |packet: &IndexedPacket| match packet.entry {
+        Entry::Closed => true,
+        Entry::Open => drops_leading,
+        Entry::No => false,
+    };
+    // The earliest and the latest time from each packet on, and up to it.
+    let mut earliest_from = times.clone();
+    (0..times.len().saturating_sub(1)).rev().for_each(|place| {
+        earliest_from[place] = earliest_from[place].min(earliest_from[place + 1]);
+    });
+    let mut latest_to = times.clone();
+    (1..times.len())
+        .for_each(|place| latest_to[place] = latest_to[place].max(latest_to[place - 1]));
+    let is_start = |place: &usize| {
+        let (place, pts) = (*place, times[*place]);
+        let leads = times[place + 1..].iter().take_while(|other| **other < pts).count();
+        let after = earliest_from.get(place + 1 + leads).is_none_or(|earliest| *earliest > pts);
+        let before = place == 0 || latest_to[place - 1] < pts;
+        let may_lead = leads == 0 || drops_leading;
+        is_entry(&packets[place]) && after && before && may_lead
+    };
+    let first = all.iter().copied().find(is_start);
+    let first = first.ok_or_else(|| refused("no closed group of pictures begins in it"))?;
+    let from = times[first];
+    // Pictures that lead the keyframe are encoded.
+    let leading = |place: &usize| *place > first && times[*place] < from;
+    let run = (first..times.len()).filter(|place| !leading(place));
+    let run: Vec<usize> =
+        run.take_while(|place| is_in(times[*place]) && !packets[*place].hidden).collect();
+    let mut latest = i64::MIN;
+    let mut ends = 0;
+    for (count, place) in run.iter().enumerate() {
+        latest = latest.max(times[*place]);
+        if earliest_from.get(place + 1).is_none_or(|earliest| *earliest > latest) {
+            ends = count + 1;
+        }
+    }
+    let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
+        return Err(refused("no group of pictures in it can be copied"));
+    };
+    let end = run.last().map_or(first, |last| last + 1);
+    let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
+    let lead = run.iter().rev().find(|place| packets[**place].entry != Entry::No);
+    let delay = |place: (&i64, &usize)| place.0 - times[*place.1];
+    let mut sorted: Vec<i64> = run.iter().map(|place| times[*place]).collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|two| two[0] == two[1]) {
+        return Err(refused("two pictures share a time"));
+    }
+    Ok(Splice {
+        from: at(from),
+        until: until.map(at),
+        lead: lead.filter(|_| until.is_some()).map(|place| at(times[*place])),
+        delay: sorted.iter().zip(run).map(delay).max().unwrap_or(0).max(0),
+        pictures: all.len() as u64,
+    })
+}
