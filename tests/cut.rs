@@ -7,14 +7,20 @@ use fixtures::judge;
 use crate::support::{Outcome, document, run, run_document};
 
 /// Trims a clip from `start` for `duration` seconds.
-fn trim(clip: &Path, format: &str, start: f64, duration: Option<f64>, more: &str) -> Outcome {
+pub(crate) fn trim(
+    clip: &Path,
+    format: &str,
+    start: f64,
+    duration: Option<f64>,
+    more: &str,
+) -> Outcome {
     let duration = duration.map_or_else(String::new, |d| format!(r#","durationSeconds":{d}"#));
     let recipe = format!(r#""trim","startSeconds":{start}{duration}{more}"#);
     run(clip, format, &recipe).unwrap_or_else(|error| panic!("{}: {error}", clip.display()))
 }
 
 /// The counters of the frames that a section keeps, as the ffmpeg program shows the source.
-fn expected(clip: &Path, start: f64, end: f64) -> Vec<Option<u16>> {
+pub(crate) fn expected(clip: &Path, start: f64, end: f64) -> Vec<Option<u16>> {
     let (frames, counters) = (judge::frames(clip), judge::counters(clip));
     assert_eq!(frames.len(), counters.len());
     let zero = judge::probe(clip).start.unwrap_or(0.0).max(0.0);

@@ -17,6 +17,7 @@ mod frames;
 mod picture_color;
 mod recipes;
 mod running;
+mod smart_cut;
 mod support;
 mod sweep;
 mod thumbnail;

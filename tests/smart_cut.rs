@@ -1,0 +1,123 @@
+//! Sections of which only the ends are encoded: every codec, container and kind of group.
+
+use std::{fs, path::Path};
+
+use fixtures::judge;
+
+use crate::{
+    cut::{expected, trim},
+    support::{Outcome, soak},
+};
+
+/// Sections of the four seconds, by where they begin and end in groups of 30 frames.
+const SECTIONS: [(f64, Option<f64>); 7] = [
+    (0.52, Some(2.64)),
+    (1.2, Some(1.9)),
+    (0.48, Some(1.92)),
+    (0.0, Some(1.0)),
+    (2.03, None),
+    (1.16, Some(1.3)),
+    (0.04, Some(3.7)),
+];
+
+/// The format that keeps the codec of a clip.
+fn format_of(name: &str) -> &'static str {
+    match name.rsplit_once('.').unwrap().1 {
+        "mov" => "mov",
+        "webm" => "webm",
+        _ => "mp4",
+    }
+}
+
+/// Where every frame of the video of an MP4 stands.
+fn samples(path: &Path) -> Vec<Vec<u8>> {
+    let file = fs::read(path).unwrap();
+    let packets = judge::packet_places(path);
+    packets.into_iter().map(|place| file[place].to_vec()).collect()
+}
+
+/// The units of a sample, each behind a length of four bytes.
+fn units(mut sample: &[u8]) -> Vec<&[u8]> {
+    let mut units = Vec::new();
+    while let Some((size, rest)) = sample.split_first_chunk::<4>() {
+        let (unit, rest) = rest.split_at(u32::from_be_bytes(*size) as usize);
+        units.push(unit);
+        sample = rest;
+    }
+    units
+}
+
+/// All parameter sets stand beside the stream, and none among the pictures.
+fn check_structure(made: &Outcome, case: &str) {
+    let codec = made.report.outputs[0].media.videos().next().unwrap().0.codec.clone();
+    let is_set = |unit: &&[u8]| match codec.as_str() {
+        "h264" => matches!(unit[0] & 0x1f, 7 | 8),
+        _ => matches!(unit[0] >> 1 & 0x3f, 32..=34),
+    };
+    if !matches!(codec.as_str(), "h264" | "hevc") {
+        return;
+    }
+    for sample in samples(&made.path) {
+        assert!(!units(&sample).iter().any(is_set), "{case}: a parameter set among the pictures");
+    }
+    let video = &made.report.outputs[0].media.streams[0];
+    if codec == "h264" {
+        let sets = avocet::engine::AvcSets::read(&video.extradata).unwrap();
+        let mut ids: Vec<_> = sets.sequences().unwrap().iter().map(|set| set.id).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert!(count >= 2 && ids.len() == count, "{case}: the numbers {ids:?} of {count} sets");
+    }
+}
+
+fn check(name: &str, start: f64, duration: Option<f64>) {
+    let clip = fixtures::get(name);
+    let made = trim(&clip, format_of(name), start, duration, "");
+    let strategy = made.report.strategy.name();
+    let case = format!("{name} from {start} for {duration:?} ({strategy})");
+    let wanted = expected(&clip, start, duration.map_or(f64::INFINITY, |it| start + it));
+    assert_eq!(judge::counters(&made.path), wanted, "{case}");
+    assert_eq!(judge::decode_warnings(&made.path), Vec::<String>::new(), "{case}");
+    // x264 makes no second IDR where groups are open: there is nothing that a copy can begin with.
+    let is_stuck = name.contains("h264") && name.contains("open") && start > 0.0;
+    let is_cut = matches!(strategy, "smart_cut" | "copy");
+    assert_eq!(is_cut, !is_stuck, "{case}: {}", made.plan);
+    let from = usize::from(wanted[0].unwrap());
+    let ratios = judge::psnr(&made.path, &clip, from);
+    assert_eq!(ratios.len(), wanted.len(), "{case}");
+    let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(worst > 34.0, "{case}: {ratios:.1?}");
+    let frames = made.report.stats.frames_encoded as usize;
+    let same = ratios.iter().filter(|ratio| ratio.is_infinite()).count();
+    assert!(!is_cut || same + frames >= wanted.len(), "{case}: {same} same, {frames} encoded");
+    if strategy == "smart_cut" {
+        check_structure(&made, &case);
+    }
+    let mean = |path: &Path| {
+        let offsets = judge::click_to_flash(path);
+        (!offsets.is_empty()).then(|| offsets.iter().sum::<f64>() / offsets.len() as f64)
+    };
+    if let (Some(before), Some(after)) = (mean(&clip), mean(&made.path)) {
+        // WebM rounds to a millisecond, twice.
+        let most = if format_of(name) == "webm" { 0.0021 } else { 0.001 };
+        assert!((after - before).abs() < most, "{case}: in sync by {before}, then {after}");
+    }
+}
+
+/// A fixed sample here, all of it with `AVOCET_SOAK`.
+#[test]
+fn a_section_is_exact_and_encodes_only_its_ends() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let only = std::env::var("AVOCET_CLIPS").ok();
+    let is_wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    for (number, name) in fixtures::groups().filter(|name| is_wanted(name)).enumerate() {
+        for (place, (start, duration)) in SECTIONS.into_iter().enumerate() {
+            if soak() || only.is_some() || (number % 9 == 0 && place == number / 9 % 7) {
+                check(name, start, duration);
+            }
+        }
+    }
+}
