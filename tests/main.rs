@@ -14,6 +14,7 @@ mod custom;
 mod cut;
 mod engine;
 mod frames;
+mod index;
 mod picture_color;
 mod recipes;
 mod running;

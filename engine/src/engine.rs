@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
     num::NonZeroU32,
     ops::ControlFlow,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     thread,
     time::Instant,
 };
@@ -17,7 +17,7 @@ use crate::{
     capabilities::Capabilities,
     error::{Error, Result},
     frames::{FrameRequest, Frames},
-    index::Index,
+    index::{Index, Indexes},
     io::{Given, Location, Sink, Source, Unfinished},
     media::{Kind, MediaInfo},
     movie::Movie,
@@ -75,6 +75,7 @@ impl Default for Settings {
 pub struct Engine {
     settings: Settings,
     unfinished: Unfinished,
+    indexes: Indexes,
 }
 
 /// How a run ended that succeeded.
@@ -126,7 +127,7 @@ pub struct Stats {
 impl Engine {
     /// An engine that works as `settings` say.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, unfinished: Unfinished::default() }
+        Self { settings, ..Self::default() }
     }
 
     /// What this libav can do, by its own lists, which are read once; no device is opened.
@@ -192,12 +193,14 @@ impl Engine {
         Ok(media)
     }
 
-    /// Reads all packets of an input, without decoding, to know where each one stands.
+    /// Lists all packets of an input, to know where each one stands: from the sample tables of a
+    /// movie, else by reading all of it. Nothing is decoded. Those of the files that were asked for
+    /// last are kept for as long as the files stay as they are.
     ///
     /// # Errors
     /// As for [`probe`](Self::probe).
-    pub fn index(&self, source: &Source, cancel: &CancelToken) -> Result<Index> {
-        Index::read(source, cancel)
+    pub fn index(&self, source: &Source, cancel: &CancelToken) -> Result<Arc<Index>> {
+        self.indexes.get(source, || Index::of(source, cancel))
     }
 
     /// Runs a plan whose inputs and outputs all have names.

@@ -1,18 +1,27 @@
 //! Which packets a stream has: where they stand in time, and where decoding can begin.
+//!
+//! MP4 and QuickTime list them; of other containers all packets are read, once.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read, Seek, SeekFrom},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    av::{Demuxer, Depth, Packet},
+    av::{Demuxer, Depth, Listed, Packet},
     error::{Error, Result},
-    io::Source,
-    media::MediaInfo,
+    io::{Identity, Location, Source},
+    media::{MediaInfo, StreamInfo},
+    movie::{self, Shifts},
     nal::{Framing, avc, hevc, units},
     progress::CancelToken,
     stage::Clock,
 };
 
-/// The packets of an input, found by reading all of it once, without decoding.
+/// The packets of an input, found without decoding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Index {
@@ -70,12 +79,104 @@ impl StreamIndex {
     }
 }
 
+/// Indexes of files that were asked for lately, shared by the clones of an engine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Indexes(Arc<Mutex<VecDeque<(Identity, Arc<Index>)>>>);
+
+impl Indexes {
+    /// The most packets that are kept, some 32 bytes each.
+    const MOST_PACKETS: usize = 1 << 20;
+
+    /// The index of a source: one that is kept, or a new one.
+    pub(crate) fn get(
+        &self,
+        source: &Source,
+        list: impl FnOnce() -> Result<Index>,
+    ) -> Result<Arc<Index>> {
+        // What can not be told is told by whoever opens the source.
+        let Some(identity) = source.identity() else { return list().map(Arc::new) };
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().iter().find(|(other, _)| *other == identity).cloned();
+        if let Some((_, index)) = known {
+            return Ok(index);
+        }
+        let index = Arc::new(list()?);
+        let mut kept = kept();
+        // The same file, as it was before, is of no use any more.
+        kept.retain(|(other, _)| !other.is_same_file(&identity));
+        kept.push_back((identity, Arc::clone(&index)));
+        let packets = |(_, index): &(Identity, Arc<Index>)| index.packets();
+        while kept.iter().map(packets).sum::<usize>() > Self::MOST_PACKETS {
+            kept.pop_front();
+        }
+        Ok(index)
+    }
+}
+
 impl Index {
-    /// Reads all packets of a source.
-    pub(crate) fn read(source: &Source, cancel: &CancelToken) -> Result<Self> {
+    fn packets(&self) -> usize {
+        self.streams.iter().map(|stream| stream.packets.len()).sum()
+    }
+
+    /// Lists the packets of a source.
+    pub(crate) fn of(source: &Source, cancel: &CancelToken) -> Result<Self> {
         let location = source.location();
-        let mut demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+        let open = || source.demuxer(&location, Depth::Streams, cancel);
+        let mut demuxer = open()?;
         let media = demuxer.media();
+        let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
+        if media.is_format("mov") && media.streams.iter().all(is_listed) {
+            if let Some(index) = Self::listed(source, &mut demuxer, &media, cancel)? {
+                return Ok(index);
+            }
+            demuxer = open()?;
+        }
+        Self::read(demuxer, &media, &location, cancel)
+    }
+
+    /// What the sample tables of a movie list; `None` when they do not list what libav makes of
+    /// them.
+    fn listed(
+        source: &Source,
+        demuxer: &mut Demuxer,
+        media: &MediaInfo,
+        cancel: &CancelToken,
+    ) -> Result<Option<Self>> {
+        let unreadable = |error| Error::Read { location: source.location(), source: error };
+        let mut reader = source.open(cancel).map_err(unreadable)?;
+        let Some(shifts) = movie::shifts(&mut reader).map_err(unreadable)? else { return Ok(None) };
+        let mut index = Self::default();
+        for stream in &media.streams {
+            let listed = demuxer.listed(stream.index);
+            let Some(shift) = Shift::of(&shifts, stream, &listed, demuxer) else { return Ok(None) };
+            let packets = listed.iter().map(|listed| IndexedPacket {
+                pts: Some(shift.pts(listed)),
+                duration: 0,
+                bytes: listed.bytes,
+                entry: if listed.is_key { Entry::Closed } else { Entry::No },
+                hidden: listed.is_hidden,
+            });
+            let mut packets: Vec<_> = packets.collect();
+            set_durations(&mut packets, stream);
+            let entries = Entries::of(demuxer, stream.index);
+            for (packet, listed) in packets.iter_mut().zip(&listed).filter(|(_, it)| it.is_key) {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                packet.entry = entries.look_at(&mut reader, listed).map_err(unreadable)?;
+            }
+            index.streams.push(StreamIndex { packets });
+        }
+        Ok(Some(index))
+    }
+
+    /// Reads all packets.
+    fn read(
+        mut demuxer: Demuxer,
+        media: &MediaInfo,
+        location: &Location,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
         let entries: Vec<Entries> =
             (0..media.streams.len()).map(|n| Entries::of(&demuxer, n)).collect();
         let mut index = Self { streams: vec![StreamIndex::default(); media.streams.len()] };
@@ -85,7 +186,7 @@ impl Index {
                 Ok(Some(packet)) => packet,
                 // How much is missing is judged by the run.
                 Ok(None) | Err(crate::av::Fault::Libav(_)) => return Ok(index),
-                Err(fault) => return Err(fault.of_input(&location)),
+                Err(fault) => return Err(fault.of_input(location)),
             };
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -109,6 +210,55 @@ impl Index {
                 hidden: packet.is_hidden(),
             });
         }
+    }
+}
+
+/// How much later than they are decoded the samples of a track are shown.
+struct Shift<'a> {
+    samples: &'a [(u64, i64)],
+    /// What libav takes off decoding times, so that none comes after the presentation.
+    common: i64,
+}
+
+impl<'a> Shift<'a> {
+    /// `None` when a packet that is read is not as it is listed.
+    fn of(
+        shifts: &'a Shifts,
+        stream: &StreamInfo,
+        listed: &[Listed],
+        demuxer: &mut Demuxer,
+    ) -> Option<Self> {
+        let samples = shifts.get(&u32::try_from(stream.id).ok()?)?;
+        demuxer.keep_only(|number| number == stream.index);
+        demuxer.rewind().ok()?;
+        let packet = demuxer.read().ok()??;
+        let first = listed.first()?;
+        let this = Self { samples, common: 0 };
+        let common = packet.pts()? - this.pts(first);
+        let is_as_listed = packet.dts() == Some(first.dts)
+            && packet.size() == usize::try_from(first.bytes).ok()?
+            && packet.is_key() == first.is_key
+            && packet.is_hidden() == first.is_hidden
+            && common >= 0;
+        is_as_listed.then_some(Self { common, ..this })
+    }
+
+    fn pts(&self, listed: &Listed) -> i64 {
+        let place = self.samples.binary_search_by_key(&listed.at, |(at, _)| *at);
+        let shift = place.ok().and_then(|place| self.samples.get(place));
+        listed.dts + self.common + shift.map_or(0, |(_, shift)| *shift)
+    }
+}
+
+/// Lets each packet last until the next one that is shown, and the last one as long as the stream.
+fn set_durations(packets: &mut [IndexedPacket], stream: &StreamInfo) {
+    let mut order: Vec<usize> = (0..packets.len()).collect();
+    order.sort_by_key(|place| packets[*place].pts);
+    let end = stream.start.zip(stream.duration).map(|(start, length)| start.ticks + length.ticks);
+    for (place, next) in order.iter().zip(order.iter().skip(1).map(Some).chain([None])) {
+        let until = next.map_or(end, |next| packets[*next].pts);
+        let duration = until.zip(packets[*place].pts).map_or(0, |(until, pts)| until - pts);
+        packets[*place].duration = duration.max(0);
     }
 }
 
@@ -149,13 +299,38 @@ impl Entries {
     }
 
     fn look(&self, packet: &Packet) -> Entry {
+        if packet.is_key() { self.look_into(packet.data()) } else { Entry::No }
+    }
+
+    /// Looks at as much of a listed keyframe as it takes to tell what it is.
+    fn look_at(&self, reader: &mut (impl Read + Seek), listed: &Listed) -> io::Result<Entry> {
+        /// What stands before the first piece of a picture, in bytes: seldom more.
+        const HEAD: u32 = 4096;
+        if matches!(self, Self::Always | Self::ByOrder) {
+            return Ok(Entry::Closed);
+        }
+        let mut read = |bytes: u32| {
+            let mut head = Vec::new();
+            reader.seek(SeekFrom::Start(listed.at))?;
+            reader.take(bytes.into()).read_to_end(&mut head)?;
+            Ok::<_, io::Error>(head)
+        };
+        let head = read(listed.bytes.min(HEAD))?;
+        let has_picture = match *self {
+            Self::Avc(framing) => units(&head, framing).any(|unit| avc::is_slice(unit)),
+            Self::Hevc(framing) => units(&head, framing).any(|unit| hevc::kind_of(unit) < 32),
+            Self::Always | Self::ByOrder => true,
+        };
+        Ok(self.look_into(&if has_picture { head } else { read(listed.bytes)? }))
+    }
+
+    /// What a keyframe is, by its data.
+    fn look_into(&self, data: &[u8]) -> Entry {
         let is_closed = match *self {
-            _ if !packet.is_key() || self.is_gradual(packet) => return Entry::No,
-            Self::Avc(framing) => {
-                units(packet.data(), framing).any(|unit| avc::kind_of(unit) == avc::IDR)
-            }
+            _ if self.refreshes(data) => return Entry::No,
+            Self::Avc(framing) => units(data, framing).any(|unit| avc::kind_of(unit) == avc::IDR),
             Self::Hevc(framing) => {
-                units(packet.data(), framing).any(|unit| hevc::is_closed(hevc::kind_of(unit)))
+                units(data, framing).any(|unit| hevc::is_closed(hevc::kind_of(unit)))
             }
             Self::Always | Self::ByOrder => true,
         };
@@ -164,9 +339,12 @@ impl Entries {
 
     /// Whether a keyframe only begins to refresh the picture, which is whole some frames later.
     pub(crate) fn is_gradual(&self, packet: &Packet) -> bool {
+        self.refreshes(packet.data())
+    }
+
+    fn refreshes(&self, data: &[u8]) -> bool {
         let Self::Avc(framing) = *self else { return false };
-        let mut messages =
-            units(packet.data(), framing).filter(|unit| avc::kind_of(unit) == avc::SEI);
+        let mut messages = units(data, framing).filter(|unit| avc::kind_of(unit) == avc::SEI);
         messages.find_map(avc::recovers_later).unwrap_or(false)
     }
 }

@@ -422,16 +422,16 @@ impl Opener<'_> {
                 let no_span = || Error::BadPlan { what: "a spliced part has no span".to_owned() };
                 let (splice, span) = part.splice.zip(span).ok_or_else(no_span)?;
                 let mut beside = parameters_of(demuxer, location, source.stream)?;
-                let coded = SeamMaker::encoder(encoder, threads)
-                    .map_err(|error| opened("encoder", &encoder.name, error))?
-                    .parameters()
-                    .map_err(|_| no_memory())?;
+                let ready = Encoder::open(encoder, threads, true)
+                    .map_err(|error| opened("encoder", &encoder.name, error))?;
+                let coded = ready.parameters().map_err(|_| no_memory())?;
                 let (form, extradata) = Form::of(&parameters, &coded)?;
                 if let Some(extradata) = extradata {
                     beside.set_extradata(&extradata).map_err(|_| no_memory())?;
                 }
                 let maker = SeamMaker {
                     settings: (**encoder).clone(),
+                    ready: Some(ready),
                     parameters,
                     threads,
                     origin: part.origin,

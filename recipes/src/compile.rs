@@ -1,5 +1,7 @@
 //! From a job and what probing found to a plan: pure, so that the same input gives the same plan.
 
+use std::sync::Arc;
+
 use avocet_engine::{
     Capabilities, Error, Index, Input, Location, MediaInfo, Plan, Result, StreamInfo, Timestamp,
 };
@@ -35,7 +37,7 @@ pub struct Probed {
     /// What probing found.
     pub media: MediaInfo,
     /// Where its packets stand, for jobs that [ask for it](Job::needs_index).
-    pub index: Option<Index>,
+    pub index: Option<Arc<Index>>,
 }
 
 impl Probed {

@@ -8,7 +8,7 @@
 
 mod probes;
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, sync::Arc};
 
 use avocet_engine::{Capabilities, Edit, Entry, Location, Orientation, Plan, Scan, Timestamp};
 use avocet_recipes::{Circumstances, Door, Job, Probed};
@@ -672,7 +672,7 @@ fn concat() {
         "",
         &[silent(), {
             let mut probed = silent();
-            probed.index.as_mut().unwrap().streams[0].packets[0].entry = Entry::Open;
+            Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets[0].entry = Entry::Open;
             probed
         }],
     );

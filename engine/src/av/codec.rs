@@ -235,6 +235,13 @@ impl Encoder {
     }
 }
 
+impl Drop for Encoder {
+    /// An encoder that was not told of the end may wait for it when it is freed, as SVT-AV1 does.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 /// Sets what an encoder of pictures takes; a pixel format it does not know fails when it opens.
 fn set_picture(fields: &mut ffi::AVCodecContext, format: &plan::PictureFormat) {
     fields.width = c_int::try_from(format.width.get()).unwrap_or(0);

@@ -251,6 +251,26 @@ impl Demuxer {
         }
     }
 
+    /// The packets of a stream, as the container's own index lists them, in order of decoding.
+    pub(crate) fn listed(&self, stream: usize) -> Vec<Listed> {
+        let Some(stream) = self.streams().nth(stream) else { return Vec::new() };
+        // SAFETY: the stream belongs to the open context, and its index has as many entries as libav
+        // says.
+        unsafe {
+            let entry = |number| {
+                let entry = ffi::avformat_index_get_entry(stream, number).as_ref()?;
+                Some(Listed {
+                    at: u64::try_from(entry.pos).ok()?,
+                    dts: ticks(entry.timestamp)?,
+                    bytes: u32::try_from(entry.size()).ok()?,
+                    is_key: entry.flags() & ffi::AVINDEX_KEYFRAME != 0,
+                    is_hidden: entry.flags() & ffi::AVINDEX_DISCARD_FRAME != 0,
+                })
+            };
+            (0..ffi::avformat_index_get_entries_count(stream)).map_while(entry).collect()
+        }
+    }
+
     fn streams(&self) -> impl Iterator<Item = *mut ffi::AVStream> + use<'_> {
         // SAFETY: the context is open, and holds as many streams as it says.
         unsafe { describe::streams(self.context.as_ptr()) }
@@ -267,6 +287,21 @@ impl Drop for Demuxer {
         // SAFETY: the context is ours; its I/O is custom and therefore left to `Io`.
         unsafe { ffi::avformat_close_input(&raw mut context) };
     }
+}
+
+/// A packet in a container's own index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    /// Where it stands, in bytes from the beginning.
+    pub(crate) at: u64,
+    /// Decoding time, in ticks.
+    pub(crate) dts: i64,
+    /// Size, in bytes.
+    pub(crate) bytes: u32,
+    /// Whether decoding can begin here.
+    pub(crate) is_key: bool,
+    /// Whether an edit list hides it.
+    pub(crate) is_hidden: bool,
 }
 
 /// The end of a stream, by a complete sample table with its edit list.

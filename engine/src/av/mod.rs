@@ -27,7 +27,7 @@ pub(crate) use describe::{Listing, describe_libav, list, try_device};
 use ffmpeg_next::ffi;
 pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput};
-pub(crate) use input::{Demuxer, Depth, Fault, Parameters, Table};
+pub(crate) use input::{Demuxer, Depth, Fault, Listed, Parameters, Table};
 pub(crate) use io::{ReadSeek, WriteSeek};
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;

@@ -5,8 +5,9 @@ mod sink;
 
 use std::{
     fmt,
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Cursor, Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -104,6 +105,14 @@ impl Source {
         }
     }
 
+    /// What tells whether a file is the one it was; `None` for what is no file.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match &self.0 {
+            Kind::Path(path) => std::fs::metadata(path).ok().as_ref().map(Identity::of),
+            Kind::Memory(_) | Kind::Reader(_) => None,
+        }
+    }
+
     /// Opens the source at its first byte, as a file where it is one.
     pub(crate) fn open_bytes(&self, cancel: &CancelToken) -> io::Result<Bytes> {
         match &self.0 {
@@ -119,6 +128,35 @@ impl Source {
             Kind::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Kind::Reader(reader) => Ok(Box::new(reader.open(cancel.clone()))),
         }
+    }
+}
+
+/// Which file it is, and since when it is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// When the content changed last, and when anything did, in nanoseconds.
+    changed: [i128; 2],
+}
+
+impl Identity {
+    fn of(file: &Metadata) -> Self {
+        let at = |seconds: i64, nanoseconds: i64| {
+            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+        };
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            changed: [at(file.mtime(), file.mtime_nsec()), at(file.ctime(), file.ctime_nsec())],
+        }
+    }
+
+    /// Whether both are of one file, at whatever time.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 

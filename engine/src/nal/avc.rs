@@ -166,6 +166,11 @@ pub(crate) fn kind_of(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
 }
 
+/// Whether a unit is a piece of a picture.
+pub(crate) fn is_slice(unit: &[u8]) -> bool {
+    (1..=IDR).contains(&kind_of(unit))
+}
+
 /// The parameter sets of a record.
 fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = record.get(5..)?;

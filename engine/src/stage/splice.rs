@@ -37,6 +37,8 @@ pub(crate) struct Splice {
 /// Opens what encodes pictures in the form of a stream.
 pub(crate) struct SeamMaker {
     pub(crate) settings: plan::Encoder,
+    /// An encoder for the first seam.
+    pub(crate) ready: Option<Encoder>,
     /// How the stream is coded.
     pub(crate) parameters: Parameters,
     pub(crate) threads: NonZeroU32,
@@ -225,16 +227,8 @@ fn unspliceable(what: &str) -> Error {
 }
 
 impl SeamMaker {
-    /// Opens the encoder of a seam.
-    pub(crate) fn encoder(
-        settings: &plan::Encoder,
-        threads: NonZeroU32,
-    ) -> Result<Encoder, OpenError> {
-        Encoder::open(settings, threads, true)
-    }
-
     /// A line that encodes the pictures from `start` to `end`.
-    fn seam(&self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
+    fn seam(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
         let failed = |error: OpenError| match error {
             OpenError::Libav(source) => {
                 Error::Libav { step: Step::Open, component: self.settings.name.clone(), source }
@@ -245,7 +239,8 @@ impl SeamMaker {
             }
         };
         let base = self.parameters.time_base;
-        let encoder = Self::encoder(&self.settings, self.threads).map_err(failed)?;
+        let open = || Encoder::open(&self.settings, self.threads, true);
+        let encoder = self.ready.take().map_or_else(open, Ok).map_err(failed)?;
         let decoder = Decoder::open(&self.parameters, self.threads).map_err(failed)?;
         let from = start.rescale(base).map(|start| start.ticks);
         let made = Made::default();
@@ -264,7 +259,7 @@ impl SeamMaker {
 
 impl Splice {
     /// A stage for the packets of `span`, from a keyframe at or before it on.
-    pub(crate) fn new(maker: SeamMaker, splice: plan::Splice, span: Span) -> Result<Self> {
+    pub(crate) fn new(mut maker: SeamMaker, splice: plan::Splice, span: Span) -> Result<Self> {
         let head = if span.start < splice.from {
             Some(maker.seam(span.start, Some(splice.from))?)
         } else {

@@ -1,5 +1,7 @@
 //! Made-up results of probing: ten seconds of media of many kinds, without any media.
 
+use std::sync::Arc;
+
 use std::num::NonZeroU32;
 
 use avocet_engine::{
@@ -273,7 +275,7 @@ fn file(name: &str, format: &str, parts: Vec<Made>) -> Probed {
         media.streams.push(StreamInfo { index: number, ..info });
         index.streams.push(StreamIndex { packets });
     }
-    Probed { location: name.into(), media, index: Some(index) }
+    Probed { location: name.into(), media, index: Some(Arc::new(index)) }
 }
 
 /// A movie whose boxes are as a browser wants them; its brand tells MP4 from QuickTime.
@@ -479,7 +481,7 @@ pub(crate) fn prores() -> Probed {
 
 /// An index in which no keyframe closes off what was before it.
 pub(crate) fn open_groups(mut probed: Probed) -> Probed {
-    let packets = &mut probed.index.as_mut().unwrap().streams[0].packets;
+    let packets = &mut Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets;
     for packet in packets.iter_mut().skip(1).filter(|packet| packet.entry == Entry::Closed) {
         packet.entry = Entry::Open;
     }

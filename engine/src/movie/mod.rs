@@ -1,10 +1,13 @@
 //! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
 
+mod samples;
+
 use std::{
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
 };
 
+pub(crate) use samples::{Shifts, shifts};
 use serde::{Deserialize, Serialize};
 
 /// The longest `moov` that is read, in bytes.
@@ -95,39 +98,9 @@ impl Movie {
     /// # Errors
     /// The reader's.
     pub(crate) fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
-        let length = reader.seek(SeekFrom::End(0))?;
-        let (mut brand, mut moov) = (None, None);
-        let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
-        let mut at = 0;
-        for number in 0..MOST_BOXES {
-            let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
-            let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
-            if number == 0 && !FIRST.contains(&header.code) {
-                return Ok(None);
-            }
-            let body = at + header.length;
-            let end = header.size.map_or(length, |size| at.saturating_add(size));
-            match &header.code {
-                b"ftyp" if brand.is_none() => {
-                    let bytes = read_range(reader, body..end.min(body.saturating_add(4)))?;
-                    brand = bytes.and_then(|bytes| Fields(&bytes).take()).map(name);
-                }
-                b"moov" if moov.is_none() => {
-                    let bytes = if end > length { None } else { read_range(reader, body..end)? };
-                    let Some(bytes) = bytes else { return Ok(None) };
-                    (moov, moov_first) = (Some(bytes), !mdat_seen);
-                }
-                b"mdat" => mdat_seen = true,
-                b"moof" => moof_seen = true,
-                _ => {}
-            }
-            if moov.is_some() && (mdat_seen || moof_seen) {
-                break;
-            }
-            at = end;
-        }
-        let movie = moov.and_then(|moov| Self::parse(&moov, length));
-        Ok(movie.map(|movie| Self {
+        let Some(file) = File::read(reader)? else { return Ok(None) };
+        let File { brand, moov, moov_first, moof_seen, length } = file;
+        Ok(Self::parse(&moov, length).map(|movie| Self {
             brand,
             moov_first,
             fragmented: movie.fragmented || moof_seen,
@@ -218,6 +191,52 @@ impl MovieTrack {
             .take(MOST_ITEMS)
             .collect();
         Some(Self { id, handler, entries, edits, matrix, sample_bytes, references })
+    }
+}
+
+/// The boxes of a whole file, as far as its first `moov` and `mdat`.
+struct File {
+    brand: Option<String>,
+    moov: Vec<u8>,
+    moov_first: bool,
+    moof_seen: bool,
+    length: u64,
+}
+
+impl File {
+    fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+        let length = reader.seek(SeekFrom::End(0))?;
+        let (mut brand, mut moov) = (None, None);
+        let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
+        let mut at = 0;
+        for number in 0..MOST_BOXES {
+            let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
+            let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
+            if number == 0 && !FIRST.contains(&header.code) {
+                return Ok(None);
+            }
+            let body = at + header.length;
+            let end = header.size.map_or(length, |size| at.saturating_add(size));
+            match &header.code {
+                b"ftyp" if brand.is_none() => {
+                    let bytes = read_range(reader, body..end.min(body.saturating_add(4)))?;
+                    brand = bytes.and_then(|bytes| Fields(&bytes).take()).map(name);
+                }
+                b"moov" if moov.is_none() => {
+                    let bytes = if end > length { None } else { read_range(reader, body..end)? };
+                    let Some(bytes) = bytes else { return Ok(None) };
+                    (moov, moov_first) = (Some(bytes), !mdat_seen);
+                }
+                b"mdat" => mdat_seen = true,
+                b"moof" => moof_seen = true,
+                _ => {}
+            }
+            if moov.is_some() && (mdat_seen || moof_seen) {
+                break;
+            }
+            at = end;
+        }
+        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, length }))
     }
 }
 
@@ -415,23 +434,40 @@ fn size_at(table: &[u8], bits: u64, at: u64) -> Option<u64> {
     })
 }
 
-/// Where the furthest chunk of a sample table ends, in bytes from the file's beginning; `None` when
-/// its boxes are cut short, or do not agree on how many chunks and samples there are.
-fn end_of_chunks(stbl: &[u8], sizes: &Sizes<'_>) -> Option<u64> {
+/// Samples that follow each other in a file.
+struct Chunk {
+    /// Where they begin, in bytes from the file's beginning.
+    at: u64,
+    /// The number of the first one, from 0.
+    first: u64,
+    /// How many there are.
+    count: u64,
+}
+
+/// The chunks of a sample table; `None` when its boxes are cut short, or do not agree on how many
+/// chunks and samples there are.
+fn chunks(stbl: &[u8], sizes: &Sizes<'_>) -> Option<Vec<Chunk>> {
     let mut runs = rows::<12>(stbl, *b"stsc")?.iter().peekable();
     let short = rows(stbl, *b"stco")?.iter().map(|at| u64::from(u32::from_be_bytes(*at)));
     let long = rows(stbl, *b"co64")?.iter().map(|at| u64::from_be_bytes(*at));
-    let (mut samples, mut end, mut in_chunk) = (0, 0, None);
-    for (number, begin) in (1_u32..).zip(short.chain(long)) {
+    let (mut first, mut in_chunk) = (0, None);
+    let mut chunks = Vec::new();
+    for (number, at) in (1_u32..).zip(short.chain(long)) {
         // A run tells its first chunk, samples in each chunk, and a sample entry.
         if let Some(run) = runs.next_if(|run| run.starts_with(&number.to_be_bytes())) {
             in_chunk = Fields(run.get(4..)?).u32().map(u64::from);
         }
-        let size = sizes.sum(samples, in_chunk?)?;
-        samples += in_chunk?;
-        end = begin.checked_add(size)?.max(end);
+        let count = in_chunk?;
+        chunks.push(Chunk { at, first, count });
+        first += count;
     }
-    (samples == sizes.count && runs.next().is_none()).then_some(end)
+    (first == sizes.count && runs.next().is_none()).then_some(chunks)
+}
+
+/// Where the furthest chunk of a sample table ends, in bytes from the file's beginning.
+fn end_of_chunks(stbl: &[u8], sizes: &Sizes<'_>) -> Option<u64> {
+    let end = |chunk: Chunk| chunk.at.checked_add(sizes.sum(chunk.first, chunk.count)?);
+    chunks(stbl, sizes)?.into_iter().try_fold(0, |last, chunk| Some(end(chunk)?.max(last)))
 }
 
 /// The rows of a table of `N` bytes each, after a version, flags and their number; none without such
