@@ -6,7 +6,7 @@ use fixtures::judge;
 
 use crate::{
     cut::{expected, trim},
-    support::{Outcome, soak},
+    support::{Outcome, run, soak},
 };
 
 /// Sections of the four seconds, by where they begin and end in groups of 30 frames.
@@ -122,5 +122,48 @@ fn a_section_is_exact_and_encodes_only_its_ends() {
                 check(name, start, duration);
             }
         }
+    }
+}
+
+/// Sections of one input, joined: the frames of each and no others, in sync to the end.
+#[test]
+fn several_sections_are_joined() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let ranges = [(0.52, 0.6), (1.24, 0.5), (1.9, 1.85)];
+    let text: Vec<_> = ranges
+        .iter()
+        .map(|(start, length)| format!(r#"{{"startSeconds":{start},"durationSeconds":{length}}}"#))
+        .collect();
+    let recipe = format!(r#""trim","ranges":[{}]"#, text.join(","));
+    for (name, copies) in [
+        ("group-h264high-closed-b.mp4", true),
+        ("group-h264high-closed-b.ts", true),
+        ("group-hevc-open-b.mp4", true),
+        ("group-vp9-closed-b.webm", true),
+        ("group-mpeg2-open-b.ts", true),
+        ("group-prores-closed-p.mov", true),
+        ("group-h264high-open-b.mp4", false),
+        ("counter-h264-aac.mkv", true),
+    ] {
+        let clip = fixtures::get(name);
+        let made =
+            run(&clip, format_of(name), &recipe).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let wanted =
+            ranges.iter().flat_map(|(start, length)| expected(&clip, *start, start + length));
+        let wanted: Vec<_> = wanted.collect();
+        assert_eq!(judge::counters(&made.path), wanted, "{name}");
+        assert_eq!(judge::decode_warnings(&made.path), Vec::<String>::new(), "{name}");
+        let is_copy = made.report.plan.tracks().next().unwrap().action.name() == "copy";
+        assert_eq!(is_copy, copies, "{name}: {}", made.plan);
+        let length = judge::probe(&made.path).duration.unwrap();
+        assert!((length - 2.95).abs() < 0.03, "{name} lasts {length}");
+        let (before, after) = (judge::click_to_flash(&clip), judge::click_to_flash(&made.path));
+        let mean = |offsets: &[f64]| offsets.iter().sum::<f64>() / offsets.len() as f64;
+        assert!(after.len() == 3, "{name}: {after:?}");
+        // Frames fall on ticks of the first section.
+        let off = after.iter().map(|offset| (offset - mean(&before)).abs()).fold(0.0, f64::max);
+        assert!(off < 0.0021, "{name}: in sync by {before:?}, then {after:?}");
     }
 }

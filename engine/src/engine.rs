@@ -241,6 +241,12 @@ impl Engine {
                 (Err(Error::TooLarge { .. } | Error::Unspliceable { .. }), Some(otherwise)) => {
                     plan = otherwise;
                 }
+                // What was spliced and is not what it should be can still be encoded.
+                (Err(Error::Incomplete { .. }), Some(otherwise))
+                    if plan.strategy == Strategy::SmartCut =>
+                {
+                    plan = otherwise;
+                }
                 // Whatever a stage met with while it was being stopped, the cause is the
                 // caller's wish.
                 (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),

@@ -276,8 +276,8 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Splice {
-    /// When the keyframe is shown that they begin with.
-    pub from: Timestamp,
+    /// When the keyframe is shown that they begin with; `None` where none is copied.
+    pub from: Option<Timestamp>,
     /// When the first picture behind them is shown; `None` where they go on to the end of the
     /// section.
     pub until: Option<Timestamp>,
@@ -621,7 +621,9 @@ impl fmt::Display for Plan {
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
-            writeln!(f, "if that becomes too large:")?;
+            let splices = self.tracks().any(|track| matches!(track.action, Action::Splice(_)));
+            let case = if splices { "can not be spliced" } else { "becomes too large" };
+            writeln!(f, "if that {case}:")?;
             text.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         Ok(())
@@ -670,7 +672,10 @@ impl fmt::Display for Track {
         }
         for splice in self.parts.iter().filter_map(|part| part.splice) {
             let until = splice.until.map_or_else(|| "the end".to_owned(), seconds);
-            writeln!(f, "    copied from {} to {until}", seconds(splice.from))?;
+            match splice.from {
+                Some(from) => writeln!(f, "    copied from {} to {until}", seconds(from))?,
+                None => writeln!(f, "    nothing copied")?,
+            }
         }
         for part in self.parts.iter().filter(|part| !part.filters.is_empty()) {
             writeln!(f, "    filters {}", part.filters)?;

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, AudioInfo, Chapter, Cost, Dropped, Encoder, Entry, FrameFormat, Part, PictureFormat,
-    Plan, Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId, StreamIndex, TimeBase,
-    Timestamp, Track, TrackKind, VideoInfo, greatest_common_divisor,
+    Action, AudioInfo, Chapter, Cost, Dropped, Encoder, Entry, FrameFormat, IndexedPacket, Part,
+    PictureFormat, Plan, Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId,
+    StreamIndex, TimeBase, Timestamp, Track, TrackKind, VideoInfo, greatest_common_divisor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,15 @@ use crate::choose::{self, Holds};
 use crate::codec::VideoCodec;
 use crate::compile::{Circumstances, Probed, expect_encoder};
 use crate::container::{self, Container};
-use crate::cut::{is_independent, stream_end};
+use crate::cut::{Section, is_independent, stream_end};
 use crate::format::Format;
 use crate::parameter::{LENIENT, Parameter, TRACKS, Tracks};
 use crate::picture::{self, Target};
 use crate::resize::Fit;
+use crate::seam;
 use crate::select::{Chooser, Source};
 use crate::sound;
+use crate::trim::Range;
 use crate::video::{self, Settings, Sized};
 
 /// What `concat` takes.
@@ -47,9 +49,10 @@ const USUAL_FRAME_RATE: Rational = match NonZeroU32::new(25) {
     None => Rational::ONE,
 };
 
-/// One input in its place.
+/// One input, or a section of it, in its place.
 struct Piece<'a> {
     probed: &'a Probed,
+    section: Option<Section>,
     video: Option<Source<'a, VideoInfo>>,
     audio: Option<Source<'a, AudioInfo>>,
     /// Where its longer stream begins and ends, on its own time line.
@@ -65,52 +68,115 @@ impl Concat {
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
-        let container = Container::Of(format);
+        let join = Join { format, tracks: self.tracks, lenient: self.lenient };
         let mut pieces = Vec::new();
         for (input, probed) in circumstances.inputs.iter().enumerate() {
             choose::expect_open(probed)?;
-            pieces.push(Piece::of(input, probed, container)?);
+            pieces.push(Piece::of(input, probed, Container::Of(format), None)?);
         }
+        join.plan(pieces, Way::Whole, circumstances)
+    }
+}
+
+/// How pieces become one output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Join {
+    pub(crate) format: Format,
+    pub(crate) tracks: Tracks,
+    pub(crate) lenient: bool,
+}
+
+/// What pieces are, and what may become of their pictures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// Whole inputs, which are copied where they agree.
+    Whole,
+    /// Sections of one input, of which only the ends are encoded where that can be.
+    Spliced,
+    /// Sections of one input, encoded.
+    Encoded,
+}
+
+impl Join {
+    /// The plan that joins sections of the only input.
+    pub(crate) fn sections(
+        self,
+        ranges: &[Range],
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let probed = circumstances.input()?;
+        choose::expect_open(probed)?;
+        let container = Container::Of(self.format);
+        let pieces = || {
+            let piece = |range: &Range| {
+                let length = Some(range.duration_seconds);
+                let section = Section::of(probed, range.start_seconds, length)?;
+                Piece::of(0, probed, container, section)
+            };
+            ranges.iter().map(piece).collect::<Result<Vec<_>>>()
+        };
+        let mut plan = self.plan(pieces()?, Way::Spliced, circumstances)?;
+        if plan.strategy == Strategy::SmartCut {
+            let encoded = self.plan(pieces()?, Way::Encoded, circumstances)?;
+            plan.otherwise = Some(Box::new(encoded));
+        }
+        Ok(plan)
+    }
+
+    fn plan(
+        self,
+        mut pieces: Vec<Piece<'_>>,
+        way: Way,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let Self { format, tracks: wanted, lenient } = self;
+        let container = Container::Of(format);
         let first_audio = pieces.iter().find_map(|piece| piece.audio);
         let rate = first_audio.and_then(|audio| audio.info.sample_rate);
         let base = rate.map_or(NANOSECONDS, TimeBase::of_rate);
         lay_out(&mut pieces, base);
         let mut tracks = Vec::new();
         if let Some(first) = pieces.iter().find_map(|piece| piece.video) {
-            tracks.push(video_track(&pieces, &first, format, circumstances)?);
+            tracks.push(video_track(&pieces, &first, format, way, circumstances)?);
         }
         if let Some(first) = first_audio {
-            tracks.push(audio_track(&pieces, &first, container, circumstances)?);
+            tracks.push(audio_track(&pieces, &first, container, way, circumstances)?);
         }
         if tracks.is_empty() {
             let probed = circumstances.input_at(0)?;
             return Err(choose::lacking(&probed.location, &probed.media, "an audio stream"));
         }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
+        let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let medias = circumstances.inputs.iter().map(|probed| &probed.media);
         let videos = pieces.iter().filter_map(|piece| piece.video);
         let mut notices: Vec<_> = medias.filter_map(choose::declared_wrong).collect();
         notices.extend(videos.filter_map(|video| choose::color_notice(video.info)).take(1));
-        if self.tracks == Tracks::All {
-            let message = "inputs are joined by their best streams; others have no counterpart";
+        notices.extend(pieces.iter().filter_map(|piece| piece.section?.notice(piece.probed)));
+        if wanted == Tracks::All {
+            let message = "pieces are joined by their best streams; others have no counterpart";
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));
         }
         let probed = circumstances.input_at(0)?;
         let cover = Chooser { input: 0, probed, section: None }.cover(container);
         tracks.extend(cover.map(|cover| cover.kept_cover()));
-        let dropped = dropped(circumstances, &tracks, container, self.tracks);
+        let dropped = dropped(circumstances, &tracks, container, wanted);
         let chapters = pieces.iter().flat_map(Piece::chapters).collect();
         let output = container::output(container, probed, tracks, chapters, circumstances);
         Ok(Plan {
-            strategy: if copies { Strategy::Copy } else { Strategy::Encode },
+            strategy: match (splices, copies) {
+                (true, _) => Strategy::SmartCut,
+                (false, true) => Strategy::Copy,
+                (false, false) => Strategy::Encode,
+            },
             because: Vec::new(),
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,
             notices,
             seconds: Some(end),
-            lenient: self.lenient,
+            lenient,
             cost: Cost::default(),
             otherwise: None,
             process: None,
@@ -119,8 +185,13 @@ impl Concat {
 }
 
 impl<'a> Piece<'a> {
-    fn of(input: usize, probed: &'a Probed, container: Container) -> Result<Self> {
-        let chooser = Chooser { input, probed, section: None };
+    fn of(
+        input: usize,
+        probed: &'a Probed,
+        container: Container,
+        section: Option<Section>,
+    ) -> Result<Self> {
+        let chooser = Chooser { input, probed, section };
         let media = &probed.media;
         let video = choose::best_video(media);
         let video = video.and_then(|(stream, info)| chooser.pictures(stream, info));
@@ -137,7 +208,11 @@ impl<'a> Piece<'a> {
             return Err(choose::lacking(&probed.location, media, "a video or audio stream"));
         };
         let video = video.filter(|_| is_seen);
-        Ok(Self { probed, video, audio, start, end, offset: Timestamp::ZERO })
+        let (start, end) = section.map_or((start, end), |section| {
+            let at = |seconds| Timestamp::from_seconds(seconds, NANOSECONDS);
+            (at(section.start), section.end.map_or(end, at).min(end))
+        });
+        Ok(Self { probed, section, video, audio, start, end, offset: Timestamp::ZERO })
     }
 
     fn seconds(&self) -> f64 {
@@ -234,10 +309,19 @@ fn video_track(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
     format: Format,
+    way: Way,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
     let container = Container::Of(format);
-    let mut because = match agree(pieces, first, container) {
+    let may_copy = match way {
+        Way::Whole => agree(pieces, first, container),
+        Way::Spliced => match spliced(pieces, first, container, circumstances) {
+            Ok(track) => return Ok(track),
+            Err(why) => Err(vec![why]),
+        },
+        Way::Encoded => Err(vec![seam::failed()]),
+    };
+    let mut because = match may_copy {
         Ok(because) => {
             let mut track = video::copy(first, container, None, vec![because]);
             let part = |piece: &Piece<'_>| {
@@ -297,6 +381,49 @@ fn video_track(
     })
 }
 
+/// The pictures of sections, copied but for those at the ends.
+fn spliced(
+    pieces: &[Piece<'_>],
+    first: &Source<'_, VideoInfo>,
+    container: Container,
+    circumstances: &Circumstances<'_>,
+) -> Result<Track, Reason> {
+    let fits = choose::copyable_video(first, container, Holds::Standard)?;
+    let mut track = video::copy(first, container, None, vec![fits]);
+    // Where each picture stands by itself, there is nothing to encode.
+    let copied = |piece: &Piece<'_>| {
+        let source = piece.video?;
+        let span = source.copy_span().ok()?;
+        let stands = |packet: &IndexedPacket| packet.entry == Entry::Closed;
+        let is_intra = source.index.is_some_and(|index| index.packets.iter().all(stands));
+        is_intra.then(|| Part { origin: piece.origin(), ..source.copied(span) })
+    };
+    if let Some(parts) = pieces.iter().map(copied).collect() {
+        track.parts = parts;
+        return Ok(track);
+    }
+    track.parts.clear();
+    let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black fills");
+    for piece in pieces {
+        let source = piece.video.ok_or_else(no_video)?;
+        let (encoder, splice) = seam::splice_one_of(&source, circumstances.capabilities)?;
+        let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+        track.parts.push(Part { origin: piece.origin(), ..part });
+        track.action = Action::Splice(Box::new(encoder));
+    }
+    if track.parts.iter().all(|part| part.splice.is_none_or(|splice| splice.from.is_none())) {
+        return Err(Reason::new(
+            "SEAM_NOT_COPYABLE",
+            "no section holds a closed group of pictures",
+        ));
+    }
+    // All are decoded as long before they are shown as the one that needs it most.
+    let splices = || track.parts.iter().filter_map(|part| part.splice);
+    let delay = splices().map(|splice| splice.delay).max().unwrap_or(0);
+    track.parts.iter_mut().filter_map(|part| part.splice.as_mut()).for_each(|it| it.delay = delay);
+    Ok(track)
+}
+
 /// What the pictures of one input are made into: those of the first, fitted into its shape.
 fn target_of(
     source: &Source<'_, VideoInfo>,
@@ -349,7 +476,7 @@ fn agree(
     for (number, piece) in pieces.iter().enumerate() {
         let differs = match &piece.video {
             None => Some("has no video, so black fills".to_owned()),
-            Some(source) => difference(source, first).or_else(|| seam(source, number > 0)),
+            Some(source) => difference(source, first).or_else(|| no_joint(source, number > 0)),
         };
         let reason = |what| Reason::new("INPUTS_DIFFER", format!("input {number} {what}"));
         why.extend(differs.map(reason));
@@ -386,7 +513,7 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
 }
 
 /// What hinders a copy from beginning where a piece does, in words.
-fn seam(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
+fn no_joint(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
     let hides = |stream: &avocet_engine::StreamInfo| {
         stream.hidden_after > 0 || (is_later && stream.hidden_before > 0)
     };
@@ -403,9 +530,16 @@ fn audio_track(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
     container: Container,
+    way: Way,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
-    let because = match joins(pieces, first, container) {
+    let may_copy = if way == Way::Whole {
+        joins(pieces, first, container)
+    } else {
+        let message = "what is cut off within a packet can not be hidden in the midst of a stream";
+        Err(vec![Reason::new("PRIMING_AT_JOIN", message)])
+    };
+    let because = match may_copy {
         Ok(because) => {
             let part = |piece: &Piece<'_>| {
                 let part = piece.audio.map(|source| source.copied(None))?;

@@ -111,7 +111,8 @@ impl<'a> Piece<'a> {
         let is_copied = |packet: &&IndexedPacket| {
             let start = packet.pts.map(at);
             start.is_some_and(|start| {
-                start >= splice.from && splice.until.is_none_or(|until| start < until)
+                splice.from.is_some_and(|from| start >= from)
+                    && splice.until.is_none_or(|until| start < until)
             }) && self.wants(packet)
         };
         let copied = || packets.iter().filter(is_copied);

@@ -31,6 +31,13 @@ pub(crate) struct Kept {
     pub(crate) from_start: bool,
 }
 
+impl Kept {
+    /// Whether a picture that begins to show then is kept.
+    pub(crate) fn holds(&self, at: Timestamp) -> bool {
+        at >= self.span.start && self.span.end.is_none_or(|end| at < end)
+    }
+}
+
 impl Section {
     /// The section that a document names, counted from the earliest presented time; `None` when it
     /// names all.
@@ -140,7 +147,7 @@ pub(crate) fn copy_pictures(
     let is_in = |packet: &IndexedPacket| {
         packet.pts.is_some_and(|pts| {
             let at = Timestamp::new(pts, base);
-            !packet.hidden && at >= kept.span.start && kept.span.end.is_none_or(|end| at < end)
+            !packet.hidden && kept.holds(at)
         })
     };
     let packets = &index.packets;

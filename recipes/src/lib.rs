@@ -78,5 +78,5 @@ pub use resize::{Fit, Resize};
 pub use thumbnail::Thumbnail;
 pub use transcode::Transcode;
 pub use tree::Tree;
-pub use trim::Trim;
+pub use trim::{Range, Trim};
 pub use web_ready::WebReady;

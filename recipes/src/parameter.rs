@@ -48,6 +48,9 @@ pub enum Kind {
     Crf,
     /// A preset, whose form follows from the codec.
     Preset,
+    /// Sections, each an object with `startSeconds` and `durationSeconds`, in ascending order and
+    /// without overlap.
+    Ranges,
 }
 
 impl Kind {
@@ -64,6 +67,11 @@ impl Kind {
             Self::PositiveSeconds => "a finite number of seconds, more than 0".to_owned(),
             Self::Integer { least, most } => format!("an integer {least} to {most}"),
             Self::Choice(names) => one_of(names),
+            Self::Ranges => {
+                "an array of objects with `startSeconds` and `durationSeconds`, ascending \
+                             and without overlap"
+                    .to_owned()
+            }
             Self::Crf => by_codec(codecs, |codec| integer_up_to(codec.largest_crf())),
             Self::Preset => by_codec(codecs, |codec| match codec.largest_preset() {
                 None => one_of(&VideoCodec::PRESETS),
@@ -83,6 +91,8 @@ impl Kind {
             (Self::Integer { least, most }, Tree::Number(number)) => number
                 .as_u64()
                 .is_some_and(|whole| (u64::from(least)..=u64::from(most)).contains(&whole)),
+            // What the items hold is checked one by one.
+            (Self::Ranges, Tree::Array(items)) => !items.is_empty(),
             (Self::Choice(names), Tree::Text(text)) => names.contains(&text.as_str()),
             (Self::Crf, Tree::Number(number)) => number.as_u64().is_some_and(|crf| {
                 codecs.iter().any(|codec| crf <= u64::from(codec.largest_crf()))

@@ -189,6 +189,9 @@ mod tests {
             Kind::Seconds | Kind::PositiveSeconds => vec!["1.5".to_owned()],
             Kind::Integer { least, most } => vec![least.to_string(), most.to_string()],
             Kind::Choice(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
+            Kind::Ranges => {
+                vec![r#"[{"startSeconds":0.5,"durationSeconds":1.5}]"#.to_owned()]
+            }
             Kind::Crf => vec!["0".to_owned(), "63".to_owned()],
             Kind::Preset => vec!["\"slow\"".to_owned(), "13".to_owned()],
         }

@@ -35,6 +35,33 @@ pub(crate) fn splice(
     Ok((form.encoder(source), splice))
 }
 
+/// The same for one of several sections, in which there need be nothing to copy.
+pub(crate) fn splice_one_of(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Encoder, Splice), Reason> {
+    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+        return Err(refused("nobody knows where its packets stand"));
+    };
+    let form = Form::of(source, capabilities)?;
+    let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
+    let splice = run_of(source, index, &kept, form.drops_leading).or_else(|why| {
+        let is_in = |pts: &i64| kept.holds(at(*pts));
+        let times: Vec<i64> = index.shown().map(|(pts, _)| pts).filter(is_in).collect();
+        if !times.iter().any(|pts| at(*pts) == kept.first) {
+            return Err(why);
+        }
+        let pictures = times.len() as u64;
+        Ok(Splice { from: None, until: None, lead: None, delay: 0, pictures })
+    })?;
+    Ok((form.encoder(source), splice))
+}
+
+/// Why the plan for the case that a run finds that pictures can not be spliced encodes them.
+pub(crate) fn failed() -> Reason {
+    refused("the pictures could not be spliced")
+}
+
 fn refused(message: impl Into<String>) -> Reason {
     Reason::new("SEAM_NOT_COPYABLE", message)
 }
@@ -184,8 +211,7 @@ fn run_of(
     let packets = &index.packets;
     let times: Option<Vec<i64>> = packets.iter().map(|packet| packet.pts).collect();
     let times = times.ok_or_else(|| refused("not every packet tells its time"))?;
-    let is_in =
-        |pts: i64| at(pts) >= kept.span.start && kept.span.end.is_none_or(|end| at(pts) < end);
+    let is_in = |pts: i64| kept.holds(at(pts));
     let wanted = |place: &usize| !packets[*place].hidden && is_in(times[*place]);
     let all: Vec<usize> = (0..packets.len()).filter(wanted).collect();
     if !all.iter().any(|place| at(times[*place]) == kept.first) {
@@ -241,7 +267,7 @@ fn run_of(
         return Err(refused("two pictures share a time"));
     }
     Ok(Splice {
-        from: at(from),
+        from: Some(at(from)),
         until: until.map(at),
         lead: lead.filter(|_| until.is_some()).map(|place| at(times[*place])),
         delay: sorted.iter().zip(run).map(delay).max().unwrap_or(0).max(0),

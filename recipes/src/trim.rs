@@ -1,14 +1,18 @@
 //! The recipe `trim`: one part of the media.
 
-use avocet_engine::{Action, Plan, Reason, Result, Strategy, Track};
+use avocet_engine::{Action, Plan, Result, Strategy, Track};
 use serde::{Deserialize, Serialize};
 
 use crate::choose::{self, Holds};
 use crate::compile::Circumstances;
+use crate::concat::Join;
 use crate::container::Container;
 use crate::cut::{self, Section};
 use crate::format::Format;
-use crate::parameter::{ACCURACY, Accuracy, DURATION, LENIENT, Parameter, START, TRACKS, Tracks};
+use crate::parameter::{
+    ACCURACY, Accuracy, DURATION, Kind, LENIENT, Parameter, START, TRACKS, Tracks,
+};
+use crate::seam;
 use crate::select::{Need, Selection};
 use crate::sound;
 use crate::video;
@@ -17,6 +21,12 @@ use crate::video;
 pub(crate) const PARAMETERS: &[Parameter] = &[
     START,
     DURATION,
+    Parameter {
+        name: "ranges",
+        kind: Kind::Ranges,
+        default: "one section, from startSeconds on",
+        doc: "Sections to keep and join, in seconds as those two, which do not stand beside it",
+    },
     Parameter {
         doc: "Whether the cut is exact, or copies from the keyframe at or before the start",
         ..ACCURACY
@@ -31,10 +41,15 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
 pub struct Trim {
     /// Where to begin, in seconds from the earliest presented time; finite, 0 or more, by default
     /// 0.
+    #[serde(skip_serializing_if = "is_zero")]
     pub start_seconds: f64,
     /// How much to keep, in seconds; finite, more than 0; `None` is to the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<f64>,
+    /// Sections to keep and join, in ascending order and without overlap; empty for the one that
+    /// the two times above tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Range>,
     /// Whether the start is met to the frame or at a keyframe.
     pub accuracy: Accuracy,
     /// Which streams to keep.
@@ -43,12 +58,31 @@ pub struct Trim {
     pub lenient: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
+}
+
+/// One section to keep.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Range {
+    /// Where it begins, in seconds from the earliest presented time; finite, 0 or more.
+    pub start_seconds: f64,
+    /// How long it is, in seconds; finite, more than 0.
+    pub duration_seconds: f64,
+}
+
 impl Trim {
     pub(crate) fn compile(
         &self,
         format: Format,
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
+        if !self.ranges.is_empty() {
+            let join = Join { format, tracks: self.tracks, lenient: self.lenient };
+            return join.sections(&self.ranges, circumstances);
+        }
         let container = Container::Of(format);
         let probed = circumstances.input()?;
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
@@ -76,13 +110,17 @@ impl Trim {
             selection.plan(strategy, tracks, self.lenient)
         };
         let Some(source) = &selection.video else { return Ok(plan_with(None)) };
-        let track = video::cut(source, format, circumstances)?;
+        let may_copy = choose::copyable_video(source, container, Holds::Standard)
+            .and_then(|fits| video::copy_section(source, container, fits, circumstances));
+        let like_source = |why| video::like_source(source, format, why, circumstances);
+        let track = match may_copy {
+            Ok(track) => track,
+            Err(why) => return Ok(plan_with(Some(like_source(why)?))),
+        };
         let is_spliced = matches!(track.action, Action::Splice(_));
         let mut plan = plan_with(Some(track));
         if is_spliced {
-            let message = "the pictures could not be spliced";
-            let why = Reason::new("SEAM_NOT_COPYABLE", message);
-            let encoded = video::like_source(source, format, why, circumstances)?;
+            let encoded = like_source(seam::failed())?;
             plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
         }
         Ok(plan)

@@ -8,7 +8,6 @@ use avocet_engine::{
 };
 
 use crate::{
-    choose::{self, Holds},
     codec::{Preset, VideoCodec},
     compile::{Circumstances, expect_encoder},
     container::Container,
@@ -368,31 +367,22 @@ pub(crate) fn copy(
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 
-/// A track that copies the section of a stream, splices it where a copy can not begin or end, and
-/// encodes it where that can not be done either.
-pub(crate) fn cut(
+/// A track that copies the section of a stream, and splices it where a copy can not begin or end.
+pub(crate) fn copy_section(
     source: &Source<'_, VideoInfo>,
-    format: Format,
+    container: Container,
+    fits: Reason,
     circumstances: &Circumstances<'_>,
-) -> Result<Track> {
-    let container = Container::Of(format);
-    let fits = match choose::copyable_video(source, container, Holds::Standard) {
-        Ok(fits) => fits,
-        Err(why) => return like_source(source, format, why, circumstances),
-    };
+) -> Result<Track, Reason> {
     let why = match source.copy_span() {
         Ok(span) => return Ok(copy(source, container, span, vec![fits])),
         Err(why) => why,
     };
-    match seam::splice(source, circumstances.capabilities) {
-        Ok((encoder, splice)) => {
-            let track = copy(source, container, None, vec![why, fits]);
-            let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
-            let action = Action::Splice(Box::new(encoder));
-            Ok(Track { action, parts: vec![part], ..track })
-        }
-        Err(why) => like_source(source, format, why, circumstances),
-    }
+    let (encoder, splice) = seam::splice(source, circumstances.capabilities)?;
+    let track = copy(source, container, None, vec![why, fits]);
+    let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+    let action = Action::Splice(Box::new(encoder));
+    Ok(Track { action, parts: vec![part], ..track })
 }
 
 /// A track that encodes a stream with the codec it has, where the format takes that.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    AudioInfo, MediaInfo, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
+    Action, AudioInfo, MediaInfo, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
     StreamInfo, Track, VideoInfo,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::parameter::{
 };
 
 use crate::picture;
+use crate::seam;
 use crate::select::{Need, Selection, Source};
 use crate::sound;
 use crate::video::{self, Settings, Use};
@@ -92,23 +93,37 @@ impl WebReady {
         let probed = circumstances.input()?;
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
         let selection = Selection::of(circumstances, CONTAINER, Need::Video, self.tracks, section)?;
-        let mut tracks = Vec::new();
-        if let Some(source) = &selection.video {
-            tracks.push(self.video(source, circumstances)?);
-        }
+        let mut sounds = Vec::new();
         for source in &selection.audios {
-            tracks.push(sound_of(source, circumstances)?);
+            sounds.push(sound_of(source, circumstances)?);
         }
-        if tracks.iter().any(|track| track.action != avocet_engine::Action::Copy) {
-            return Ok(selection.plan(Strategy::WebEncode, tracks, self.lenient));
+        let plan_with = |video: Option<Track>| {
+            let tracks: Vec<_> = video.into_iter().chain(sounds.iter().cloned()).collect();
+            let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
+            let copies = tracks.iter().all(|track| track.action == Action::Copy);
+            let strategy = match (splices, copies) {
+                (true, _) => Strategy::SmartCut,
+                (false, true) if section.is_some() => Strategy::Copy,
+                (false, true) => Strategy::FaststartRemux,
+                (false, false) => Strategy::WebEncode,
+            };
+            selection.plan(strategy, tracks, self.lenient)
+        };
+        let video = match &selection.video {
+            Some(source) => Some(self.video(source, circumstances)?),
+            None => None,
+        };
+        let mut plan = plan_with(video);
+        if let (Strategy::SmartCut, Some(source)) = (plan.strategy, &selection.video) {
+            let encoded = self.encoded(source, seam::failed(), circumstances)?;
+            plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
         }
-        if section.is_some() {
-            return Ok(selection.plan(Strategy::Copy, tracks, self.lenient));
+        if plan.strategy != Strategy::FaststartRemux {
+            return Ok(plan);
         }
         match container_plays(&probed.media, &selection) {
             Ok(because) => Ok(selection.pass_through(because)),
             Err(why) => {
-                let mut plan = selection.plan(Strategy::FaststartRemux, tracks, self.lenient);
                 plan.because.push(why);
                 Ok(plan)
             }
@@ -127,12 +142,17 @@ impl WebReady {
         let may_copy = if self.asks_for_encode() { Err(asked()) } else { video_plays(source) };
         let may_copy = may_copy.and_then(|because| {
             choose::copyable_video(source, CONTAINER, Holds::Common)?;
-            Ok((because, source.copy_span()?))
+            video::copy_section(source, CONTAINER, because, circumstances)
         });
-        let why = match may_copy {
-            Ok((because, span)) => return Ok(video::copy(source, CONTAINER, span, vec![because])),
-            Err(why) => why,
-        };
+        may_copy.or_else(|why| self.encoded(source, why, circumstances))
+    }
+
+    fn encoded(
+        &self,
+        source: &Source<'_, VideoInfo>,
+        why: Reason,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Track> {
         let settings = Settings {
             crf: self.crf.unwrap_or(VideoCodec::H264.usual_crf()),
             bit_rate: self.bitrate_kbps,

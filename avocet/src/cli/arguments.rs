@@ -152,6 +152,7 @@ fn flag(parameter: &'static Parameter) -> Arg {
         Kind::Seconds | Kind::PositiveSeconds => {
             flag.allow_negative_numbers(true).value_name("SECONDS")
         }
+        Kind::Ranges => flag.value_name("START+DURATION,…"),
         Kind::Choice(names) => flag.value_name(names.join("|")),
         Kind::Integer { .. } | Kind::Crf => flag.allow_negative_numbers(true).value_name("NUMBER"),
         _ => flag.allow_negative_numbers(true).value_name("NAME|NUMBER"),

@@ -154,12 +154,22 @@ impl Arguments<'_> {
 /// What stands in a document for the text of a flag; text that is no such value stays text, which
 /// the check then names.
 fn value(kind: Kind, text: &str) -> Tree {
-    let number = || {
+    let number_of = |text: &str| {
         let finite = text.parse::<f64>().ok().filter(|number| number.is_finite());
         finite.and_then(|number| Tree::read(&number.to_string()).ok())
     };
+    let number = || number_of(text);
+    // START+DURATION, with commas between.
+    let range = |text: &str| {
+        let (start, duration) = text.split_once('+')?;
+        Some(Tree::Object(vec![
+            ("startSeconds".to_owned(), number_of(start.trim())?),
+            ("durationSeconds".to_owned(), number_of(duration.trim())?),
+        ]))
+    };
     let value = match kind {
         Kind::Boolean => text.parse().ok().map(Tree::Boolean),
+        Kind::Ranges => text.split(',').map(range).collect::<Option<_>>().map(Tree::Array),
         Kind::Seconds | Kind::PositiveSeconds | Kind::Integer { .. } | Kind::Crf | Kind::Preset => {
             number()
         }
@@ -232,6 +242,19 @@ mod tests {
             &[],
             &[
                 r#"{"mode":"recipe","input_files":{"in_1":"a.mp4","in_2":"b.mp4"},"output":{"format":"mov"},"recipe":{"name":"concat"}}"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn sections_are_starts_and_durations() {
+        check(
+            RecipeName::Trim,
+            &["a"],
+            "b.mp4",
+            &[("ranges", "1.5+2, 10+0.25")],
+            &[
+                r#"{"mode":"recipe","input":{"url":"a"},"output":{"format":"mp4"},"recipe":{"name":"trim","ranges":[{"startSeconds":1.5,"durationSeconds":2},{"startSeconds":10,"durationSeconds":0.25}]}}"#,
             ],
         );
     }

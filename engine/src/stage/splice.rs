@@ -260,10 +260,10 @@ impl SeamMaker {
 impl Splice {
     /// A stage for the packets of `span`, from a keyframe at or before it on.
     pub(crate) fn new(mut maker: SeamMaker, splice: plan::Splice, span: Span) -> Result<Self> {
-        let head = if span.start < splice.from {
-            Some(maker.seam(span.start, Some(splice.from))?)
-        } else {
-            None
+        let head = match splice.from {
+            Some(from) if span.start >= from => None,
+            Some(from) => Some(maker.seam(span.start, Some(from))?),
+            None => Some(maker.seam(span.start, span.end)?),
         };
         Ok(Self { maker, splice, span, head, first: None, begun: false, tail: None })
     }
@@ -288,6 +288,7 @@ impl Splice {
         }
         match self.first.take() {
             Some(first) => self.copy(first, true, outlet),
+            None if self.splice.from.is_none() => Ok(()),
             None => Err(unspliceable("the keyframe of the plan did not come").into()),
         }
     }
@@ -319,13 +320,16 @@ impl Stage for Splice {
             return Err(unspliceable("a packet has no time").into());
         };
         if !self.begun {
-            if at > self.splice.from && self.first.is_some() {
+            if Some(at) > self.splice.from && self.first.is_some() {
                 self.begin(outlet)?;
             } else {
                 if let Some(head) = &mut self.head {
                     head.send(&packet)?;
+                    if head.done && self.splice.from.is_none() {
+                        return Err(Stop::Closed);
+                    }
                 }
-                if at == self.splice.from && packet.is_key() {
+                if Some(at) == self.splice.from && packet.is_key() {
                     self.first = Some(packet);
                 }
                 return Ok(());

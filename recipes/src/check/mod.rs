@@ -78,10 +78,13 @@ pub(crate) fn refuse_duplicates(document: &Tree) -> Result<(), DocumentError> {
     if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
 }
 
-/// Notes repeated keys of the document and of its fields; a sound one has no objects below those.
+/// Notes repeated keys of the document, of its fields and of what a recipe lists; a sound one has no
+/// other objects.
 fn note_duplicates(problems: &mut Problems, root: &Spot<'_>) {
-    let fields = root.fields().map(|(_, field)| field);
-    for spot in std::iter::once(root.clone()).chain(fields) {
+    let fields: Vec<_> = root.fields().map(|(_, field)| field).collect();
+    let recipe = root.field("recipe");
+    let listed = recipe.fields().flat_map(|(_, list)| list.items().collect::<Vec<_>>());
+    for spot in std::iter::once(root.clone()).chain(fields).chain(listed) {
         for field in spot.repeated() {
             problems.add(&field, "this key only once");
         }

@@ -4,6 +4,7 @@ use crate::codec::VideoCodec;
 use crate::format::Format;
 use crate::parameter::{Kind, Parameter, one_of};
 use crate::recipe::RecipeName;
+use crate::tree::Tree;
 
 use super::nearest::allowed_words;
 use super::spot::{Problems, Spot};
@@ -50,6 +51,8 @@ pub(super) fn parameters(
             problems.add(&spot, allowed(parameter, &spot, &codecs));
         } else if parameter.name == "codec" {
             note_pair(problems, &spot, format);
+        } else if parameter.kind == Kind::Ranges {
+            note_ranges(problems, recipe, &spot);
         }
     }
     if name == RecipeName::Resize {
@@ -99,6 +102,47 @@ fn note_pair(problems: &mut Problems, codec: &Spot<'_>, format: Option<Format>) 
     }
 }
 
+/// Checks sections one by one, and what may not stand beside them.
+fn note_ranges(problems: &mut Problems, recipe: &Spot<'_>, ranges: &Spot<'_>) {
+    for name in ["startSeconds", "durationSeconds"] {
+        let beside = recipe.field(name);
+        if beside.is_given() {
+            problems.add(&beside, "nothing beside `ranges`");
+        }
+    }
+    let accuracy = recipe.field("accuracy");
+    if accuracy.text() == Some("keyframe") {
+        problems.add(&accuracy, "`exact` beside `ranges`");
+    }
+    let mut end = 0.0;
+    for range in ranges.items() {
+        if !note_fields(problems, &range, &["startSeconds", "durationSeconds"], "an object") {
+            continue;
+        }
+        let mut number = |name: &str, kind: Kind| {
+            let spot = range.field(name);
+            let value = spot.value.filter(|value| kind.accepts(value, &[]));
+            if value.is_none() {
+                problems.add(&spot, kind.allowed());
+            }
+            match value {
+                Some(Tree::Number(number)) => number.as_f64(),
+                _ => None,
+            }
+        };
+        let start = number("startSeconds", Kind::Seconds);
+        let duration = number("durationSeconds", Kind::PositiveSeconds);
+        if let Some((start, duration)) = start.zip(duration) {
+            // Sums of decimal fractions are off by a little.
+            if start < end - 1e-9 {
+                let allowed = format!("{end} or more, where the section before it ends");
+                problems.add(&range.field("startSeconds"), allowed);
+            }
+            end = start + duration;
+        }
+    }
+}
+
 /// The formats that a recipe may be asked for.
 pub(super) fn format_names(name: RecipeName) -> Vec<&'static str> {
     match name {
@@ -142,6 +186,46 @@ mod tests {
             &[
                 &format!("recipe.startSeconds | null | {NOT_NEGATIVE}"),
                 &format!("recipe.durationSeconds | -3 | {POSITIVE}"),
+            ],
+        );
+    }
+
+    #[test]
+    fn ranges() {
+        let range = |start: &str, duration: &str| {
+            format!(r#"{{"startSeconds":{start},"durationSeconds":{duration}}}"#)
+        };
+        let trim = |ranges: &[String]| format!(r#""trim","ranges":[{}]"#, ranges.join(","));
+        let sound = [range("0", "0.1"), range("0.1", "0.2"), range("0.3", "1"), range("9", "2")];
+        check_recipe("mp4", &trim(&sound), &[]);
+        let kind = "an array of objects with `startSeconds` and `durationSeconds`, ascending and \
+                    without overlap";
+        check_recipe("mp4", &trim(&[]), &[&format!("recipe.ranges | [] | {kind}")]);
+        check_recipe(
+            "mp4",
+            r#""trim","ranges":"1+2""#,
+            &[&format!("recipe.ranges | \"1+2\" | {kind}")],
+        );
+        check_recipe(
+            "mp4",
+            &trim(&[range("5", "2"), range("6", "1"), range("-1", "0"), "7".to_owned()]),
+            &[
+                "recipe.ranges[1].startSeconds | 6 | 7 or more, where the section before it ends",
+                &format!("recipe.ranges[2].startSeconds | -1 | {NOT_NEGATIVE}"),
+                &format!("recipe.ranges[2].durationSeconds | 0 | {POSITIVE}"),
+                "recipe.ranges[3] | 7 | an object",
+            ],
+        );
+        check_recipe(
+            "mp4",
+            r#""trim","startSeconds":1,"accuracy":"keyframe","ranges":[{"start":1}]"#,
+            &[
+                "recipe.startSeconds | 1 | nothing beside `ranges`",
+                "recipe.accuracy | \"keyframe\" | `exact` beside `ranges`",
+                "recipe.ranges[0].start | 1 | a known field: one of `startSeconds`, \
+                 `durationSeconds` (nearest: `startSeconds`)",
+                &format!("recipe.ranges[0].startSeconds | nothing | {NOT_NEGATIVE}"),
+                &format!("recipe.ranges[0].durationSeconds | nothing | {POSITIVE}"),
             ],
         );
     }

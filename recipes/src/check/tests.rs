@@ -105,9 +105,11 @@ fn unknown_names() {
     );
     check_recipe(
         "mp4",
-        r#""trim","ranges":[]"#,
-        &["recipe.ranges | [] | a known field: one of `name`, `startSeconds`, `durationSeconds`, \
-           `accuracy`, `tracks`, `lenient`"],
+        r#""trim","sections":[]"#,
+        &[
+            "recipe.sections | [] | a known field: one of `name`, `startSeconds`, `durationSeconds`, \
+           `ranges`, `accuracy`, `tracks`, `lenient`",
+        ],
     );
     check_recipe(
         "jpg",
