@@ -81,7 +81,7 @@ fn track(plan: &mut Plan, kind: TrackKind) -> &mut Track {
 fn tracks(plan: &mut Plan) -> &mut Vec<Track> {
     match &mut plan.outputs[0].content {
         Content::Tracks(tracks) => tracks,
-        other @ (Content::BytesOf(_) | Content::OfProcess(_)) => panic!("it is {other:?}"),
+        other => panic!("it is {other:?}"),
     }
 }
 

@@ -19,6 +19,7 @@ mod picture_color;
 mod recipes;
 mod running;
 mod smart_cut;
+mod storyboard;
 mod support;
 mod sweep;
 mod thumbnail;

@@ -34,9 +34,9 @@ mod task;
 use std::ops::ControlFlow;
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
-use avocet_engine::{Frames, Location};
+use avocet_engine::{Frames, Location, MediaInfo};
 pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
-use avocet_recipes::{Circumstances, Probed};
+use avocet_recipes::{Circumstances, Probed, Thumbnails};
 pub use error::Error;
 pub use place::Target;
 #[cfg(feature = "tokio")]
@@ -72,11 +72,58 @@ pub fn plan(
     let inputs = job
         .inputs
         .iter()
-        .map(|input| look_at(engine, job, place::locate(&input.url)?, cancel))
+        .map(|input| {
+            let needs_index = |media: &MediaInfo| job.needs_index(media);
+            look_at(engine, place::locate(&input.url)?, needs_index, cancel)
+        })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
     let circumstances = Circumstances { inputs: &inputs, output, replace, named, capabilities };
     Ok(job.compile(&circumstances)?)
+}
+
+/// Makes the plan of many thumbnails of one input, without running it; the target is the folder.
+///
+/// ```no_run
+/// # fn main() -> Result<(), avocet::Error> {
+/// use std::{num::NonZeroU32, ops::ControlFlow};
+/// use avocet::{CancelToken, Engine, Format};
+/// use avocet::recipes::{Accuracy, Spread, Thumbnails};
+///
+/// let thumbnails = Thumbnails {
+///     spread: Spread::Count(NonZeroU32::new(20).unwrap()),
+///     width: NonZeroU32::new(320),
+///     height: None,
+///     quality: 80,
+///     accuracy: Accuracy::Keyframe,
+///     stem: "holiday".to_owned(),
+/// };
+/// let (engine, cancel) = (Engine::default(), CancelToken::new());
+/// let plan =
+///     avocet::plan_thumbnails(&engine, "holiday.mp4", &thumbnails, Format::Jpg, "out", &cancel)?;
+/// engine.run(&plan, &cancel, |_| ControlFlow::Continue(()))?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Engine`] when the input can not be read, has no video or no known duration, or when
+/// there are too many pictures.
+pub fn plan_thumbnails(
+    engine: &Engine,
+    input: &str,
+    thumbnails: &Thumbnails,
+    format: Format,
+    target: impl Into<Target>,
+    cancel: &CancelToken,
+) -> Result<Plan, Error> {
+    let Target { location: output, replace, named } = target.into();
+    let location = place::locate(input)?;
+    let needs_index = |media: &MediaInfo| thumbnails.needs_index(media);
+    let inputs = &[look_at(engine, location, needs_index, cancel)?];
+    let capabilities = engine.capabilities();
+    let circumstances = Circumstances { inputs, output, replace, named, capabilities };
+    Ok(thumbnails.compile(format, &circumstances)?)
 }
 
 /// The place that a job's `url` names: a path, or a `file:` URL with an absolute path.
@@ -93,11 +140,11 @@ pub fn locate(url: &str) -> Result<Location, Error> {
     Ok(place::locate(url)?)
 }
 
-/// Probes an input, and indexes it when the job asks for that.
+/// Probes an input, and indexes it when that is needed.
 fn look_at(
     engine: &Engine,
-    job: &Job,
     location: Location,
+    needs_index: impl Fn(&MediaInfo) -> bool,
     cancel: &CancelToken,
 ) -> Result<Probed, Error> {
     let Location::Path(path) = &location else {
@@ -107,7 +154,7 @@ fn look_at(
     };
     let source = Source::path(path);
     let media = engine.probe(&source, cancel)?;
-    let index = if job.needs_index(&media) { Some(engine.index(&source, cancel)?) } else { None };
+    let index = if needs_index(&media) { Some(engine.index(&source, cancel)?) } else { None };
     Ok(Probed { location, media, index })
 }
 

@@ -22,7 +22,7 @@ use crate::{
     media::{Kind, MediaInfo},
     movie::Movie,
     pipeline::{Opener, Pipeline},
-    plan::{Plan, Process, Reason, Strategy},
+    plan::{Content, Output, Plan, Process, Reason, Strategy},
     process::{self, ProcessSettings, Runner},
     progress::{CancelToken, Meter, Progress},
     reader::FrameReader,
@@ -269,17 +269,22 @@ impl Engine {
         let begun = Instant::now();
         let threads = self.settings.threads;
         let opener = Opener { given, threads, cancel, unfinished: &self.unfinished };
-        let Pipeline { jobs, sinks, tallies, copied, mut media, mut later } = opener.open(plan)?;
-        let mut watch = Watch { observe, cancel, tallies: &tallies, copied, plan, begun, meter };
+        let Pipeline { jobs, sinks, tallies, copied, mut media, mut later, drawn, .. } =
+            opener.open(plan)?;
+        let pictures = drawn.clone();
+        let tally = &tallies;
+        let mut watch =
+            Watch { observe, cancel, tallies: tally, copied, drawn, plan, begun, meter };
         run_jobs(jobs, &mut watch, || opener.open_next(plan, &mut later, &mut media))?;
 
         let mut warnings = plan.notices.clone();
         let counts: Vec<Vec<Counted>> =
             tallies.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
+        verify::warn_of_pictures(&pictures.count(), &mut warnings);
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
-            let media = verify::check_output(plan, output, counts, sink.reopener()(), cancel)?;
+            let media = verify::check_output(plan, output, counts, sink.reader(), cancel)?;
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             if let Some(most) = output.at_most.filter(|most| size_bytes > *most) {
                 if plan.otherwise.is_some() {
@@ -298,11 +303,13 @@ impl Engine {
         watch.done();
         let all = || counts.iter().flatten();
         let read = || all().flat_map(|counted| &counted.parts);
+        let is_sheet = |output: &&Output| matches!(output.content, Content::Sheet(_));
+        let sheets = plan.outputs.iter().filter(is_sheet).count() as u64;
         let stats = Stats {
             wall_seconds: begun.elapsed().as_secs_f64(),
             packets_read: read().map(|count| count.packets).sum(),
-            frames_decoded: read().map(|count| count.frames).sum(),
-            frames_encoded: all().map(|counted| counted.written.frames).sum(),
+            frames_decoded: read().map(|count| count.frames).sum::<u64>() + pictures.count().frames,
+            frames_encoded: all().map(|counted| counted.written.frames).sum::<u64>() + sheets,
             packets_written: all().map(|counted| counted.written.packets).sum(),
         };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
@@ -325,7 +332,7 @@ impl Engine {
         warnings.splice(..0, plan.notices.iter().cloned());
         let mut outputs = Vec::new();
         for (output, sink) in plan.outputs.iter().zip(&sinks) {
-            let media = verify::check_output(plan, output, &[], sink.reopener()(), cancel)?;
+            let media = verify::check_output(plan, output, &[], sink.reader(), cancel)?;
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             outputs.push(Written { location, size_bytes, media });
         }

@@ -81,7 +81,10 @@ impl StreamIndex {
 
 /// Indexes of files that were asked for lately, shared by the clones of an engine.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Indexes(Arc<Mutex<VecDeque<(Identity, Arc<Index>)>>>);
+pub(crate) struct Indexes(Arc<Mutex<VecDeque<Kept>>>);
+
+/// An index with the file that it is of.
+type Kept = (Identity, Arc<Index>);
 
 impl Indexes {
     /// The most packets that are kept, some 32 bytes each.
@@ -105,7 +108,7 @@ impl Indexes {
         // The same file, as it was before, is of no use any more.
         kept.retain(|(other, _)| !other.is_same_file(&identity));
         kept.push_back((identity, Arc::clone(&index)));
-        let packets = |(_, index): &(Identity, Arc<Index>)| index.packets();
+        let packets = |(_, index): &Kept| index.packets();
         while kept.iter().map(packets).sum::<usize>() > Self::MOST_PACKETS {
             kept.pop_front();
         }
@@ -317,7 +320,7 @@ impl Entries {
         };
         let head = read(listed.bytes.min(HEAD))?;
         let has_picture = match *self {
-            Self::Avc(framing) => units(&head, framing).any(|unit| avc::is_slice(unit)),
+            Self::Avc(framing) => units(&head, framing).any(avc::is_slice),
             Self::Hevc(framing) => units(&head, framing).any(|unit| hevc::kind_of(unit) < 32),
             Self::Always | Self::ByOrder => true,
         };

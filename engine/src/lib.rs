@@ -18,6 +18,7 @@ mod io;
 mod media;
 mod movie;
 mod nal;
+mod pictures;
 mod pipeline;
 mod plan;
 mod process;
@@ -44,8 +45,8 @@ pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};
 pub use plan::{
     Action, Argument, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-    PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, Splice, Strategy, StreamId,
-    Track, TrackKind,
+    PictureFormat, Plan, Process, Reason, Select, Sheet, SoundFormat, Span, Splice, Strategy,
+    StreamId, Track, TrackKind,
 };
 pub use process::{ProcessSettings, Program};
 pub use progress::{CancelToken, Progress};

@@ -111,6 +111,8 @@ pub enum Strategy {
     WebEncode,
     /// One frame is decoded and becomes a picture.
     Thumbnail,
+    /// Several frames are decoded and become pictures, or one picture.
+    Storyboard,
     /// The `ffmpeg` program is run with arguments of the user.
     Ffmpeg,
 }
@@ -127,6 +129,7 @@ impl Strategy {
             Self::Encode => "encode",
             Self::WebEncode => "web_encode",
             Self::Thumbnail => "thumbnail",
+            Self::Storyboard => "storyboard",
             Self::Ffmpeg => "ffmpeg",
         }
     }
@@ -178,6 +181,37 @@ pub enum Content {
     BytesOf(usize),
     /// The file of this name that the plan's process leaves in its folder.
     OfProcess(String),
+    /// Pictures of a stream, in one picture.
+    Sheet(Box<Sheet>),
+    /// This text.
+    Text(String),
+}
+
+/// Pictures of a stream at several instants, side by side in one picture, row by row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sheet {
+    /// Where they come from.
+    pub source: StreamId,
+    /// When they are on screen; rising, and at least one.
+    pub instants: Vec<Instant>,
+    /// A filter graph with one input and one output, in libavfilter's notation, that makes each
+    /// into one of the same size and pixel format.
+    pub filters: String,
+    /// The number of pictures that stand side by side.
+    pub columns: NonZeroU32,
+    /// What encodes the whole; its size is that of all together.
+    pub encoder: Encoder,
+    /// Why the pictures are taken as they are.
+    pub because: Vec<Reason>,
+}
+
+impl Sheet {
+    /// How many rows there are.
+    pub fn rows(&self) -> u32 {
+        let pictures = u32::try_from(self.instants.len()).unwrap_or(u32::MAX);
+        pictures.div_ceil(self.columns.get())
+    }
 }
 
 impl Output {
@@ -185,7 +219,9 @@ impl Output {
     pub fn tracks(&self) -> &[Track] {
         match &self.content {
             Content::Tracks(tracks) => tracks,
-            Content::BytesOf(_) | Content::OfProcess(_) => &[],
+            Content::BytesOf(_) | Content::OfProcess(_) | Content::Sheet(_) | Content::Text(_) => {
+                &[]
+            }
         }
     }
 
@@ -286,7 +322,7 @@ pub struct Splice {
     /// How long pictures of the track are decoded before they are shown, in ticks of the stream:
     /// decoding times are the sorted presentation times, less this.
     pub delay: i64,
-    /// Pictures in the section.
+    /// The number of pictures in the section.
     pub pictures: u64,
 }
 
@@ -533,10 +569,12 @@ impl Plan {
                 Content::OfProcess(name) if name.contains('/') || name.starts_with('.') => {
                     return bad(format!("`{name}` is no plain file name"));
                 }
-                Content::Tracks(_) | Content::BytesOf(_) if self.process.is_some() => {
+                Content::OfProcess(_) => {}
+                _ if self.process.is_some() => {
                     return bad(format!("output {number} is not made by the process"));
                 }
-                Content::Tracks(_) | Content::BytesOf(_) | Content::OfProcess(_) => {}
+                Content::Sheet(sheet) => self.check_sheet(number, sheet)?,
+                Content::Tracks(_) | Content::BytesOf(_) | Content::Text(_) => {}
             }
             if self.outputs[..number].iter().any(|other| other.location == output.location) {
                 return bad(format!("two outputs go to {}", output.location));
@@ -557,6 +595,20 @@ impl Plan {
             return bad("a track has a size limit, and there is no other plan".to_owned());
         }
         self.tracks().try_for_each(|track| self.check_track(track))
+    }
+
+    fn check_sheet(&self, number: usize, sheet: &Sheet) -> Result<()> {
+        let bad = |what: String| Err(Error::BadPlan { what });
+        if sheet.source.input >= self.inputs.len() {
+            return bad(format!("output {number} shows an input that is not there"));
+        }
+        if sheet.instants.is_empty() {
+            return bad(format!("output {number} shows no picture"));
+        }
+        match &sheet.encoder.format {
+            FrameFormat::Video(_) => Ok(()),
+            FrameFormat::Audio(_) => bad(format!("output {number} is no picture")),
+        }
     }
 
     fn check_track(&self, track: &Track) -> Result<()> {
@@ -608,6 +660,9 @@ impl fmt::Display for Plan {
             if let Content::BytesOf(input) = output.content {
                 writeln!(f, "  the bytes of input {input}")?;
             }
+            if let Content::Sheet(sheet) = &output.content {
+                write!(f, "{sheet}")?;
+            }
             output.tracks().iter().try_for_each(|track| write!(f, "{track}"))?;
         }
         for Dropped { input, stream, kind, because } in &self.dropped {
@@ -644,6 +699,23 @@ impl fmt::Display for Process {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |at: Option<&Instant>| at.map_or(0.0, |at| at.time.seconds());
+        let (first, last) = (seconds(self.instants.first()), seconds(self.instants.last()));
+        let (count, columns, rows) = (self.instants.len(), self.columns, self.rows());
+        let keyframes = self.instants.iter().filter(|instant| instant.keyframe).count();
+        writeln!(f, "  video {} encode {}", self.source, self.encoder)?;
+        writeln!(
+            f,
+            "    {count} pictures from {first:.3} s to {last:.3} s, {keyframes} of them keyframes, in \
+             {columns} columns and {rows} rows"
+        )?;
+        writeln!(f, "    filters {}", self.filters)?;
+        self.because.iter().try_for_each(|reason| writeln!(f, "    because {reason}"))
     }
 }
 

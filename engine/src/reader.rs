@@ -1,6 +1,9 @@
 //! Decodes one stream from any place in it, and no more of it than an instant needs.
 
-use std::num::NonZeroU32;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use crate::{
     av::{Decoder, Demuxer, Depth, Fault, Frame, OpenError, Packet, Parameters, Received},
@@ -20,6 +23,10 @@ const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
 /// The most that packets between a keyframe and an instant are held before they are decoded, in
 /// bytes.
 const MOST_HELD: usize = 64 << 20;
+
+/// How far apart instants are whose frames are decoded in one go, at most, in seconds: what lies
+/// between them is read for that.
+const NEAR: f64 = 2.0;
 
 /// Decodes one stream of an input, from any place in it.
 pub(crate) struct FrameReader {
@@ -86,6 +93,18 @@ impl FrameReader {
         let location = source.location();
         let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
         Self::over(demuxer, location, stream, threads)
+    }
+
+    /// The same for a stream that was looked at before; errors call the source by `location`.
+    pub(crate) fn open_at(
+        source: &Source,
+        location: &Location,
+        stream: usize,
+        threads: NonZeroU32,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let demuxer = source.demuxer(location, Depth::Header, cancel)?;
+        Self::over(demuxer, location.clone(), stream, threads)
     }
 
     /// Reads a stream of an open demuxer.
@@ -236,19 +255,50 @@ impl FrameReader {
     /// [`Error::Damaged`] when no frame can be decoded, or when the container promises later
     /// frames than could be read and the instant needs them.
     pub(crate) fn at(&mut self, instant: &Instant) -> Result<Shown> {
-        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
-        for target in self.targets(time) {
+        let found = self.near(std::slice::from_ref(instant))?;
+        found.into_iter().flatten().next().map_or_else(|| self.go_to(instant), Ok)
+    }
+
+    /// The frames at instants that rise, handed to `found` one by one: those that follow each other
+    /// closely are decoded in one go.
+    pub(crate) fn at_each(
+        &mut self,
+        instants: &[Instant],
+        mut found: impl FnMut(Shown) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = instants;
+        while let [first, ..] = rest {
+            let is_near = |two: &&[Instant]| {
+                let apart = two[1].time.seconds() - two[0].time.seconds();
+                (0.0..=NEAR).contains(&apart) && !two.iter().any(|it| it.keyframe || it.neighbors)
+            };
+            let near = 1 + rest.windows(2).take_while(is_near).count();
+            let frames = match self.near(&rest[..near])? {
+                Some(frames) if !frames.is_empty() => frames,
+                _ => vec![self.go_to(first)?],
+            };
+            rest = &rest[frames.len().min(near)..];
+            frames.into_iter().try_for_each(&mut found)?;
+        }
+        Ok(())
+    }
+
+    /// The frames at the first of some instants, as many as one group of pictures holds; `None` when
+    /// packets do not tell which they are.
+    fn near(&mut self, instants: &[Instant]) -> Result<Option<Vec<Shown>>> {
+        let base = self.base;
+        let time = |instant: &Instant| Timestamp::from_seconds(instant.time.seconds(), base);
+        let Some(first) = instants.first() else { return Ok(None) };
+        for target in self.targets(time(first)) {
             let from_start = self.seek(target)?;
-            match self.approach(time, instant)? {
-                Some(approach) => match self.decode(&approach, time)? {
-                    Some(shown) => return Ok(shown),
-                    None => break,
-                },
-                None if from_start => break,
+            let times: Vec<i64> = instants.iter().map(|instant| time(instant).ticks).collect();
+            match self.approach(&times, first)? {
+                Some(approach) => return self.decode(&approach),
+                None if from_start => return Ok(None),
                 None => {}
             }
         }
-        self.go_to(instant)
+        Ok(None)
     }
 
     /// As [`at`](Self::at), whatever packets say of themselves; [`next`](Self::next) goes on after
@@ -282,27 +332,31 @@ impl FrameReader {
         })
     }
 
-    /// Reads the packets that the frame at `time` needs, from the last keyframe at or before it on;
-    /// `None` when there is none, or packets do not tell their times.
-    fn approach(&mut self, time: Timestamp, instant: &Instant) -> Result<Option<Approach>> {
+    /// Reads the packets that the frames at `times` need, from the last keyframe at or before the
+    /// first of them on, up to the next keyframe; `None` when there is none, or packets do not tell
+    /// their times.
+    fn approach(&mut self, times: &[i64], like: &Instant) -> Result<Option<Approach>> {
+        let Instant { keyframe, neighbors, .. } = *like;
         let mut packets: Vec<Packet> = Vec::new();
-        let (mut held, mut after, mut ended) = (0, None, false);
-        loop {
-            let Some(packet) = self.read()? else {
-                ended = true;
-                break;
-            };
+        let (mut held, mut after, mut reached) = (0, None, 0);
+        let ended = loop {
+            let Some(packet) = self.read()? else { break true };
             let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return Ok(None) };
-            if packet.is_key() && pts <= time.ticks && !self.entries.is_gradual(&packet) {
+            let time = times[reached];
+            if packet.is_key() && pts <= time && !self.entries.is_gradual(&packet) {
+                if reached > 0 {
+                    // What comes after it is decoded from here on.
+                    break false;
+                }
                 packets.clear();
                 held = 0;
             } else if packets.is_empty() {
-                if dts > time.ticks {
+                if dts > time {
                     return Ok(None);
                 }
                 continue;
             }
-            if pts > time.ticks && packet.is_shown() {
+            if pts > time && packet.is_shown() {
                 after = Some(after.map_or(pts, |after: i64| after.min(pts)));
             }
             held += packet.size();
@@ -310,24 +364,28 @@ impl FrameReader {
             if held > MOST_HELD {
                 return Ok(None);
             }
+            if keyframe && !neighbors {
+                reached = 1;
+                break false;
+            }
             // Nothing that is decoded later is shown earlier than this.
-            let is_past =
-                if instant.neighbors { after.is_some_and(|at| dts > at) } else { dts > time.ticks };
-            if is_past {
-                break;
+            let is_past = |time| {
+                if neighbors { after.is_some_and(|at| dts > at) } else { dts > time }
+            };
+            reached += times[reached..].iter().take_while(|time| is_past(**time)).count();
+            if reached == times.len() {
+                break false;
             }
-            if instant.keyframe && !instant.neighbors && packets.len() == 1 {
-                break;
-            }
-        }
-        Ok(Approach::of(packets, time.ticks, after, instant.neighbors, ended))
+        };
+        let times = if ended { times } else { &times[..reached] };
+        Ok(Approach::of(packets, times, after, neighbors, ended))
     }
 
-    /// Decodes what an instant needs; `None` when that is not what came out.
-    fn decode(&mut self, approach: &Approach, time: Timestamp) -> Result<Option<Shown>> {
+    /// Decodes what instants need; `None` when that is not what came out.
+    fn decode(&mut self, approach: &Approach) -> Result<Option<Vec<Shown>>> {
         let no_memory = |_| Error::Exhausted { what: "memory" };
         let decoder = self.decoder(approach.packets.len())?;
-        let mut frames: Vec<Frame> = Vec::new();
+        let mut frames: BTreeMap<i64, Frame> = BTreeMap::new();
         let packets = approach.packets.iter().map(Some).chain([None]);
         for packet in packets {
             let fed = match packet {
@@ -342,8 +400,10 @@ impl FrameReader {
             }
             loop {
                 match decoder.receive().map_err(no_memory)? {
-                    Received::One(frame) if approach.wants(frame.pts()) => frames.push(frame),
-                    Received::One(_) => {}
+                    Received::One(frame) => {
+                        let wanted = frame.pts().filter(|pts| approach.wants(Some(*pts)));
+                        frames.extend(wanted.map(|pts| (pts, frame)));
+                    }
                     Received::Failed(_) => return Ok(None),
                     Received::Nothing => break,
                 }
@@ -351,23 +411,24 @@ impl FrameReader {
         }
         decoder.skip_unreferenced(false);
         self.drained = true;
-        let mut take = |pts: Option<i64>| {
-            let place = frames.iter().position(|frame| pts.is_some() && frame.pts() == pts)?;
-            Some(frames.swap_remove(place))
-        };
-        let Some(frame) = take(Some(approach.shown)) else { return Ok(None) };
-        let (before, after) = (take(approach.before), take(approach.after));
-        if (before.is_none() && approach.before.is_some())
-            || (after.is_none() && approach.after.is_some())
-        {
+        if approach.wanted.iter().any(|pts| !frames.contains_key(pts)) {
             return Ok(None);
         }
-        if approach.ended {
-            self.expect_all_read(time)?;
+        let mut found = Vec::new();
+        for Wanted { time, shown, before, after } in &approach.frames {
+            let take = |pts: Option<i64>| {
+                let frame = pts.and_then(|pts| frames.get(&pts)).map(Frame::share).transpose();
+                frame.map_err(|_| Error::Exhausted { what: "memory" })
+            };
+            let Some(frame) = take(Some(*shown))? else { return Ok(None) };
+            let ended = approach.ended && approach.frames.last().is_some_and(|it| it.time == *time);
+            if ended {
+                self.expect_all_read(Timestamp::new(*time, self.base))?;
+            }
+            let past_end = ended && shown + frame.duration().max(1) <= *time;
+            found.push(Shown { before: take(*before)?, frame, after: take(*after)?, past_end });
         }
-        let end = approach.shown + frame.duration().max(1);
-        let past_end = approach.ended && end <= time.ticks;
-        Ok(Some(Shown { before, frame, after, past_end }))
+        Ok(Some(found))
     }
 
     /// Reads on to the frame at `time`; `None` when reading must begin earlier.
@@ -428,45 +489,59 @@ impl FrameReader {
     }
 }
 
-/// The packets that a frame needs, from a keyframe on, in order of decoding.
+/// The packets that frames need, from a keyframe on, in order of decoding.
 struct Approach {
     packets: Vec<Packet>,
-    /// Time of the frame, in ticks.
-    shown: i64,
-    /// Times of its neighbors, where they are wanted.
-    before: Option<i64>,
-    after: Option<i64>,
+    /// The frames, in order of the instants.
+    frames: Vec<Wanted>,
+    /// Times of all frames that are looked at, in ticks.
+    wanted: BTreeSet<i64>,
     /// Whether the stream ended before a later frame came.
     ended: bool,
 }
 
+/// The frame at an instant, and its neighbors where they are wanted, by their times in ticks.
+struct Wanted {
+    /// The instant.
+    time: i64,
+    shown: i64,
+    before: Option<i64>,
+    after: Option<i64>,
+}
+
 impl Approach {
-    /// What the frame at `time` needs of the packets that were read; `None` when the one before it
+    /// What the frames at `times` need of the packets that were read; `None` when the one before
     /// is wanted and not among them.
     fn of(
         mut packets: Vec<Packet>,
-        time: i64,
+        times: &[i64],
         after: Option<i64>,
         neighbors: bool,
         ended: bool,
     ) -> Option<Self> {
-        let times = || packets.iter().filter(|packet| packet.is_shown()).filter_map(Packet::pts);
-        let shown = times().filter(|pts| *pts <= time).max()?;
-        let before = times().filter(|pts| *pts < shown).max().filter(|_| neighbors);
-        if neighbors && before.is_none() {
-            return None;
-        }
-        let ended = ended && after.is_none();
-        let after = after.filter(|_| neighbors);
-        let this = Self { packets: Vec::new(), shown, before, after, ended };
-        let last = packets.iter().rposition(|packet| this.wants(packet.pts()))?;
+        let all = packets.iter().filter(|packet| packet.is_shown()).filter_map(Packet::pts);
+        let all: BTreeSet<i64> = all.collect();
+        let frame = |time: &i64| {
+            let shown = *all.range(..=time).next_back()?;
+            let before = all.range(..shown).next_back().copied().filter(|_| neighbors);
+            let is_alone = neighbors && before.is_none();
+            let after = after.filter(|_| neighbors);
+            (!is_alone).then_some(Wanted { time: *time, shown, before, after })
+        };
+        let frames: Vec<Wanted> = times.iter().map(frame).collect::<Option<_>>()?;
+        let looked_at = frames.iter().flat_map(|it| [Some(it.shown), it.before, it.after]);
+        let wanted: BTreeSet<i64> = looked_at.flatten().collect();
+        let is_wanted = |packet: &Packet| packet.pts().is_some_and(|pts| wanted.contains(&pts));
+        let last = packets.iter().rposition(is_wanted)?;
         packets.truncate(last + 1);
-        Some(Self { packets, ..this })
+        let last = times.last().copied().unwrap_or(i64::MAX);
+        let ended = ended && all.last().is_none_or(|pts| *pts <= last);
+        Some(Self { packets, frames, wanted, ended })
     }
 
     /// Whether the frame of this time is looked at.
     fn wants(&self, pts: Option<i64>) -> bool {
-        pts.is_some() && [Some(self.shown), self.before, self.after].contains(&pts)
+        pts.is_some_and(|pts| self.wanted.contains(&pts))
     }
 }
 

@@ -13,9 +13,9 @@ use crossbeam::channel::{RecvTimeoutError, Sender, unbounded};
 use crate::{
     error::{Error, Result},
     pipeline::Job,
-    plan::{Plan, TrackKind},
+    plan::{Content, Plan, TrackKind},
     progress::{CancelToken, Meter, Progress, Reading},
-    tally::{Tally, TrackTally, Written},
+    tally::{Read, Tally, TrackTally, Written},
 };
 
 /// How often a caller sees progress.
@@ -27,6 +27,7 @@ pub(crate) struct Watch<'a, F> {
     pub(crate) cancel: &'a CancelToken,
     pub(crate) tallies: &'a [Vec<TrackTally>],
     pub(crate) copied: Vec<Tally<Written>>,
+    pub(crate) drawn: Tally<Read>,
     pub(crate) plan: &'a Plan,
     pub(crate) begun: Instant,
     pub(crate) meter: &'a mut Meter,
@@ -67,6 +68,15 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
         now.bytes += self.copied.iter().map(|tally| tally.note(|count| count.bytes)).sum::<u64>();
         let whole = now.total.unwrap_or(0.0);
         now.seconds = if slowest.is_finite() { slowest } else { whole };
+        let sheets = self.plan.outputs.iter().filter_map(|output| match &output.content {
+            Content::Sheet(sheet) => Some(sheet.instants.len()),
+            _ => None,
+        });
+        let pictures: usize = sheets.sum();
+        if pictures > 0 {
+            now.frames = self.drawn.note(|count| count.frames);
+            now.seconds = whole * now.frames as f64 / pictures as f64;
+        }
         now
     }
 }
@@ -100,7 +110,7 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
     next: impl FnMut() -> Result<Vec<Job>>,
 ) -> Result<()> {
     watch.tick()?;
-    if jobs.len() == 1 {
+    if jobs.len() == 1 && watch.plan.is_single_frame() {
         // Work too small for threads runs right here.
         return jobs.pop().map_or(Ok(()), run_job);
     }

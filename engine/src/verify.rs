@@ -1,12 +1,15 @@
 //! Holds what was read against what was promised, and what was written against what was read.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use crate::{
     av::{Demuxer, Depth, Fault, ReadSeek},
     error::{Error, Result},
     media::{Kind, MediaInfo, StreamInfo},
-    plan::{Action, Content, Output, Part, Plan, Reason, Select, StreamId, Track, TrackKind},
+    plan::{
+        Action, Content, FrameFormat, Output, Part, Plan, Reason, Select, StreamId, Track,
+        TrackKind,
+    },
     progress::CancelToken,
     tally::{Counted, Extent, Read},
     time::Timestamp,
@@ -81,6 +84,12 @@ fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
     let what = format!("{} stream {source} has nothing that can be shown", track.kind.name());
     let location = plan.inputs[source.input].location.clone();
     Err(Error::Damaged { location, what, lost: 0.0 })
+}
+
+/// Warns of what was met in the pictures of sheets.
+pub(crate) fn warn_of_pictures(count: &Read, warnings: &mut Vec<Reason>) {
+    let what = "frames are damaged and partly guessed";
+    warn_of("pictures", "FRAMES_CONCEALED", count.concealed, what, warnings);
 }
 
 fn warn_of(name: &str, code: &str, number: u64, what: &str, warnings: &mut Vec<Reason>) {
@@ -253,8 +262,18 @@ pub(crate) fn check_output(
         Fault::Io(error) => Error::Incomplete { what: error.to_string() },
         Fault::Libav(error) => Error::Incomplete { what: format!("it can not be read: {error}") },
     };
-    let reader =
+    let mut reader =
         reader.map_err(|source| Error::Write { location: output.location.clone(), source })?;
+    if let Content::Text(text) = &output.content {
+        let mut found = Vec::new();
+        reader.read_to_end(&mut found).map_err(|error| unreadable(Fault::Io(error)))?;
+        let is_same = found == text.as_bytes();
+        return if is_same {
+            Ok(MediaInfo::default())
+        } else {
+            incomplete("its text differs".into())
+        };
+    }
     let mut demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
     let media = demuxer.media();
     let tracks = match &output.content {
@@ -263,8 +282,17 @@ pub(crate) fn check_output(
         Content::OfProcess(_) if media.streams.is_empty() => {
             return incomplete("it has no stream".to_owned());
         }
+        Content::Sheet(sheet) => {
+            let found = media.videos().next().map(|(_, video)| (video.width, video.height));
+            let FrameFormat::Video(format) = &sheet.encoder.format else { return Ok(media) };
+            let expected = (format.width.get(), format.height.get());
+            if found != Some(expected) {
+                return incomplete(format!("it shows {found:?} pixels instead of {expected:?}"));
+            }
+            return Ok(media);
+        }
         // Bytes of an input were counted; what they mean was the input's business.
-        Content::BytesOf(_) | Content::OfProcess(_) => return Ok(media),
+        Content::BytesOf(_) | Content::OfProcess(_) | Content::Text(_) => return Ok(media),
     };
     // What QuickTime makes of chapters and time codes comes after all tracks, as data; readers find
     // cover art last.

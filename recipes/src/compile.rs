@@ -10,7 +10,9 @@ use crate::{
     cost, custom, cut,
     format::Format,
     job::{Job, JobOutputs, Task},
+    parameter::Accuracy,
     recipe::Recipe,
+    storyboard::Thumbnails,
 };
 
 /// All that a plan is made from, beside the recipe.
@@ -144,6 +146,13 @@ impl Job {
     }
 }
 
+impl Thumbnails {
+    /// Whether the plan depends on where the packets of an input stand.
+    pub fn needs_index(&self, media: &MediaInfo) -> bool {
+        self.accuracy == Accuracy::Keyframe && lists_keyframes(media)
+    }
+}
+
 impl Recipe {
     /// Makes the plan of this recipe for an output of `format`.
     ///
@@ -159,6 +168,7 @@ impl Recipe {
             Self::Trim(recipe) => recipe.compile(format, circumstances),
             Self::ExtractAudio(recipe) => recipe.compile(format, circumstances),
             Self::Thumbnail(recipe) => recipe.compile(format, circumstances),
+            Self::Storyboard(recipe) => recipe.compile(format, circumstances),
             Self::Concat(recipe) => recipe.compile(format, circumstances),
         }?;
         cost::fill(&mut plan, circumstances.inputs);
@@ -178,7 +188,13 @@ impl Recipe {
             Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
             Self::Trim(_) | Self::Concat(_) => true,
             Self::Compress(_) => !has_sizes(),
+            Self::Storyboard(_) => lists_keyframes(media),
             Self::Transcode(_) | Self::Resize(_) | Self::Thumbnail(_) => false,
         }
     }
+}
+
+/// Whether a container tells where keyframes are without being read as a whole.
+pub(crate) fn lists_keyframes(media: &MediaInfo) -> bool {
+    media.is_format("mov") && media.videos().all(|(stream, _)| stream.promised_packets.is_some())
 }

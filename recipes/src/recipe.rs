@@ -1,4 +1,4 @@
-//! The nine recipes by name: what each takes, and the values once they are read.
+//! The recipes by name: what each takes, and the values once they are read.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::format::Format;
 use crate::parameter::Parameter;
 use crate::proxy::{self, Proxy};
 use crate::resize::{self, Resize};
+use crate::storyboard::{self, Storyboard};
 use crate::thumbnail::{self, Thumbnail};
 use crate::transcode::{self, Transcode};
 use crate::trim::{self, Trim};
@@ -34,12 +35,14 @@ pub enum Recipe {
     ExtractAudio(ExtractAudio),
     /// One frame as a picture.
     Thumbnail(Thumbnail),
+    /// Frames of the whole input in sprites.
+    Storyboard(Storyboard),
     /// Inputs one after another.
     Concat(Concat),
 }
 
 impl Recipe {
-    /// Which of the nine it is.
+    /// Which one it is.
     pub const fn name(&self) -> RecipeName {
         match self {
             Self::WebReady(_) => RecipeName::WebReady,
@@ -50,12 +53,13 @@ impl Recipe {
             Self::Trim(_) => RecipeName::Trim,
             Self::ExtractAudio(_) => RecipeName::ExtractAudio,
             Self::Thumbnail(_) => RecipeName::Thumbnail,
+            Self::Storyboard(_) => RecipeName::Storyboard,
             Self::Concat(_) => RecipeName::Concat,
         }
     }
 }
 
-/// One of the nine recipes, without its parameters.
+/// One of the recipes, without its parameters.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RecipeName {
     /// `webReady`
@@ -74,13 +78,15 @@ pub enum RecipeName {
     ExtractAudio,
     /// `thumbnail`
     Thumbnail,
+    /// `storyboard`
+    Storyboard,
     /// `concat`
     Concat,
 }
 
 impl RecipeName {
-    /// All nine, in the order of the reference.
-    pub const ALL: [Self; 9] = [
+    /// All of them, in the order of the reference.
+    pub const ALL: [Self; 10] = [
         Self::WebReady,
         Self::Proxy,
         Self::Compress,
@@ -89,6 +95,7 @@ impl RecipeName {
         Self::Trim,
         Self::ExtractAudio,
         Self::Thumbnail,
+        Self::Storyboard,
         Self::Concat,
     ];
 
@@ -108,6 +115,7 @@ impl RecipeName {
             Self::Trim => "trim",
             Self::ExtractAudio => "extractAudio",
             Self::Thumbnail => "thumbnail",
+            Self::Storyboard => "storyboard",
             Self::Concat => "concat",
         }
     }
@@ -127,6 +135,9 @@ impl RecipeName {
                 "Takes out the first audio stream, copied where a file can hold it."
             }
             Self::Thumbnail => "Saves the frame that a player shows at a time as a picture.",
+            Self::Storyboard => {
+                "Saves pictures of the whole input in sprites, with WebVTT that tells when each is shown."
+            }
             Self::Concat => "Joins two or more inputs, copying where they agree.",
         }
     }
@@ -142,8 +153,14 @@ impl RecipeName {
             Self::Trim => trim::PARAMETERS,
             Self::ExtractAudio => extract_audio::PARAMETERS,
             Self::Thumbnail => thumbnail::PARAMETERS,
+            Self::Storyboard => storyboard::PARAMETERS,
             Self::Concat => concat::PARAMETERS,
         }
+    }
+
+    /// Whether it makes several files, in a folder.
+    pub const fn makes_several(self) -> bool {
+        matches!(self, Self::Storyboard)
     }
 
     /// The formats that it makes. A document for `extractAudio` may name any other format, too,
@@ -162,7 +179,7 @@ impl RecipeName {
                 Format::M4a,
             ],
             Self::ExtractAudio => &[Format::Mp3, Format::Aac, Format::Wav, Format::M4a],
-            Self::Thumbnail => &[Format::Jpg, Format::Png, Format::Webp],
+            Self::Thumbnail | Self::Storyboard => &[Format::Jpg, Format::Png, Format::Webp],
         }
     }
 }

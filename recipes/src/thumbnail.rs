@@ -121,7 +121,7 @@ impl Thumbnail {
             action: Action::Encode(Box::new(Encoder {
                 name: encoder.to_owned(),
                 bit_rate: None,
-                options: self.options(format),
+                options: options(format, self.quality),
                 keyframe_each_second: false,
                 format: FrameFormat::Video(PictureFormat {
                     width,
@@ -147,28 +147,28 @@ impl Thumbnail {
         }
         Ok(plan)
     }
+}
 
-    /// The encoder's own options.
-    fn options(&self, format: Format) -> Vec<(String, String)> {
-        let option = |key: &str, value: String| (key.to_owned(), value);
-        match format {
-            Format::Png => Vec::new(),
-            Format::Webp => vec![option("quality", self.quality.to_string())],
-            // A quantizer from 1 for quality 100 to 21 for quality 1, in libav's units of lambda.
-            _ => {
-                let quantizer = 1 + (100 - u32::from(self.quality.min(100))) / 5;
-                vec![
-                    option("flags", "+qscale".to_owned()),
-                    option("global_quality", (quantizer * 118).to_string()),
-                    option("qmin", "1".to_owned()),
-                ]
-            }
+/// The encoder's own options for a quality of 1 to 100.
+pub(crate) fn options(format: Format, quality: u8) -> Vec<(String, String)> {
+    let option = |key: &str, value: String| (key.to_owned(), value);
+    match format {
+        Format::Png => Vec::new(),
+        Format::Webp => vec![option("quality", quality.to_string())],
+        // A quantizer from 1 for quality 100 to 21 for quality 1, in libav's units of lambda.
+        _ => {
+            let quantizer = 1 + (100 - u32::from(quality.min(100))) / 5;
+            vec![
+                option("flags", "+qscale".to_owned()),
+                option("global_quality", (quantizer * 118).to_string()),
+                option("qmin", "1".to_owned()),
+            ]
         }
     }
 }
 
 /// The encoder of a format, the pixels it takes, and how they become colors.
-fn encoder_of(format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
+pub(crate) fn encoder_of(format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
     let alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
     // JFIF and WebP both mean BT.601; the first in full range, the second in limited.
     let bt601 = |range: &str| Color {

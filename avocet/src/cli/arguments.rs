@@ -4,15 +4,20 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use avocet::{
     Engine,
-    recipes::{Format, Kind, Parameter, RecipeName},
+    recipes::{Format, Kind, MOST_THUMBNAILS, Parameter, RecipeName},
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
 use super::{failure::Failure, name::kebab, terminal};
 
+pub(super) const ACCURACY: &str = "accuracy";
 pub(super) const ARGS: &str = "ARGS";
+pub(super) const COUNT: &str = "count";
 pub(super) const CUSTOM_INPUT: &str = "input";
 pub(super) const CUSTOM_OUTPUT: &str = "output-file";
+pub(super) const EVERY: &str = "every";
+pub(super) const FORMAT: &str = "format";
+pub(super) const HEIGHT: &str = "height";
 pub(super) const INPUT: &str = "INPUT";
 pub(super) const JOB: &str = "JOB.json";
 pub(super) const JSON: &str = "json";
@@ -20,6 +25,8 @@ pub(super) const NO_CLOBBER: &str = "no-clobber";
 pub(super) const OUTPUT: &str = "output";
 pub(super) const PLAN: &str = "plan";
 pub(super) const PROGRESS: &str = "progress";
+pub(super) const QUALITY: &str = "quality";
+pub(super) const WIDTH: &str = "width";
 
 /// Which of the program's commands was given.
 #[derive(Clone, Copy)]
@@ -29,6 +36,7 @@ pub(super) enum Command {
     Probe,
     Capabilities,
     Ffmpeg,
+    Thumbnails,
     Recipe(RecipeName),
 }
 
@@ -42,6 +50,7 @@ impl Command {
             "probe" => Self::Probe,
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
+            "thumbnails" => Self::Thumbnails,
             name => {
                 let recipes = RecipeName::ALL;
                 Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)
@@ -82,7 +91,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([custom(), capabilities])
+        .subcommands([thumbnails(), custom(), capabilities])
 }
 
 /// The command of custom arguments.
@@ -117,6 +126,14 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     let input = if several { input().num_args(1..).action(ArgAction::Append) } else { input() };
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
     let usual = formats.first().copied().unwrap_or_default();
+    if recipe.makes_several() {
+        let output = output().help("The folder where the outputs go; default: the current one");
+        return clap::Command::new(kebab(recipe.name()))
+            .about(recipe.summary().trim_end_matches('.'))
+            .args([input, output, format(&formats)])
+            .args(recipe.parameters().iter().map(flag))
+            .args([plan_only(), progress(), no_clobber(), json()]);
+    }
     let output = output().help(format!(
         "Where the output goes; its extension is the format: {}; \
          default: <stem>-{}.{usual} in the current folder, which must not exist",
@@ -128,6 +145,60 @@ fn recipe(recipe: RecipeName) -> clap::Command {
         .args([input, output])
         .args(recipe.parameters().iter().map(flag))
         .args([plan_only(), progress(), no_clobber(), json()])
+}
+
+/// The command that makes many thumbnails.
+fn thumbnails() -> clap::Command {
+    let side = |name: &'static str, what: &str| {
+        let help = format!("{what} of the box that each is fitted into, never enlarged, in pixels");
+        let range = value_parser!(u32).range(1..=16_384);
+        Arg::new(name).long(name).value_name("PIXELS").value_parser(range).help(help)
+    };
+    let most = i64::try_from(MOST_THUMBNAILS).unwrap_or(i64::MAX);
+    let count = Arg::new(COUNT)
+        .long(COUNT)
+        .value_name("N")
+        .value_parser(value_parser!(u32).range(1..=most))
+        .help("How many, each from the middle of its part of the input; at most 500");
+    let every = Arg::new(EVERY)
+        .long(EVERY)
+        .value_name("SECONDS")
+        .value_parser(seconds)
+        .conflicts_with(COUNT)
+        .required_unless_present(COUNT)
+        .help("One for so many seconds of the input; more than 0");
+    let quality = Arg::new(QUALITY)
+        .long(QUALITY)
+        .value_name("NUMBER")
+        .value_parser(value_parser!(u8).range(1..=100))
+        .help("Quality of a jpg or webp, 1 to 100; default: 90");
+    let accuracy = Arg::new(ACCURACY)
+        .long(ACCURACY)
+        .value_parser(["exact", "keyframe"])
+        .default_value("keyframe")
+        .help("Whether times are met to the frame, or by keyframes where those are close enough");
+    let formats: Vec<_> =
+        RecipeName::Thumbnail.formats().iter().copied().map(Format::extension).collect();
+    clap::Command::new("thumbnails")
+        .about("Saves many frames of a file as pictures, <stem>-0001.jpg and so on, in one job")
+        .arg(input())
+        .arg(output().help("The folder where they go; default: the current one"))
+        .args([count, every, side(WIDTH, "Width"), side(HEIGHT, "Height"), quality, accuracy])
+        .args([format(&formats), plan_only(), progress(), no_clobber(), json()])
+}
+
+/// A finite number of seconds, more than 0.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0);
+    seconds.ok_or_else(|| "a finite number of seconds, more than 0".to_owned())
+}
+
+fn format(names: &[&'static str]) -> Arg {
+    let usual = names.first().copied().unwrap_or_default();
+    Arg::new(FORMAT)
+        .long(FORMAT)
+        .value_parser(names.to_vec())
+        .help(format!("The format of the pictures; default: {usual}"))
 }
 
 fn plan_only() -> Arg {

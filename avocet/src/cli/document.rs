@@ -45,6 +45,8 @@ pub(super) struct Arguments<'a> {
     pub(super) inputs: Vec<String>,
     /// Where the output goes, if that was said.
     pub(super) output: Option<&'a Path>,
+    /// The format, where no name of a file tells it.
+    pub(super) asked: Option<Format>,
     /// The parameters that were given: the index in the recipe's table, and the text.
     pub(super) values: Vec<(usize, &'a str)>,
 }
@@ -70,7 +72,12 @@ impl Arguments<'_> {
 
     /// The format that the extension of the output asks for, else the usual one.
     fn format(&self) -> Result<Format, Problem> {
-        let Some(output) = self.output else { return Ok(self.usual_format()) };
+        if let Some(format) = self.asked {
+            return Ok(format);
+        }
+        let Some(output) = self.output.filter(|_| !self.recipe.makes_several()) else {
+            return Ok(self.usual_format());
+        };
         let extension = match output.extension() {
             Some(extension) => extension.to_string_lossy(),
             // That a folder or a device is no place for media is told by whoever opens it.
@@ -196,6 +203,7 @@ mod tests {
             recipe,
             inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: Some(Path::new(output)).filter(|path| *path != Path::new("")),
+            asked: None,
             values: flags.iter().filter_map(|&(name, text)| Some((index(name)?, text))).collect(),
         };
         assert_eq!(arguments.values.len(), flags.len(), "an unknown flag among {flags:?}");

@@ -2,20 +2,24 @@
 
 use std::{
     ffi::OsString,
+    num::NonZeroU32,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use avocet::{
-    Format, Target,
+    Format, Plan, Target,
     engine::Location,
-    recipes::{Job, Recipe, RecipeName, Task},
+    recipes::{Accuracy, Job, Recipe, RecipeName, Spread, Task, Thumbnails},
 };
 use clap::ArgMatches;
 
 use super::{
     Answer, Context,
-    arguments::{INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN},
+    arguments::{
+        ACCURACY, COUNT, EVERY, FORMAT, HEIGHT, INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN, QUALITY,
+        WIDTH,
+    },
     document::{self, Arguments},
     failure::Failure,
     name, report,
@@ -56,11 +60,46 @@ pub(super) fn run_recipe(
         recipe,
         inputs: inputs.map(|input| name::url(input)).collect(),
         output,
+        asked: recipe.makes_several().then(|| asked_format(matches)).flatten(),
         values: recipe.parameters().iter().enumerate().filter_map(given).collect(),
     };
     let job = arguments.job()?;
     let target = target(&job, output, matches)?;
     if matches.get_flag(PLAN) { plan(context, &job, target) } else { run(context, &job, target) }
+}
+
+/// `avocet thumbnails`
+pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
+    let number = |name: &str| matches.get_one::<u32>(name).copied().and_then(NonZeroU32::new);
+    let spread = match (number(COUNT), matches.get_one::<f64>(EVERY)) {
+        (Some(count), _) => Spread::Count(count),
+        (None, Some(seconds)) => Spread::Every(*seconds),
+        (None, None) => return Err(Failure::Usage("`--count` or `--every` is missing".to_owned())),
+    };
+    let input =
+        matches.get_one::<OsString>(INPUT).map(|input| name::url(input)).unwrap_or_default();
+    let stem = Path::new(&input).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let is_exact = matches.get_one::<String>(ACCURACY).is_some_and(|name| name == "exact");
+    let thumbnails = Thumbnails {
+        spread,
+        width: number(WIDTH),
+        height: number(HEIGHT),
+        quality: matches.get_one::<u8>(QUALITY).copied().unwrap_or(90),
+        accuracy: if is_exact { Accuracy::Exact } else { Accuracy::Keyframe },
+        stem,
+    };
+    let folder = output(matches)?.unwrap_or(Path::new("."));
+    let replace = !matches.get_flag(NO_CLOBBER);
+    let target = Target { location: Location::from(folder), replace, named: true };
+    let format = asked_format(matches).unwrap_or(Format::Jpg);
+    let (engine, cancel) = (&context.engine, &context.cancel);
+    let plan = avocet::plan_thumbnails(engine, &input, &thumbnails, format, target, cancel)?;
+    if matches.get_flag(PLAN) { show(context, &plan) } else { carry_out(context, &plan) }
+}
+
+/// The format that `--format` names.
+fn asked_format(matches: &ArgMatches) -> Option<Format> {
+    matches.get_one::<String>(FORMAT).and_then(|name| Format::from_name(name))
 }
 
 fn read(matches: &ArgMatches) -> Result<Job, Failure> {
@@ -107,19 +146,25 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
 }
 
 pub(super) fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
-    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
+    show(context, &avocet::plan(&context.engine, job, target, &context.cancel)?)
+}
+
+fn show(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
     if !context.json {
         return Ok(Answer::new(plan.to_string()));
     }
-    let json = serde_json::to_string(&plan);
+    let json = serde_json::to_string(plan);
     // JSON has no way to write a path that is no UTF-8.
     let json = json.map_err(|error| Failure::Usage(format!("the plan is no JSON: {error}")))?;
     Ok(Answer::new(json))
 }
 
 pub(super) fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
-    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
-    let report = context.engine.run(&plan, &context.cancel, |progress| {
+    carry_out(context, &avocet::plan(&context.engine, job, target, &context.cancel)?)
+}
+
+fn carry_out(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
+    let report = context.engine.run(plan, &context.cancel, |progress| {
         context.show.observe(progress);
         ControlFlow::Continue(())
     })?;

@@ -79,6 +79,7 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Probe => probe::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
+        Command::Thumbnails => job::run_thumbnails(context, matches),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }

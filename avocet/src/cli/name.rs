@@ -29,6 +29,7 @@ pub(super) fn kebab(name: &str) -> String {
 pub(super) fn format(job: &Job) -> Option<Format> {
     let JobOutputs::One(format) = &job.outputs else { return None };
     match &job.task {
+        Task::Recipe(recipe) if recipe.name().makes_several() => None,
         // Here any other format means mp3.
         Task::Recipe(recipe @ Recipe::ExtractAudio(_))
             if !recipe.name().formats().contains(format) =>

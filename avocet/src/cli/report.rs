@@ -97,6 +97,7 @@ fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
         size_bytes: written.size_bytes,
         duration,
         file_type: match video {
+            _ if muxer == "webvtt" => "text",
             _ if is_picture => "image",
             Some(_) => "video",
             None => "audio",
@@ -132,6 +133,7 @@ fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
         "adts" => of(Format::Aac),
         "wav" => of(Format::Wav),
         "gif" => of(Format::Gif),
+        "webvtt" => FileKind { name: "vtt", mime: "text/vtt" },
         // RFC 5334 and RFC 9639.
         "opus" => FileKind { name: "opus", mime: "audio/ogg" },
         "ogg" => FileKind { name: "ogg", mime: "audio/ogg" },

@@ -31,6 +31,12 @@ impl Frame {
         allocated(unsafe { ffi::av_frame_alloc() }).map(Self)
     }
 
+    /// A second reference to the same picture or sound.
+    pub(crate) fn share(&self) -> AvResult<Self> {
+        // SAFETY: the frame is live, and libav only reads it.
+        allocated(unsafe { ffi::av_frame_clone(self.as_ptr()) }).map(Self)
+    }
+
     pub(super) fn as_ptr(&self) -> *mut ffi::AVFrame {
         self.0.as_ptr()
     }

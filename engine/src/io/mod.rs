@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{av::ReadSeek, progress::CancelToken};
 
 use reader::SharedReader;
-pub(crate) use sink::{Sink, Unfinished, is_same_file};
+pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
 
 /// Where an input is, or an output goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -136,9 +136,14 @@ impl Sink {
         Ok(self)
     }
 
-    /// A handle that writes.
-    pub(crate) fn writer(&self) -> Result<Box<dyn WriteSeek>> {
-        self.reopen().map(|file| Box::new(file) as _)
+    /// Where it is written to, for those who outlive a loan of it.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft { path: self.spool.path().to_owned(), target: self.target.clone() }
+    }
+
+    /// Writes all there is.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.reopen()?.write_all(bytes).map_err(|source| self.failed(source))
     }
 
     /// What moves all bytes of a source here.
@@ -146,10 +151,9 @@ impl Sink {
         Ok(Copier { source, target: self.target.clone(), to: self.reopen()? })
     }
 
-    /// What opens handles that read what is written so far.
-    pub(crate) fn reopener(&self) -> Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send> {
-        let path = self.spool.path().to_owned();
-        Box::new(move || super::open_file(&path).map(|file| Box::new(file) as _))
+    /// A handle that reads what is written so far.
+    pub(crate) fn reader(&self) -> io::Result<Box<dyn ReadSeek>> {
+        super::open_file(self.spool.path()).map(|file| Box::new(file) as _)
     }
 
     fn reopen(&self) -> Result<fs::File> {
@@ -231,6 +235,29 @@ impl Sink {
             }
             linked => linked.map_err(failed),
         }
+    }
+}
+
+/// The temporary file of an output.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    target: Location,
+}
+
+impl Draft {
+    /// A handle that writes.
+    pub(crate) fn writer(&self) -> Result<Box<dyn WriteSeek>> {
+        #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
+        let file = fs::OpenOptions::new().write(true).open(&self.path);
+        let failed = |source| Error::Write { location: self.target.clone(), source };
+        file.map(|file| Box::new(file) as _).map_err(failed)
+    }
+
+    /// What opens handles that read what is written so far.
+    pub(crate) fn reopener(&self) -> Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send> {
+        let path = self.path.clone();
+        Box::new(move || super::open_file(&path).map(|file| Box::new(file) as _))
     }
 }
 

@@ -214,7 +214,9 @@ mod tests {
     fn codes_are_read_as_they_were_written() {
         let mut writer = BitWriter::default();
         let values = [0, 1, 2, 3, 62, 255, u32::MAX - 1];
-        values.iter().for_each(|value| writer.golomb(*value));
+        for value in values {
+            writer.golomb(value);
+        }
         writer.number(5, 3);
         let mut bits = Bits::new(&writer.bytes);
         assert!(values.iter().all(|value| bits.golomb() == Some(*value)));

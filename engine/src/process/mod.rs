@@ -303,7 +303,7 @@ fn arguments(plan: &Plan, process: &Process, inputs: &[PathBuf]) -> Vec<OsString
         Argument::Input(number) => inputs.get(*number).map(|path| file(path)),
         Argument::Output(number) => match &plan.outputs.get(*number)?.content {
             Content::OfProcess(name) => Some(file(Path::new(name))),
-            Content::Tracks(_) | Content::BytesOf(_) => None,
+            _ => None,
         },
     };
     process.arguments.iter().filter_map(argument).collect()

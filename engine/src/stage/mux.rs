@@ -79,6 +79,24 @@ impl Mux {
 }
 
 impl MuxTrack {
+    /// That of a single picture, which has no time.
+    pub(crate) fn of_picture(base: TimeBase, tally: Tally<Written>) -> Self {
+        Self {
+            origin: Timestamp::ZERO,
+            base,
+            last: None,
+            typical: 1,
+            first: None,
+            held: VecDeque::new(),
+            delay: None,
+            is_copy: false,
+            is_video: true,
+            is_still: true,
+            at_most: None,
+            tally,
+        }
+    }
+
     /// Makes a track take as long to decode as it is shown.
     ///
     /// MP4 adds the distances of decoding times up to the length of a track, to which the last

@@ -22,7 +22,7 @@ use crate::{
 /// Copies the packets that a plan names, and encodes the pictures before and behind them.
 pub(crate) struct Splice {
     maker: SeamMaker,
-    splice: plan::Splice,
+    ends: plan::Splice,
     span: Span,
     /// What encodes the pictures before the copied packets, until those begin.
     head: Option<Seam>,
@@ -259,13 +259,13 @@ impl SeamMaker {
 
 impl Splice {
     /// A stage for the packets of `span`, from a keyframe at or before it on.
-    pub(crate) fn new(mut maker: SeamMaker, splice: plan::Splice, span: Span) -> Result<Self> {
-        let head = match splice.from {
+    pub(crate) fn new(mut maker: SeamMaker, ends: plan::Splice, span: Span) -> Result<Self> {
+        let head = match ends.from {
             Some(from) if span.start >= from => None,
             Some(from) => Some(maker.seam(span.start, Some(from))?),
             None => Some(maker.seam(span.start, span.end)?),
         };
-        Ok(Self { maker, splice, span, head, first: None, begun: false, tail: None })
+        Ok(Self { maker, ends, span, head, first: None, begun: false, tail: None })
     }
 
     fn base(&self) -> TimeBase {
@@ -288,7 +288,7 @@ impl Splice {
         }
         match self.first.take() {
             Some(first) => self.copy(first, true, outlet),
-            None if self.splice.from.is_none() => Ok(()),
+            None if self.ends.from.is_none() => Ok(()),
             None => Err(unspliceable("the keyframe of the plan did not come").into()),
         }
     }
@@ -301,7 +301,7 @@ impl Splice {
         outlet: &mut dyn Outlet<Packet>,
     ) -> Result<(), Stop> {
         let at = packet.pts().map(|pts| Timestamp::new(pts, self.base()));
-        if let Some(until) = self.splice.until.filter(|_| at == self.splice.lead) {
+        if let Some(until) = self.ends.until.filter(|_| at == self.ends.lead) {
             self.tail = Some(self.maker.seam(until, self.span.end)?);
         }
         if let Some(tail) = &mut self.tail {
@@ -320,22 +320,22 @@ impl Stage for Splice {
             return Err(unspliceable("a packet has no time").into());
         };
         if !self.begun {
-            if Some(at) > self.splice.from && self.first.is_some() {
+            if Some(at) > self.ends.from && self.first.is_some() {
                 self.begin(outlet)?;
             } else {
                 if let Some(head) = &mut self.head {
                     head.send(&packet)?;
-                    if head.done && self.splice.from.is_none() {
+                    if head.done && self.ends.from.is_none() {
                         return Err(Stop::Closed);
                     }
                 }
-                if Some(at) == self.splice.from && packet.is_key() {
+                if Some(at) == self.ends.from && packet.is_key() {
                     self.first = Some(packet);
                 }
                 return Ok(());
             }
         }
-        if self.splice.until.or(self.span.end).is_none_or(|until| at < until) {
+        if self.ends.until.or(self.span.end).is_none_or(|until| at < until) {
             return self.copy(packet, false, outlet);
         }
         match &mut self.tail {
@@ -352,7 +352,7 @@ impl Stage for Splice {
         }
         match self.tail.take() {
             Some(tail) => self.hand_on(tail, outlet),
-            None if self.splice.until.is_some() => {
+            None if self.ends.until.is_some() => {
                 Err(unspliceable("the last keyframe of the plan did not come").into())
             }
             None => Ok(()),

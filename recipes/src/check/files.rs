@@ -242,7 +242,7 @@ mod tests {
             name,
             &[
                 "recipe.name | \"nothing\" | one of `webReady`, `proxy`, `compress`, `transcode`, \
-             `resize`, `trim`, `extractAudio`, `thumbnail`, `concat`",
+             `resize`, `trim`, `extractAudio`, `thumbnail`, `storyboard`, `concat`",
                 no_format,
                 &format!("{found_name} | nothing, as recipes take `output`"),
             ],

@@ -4,6 +4,7 @@ use crate::codec::VideoCodec;
 use crate::format::Format;
 use crate::parameter::{Kind, Parameter, one_of};
 use crate::recipe::RecipeName;
+use crate::storyboard::LONGEST_SIDE;
 use crate::tree::Tree;
 
 use super::nearest::allowed_words;
@@ -55,6 +56,9 @@ pub(super) fn parameters(
             note_ranges(problems, recipe, &spot);
         }
     }
+    if name == RecipeName::Storyboard {
+        note_storyboard(problems, recipe);
+    }
     if name == RecipeName::Resize {
         let width = recipe.field("width");
         if !width.is_given() && !recipe.field("height").is_given() {
@@ -99,6 +103,26 @@ fn note_pair(problems: &mut Problems, codec: &Spot<'_>, format: Option<Format>) 
     if !codec.text().is_some_and(|codec| held.contains(&codec)) {
         let held = one_of(&held);
         problems.add(codec, format!("a codec that {} holds, {held}", format.name()));
+    }
+}
+
+/// Checks what of a storyboard does not go together.
+fn note_storyboard(problems: &mut Problems, recipe: &Spot<'_>) {
+    let every = recipe.field("everySeconds");
+    if every.is_given() && recipe.field("count").is_given() {
+        problems.add(&every, "`count` or `everySeconds`, not both");
+    }
+    let columns = recipe.field("columns");
+    let number = |spot: &Spot<'_>, usual: u64| match spot.value {
+        Some(Tree::Number(number)) => number.as_u64(),
+        Some(_) => None,
+        None => Some(usual),
+    };
+    let sides = number(&columns, 10).zip(number(&recipe.field("width"), 160));
+    let longest = u64::from(LONGEST_SIDE);
+    if sides.is_some_and(|(columns, width)| columns.saturating_mul(width + width % 2) > longest) {
+        let allowed = format!("columns times width of at most {longest} pixels");
+        problems.add(&columns, allowed);
     }
 }
 
@@ -226,6 +250,25 @@ mod tests {
                  `durationSeconds` (nearest: `startSeconds`)",
                 &format!("recipe.ranges[0].startSeconds | nothing | {NOT_NEGATIVE}"),
                 &format!("recipe.ranges[0].durationSeconds | nothing | {POSITIVE}"),
+            ],
+        );
+    }
+
+    #[test]
+    fn storyboards() {
+        check_recipe(
+            "jpg",
+            r#""storyboard","count":3,"columns":100,"width":163"#,
+            &["recipe.columns | 100 | columns times width of at most 16383 pixels"],
+        );
+        check_recipe("webp", r#""storyboard","everySeconds":0.5,"width":320"#, &[]);
+        check_recipe(
+            "mp4",
+            r#""storyboard","count":0,"everySeconds":1"#,
+            &[
+                "output.format | \"mp4\" | one of `jpg`, `png`, `webp`",
+                "recipe.count | 0 | an integer 1 to 10000",
+                "recipe.everySeconds | 1 | `count` or `everySeconds`, not both",
             ],
         );
     }

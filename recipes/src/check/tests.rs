@@ -123,13 +123,13 @@ fn unknown_names() {
         "mp4",
         r#""webready""#,
         &["recipe.name | \"webready\" | one of `webReady`, `proxy`, `compress`, `transcode`, \
-           `resize`, `trim`, `extractAudio`, `thumbnail`, `concat` (nearest: `webReady`)"],
+           `resize`, `trim`, `extractAudio`, `thumbnail`, `storyboard`, `concat` (nearest: `webReady`)"],
     );
     check_recipe(
         "mp4",
         "7",
         &["recipe.name | 7 | one of `webReady`, `proxy`, `compress`, `transcode`, `resize`, \
-           `trim`, `extractAudio`, `thumbnail`, `concat`"],
+           `trim`, `extractAudio`, `thumbnail`, `storyboard`, `concat`"],
     );
     check_around(
         Door::Program,

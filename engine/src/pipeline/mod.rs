@@ -1,28 +1,35 @@
 //! A plan with everything open: all that can fail early fails here.
 
+mod header;
+
 use std::{collections::VecDeque, num::NonZeroU32};
+
+use header::open_muxer;
+pub(crate) use header::open_sheet;
 
 use crate::{
     av::{
-        AvResult, Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, Muxer,
-        OpenError, Packet, Parameters, Received, SubtitleCoder, TrackHeader, wants_global_header,
+        Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, OpenError, Packet,
+        Parameters, Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
     io::{Given, Location, Sink, Source, Unfinished, is_same_file},
-    media::{Hdr, MediaInfo},
+    media::MediaInfo,
+    pictures::{self, OpenSheet, show},
     plan::{
-        self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Track, TrackKind,
+        self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track,
+        TrackKind,
     },
     progress::CancelToken,
-    reader::{FrameReader, Shown},
+    reader::FrameReader,
     riff,
     stage::{
         Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Lines,
         Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker, Splice,
-        Stop, Then, finished, queue,
+        Then, finished, queue,
     },
     tally::{Read, Tally, TrackTally, Written},
-    time::{Rational, TimeBase, Timestamp},
+    time::{TimeBase, Timestamp},
 };
 
 /// A plan with everything open that its first parts need.
@@ -39,6 +46,10 @@ pub(crate) struct Pipeline {
     pub(crate) media: Vec<MediaInfo>,
     /// The parts that come after the first ones.
     pub(crate) later: Later,
+    /// Sheets that are open, until the job is made that draws them.
+    sheets: Vec<OpenSheet>,
+    /// What is counted of the pictures of sheets.
+    pub(crate) drawn: Tally<Read>,
 }
 
 /// Parts that are opened when the ones before them have ended, all that begin together in one
@@ -194,12 +205,21 @@ impl Opener<'_> {
             copied: Vec::new(),
             media: vec![MediaInfo::default(); plan.inputs.len()],
             later: Later::default(),
+            sheets: Vec::new(),
+            drawn: Tally::default(),
         };
         let mut inputs = OpenInputs::default();
         for output in &plan.outputs {
             self.open_output(plan, output, &mut inputs, &mut pipeline)?;
         }
         self.read(plan, inputs, &mut pipeline.jobs, &mut pipeline.media);
+        let sheets = std::mem::take(&mut pipeline.sheets);
+        if !sheets.is_empty() {
+            let (threads, cancel) = (self.threads, self.cancel.clone());
+            let drawn = pipeline.drawn.clone();
+            let draw = move || pictures::draw(sheets, threads, &cancel, &drawn);
+            pipeline.jobs.push(Job::of_part("pictures".to_owned(), draw));
+        }
         Ok(pipeline)
     }
 
@@ -239,8 +259,17 @@ impl Opener<'_> {
         inputs: &mut OpenInputs,
         pipeline: &mut Pipeline,
     ) -> Result<()> {
-        if let Content::BytesOf(input) = output.content {
-            return self.open_copy(plan, output, input, pipeline);
+        match &output.content {
+            Content::BytesOf(input) => return self.open_copy(plan, output, *input, pipeline),
+            Content::Sheet(sheet) => return self.open_sheet(plan, output, sheet, pipeline),
+            Content::Text(text) => {
+                let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
+                sink.write(text.as_bytes())?;
+                pipeline.sinks.push(sink);
+                pipeline.tallies.push(Vec::new());
+                return Ok(());
+            }
+            Content::Tracks(_) | Content::OfProcess(_) => {}
         }
         let global_header = wants_global_header(&output.muxer)
             .ok_or_else(|| Error::Absent { kind: "muxer", name: output.muxer.clone() })?;
@@ -250,7 +279,7 @@ impl Opener<'_> {
             tracks.push(self.open_track(plan, track, inputs, global_header, threaded)?);
         }
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
-        let muxer = open_muxer(output, &tracks, &sink, self.cancel)?;
+        let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
         let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
         let mut places = Vec::new();
         for (number, (track, tally)) in output.tracks().iter().zip(&tallies).enumerate() {
@@ -286,6 +315,28 @@ impl Opener<'_> {
         }
         pipeline.sinks.push(sink);
         pipeline.tallies.push(tallies);
+        Ok(())
+    }
+
+    /// Opens an output that shows many pictures.
+    fn open_sheet(
+        &self,
+        plan: &Plan,
+        output: &Output,
+        sheet: &Sheet,
+        pipeline: &mut Pipeline,
+    ) -> Result<()> {
+        let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
+        let location = plan.inputs[sheet.source.input].location.clone();
+        pipeline.sheets.push(OpenSheet {
+            output: output.clone(),
+            sheet: sheet.clone(),
+            source: self.given.expect_source(&location)?,
+            location,
+            draft: sink.draft(),
+        });
+        pipeline.sinks.push(sink);
+        pipeline.tallies.push(Vec::new());
         Ok(())
     }
 
@@ -667,29 +718,6 @@ impl OpenPart {
     }
 }
 
-/// Sends the frame at an instant, with its neighbors where the filters look at them.
-fn show(
-    mut reader: FrameReader,
-    instant: &Instant,
-    tally: &Tally<Read>,
-    mut outlet: impl Outlet<Frame>,
-) -> Result<()> {
-    let shown: Shown = reader.at(instant)?;
-    tally.note(|count| {
-        count.frames = 1;
-        count.decode_errors = reader.decode_errors;
-        count.concealed = u64::from(shown.frame.is_concealed());
-        count.past_end = shown.past_end;
-    });
-    for frame in shown.with_neighbors(instant.neighbors)? {
-        match outlet.send(frame) {
-            Err(Stop::Failed(error)) => return Err(error),
-            Ok(()) | Err(Stop::Closed) => {}
-        }
-    }
-    finished(outlet.finish())
-}
-
 /// Sends the frames that a graph makes.
 fn make(
     mut graph: FilterGraph,
@@ -714,58 +742,5 @@ fn make(
             Ok(()) => {}
             Err(stop) => return finished(Err(stop)),
         }
-    }
-}
-
-/// Makes the muxer of an output and writes its header.
-fn open_muxer(
-    output: &Output,
-    tracks: &[OpenTrack],
-    sink: &Sink,
-    cancel: &CancelToken,
-) -> Result<Muxer> {
-    let failed = |error| opened("muxer", &output.muxer, error);
-    let mut muxer =
-        Muxer::create(&output.muxer, sink.writer()?, sink.reopener(), cancel).map_err(failed)?;
-    let add = |muxer: &mut Muxer| -> AvResult<()> {
-        muxer.set_tags(&output.tags)?;
-        output.chapters.iter().try_for_each(|chapter| muxer.add_chapter(chapter))?;
-        for (track, OpenTrack { parameters, .. }) in output.tracks().iter().zip(tracks) {
-            let (frame_rate, hdr) = picture_of(track);
-            muxer.add(&TrackHeader {
-                parameters,
-                time_base: parameters.time_base,
-                frame_rate,
-                tag: track.tag.as_deref(),
-                disposition: track.disposition,
-                cover: track.kind == TrackKind::Cover,
-                tags: &track.tags,
-                hdr: &hdr,
-            })?;
-        }
-        Ok(())
-    };
-    add(&mut muxer).map_err(|error| failed(error.into()))?;
-    if let Err(error) = muxer.begin(&output.options) {
-        // The first bytes are written with the header: a full disk may show here.
-        return Err(match muxer.take_failure() {
-            _ if cancel.is_cancelled() => Error::Cancelled,
-            Some(source) => Error::Write { location: output.location.clone(), source },
-            None => failed(error),
-        });
-    }
-    Ok(muxer)
-}
-
-/// Frame rate and HDR metadata of an encoded picture track; a copied one keeps its own.
-fn picture_of(track: &Track) -> (Option<Rational>, Hdr) {
-    match &track.action {
-        Action::Encode(encoder) => match &encoder.format {
-            FrameFormat::Video(plan::PictureFormat { frame_rate, hdr, .. }) => {
-                (*frame_rate, hdr.clone())
-            }
-            FrameFormat::Audio(_) => (None, Hdr::default()),
-        },
-        Action::Copy | Action::Splice(_) | Action::Convert(_) => (None, Hdr::default()),
     }
 }

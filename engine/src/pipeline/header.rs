@@ -1,0 +1,110 @@
+//! Outputs, opened up to their headers.
+
+use std::num::NonZeroU32;
+
+use super::{OpenTrack, opened};
+use crate::{
+    av::{AvResult, Encoder, Frame, Muxer, TrackHeader},
+    error::{Error, Result},
+    io::Draft,
+    media::{self, Hdr},
+    pictures,
+    plan::{self, Action, FrameFormat, Output, Sheet, Track, TrackKind},
+    progress::CancelToken,
+    stage::{Encode, Filter, Lines, Mux, MuxTrack, Nowhere, OfTrack, Outlet, Then},
+    tally::{Tally, Written},
+    time::{Rational, Timestamp},
+};
+
+/// What takes the pictures of a sheet, puts them beside each other and writes them.
+pub(crate) fn open_sheet(
+    output: &Output,
+    sheet: &Sheet,
+    draft: &Draft,
+    cancel: &CancelToken,
+) -> Result<Box<dyn Outlet<Frame>>> {
+    let encoder = Encoder::open(&sheet.encoder, NonZeroU32::MIN, false)
+        .map_err(|error| opened("encoder", &sheet.encoder.name, error))?;
+    let parameters = encoder.parameters().map_err(|_| Error::Exhausted { what: "memory" })?;
+    let (base, tally) = (encoder.time_base, Tally::<Written>::default());
+    let encode = Encode::new(encoder, &sheet.encoder, Timestamp::ZERO, tally.clone())?;
+    let header = TrackHeader {
+        parameters: &parameters,
+        time_base: base,
+        frame_rate: None,
+        tag: None,
+        disposition: media::Disposition::default(),
+        cover: false,
+        tags: &media::Tags::new(),
+        hdr: &Hdr::default(),
+    };
+    let muxer = begin_muxer(output, draft, cancel, |muxer| muxer.add(&header))?;
+    let track = MuxTrack::of_picture(muxer.time_base(0), tally);
+    let mux = Then { stage: Mux::new(muxer, output, vec![track]), next: Box::new(Nowhere) };
+    let encode = Then { stage: encode, next: Box::new(OfTrack { track: 0, next: mux }) };
+    let lines = Lines { base, out: base, onto: None };
+    let tile = Filter::open(&pictures::tiling(sheet), None, lines, NonZeroU32::MIN)?;
+    Ok(Box::new(Then { stage: tile, next: Box::new(encode) }))
+}
+
+/// Makes the muxer of an output and writes its header.
+pub(super) fn open_muxer(
+    output: &Output,
+    tracks: &[OpenTrack],
+    draft: &Draft,
+    cancel: &CancelToken,
+) -> Result<Muxer> {
+    begin_muxer(output, draft, cancel, |muxer| {
+        muxer.set_tags(&output.tags)?;
+        output.chapters.iter().try_for_each(|chapter| muxer.add_chapter(chapter))?;
+        for (track, OpenTrack { parameters, .. }) in output.tracks().iter().zip(tracks) {
+            let (frame_rate, hdr) = picture_of(track);
+            muxer.add(&TrackHeader {
+                parameters,
+                time_base: parameters.time_base,
+                frame_rate,
+                tag: track.tag.as_deref(),
+                disposition: track.disposition,
+                cover: track.kind == TrackKind::Cover,
+                tags: &track.tags,
+                hdr: &hdr,
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes a muxer, lets streams be added, and writes the header.
+fn begin_muxer(
+    output: &Output,
+    draft: &Draft,
+    cancel: &CancelToken,
+    add: impl FnOnce(&mut Muxer) -> AvResult<()>,
+) -> Result<Muxer> {
+    let failed = |error| opened("muxer", &output.muxer, error);
+    let mut muxer =
+        Muxer::create(&output.muxer, draft.writer()?, draft.reopener(), cancel).map_err(failed)?;
+    add(&mut muxer).map_err(|error| failed(error.into()))?;
+    if let Err(error) = muxer.begin(&output.options) {
+        // The first bytes are written with the header: a full disk may show here.
+        return Err(match muxer.take_failure() {
+            _ if cancel.is_cancelled() => Error::Cancelled,
+            Some(source) => Error::Write { location: output.location.clone(), source },
+            None => failed(error),
+        });
+    }
+    Ok(muxer)
+}
+
+/// Frame rate and HDR metadata of an encoded picture track; a copied one keeps its own.
+fn picture_of(track: &Track) -> (Option<Rational>, Hdr) {
+    match &track.action {
+        Action::Encode(encoder) => match &encoder.format {
+            FrameFormat::Video(plan::PictureFormat { frame_rate, hdr, .. }) => {
+                (*frame_rate, hdr.clone())
+            }
+            FrameFormat::Audio(_) => (None, Hdr::default()),
+        },
+        Action::Copy | Action::Splice(_) | Action::Convert(_) => (None, Hdr::default()),
+    }
+}

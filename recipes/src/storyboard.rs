@@ -1,0 +1,433 @@
+//! Many pictures of one input: the recipe `storyboard`, and thumbnails beside each other.
+
+use std::num::NonZeroU32;
+
+use avocet_engine::{
+    Capabilities, Content, Encoder, Entry, FrameFormat, Hdr, Instant, Location, Output,
+    PictureFormat, Plan, Rational, Reason, Result, Sheet, Strategy, StreamId, StreamInfo, Tags,
+    Timestamp, VideoInfo,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::choose;
+use crate::compile::{Circumstances, Probed, expect_encoder};
+use crate::container::Container;
+use crate::format::Format;
+use crate::parameter::{Accuracy, Kind, LENIENT, Parameter, Tracks};
+use crate::picture::{self, Target};
+use crate::select::{Need, Selection};
+use crate::thumbnail::{encoder_of, options};
+
+/// Pictures where nothing is said.
+const USUAL_COUNT: u32 = 100;
+
+/// Rows of one sprite.
+const ROWS: usize = 10;
+
+/// The longest side of a sprite that JPEG and WebP hold, rounded down, in pixels.
+pub(crate) const LONGEST_SIDE: u32 = 16_383;
+
+/// How far apart pictures are, at least, for keyframes to do where nobody knows where those stand,
+/// in seconds: few encoders leave more between them.
+const USUAL_GROUP: f64 = 10.0;
+
+/// What `storyboard` takes.
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "count",
+        kind: Kind::Integer { least: 1, most: 10_000 },
+        default: "100, without everySeconds",
+        doc: "How many pictures to take, each from the middle of its part of the input",
+    },
+    Parameter {
+        name: "everySeconds",
+        kind: Kind::PositiveSeconds,
+        default: "none",
+        doc: "How much of the input each picture stands for, in seconds, in the place of count",
+    },
+    Parameter {
+        name: "columns",
+        kind: Kind::Integer { least: 1, most: 100 },
+        default: "10",
+        doc: "How many pictures stand side by side in a sprite, which has up to ten rows",
+    },
+    Parameter {
+        name: "width",
+        kind: Kind::Integer { least: 2, most: 4096 },
+        default: "160",
+        doc: "Width of one picture, in pixels; columns times width is at most 16383",
+    },
+    Parameter {
+        name: "quality",
+        kind: Kind::Integer { least: 1, most: 100 },
+        default: "75",
+        doc: "Quality of a jpg or webp, a figure without a unit; more is better and larger",
+    },
+    LENIENT,
+];
+
+/// Pictures of the whole input, in sprites, with a WebVTT file that tells which one is when.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Storyboard {
+    /// The number of pictures to take, 1 to 10,000; `None` is 100, or follows
+    /// [`every_seconds`](Self::every_seconds).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<NonZeroU32>,
+    /// How much of the input each picture stands for, in seconds; finite, more than 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_seconds: Option<f64>,
+    /// The number of pictures that stand side by side, 1 to 100; 10 by default.
+    pub columns: NonZeroU32,
+    /// Width of one picture, in pixels, 2 to 4096; 160 by default; an odd one is made even.
+    pub width: NonZeroU32,
+    /// Quality of a jpg or webp, a figure without a unit, 1 to 100; 75 by default; a png has none.
+    pub quality: u8,
+    /// Whether a damaged input gives a warning instead of an error.
+    pub lenient: bool,
+}
+
+impl Default for Storyboard {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            count: None,
+            every_seconds: None,
+            columns: number(10),
+            width: number(160),
+            quality: 75,
+            lenient: false,
+        }
+    }
+}
+
+/// Pictures of the whole input, each in a file of its own.
+///
+/// They are made by [`compile`](Self::compile) alone: a job document has one output, or keys for
+/// each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thumbnails {
+    /// How the pictures are spread.
+    pub spread: Spread,
+    /// Width of the box that each is fitted into, in pixels.
+    pub width: Option<NonZeroU32>,
+    /// Height of the box that each is fitted into, in pixels.
+    pub height: Option<NonZeroU32>,
+    /// Quality of a jpg or webp, a figure without a unit, 1 to 100; a png has none.
+    pub quality: u8,
+    /// Whether times are met to the frame, or by keyframes where those are close enough.
+    pub accuracy: Accuracy,
+    /// The beginning of the files' names, as in `clip` for `clip-0001.jpg`.
+    pub stem: String,
+}
+
+/// How pictures are spread over an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spread {
+    /// So many, each in the middle of its part.
+    Count(NonZeroU32),
+    /// One for so many seconds: finite, more than 0.
+    Every(f64),
+}
+
+/// The most files of [`Thumbnails`]: each is open until all are written.
+pub const MOST_THUMBNAILS: usize = 500;
+
+/// A part of an input that one picture stands for, in seconds from its start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Slot {
+    from: f64,
+    to: f64,
+}
+
+impl Spread {
+    fn slots(self, probed: &Probed, most: usize) -> Result<Vec<Slot>> {
+        let zero = probed.media.start.map_or(0.0, Timestamp::seconds);
+        let length = probed.end().map_or(0.0, |end| end - zero);
+        let lacking = |found: String, needed: &str| avocet_engine::Error::Lacking {
+            location: probed.location.clone(),
+            found,
+            needed: needed.to_owned(),
+        };
+        if length <= 0.0 {
+            let needed = "a known duration to spread pictures over";
+            return Err(lacking("media of unknown duration".to_owned(), needed));
+        }
+        let (count, step) = match self {
+            Self::Count(count) => (f64::from(count.get()), length / f64::from(count.get())),
+            // A rest of less than a tenth of a part belongs to the last one.
+            Self::Every(step) => (((length / step) - 0.1).ceil().max(1.0), step),
+        };
+        if count > most as f64 {
+            let found = format!("{length:.3} s of media, {count:.0} pictures");
+            return Err(lacking(found, &format!("at most {most} pictures")));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded above"
+        )]
+        let count = count as u32;
+        let at = |number: u32| if number == count { length } else { f64::from(number) * step };
+        Ok((0..count).map(|number| Slot { from: at(number), to: at(number + 1) }).collect())
+    }
+}
+
+/// What all pictures of a plan are made with.
+struct Maker<'a> {
+    probed: &'a Probed,
+    stream: &'a StreamInfo,
+    video: &'a VideoInfo,
+    format: Format,
+    quality: u8,
+    /// Size of one picture, in pixels.
+    size: (NonZeroU32, NonZeroU32),
+    capabilities: &'a Capabilities,
+}
+
+impl Maker<'_> {
+    /// When pictures are taken: at the keyframe that is nearest to the middle of a part, not after
+    /// the part, and no further before its middle than it is long; exactly in the middle where there
+    /// is none that no picture shows yet.
+    fn instants(&self, slots: &[Slot], neighbors: bool) -> Vec<Instant> {
+        let at = |seconds| Timestamp::from_seconds(seconds, self.stream.time_base);
+        let zero = self.probed.media.start.map_or(0.0, Timestamp::seconds);
+        let index = self.probed.index.as_ref();
+        let index = index.and_then(|index| index.streams.get(self.stream.index));
+        let keys = index.map(|index| {
+            let keys = index.shown().filter(|(_, packet)| packet.entry != Entry::No);
+            let mut keys: Vec<i64> = keys.map(|(pts, _)| pts).collect();
+            keys.sort_unstable();
+            keys
+        });
+        let mut last = None;
+        let instant = |slot: &Slot| {
+            let middle = at(zero + f64::midpoint(slot.from, slot.to));
+            let reach = at(slot.to - slot.from).ticks;
+            let until = at(zero + slot.to).ticks;
+            let near = keys.as_ref().and_then(|keys| {
+                let from =
+                    keys.partition_point(|key| Some(*key) <= last || *key < middle.ticks - reach);
+                let to = keys.partition_point(|key| *key < until);
+                keys.get(from..to)?.iter().min_by_key(|key| (**key - middle.ticks).abs()).copied()
+            });
+            last = near.max(last);
+            match near {
+                Some(key) => {
+                    let time = Timestamp::new(key, middle.base);
+                    Instant { time, keyframe: true, neighbors: false }
+                }
+                None if keys.is_none() && slot.to - slot.from >= USUAL_GROUP => {
+                    Instant { time: middle, keyframe: true, neighbors: false }
+                }
+                None => Instant { time: middle, keyframe: false, neighbors },
+            }
+        };
+        slots.iter().map(instant).collect()
+    }
+
+    /// A sheet of pictures at some instants.
+    fn sheet(
+        &self,
+        instants: Vec<Instant>,
+        columns: NonZeroU32,
+        because: Vec<Reason>,
+    ) -> Result<Sheet> {
+        let (width, height) = self.size;
+        let (name, pixel_format, color) = encoder_of(self.format, self.video);
+        expect_encoder(self.capabilities, name)?;
+        let tone_map = self.video.is_hdr();
+        let target = Target {
+            width,
+            height,
+            pixel_format: pixel_format.to_owned(),
+            color: color.clone(),
+            tone_map,
+            frame: None,
+        };
+        let filters = picture::filters(self.stream, self.video, &target, self.capabilities)?;
+        let count = u32::try_from(instants.len()).unwrap_or(u32::MAX);
+        let columns = columns.min(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        let rows = NonZeroU32::new(count.div_ceil(columns.get())).unwrap_or(NonZeroU32::MIN);
+        Ok(Sheet {
+            source: StreamId { input: 0, stream: self.stream.index },
+            instants,
+            filters: filters.text,
+            columns,
+            encoder: Encoder {
+                name: name.to_owned(),
+                bit_rate: None,
+                options: options(self.format, self.quality),
+                keyframe_each_second: false,
+                format: FrameFormat::Video(PictureFormat {
+                    width: width.saturating_mul(columns),
+                    height: height.saturating_mul(rows),
+                    pixel_aspect: Rational::ONE,
+                    pixel_format: pixel_format.to_owned(),
+                    time_base: Rational {
+                        num: NonZeroU32::MIN,
+                        den: const { NonZeroU32::new(25).unwrap() },
+                    },
+                    frame_rate: None,
+                    color,
+                    hdr: Hdr::default(),
+                }),
+            },
+            because,
+        })
+    }
+
+    fn neighbors(&self) -> bool {
+        picture::may_be_interlaced(self.stream, self.video)
+    }
+}
+
+impl Storyboard {
+    pub(crate) fn compile(
+        &self,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Plan> {
+        let selection =
+            Selection::of(circumstances, Container::Of(format), Need::Video, Tracks::Best, None)?;
+        let probed = selection.probed;
+        let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
+        let usual = NonZeroU32::new(USUAL_COUNT).unwrap_or(NonZeroU32::MIN);
+        let spread = match (self.every_seconds, self.count) {
+            (Some(seconds), _) => Spread::Every(seconds),
+            (None, count) => Spread::Count(count.unwrap_or(usual)),
+        };
+        let slots = spread.slots(probed, 10_000)?;
+        let shown = video.shown_size();
+        let width = picture::even(f64::from(self.width.get()));
+        let height = picture::even(shown.1 * f64::from(width.get()) / shown.0);
+        let capabilities = circumstances.capabilities;
+        let size = (width, height);
+        let quality = self.quality;
+        let maker = Maker { probed, stream, video, format, quality, size, capabilities };
+        let columns = usize::try_from(self.columns.get()).unwrap_or(1);
+        let instants = maker.instants(&slots, maker.neighbors());
+        let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let mut outputs = Vec::new();
+        for (number, instants) in instants.chunks(columns * ROWS).enumerate() {
+            let name = format!("out_sprite_{}.{}", number + 1, format.extension());
+            let sheet = maker.sheet(instants.to_vec(), self.columns, vec![because.clone()])?;
+            let content = Content::Sheet(Box::new(sheet));
+            outputs.push(output(circumstances, &name, outputs.len(), "image2pipe", content));
+        }
+        let text = vtt(&slots, columns, size, format);
+        let content = Content::Text(text);
+        outputs.push(output(circumstances, "out_vtt.vtt", outputs.len(), "webvtt", content));
+        let plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
+        Ok(Plan { outputs, ..plan })
+    }
+}
+
+impl Thumbnails {
+    /// Makes the plan; the output of the circumstances is the folder.
+    ///
+    /// # Errors
+    /// [`Error::Lacking`](avocet_engine::Error::Lacking) when there is no video, no known duration,
+    /// or more pictures than [`MOST_THUMBNAILS`]; [`Error::Absent`](avocet_engine::Error::Absent)
+    /// when this build lacks an encoder or filter.
+    pub fn compile(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
+        let selection =
+            Selection::of(circumstances, Container::Of(format), Need::Video, Tracks::Best, None)?;
+        let probed = selection.probed;
+        let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
+        let slots = self.spread.slots(probed, MOST_THUMBNAILS)?;
+        let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
+        let size = (picture::whole(width), picture::whole(height));
+        let capabilities = circumstances.capabilities;
+        let quality = self.quality;
+        let maker = Maker { probed, stream, video, format, quality, size, capabilities };
+        let mut instants = maker.instants(&slots, maker.neighbors());
+        if self.accuracy == Accuracy::Exact {
+            for instant in &mut instants {
+                (instant.keyframe, instant.neighbors) = (false, maker.neighbors());
+            }
+        }
+        let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let mut outputs = Vec::new();
+        for (number, instant) in instants.into_iter().enumerate() {
+            let name = format!("{}-{:04}.{}", self.stem, number + 1, format.extension());
+            let sheet = maker.sheet(vec![instant], NonZeroU32::MIN, vec![because.clone()])?;
+            let content = Content::Sheet(Box::new(sheet));
+            outputs.push(output(circumstances, &name, number, "image2pipe", content));
+        }
+        let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), false);
+        plan.outputs = outputs;
+        crate::cost::fill(&mut plan, circumstances.inputs);
+        Ok(plan)
+    }
+}
+
+/// One of several outputs: a file in the folder, or the next of the caller's writers.
+fn output(
+    circumstances: &Circumstances<'_>,
+    name: &str,
+    number: usize,
+    muxer: &str,
+    content: Content,
+) -> Output {
+    Output {
+        location: match &circumstances.output {
+            Location::Path(folder) => Location::Path(folder.join(name)),
+            Location::Given(first) => Location::Given(first + number),
+        },
+        replace: circumstances.replace,
+        muxer: muxer.to_owned(),
+        options: Vec::new(),
+        tags: Tags::new(),
+        chapters: Vec::new(),
+        content,
+        at_most: None,
+    }
+}
+
+/// Which picture stands for which part: a cue for each, with its place as a media fragment (W3C
+/// `WebVTT`; `xywh` of W3C Media Fragments).
+fn vtt(
+    slots: &[Slot],
+    columns: usize,
+    (width, height): (NonZeroU32, NonZeroU32),
+    format: Format,
+) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let time = |seconds: f64| {
+        let millis = (seconds * 1000.0).round() as u64;
+        let (minutes, millis) = (millis / 60_000, millis % 60_000);
+        let (hours, minutes) = (minutes / 60, minutes % 60);
+        format!("{hours:02}:{minutes:02}:{:02}.{:03}", millis / 1000, millis % 1000)
+    };
+    let mut text = "WEBVTT\n".to_owned();
+    for (number, slot) in slots.iter().enumerate() {
+        let (sprite, place) = (number / (columns * ROWS), number % (columns * ROWS));
+        let x = (place % columns) as u64 * u64::from(width.get());
+        let y = (place / columns) as u64 * u64::from(height.get());
+        text += &format!(
+            "\n{} --> {}\nout_sprite_{}.{}#xywh={x},{y},{width},{height}\n",
+            time(slot.from),
+            time(slot.to),
+            sprite + 1,
+            format.extension(),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cues_tell_when_and_where() {
+        let slots = [Slot { from: 0.0, to: 3599.9996 }, Slot { from: 3600.0, to: 3661.5 }];
+        let side = |side| NonZeroU32::new(side).unwrap_or(NonZeroU32::MIN);
+        assert_eq!(
+            vtt(&slots, 1, (side(160), side(90)), Format::Jpg),
+            "WEBVTT\n\n00:00:00.000 --> 01:00:00.000\nout_sprite_1.jpg#xywh=0,0,160,90\n\n\
+             01:00:00.000 --> 01:01:01.500\nout_sprite_1.jpg#xywh=0,90,160,90\n"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Many pictures of one input: sprites with their cues, and files beside each other.
+
+use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, process::Command};
+
+use avocet::{
+    CancelToken, Door, Engine, Format, Job,
+    recipes::{Accuracy, Spread, Thumbnails},
+};
+use fixtures::judge;
+
+use crate::support::document;
+
+/// The counters of the pictures of a sprite, row by row, as the ffmpeg program takes it apart.
+fn counters(sprite: &Path, columns: u32, rows: u32, pictures: usize) -> Vec<Option<u16>> {
+    let folder = tempfile::tempdir().unwrap();
+    let apart = folder.path().join("apart.mkv");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(sprite)
+        .args(["-vf", &format!("untile={columns}x{rows}"), "-pix_fmt", "yuv420p", "-c:v", "ffv1"])
+        .arg(&apart)
+        .status();
+    assert!(status.unwrap().success());
+    let mut counters = judge::counters(&apart);
+    counters.truncate(pictures);
+    counters
+}
+
+fn run(clip: &Path, recipe: &str, folder: &Path, format: &str) -> avocet::Report {
+    let job = Job::from_json(&document(clip, format, recipe), Door::Program).unwrap();
+    let engine = Engine::default();
+    let mut last = 0.0;
+    let report = avocet::run(&engine, &job, folder, &CancelToken::new(), |progress| {
+        assert!(progress.fraction >= last);
+        last = progress.fraction;
+        ControlFlow::Continue(())
+    });
+    let report = report.unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
+    assert!((last - 1.0).abs() < 1e-9);
+    report
+}
+
+#[test]
+fn a_storyboard_shows_each_part_of_its_input() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    // Keyframes are 2 s apart, and may be shown where a part has them near; all else is exact.
+    for (name, format, millis) in [
+        ("counter-h264-aac.mp4", "jpg", 250_u32),
+        ("counter-h264-aac.mkv", "png", 250),
+        ("counter-h264-aac.ts", "jpg", 250),
+        ("hevc-open-gop.mp4", "webp", 250),
+        ("vp9-opus.webm", "jpg", 250),
+        ("h264-tff.mp4", "jpg", 500),
+    ] {
+        let clip = fixtures::get(name);
+        let folder = tempfile::tempdir().unwrap();
+        let every = f64::from(millis) / 1000.0;
+        let recipe = format!(r#""storyboard","everySeconds":{every},"columns":4,"width":320"#);
+        let report = run(&clip, &recipe, folder.path(), format);
+        assert_eq!(report.outputs.len(), 2, "{name}");
+        let pictures = usize::try_from(4000 / millis).unwrap();
+        let rows = u32::try_from(pictures).unwrap().div_ceil(4);
+        let sprite = folder.path().join(format!("out_sprite_1.{format}"));
+        let found = counters(&sprite, 4, rows, pictures);
+        assert_eq!(found.len(), pictures, "{name}");
+        let begin = judge::probe(&clip).start.unwrap().max(0.0);
+        let times: Vec<f64> = judge::frames(&clip).iter().map(|frame| frame.pts - begin).collect();
+        for (number, counter) in found.iter().enumerate() {
+            let counter = counter.unwrap_or_else(|| panic!("{name} {number}: {found:?}"));
+            let middle = (number as f64 + 0.5) * every;
+            let off = times[usize::from(counter)] - middle;
+            assert!(off.abs() <= every + 0.04, "{name} {number}: {found:?}");
+            // Between keyframes, the one on screen.
+            let is_exact = off <= 0.001 && off > -0.0401;
+            let is_key = counter.is_multiple_of(25);
+            assert!(is_exact || is_key, "{name} {number}: {found:?}");
+        }
+        let cues = fs::read_to_string(folder.path().join("out_vtt.vtt")).unwrap();
+        assert_eq!(cues.matches(" --> ").count(), pictures, "{name}");
+        let expected =
+            format!("00:00:00.000 --> 00:00:00.{millis}\nout_sprite_1.{format}#xywh=0,0,320,");
+        assert!(cues.starts_with(&format!("WEBVTT\n\n{expected}")), "{cues}");
+    }
+}
+
+#[test]
+fn sprites_follow_each_other_when_one_is_full() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let report =
+        run(&clip, r#""storyboard","count":25,"columns":2,"width":320"#, folder.path(), "jpg");
+    let names: Vec<_> = report.outputs.iter().map(|it| it.location.to_string()).collect();
+    assert!(names.len() == 3 && names[1].ends_with("out_sprite_2.jpg"), "{names:?}");
+    assert_eq!((report.stats.frames_decoded, report.stats.frames_encoded), (25, 2));
+    let sprite = |number| folder.path().join(format!("out_sprite_{number}.jpg"));
+    let found = [counters(&sprite(1), 2, 10, 20), counters(&sprite(2), 2, 3, 5)].concat();
+    let rising = found.windows(2).all(|two| two[0] < two[1]);
+    assert!(found.len() == 25 && rising, "{found:?}");
+    let cues = fs::read_to_string(folder.path().join("out_vtt.vtt")).unwrap();
+    assert!(
+        cues.ends_with("00:00:57.600 --> 00:01:00.000\nout_sprite_2.jpg#xywh=0,360,320,180\n"),
+        "{cues}"
+    );
+}
+
+#[test]
+fn thumbnails_are_files_beside_each_other() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    let thumbnails = Thumbnails {
+        spread: Spread::Every(0.4),
+        width: NonZeroU32::new(160),
+        height: None,
+        quality: 90,
+        accuracy: Accuracy::Exact,
+        stem: "a".to_owned(),
+    };
+    let input = clip.to_str().unwrap();
+    let plan = |thumbnails: &Thumbnails| {
+        avocet::plan_thumbnails(&engine, input, thumbnails, Format::Png, folder.path(), &cancel)
+    };
+    let report = engine.run(&plan(&thumbnails).unwrap(), &cancel, |_| ControlFlow::Continue(()));
+    assert_eq!(report.unwrap().outputs.len(), 10);
+    for number in 1..=10 {
+        let picture = folder.path().join(format!("a-{number:04}.png"));
+        let expected = u16::try_from((number - 1) * 10 + 5).unwrap();
+        assert_eq!(judge::counters(&picture), [Some(expected)], "{number}");
+    }
+    let many = Thumbnails { spread: Spread::Every(0.001), ..thumbnails };
+    let refused = plan(&many).unwrap_err().to_string();
+    assert!(refused.contains("at most 500 pictures"), "{refused}");
+}
+
+/// A picture that can not be written leaves none of the others.
+#[test]
+fn a_storyboard_appears_whole_or_not_at_all() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("out_vtt.vtt")).unwrap();
+    let job = document(&clip, "jpg", r#""storyboard","count":4"#);
+    let job = Job::from_json(&job, Door::Program).unwrap();
+    let go_on = |_: &avocet::Progress| ControlFlow::Continue(());
+    let result = avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), go_on);
+    assert!(result.is_err());
+    let stop = |_: &avocet::Progress| ControlFlow::Break(());
+    fs::remove_dir(folder.path().join("out_vtt.vtt")).unwrap();
+    let result = avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), stop);
+    assert!(result.is_err());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
