@@ -284,7 +284,13 @@ impl Engine {
         verify::warn_of_pictures(&pictures.count(), &mut warnings);
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
-            let media = verify::check_output(plan, output, counts, sink.reader(), cancel)?;
+            let open = || sink.reader();
+            let media = if output.moves_index && counts.is_empty() {
+                let source = given.expect_source(&plan.inputs[0].location)?;
+                verify::check_moved(output, &|| source.open(cancel), &open, cancel)?
+            } else {
+                verify::check_output(plan, output, counts, &open, cancel)?
+            };
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             if let Some(most) = output.at_most.filter(|most| size_bytes > *most) {
                 if plan.otherwise.is_some() {
@@ -332,7 +338,7 @@ impl Engine {
         warnings.splice(..0, plan.notices.iter().cloned());
         let mut outputs = Vec::new();
         for (output, sink) in plan.outputs.iter().zip(&sinks) {
-            let media = verify::check_output(plan, output, &[], sink.reader(), cancel)?;
+            let media = verify::check_output(plan, output, &[], &|| sink.reader(), cancel)?;
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             outputs.push(Written { location, size_bytes, media });
         }

@@ -127,9 +127,23 @@ impl Index {
         let open = || source.demuxer(&location, Depth::Streams, cancel);
         let mut demuxer = open()?;
         let media = demuxer.media();
-        let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
-        if media.is_format("mov") && media.streams.iter().all(is_listed) {
-            if let Some(index) = Self::listed(source, &mut demuxer, &media, cancel)? {
+        if Self::is_listed(&media) {
+            let unreadable = |error| Error::Read { location: location.clone(), source: error };
+            let mut reader = source.open(cancel).map_err(unreadable)?;
+            if let Some(mut index) =
+                Self::listed(&mut reader, &mut demuxer, &media).map_err(unreadable)?
+            {
+                for (number, stream) in index.streams.iter_mut().enumerate() {
+                    let entries = Entries::of(&demuxer, number);
+                    let listed = demuxer.listed(number);
+                    let keys = stream.packets.iter_mut().zip(&listed).filter(|(_, it)| it.is_key);
+                    for (packet, listed) in keys {
+                        if cancel.is_cancelled() {
+                            return Err(Error::Cancelled);
+                        }
+                        packet.entry = entries.look_at(&mut reader, listed).map_err(unreadable)?;
+                    }
+                }
                 return Ok(index);
             }
             demuxer = open()?;
@@ -137,17 +151,20 @@ impl Index {
         Self::read(demuxer, &media, &location, cancel)
     }
 
-    /// What the sample tables of a movie list; `None` when they do not list what libav makes of
-    /// them.
-    fn listed(
-        source: &Source,
+    /// Whether a container lists the packets of all its streams.
+    pub(crate) fn is_listed(media: &MediaInfo) -> bool {
+        let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
+        media.is_format("mov") && media.streams.iter().all(is_listed)
+    }
+
+    /// What the sample tables of a movie list, every keyframe as one of a closed group; `None` when
+    /// that is not what libav makes of them.
+    pub(crate) fn listed(
+        reader: &mut (impl Read + Seek),
         demuxer: &mut Demuxer,
         media: &MediaInfo,
-        cancel: &CancelToken,
-    ) -> Result<Option<Self>> {
-        let unreadable = |error| Error::Read { location: source.location(), source: error };
-        let mut reader = source.open(cancel).map_err(unreadable)?;
-        let Some(shifts) = movie::shifts(&mut reader).map_err(unreadable)? else { return Ok(None) };
+    ) -> io::Result<Option<Self>> {
+        let Some(shifts) = movie::shifts(reader)? else { return Ok(None) };
         let mut index = Self::default();
         for stream in &media.streams {
             let listed = demuxer.listed(stream.index);
@@ -161,13 +178,6 @@ impl Index {
             });
             let mut packets: Vec<_> = packets.collect();
             set_durations(&mut packets, stream);
-            let entries = Entries::of(demuxer, stream.index);
-            for (packet, listed) in packets.iter_mut().zip(&listed).filter(|(_, it)| it.is_key) {
-                if cancel.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                packet.entry = entries.look_at(&mut reader, listed).map_err(unreadable)?;
-            }
             index.streams.push(StreamIndex { packets });
         }
         Ok(Some(index))

@@ -165,6 +165,10 @@ pub struct Output {
     pub chapters: Vec<Chapter>,
     /// What it is made of.
     pub content: Content,
+    /// Whether the tracks are all that a movie has, as it has them, so that its bytes can be copied
+    /// with its index before its media, instead of packet by packet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves_index: bool,
     /// The largest size that is wanted, in bytes: a larger one is made by
     /// [`Plan::otherwise`], or delivered with a warning where there is no other plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -664,6 +668,9 @@ impl fmt::Display for Plan {
                 write!(f, "{sheet}")?;
             }
             output.tracks().iter().try_for_each(|track| write!(f, "{track}"))?;
+            if output.moves_index {
+                writeln!(f, "  as it is, with the index moved before the media")?;
+            }
         }
         for Dropped { input, stream, kind, because } in &self.dropped {
             writeln!(f, "  {kind} {input}:{stream} drop\n    because {because}")?;

@@ -5,7 +5,9 @@ use std::io::{self, Read as _};
 use crate::{
     av::{Demuxer, Depth, Fault, ReadSeek},
     error::{Error, Result},
+    index::Index,
     media::{Kind, MediaInfo, StreamInfo},
+    movie::Movie,
     plan::{
         Action, Content, FrameFormat, Output, Part, Plan, Reason, Select, StreamId, Track,
         TrackKind,
@@ -245,6 +247,60 @@ struct Shown {
     is_raw: bool,
 }
 
+/// What opens something for reading, as often as it takes.
+type Open<'a> = &'a dyn Fn() -> io::Result<Box<dyn ReadSeek>>;
+
+/// What could not be read of an output.
+fn unreadable(fault: Fault) -> Error {
+    match fault {
+        Fault::Cancelled => Error::Cancelled,
+        Fault::Io(error) => Error::Incomplete { what: error.to_string() },
+        Fault::Libav(error) => Error::Incomplete { what: format!("it can not be read: {error}") },
+    }
+}
+
+/// Holds a movie whose index was moved against the one that it was, and describes it.
+///
+/// # Errors
+/// [`Error::Incomplete`] names the first difference; [`Error::Cancelled`].
+pub(crate) fn check_moved(
+    output: &Output,
+    source: Open<'_>,
+    written: Open<'_>,
+    cancel: &CancelToken,
+) -> Result<MediaInfo> {
+    let incomplete = |what: &str| Err(Error::Incomplete { what: what.to_owned() });
+    let lost = |source| Error::Write { location: output.location.clone(), source };
+    let movie = |open: Open<'_>| Movie::read(&mut open()?);
+    let (Some(before), Some(after)) = (movie(source).map_err(lost)?, movie(written).map_err(lost)?)
+    else {
+        return incomplete("its index can not be read");
+    };
+    if !after.moov_first || !after.tables_inside {
+        return incomplete("its index is not before the media, or tells of places outside");
+    }
+    if after.tracks != before.tracks {
+        return incomplete("its tracks are not those of the input");
+    }
+    let demuxer = Demuxer::open(written().map_err(lost)?, Depth::Streams, cancel);
+    Ok(demuxer.map_err(unreadable)?.media())
+}
+
+/// The packets of a written movie, by its sample tables; `None` where those do not tell of all, or
+/// of places outside the file.
+fn listed(media: &MediaInfo, open: Open<'_>, cancel: &CancelToken) -> Result<Option<Index>, Fault> {
+    if !Index::is_listed(media) {
+        return Ok(None);
+    }
+    let mut reader = open().map_err(Fault::Io)?;
+    let movie = Movie::read(&mut reader).map_err(Fault::Io)?;
+    if movie.is_none_or(|movie| !movie.tables_inside) {
+        return Ok(None);
+    }
+    let mut demuxer = Demuxer::open(open().map_err(Fault::Io)?, Depth::Header, cancel)?;
+    Index::listed(&mut reader, &mut demuxer, media).map_err(Fault::Io)
+}
+
 /// Reads a written output back, holds it against what was planned and counted, and describes it.
 ///
 /// # Errors
@@ -253,17 +309,12 @@ pub(crate) fn check_output(
     plan: &Plan,
     output: &Output,
     counts: &[Counted],
-    reader: io::Result<Box<dyn ReadSeek>>,
+    open: Open<'_>,
     cancel: &CancelToken,
 ) -> Result<MediaInfo> {
     let incomplete = |what: String| Err(Error::Incomplete { what });
-    let unreadable = |fault| match fault {
-        Fault::Cancelled => Error::Cancelled,
-        Fault::Io(error) => Error::Incomplete { what: error.to_string() },
-        Fault::Libav(error) => Error::Incomplete { what: format!("it can not be read: {error}") },
-    };
     let mut reader =
-        reader.map_err(|source| Error::Write { location: output.location.clone(), source })?;
+        open().map_err(|source| Error::Write { location: output.location.clone(), source })?;
     if let Content::Text(text) = &output.content {
         let mut found = Vec::new();
         reader.read_to_end(&mut found).map_err(|error| unreadable(Fault::Io(error)))?;
@@ -302,23 +353,35 @@ pub(crate) fn check_output(
         return incomplete(format!("it has {found} streams instead of {expected}"));
     }
     let mut seen = vec![Shown::default(); tracks.len()];
-    while let Some(packet) = demuxer.read().map_err(unreadable)? {
-        let stream = packet.stream();
+    let mut see = |stream: usize, start: Option<i64>, duration: i64, is_hidden: bool| {
         let (Some(seen), Some(info)) = (seen.get_mut(stream), media.streams.get(stream)) else {
-            continue;
+            return;
         };
-        let Some(start) = packet.pts().or(packet.dts()) else {
-            seen.packets += u64::from(!packet.is_hidden());
-            continue;
+        let Some(start) = start else {
+            seen.packets += u64::from(!is_hidden);
+            return;
         };
-        let end = start + packet.duration();
-        if packet.is_hidden() || (end <= 0 && start < 0) {
-            continue;
+        let end = start + duration;
+        if is_hidden || (end <= 0 && start < 0) {
+            return;
         }
         let at = |ticks| Timestamp::new(ticks, info.time_base);
         seen.packets += 1;
         seen.extent.add(at(start.max(0)), at(end.max(start)));
-        seen.longest = seen.longest.max(at(packet.duration()).seconds());
+        seen.longest = seen.longest.max(at(duration).seconds());
+    };
+    // What was written by this run, and lies inside the file, need not be read for being counted.
+    if let Some(index) = listed(&media, open, cancel).map_err(unreadable)? {
+        for (number, stream) in index.streams.iter().enumerate() {
+            for packet in &stream.packets {
+                see(number, packet.pts, packet.duration, packet.hidden);
+            }
+        }
+    } else {
+        while let Some(packet) = demuxer.read().map_err(unreadable)? {
+            let start = packet.pts().or(packet.dts());
+            see(packet.stream(), start, packet.duration(), packet.is_hidden());
+        }
     }
     let longest = counts.iter().map(|counted| counted.written.extent.end()).max().flatten();
     for ((seen, info), counted) in seen.iter_mut().zip(&media.streams).zip(counts) {

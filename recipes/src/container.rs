@@ -125,6 +125,7 @@ pub(crate) fn output(
         tags: kept_tags(&probed.media.tags),
         chapters: if container.holds_chapters() { chapters } else { Vec::new() },
         content: Content::Tracks(tracks),
+        moves_index: false,
         at_most: None,
     }
 }
@@ -159,6 +160,7 @@ pub(crate) fn bytes_of_input(container: Container, circumstances: &Circumstances
         tags: avocet_engine::Tags::new(),
         chapters: Vec::new(),
         content: Content::BytesOf(0),
+        moves_index: false,
         at_most: None,
     }
 }

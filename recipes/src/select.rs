@@ -1,9 +1,9 @@
 //! Which streams of an input a recipe works on, and what of them: from here plans are put together.
 
 use avocet_engine::{
-    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Part, Plan, Rational, Reason,
-    Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track, TrackKind,
-    VideoInfo,
+    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Output, Part, Plan, Rational,
+    Reason, Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track,
+    TrackKind, VideoInfo,
 };
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     compile::{Circumstances, Probed},
     container::{self, Container},
     cut::{self, Kept, Section},
+    format::Format,
     parameter::Tracks,
 };
 
@@ -276,8 +277,10 @@ impl<'a> Selection<'a> {
         });
         let chapters = container::chapters(&self.probed.media, self.origin, end);
         let circumstances = self.circumstances;
+        let moves_index = dropped.is_empty() && self.is_as_it_was(&tracks);
         let output =
             container::output(self.container, self.probed, tracks, chapters, circumstances);
+        let output = Output { moves_index, ..output };
         Plan {
             strategy,
             because: Vec::new(),
@@ -291,6 +294,36 @@ impl<'a> Selection<'a> {
             otherwise: None,
             process: None,
         }
+    }
+
+    /// Whether tracks are all that a movie has, as it has them, so that only its index is in the
+    /// wrong place.
+    fn is_as_it_was(&self, tracks: &[Track]) -> bool {
+        let media = &self.probed.media;
+        let Some(movie) = &media.movie else { return false };
+        let is_of_brand = match (self.container, movie.brand.as_deref()) {
+            (Container::Of(Format::Mov), brand) => brand == Some("qt  "),
+            (Container::Of(Format::Mp4), Some(brand)) => {
+                ["isom", "iso2", "iso4", "iso5", "iso6", "mp41", "mp42", "avc1"].contains(&brand)
+            }
+            _ => false,
+        };
+        let is_kept = |track: &Track| {
+            let stream = track.sources().next().and_then(|id| media.streams.get(id.stream));
+            let tag = stream.and_then(|stream| stream.tag.as_deref());
+            let is_whole = track.parts.iter().all(|part| part.select == Select::All);
+            let is_tagged = track.tag.is_none() || track.tag.as_deref() == tag;
+            track.action == Action::Copy && is_whole && is_tagged
+        };
+        let begins = media.start.is_some_and(|start| start == Timestamp::ZERO);
+        let is_sound = !movie.fragmented && !movie.encrypted && movie.tables_inside;
+        is_of_brand
+            && is_sound
+            && !movie.moov_first
+            && begins
+            && self.section.is_none()
+            && movie.tracks.len() == tracks.len()
+            && tracks.iter().all(is_kept)
     }
 
     /// The plan whose output is the input itself.

@@ -381,6 +381,7 @@ fn output(
         tags: Tags::new(),
         chapters: Vec::new(),
         content,
+        moves_index: false,
         at_most: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +15,7 @@ use super::{Bytes, Location, Source};
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
+    movie::Piece,
     progress::CancelToken,
     run::guarded,
 };
@@ -146,9 +147,9 @@ impl Sink {
         self.reopen()?.write_all(bytes).map_err(|source| self.failed(source))
     }
 
-    /// What moves all bytes of a source here.
-    pub(crate) fn copier(&self, source: Source) -> Result<Copier> {
-        Ok(Copier { source, target: self.target.clone(), to: self.reopen()? })
+    /// What moves all bytes of a source here, or these pieces of it.
+    pub(crate) fn copier(&self, source: Source, pieces: Option<Vec<Piece>>) -> Result<Copier> {
+        Ok(Copier { source, pieces, target: self.target.clone(), to: self.reopen()? })
     }
 
     /// A handle that reads what is written so far.
@@ -261,35 +262,67 @@ impl Draft {
     }
 }
 
-/// Moves all bytes of a source into an output.
+/// Moves bytes of a source into an output.
 pub(crate) struct Copier {
     source: Source,
+    /// What is written; all of the source without.
+    pieces: Option<Vec<Piece>>,
     target: Location,
     to: fs::File,
 }
 
 impl Copier {
-    /// Moves them in pieces, between which the run may be cancelled, and tells of each.
+    /// Moves them a little at a time, so that the run may be cancelled, and tells of each.
     ///
     /// The kernel moves the bytes of a file, and shares them where the file system can.
     pub(crate) fn run(mut self, cancel: &CancelToken, copied: impl Fn(u64)) -> Result<()> {
         let location = self.source.location();
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let mut open = self.source.open_bytes(cancel).map_err(unreadable)?;
-        loop {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let moved = match &mut open {
-                Bytes::File(file) => io::copy(&mut file.take(PIECE), &mut self.to),
-                Bytes::Other(reader) => io::copy(&mut reader.take(PIECE), &mut self.to),
+        let pieces = self.pieces.take().unwrap_or_else(|| vec![Piece::Range(0..u64::MAX)]);
+        for piece in pieces {
+            let range = match piece {
+                Piece::Bytes(bytes) => {
+                    self.to.write_all(&bytes).map_err(|source| self.failed(source))?;
+                    copied(bytes.len() as u64);
+                    continue;
+                }
+                Piece::Range(range) => range,
             };
-            let failed = |source| Error::Write { location: self.target.clone(), source };
-            match moved.map_err(failed)? {
-                0 => return Ok(()),
-                bytes => copied(bytes),
+            let start = SeekFrom::Start(range.start);
+            match &mut open {
+                Bytes::File(file) => file.seek(start),
+                Bytes::Other(reader) => reader.seek(start),
+            }
+            .map_err(unreadable)?;
+            let mut left = range.end - range.start;
+            while left > 0 {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let size = left.min(PIECE);
+                let moved = match &mut open {
+                    Bytes::File(file) => io::copy(&mut file.take(size), &mut self.to),
+                    Bytes::Other(reader) => io::copy(&mut reader.take(size), &mut self.to),
+                };
+                match moved.map_err(|source| self.failed(source))? {
+                    0 if range.end == u64::MAX => return Ok(()),
+                    0 => {
+                        let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
+                        return Err(unreadable(cut));
+                    }
+                    bytes => {
+                        copied(bytes);
+                        left -= bytes;
+                    }
+                }
             }
         }
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Write { location: self.target.clone(), source }
     }
 }
 

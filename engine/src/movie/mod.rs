@@ -1,5 +1,6 @@
 //! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
 
+mod moved;
 mod samples;
 
 use std::{
@@ -7,6 +8,7 @@ use std::{
     ops::Range,
 };
 
+pub(crate) use moved::{Piece, moved};
 pub(crate) use samples::{Shifts, shifts};
 use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result, Step},
     io::{Given, Location, Sink, Source, Unfinished, is_same_file},
     media::MediaInfo,
+    movie::{self, Piece},
     pictures::{self, OpenSheet, show},
     plan::{
         self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track,
@@ -260,7 +261,15 @@ impl Opener<'_> {
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         match &output.content {
-            Content::BytesOf(input) => return self.open_copy(plan, output, *input, pipeline),
+            Content::BytesOf(input) => {
+                return self.open_copy(plan, output, *input, None, pipeline);
+            }
+            Content::Tracks(_) if output.moves_index && plan.inputs.len() == 1 => {
+                let pieces = self.moved(&plan.inputs[0].location)?;
+                if pieces.is_some() {
+                    return self.open_copy(plan, output, 0, pieces, pipeline);
+                }
+            }
             Content::Sheet(sheet) => return self.open_sheet(plan, output, sheet, pipeline),
             Content::Text(text) => {
                 let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
@@ -340,18 +349,27 @@ impl Opener<'_> {
         Ok(())
     }
 
-    /// Opens an output that has the bytes of an input.
+    /// The pieces of a movie whose index moves; `None` where it is not known well enough.
+    fn moved(&self, location: &Location) -> Result<Option<Vec<Piece>>> {
+        let unreadable = |source| Error::Read { location: location.clone(), source };
+        let mut reader =
+            self.given.expect_source(location)?.open(self.cancel).map_err(unreadable)?;
+        movie::moved(&mut reader).map_err(unreadable)
+    }
+
+    /// Opens an output that has the bytes of an input, or pieces of them.
     fn open_copy(
         &self,
         plan: &Plan,
         output: &Output,
         input: usize,
+        pieces: Option<Vec<Piece>>,
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         let location = &plan.inputs[input].location;
         let source = self.given.expect_source(location)?;
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
-        let copier = sink.copier(source)?;
+        let copier = sink.copier(source, pieces)?;
         let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
         pipeline.copied.push(tally.clone());
         pipeline.jobs.push(Job::of_part(format!("copy {input}"), move || {
@@ -552,7 +570,7 @@ impl Given<'_> {
         self.expect_source(location)?.demuxer(location, depth, cancel)
     }
 
-    fn expect_source(&self, location: &Location) -> Result<Source> {
+    pub(crate) fn expect_source(&self, location: &Location) -> Result<Source> {
         let what = || format!("{location} was not given as a source");
         self.source(location).ok_or_else(|| Error::BadPlan { what: what() })
     }
