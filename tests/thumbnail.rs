@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use avocet::{CancelToken, Engine, Source};
 use fixtures::judge;
 
 use crate::support::{run, source_frames};
@@ -189,5 +190,34 @@ fn frames_of_a_stream_without_times_are_counted() {
         let [counted, timed] =
             [&raw, &whole].map(|clip| fs::read(run(clip, "png", &recipe).unwrap().path).unwrap());
         assert!(counted == timed, "another frame at {seconds} s");
+    }
+}
+
+/// Parameter sets tell what a decoded frame would.
+#[test]
+fn a_glance_sees_what_a_close_look_does() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let broken: Vec<_> = fixtures::broken().collect();
+    let made = fixtures::all().filter(|name| !broken.contains(name) && *name != "three-hours.mkv");
+    for clip in made.map(fixtures::get).chain(fixtures::media_clips()) {
+        let (engine, source) = (Engine::default(), Source::path(&clip));
+        let close = engine.probe(&source, &CancelToken::new());
+        let glance = engine.probe_pictures(&source, &CancelToken::new());
+        let (Ok(close), Ok(glance)) = (close, glance) else { continue };
+        let looks = |media: &avocet::engine::MediaInfo| {
+            let videos = media.videos().map(|(stream, video)| {
+                let avocet::engine::VideoInfo { frame_rate: _, nominal_frame_rate: _, .. } = video;
+                let video = avocet::engine::VideoInfo {
+                    frame_rate: None,
+                    nominal_frame_rate: None,
+                    ..video.clone()
+                };
+                (stream.index, stream.start, video)
+            });
+            (media.start, videos.collect::<Vec<_>>())
+        };
+        assert_eq!(looks(&close), looks(&glance), "{}", clip.display());
     }
 }

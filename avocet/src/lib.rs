@@ -74,7 +74,8 @@ pub fn plan(
         .iter()
         .map(|input| {
             let needs_index = |media: &MediaInfo| job.needs_index(media);
-            look_at(engine, place::locate(&input.url)?, needs_index, cancel)
+            let pictures = job.needs_pictures_only();
+            look_at(engine, place::locate(&input.url)?, pictures, needs_index, cancel)
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
@@ -120,7 +121,7 @@ pub fn plan_thumbnails(
     let Target { location: output, replace, named } = target.into();
     let location = place::locate(input)?;
     let needs_index = |media: &MediaInfo| thumbnails.needs_index(media);
-    let inputs = &[look_at(engine, location, needs_index, cancel)?];
+    let inputs = &[look_at(engine, location, true, needs_index, cancel)?];
     let capabilities = engine.capabilities();
     let circumstances = Circumstances { inputs, output, replace, named, capabilities };
     Ok(thumbnails.compile(format, &circumstances)?)
@@ -144,6 +145,7 @@ pub fn locate(url: &str) -> Result<Location, Error> {
 fn look_at(
     engine: &Engine,
     location: Location,
+    pictures_only: bool,
     needs_index: impl Fn(&MediaInfo) -> bool,
     cancel: &CancelToken,
 ) -> Result<Probed, Error> {
@@ -153,7 +155,11 @@ fn look_at(
         }));
     };
     let source = Source::path(path);
-    let media = engine.probe(&source, cancel)?;
+    let media = if pictures_only {
+        engine.probe_pictures(&source, cancel)?
+    } else {
+        engine.probe(&source, cancel)?
+    };
     let index = if needs_index(&media) { Some(engine.index(&source, cancel)?) } else { None };
     Ok(Probed { location, media, index })
 }

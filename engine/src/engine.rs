@@ -13,10 +13,11 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    av::{self, Depth, Listing},
+    av::{self, Demuxer, Depth, Listing},
     capabilities::Capabilities,
     error::{Error, Result},
     frames::{FrameRequest, Frames},
+    glance,
     index::{Index, Indexes},
     io::{Given, Location, Sink, Source, Unfinished},
     media::{Kind, MediaInfo},
@@ -168,9 +169,35 @@ impl Engine {
     /// # Errors
     /// [`Error::Read`], [`Error::NotMedia`], [`Error::Cancelled`].
     pub fn probe(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
+        let demuxer = source.demuxer(&source.location(), Depth::Streams, cancel)?;
+        let media = demuxer.media();
+        Self::finish_probe(source, demuxer, media, cancel)
+    }
+
+    /// As [`probe`](Self::probe), for those who only want single pictures: where the parameter sets
+    /// beside a stream say how its pictures look, no packet is read, and nothing is known of sound
+    /// but what the container says.
+    ///
+    /// # Errors
+    /// As for [`probe`](Self::probe).
+    pub fn probe_pictures(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
         let location = source.location();
-        let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+        let mut demuxer = source.demuxer(&location, Depth::Header, cancel)?;
         let mut media = demuxer.media();
+        if demuxer.has_full_header() && !glance::complete(&mut media) {
+            demuxer.look_closely().map_err(|fault| fault.of_input(&location))?;
+            media = demuxer.media();
+        }
+        Self::finish_probe(source, demuxer, media, cancel)
+    }
+
+    fn finish_probe(
+        source: &Source,
+        demuxer: Demuxer,
+        mut media: MediaInfo,
+        cancel: &CancelToken,
+    ) -> Result<MediaInfo> {
+        let location = source.location();
         if media.streams.is_empty() {
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });

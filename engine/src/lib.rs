@@ -13,6 +13,7 @@ mod capabilities;
 mod engine;
 mod error;
 mod frames;
+mod glance;
 mod index;
 mod io;
 mod media;

@@ -137,6 +137,11 @@ impl Job {
         }
     }
 
+    /// Whether the plan depends on nothing but how single pictures look.
+    pub fn needs_pictures_only(&self) -> bool {
+        matches!(&self.task, Task::Recipe(Recipe::Thumbnail(_) | Recipe::Storyboard(_)))
+    }
+
     /// Whether the plan depends on where the packets of an input stand.
     pub fn needs_index(&self, media: &MediaInfo) -> bool {
         match &self.task {

@@ -470,6 +470,21 @@ unsafe extern "C" {
     fn transfer_name(number: c_int) -> *const c_char;
 }
 
+/// A pixel format by its name.
+pub(crate) fn pixel_format_of(name: &str) -> Option<PixelFormat> {
+    let name = super::c_string(name);
+    // SAFETY: the name is zero-terminated; the answer is read as a number.
+    let number = unsafe { ffi::av_get_pix_fmt(name.as_ptr()) } as c_int;
+    pixel_format(number).map(describe_pixel_format)
+}
+
+/// Colors by their numbers of ITU-T H.273, of primaries, transfer and matrix, and whether they take
+/// the full range.
+pub(crate) fn color_of(full_range: bool, [primaries, transfer, matrix]: [u8; 3]) -> (Color, bool) {
+    // libav counts as the standard does, but for the range: 1 is limited, 2 full.
+    color(if full_range { 2 } else { 1 }, matrix.into(), primaries.into(), transfer.into())
+}
+
 /// Colors by name, and whether anything said of them is reserved, which counts as not said.
 fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> (Color, bool) {
     // SAFETY: these functions look a number up in a table and check its bounds; they answer a static

@@ -114,9 +114,7 @@ impl Demuxer {
         check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
         let mut demuxer = Self { context, io, cancel, stated: None };
         if depth == Depth::Streams || !demuxer.has_full_header() {
-            // SAFETY: the context is open.
-            let found = unsafe { ffi::avformat_find_stream_info(raw, ptr::null_mut()) };
-            check(found).map_err(|error| demuxer.fault(error))?;
+            demuxer.look_closely()?;
         }
         if demuxer.cancel.is_cancelled() {
             return Err(Fault::Cancelled);
@@ -124,8 +122,16 @@ impl Demuxer {
         Ok(demuxer)
     }
 
+    /// Lets libav find out all it can about the streams, from the first packets.
+    pub(crate) fn look_closely(&mut self) -> Result<(), Fault> {
+        // SAFETY: the context is open.
+        let found =
+            unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), ptr::null_mut()) };
+        check(found).map(drop).map_err(|error| self.fault(error))
+    }
+
     /// Whether the container's header alone says how its streams are coded.
-    fn has_full_header(&self) -> bool {
+    pub(crate) fn has_full_header(&self) -> bool {
         self.is_format("mov") || self.is_format("matroska")
     }
 

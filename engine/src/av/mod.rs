@@ -23,7 +23,7 @@ use std::{
 };
 
 pub(crate) use codec::{Decoder, Encoder, Received};
-pub(crate) use describe::{Listing, describe_libav, list, try_device};
+pub(crate) use describe::{Listing, color_of, describe_libav, list, pixel_format_of, try_device};
 use ffmpeg_next::ffi;
 pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput};

@@ -172,8 +172,8 @@ mod tests {
 
     use super::*;
 
-    fn boxed(code: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        super::boxed(*code, body).expect("a small box")
+    fn boxed(code: &[u8], body: &[u8]) -> Vec<u8> {
+        super::boxed(code.try_into().expect("four letters"), body).expect("a small box")
     }
 
     fn moov(places: &[u32]) -> Vec<u8> {
@@ -181,7 +181,8 @@ mod tests {
         let rows = places.iter().flat_map(|place| place.to_be_bytes());
         let body: Vec<u8> = [0; 4].into_iter().chain(count.to_be_bytes()).chain(rows).collect();
         let parents = [b"stbl", b"minf", b"mdia", b"trak"];
-        let track = parents.iter().fold(boxed(b"stco", &body), |body, code| boxed(code, &body));
+        let track =
+            parents.iter().fold(boxed(b"stco", &body), |body, code| boxed(&code[..], &body));
         boxed(b"moov", &[boxed(b"mvhd", &[0; 8]), track].concat())
     }
 

@@ -46,6 +46,10 @@ pub struct AvcSequence {
     pub progressive: bool,
     /// Width of a pixel over its height, where it is told.
     pub pixel_aspect: Option<Rational>,
+    /// Whether samples take the full range of numbers, where that is told.
+    pub full_range: Option<bool>,
+    /// Primaries, transfer and matrix as ITU-T H.273 counts them, where they are told.
+    pub colors: Option<[u8; 3]>,
 }
 
 impl AvcSets {
@@ -262,13 +266,26 @@ impl AvcSequence {
                 bits.golomb()?; // frame_crop_*_offset
             }
         }
-        let mut pixel_aspect = None;
-        if bits.flag()? && bits.flag()? {
-            let (width, height) = match bits.number(8)? {
-                EXTENDED => (bits.number(16)?, bits.number(16)?),
-                known => *ASPECTS.get(usize::try_from(known).ok()?).unwrap_or(&(0, 1)),
-            };
-            pixel_aspect = Rational::new(width, height);
+        let (mut pixel_aspect, mut full_range, mut colors) = (None, None, None);
+        if bits.flag()? {
+            if bits.flag()? {
+                let (width, height) = match bits.number(8)? {
+                    EXTENDED => (bits.number(16)?, bits.number(16)?),
+                    known => *ASPECTS.get(usize::try_from(known).ok()?).unwrap_or(&(0, 1)),
+                };
+                pixel_aspect = Rational::new(width, height);
+            }
+            if bits.flag()? {
+                bits.flag()?; // overscan_appropriate_flag
+            }
+            if bits.flag()? {
+                bits.skip(3)?; // video_format
+                full_range = Some(bits.flag()?);
+                if bits.flag()? {
+                    let mut byte = || bits.number(8).and_then(|byte| u8::try_from(byte).ok());
+                    colors = Some([byte()?, byte()?, byte()?]);
+                }
+            }
         }
         Some(Self {
             id,
@@ -280,6 +297,8 @@ impl AvcSequence {
             macroblocks,
             progressive,
             pixel_aspect,
+            full_range,
+            colors,
         })
     }
 }
