@@ -1,4 +1,5 @@
-//! What `webReady` makes plays in a browser: headless Chromium, from a server of our own.
+//! What `webReady` makes, and what is spliced, plays in a browser: headless Chromium, from a server
+//! of our own.
 //!
 //! Skipped by name where there is no `chromium` program.
 
@@ -201,5 +202,38 @@ fn what_web_ready_makes_plays_in_chromium() {
         assert!(played.frames > 0.0, "{name}: {played:?}");
         let has_sound = probe.of_kind("audio").next().is_some();
         assert_eq!(played.audio_bytes > 0.0, has_sound, "{name}: {played:?}");
+    }
+}
+
+/// Chromium decodes no HEVC without hardware, and no MPEG-2.
+#[test]
+fn spliced_sections_play_in_chromium() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    if !has_chromium() {
+        fixtures::skip(fixtures::test_name!(), "chromium", "there is no `chromium` program");
+        return;
+    }
+    let plays = |name: &&str| {
+        let is_ours = ["h264base", "h264main", "h264high-", "h264high10", "vp9", "av1"]
+            .iter()
+            .any(|codec| name.contains(codec));
+        is_ours && !name.contains("open") && !name.contains(".mov")
+    };
+    for (number, name) in fixtures::groups().filter(plays).enumerate() {
+        if !soak() && number % 9 != 0 {
+            continue;
+        }
+        let clip = fixtures::get(name);
+        let format = if name.contains(".webm") { "webm" } else { "mp4" };
+        let recipe = r#""trim","startSeconds":0.52,"durationSeconds":2.64"#;
+        let made = run(&clip, format, recipe).unwrap();
+        assert_eq!(made.report.plan.tracks().next().unwrap().action.name(), "copy", "{name}");
+        let played = play(&made.path);
+        let is_clean = played.state == "ended" && played.corrupted < 1.0;
+        assert!(is_clean && (played.duration - 2.64).abs() < 0.05, "{name}: {played:?}");
+        // A browser may show the last picture before it counts it.
+        assert!(played.frames >= 64.0, "{name}: {played:?}");
     }
 }

@@ -355,6 +355,12 @@ impl Entries {
         self.refreshes(packet.data())
     }
 
+    /// The sub-layer of a picture of HEVC, and whether no other picture of it refers to that one.
+    pub(crate) fn layer(&self, packet: &Packet) -> Option<(u8, bool)> {
+        let Self::Hevc(framing) = *self else { return None };
+        units(packet.data(), framing).find_map(hevc::layer_of)
+    }
+
     fn refreshes(&self, data: &[u8]) -> bool {
         let Self::Avc(framing) = *self else { return false };
         let mut messages = units(data, framing).filter(|unit| avc::kind_of(unit) == avc::SEI);

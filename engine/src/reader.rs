@@ -384,10 +384,18 @@ impl FrameReader {
     /// Decodes what instants need; `None` when that is not what came out.
     fn decode(&mut self, approach: &Approach) -> Result<Option<Vec<Shown>>> {
         let no_memory = |_| Error::Exhausted { what: "memory" };
-        let decoder = self.decoder(approach.packets.len())?;
+        // Pictures of HEVC that only higher sub-layers may refer to, which libav does not pass over.
+        let layer = |packet: &Packet| self.entries.layer(packet);
+        let wanted = approach.packets.iter().filter(|packet| approach.wants(packet.pts()));
+        let highest = wanted.filter_map(layer).map(|(layer, _)| layer).max().unwrap_or(u8::MAX);
+        let is_needed = |packet: &&Packet| {
+            let spare = layer(packet).is_some_and(|(own, alone)| alone && own >= highest);
+            approach.wants(packet.pts()) || !spare
+        };
+        let packets: Vec<&Packet> = approach.packets.iter().filter(is_needed).collect();
+        let decoder = self.decoder(packets.len())?;
         let mut frames: BTreeMap<i64, Frame> = BTreeMap::new();
-        let packets = approach.packets.iter().map(Some).chain([None]);
-        for packet in packets {
+        for packet in packets.into_iter().map(Some).chain([None]) {
             let fed = match packet {
                 Some(packet) => {
                     decoder.skip_unreferenced(!approach.wants(packet.pts()));

@@ -29,6 +29,14 @@ pub(crate) fn is_closed(kind: u8) -> bool {
     (16..=20).contains(&kind)
 }
 
+/// The sub-layer of a picture, and whether no other picture of that sub-layer refers to it; `None`
+/// for what is no piece of a picture.
+pub(crate) fn layer_of(unit: &[u8]) -> Option<(u8, bool)> {
+    let kind = kind_of(unit);
+    let layer = unit.get(1).map_or(0, |byte| byte & 7);
+    (kind < 32).then_some((layer, kind < 16 && kind.is_multiple_of(2)))
+}
+
 /// The numbers of parameter sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
