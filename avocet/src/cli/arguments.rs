@@ -8,7 +8,7 @@ use avocet::{
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
-use super::{failure::Failure, name::kebab, terminal};
+use super::{bench, failure::Failure, name::kebab, terminal};
 
 pub(super) const ARGS: &str = "ARGS";
 pub(super) const CUSTOM_INPUT: &str = "input";
@@ -27,6 +27,7 @@ pub(super) enum Command {
     Run,
     Plan,
     Probe,
+    Bench,
     Capabilities,
     Ffmpeg,
     Recipe(RecipeName),
@@ -40,6 +41,7 @@ impl Command {
             "run" => Self::Run,
             "plan" => Self::Plan,
             "probe" => Self::Probe,
+            "bench" => Self::Bench,
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
             name => {
@@ -82,7 +84,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([custom(), capabilities])
+        .subcommands([custom(), bench::command(), capabilities])
 }
 
 /// The command of custom arguments.
@@ -191,7 +193,7 @@ fn progress() -> Arg {
     )
 }
 
-fn json() -> Arg {
+pub(super) fn json() -> Arg {
     Arg::new(JSON)
         .long(JSON)
         .action(ArgAction::SetTrue)
