@@ -85,6 +85,7 @@ pub(super) fn command() -> clap::Command {
         .arg(
             path(WRITE)
                 .value_name("FOLDER")
+                .overrides_with(WRITE)
                 .help("Write <date>-jobs.json, .md and .svg into this folder, too"),
         )
         .arg(json())
