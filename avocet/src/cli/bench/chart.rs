@@ -15,15 +15,15 @@ const BOTTOM: f64 = 20.0;
 const STYLE: &str = "\
 .ground{fill:#ffffff}text{font:12px system-ui,sans-serif;fill:#1f2328}\
 .title{font-size:15px;font-weight:600}.head{font-weight:600}.faint{fill:#59636e}\
-.grid{stroke:#d1d9e0}.one{stroke:#59636e}.more{fill:#2f81c7}.less{fill:#c9622b}\
+.grid{stroke:#d1d9e0}.one{stroke:#59636e}.more{fill:#2f81c7}.less{fill:#c9622b}.limit{fill:#8b949e}\
 .whisker{stroke:#1f2328;stroke-width:1.5}\
 @media(prefers-color-scheme:dark){.ground{fill:#0d1117}text{fill:#e6edf3}.faint{fill:#9198a1}\
-.grid{stroke:#30363d}.one{stroke:#9198a1}.more{fill:#4493f8}.less{fill:#db7a42}\
+.grid{stroke:#30363d}.one{stroke:#9198a1}.more{fill:#4493f8}.less{fill:#db7a42}.limit{fill:#6e7681}\
 .whisker{stroke:#e6edf3}}";
 
 /// The numbers that a logarithmic axis may be marked with.
-const MARKS: [f64; 13] =
-    [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+const MARKS: [f64; 16] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 /// A logarithmic axis from its least to its greatest mark.
 struct Axis {
@@ -75,8 +75,8 @@ pub(super) fn draw(title: &str, tables: &[Table]) -> String {
         title = escape(title),
     );
     svg.push_str(&text(16.0, 26.0, "title", title));
-    let legend =
-        "Logarithmic; more than 1: Avocet is faster. Whiskers: 95 % interval of the median.";
+    let legend = "Logarithmic; more than 1: Avocet is faster. Gray: only what no program can do \
+                  without. Whiskers: 95 % interval of the median.";
     svg.push_str(&text(16.0, 46.0, "faint", legend));
     for mark in axis.marks() {
         let x = axis.place(mark);
@@ -104,7 +104,11 @@ fn bar(axis: &Axis, y: f64, row: &Row) -> Option<String> {
     let ratio = row.ratio?;
     let (one, end) = (axis.place(1.0), axis.place(ratio.median));
     let (x, width) = (one.min(end), (end - one).abs().max(1.0));
-    let class = if ratio.median < 1.0 { "less" } else { "more" };
+    let class = match ratio.median {
+        _ if row.is_limit => "limit",
+        median if median < 1.0 => "less",
+        _ => "more",
+    };
     let (top, middle) = (y + (ROW_HEIGHT - BAR_HEIGHT) / 2.0, y + ROW_HEIGHT / 2.0);
     let mut svg = text(28.0, middle + 4.0, "", &shorten(&row.name));
     svg.push_str(&format!(

@@ -8,7 +8,10 @@ use std::{
 use avocet::{CancelToken, Engine, Source, engine::MediaInfo};
 use serde::Serialize;
 
-use super::error::{Error, Result};
+use super::{
+    error::{Error, Result},
+    rivals::Skipped,
+};
 
 /// Extensions of files that are looked at.
 const EXTENSIONS: [&str; 14] = [
@@ -65,11 +68,13 @@ impl Clip {
 pub(super) struct Found {
     /// In the order of their names.
     pub(super) clips: Vec<Clip>,
+    /// What is named like a clip and is none.
+    pub(super) unusable: Vec<Skipped>,
     /// Number of files of all kinds.
     pub(super) files: usize,
 }
 
-/// The clips of a folder and of the folders in it; what is no media, or has no pictures, is left out.
+/// The clips of a folder and of the folders in it.
 pub(super) fn find(folder: &Path, cancel: &CancelToken) -> Result<Found> {
     let mut paths = Vec::new();
     for path in list(folder)? {
@@ -78,17 +83,25 @@ pub(super) fn find(folder: &Path, cancel: &CancelToken) -> Result<Found> {
     }
     paths.retain(|path| path.is_file());
     let engine = Engine::default();
-    let clip = |path: &PathBuf| {
+    let look = |path: &PathBuf| {
         // What the rivals are given must not be taken for an option.
-        let path = fs::canonicalize(path).ok()?;
-        let media = engine.probe(&Source::path(&path), cancel).ok()?;
-        Clip::of(&path, &media).filter(|clip| clip.seconds > 0.0)
+        let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
+        let media =
+            engine.probe(&Source::path(&path), cancel).map_err(|error| error.to_string())?;
+        let clip = Clip::of(&path, &media).filter(|clip| clip.seconds > 0.0);
+        clip.ok_or_else(|| "it has no moving pictures, or no known length".to_owned())
     };
-    let clips = paths.iter().filter(|path| may_be_clip(path)).filter_map(clip).collect();
+    let (mut clips, mut unusable) = (Vec::new(), Vec::new());
+    for path in paths.iter().filter(|path| may_be_clip(path)) {
+        match look(path) {
+            Ok(clip) => clips.push(clip),
+            Err(why) => unusable.push(Skipped { name: path.display().to_string(), why }),
+        }
+    }
     if cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    Ok(Found { clips, files: paths.len() })
+    Ok(Found { clips, unusable, files: paths.len() })
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -132,10 +145,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_clips_is_told_from_none() {
-        let folder = tempfile::tempdir().map(|folder| folder.path().to_owned());
-        // It is removed already.
-        let found = folder.map(|folder| find(&folder, &CancelToken::new()).is_err()).ok();
-        assert_eq!(found, Some(true));
+    #[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test looks from outside")]
+    fn what_is_named_like_a_clip_and_is_none_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("deep")).unwrap();
+        for name in ["notes.txt", "a.mp4", "deep/b.webm"] {
+            fs::write(folder.path().join(name), "no media").unwrap();
+        }
+        let found = find(folder.path(), &CancelToken::new()).unwrap();
+        assert_eq!((found.clips.len(), found.unusable.len(), found.files), (0, 2, 3));
+        assert!(found.unusable[1].name.ends_with("deep/b.webm"));
+        assert!(find(&folder.path().join("nothing"), &CancelToken::new()).is_err());
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Contender {
     /// What is made, which must not be there before; a job may make nothing.
     pub(super) output: Option<Output>,
     pub(super) goals: Vec<Goal>,
+    /// Whether it does only what no contender can do without.
+    pub(super) is_limit: bool,
 }
 
 /// What a job makes.
@@ -67,7 +69,7 @@ impl Output {
 impl Contender {
     pub(super) fn new(name: impl Into<String>, what: impl Into<String>, way: Way) -> Self {
         let (name, what) = (name.into(), what.into());
-        Self { name, what, way, output: None, goals: Vec::new() }
+        Self { name, what, way, output: None, goals: Vec::new(), is_limit: false }
     }
 
     /// A program, which its command line describes.
@@ -83,6 +85,12 @@ impl Contender {
 
     pub(super) fn wanting(mut self, goals: impl IntoIterator<Item = Goal>) -> Self {
         self.goals.extend(goals);
+        self
+    }
+
+    /// What it does is a part of the job.
+    pub(super) fn limiting(mut self) -> Self {
+        self.is_limit = true;
         self
     }
 

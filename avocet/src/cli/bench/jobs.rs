@@ -1,6 +1,10 @@
 //! The jobs: what Avocet and each of its rivals are given to do, and what is wanted.
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use avocet::{Door, Job, engine::Strategy};
 use serde_json::{Value, json};
@@ -61,6 +65,8 @@ pub(super) struct Round {
     pub(super) notes: Vec<String>,
     /// Number of jobs in one run.
     pub(super) count: usize,
+    /// A file that is not needed when it is over.
+    pub(super) leftover: Option<PathBuf>,
 }
 
 pub(super) const KINDS: &[Kind] = &[
@@ -168,21 +174,15 @@ fn picture(
         Origin::Given => goals.given.map(rival_at_least),
     });
     let order = order(clip, &output, json!({ "job": "picture", "at": at, "keyframe": false }));
-    round.add_python(bench, "PyAV", order, &output, goals.python.map(rival_at_least));
+    round.add_python(bench, None, order, &output, goals.python.map(rival_at_least));
     let order = json!({ "job": "decodeEncode", "input": clip.path, "at": at });
-    round.add_python(
-        bench,
+    let limit = (
         "decoder and encoder alone",
-        order,
-        &output,
-        goals.limit.map(ours_at_most),
+        "packets from the keyframe on, read before the clock starts, through libavcodec's decoder, \
+         and one frame through its JPEG encoder; by the libav in PyAV, which may be newer than ours",
     );
-    round.notes.push(
-        "Decoder and encoder alone: packets from the keyframe on, read before the clock starts, \
-         through libavcodec's decoder, and one frame through its JPEG encoder, by PyAV's libav, \
-         which is newer than ours may be."
-            .to_owned(),
-    );
+    let goal = goals.limit.map(ours_at_most);
+    round.add_python(bench, Some(limit), order, &output, goal);
     Ok(Some(round))
 }
 
@@ -199,7 +199,7 @@ fn keyframe(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
         clip.is_of(1080).then_some(rival_at_least(8.0))
     });
     let order = order(clip, &output, json!({ "job": "picture", "at": 15, "keyframe": true }));
-    round.add_python(bench, "PyAV", order, &output, None);
+    round.add_python(bench, None, order, &output, None);
     Ok(Some(round))
 }
 
@@ -236,12 +236,12 @@ fn storyboard(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
         is_long.then_some(rival_at_least(2.0))
     });
     let order = json!({ "job": "decodeKeys", "input": clip.path, "count": PICTURES });
-    round.add_python(bench, "decoder alone, keyframes", order, &output, None);
-    round.notes.push(
-        "Decoder alone: the keyframes before 100 evenly spaced times, read before the clock \
-         starts, through libavcodec's decoder by PyAV; nothing is scaled or encoded."
-            .to_owned(),
+    let limit = (
+        "decoder alone",
+        "the keyframes before 100 evenly spaced times, read before the clock starts, through \
+         libavcodec's decoder in PyAV; nothing is scaled or encoded",
     );
+    round.add_python(bench, Some(limit), order, &output, None);
     Ok(Some(round))
 }
 
@@ -291,7 +291,7 @@ fn remux(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
     let words = "-i {in} -map 0:v -map 0:a? -c copy -movflags +faststart {out}";
     round.add_programs(bench, clip, &output, words, |_| is_large.then_some(rival_at_least(1.4)));
     let order = order(clip, &output, json!({ "job": "remux" }));
-    round.add_python(bench, "PyAV", order, &output, None);
+    round.add_python(bench, None, order, &output, None);
     round.add_copies("of the clip", &clip.path, &output, is_large.then_some(ours_at_most(1.5)));
     Ok(Some(round))
 }
@@ -395,7 +395,7 @@ fn one_burst(bench: &Bench<'_>, clips: &[&Clip], at_once: usize) -> Result<Round
 impl Round {
     fn new(ours: Contender) -> Self {
         let variant = String::new();
-        Self { variant, ours, rivals: Vec::new(), notes: Vec::new(), count: 1 }
+        Self { variant, ours, rivals: Vec::new(), notes: Vec::new(), count: 1, leftover: None }
     }
 
     /// The library in this process; among the rivals, this program started for the same.
@@ -445,11 +445,11 @@ impl Round {
         }
     }
 
-    /// `PyAV`, where there is an interpreter that has it.
+    /// `PyAV`, where there is an interpreter that has it; for a limit, its name and what it does.
     fn add_python(
         &mut self,
         bench: &Bench<'_>,
-        name: &str,
+        limit: Option<(&str, &str)>,
         order: Value,
         output: &Output,
         goal: Option<Goal>,
@@ -458,21 +458,24 @@ impl Round {
         // One that has started before starts again; if not, there is no row.
         let Ok(worker) = Worker::start(bench.scratch, python) else { return };
         let job = order["job"].as_str().unwrap_or_default().to_owned();
-        let name =
-            if name == "PyAV" { format!("PyAV {}", version.version) } else { name.to_owned() };
+        let own = || format!("PyAV {}", version.version);
+        let name = limit.map_or_else(own, |(name, _)| name.to_owned());
         let what = format!("`{job}` of worker.py, PyAV {} in one process", version.version);
-        let rival = Contender::new(name, what, Way::Python(Box::new(worker), order));
-        self.rivals.push(rival.making(output).wanting(goal));
+        let way = Way::Python(Box::new(worker), order);
+        let mut rival = Contender::new(&name, what, way).making(output).wanting(goal);
+        rival.is_limit = limit.is_some();
+        self.rivals.push(rival);
+        self.notes.extend(limit.map(|(name, what)| format!("{name}: {what}.")));
     }
 
     /// The limit of everything that is copied.
     fn add_copies(&mut self, of: &str, from: &Path, output: &Output, goal: Option<Goal>) {
         let way = Way::KernelCopy(from.to_owned());
         let copy = Contender::new("cp", format!("a copy {of} by the kernel"), way);
-        self.rivals.push(copy.making(output).wanting(goal));
+        self.rivals.push(copy.making(output).wanting(goal).limiting());
         let way = Way::PlainCopy(from.to_owned());
         let copy = Contender::new("cp, plain", format!("a copy {of} by reads and writes"), way);
-        self.rivals.push(copy.making(output));
+        self.rivals.push(copy.making(output).limiting());
     }
 
     /// The limit of a transcode: the encoder alone, on pictures that are decoded and scaled before.
@@ -499,7 +502,9 @@ impl Round {
             clip.frame_rate
         );
         let line = line(&program.path, &words, clip, &raw);
-        self.rivals.push(Contender::program(format!("{}, encoder alone", program.name), line));
+        let name = format!("{}, encoder alone", program.name);
+        self.rivals.push(Contender::program(name, line).limiting());
+        self.leftover = Some(raw.path().to_owned());
         self.notes.push(
             "Encoder alone: pictures that were decoded and scaled before, to the same encoder, \
              into nothing; sound is left out."

@@ -22,6 +22,7 @@ use std::{
     process::ExitCode,
 };
 
+use avocet::engine;
 use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser, value_parser};
 
 use super::{
@@ -30,7 +31,7 @@ use super::{
     failure::Failure,
     terminal,
 };
-use clip::Clip;
+use clip::{Clip, Found};
 use error::{Error, Result};
 use jobs::{Bench, KINDS, Kind, Make, Round, SHORT};
 use report::{Report, Setting, Table};
@@ -103,16 +104,19 @@ pub(super) fn as_child() -> Option<ExitCode> {
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let folder = matches.get_one::<PathBuf>(DIR).map_or(Path::new("."), PathBuf::as_path);
     let scratch = Scratch::new(&context.cancel)?;
-    let clips = find_clips(context, folder)?;
+    let found = find_clips(context, folder)?;
+    if let Some(folder) = matches.get_one::<PathBuf>(WRITE) {
+        report::expect_room(folder)?;
+    }
     let given: Vec<_> = matches.get_many::<PathBuf>(FFMPEG).unwrap_or_default().collect();
     let rivals = Rivals::find(&scratch, &given, matches.get_one::<PathBuf>(PYTHON))?;
     let pairs = matches.get_one(PAIRS).copied().unwrap_or(NonZeroUsize::MIN);
     let mut report = Report {
         state: "completed",
         setting: Setting::find(&rivals, pairs),
-        clips,
+        clips: found.clips,
         tables: Vec::new(),
-        skipped: rivals.skipped.clone(),
+        skipped: rivals.skipped.iter().cloned().chain(found.unusable).collect(),
     };
     let asked: Vec<&String> = matches.get_many(JOBS).unwrap_or_default().collect();
     let is_asked = |kind: &&Kind| asked.is_empty() || asked.iter().any(|name| *name == kind.name);
@@ -132,13 +136,17 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     Ok(Answer::new(output))
 }
 
-fn find_clips(context: &Context, folder: &Path) -> Result<Vec<Clip>, Failure> {
+fn find_clips(context: &Context, folder: &Path) -> Result<Found, Failure> {
     let name = folder.display();
     if !folder.is_dir() {
         let what = if folder.exists() { "is no folder" } else { "is not there" };
         return Err(Failure::Usage(format!("`{name}` {what}; DIR is a folder with clips")));
     }
-    let found = clip::find(folder, &context.cancel)?;
+    let found = clip::find(folder, &context.cancel);
+    let found = found.map_err(|error| match error {
+        Error::Cancelled => Failure::cancelled(),
+        error => Failure::Usage(error.to_string()),
+    })?;
     if found.clips.is_empty() {
         let files = found.files;
         let extensions = clip::extensions();
@@ -147,7 +155,7 @@ fn find_clips(context: &Context, folder: &Path) -> Result<Vec<Clip>, Failure> {
              pictures and ends in one of {extensions}"
         )));
     }
-    Ok(found.clips)
+    Ok(found)
 }
 
 /// Times one job on all clips that it is for.
@@ -214,7 +222,7 @@ fn compete(
     round: Round,
     pairs: NonZeroUsize,
 ) -> Result<Table> {
-    let Round { variant, mut ours, rivals, notes, count } = round;
+    let Round { variant, mut ours, rivals, notes, count, leftover } = round;
     let job =
         if variant.is_empty() { kind.name.to_owned() } else { format!("{}, {variant}", kind.name) };
     terminal::note(&format!("{job}, {clip}"));
@@ -227,11 +235,15 @@ fn compete(
         match pair::alternate(pairs, run, || rival.run(bench.scratch)) {
             Ok(pairs) => {
                 costs.extend(pairs.iter().map(|pair| pair.ours));
-                rows.extend(Row::of_rival((name, rival.what), &rival.goals, &pairs));
+                let row = Row::of_rival((name, rival.what), &rival.goals, &pairs);
+                rows.extend(row.map(|row| Row { is_limit: rival.is_limit, ..row }));
             }
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) => skipped.push(Skipped { name, why: error.to_string() }),
         }
+    }
+    if let Some(path) = leftover {
+        scratch::clear(&path)?;
     }
     if costs.is_empty() {
         costs.push(ours.run(bench.scratch)?);
@@ -246,6 +258,10 @@ impl From<Error> for Failure {
         match error {
             Error::Cancelled => Self::cancelled(),
             Error::Job(error) => Self::Job(error),
+            // Only what this command writes fails it; what it reads is left out.
+            Error::File { path, source, .. } => {
+                engine::Error::Write { location: path.into(), source }.into()
+            }
             error => Self::Usage(error.to_string()),
         }
     }

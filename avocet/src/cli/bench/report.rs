@@ -85,7 +85,6 @@ impl Report {
 
     /// Writes the report into a folder, as files named by the date.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).map_err(Error::file("make", folder))?;
         let path = folder.join(format!("{}-jobs.md", self.setting.date));
         let json = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
         write(&path, &self.to_markdown())?;
@@ -99,6 +98,13 @@ impl Report {
             "Wall time ÷ Avocet's; {date}, {processors} processors, avocet {avocet} on libav {libav}"
         )
     }
+}
+
+/// Makes the folder of results, and finds out whether they can be written before all the work.
+pub(super) fn expect_room(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::file("make", folder))?;
+    tempfile::tempfile_in(folder).map_err(Error::file("write to", folder))?;
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "results are no media")]

@@ -53,6 +53,8 @@ pub(super) struct Row {
     pub(super) name: String,
     /// What was run.
     pub(super) what: String,
+    /// Whether it does only what no contender can do without.
+    pub(super) is_limit: bool,
     /// Wall time of this contender, in seconds.
     pub(super) wall: Summary,
     /// Its wall time divided by ours, pair by pair; `None` for ours.
@@ -154,6 +156,7 @@ impl Row {
         Some(Self {
             name,
             what,
+            is_limit: false,
             wall: Summary::of(costs.iter().map(|cost| cost.wall))?,
             ratio: None,
             user: median(|cost| cost.user),
