@@ -455,8 +455,10 @@ impl Round {
         goal: Option<Goal>,
     ) {
         let Some((python, version)) = &bench.rivals.python else { return };
-        // One that has started before starts again; if not, there is no row.
-        let Ok(worker) = Worker::start(bench.scratch, python) else { return };
+        let worker = match Worker::start(bench.scratch, python) {
+            Ok(worker) => worker,
+            Err(error) => return self.notes.push(format!("PyAV is left out: {error}.")),
+        };
         let job = order["job"].as_str().unwrap_or_default().to_owned();
         let own = || format!("PyAV {}", version.version);
         let name = limit.map_or_else(own, |(name, _)| name.to_owned());

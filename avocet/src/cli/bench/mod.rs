@@ -105,14 +105,15 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     let folder = matches.get_one::<PathBuf>(DIR).map_or(Path::new("."), PathBuf::as_path);
     let scratch = Scratch::new(&context.cancel)?;
     let found = find_clips(context, folder)?;
-    if let Some(folder) = matches.get_one::<PathBuf>(WRITE) {
+    let results = matches.get_one::<PathBuf>(WRITE);
+    if let Some(folder) = results {
         report::expect_room(folder)?;
     }
     let given: Vec<_> = matches.get_many::<PathBuf>(FFMPEG).unwrap_or_default().collect();
     let rivals = Rivals::find(&scratch, &given, matches.get_one::<PathBuf>(PYTHON))?;
     let pairs = matches.get_one(PAIRS).copied().unwrap_or(NonZeroUsize::MIN);
     let mut report = Report {
-        state: "completed",
+        state: "partial",
         setting: Setting::find(&rivals, pairs),
         clips: found.clips,
         tables: Vec::new(),
@@ -122,13 +123,18 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     let is_asked = |kind: &&Kind| asked.is_empty() || asked.iter().any(|name| *name == kind.name);
     for kind in KINDS.iter().filter(is_asked) {
         time(&Bench { scratch: &scratch, rivals: &rivals }, kind, pairs, &mut report)?;
+        // Whoever stops the rest keeps what is there.
+        if let Some(folder) = results.filter(|_| !report.tables.is_empty()) {
+            report.write(folder)?;
+        }
     }
+    report.state = "completed";
     if report.tables.is_empty() {
         let why: Vec<_> =
             report.skipped.iter().map(|Skipped { name, why }| format!("{name}: {why}")).collect();
         return Err(Failure::Usage(format!("nothing could be timed: {}", why.join("; "))));
     }
-    if let Some(folder) = matches.get_one::<PathBuf>(WRITE) {
+    if let Some(folder) = results {
         report.write(folder)?;
     }
     let output =

@@ -24,6 +24,7 @@ use super::{
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
+    /// `completed`, or `partial` while jobs are still to come.
     pub(super) state: &'static str,
     pub(super) setting: Setting,
     pub(super) clips: Vec<Clip>,
