@@ -145,11 +145,13 @@ fn measure_here() -> io::Result<Cost> {
     let end = runs.iter().map(|run| run.end).max().unwrap_or(begun);
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    let own = account("/proc/self/status", "VmHWM:").map(|kibibytes| kibibytes * 1024.0);
+    let peak = usage.max_rss() as f64 * 1024.0;
     let together = lines.at_once.clamp(1, lines.lines.len().max(1));
     Ok(Cost {
         wall: (end - begun).as_secs_f64(),
         user: Some(seconds(usage.user_time())),
-        peak: Some(usage.max_rss() as f64 * 1024.0 * together as f64),
+        peak: told_peak(peak, own).map(|peak| peak * together as f64),
         read: runs.iter().map(|run| run.read).sum(),
     })
 }
@@ -179,10 +181,25 @@ fn run(line: &[OsString]) -> io::Result<Run> {
     if status.success() { Ok(Run { end, read }) } else { Err(io::Error::other(status.to_string())) }
 }
 
+/// The peak memory of a child, in bytes, where it can be told.
+///
+/// The kernel counts the memory of the process that started it as that of the child, until the
+/// child has become a program of its own; so what is no more than `own` may be less.
+fn told_peak(peak: f64, own: Option<f64>) -> Option<f64> {
+    // The kernel's own counts differ by some pages.
+    own.filter(|own| peak > own + 1e6).map(|_| peak)
+}
+
 /// What a process has read by system calls, in bytes, by the kernel's accounts at `path`.
 pub(super) fn bytes_read(path: &str) -> Option<f64> {
+    account(path, "rchar:")
+}
+
+/// A number in a file of the kernel's accounts, behind its name.
+fn account(path: &str, name: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("rchar: "))?.trim().parse().ok()
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// A command line, with the names of files without their folders.
@@ -214,6 +231,15 @@ mod tests {
         let text = terminal::json(&Lines::one(line.clone()));
         let read = serde_json::from_str::<Lines>(&text).ok();
         assert_eq!(read.map(|read| read.lines), Some(vec![line]));
+    }
+
+    #[test]
+    fn memory_is_told_above_that_of_whoever_measures() {
+        assert_eq!(told_peak(60e6, Some(40e6)), Some(60e6));
+        assert_eq!(told_peak(40.1e6, Some(40e6)), None);
+        assert_eq!(told_peak(60e6, None), None);
+        assert!(account("/proc/self/status", "VmHWM:").is_some_and(|size| size > 0.0));
+        assert_eq!(account("/proc/self/status", "nothing:"), None);
     }
 
     #[test]

@@ -152,8 +152,9 @@ impl Setting {
              Each rival runs in {pairs} pairs with Avocet, after one that is not counted; every \
              second pair begins with the rival. The column “÷ ours” is the median of the rival's \
              wall time divided by Avocet's, pair by pair: more than 1 means that Avocet is faster. \
-             Wall, user, memory and read are medians; memory is the largest resident size, and read \
-             what system calls brought, so it leaves out what is mapped.\n"
+             Wall, user, memory and read are medians; memory is the largest resident size, where \
+             it is more than that of the process that measures, about 40 MB; read is what system \
+             calls brought, so it leaves out what is mapped.\n"
         )
     }
 }

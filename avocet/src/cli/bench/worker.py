@@ -131,12 +131,23 @@ JOBS = {
 }
 
 
-def bytes_read():
+def account(path, name):
+    """A number of the kernel's accounts; None where it is not told."""
     try:
-        with open("/proc/self/io") as accounts:
-            return float(next(line for line in accounts if line.startswith("rchar: "))[7:])
+        with open(path) as accounts:
+            return next((float(line.split()[1]) for line in accounts if line.startswith(name)), None)
     except OSError:
         return None
+
+
+def bytes_read():
+    return account("/proc/self/io", "rchar:")
+
+
+def peak_memory():
+    """Of this program alone: `ru_maxrss` counts what started it, too."""
+    kibibytes = account("/proc/self/status", "VmHWM:")
+    return None if kibibytes is None else kibibytes * 1024
 
 
 def answer(order):
@@ -145,12 +156,12 @@ def answer(order):
     begin = time.perf_counter()
     seconds = JOBS[order["job"]](order)
     whole = time.perf_counter() - begin
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime - user
     alone = seconds is not None
     return {
         "wall": seconds if alone else whole,
-        "user": None if alone else usage.ru_utime - user,
-        "peak": None if alone else usage.ru_maxrss * 1024.0,
+        "user": None if alone else user,
+        "peak": None if alone else peak_memory(),
         "read": None if alone or read is None else bytes_read() - read,
     }
 
