@@ -1,6 +1,9 @@
 //! Ratios as horizontal bars, in SVG that reads on light and on dark ground.
 
-use super::{report::Table, row::Row};
+use super::{
+    report::Table,
+    row::{Row, show_ratio},
+};
 
 /// Sizes, in pixels.
 const WIDTH: f64 = 920.0;
@@ -22,8 +25,11 @@ const STYLE: &str = "\
 .whisker{stroke:#e6edf3}}";
 
 /// The numbers that a logarithmic axis may be marked with.
-const MARKS: [f64; 16] =
-    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+const MARKS: [f64; 14] =
+    [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+/// The smallest ratio that has a place of its own.
+const SMALLEST: f64 = 0.05;
 
 /// A logarithmic axis from its least to its greatest mark.
 struct Axis {
@@ -37,7 +43,8 @@ impl Axis {
         let sound = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
         let (mut low, mut high) = (1.0_f64, 1.0_f64);
         for value in sound {
-            (low, high) = (low.min(value), high.max(value));
+            // The copy of a short result would leave no room for the rest.
+            (low, high) = (low.min(value.max(SMALLEST)), high.max(value));
         }
         let least = MARKS.into_iter().rev().find(|mark| *mark <= low).unwrap_or(low);
         let most = MARKS.into_iter().find(|mark| *mark >= high && *mark > least).unwrap_or(high);
@@ -128,7 +135,7 @@ fn bar(axis: &Axis, y: f64, row: &Row) -> Option<String> {
         Some(false) => ", goal missed",
         None => "",
     };
-    let label = format!("{:.2}{goal}", ratio.median);
+    let label = format!("{}{goal}", show_ratio(ratio.median));
     svg.push_str(&text(WIDTH - RIGHT + 12.0, middle + 4.0, "", &label));
     Some(svg)
 }
@@ -198,6 +205,7 @@ mod tests {
         check(&[], (1.0, 2.0));
         check(&[1.5, 30.0], (1.0, 50.0));
         check(&[0.3, 0.9], (0.2, 1.0));
+        check(&[0.001, 2.0], (0.05, 2.0));
         check(&[f64::NAN, 2.0], (1.0, 2.0));
         check(&[5000.0], (1.0, 5000.0));
     }

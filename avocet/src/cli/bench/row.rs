@@ -177,15 +177,14 @@ impl Row {
         let known = |value: Option<f64>, show: fn(f64) -> String| {
             value.map_or_else(|| "–".to_owned(), show)
         };
-        let plain = |value: f64| format!("{value:.2}");
         let (ratio, interval, extremes) = match &self.ratio {
             Some(ratio) => {
                 let interval = match ratio.interval {
-                    Some((low, high)) => format!("{} to {}", plain(low), plain(high)),
+                    Some((low, high)) => format!("{} to {}", show_ratio(low), show_ratio(high)),
                     None => "too few pairs".to_owned(),
                 };
-                let extremes = format!("{} to {}", plain(ratio.least), plain(ratio.most));
-                (format!("**{}**", plain(ratio.median)), interval, extremes)
+                let extremes = format!("{} to {}", show_ratio(ratio.least), show_ratio(ratio.most));
+                (format!("**{}**", show_ratio(ratio.median)), interval, extremes)
             }
             None => ("1".to_owned(), "–".to_owned(), "–".to_owned()),
         };
@@ -202,6 +201,12 @@ impl Row {
             known(self.read, bytes),
         )
     }
+}
+
+/// A ratio for people.
+pub(super) fn show_ratio(value: f64) -> String {
+    let digits = if value < 0.095 { 4 } else { 2 };
+    format!("{value:.digits$}")
 }
 
 /// Seconds for people.
@@ -267,6 +272,11 @@ pub(super) mod tests {
              | – | 1.2 MB | – | ≥ 2: met (2.50) |\n"
         );
         assert!(Row::of_rival((String::new(), String::new()), &[], &[]).is_none());
+    }
+
+    #[test]
+    fn small_ratios_are_not_nothing() {
+        assert_eq!([12.345, 0.5, 0.0012].map(show_ratio), ["12.35", "0.50", "0.0012"]);
     }
 
     #[test]
