@@ -8,7 +8,7 @@ use avocet::{
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
-use super::{failure::Failure, name::kebab, terminal};
+use super::{bench, failure::Failure, name::kebab, terminal};
 
 pub(super) const ACCURACY: &str = "accuracy";
 pub(super) const ARGS: &str = "ARGS";
@@ -34,6 +34,7 @@ pub(super) enum Command {
     Run,
     Plan,
     Probe,
+    Bench,
     Capabilities,
     Ffmpeg,
     Thumbnails,
@@ -48,6 +49,7 @@ impl Command {
             "run" => Self::Run,
             "plan" => Self::Plan,
             "probe" => Self::Probe,
+            "bench" => Self::Bench,
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
             "thumbnails" => Self::Thumbnails,
@@ -91,7 +93,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([thumbnails(), custom(), capabilities])
+        .subcommands([thumbnails(), custom(), bench::command(), capabilities])
 }
 
 /// The command of custom arguments.
@@ -262,7 +264,7 @@ fn progress() -> Arg {
     )
 }
 
-fn json() -> Arg {
+pub(super) fn json() -> Arg {
     Arg::new(JSON)
         .long(JSON)
         .action(ArgAction::SetTrue)

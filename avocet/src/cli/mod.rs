@@ -1,6 +1,7 @@
 //! The program: reads its arguments, does what they ask for, and answers once.
 
 mod arguments;
+mod bench;
 mod capabilities;
 mod custom;
 mod document;
@@ -46,6 +47,9 @@ impl Answer {
 }
 
 pub(crate) fn main() -> ExitCode {
+    if let Some(status) = bench::as_child() {
+        return status;
+    }
     let matches = match arguments::program().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return arguments::refuse(&error),
@@ -77,6 +81,7 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Run => job::run_document(context, matches),
         Command::Plan => job::plan_document(context, matches),
         Command::Probe => probe::answer(context, matches),
+        Command::Bench => bench::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
         Command::Thumbnails => job::run_thumbnails(context, matches),

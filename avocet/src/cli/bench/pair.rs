@@ -2,31 +2,29 @@
 
 use std::num::NonZeroUsize;
 
-use crate::Result;
-
 /// What one run of each side took, one right after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pair<T> {
-    pub(crate) ours: T,
-    pub(crate) program: T,
+pub(super) struct Pair<T> {
+    pub(super) ours: T,
+    pub(super) rival: T,
 }
 
 /// Runs both sides `count` times, the other one first in every second pair.
 ///
 /// A pair before those warms up caches and is not counted.
-pub(crate) fn alternate<T>(
+pub(super) fn alternate<T, E>(
     count: NonZeroUsize,
-    mut ours: impl FnMut() -> Result<T>,
-    mut program: impl FnMut() -> Result<T>,
-) -> Result<Vec<Pair<T>>> {
+    mut ours: impl FnMut() -> Result<T, E>,
+    mut rival: impl FnMut() -> Result<T, E>,
+) -> Result<Vec<Pair<T>>, E> {
     let mut pairs = Vec::new();
     for number in 0..=count.get() {
         let pair = if number % 2 == 0 {
             let ours = ours()?;
-            Pair { ours, program: program()? }
+            Pair { ours, rival: rival()? }
         } else {
-            let program = program()?;
-            Pair { ours: ours()?, program }
+            let rival = rival()?;
+            Pair { ours: ours()?, rival }
         };
         if number > 0 {
             pairs.push(pair);
@@ -42,16 +40,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sides_take_turns_at_being_first() -> Result<()> {
+    fn sides_take_turns_at_being_first() -> Result<(), String> {
         let runs = RefCell::new(String::new());
         let run = |side| {
             runs.borrow_mut().push(side);
             Ok(runs.borrow().len())
         };
         let count = NonZeroUsize::new(3).ok_or("zero")?;
-        let pairs = alternate(count, || run('a'), || run('b'))?;
+        let pairs = alternate::<_, String>(count, || run('a'), || run('b'))?;
         assert_eq!(*runs.borrow(), "abbaabba");
-        let places: Vec<_> = pairs.iter().map(|pair| (pair.ours, pair.program)).collect();
+        let places: Vec<_> = pairs.iter().map(|pair| (pair.ours, pair.rival)).collect();
         assert_eq!(places, [(4, 3), (5, 6), (8, 7)]);
         Ok(())
     }

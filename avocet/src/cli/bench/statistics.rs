@@ -4,19 +4,19 @@ use serde::Serialize;
 
 /// A sample in short, in the unit of the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Summary {
+pub(super) struct Summary {
     /// The value in the middle.
-    pub(crate) median: f64,
+    pub(super) median: f64,
     /// Where the median of the quantity lies with at least 95 % confidence; `None` when the sample
     /// is too small to tell.
-    pub(crate) interval: Option<(f64, f64)>,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
+    pub(super) interval: Option<(f64, f64)>,
+    pub(super) least: f64,
+    pub(super) most: f64,
 }
 
 impl Summary {
     /// Sums up a sample; `None` when it is empty.
-    pub(crate) fn of(sample: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub(super) fn of(sample: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = sample.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (first, last) = (sorted.first()?, sorted.last()?);

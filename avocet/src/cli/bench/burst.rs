@@ -1,0 +1,115 @@
+//! Many thumbnails in one process: what this program does when it is measured as a child.
+
+use std::{
+    env,
+    ffi::OsString,
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use avocet::{CancelToken, Engine, Format, Job, Recipe, recipes::Thumbnail};
+
+use crate::cli::{name, terminal};
+
+/// First word of the command line; `AT_ONCE COUNT FOLDER CLIP…` follow.
+pub(super) const BURST: &str = "bench-burst";
+
+/// What is to be done.
+struct Work {
+    /// Number of threads.
+    at_once: usize,
+    /// Number of pictures.
+    count: usize,
+    folder: PathBuf,
+    clips: Vec<OsString>,
+}
+
+/// Makes the pictures that the command line asks for.
+pub(super) fn be_child() -> ExitCode {
+    let done = match read(env::args_os().skip(2)) {
+        Some(work) => run(&work),
+        None => Err(format!("{BURST} takes AT_ONCE COUNT FOLDER CLIP…")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::note(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(mut words: impl Iterator<Item = OsString>) -> Option<Work> {
+    let mut number = || words.next()?.to_str()?.parse().ok();
+    let (at_once, count) = (number()?, number()?);
+    let folder = words.next()?.into();
+    let clips: Vec<_> = words.collect();
+    (!clips.is_empty()).then_some(Work { at_once, count, folder, clips })
+}
+
+/// Each picture has an engine of its own, which has seen nothing yet.
+fn run(work: &Work) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let one = |number: usize| {
+        let recipe = Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() };
+        let url = name::url(&work.clips[number % work.clips.len()]);
+        let job = Job::new(Recipe::Thumbnail(recipe), &url, Format::Jpg);
+        let output = work.folder.join(format!("{number}.jpg"));
+        let (engine, cancel) = (Engine::default(), CancelToken::new());
+        avocet::run(&engine, &job, output, &cancel, |_| ControlFlow::Continue(())).map(|_| ())
+    };
+    thread::scope(|scope| {
+        for _ in 0..work.at_once {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= work.count {
+                        return;
+                    }
+                    if let Err(error) = one(number) {
+                        let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                        *failed = Some(error.to_string());
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read() {
+        let check = |line: &str, expected: Option<(usize, usize, usize)>| {
+            let found = read(line.split(' ').map(OsString::from));
+            let found = found.map(|work| (work.at_once, work.count, work.clips.len()));
+            assert_eq!(found, expected, "{line}");
+        };
+        check("4 200 /tmp a.mp4 b.mp4", Some((4, 200, 2)));
+        check("4 200 /tmp", None);
+        check("4 many /tmp a.mp4", None);
+        check("", None);
+    }
+
+    #[test]
+    fn what_fails_is_told() {
+        let work = Work {
+            at_once: 2,
+            count: 3,
+            folder: "/nowhere".into(),
+            clips: vec!["/nowhere/a.mp4".into()],
+        };
+        assert!(run(&work).is_err_and(|error| error.contains("a.mp4")));
+    }
+}

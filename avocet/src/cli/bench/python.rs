@@ -1,0 +1,103 @@
+//! `PyAV`: a Python program that does a job once for every line that it is given.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    child::Cost,
+    error::{Error, Result},
+    scratch::{Adopted, Scratch},
+};
+
+const SCRIPT: &str = include_str!("worker.py");
+
+/// A Python program at work; it ends when this is dropped.
+pub(super) struct Worker {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    _adopted: Adopted,
+    /// Of `PyAV`, and of the libav in it.
+    pub(super) version: Version,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Version {
+    pub(super) version: String,
+    pub(super) libav: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Failed { error: String },
+    Done(Cost),
+}
+
+impl Worker {
+    /// Starts an interpreter; fails when it lacks `PyAV` or Pillow.
+    pub(super) fn start(scratch: &Scratch, python: &Path) -> Result<Self> {
+        scratch.check()?;
+        let name = python.display().to_string();
+        let start = |source| Error::Start { program: name.clone(), source };
+        let mut command = Command::new(python);
+        command.args(["-c", SCRIPT]).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(start)?;
+        let adopted = scratch.adopt(&child);
+        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(start(std::io::Error::other("it has no standard streams")));
+        };
+        let mut answers = BufReader::new(answers);
+        let mut line = String::new();
+        // What can not be read is no answer, as is the end.
+        let _ = answers.read_line(&mut line);
+        let Ok(version) = serde_json::from_str(&line) else {
+            drop(orders);
+            let output = child.wait_with_output().map_err(start)?;
+            scratch.check()?;
+            let log = String::from_utf8_lossy(&output.stderr);
+            let log = log.lines().last().unwrap_or("it answers nothing").to_owned();
+            return Err(Error::Failed { command: format!("{name} with av and pillow"), log });
+        };
+        // Nobody reads on, and what is written there is lost.
+        child.stderr = None;
+        Ok(Self { child, orders: Some(orders), answers, _adopted: adopted, version })
+    }
+
+    /// Does a job once.
+    pub(super) fn run(&mut self, order: &Value) -> Result<Cost> {
+        if let Some(orders) = &mut self.orders {
+            // That it does not listen is found by what it answers.
+            let _ = writeln!(orders, "{order}");
+        }
+        let mut line = String::new();
+        let _ = self.answers.read_line(&mut line);
+        match serde_json::from_str(&line) {
+            Ok(Answer::Done(cost)) => Ok(cost),
+            Ok(Answer::Failed { error }) => {
+                Err(Error::Failed { command: "PyAV".to_owned(), log: error })
+            }
+            Err(_) => Err(Error::Answer {
+                program: "PyAV".to_owned(),
+                found: line.trim().to_owned(),
+                expected: "the cost of a run",
+            }),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Without orders it ends.
+        self.orders = None;
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,172 @@
+//! The programs that Avocet is held against, as they are found on this machine.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde::Serialize;
+
+use super::{
+    error::{Error, Result},
+    python::{Version, Worker},
+    scratch::Scratch,
+};
+
+/// Where a program comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Origin {
+    /// The folders of `PATH`.
+    Path,
+    /// An argument.
+    Given,
+}
+
+/// An ffmpeg program.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Program {
+    pub(super) origin: Origin,
+    pub(super) name: String,
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    pub(super) version: String,
+}
+
+/// What has no figures, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Skipped {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+/// All that Avocet is held against.
+pub(super) struct Rivals {
+    pub(super) programs: Vec<Program>,
+    /// The version of ffprobe on the path.
+    pub(super) ffprobe: Option<String>,
+    /// An interpreter that has `PyAV` and Pillow.
+    pub(super) python: Option<(PathBuf, Version)>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+impl Rivals {
+    /// Looks for all of them. What the user named has to be there; what only may be on the path may
+    /// be missing.
+    pub(super) fn find(
+        scratch: &Scratch,
+        given: &[&PathBuf],
+        python: Option<&PathBuf>,
+    ) -> Result<Self> {
+        let (mut programs, mut skipped) = (Vec::new(), Vec::new());
+        let mut skip = |name: &str, why: String| {
+            skipped.push(Skipped { name: name.to_owned(), why });
+        };
+        match version(OsStr::new("ffmpeg")) {
+            Ok(version) => programs.push(Program::new(Origin::Path, "ffmpeg".into(), version)),
+            Err(error) => skip("ffmpeg", error.to_string()),
+        }
+        for path in given {
+            let version = version(path.as_os_str())?;
+            programs.push(Program::new(Origin::Given, (*path).clone(), version));
+        }
+        if given.is_empty() {
+            skip("another ffmpeg", "none was given with --ffmpeg".to_owned());
+        }
+        make_names_differ(&mut programs);
+        let ffprobe = version(OsStr::new("ffprobe"));
+        let ffprobe = ffprobe.map_err(|error| skip("ffprobe", error.to_string())).ok();
+        let python = match python {
+            None => {
+                skip("PyAV", "no interpreter was given with --python".to_owned());
+                None
+            }
+            Some(path) => match Worker::start(scratch, path) {
+                Ok(worker) => Some((path.clone(), worker.version.clone())),
+                Err(Error::Failed { log, .. }) => {
+                    skip("PyAV", format!("{}: {log}", path.display()));
+                    None
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Self { programs, ffprobe, python, skipped })
+    }
+}
+
+impl Program {
+    fn new(origin: Origin, path: PathBuf, version: String) -> Self {
+        let short = version.split(['-', '+', '~']).next().unwrap_or(&version);
+        Self { origin, name: format!("ffmpeg {short}"), path, version }
+    }
+}
+
+/// Two programs of one version are told apart by their paths.
+fn make_names_differ(programs: &mut [Program]) {
+    let names: Vec<_> = programs.iter().map(|program| program.name.clone()).collect();
+    for (program, name) in programs.iter_mut().zip(&names) {
+        let is_taken = names.iter().filter(|other| *other == name).count() > 1;
+        if is_taken && program.origin == Origin::Given {
+            program.name = format!("{name} ({})", program.path.display());
+        }
+    }
+}
+
+/// What a program of FFmpeg says it is.
+fn version(program: &OsStr) -> Result<String> {
+    let name = Path::new(program).display().to_string();
+    let output = Command::new(program).arg("-version").stdin(Stdio::null()).output();
+    let output = output.map_err(|source| Error::Start { program: name.clone(), source })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().unwrap_or_default();
+    parse_version(line).ok_or_else(|| Error::Answer {
+        program: format!("{name} -version"),
+        found: line.to_owned(),
+        expected: "the version of a program of FFmpeg",
+    })
+}
+
+/// The version in the first line that a program of FFmpeg prints.
+fn parse_version(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("ffmpeg version ").or(line.strip_prefix("ffprobe version "))?;
+    rest.split_whitespace().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        let check = |line, expected: Option<&str>| {
+            assert_eq!(parse_version(line).as_deref(), expected, "{line}");
+        };
+        check("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026", Some("5.1.9-0+deb12u1"));
+        check("ffprobe version n9.0.2-17-g2a571b6068 Copyright", Some("n9.0.2-17-g2a571b6068"));
+        check("ffmpeg version", None);
+        check("true (GNU coreutils) 9.1", None);
+        check("", None);
+    }
+
+    #[test]
+    fn programs_have_names_of_their_own() {
+        let new = |origin, path: &str, version: &str| {
+            Program::new(origin, path.into(), version.to_owned())
+        };
+        let mut programs = [
+            new(Origin::Path, "ffmpeg", "5.1.9-0+deb12u1"),
+            new(Origin::Given, "/a/ffmpeg", "5.1.9"),
+            new(Origin::Given, "/b/ffmpeg", "n9.0.2-17-g2a"),
+        ];
+        make_names_differ(&mut programs);
+        let names = programs.map(|program| program.name);
+        assert_eq!(names, ["ffmpeg 5.1.9", "ffmpeg 5.1.9 (/a/ffmpeg)", "ffmpeg n9.0.2"]);
+    }
+
+    #[test]
+    fn what_is_named_has_to_be_there() {
+        assert!(matches!(version(OsStr::new("/nowhere/ffmpeg")), Err(Error::Start { .. })));
+        assert!(matches!(version(OsStr::new("true")), Err(Error::Answer { .. })));
+    }
+}

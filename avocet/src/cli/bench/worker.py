@@ -1,0 +1,180 @@
+"""Does jobs with PyAV, one for each line of JSON on standard input, and answers with seconds."""
+
+import json
+import resource
+import sys
+import time
+from fractions import Fraction
+
+import av
+from PIL import Image  # noqa: F401  to_image() needs it
+
+prepared = {}
+
+
+def picture(order):
+    """The frame on screen at a time, as a JPEG."""
+    with av.open(order["input"]) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        if order["keyframe"]:
+            stream.codec_context.skip_frame = "NONKEY"
+        target = int(order["at"] / stream.time_base) + (stream.start_time or 0)
+        container.seek(target, stream=stream)
+        shown = None
+        for frame in container.decode(stream):
+            if shown is not None and frame.pts > target:
+                break
+            shown = frame
+            if order["keyframe"]:
+                break
+        shown.to_image().save(order["output"], quality=90)
+
+
+def remux(order):
+    """Video and audio, copied into an MP4 with its index in front."""
+    options = {"movflags": "+faststart"}
+    with av.open(order["input"]) as source, av.open(order["output"], "w", options=options) as target:
+        kept = [stream for stream in source.streams if stream.type in ("video", "audio")]
+        made = {stream.index: target.add_stream_from_template(stream) for stream in kept}
+        for packet in source.demux(kept):
+            if packet.dts is not None:
+                packet.stream = made[packet.stream.index]
+                target.mux(packet)
+
+
+def open_decoder(codec, extradata):
+    decoder = av.CodecContext.create(codec, "r")
+    decoder.extradata = extradata
+    decoder.thread_type = "AUTO"
+    decoder.open()
+    return decoder
+
+
+def read_packets(order):
+    """The packets from the keyframe before a time up to that time, read before the clock starts."""
+    key = (order["input"], order["at"])
+    if key not in prepared:
+        with av.open(order["input"]) as container:
+            stream = container.streams.video[0]
+            target = int(order["at"] / stream.time_base) + (stream.start_time or 0)
+            container.seek(target, stream=stream)
+            packets = []
+            for packet in container.demux(stream):
+                if packet.dts is None:
+                    break
+                packets.append(packet)
+                if packet.dts > target:
+                    break
+            context = stream.codec_context
+            prepared[key] = (packets, target, context.name, context.extradata)
+    return prepared[key]
+
+
+def decode_encode(order):
+    """Decoder and encoder alone; answers with the seconds that they took."""
+    packets, target, codec, extradata = read_packets(order)
+    decoder = open_decoder(codec, extradata)
+    begin = time.perf_counter()
+    shown, is_found = None, False
+    for packet in [*packets, None]:
+        for frame in decoder.decode(packet):
+            if shown is None or frame.pts <= target:
+                shown = frame
+            is_found = is_found or frame.pts >= target
+        if is_found:
+            break
+    shown = shown.reformat(format="yuvj420p")
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = shown.width, shown.height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": "3", "qmax": "3"}
+    shown.pts = 0
+    encoded = sum(packet.size for packet in [*encoder.encode(shown), *encoder.encode(None)])
+    seconds = time.perf_counter() - begin
+    if encoded == 0:
+        raise ValueError("the encoder made nothing")
+    return seconds
+
+
+def decode_keys(order):
+    """The decoder alone, on the keyframes before evenly spaced times; answers with its seconds."""
+    key = (order["input"], order["count"])
+    if key not in prepared:
+        with av.open(order["input"]) as container:
+            stream = container.streams.video[0]
+            step = stream.duration / order["count"]
+            packets = []
+            for number in range(order["count"]):
+                target = int((number + 0.5) * step) + (stream.start_time or 0)
+                container.seek(target, stream=stream)
+                packets.append(next(container.demux(stream)))
+            context = stream.codec_context
+            prepared[key] = (packets, context.name, context.extradata)
+    packets, codec, extradata = prepared[key]
+    decoder = open_decoder(codec, extradata)
+    begin = time.perf_counter()
+    frames = 0
+    for packet in [*packets, None]:
+        frames += len(decoder.decode(packet))
+    seconds = time.perf_counter() - begin
+    if frames == 0:
+        raise ValueError("the decoder made nothing")
+    return seconds
+
+
+JOBS = {
+    "picture": picture,
+    "remux": remux,
+    "decodeEncode": decode_encode,
+    "decodeKeys": decode_keys,
+}
+
+
+def account(path, name):
+    """A number of the kernel's accounts; None where it is not told."""
+    try:
+        with open(path) as accounts:
+            return next((float(line.split()[1]) for line in accounts if line.startswith(name)), None)
+    except OSError:
+        return None
+
+
+def bytes_read():
+    return account("/proc/self/io", "rchar:")
+
+
+def peak_memory():
+    """Of this program alone: `ru_maxrss` counts what started it, too."""
+    kibibytes = account("/proc/self/status", "VmHWM:")
+    return None if kibibytes is None else kibibytes * 1024
+
+
+def answer(order):
+    read = bytes_read()
+    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    begin = time.perf_counter()
+    seconds = JOBS[order["job"]](order)
+    whole = time.perf_counter() - begin
+    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime - user
+    alone = seconds is not None
+    return {
+        "wall": seconds if alone else whole,
+        "user": None if alone else user,
+        "peak": None if alone else peak_memory(),
+        "read": None if alone or read is None else bytes_read() - read,
+    }
+
+
+def main():
+    libav = av.ffmpeg_version_info
+    print(json.dumps({"version": av.__version__, "libav": libav}), flush=True)
+    for line in sys.stdin:
+        try:
+            found = answer(json.loads(line))
+        except Exception as error:
+            found = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(found), flush=True)
+
+
+main()
