@@ -143,6 +143,7 @@ fn several_sections_are_joined() {
         ("group-hevc-open-b.mp4", true),
         ("group-vp9-closed-b.webm", true),
         ("group-mpeg2-open-b.ts", true),
+        ("group-av1-closed-b.mp4", true),
         ("group-prores-closed-p.mov", true),
         ("group-h264high-open-b.mp4", false),
         ("counter-h264-aac.mkv", true),
@@ -165,5 +166,44 @@ fn several_sections_are_joined() {
         // Frames fall on ticks of the first section.
         let off = after.iter().map(|offset| (offset - mean(&before)).abs()).fold(0.0, f64::max);
         assert!(off < 0.0021, "{name}: in sync by {before:?}, then {after:?}");
+    }
+}
+
+/// Which of several sections are whole, and which end or begin amid a group.
+#[test]
+fn sections_may_be_whole_groups() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["group-av1-closed-b.mp4", "group-vp9-closed-b.webm", "group-hevc-open-b.mp4"] {
+        let clip = fixtures::get(name);
+        for ranges in [&[(0.0, 1.2)][..], &[(0.0, 1.2), (2.4, 0.8)], &[(1.2, 1.2), (2.8, 0.4)]] {
+            let text = ranges.iter().map(|(start, length)| {
+                format!(r#"{{"startSeconds":{start},"durationSeconds":{length}}}"#)
+            });
+            let recipe = format!(r#""trim","ranges":[{}]"#, text.collect::<Vec<_>>().join(","));
+            let made = run(&clip, format_of(name), &recipe).unwrap();
+            let wanted =
+                ranges.iter().flat_map(|(start, length)| expected(&clip, *start, start + length));
+            assert_eq!(
+                judge::counters(&made.path),
+                wanted.collect::<Vec<_>>(),
+                "{name} {ranges:?}"
+            );
+        }
+    }
+}
+
+/// Pictures of fields that follow a seam without any reordering.
+#[test]
+fn short_sections_of_fields_lose_no_picture() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("group-h264tff-closed-b.mp4");
+    for (start, duration) in [(1.0, 0.3), (1.08, 0.16), (1.16, 0.08), (1.0, 0.6), (1.0, 0.8)] {
+        let made = trim(&clip, "mp4", start, Some(duration), "");
+        let wanted = expected(&clip, start, start + duration);
+        assert_eq!(judge::counters(&made.path), wanted, "from {start} for {duration}");
     }
 }

@@ -294,3 +294,23 @@ fn quality_equals_that_of_the_ffmpeg_program() {
         assert!((ours - theirs).abs() < 0.001, "{name}: {ours}, the program's {theirs}");
     }
 }
+
+/// SVT-AV1 waits for packets of an encoder that never got a picture.
+#[test]
+fn an_encoder_that_got_no_picture_holds_nobody() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    for (format, codec) in [("mp4", "h264"), ("mp4", "hevc"), ("webm", "vp9"), ("mp4", "av1")] {
+        let recipe = format!(r#""transcode","codec":"{codec}","reencode":true"#);
+        let job = crate::support::job(&clip, format, &recipe);
+        let result = crate::support::watched(codec, move || {
+            let (engine, cancel) = (avocet::Engine::default(), avocet::CancelToken::new());
+            let output = std::path::PathBuf::from(format!("/no such folder/out.{format}"));
+            avocet::run(&engine, &job, output, &cancel, |_| std::ops::ControlFlow::Continue(()))
+        });
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("its folder does not exist"), "{codec}: {error}");
+    }
+}

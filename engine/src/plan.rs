@@ -229,6 +229,14 @@ impl Output {
         }
     }
 
+    /// The pictures that it shows, when it is a sheet.
+    pub fn sheet(&self) -> Option<&Sheet> {
+        match &self.content {
+            Content::Sheet(sheet) => Some(sheet),
+            _ => None,
+        }
+    }
+
     /// Whether the output is one still picture.
     pub fn is_picture(&self) -> bool {
         self.muxer == "image2pipe"

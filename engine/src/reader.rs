@@ -342,6 +342,10 @@ impl FrameReader {
         let ended = loop {
             let Some(packet) = self.read()? else { break true };
             let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return Ok(None) };
+            if dts > pts {
+                // Nobody knows what else is wrong with such times.
+                return Ok(None);
+            }
             let time = times[reached];
             if packet.is_key() && pts <= time && !self.entries.is_gradual(&packet) {
                 if reached > 0 {

@@ -366,7 +366,7 @@ pub(crate) fn check_output(
             return;
         }
         let at = |ticks| Timestamp::new(ticks, info.time_base);
-        seen.packets += 1;
+        seen.packets += u64::from(start >= 0);
         seen.extent.add(at(start.max(0)), at(end.max(start)));
         seen.longest = seen.longest.max(at(duration).seconds());
     };

@@ -403,6 +403,8 @@ fn spliced(
         return Ok(track);
     }
     track.parts.clear();
+    let message = "sections begin or end within groups of pictures, the ends of which are encoded";
+    track.because.insert(0, Reason::new("ENDS_ENCODED", message));
     let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black fills");
     for piece in pieces {
         let source = piece.video.ok_or_else(no_video)?;

@@ -65,6 +65,7 @@ const CHANGED: &[(&str, &str)] = &[
     ("BEST_VIDEO", "The picture is taken from the best stream of moving pictures."),
     ("BITRATE_CAPPED", "The bit rate asked for is lowered to the most that is reasonable."),
     ("CODEC_NOT_KEPT", "The source's codec is not encoded for this format, so its usual one is."),
+    ("ENDS_ENCODED", "Pictures are copied, and only those at the ends of the section encoded."),
     ("HDR_TO_SDR", "High dynamic range is mapped to standard."),
     ("LEVEL_TOO_HIGH", "A level over 5.2 plays in few places, so the picture is scaled down."),
     ("SCALED_DOWN", "The picture is fitted into a smaller size."),

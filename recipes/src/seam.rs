@@ -16,6 +16,9 @@ const CRF: &str = "17";
 /// The same for VP9 and AV1, on their scales.
 const CRF_63: &str = "16";
 
+/// Pictures from the first copied one of an interlaced stream on, at least.
+const LEAST_FIELDS: usize = 12;
+
 /// Quantizer of MPEG-2 at the ends, in libav's units of lambda.
 const MPEG2_QUALITY: u32 = 2 * 118;
 
@@ -27,12 +30,8 @@ pub(crate) fn splice(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
 ) -> Result<(Encoder, Splice), Reason> {
-    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
-        return Err(refused("nobody knows where its packets stand"));
-    };
-    let form = Form::of(source, capabilities)?;
-    let splice = run_of(source, index, &kept, form.drops_leading)?;
-    Ok((form.encoder(source), splice))
+    let (splice, encoder) = spliced(source, capabilities)?;
+    splice.map(|splice| (encoder, splice))
 }
 
 /// The same for one of several sections, in which there need be nothing to copy.
@@ -40,12 +39,12 @@ pub(crate) fn splice_one_of(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
 ) -> Result<(Encoder, Splice), Reason> {
-    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
-        return Err(refused("nobody knows where its packets stand"));
-    };
-    let form = Form::of(source, capabilities)?;
+    let (splice, encoder) = spliced(source, capabilities)?;
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
-    let splice = run_of(source, index, &kept, form.drops_leading).or_else(|why| {
+    let splice = splice.or_else(|why| {
+        let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+            return Err(why);
+        };
         let is_in = |pts: &i64| kept.holds(at(*pts));
         let times: Vec<i64> = index.shown().map(|(pts, _)| pts).filter(is_in).collect();
         if !times.iter().any(|pts| at(*pts) == kept.first) {
@@ -54,7 +53,19 @@ pub(crate) fn splice_one_of(
         let pictures = times.len() as u64;
         Ok(Splice { from: None, until: None, lead: None, delay: 0, pictures })
     })?;
-    Ok((form.encoder(source), splice))
+    Ok((encoder, splice))
+}
+
+/// The run of packets that can be copied, or why there is none, and the encoder of the rest.
+fn spliced(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Result<Splice, Reason>, Encoder), Reason> {
+    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+        return Err(refused("nobody knows where its packets stand"));
+    };
+    let form = Form::of(source, capabilities)?;
+    Ok((run_of(source, index, &kept, &form), form.encoder(source)))
 }
 
 /// Why the plan for the case that a run finds that pictures can not be spliced encodes them.
@@ -73,6 +84,8 @@ struct Form {
     /// Whether copied packets may begin at a keyframe of an open group, without the pictures that
     /// are decoded after it and shown before.
     drops_leading: bool,
+    /// The number of pictures from the first copied one to the end of the section, at least.
+    least_run: usize,
 }
 
 impl Form {
@@ -92,6 +105,7 @@ impl Form {
                     ),
                 ],
                 drops_leading: true,
+                least_run: 1,
             },
             "vp9" => Self {
                 encoder: "libvpx-vp9",
@@ -105,11 +119,13 @@ impl Form {
                     ("lag-in-frames", "0".to_owned()),
                 ],
                 drops_leading: false,
+                least_run: 1,
             },
             "av1" => Self {
                 encoder: "libsvtav1",
                 options: vec![("crf", CRF_63.to_owned()), ("preset", "8".to_owned())],
                 drops_leading: false,
+                least_run: 1,
             },
             "mpeg2video" => Self {
                 encoder: "mpeg2video",
@@ -120,6 +136,7 @@ impl Form {
                     ("bf", "0".to_owned()),
                 ],
                 drops_leading: true,
+                least_run: 1,
             },
             codec => return Err(refused(format!("{codec} is not spliced"))),
         };
@@ -166,7 +183,10 @@ impl Form {
             options.push(("flags", fields(source.info).to_owned()));
         }
         options.retain(|(_, value)| !value.is_empty());
-        Ok(Self { encoder: "libx264", options, drops_leading: false })
+        // Seams are not reordered, which their parameter sets say: libavcodec then forgets the last
+        // pictures of a short stream that goes on with fields.
+        let least_run = if first.progressive { 1 } else { LEAST_FIELDS };
+        Ok(Self { encoder: "libx264", options, drops_leading: false, least_run })
     }
 
     fn encoder(self, source: &Source<'_, VideoInfo>) -> Encoder {
@@ -205,8 +225,9 @@ fn run_of(
     source: &Source<'_, VideoInfo>,
     index: &StreamIndex,
     kept: &Kept,
-    drops_leading: bool,
+    form: &Form,
 ) -> Result<Splice, Reason> {
+    let drops_leading = form.drops_leading;
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
     let packets = &index.packets;
     let times: Option<Vec<i64>> = packets.iter().map(|packet| packet.pts).collect();
@@ -257,6 +278,9 @@ fn run_of(
     let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
         return Err(refused("no group of pictures in it can be copied"));
     };
+    if all.iter().filter(|place| times[**place] >= from).count() < form.least_run {
+        return Err(refused("too few interlaced pictures could be copied"));
+    }
     let end = run.last().map_or(first, |last| last + 1);
     let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
     let lead = run.iter().rev().find(|place| packets[**place].entry != Entry::No);

@@ -318,7 +318,8 @@ impl Storyboard {
         let text = vtt(&slots, columns, size, format);
         let content = Content::Text(text);
         outputs.push(output(circumstances, "out_vtt.vtt", outputs.len(), "webvtt", content));
-        let plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
+        let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
+        plan.dropped.retain(|dropped| dropped.stream != stream.index);
         Ok(Plan { outputs, ..plan })
     }
 }
@@ -356,6 +357,7 @@ impl Thumbnails {
             outputs.push(output(circumstances, &name, number, "image2pipe", content));
         }
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), false);
+        plan.dropped.retain(|dropped| dropped.stream != stream.index);
         plan.outputs = outputs;
         crate::cost::fill(&mut plan, circumstances.inputs);
         Ok(plan)

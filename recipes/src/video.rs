@@ -379,7 +379,8 @@ pub(crate) fn copy_section(
         Err(why) => why,
     };
     let (encoder, splice) = seam::splice(source, circumstances.capabilities)?;
-    let track = copy(source, container, None, vec![why, fits]);
+    let ends = Reason::new("ENDS_ENCODED", why.message);
+    let track = copy(source, container, None, vec![ends, fits]);
     let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
     let action = Action::Splice(Box::new(encoder));
     Ok(Track { action, parts: vec![part], ..track })

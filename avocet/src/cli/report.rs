@@ -172,6 +172,19 @@ fn streams(plan: &Plan) -> Vec<Stream<'_>> {
             message: because.map(|reason| reason.message.as_str()),
         })
     });
+    let mut shown: Vec<_> = plan.outputs.iter().filter_map(|output| output.sheet()).collect();
+    shown.dedup_by_key(|sheet| sheet.source);
+    let shown = shown.into_iter().map(|sheet| {
+        let because = sheet.because.first();
+        Stream {
+            input: sheet.source.input,
+            index: sheet.source.stream,
+            kind: "video",
+            action: "encode",
+            reason: because.map(|reason| reason.code.as_str()),
+            message: because.map(|reason| reason.message.as_str()),
+        }
+    });
     let dropped = plan.dropped.iter().map(|dropped| Stream {
         input: dropped.input,
         index: dropped.stream,
@@ -180,7 +193,7 @@ fn streams(plan: &Plan) -> Vec<Stream<'_>> {
         reason: Some(&dropped.because.code),
         message: Some(&dropped.because.message),
     });
-    let mut streams: Vec<_> = kept.chain(dropped).collect();
+    let mut streams: Vec<_> = kept.chain(shown).chain(dropped).collect();
     streams.sort_by_key(|stream| (stream.input, stream.index));
     streams
 }

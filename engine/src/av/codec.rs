@@ -6,7 +6,7 @@ use ffmpeg_next::ffi;
 
 use super::{
     AvResult, Frame, Layout, OpenError, Options, Packet, Parameters, allocated, av_rational,
-    c_string, check, error, is_again,
+    c_string, check, error, is_again, text,
 };
 use crate::{
     error::LibavError,
@@ -146,6 +146,8 @@ pub(crate) struct Encoder {
     context: Context,
     /// Seconds per tick of its frames and packets.
     pub(crate) time_base: TimeBase,
+    /// Whether a frame was sent.
+    fed: bool,
 }
 
 impl Encoder {
@@ -184,7 +186,7 @@ impl Encoder {
             check(ffi::avcodec_open2(context.as_ptr(), codec, options.as_mut_ptr()))?;
         }
         options.expect_all_read()?;
-        Ok(Self { context, time_base })
+        Ok(Self { context, time_base, fed: false })
     }
 
     /// Samples per frame that the encoder takes; `None` when any number will do.
@@ -210,6 +212,7 @@ impl Encoder {
 
     /// Gives the encoder a frame.
     pub(crate) fn send(&mut self, frame: &Frame) -> AvResult<()> {
+        self.fed = true;
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), frame.as_ptr()) };
         check(code).map(drop)
@@ -236,8 +239,31 @@ impl Encoder {
 }
 
 impl Drop for Encoder {
-    /// An encoder that was not told of the end may wait for it when it is freed, as SVT-AV1 does.
+    /// SVT-AV1 waits for its last packet when it is freed: so it is told of the end, and given a
+    /// picture where it got none, without which there is no end.
     fn drop(&mut self) {
+        // SAFETY: the context is open, and the name of its codec static.
+        let name = unsafe { text((*(*self.context.as_ptr()).codec).name) };
+        if name != "libsvtav1" {
+            return;
+        }
+        if !self.fed
+            && let Ok(frame) = Frame::new()
+        {
+            // SAFETY: both are live; the frame is given room for a picture of the kind that the
+            // encoder takes before it is sent.
+            let is_ready = unsafe {
+                let (fields, picture) = (&*self.context.as_ptr(), &mut *frame.as_ptr());
+                picture.format = fields.pix_fmt as c_int;
+                (picture.width, picture.height) = (fields.width, fields.height);
+                picture.pts = 0;
+                ffi::av_frame_get_buffer(frame.as_ptr(), 0) >= 0
+            };
+            if is_ready {
+                // Whether it takes it shows when it is freed.
+                let _ = self.send(&frame);
+            }
+        }
         self.finish();
     }
 }

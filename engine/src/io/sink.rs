@@ -105,7 +105,12 @@ impl Sink {
             }
         }
         // The error of the temporary file names it, which is nobody's business.
-        .map_err(|error| failed(io::Error::from(error.kind())))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                failed(io::Error::new(io::ErrorKind::NotFound, "its folder does not exist"))
+            }
+            kind => failed(io::Error::from(kind)),
+        })?;
         unfinished.change(|paths| paths.insert(spool.path().to_owned()));
         Ok(Self { spool, target: target.clone(), replace, unfinished: unfinished.clone() })
     }

@@ -12,7 +12,10 @@ use super::{Boxes, Code, Header, MOST_BOXES, find, read_range};
 const PARENTS: [Code; 4] = [*b"trak", *b"mdia", *b"minf", *b"stbl"];
 
 /// What tells of places in the file by itself, which is not followed here.
-const TELLS_PLACES: [Code; 6] = [*b"moof", *b"sidx", *b"ssix", *b"mfra", *b"meta", *b"iloc"];
+const TELLS_PLACES: [Code; 5] = [*b"moof", *b"sidx", *b"ssix", *b"mfra", *b"meta"];
+
+/// The same inside `moov`, however deep.
+const TELLS_PLACES_INSIDE: [Code; 2] = [*b"iloc", *b"saio"];
 
 /// Blocks of file systems, in bytes: a piece that moves by whole ones can be shared, or is at least
 /// moved page by page.
@@ -60,6 +63,9 @@ pub(crate) fn moved(reader: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Pi
     }
     let old = boxes[index].1.clone();
     let Some(moov) = read_range(reader, old.start + 8..old.end)? else { return Ok(None) };
+    if moov.windows(4).any(|code| TELLS_PLACES_INSIDE.iter().any(|known| code == known)) {
+        return Ok(None);
+    }
     let begin = boxes[media].1.start;
     let pads = length >= WORTH_A_BLOCK;
     let Some(moov) = rebuilt(&moov, begin, &old, pads) else { return Ok(None) };

@@ -87,7 +87,12 @@ impl HevcSets {
         };
         Some(Ids {
             video: free(VIDEO, 15, |unit| Some(u32::from(unit.get(HEADER)? >> 4)))?,
-            sequence: free(SEQUENCE, 15, |unit| Some(Sequence::read(unit)?.id))?,
+            sequence: free(SEQUENCE, 15, |unit| {
+                let plain = unescape(unit.get(HEADER..)?);
+                let mut bits = Bits::new(&plain);
+                skip_to_id(&mut bits)?;
+                bits.golomb()
+            })?,
             picture: free(PICTURE, 63, |unit| Bits::new(&unescape(unit.get(HEADER..)?)).golomb())?,
         })
     }
@@ -180,7 +185,6 @@ fn record_units(record: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// What is needed of a sequence parameter set.
 #[derive(Clone, Copy, Debug)]
 struct Sequence {
-    id: u32,
     /// Where the number stands, in bits behind the header of the unit.
     id_at: usize,
     /// Whether there are planes of chroma.
@@ -193,22 +197,9 @@ impl Sequence {
     fn read(unit: &[u8]) -> Option<Self> {
         let plain = unescape(unit.get(HEADER..)?);
         let mut bits = Bits::new(&plain);
-        bits.skip(4)?;
-        let sub_layers = bits.number(3)?;
-        bits.flag()?; // sps_temporal_id_nesting_flag
-        bits.skip(96)?; // general profile, tier and level
-        if sub_layers > 0 {
-            let mut present = Vec::new();
-            for layer in 0..8 {
-                let flags = (bits.flag()?, bits.flag()?);
-                present.extend((layer < sub_layers).then_some(flags));
-            }
-            for (profile, level) in present {
-                bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
-            }
-        }
+        let sub_layers = skip_to_id(&mut bits)?;
         let id_at = bits.at;
-        let id = bits.golomb()?;
+        bits.golomb()?; // sps_seq_parameter_set_id
         let chroma = bits.golomb()?;
         let separate = chroma == 3 && bits.flag()?;
         bits.golomb()?; // pic_width_in_luma_samples
@@ -233,8 +224,28 @@ impl Sequence {
         }
         bits.flag()?; // amp_enabled_flag
         let offsets = bits.flag()?;
-        Some(Self { id, id_at, has_chroma: chroma != 0 && !separate, offsets })
+        Some(Self { id_at, has_chroma: chroma != 0 && !separate, offsets })
     }
+}
+
+/// Passes over what stands before the number of a sequence parameter set: answers how many
+/// sub-layers there are beside the first.
+fn skip_to_id(bits: &mut Bits<'_>) -> Option<u32> {
+    bits.skip(4)?;
+    let sub_layers = bits.number(3)?;
+    bits.flag()?; // sps_temporal_id_nesting_flag
+    bits.skip(96)?; // general profile, tier and level
+    if sub_layers > 0 {
+        let mut present = Vec::new();
+        for layer in 0..8 {
+            let flags = (bits.flag()?, bits.flag()?);
+            present.extend((layer < sub_layers).then_some(flags));
+        }
+        for (profile, level) in present {
+            bits.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
+        }
+    }
+    Some(sub_layers)
 }
 
 /// What is needed of a picture parameter set.

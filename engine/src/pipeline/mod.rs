@@ -491,16 +491,24 @@ impl Opener<'_> {
                 let no_span = || Error::BadPlan { what: "a spliced part has no span".to_owned() };
                 let (splice, span) = part.splice.zip(span).ok_or_else(no_span)?;
                 let mut beside = parameters_of(demuxer, location, source.stream)?;
-                let ready = Encoder::open(encoder, threads, true)
-                    .map_err(|error| opened("encoder", &encoder.name, error))?;
-                let coded = ready.parameters().map_err(|_| no_memory())?;
-                let (form, extradata) = Form::of(&parameters, &coded)?;
+                // An encoder that gets no picture may not end: SVT-AV1 waits for one.
+                let is_whole = splice.from.is_some_and(|from| span.start >= from);
+                let has_seams = !is_whole || splice.until.is_some();
+                let ready = if has_seams || Form::has_sets(&parameters) {
+                    let open = Encoder::open(encoder, threads, true);
+                    Some(open.map_err(|error| opened("encoder", &encoder.name, error))?)
+                } else {
+                    None
+                };
+                let coded = ready.as_ref().map(Encoder::parameters).transpose();
+                let coded = coded.map_err(|_| no_memory())?;
+                let (form, extradata) = Form::of(&parameters, coded.as_ref())?;
                 if let Some(extradata) = extradata {
                     beside.set_extradata(&extradata).map_err(|_| no_memory())?;
                 }
                 let maker = SeamMaker {
                     settings: (**encoder).clone(),
-                    ready: Some(ready),
+                    ready,
                     parameters,
                     threads,
                     origin: part.origin,

@@ -177,8 +177,10 @@ impl MuxTrack {
         self.tally.note(|count| {
             count.moved += u64::from(pts != start);
             count.bytes += packet.size() as u64;
+            // One that begins before the start is shown in part at most, which containers with
+            // coarse times do not tell.
+            count.packets += u64::from(start >= 0);
             if end > 0 || start >= 0 {
-                count.packets += 1;
                 count.extent.add(at(pts.max(0)), at(end.max(pts)));
             }
         });

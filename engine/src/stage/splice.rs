@@ -161,31 +161,37 @@ impl Seam {
 }
 
 impl Form {
+    /// Whether a stream of this kind has parameter sets beside it, which those of an encoder join.
+    pub(crate) fn has_sets(source: &Parameters) -> bool {
+        matches!(source.codec().as_str(), "h264" | "hevc")
+    }
+
     /// How a stream of the source and the packets of an encoder go together, and what is to stand
     /// beside the stream.
     ///
     /// # Errors
     /// [`Error::Unspliceable`] when they do not.
-    pub(crate) fn of(source: &Parameters, encoder: &Parameters) -> Result<(Self, Option<Vec<u8>>)> {
+    pub(crate) fn of(
+        source: &Parameters,
+        encoder: Option<&Parameters>,
+    ) -> Result<(Self, Option<Vec<u8>>)> {
+        let Some(encoder) = encoder.filter(|_| Self::has_sets(source)) else {
+            return Ok((Self::Whole, None));
+        };
         let no_sets = || unspliceable("it has no parameter sets");
         let taken = || unspliceable("no number is left for parameter sets");
-        match source.codec().as_str() {
-            "h264" => {
-                let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
-                let (source, encoder) = (sets(source)?, sets(encoder)?);
-                let record = source.record_with(&encoder).ok_or_else(taken)?;
-                Ok((Self::Avc { source, encoder }, Some(record)))
-            }
-            "hevc" => {
-                let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);
-                let (source, encoder) = (sets(source)?, sets(encoder)?);
-                let ids = source.free_ids().ok_or_else(taken)?;
-                let (renumber, sets) = Renumber::of(&encoder, ids).ok_or_else(no_sets)?;
-                let record = source.with(&sets).ok_or_else(no_sets)?;
-                Ok((Self::Hevc { source, renumber }, Some(record)))
-            }
-            _ => Ok((Self::Whole, None)),
+        if source.codec() == "h264" {
+            let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
+            let (source, encoder) = (sets(source)?, sets(encoder)?);
+            let record = source.record_with(&encoder).ok_or_else(taken)?;
+            return Ok((Self::Avc { source, encoder }, Some(record)));
         }
+        let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);
+        let (source, encoder) = (sets(source)?, sets(encoder)?);
+        let ids = source.free_ids().ok_or_else(taken)?;
+        let (renumber, sets) = Renumber::of(&encoder, ids).ok_or_else(no_sets)?;
+        let record = source.with(&sets).ok_or_else(no_sets)?;
+        Ok((Self::Hevc { source, renumber }, Some(record)))
     }
 
     /// A packet of the source; `breaks` for the first one, which what was before does not lead to.

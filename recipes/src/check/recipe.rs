@@ -121,7 +121,7 @@ fn note_storyboard(problems: &mut Problems, recipe: &Spot<'_>) {
     let sides = number(&columns, 10).zip(number(&recipe.field("width"), 160));
     let longest = u64::from(LONGEST_SIDE);
     if sides.is_some_and(|(columns, width)| columns.saturating_mul(width + width % 2) > longest) {
-        let allowed = format!("columns times width of at most {longest} pixels");
+        let allowed = format!("columns times width, made even, of at most {longest} pixels");
         problems.add(&columns, allowed);
     }
 }
@@ -259,7 +259,7 @@ mod tests {
         check_recipe(
             "jpg",
             r#""storyboard","count":3,"columns":100,"width":163"#,
-            &["recipe.columns | 100 | columns times width of at most 16383 pixels"],
+            &["recipe.columns | 100 | columns times width, made even, of at most 16383 pixels"],
         );
         check_recipe("webp", r#""storyboard","everySeconds":0.5,"width":320"#, &[]);
         check_recipe(
