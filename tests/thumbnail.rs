@@ -8,7 +8,7 @@ use fixtures::judge;
 use crate::support::{run, source_frames};
 
 /// The thumbnail at `seconds` equals, to the eye, the frame that a full decode by the ffmpeg program
-/// shows then, through the same filters.
+/// shows then, through the same filters, and is less like the frames around it.
 pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &str) {
     let outcome = run(clip, format, &format!(r#""thumbnail","seekSeconds":{seconds}{recipe}"#))
         .unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
@@ -35,7 +35,8 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     if interlaced {
         filters.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
     }
-    filters.push(format!("select=eq(n\\,{index})"));
+    let first = index.saturating_sub(2);
+    filters.push(format!("select=between(n\\,{first}\\,{})", index + 2));
     let mut matrix = format!(":in_color_matrix={matrix}");
     if video.color_transfer == "smpte2084" || video.color_transfer == "arib-std-b67" {
         let transfer = &video.color_transfer;
@@ -54,8 +55,11 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
         "scale={}:{}:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp{matrix},format=rgb24",
         made.width, made.height
     ));
-    let likeness = judge::ssim(&outcome.path, clip, "format=rgb24", &filters.join(","));
-    assert!(likeness >= 0.98, "{} at {seconds} s: SSIM {likeness}", clip.display());
+    let likeness = judge::ssim_of_each(&outcome.path, clip, &filters.join(","));
+    let (shown, most) = (likeness[index - first], likeness.iter().copied().fold(0.0, f64::max));
+    assert!(shown >= 0.98, "{} at {seconds} s: SSIM {shown}", clip.display());
+    // Neighbors may be equal, and a picture in a lossy format is a little like others.
+    assert!(shown >= most - 2e-4, "{} at {seconds} s: {likeness:?}", clip.display());
 }
 
 /// The peak that the metadata of a clip states, in cd/m², within bounds; 1000 when it states none.
@@ -89,9 +93,9 @@ fn a_thumbnail_is_the_frame_that_a_full_decode_shows_on_real_clips() {
             continue;
         }
         let end = source.duration.unwrap_or(0.0);
-        for (seconds, format) in
-            [(0.0, "png"), (1.0, "jpg"), (end * 0.5, "png"), (end * 0.97, "webp")]
-        {
+        // At the second time, a seek in `640x480_seg0.ts` ends within a packet.
+        let times = [0.0, 0.83478, 1.0, end * 0.5, end * 0.97];
+        for (seconds, format) in times.into_iter().zip(["png", "png", "jpg", "png", "webp"]) {
             check_against_full_decode(&clip, seconds, "", format);
         }
     }

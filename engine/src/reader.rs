@@ -44,6 +44,9 @@ pub(crate) struct FrameReader {
     start: Timestamp,
     /// Whether nothing was read since the first packet.
     fresh: bool,
+    /// Whether a seek may have led to the midst of a group, or of a packet of a transport stream,
+    /// so that nothing before the next keyframe can be decoded.
+    astray: bool,
     /// Whether the decoder was told that no packet follows.
     drained: bool,
     /// Decoding time of the last packet, in ticks.
@@ -119,7 +122,7 @@ impl FrameReader {
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
-        let (fresh, drained, last_read, decode_errors) = (true, false, None, 0);
+        let (fresh, astray, drained, last_read, decode_errors) = (true, false, false, None, 0);
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
         let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
         Ok(Self {
@@ -133,6 +136,7 @@ impl FrameReader {
             base,
             start,
             fresh,
+            astray,
             drained,
             last_read,
             counted: Some(start.ticks),
@@ -205,7 +209,11 @@ impl FrameReader {
 
     /// Gives the decoder one packet, or tells it that none follows.
     fn feed(&mut self) -> Result<()> {
-        let packet = self.read()?;
+        let mut packet = self.read()?;
+        while self.astray && packet.as_ref().is_some_and(|packet| !packet.is_key()) {
+            packet = self.read()?;
+        }
+        self.astray = false;
         self.drained = packet.is_none();
         let decoder = self.decoder(usize::MAX)?;
         let fed = match packet {
@@ -242,6 +250,7 @@ impl FrameReader {
         if let Some(decoder) = &mut self.decoder {
             decoder.flush(counted.is_some());
         }
+        self.astray = counted.is_none();
         self.counted = counted;
         self.drained = false;
         self.last_read = None;
