@@ -175,6 +175,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
             tags: Tags::default(),
             chapters: Vec::new(),
             content: Content::OfProcess(name),
+            index_first: false,
             moves_index: false,
             at_most: None,
         }],

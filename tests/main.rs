@@ -13,6 +13,7 @@ mod browser;
 mod custom;
 mod cut;
 mod engine;
+mod faststart;
 mod frames;
 mod index;
 mod picture_color;

@@ -309,6 +309,8 @@ impl Engine {
             tallies.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
         verify::warn_of_pictures(&pictures.count(), &mut warnings);
+        let sinks =
+            sinks.into_iter().map(|sink| sink.finish(cancel)).collect::<Result<Vec<_>>>()?;
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
             let open = || sink.reader();

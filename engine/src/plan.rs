@@ -165,6 +165,9 @@ pub struct Output {
     pub chapters: Vec<Chapter>,
     /// What it is made of.
     pub content: Content,
+    /// Whether the index of a movie (`moov`) is to stand before its media.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub index_first: bool,
     /// Whether the tracks are all that a movie has, as it has them, so that its bytes can be copied
     /// with its index before its media, instead of packet by packet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -113,7 +113,6 @@ pub(crate) fn output(
         languages.for_each(name_in_quicktime);
     }
     if container.is_movie() {
-        options.push(("movflags".to_owned(), "+faststart".to_owned()));
         let scale = movie_timescale(circumstances, &tracks).to_string();
         options.push(("movie_timescale".to_owned(), scale));
     }
@@ -125,6 +124,7 @@ pub(crate) fn output(
         tags: kept_tags(&probed.media.tags),
         chapters: if container.holds_chapters() { chapters } else { Vec::new() },
         content: Content::Tracks(tracks),
+        index_first: container.is_movie(),
         moves_index: false,
         at_most: None,
     }
@@ -160,6 +160,7 @@ pub(crate) fn bytes_of_input(container: Container, circumstances: &Circumstances
         tags: avocet_engine::Tags::new(),
         chapters: Vec::new(),
         content: Content::BytesOf(0),
+        index_first: false,
         moves_index: false,
         at_most: None,
     }

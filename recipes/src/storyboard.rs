@@ -383,6 +383,7 @@ fn output(
         tags: Tags::new(),
         chapters: Vec::new(),
         content,
+        index_first: false,
         moves_index: false,
         at_most: None,
     }

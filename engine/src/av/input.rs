@@ -22,6 +22,10 @@ use crate::{
 /// No protocol has this name, so libav opens nothing by itself.
 const NO_PROTOCOL: &CStr = c"none";
 
+/// How many times more the streams that are left out must hold, for those that are kept to be read
+/// without what is between them.
+const SPARSE: i64 = 8;
+
 /// What libav takes every input to be called: nothing follows from names, and some demuxers need one.
 const NAME: &CStr = c"input";
 
@@ -70,13 +74,19 @@ impl Fault {
     }
 }
 
+/// What libav asks whether to go on: a token, which outlives the context at the place where it is.
+pub(super) fn interrupted_by(cancel: &CancelToken) -> ffi::AVIOInterruptCB {
+    let opaque = ptr::from_ref(cancel).cast_mut().cast();
+    ffi::AVIOInterruptCB { callback: Some(interrupt), opaque }
+}
+
 unsafe extern "C" fn interrupt(opaque: *mut c_void) -> c_int {
-    // SAFETY: `opaque` is the token that `open` boxed, which outlives the context.
+    // SAFETY: `opaque` is the token of `interrupted_by`, which outlives the context.
     c_int::from(unsafe { &*opaque.cast::<CancelToken>() }.is_cancelled())
 }
 
 /// Refuses every further file or address that a container names.
-unsafe extern "C" fn refuse_open(
+pub(super) unsafe extern "C" fn refuse_open(
     _: *mut ffi::AVFormatContext,
     _: *mut *mut ffi::AVIOContext,
     _: *const std::ffi::c_char,
@@ -103,10 +113,7 @@ impl Demuxer {
         // `avformat_open_input` frees the context when it fails.
         let opened = unsafe {
             (*raw).pb = io.as_ptr();
-            (*raw).interrupt_callback = ffi::AVIOInterruptCB {
-                callback: Some(interrupt),
-                opaque: ptr::from_ref(&*cancel).cast_mut().cast(),
-            };
+            (*raw).interrupt_callback = interrupted_by(&cancel);
             (*raw).io_open = Some(refuse_open);
             (*raw).protocol_whitelist = ffi::av_strdup(NO_PROTOCOL.as_ptr());
             ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
@@ -213,16 +220,29 @@ impl Demuxer {
     }
 
     /// Leaves out the packets of all streams but these.
+    ///
+    /// Where a movie's sample tables tell where those are, and they are few, nothing but them is
+    /// read: not what lies between them, and nothing ahead.
     pub(crate) fn keep_only(&mut self, wanted: impl Fn(usize) -> bool) {
+        let (mut kept, mut all) = (0, 0);
         for (number, stream) in self.streams().enumerate() {
-            let discard = if wanted(number) {
+            let is_wanted = wanted(number);
+            let discard = if is_wanted {
                 ffi::AVDiscard::AVDISCARD_DEFAULT
             } else {
                 ffi::AVDiscard::AVDISCARD_ALL
             };
             // SAFETY: the stream belongs to the open context, which only we use.
-            unsafe { (*stream).discard = discard };
+            unsafe {
+                (*stream).discard = discard;
+                let rate = (*(*stream).codecpar).bit_rate.max(0);
+                all += rate;
+                kept += if is_wanted { rate } else { 0 };
+            }
         }
+        let is_sparse = self.is_format("mov") && kept.saturating_mul(SPARSE) < all;
+        // SAFETY: the I/O context is live, and libav is not in it.
+        unsafe { (*self.io.as_ptr()).direct = c_int::from(is_sparse) };
     }
 
     /// How a stream is coded; `None` when there is no such stream.
@@ -360,6 +380,20 @@ impl Parameters {
         // SAFETY: both are valid; ours is freed by `drop` when this fails.
         check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
         Ok(copy)
+    }
+
+    /// How many packets of sound a second has, where the coding tells.
+    pub(crate) fn packets_per_second(&self) -> Option<f64> {
+        // SAFETY: the parameters are live.
+        let (rate, samples) =
+            unsafe { ((*self.as_ptr()).sample_rate, (*self.as_ptr()).frame_size) };
+        (rate > 0 && samples > 0).then(|| f64::from(rate) / f64::from(samples))
+    }
+
+    /// Whether pictures are decoded in another order than they are shown.
+    pub(crate) fn is_reordered(&self) -> bool {
+        // SAFETY: the parameters are live.
+        unsafe { (*self.as_ptr()).video_delay > 0 }
     }
 
     /// What the container says of the coding beside, such as parameter sets.

@@ -96,24 +96,6 @@ impl Io {
         self.context.as_ptr()
     }
 
-    /// Gives the context to libav, which returns it to [`from_raw`](Self::from_raw).
-    pub(super) fn into_raw(self) -> *mut ffi::AVIOContext {
-        let context = self.context.as_ptr();
-        std::mem::forget(self);
-        context
-    }
-
-    /// Takes back what [`into_raw`](Self::into_raw) gave.
-    ///
-    /// # Safety
-    /// `context` came from `into_raw` and is taken back once.
-    pub(super) unsafe fn from_raw(context: *mut ffi::AVIOContext) -> Option<Self> {
-        let context = NonNull::new(context)?;
-        // SAFETY: the context is live, and its opaque pointer is the state that we gave it.
-        let state = NonNull::new(unsafe { context.as_ref() }.opaque.cast())?;
-        Some(Self { context, state })
-    }
-
     /// The first error of the reader or writer itself, taken out.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         // SAFETY: the state is live, and libav is not in a callback while we hold `&mut self`.

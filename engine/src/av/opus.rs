@@ -53,11 +53,7 @@ fn try_delay() -> Option<bool> {
     const SILENCE: &[u8; 3] = b"\xf8\xff\xfe";
     let cancel = CancelToken::new();
     let file = SharedFile::default();
-    let reopen = {
-        let file = file.clone();
-        Box::new(move || Ok(Box::new(file.reader()) as _))
-    };
-    let mut muxer = Muxer::create("webm", Box::new(file.clone()), reopen, &cancel).ok()?;
+    let mut muxer = Muxer::create("webm", Box::new(file.clone()), &cancel).ok()?;
     // SAFETY: allocates; the fields set are plain numbers, and the extra data is allocated by libav
     // with the padding it asks for, which is zeroed.
     let parameters = unsafe {

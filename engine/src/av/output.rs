@@ -1,18 +1,14 @@
 //! Muxers: packets into containers.
 
-use std::{
-    ffi::{c_char, c_int, c_void},
-    io, ptr,
-    ptr::NonNull,
-};
+use std::{ffi::c_int, io, ptr, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
 use super::{
     AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
     frame::{AvLight, AvMastering},
-    input::Fault,
-    io::{Io, ReadSeek, WriteSeek},
+    input::{Fault, interrupted_by, refuse_open},
+    io::{Io, WriteSeek},
     opus, rational, text,
 };
 use crate::{
@@ -21,20 +17,12 @@ use crate::{
     time::{Rational, TimeBase, Timestamp},
 };
 
-/// Opens what was written so far for reading: muxers that move their data ask for it.
-pub(crate) type Reopen = Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send>;
-
 /// An open output.
 pub(crate) struct Muxer {
     context: NonNull<ffi::AVFormatContext>,
     io: Io,
-    /// What the callbacks of libav see; boxed for its address.
-    shared: Box<Shared>,
-}
-
-struct Shared {
-    reopen: Reopen,
-    cancel: CancelToken,
+    /// Where libav asks whether to go on; boxed for its address.
+    cancel: Box<CancelToken>,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -68,52 +56,16 @@ pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
     format.map(|format| format.flags & ffi::AVFMT_GLOBALHEADER != 0)
 }
 
-unsafe extern "C" fn open(
-    context: *mut ffi::AVFormatContext,
-    io: *mut *mut ffi::AVIOContext,
-    _: *const c_char,
-    flags: c_int,
-    _: *mut *mut ffi::AVDictionary,
-) -> c_int {
-    if flags & ffi::AVIO_FLAG_WRITE != 0 {
-        return ffi::AVERROR(ffi::EPERM);
-    }
-    // SAFETY: the opaque pointer of our contexts is the shared part, which outlives them.
-    let shared = unsafe { &*(*context).opaque.cast::<Shared>() };
-    let opened =
-        (shared.reopen)().ok().and_then(|reader| Io::reader(reader, shared.cancel.clone()).ok());
-    match opened {
-        Some(opened) => {
-            // SAFETY: libav gives a place for the answer.
-            unsafe { *io = opened.into_raw() };
-            0
-        }
-        None => ffi::AVERROR(ffi::EIO),
-    }
-}
-
-unsafe extern "C" fn close(_: *mut ffi::AVFormatContext, io: *mut ffi::AVIOContext) -> c_int {
-    // SAFETY: only what `open` made is closed here, once.
-    drop(unsafe { Io::from_raw(io) });
-    0
-}
-
-unsafe extern "C" fn interrupt(opaque: *mut c_void) -> c_int {
-    // SAFETY: `opaque` is the shared part, which outlives the context.
-    c_int::from(unsafe { &*opaque.cast::<Shared>() }.cancel.is_cancelled())
-}
-
 impl Muxer {
     /// Makes a muxer by libav's name for it, over `writer`.
     pub(crate) fn create(
         name: &str,
         writer: Box<dyn WriteSeek>,
-        reopen: Reopen,
         cancel: &CancelToken,
     ) -> Result<Self, OpenError> {
         super::start();
-        let io = Io::writer(writer, cancel.clone())?;
-        let shared = Box::new(Shared { reopen, cancel: cancel.clone() });
+        let cancel = Box::new(cancel.clone());
+        let io = Io::writer(writer, (*cancel).clone())?;
         let mut context = ptr::null_mut();
         let name = c_string(name);
         // SAFETY: the name is zero-terminated; null is caught.
@@ -129,21 +81,17 @@ impl Muxer {
             let is_unknown = code == ffi::AVERROR(ffi::EINVAL);
             return Err(if is_unknown { OpenError::Absent } else { super::error(code).into() });
         };
-        // SAFETY: the context is live and ours; I/O and shared part outlive it.
+        // SAFETY: the context is live and ours; the token, the I/O and the callbacks outlive it.
         unsafe {
             let fields = &mut *context.as_ptr();
-            let shared: *const Shared = &raw const *shared;
             fields.pb = io.as_ptr();
             fields.flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
-            fields.opaque = shared.cast_mut().cast();
-            fields.io_open = Some(open);
-            fields.io_close2 = Some(close);
-            fields.interrupt_callback =
-                ffi::AVIOInterruptCB { callback: Some(interrupt), opaque: fields.opaque };
+            fields.io_open = Some(refuse_open);
+            fields.interrupt_callback = interrupted_by(&cancel);
             // Times are ours: the muxer must not move one stream's start into all the others.
             fields.avoid_negative_ts = 0;
         }
-        Ok(Self { context, io, shared })
+        Ok(Self { context, io, cancel })
     }
 
     /// Sets the tags of the whole file.
@@ -270,7 +218,7 @@ impl Muxer {
     }
 
     fn fault(&mut self, error: crate::error::LibavError) -> Fault {
-        Fault::new(error, &mut self.io, &self.shared.cancel)
+        Fault::new(error, &mut self.io, &self.cancel)
     }
 }
 

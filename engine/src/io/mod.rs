@@ -1,5 +1,7 @@
 //! The only door for media: where it is, how it is read, how it appears at its name.
 
+mod behind;
+mod file;
 mod reader;
 mod sink;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{av::ReadSeek, progress::CancelToken};
 
+use file::FileReader;
 use reader::SharedReader;
 pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
 
@@ -124,7 +127,7 @@ impl Source {
     /// Opens the source at its first byte.
     pub(crate) fn open(&self, cancel: &CancelToken) -> io::Result<Box<dyn ReadSeek>> {
         match &self.0 {
-            Kind::Path(path) => open_file(path).map(|file| Box::new(file) as _),
+            Kind::Path(path) => open_file(path).map(|file| Box::new(FileReader::new(file)) as _),
             Kind::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Kind::Reader(reader) => Ok(Box::new(reader.open(cancel.clone()))),
         }

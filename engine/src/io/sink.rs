@@ -11,17 +11,20 @@ use std::{
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::{Bytes, Location, Source};
+use super::{Bytes, Location, Source, behind::Behind};
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
-    movie::Piece,
+    movie::{Piece, filling, moved},
     progress::CancelToken,
     run::guarded,
 };
 
 /// Bytes that are moved at a time; a cancelled run waits for one such piece.
 const PIECE: u64 = 16 << 20;
+
+/// What room is rounded up to, in bytes: so that it does not become the tail of a block.
+const BLOCK: u64 = 4096;
 
 /// The temporary files of all runs of an engine, for a program that must end at once.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +82,9 @@ pub(crate) struct Sink {
     target: Location,
     replace: bool,
     unfinished: Unfinished,
+    /// For a movie whose index is to stand before its media: the room that is kept for that, in
+    /// bytes, behind which the movie is written.
+    gap: Option<u64>,
 }
 
 impl Sink {
@@ -112,7 +118,13 @@ impl Sink {
             kind => failed(io::Error::from(kind)),
         })?;
         unfinished.change(|paths| paths.insert(spool.path().to_owned()));
-        Ok(Self { spool, target: target.clone(), replace, unfinished: unfinished.clone() })
+        Ok(Self {
+            spool,
+            target: target.clone(),
+            replace,
+            unfinished: unfinished.clone(),
+            gap: None,
+        })
     }
 
     /// The temporary file.
@@ -142,9 +154,42 @@ impl Sink {
         Ok(self)
     }
 
+    /// Keeps so many bytes free for the index of a movie, which [`finish`](Self::finish) puts there.
+    ///
+    /// Too little room costs a copy by the kernel, too much some empty bytes.
+    pub(crate) fn keep_room(&mut self, bytes: u64) {
+        self.gap = Some(bytes.next_multiple_of(BLOCK));
+    }
+
     /// Where it is written to, for those who outlive a loan of it.
     pub(crate) fn draft(&self) -> Draft {
-        Draft { path: self.spool.path().to_owned(), target: self.target.clone() }
+        let (path, target) = (self.spool.path().to_owned(), self.target.clone());
+        Draft { path, target, gap: self.gap.unwrap_or(0) }
+    }
+
+    /// Puts the index of a movie before its media, when all is written.
+    pub(crate) fn finish(mut self, cancel: &CancelToken) -> Result<Self> {
+        let Some(gap) = self.gap.take() else { return Ok(self) };
+        let failed = |source| self.failed(source);
+        let mut file = self.reopen()?;
+        let mut movie = Behind::new(&mut file, gap).map_err(failed)?;
+        if let Some((head, length)) = filling(&mut movie, gap).map_err(failed)? {
+            let written = file.rewind().and_then(|()| file.write_all(&head));
+            written.and_then(|()| file.set_len(gap + length)).map_err(failed)?;
+            return Ok(self);
+        }
+        let pieces = moved(&mut movie).map_err(failed)?.ok_or_else(|| {
+            let what = format!("the index of {} can not be moved", self.target);
+            Error::Incomplete { what }
+        })?;
+        let pieces = pieces.into_iter().map(|piece| match piece {
+            Piece::Range(range) => Piece::Range(range.start + gap..range.end + gap),
+            bytes @ Piece::Bytes(_) => bytes,
+        });
+        let source = Source::path(self.spool.path());
+        let anew = Self::create(&self.target, self.replace, &self.unfinished)?;
+        anew.copier(source, Some(pieces.collect()))?.run(cancel, |_| ())?;
+        Ok(anew)
     }
 
     /// Writes all there is.
@@ -249,6 +294,8 @@ impl Sink {
 pub(crate) struct Draft {
     path: PathBuf,
     target: Location,
+    /// How many bytes are kept free before what is written.
+    gap: u64,
 }
 
 impl Draft {
@@ -257,13 +304,11 @@ impl Draft {
         #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
         let file = fs::OpenOptions::new().write(true).open(&self.path);
         let failed = |source| Error::Write { location: self.target.clone(), source };
-        file.map(|file| Box::new(file) as _).map_err(failed)
-    }
-
-    /// What opens handles that read what is written so far.
-    pub(crate) fn reopener(&self) -> Box<dyn Fn() -> io::Result<Box<dyn ReadSeek>> + Send> {
-        let path = self.path.clone();
-        Box::new(move || super::open_file(&path).map(|file| Box::new(file) as _))
+        match self.gap {
+            0 => file.map(|file| Box::new(file) as _),
+            gap => file.and_then(|file| Behind::new(file, gap)).map(|file| Box::new(file) as _),
+        }
+        .map_err(failed)
     }
 }
 

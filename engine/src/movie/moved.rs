@@ -14,15 +14,16 @@ const PARENTS: [Code; 4] = [*b"trak", *b"mdia", *b"minf", *b"stbl"];
 /// What tells of places in the file by itself, which is not followed here.
 const TELLS_PLACES: [Code; 5] = [*b"moof", *b"sidx", *b"ssix", *b"mfra", *b"meta"];
 
-/// The same inside `moov`, however deep.
-const TELLS_PLACES_INSIDE: [Code; 2] = [*b"iloc", *b"saio"];
-
 /// Blocks of file systems, in bytes: a piece that moves by whole ones can be shared, or is at least
 /// moved page by page.
 const BLOCK: u64 = 4096;
 
 /// The size from which on a file is worth a block of padding, in bytes.
 const WORTH_A_BLOCK: u64 = 1000 * BLOCK;
+
+/// Which part of a file may be empty at most: one in so many of its bytes. A small file is quickly
+/// written anew.
+const MOST_EMPTY: u64 = 256;
 
 /// A piece of the file that is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,34 +40,7 @@ pub(crate) enum Piece {
 /// # Errors
 /// The reader's.
 pub(crate) fn moved(reader: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Piece>>> {
-    let length = reader.seek(SeekFrom::End(0))?;
-    let mut boxes: Vec<(Code, Range<u64>)> = Vec::new();
-    let mut at = 0;
-    while at < length {
-        let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
-        let Some(header) = bytes.as_deref().and_then(Header::read) else { return Ok(None) };
-        let end = header.size.map_or(length, |size| at.saturating_add(size));
-        if end > length || boxes.len() == MOST_BOXES {
-            return Ok(None);
-        }
-        if header.code == *b"moov" && header.length != 8 {
-            return Ok(None);
-        }
-        boxes.push((header.code, at..end));
-        at = end;
-    }
-    let place = |wanted: &Code| boxes.iter().position(|(code, _)| code == wanted);
-    let (Some(media), Some(index)) = (place(b"mdat"), place(b"moov")) else { return Ok(None) };
-    let count = boxes.iter().filter(|(code, _)| code == b"moov").count();
-    if index < media || count > 1 || boxes.iter().any(|(code, _)| TELLS_PLACES.contains(code)) {
-        return Ok(None);
-    }
-    let old = boxes[index].1.clone();
-    let Some(moov) = read_range(reader, old.start + 8..old.end)? else { return Ok(None) };
-    if moov.windows(4).any(|code| TELLS_PLACES_INSIDE.iter().any(|known| code == known)) {
-        return Ok(None);
-    }
-    let begin = boxes[media].1.start;
+    let Some(Layout { begin, old, moov, length }) = Layout::read(reader)? else { return Ok(None) };
     let pads = length >= WORTH_A_BLOCK;
     let Some(moov) = rebuilt(&moov, begin, &old, pads) else { return Ok(None) };
     Ok(Some(vec![
@@ -75,6 +49,82 @@ pub(crate) fn moved(reader: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Pi
         Piece::Range(begin..old.start),
         Piece::Range(old.end..length),
     ]))
+}
+
+/// What is written over the `gap` bytes before a file, and over its first boxes, so that its `moov`
+/// stands before its media, which stays where it is; and how long the file is without the old one.
+///
+/// `None` where the gap is too small, or so large that too much of the file would be empty; for a
+/// file that is not known well enough, or when something follows its `moov`.
+///
+/// # Errors
+/// The reader's.
+pub(crate) fn filling(
+    reader: &mut (impl Read + Seek),
+    gap: u64,
+) -> io::Result<Option<(Vec<u8>, u64)>> {
+    let Some(Layout { begin, old, moov, length }) = Layout::read(reader)? else { return Ok(None) };
+    if old.end != length {
+        return Ok(None);
+    }
+    let Some(mut head) = read_range(reader, 0..begin)? else { return Ok(None) };
+    let filled = [false, true].into_iter().find_map(|wide| {
+        let chunks = Chunks { wide, begin, size: gap, old: &old };
+        let moov = container(*b"moov", &moov, &chunks)?;
+        match usize::try_from(gap).ok()?.checked_sub(moov.len())? {
+            0 => Some(moov),
+            left if left as u64 > length / MOST_EMPTY => None,
+            left => Some([moov, boxed(*b"free", &vec![0; left.checked_sub(8)?])?].concat()),
+        }
+    });
+    Ok(filled.map(|filled| {
+        head.extend(filled);
+        (head, old.start)
+    }))
+}
+
+/// A movie whose `moov` is behind its media.
+struct Layout {
+    /// Where its first `mdat` begins.
+    begin: u64,
+    /// Where its `moov` is.
+    old: Range<u64>,
+    /// What is in that.
+    moov: Vec<u8>,
+    /// How long the file is, in bytes.
+    length: u64,
+}
+
+impl Layout {
+    /// Reads a file, seeking over its media; `None` for one that is not known well enough, or has
+    /// no `moov` behind an `mdat`.
+    fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+        let length = reader.seek(SeekFrom::End(0))?;
+        let mut boxes: Vec<(Code, Range<u64>)> = Vec::new();
+        let mut at = 0;
+        while at < length {
+            let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
+            let Some(header) = bytes.as_deref().and_then(Header::read) else { return Ok(None) };
+            let end = header.size.map_or(length, |size| at.saturating_add(size));
+            if end > length || boxes.len() == MOST_BOXES {
+                return Ok(None);
+            }
+            if header.code == *b"moov" && header.length != 8 {
+                return Ok(None);
+            }
+            boxes.push((header.code, at..end));
+            at = end;
+        }
+        let place = |wanted: &Code| boxes.iter().position(|(code, _)| code == wanted);
+        let (Some(media), Some(index)) = (place(b"mdat"), place(b"moov")) else { return Ok(None) };
+        let count = boxes.iter().filter(|(code, _)| code == b"moov").count();
+        if index < media || count > 1 || boxes.iter().any(|(code, _)| TELLS_PLACES.contains(code)) {
+            return Ok(None);
+        }
+        let old = boxes[index].1.clone();
+        let Some(moov) = read_range(reader, old.start + 8..old.end)? else { return Ok(None) };
+        Ok(Some(Self { begin: boxes[media].1.start, old, moov, length }))
+    }
 }
 
 /// The `moov` that stands from `begin` on instead of in the range `old`, with padding behind it if
@@ -124,6 +174,9 @@ fn container(code: Code, body: &[u8], chunks: &Chunks<'_>) -> Option<Vec<u8>> {
             code if PARENTS.contains(code) => container(*code, body, chunks)?,
             // References to other files.
             b"dinf" if !is_self_contained(body) => return None,
+            // Places of auxiliary data, and of items beside the media.
+            b"saio" => return None,
+            b"meta" if has_items(body) => return None,
             _ => boxed(code, body)?,
         };
         made.extend(whole);
@@ -162,6 +215,12 @@ fn table(body: &[u8], bytes: usize, chunks: &Chunks<'_>) -> Option<Vec<u8>> {
         }
     }
     boxed(if is_wide { *b"co64" } else { *b"stco" }, &made)
+}
+
+/// Whether a `meta` tells where items are: behind a version and flags (ISO/IEC 14496-12, 8.11.1), or
+/// as `QuickTime` has it, without.
+fn has_items(meta: &[u8]) -> bool {
+    [Some(meta), meta.get(4..)].into_iter().flatten().any(|body| find(body, &[b"iloc"]).is_some())
 }
 
 /// Whether all media of a track is in the file itself (ISO/IEC 14496-12, 8.7.2).
@@ -216,6 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_takes_the_index_where_it_fits_and_little_stays_empty() {
+        let media = boxed(b"mdat", &[7; 12_000]);
+        let file = [boxed(b"ftyp", b"isom"), media.clone(), moov(&[20, 23])].concat();
+        let size = u32::try_from(moov(&[20, 23]).len()).expect("small");
+        let check = |gap: u32, padding: Option<&[u8]>| {
+            let filled = filling(&mut Cursor::new(&file), gap.into()).expect("memory can be read");
+            let expected = padding.map(|padding| {
+                let index = moov(&[20 + gap, 23 + gap]);
+                let head = [&boxed(b"ftyp", b"isom"), &index[..], padding].concat();
+                (head, 12 + media.len() as u64)
+            });
+            assert_eq!(filled, expected, "{gap}");
+        };
+        check(size - 1, None);
+        check(size, Some(&[]));
+        check(size + 7, None);
+        check(size + 8, Some(&boxed(b"free", b"")));
+        check(size + 40, Some(&boxed(b"free", &[0; 32])));
+        check(size + 100, None);
+        let file = [file, boxed(b"free", b"")].concat();
+        let filled = filling(&mut Cursor::new(&file), size.into()).expect("memory can be read");
+        assert_eq!(filled, None);
+    }
+
+    #[test]
     fn what_is_not_known_well_enough_stays() {
         let (media, index) = (boxed(b"mdat", b"abc"), moov(&[8]));
         assert_eq!(made(&[index.clone(), media.clone()].concat()), None);
@@ -223,6 +307,13 @@ mod tests {
         assert_eq!(made(&[media.clone(), index.clone(), index.clone()].concat()), None);
         assert_eq!(made(&[&media[..], &index[..index.len() - 1]].concat()), None);
         assert_eq!(made(&media), None);
+        let with = |inside: &[u8]| {
+            let meta = boxed(b"meta", &boxed(inside.try_into().expect("four letters"), b"iloc"));
+            let index = boxed(b"moov", &[&index[8..], &meta].concat());
+            made(&[media.clone(), index].concat())
+        };
+        assert_eq!(with(b"iloc"), None);
+        assert!(with(b"text").is_some());
     }
 
     #[test]

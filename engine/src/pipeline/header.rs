@@ -9,7 +9,7 @@ use crate::{
     io::Draft,
     media::{self, Hdr},
     pictures,
-    plan::{self, Action, FrameFormat, Output, Sheet, Track, TrackKind},
+    plan::{self, Action, FrameFormat, Output, Plan, Sheet, Track, TrackKind},
     progress::CancelToken,
     stage::{Encode, Filter, Lines, Mux, MuxTrack, Nowhere, OfTrack, Outlet, Then},
     tally::{Tally, Written},
@@ -74,6 +74,53 @@ pub(super) fn open_muxer(
     })
 }
 
+/// How many bytes the index of a movie is going to take: about as many as samples of its tracks
+/// take in their tables, with little to spare. 0 where nobody knows how long it will be, or what is
+/// said of that can not be.
+pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack]) -> u64 {
+    /// Of a picture, in bytes: its size, and its chunk.
+    const PICTURE: u64 = 8;
+    /// Of a picture that is not shown when it is decoded, or not for as long as the one before it.
+    const MORE: u64 = 8;
+    /// Of another sample, in bytes: its size, and its part of a chunk that is like no other, since
+    /// pictures lie in between.
+    const OTHER: u64 = 14;
+    /// Of one in a track that is alone, where chunks are large.
+    const ALONE: u64 = 5;
+    /// Of boxes of a movie, and of one of its tracks, without tables, in bytes.
+    const BOXES: u64 = 2048;
+    /// Of an index that is likely at all, in bytes; a larger one follows from a length that is wrong.
+    const MOST: u64 = 64 << 20;
+
+    let Some(seconds) = plan.seconds else { return 0 };
+    let text = |tags: &media::Tags| -> u64 {
+        tags.iter().map(|(key, value)| (key.len() + value.len() + 32) as u64).sum()
+    };
+    let chapters = output.chapters.iter().map(|chapter| text(&chapter.tags));
+    let mut bytes = BOXES + text(&output.tags) + chapters.sum::<u64>();
+    for (track, OpenTrack { parameters, .. }) in output.tracks().iter().zip(tracks) {
+        let rate = picture_of(track).0.or(parameters.frame_rate);
+        let is_even = rate.is_some_and(|rate| {
+            let ticks = 1.0 / (rate.as_f64() * parameters.time_base.as_f64());
+            (ticks - ticks.round()).abs() < 1e-6
+        });
+        let each = match track.kind {
+            TrackKind::Video => {
+                let more = u64::from(!is_even) + u64::from(parameters.is_reordered());
+                PICTURE + MORE * more
+            }
+            _ if tracks.len() == 1 => ALONE,
+            _ => OTHER,
+        };
+        let rate = rate.map(Rational::as_f64).or_else(|| parameters.packets_per_second());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+        let samples = (seconds * rate.unwrap_or(50.0)) as u64;
+        let own = BOXES + parameters.extradata().len() as u64;
+        bytes = bytes.saturating_add(samples.saturating_mul(each)).saturating_add(own);
+    }
+    if bytes > MOST { 0 } else { bytes }
+}
+
 /// Makes a muxer, lets streams be added, and writes the header.
 fn begin_muxer(
     output: &Output,
@@ -82,8 +129,7 @@ fn begin_muxer(
     add: impl FnOnce(&mut Muxer) -> AvResult<()>,
 ) -> Result<Muxer> {
     let failed = |error| opened("muxer", &output.muxer, error);
-    let mut muxer =
-        Muxer::create(&output.muxer, draft.writer()?, draft.reopener(), cancel).map_err(failed)?;
+    let mut muxer = Muxer::create(&output.muxer, draft.writer()?, cancel).map_err(failed)?;
     add(&mut muxer).map_err(|error| failed(error.into()))?;
     if let Err(error) = muxer.begin(&output.options) {
         // The first bytes are written with the header: a full disk may show here.

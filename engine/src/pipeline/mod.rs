@@ -4,8 +4,8 @@ mod header;
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
-use header::open_muxer;
 pub(crate) use header::open_sheet;
+use header::{open_muxer, room_for_index};
 
 use crate::{
     av::{
@@ -25,9 +25,9 @@ use crate::{
     reader::FrameReader,
     riff,
     stage::{
-        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Lines,
-        Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker, Splice,
-        Then, finished, queue,
+        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Joined,
+        Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker,
+        Splice, Then, finished, queue,
     },
     tally::{Read, Tally, TrackTally, Written},
     time::{TimeBase, Timestamp},
@@ -287,7 +287,10 @@ impl Opener<'_> {
         for track in output.tracks() {
             tracks.push(self.open_track(plan, track, inputs, global_header, threaded)?);
         }
-        let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
+        let mut sink = Sink::create(&output.location, output.replace, self.unfinished)?;
+        if output.index_first {
+            sink.keep_room(room_for_index(plan, output, &tracks));
+        }
         let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
         let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
         let mut places = Vec::new();
@@ -309,7 +312,13 @@ impl Opener<'_> {
         }
         let mux = Mux::new(muxer, output, places);
         let mux = Then { stage: mux, next: Box::new(Nowhere) };
-        if threaded {
+        if one_thread_copies(&tracks) {
+            let mux = Joined::new(mux);
+            for (number, track) in tracks.into_iter().enumerate() {
+                let next = || Box::new(OfTrack { track: number, next: mux.another() });
+                track.connect(next, inputs, pipeline, self.cancel);
+            }
+        } else if threaded {
             let (queue, inbox) = queue(PACKETS, self.cancel);
             for (number, track) in tracks.into_iter().enumerate() {
                 let next = || Box::new(OfTrack { track: number, next: queue.another() });
@@ -644,6 +653,20 @@ fn opened(kind: &'static str, name: &str, error: OpenError) -> Error {
         OpenError::UnknownOption(option) => Error::UnknownOption { component: name, option },
         OpenError::Libav(source) => libav(Step::Open, &format!("{kind} `{name}`"), source),
     }
+}
+
+/// Whether all that is done to these tracks is to move packets of one open input: too little for
+/// threads, whose waking would cost more than the work.
+fn one_thread_copies(tracks: &[OpenTrack]) -> bool {
+    let copied =
+        |track: &OpenTrack| match &track.first.line {
+            Line::Packets {
+                input, stage: PacketStage::Copy(_) | PacketStage::Sound(_), ..
+            } if track.later.is_empty() => Some(*input),
+            _ => None,
+        };
+    let Some(first) = tracks.first().and_then(copied) else { return false };
+    tracks.iter().all(|track| copied(track) == Some(first))
 }
 
 impl OpenTrack {

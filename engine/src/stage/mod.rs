@@ -14,6 +14,8 @@ mod filter;
 mod mux;
 mod splice;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 pub(crate) use clock::Clock;
 pub(crate) use convert::Convert;
 pub(crate) use copy::{Copy, CopySound};
@@ -196,6 +198,35 @@ impl Onto {
     pub(crate) fn map(self, at: Timestamp) -> i64 {
         let first = self.first.rescale(self.base).map_or(0, |at| at.ticks);
         at.since(self.origin, self.base).map_or(0, |at| at.ticks).saturating_add(first)
+    }
+}
+
+/// A way into one outlet for several lines of stages on the same thread, which never wait for each
+/// other there; it ends when all of them have.
+pub(crate) struct Joined<O>(Option<Arc<Mutex<O>>>);
+
+impl<O> Joined<O> {
+    pub(crate) fn new(outlet: O) -> Self {
+        Self(Some(Arc::new(Mutex::new(outlet))))
+    }
+
+    /// One more way in.
+    pub(crate) fn another(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T, O: Outlet<T>> Outlet<T> for Joined<O> {
+    fn send(&mut self, item: T) -> Result<(), Stop> {
+        let outlet = self.0.as_ref().ok_or(Stop::Closed)?;
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).send(item)
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        match self.0.take().and_then(Arc::into_inner) {
+            Some(outlet) => outlet.into_inner().unwrap_or_else(PoisonError::into_inner).finish(),
+            None => Ok(()),
+        }
     }
 }
 

@@ -124,6 +124,7 @@ pub(crate) fn compile(
             tags: avocet_engine::Tags::default(),
             chapters: Vec::new(),
             content: Content::OfProcess(name),
+            index_first: false,
             moves_index: false,
             at_most: None,
         });
