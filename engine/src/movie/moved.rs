@@ -220,7 +220,7 @@ fn table(body: &[u8], bytes: usize, chunks: &Chunks<'_>) -> Option<Vec<u8>> {
 /// Whether a `meta` tells where items are: behind a version and flags (ISO/IEC 14496-12, 8.11.1), or
 /// as `QuickTime` has it, without.
 fn has_items(meta: &[u8]) -> bool {
-    [Some(meta), meta.get(4..)].into_iter().flatten().any(|body| find(body, &[b"iloc"]).is_some())
+    find(meta.strip_prefix(&[0; 4]).unwrap_or(meta), &[b"iloc"]).is_some()
 }
 
 /// Whether all media of a track is in the file itself (ISO/IEC 14496-12, 8.7.2).
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(made(&[&media[..], &index[..index.len() - 1]].concat()), None);
         assert_eq!(made(&media), None);
         let with = |inside: &[u8]| {
-            let meta = boxed(b"meta", &boxed(inside.try_into().expect("four letters"), b"iloc"));
+            let meta = boxed(b"meta", &boxed(inside, b"iloc"));
             let index = boxed(b"moov", &[&index[8..], &meta].concat());
             made(&[media.clone(), index].concat())
         };
