@@ -166,7 +166,12 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
     Plan {
         strategy: Strategy::Ffmpeg,
         because: Vec::new(),
-        inputs: vec![Input { location: Location::from(input), closes_jumps: false }],
+        inputs: vec![Input {
+            location: Location::from(input),
+            closes_jumps: false,
+            version: None,
+            stage: false,
+        }],
         outputs: vec![Output {
             location: Location::from(output),
             replace: true,

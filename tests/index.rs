@@ -8,7 +8,7 @@ use fixtures::judge;
 fn check(clip: &Path) {
     let (engine, source) = (Engine::default(), Source::path(clip));
     let Ok(media) = engine.probe(&source, &CancelToken::new()) else { return };
-    let index = engine.index(&source, &CancelToken::new()).unwrap();
+    let index = engine.index(&source, &(0.0..f64::INFINITY), &CancelToken::new()).unwrap();
     for (stream, index) in media.streams.iter().zip(&index.streams) {
         if stream.kind == avocet::engine::Kind::Data {
             continue; // What belongs to chapters is not read.
@@ -57,7 +57,7 @@ fn an_index_is_kept_until_its_input_changes() {
     let path = folder.path().join("clip.mp4");
     fs::copy(fixtures::get("counter-h264-aac.mp4"), &path).unwrap();
     let (engine, source) = (Engine::default(), Source::path(&path));
-    let index = || engine.index(&source, &CancelToken::new()).unwrap();
+    let index = || engine.index(&source, &(0.0..f64::INFINITY), &CancelToken::new()).unwrap();
     let (first, second) = (index(), index());
     assert!(Arc::ptr_eq(&first, &second));
     fs::copy(fixtures::get("h264-open-gop.mp4"), &path).unwrap();

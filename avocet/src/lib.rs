@@ -31,7 +31,7 @@ mod place;
 #[cfg(feature = "tokio")]
 mod task;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
 use avocet_engine::{Frames, Location, MediaInfo};
@@ -73,9 +73,9 @@ pub fn plan(
         .inputs
         .iter()
         .map(|input| {
-            let needs_index = |media: &MediaInfo| job.needs_index(media);
+            let index = |media: &MediaInfo| job.needs_index(media).then(|| job.section());
             let pictures = job.needs_pictures_only();
-            look_at(engine, place::locate(&input.url)?, pictures, needs_index, cancel)
+            look_at(engine, place::locate(&input.url)?, pictures, index, cancel)
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
@@ -120,14 +120,16 @@ pub fn plan_thumbnails(
 ) -> Result<Plan, Error> {
     let Target { location: output, replace, named } = target.into();
     let location = place::locate(input)?;
-    let needs_index = |media: &MediaInfo| thumbnails.needs_index(media);
-    let inputs = &[look_at(engine, location, true, needs_index, cancel)?];
+    // Any keyframe will do, closed or not.
+    let index = |media: &MediaInfo| thumbnails.needs_index(media).then_some(0.0..0.0);
+    let inputs = &[look_at(engine, location, true, index, cancel)?];
     let capabilities = engine.capabilities();
     let circumstances = Circumstances { inputs, output, replace, named, capabilities };
     Ok(thumbnails.compile(format, &circumstances)?)
 }
 
-/// The place that a job's `url` names: a path, or a `file:` URL with an absolute path.
+/// The place that a job's `url` names: a path, a `file:` URL with an absolute path, or something
+/// elsewhere, by `https:`, `http:`, `s3:`, `gs:` or `az:`.
 ///
 /// ```
 /// use avocet::engine::Location;
@@ -141,26 +143,21 @@ pub fn locate(url: &str) -> Result<Location, Error> {
     Ok(place::locate(url)?)
 }
 
-/// Probes an input, and indexes it when that is needed.
+/// Probes an input, and indexes it when that is needed: near a span of seconds.
 fn look_at(
     engine: &Engine,
     location: Location,
     pictures_only: bool,
-    needs_index: impl Fn(&MediaInfo) -> bool,
+    index: impl Fn(&MediaInfo) -> Option<Range<f64>>,
     cancel: &CancelToken,
 ) -> Result<Probed, Error> {
-    let Location::Path(path) = &location else {
-        return Err(Error::Engine(avocet_engine::Error::BadPlan {
-            what: "a job names its inputs".to_owned(),
-        }));
-    };
-    let source = Source::path(path);
+    let source = engine.open(&location, cancel)?;
     let media = if pictures_only {
         engine.probe_pictures(&source, cancel)?
     } else {
         engine.probe(&source, cancel)?
     };
-    let index = if needs_index(&media) { Some(engine.index(&source, cancel)?) } else { None };
+    let index = index(&media).map(|near| engine.index(&source, &near, cancel)).transpose()?;
     Ok(Probed { location, media, index })
 }
 

@@ -1,4 +1,4 @@
-//! Where jobs read and write: paths, and `file:` URLs.
+//! Where jobs read and write: paths, `file:` URLs, and what is elsewhere.
 
 use std::{
     ffi::OsString,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet_engine::{Error, Location, Result};
+use avocet_engine::{Error, Location, Result, without_secrets};
 
 /// Where an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,9 @@ pub struct Target {
 }
 
 impl From<&str> for Target {
-    fn from(path: &str) -> Self {
-        Path::new(path).into()
+    /// A path, or a URL of an object store, as in `s3://bucket/folder/name.mp4`.
+    fn from(place: &str) -> Self {
+        Self { location: locate_output(place), replace: true, named: true }
     }
 }
 
@@ -39,7 +40,20 @@ impl From<PathBuf> for Target {
     }
 }
 
-/// The place that a job's `url` names: a `file:` URL (RFC 8089), or else a path.
+/// Schemes of what is elsewhere: HTTP, and the object stores' own.
+const ELSEWHERE: &[&str] = &["https", "http", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss"];
+
+/// The place that an output's name means. What looks like a URL is one, and is refused when it is
+/// written to, should it be of a kind that can not be.
+pub(crate) fn locate_output(place: &str) -> Location {
+    match locate(place) {
+        Ok(location) => location,
+        Err(_) => Location::Url(place.to_owned()),
+    }
+}
+
+/// The place that a job's `url` names: something elsewhere, a `file:` URL (RFC 8089), or else a
+/// path.
 pub(crate) fn locate(url: &str) -> Result<Location> {
     let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
         return Ok(Location::from(url));
@@ -56,13 +70,12 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
     } else if !rest.starts_with("//") {
         // A colon in a file name makes no URL.
         return Ok(Location::from(url));
+    } else if ELSEWHERE.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Ok(Location::Url(url.to_owned()));
     }
-    let shown = url.split(['?', '#']).next().unwrap_or_default();
-    let location = match shown.split_once('@') {
-        Some((before, after)) if before.contains("//") => format!("{scheme}://…@{after}"),
-        _ => shown.to_owned(),
-    };
-    let allowed = "an input is a path or a file: URL with an absolute path";
+    let location = without_secrets(url);
+    let allowed = "an input is a path, a file: URL with an absolute path, or a URL with https:, \
+                   http:, s3:, gs: or az:";
     Err(Error::LocationRefused { location, allowed })
 }
 
@@ -109,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_elsewhere_is_shown_without_its_secrets() {
+        let shown = locate("https://me:secret@host/a.mp4?token=secret").unwrap().to_string();
+        assert_eq!(shown, "https://…@host/a.mp4");
+        assert_eq!(
+            locate_output("s3://bucket/a.mp4"),
+            Location::Url("s3://bucket/a.mp4".to_owned())
+        );
+        assert_eq!(locate_output("a.mp4"), Location::from("a.mp4"));
+    }
+
+    #[test]
     fn other_places_are_refused_without_their_secrets() {
         let check = |url: &str, shown: &str| {
             let refused = locate(url).err();
@@ -116,7 +140,7 @@ mod tests {
             let text = refused.map(|error| error.to_string()).unwrap_or_default();
             assert!(text.contains(shown) && !text.contains("secret"), "{text}");
         };
-        check("https://host/a.mp4?token=secret", "`https://host/a.mp4`");
+        check("rtsp://host/a.mp4?token=secret", "`rtsp://host/a.mp4`");
         check("ftp://me:secret@host/a.mp4", "`ftp://…@host/a.mp4`");
         check("file://other/a.mp4", "file://other/a.mp4");
     }

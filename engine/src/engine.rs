@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read},
+    io::{self, Read, Write},
     num::NonZeroU32,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
+    path::Path,
     sync::{Arc, OnceLock},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::{
     frames::{FrameRequest, Frames},
     glance,
     index::{Index, Indexes},
-    io::{Given, Location, Sink, Source, Unfinished},
+    io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
     media::{Kind, MediaInfo},
     movie::Movie,
     pipeline::{Opener, Pipeline},
@@ -39,6 +40,8 @@ pub struct Settings {
     pub threads: NonZeroU32,
     /// How the `ffmpeg` program is run, for plans that ask for it.
     pub process: ProcessSettings,
+    /// How media that is elsewhere is reached.
+    pub remote: RemoteSettings,
 }
 
 impl Default for Settings {
@@ -47,7 +50,8 @@ impl Default for Settings {
         let threads =
             threads.and_then(|threads| u32::try_from(threads.get()).ok()?.try_into().ok());
         let threads = threads.unwrap_or(NonZeroU32::MIN);
-        Self { threads, process: ProcessSettings::default() }
+        let (process, remote) = (ProcessSettings::default(), RemoteSettings::default());
+        Self { threads, process, remote }
     }
 }
 
@@ -72,11 +76,18 @@ impl Default for Settings {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     settings: Settings,
     unfinished: Unfinished,
     indexes: Indexes,
+    remotes: Remotes,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
 }
 
 /// How a run ended that succeeded.
@@ -123,12 +134,18 @@ pub struct Stats {
     pub frames_encoded: u64,
     /// Packets written, over all tracks.
     pub packets_written: u64,
+    /// Requests that were sent for inputs elsewhere, since they were looked at first.
+    pub requests: u64,
+    /// Bytes that came for them.
+    pub bytes_fetched: u64,
 }
 
 impl Engine {
     /// An engine that works as `settings` say.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        let unfinished = Unfinished::default();
+        let remotes = Remotes::new(settings.remote.clone(), unfinished.clone());
+        Self { settings, unfinished, indexes: Indexes::default(), remotes }
     }
 
     /// What this libav can do, by its own lists, which are read once; no device is opened.
@@ -159,6 +176,33 @@ impl Engine {
             program: process::describe(&self.settings.process),
             ..self.capabilities().clone()
         }
+    }
+
+    /// Opens what is at a place: a file, or something elsewhere, which is asked for one byte to see
+    /// whether its server gives parts. What gives none is copied to this machine.
+    ///
+    /// # Errors
+    /// [`Error::Read`], with the cause as a [`RemoteError`](crate::RemoteError); [`Error::Cancelled`];
+    /// [`Error::BadPlan`] for [`Location::Given`].
+    pub fn open(&self, location: &Location, cancel: &CancelToken) -> Result<Source> {
+        Source::at(location, &self.remotes, cancel).map_err(|error| or_cancelled(error, cancel))
+    }
+
+    /// Copies an input from elsewhere to a file, which appears when it is whole. What an earlier
+    /// call left half-way, beside it, is gone on with, if the server has the same version still.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); [`Error::Write`].
+    pub fn fetch(
+        &self,
+        url: &str,
+        target: &Path,
+        cancel: &CancelToken,
+        mut observe: impl FnMut(Fetched),
+    ) -> Result<()> {
+        let failed = |source| Error::Read { location: Location::Url(url.to_owned()), source };
+        let fetched = self.remotes.fetch(url, target, cancel, &mut observe);
+        fetched.map_err(|error| or_cancelled(failed(error), cancel))
     }
 
     /// Looks at an input.
@@ -217,6 +261,7 @@ impl Engine {
                 video.hdr = hdr;
             }
         }
+        media.origin = source.origin();
         Ok(media)
     }
 
@@ -224,10 +269,18 @@ impl Engine {
     /// movie, else by reading all of it. Nothing is decoded. Those of the files that were asked for
     /// last are kept for as long as the files stay as they are.
     ///
+    /// `near` is the span that matters, in seconds from the earliest presented time: keyframes of a
+    /// movie elsewhere that are far from it are listed without being looked at.
+    ///
     /// # Errors
     /// As for [`probe`](Self::probe).
-    pub fn index(&self, source: &Source, cancel: &CancelToken) -> Result<Arc<Index>> {
-        self.indexes.get(source, || Index::of(source, cancel))
+    pub fn index(
+        &self,
+        source: &Source,
+        near: &Range<f64>,
+        cancel: &CancelToken,
+    ) -> Result<Arc<Index>> {
+        self.indexes.get(source, || Index::of(source, near, cancel))
     }
 
     /// Runs a plan whose inputs and outputs all have names.
@@ -257,13 +310,34 @@ impl Engine {
         cancel: &CancelToken,
         observe: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
+        // A failure stops this run and not others that share the caller's token.
+        let stop = cancel.child();
         let mut observe = observe;
+        let result = self.run_any(plan, given, &stop, &mut observe);
+        for input in &plan.inputs {
+            self.remotes.forget(&input.location);
+        }
+        // Whatever a stage met with while it was being stopped, the cause is the caller's wish.
+        result.map_err(|error| or_cancelled(error, cancel))
+    }
+
+    /// Runs a plan, or the other one that it names for what shows in the run only.
+    fn run_any(
+        &self,
+        mut plan: &Plan,
+        given: &mut Given<'_>,
+        cancel: &CancelToken,
+        observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Report> {
+        for output in &plan.outputs {
+            self.remotes.check_target(&output.location)?;
+        }
         let mut meter = Meter::default();
-        let mut plan = plan;
+        let sources = self.open_inputs(plan, given, cancel, observe, &mut meter)?;
         loop {
-            // A failure stops this run and not others that share the caller's token.
             let stop = cancel.child();
-            let result = self.run_to_end(plan, given, &stop, &mut observe, &mut meter);
+            let watched = (&mut *observe, &mut meter);
+            let result = self.run_to_end(plan, &sources, &mut given.writers, &stop, watched);
             match (result, &plan.otherwise) {
                 (Err(Error::TooLarge { .. } | Error::Unspliceable { .. }), Some(otherwise)) => {
                     plan = otherwise;
@@ -274,28 +348,54 @@ impl Engine {
                 {
                     plan = otherwise;
                 }
-                // Whatever a stage met with while it was being stopped, the cause is the
-                // caller's wish.
-                (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),
                 (result, _) => return result,
             }
         }
     }
 
-    fn run_to_end(
+    /// Opens what is elsewhere of a plan's inputs, and copies what is to be copied.
+    fn open_inputs(
         &self,
         plan: &Plan,
-        given: &mut Given<'_>,
+        given: &Given<'_>,
         cancel: &CancelToken,
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
         meter: &mut Meter,
+    ) -> Result<Sources> {
+        /// How often a copy is told of.
+        const PAUSE: Duration = Duration::from_millis(250);
+        let mut sources = Sources::new(given);
+        let mut told = Instant::now();
+        for input in &plan.inputs {
+            let mut observe = |fetched| {
+                if told.elapsed() >= PAUSE {
+                    told = Instant::now();
+                    if observe(meter.fetching(fetched)).is_break() {
+                        cancel.cancel();
+                    }
+                }
+            };
+            let stage = input.stage || plan.process.is_some();
+            sources.open(input, stage, &self.remotes, cancel, &mut observe)?;
+        }
+        Ok(sources)
+    }
+
+    fn run_to_end(
+        &self,
+        plan: &Plan,
+        sources: &Sources,
+        writers: &mut [Box<dyn Write + Send + '_>],
+        cancel: &CancelToken,
+        (observe, meter): (&mut impl FnMut(&Progress) -> ControlFlow<()>, &mut Meter),
     ) -> Result<Report> {
         if let Some(process) = &plan.process {
-            return self.run_process(plan, process, given, cancel, observe, meter);
+            let watched = (observe, meter);
+            return self.run_process(plan, process, sources, writers, cancel, watched);
         }
         let begun = Instant::now();
         let threads = self.settings.threads;
-        let opener = Opener { given, threads, cancel, unfinished: &self.unfinished };
+        let opener = Opener { sources, threads, cancel, unfinished: &self.unfinished };
         let Pipeline { jobs, sinks, tallies, copied, mut media, mut later, drawn, .. } =
             opener.open(plan)?;
         let pictures = drawn.clone();
@@ -315,7 +415,7 @@ impl Engine {
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
             let open = || sink.reader();
             let media = if output.moves_index && counts.is_empty() {
-                let source = given.expect_source(&plan.inputs[0].location)?;
+                let source = sources.expect(&plan.inputs[0].location)?;
                 verify::check_moved(output, &|| source.open(cancel), &open, cancel)?
             } else {
                 verify::check_output(plan, output, counts, &open, cancel)?
@@ -334,18 +434,21 @@ impl Engine {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Sink::commit_all(&sinks, &mut given.writers)?;
+        Sink::commit_all(&sinks, writers, &self.remotes, cancel)?;
         watch.done();
         let all = || counts.iter().flatten();
         let read = || all().flat_map(|counted| &counted.parts);
         let is_sheet = |output: &&Output| matches!(output.content, Content::Sheet(_));
         let sheets = plan.outputs.iter().filter(is_sheet).count() as u64;
+        let (requests, bytes_fetched) = sources.fetched();
         let stats = Stats {
             wall_seconds: begun.elapsed().as_secs_f64(),
             packets_read: read().map(|count| count.packets).sum(),
             frames_decoded: read().map(|count| count.frames).sum::<u64>() + pictures.count().frames,
             frames_encoded: all().map(|counted| counted.written.frames).sum::<u64>() + sheets,
             packets_written: all().map(|counted| counted.written.packets).sum(),
+            requests,
+            bytes_fetched,
         };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
@@ -354,16 +457,16 @@ impl Engine {
         &self,
         plan: &Plan,
         process: &Process,
-        given: &mut Given<'_>,
+        sources: &Sources,
+        writers: &mut [Box<dyn Write + Send + '_>],
         cancel: &CancelToken,
-        observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
-        meter: &mut Meter,
+        (observe, meter): (&mut impl FnMut(&Progress) -> ControlFlow<()>, &mut Meter),
     ) -> Result<Report> {
         let begun = Instant::now();
         let (settings, unfinished) = (&self.settings.process, &self.unfinished);
         let (linked, _, _) = av::describe_libav();
         let mut runner = Runner { settings, unfinished, cancel, observe, meter, begun, linked };
-        let (sinks, mut warnings) = runner.run(plan, process)?;
+        let (sinks, mut warnings) = runner.run(plan, process, sources)?;
         warnings.splice(..0, plan.notices.iter().cloned());
         let mut outputs = Vec::new();
         for (output, sink) in plan.outputs.iter().zip(&sinks) {
@@ -374,9 +477,11 @@ impl Engine {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Sink::commit_all(&sinks, &mut given.writers)?;
+        Sink::commit_all(&sinks, writers, &self.remotes, cancel)?;
         runner.done(plan);
-        let stats = Stats { wall_seconds: begun.elapsed().as_secs_f64(), ..Stats::default() };
+        let (requests, bytes_fetched) = sources.fetched();
+        let wall_seconds = begun.elapsed().as_secs_f64();
+        let stats = Stats { wall_seconds, requests, bytes_fetched, ..Stats::default() };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
 
@@ -403,6 +508,11 @@ impl Engine {
     pub fn discard_unfinished(&self) {
         self.unfinished.discard();
     }
+}
+
+/// The caller's wish, where that is why something failed.
+fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
+    if cancel.is_cancelled() { Error::Cancelled } else { error }
 }
 
 /// Whether the header of an EBML file (RFC 8794, 11.2.4) names the document type `webm`.

@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use serde::Serialize;
 
-use crate::io::Location;
+use crate::io::{Location, RemoteError};
 
 /// What the doors of this crate answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -159,9 +159,9 @@ pub enum Error {
         /// The contradiction.
         what: String,
     },
-    /// The output is one of the inputs: the same file by device and inode.
-    #[error("the output {} is the input itself", .0.display())]
-    OutputIsInput(PathBuf),
+    /// The output is one of the inputs: the same file by device and inode, or the same URL.
+    #[error("the output {0} is the input itself")]
+    OutputIsInput(Location),
     /// The output exists, and replacing it was not allowed.
     #[error("{} exists already, and replacing it was not allowed", .0.display())]
     OutputExists(PathBuf),
@@ -286,9 +286,11 @@ pub enum Error {
 
 impl Error {
     /// The code for machines, as the job API has it; kept for good once released.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "INPUT_UNREACHABLE",
+            Self::Read { source, .. } => {
+                RemoteError::of(source).map_or("INPUT_UNREACHABLE", RemoteError::code)
+            }
             Self::NotMedia { .. } | Self::Lacking { .. } | Self::Damaged { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } | Self::Program { .. } => "TRANSCODE_ERROR",
@@ -313,8 +315,10 @@ impl Error {
     }
 
     /// The part of the run that failed.
-    pub const fn step(&self) -> Step {
+    pub fn step(&self) -> Step {
         match self {
+            Self::Read { source, .. } if RemoteError::of(source).is_some() => Step::Fetch,
+            Self::Write { source, .. } if RemoteError::of(source).is_some() => Step::Upload,
             Self::Read { .. } | Self::NotMedia { .. } => Step::Probe,
             Self::Lacking { .. } | Self::BadPlan { .. } => Step::Plan,
             Self::Damaged { .. } => Step::Demux,
@@ -345,6 +349,12 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::TimedOut { .. } => true,
+            Self::Read { source, .. } => {
+                RemoteError::of(source).is_some_and(RemoteError::retryable)
+            }
+            Self::Write { source, .. } if RemoteError::of(source).is_some() => {
+                RemoteError::of(source).is_some_and(RemoteError::retryable)
+            }
             Self::Write { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::StorageFull

@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     io::{self, Read, Seek, SeekFrom},
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -19,6 +20,7 @@ use crate::{
     nal::{Framing, avc, hevc, units},
     progress::CancelToken,
     stage::Clock,
+    time::Timestamp,
 };
 
 /// The packets of an input, found without decoding.
@@ -97,7 +99,8 @@ impl Indexes {
         list: impl FnOnce() -> Result<Index>,
     ) -> Result<Arc<Index>> {
         // What can not be told is told by whoever opens the source.
-        let Some(identity) = source.identity() else { return list().map(Arc::new) };
+        let identity = source.identity().filter(|_| !source.is_in_parts());
+        let Some(identity) = identity else { return list().map(Arc::new) };
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept().iter().find(|(other, _)| *other == identity).cloned();
         if let Some((_, index)) = known {
@@ -106,7 +109,7 @@ impl Indexes {
         let index = Arc::new(list()?);
         let mut kept = kept();
         // The same file, as it was before, is of no use any more.
-        kept.retain(|(other, _)| !other.is_same_file(&identity));
+        kept.retain(|(other, _)| !other.is_same(&identity));
         kept.push_back((identity, Arc::clone(&index)));
         let packets = |(_, index): &Kept| index.packets();
         while kept.iter().map(packets).sum::<usize>() > Self::MOST_PACKETS {
@@ -121,8 +124,11 @@ impl Index {
         self.streams.iter().map(|stream| stream.packets.len()).sum()
     }
 
-    /// Lists the packets of a source.
-    pub(crate) fn of(source: &Source, cancel: &CancelToken) -> Result<Self> {
+    /// Lists the packets of a source; keyframes that are far from a span of seconds count as closed
+    /// without a look at them, where that would cost a request for each.
+    pub(crate) fn of(source: &Source, near: &Range<f64>, cancel: &CancelToken) -> Result<Self> {
+        /// How far around the span keyframes may matter, in seconds: longer than most groups.
+        const AROUND: f64 = 10.0;
         let location = source.location();
         let open = || source.demuxer(&location, Depth::Streams, cancel);
         let mut demuxer = open()?;
@@ -136,8 +142,17 @@ impl Index {
                 for (number, stream) in index.streams.iter_mut().enumerate() {
                     let entries = Entries::of(&demuxer, number);
                     let listed = demuxer.listed(number);
+                    let base = media.streams[number].time_base.as_f64();
+                    let begin = media.start.map_or(0.0, Timestamp::seconds);
+                    let is_near = |packet: &IndexedPacket| {
+                        let at = packet.pts.map_or(0.0, |pts| pts as f64 * base) - begin;
+                        at > near.start - AROUND && at < near.end + AROUND
+                    };
                     let keys = stream.packets.iter_mut().zip(&listed).filter(|(_, it)| it.is_key);
                     for (packet, listed) in keys {
+                        if source.is_in_parts() && !is_near(packet) {
+                            continue;
+                        }
                         if cancel.is_cancelled() {
                             return Err(Error::Cancelled);
                         }

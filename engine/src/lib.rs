@@ -37,10 +37,13 @@ pub use engine::{Engine, Report, Settings, Stats, Written};
 pub use error::{Error, LibavError, Result, Step};
 pub use frames::{FrameRequest, Frames, Picture, Plane, Wanted};
 pub use index::{Entry, Index, IndexedPacket, StreamIndex};
-pub use io::{Given, Location, Source};
+pub use io::{
+    Fetched, Given, Location, Reach, RemoteError, RemoteSettings, Source, special_purpose,
+    without_secrets,
+};
 pub use media::{
     AudioInfo, Chapter, Color, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
-    Orientation, PixelFormat, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+    Orientation, Origin, PixelFormat, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};

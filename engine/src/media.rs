@@ -40,6 +40,22 @@ pub struct MediaInfo {
     /// What the boxes of MP4 and QuickTime say beside; `None` for other containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub movie: Option<Movie>,
+    /// What the server told of it; `None` for what is on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What a server told of an input that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// Its length, in bytes; `None` when that was not told.
+    pub bytes: Option<u64>,
+    /// What tells this version from others: an `ETag`, or when it was changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether parts of it can be had; without them it was copied as a whole.
+    pub has_ranges: bool,
 }
 
 impl MediaInfo {

@@ -144,6 +144,12 @@ pub struct Input {
     /// Whether jumps of its clock are closed, as in containers that may be cut and joined at any
     /// place; elsewhere a gap is content.
     pub closes_jumps: bool,
+    /// Which version of something elsewhere the plan was made for; the run is refused another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether something elsewhere is copied to this machine before the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stage: bool,
 }
 
 /// One output.

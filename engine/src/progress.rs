@@ -10,6 +10,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::io::Fetched;
+
 /// Stops runs: cheap to clone, shared between threads, set once and for all.
 ///
 /// ```
@@ -69,6 +71,8 @@ pub struct Progress {
     pub eta_seconds: Option<f64>,
     /// Bytes given to the outputs so far.
     pub bytes: u64,
+    /// How much of an input is here, while one is copied to this machine before the run.
+    pub fetched: Option<Fetched>,
 }
 
 /// Turns counters into [`Progress`] that never goes back.
@@ -116,7 +120,14 @@ impl Meter {
                 .zip(speed)
                 .map(|(total, speed)| (total - seconds).max(0.0) / speed),
             bytes: now.bytes.max(self.last.bytes),
+            fetched: None,
         };
+        &self.last
+    }
+
+    /// The progress while an input is copied.
+    pub(crate) fn fetching(&mut self, fetched: Fetched) -> &Progress {
+        self.last.fetched = Some(fetched);
         &self.last
     }
 

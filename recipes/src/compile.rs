@@ -1,13 +1,13 @@
 //! From a job and what probing found to a plan: pure, so that the same input gives the same plan.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use avocet_engine::{
     Capabilities, Error, Index, Input, Location, MediaInfo, Plan, Result, StreamInfo, Timestamp,
 };
 
 use crate::{
-    cost, custom, cut,
+    cost, custom, cut, elsewhere,
     format::Format,
     job::{Job, JobOutputs, Task},
     parameter::Accuracy,
@@ -86,6 +86,8 @@ impl Circumstances<'_> {
             .map(|Probed { location, media, .. }| Input {
                 location: location.clone(),
                 closes_jumps: media.may_jump(),
+                version: media.origin.as_ref().and_then(|origin| origin.version.clone()),
+                stage: false,
             })
             .collect()
     }
@@ -115,7 +117,7 @@ impl Job {
     /// build lacks an encoder or filter; [`Error::ArgumentRefused`] as
     /// [`check_arguments`](Self::check_arguments).
     pub fn compile(&self, circumstances: &Circumstances<'_>) -> Result<Plan> {
-        match (&self.task, &self.outputs) {
+        let mut plan = match (&self.task, &self.outputs) {
             (Task::Recipe(recipe), JobOutputs::One(format)) => {
                 recipe.compile(*format, circumstances)
             }
@@ -123,7 +125,9 @@ impl Job {
             (Task::Recipe(_), JobOutputs::Files(_)) => {
                 Err(Error::BadPlan { what: "a recipe has one output".to_owned() })
             }
-        }
+        }?;
+        elsewhere::fill(&mut plan, self.stage_input, circumstances.inputs);
+        Ok(plan)
     }
 
     /// Refuses arguments for the `ffmpeg` program that are not safe, before any media is opened.
@@ -140,6 +144,27 @@ impl Job {
     /// Whether the plan depends on nothing but how single pictures look.
     pub fn needs_pictures_only(&self) -> bool {
         matches!(&self.task, Task::Recipe(Recipe::Thumbnail(_) | Recipe::Storyboard(_)))
+    }
+
+    /// The span of an input that matters, in seconds from its earliest presented time; empty where
+    /// only the times of keyframes do.
+    pub fn section(&self) -> Range<f64> {
+        let of = |start: f64, duration: Option<f64>| {
+            start..duration.map_or(f64::INFINITY, |duration| start + duration)
+        };
+        match &self.task {
+            Task::Recipe(Recipe::WebReady(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::Proxy(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::ExtractAudio(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::Trim(it)) => match (it.ranges.first(), it.ranges.last()) {
+                (Some(first), Some(last)) => {
+                    first.start_seconds..last.start_seconds + last.duration_seconds
+                }
+                _ => of(it.start_seconds, it.duration_seconds),
+            },
+            Task::Recipe(Recipe::Storyboard(_) | Recipe::Thumbnail(_)) => 0.0..0.0,
+            _ => 0.0..f64::INFINITY,
+        }
     }
 
     /// Whether the plan depends on where the packets of an input stand.

@@ -1,7 +1,5 @@
 //! The recipe `extractAudio`: the first audio stream alone.
 
-use std::path::Path;
-
 use avocet_engine::{Action, Error, Location, Plan, Result, Strategy};
 use serde::{Deserialize, Serialize};
 
@@ -94,8 +92,7 @@ fn natural(codec: &str, format: Format) -> Option<Container> {
 
 /// The extension that the user wishes for.
 fn extension(circumstances: &Circumstances<'_>) -> Option<String> {
-    let Location::Path(path) = &circumstances.output else { return None };
-    let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
+    let extension = circumstances.output.extension()?.to_ascii_lowercase();
     circumstances.named.then_some(extension)
 }
 
@@ -109,10 +106,5 @@ fn demanded(extension: &str, natural: Option<Container>) -> Option<Container> {
 }
 
 fn with_extension(location: &Location, container: Container, named: bool) -> Location {
-    match location {
-        Location::Path(path) if !named => {
-            Location::Path(Path::new(path).with_extension(container.name()))
-        }
-        location => location.clone(),
-    }
+    if named { location.clone() } else { location.with_extension(container.name()) }
 }

@@ -32,6 +32,7 @@ mod cost;
 mod custom;
 mod cut;
 mod document;
+mod elsewhere;
 mod error;
 mod extract_audio;
 mod format;

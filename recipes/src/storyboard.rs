@@ -3,9 +3,8 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Capabilities, Content, Encoder, Entry, FrameFormat, Hdr, Instant, Location, Output,
-    PictureFormat, Plan, Rational, Reason, Result, Sheet, Strategy, StreamId, StreamInfo, Tags,
-    Timestamp, VideoInfo,
+    Capabilities, Content, Encoder, Entry, FrameFormat, Hdr, Instant, Output, PictureFormat, Plan,
+    Rational, Reason, Result, Sheet, Strategy, StreamId, StreamInfo, Tags, Timestamp, VideoInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -373,10 +372,7 @@ fn output(
     content: Content,
 ) -> Output {
     Output {
-        location: match &circumstances.output {
-            Location::Path(folder) => Location::Path(folder.join(name)),
-            Location::Given(first) => Location::Given(first + number),
-        },
+        location: circumstances.output.join(name, number),
         replace: circumstances.replace,
         muxer: muxer.to_owned(),
         options: Vec::new(),

@@ -42,7 +42,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     };
     let args = matches.get_many::<String>(ARGS).unwrap_or_default().map(keyed).collect();
     let (outputs, location) = match alone.clone() {
-        Some((format, path)) => (JobOutputs::One(format), Location::Path(path)),
+        Some((format, path)) => (JobOutputs::One(format), name::place(&path)),
         None => in_folder(&outputs)?,
     };
     let job = Job {
@@ -72,5 +72,5 @@ fn in_folder(outputs: &[&PathBuf]) -> Result<(JobOutputs, Location), Failure> {
         (format!("out_{}", number + 1), name)
     };
     let files = outputs.iter().enumerate().map(file).collect();
-    Ok((JobOutputs::Files(files), Location::Path(common)))
+    Ok((JobOutputs::Files(files), name::place(&common)))
 }

@@ -90,7 +90,7 @@ pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<
     };
     let folder = output(matches)?.unwrap_or(Path::new("."));
     let replace = !matches.get_flag(NO_CLOBBER);
-    let target = Target { location: Location::from(folder), replace, named: true };
+    let target = Target { location: name::place(folder), replace, named: true };
     let format = asked_format(matches).unwrap_or(Format::Jpg);
     let (engine, cancel) = (&context.engine, &context.cancel);
     let plan = avocet::plan_thumbnails(engine, &input, &thumbnails, format, target, cancel)?;
@@ -133,7 +133,7 @@ fn expect_extension(output: &Path, format: Format) -> Result<(), Failure> {
 fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Target, Failure> {
     if let Some(output) = output {
         let replace = !matches.get_flag(NO_CLOBBER);
-        return Ok(Target { location: Location::from(output), replace, named: true });
+        return Ok(Target { location: name::place(output), replace, named: true });
     }
     let path = match (name::format(job), job.inputs.first()) {
         (Some(format), Some(input)) => {

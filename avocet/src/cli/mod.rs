@@ -16,7 +16,10 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use avocet::{CancelToken, Engine};
+use avocet::{
+    CancelToken, Engine,
+    engine::{Reach, RemoteSettings, Settings},
+};
 use clap::ArgMatches;
 
 use arguments::{Command, JSON};
@@ -56,7 +59,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
     let context = Context {
-        engine: Engine::default(),
+        engine: Engine::new(settings()),
         cancel: CancelToken::new(),
         json: matches.get_flag(JSON),
         show: Show::asked_for(matches),
@@ -87,4 +90,10 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Thumbnails => job::run_thumbnails(context, matches),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
+}
+
+/// What its user names, the program reaches, also in a private network.
+fn settings() -> Settings {
+    let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
+    Settings { remote, ..Settings::default() }
 }

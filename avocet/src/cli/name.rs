@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet::{
-    Format,
+    Format, Target,
     engine::Location,
     recipes::{Job, JobOutputs, Recipe, Task},
 };
@@ -43,10 +43,13 @@ pub(super) fn format(job: &Job) -> Option<Format> {
 /// `<stem>-<recipe>.<extension>`, in the current folder.
 pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathBuf {
     let stem = match input {
-        Location::Path(path) => path.file_stem(),
-        Location::Given(_) => None,
+        Location::Path(path) => path.file_stem().map(OsStr::to_owned),
+        elsewhere => elsewhere.file_name().map(|name| {
+            let stem = Path::new(&*name).file_stem();
+            stem.map_or_else(OsString::new, OsStr::to_owned)
+        }),
     };
-    let mut name = stem.map_or_else(|| OsString::from("output"), OsStr::to_owned);
+    let mut name = stem.unwrap_or_else(|| OsString::from("output"));
     name.push("-");
     name.push(match &job.task {
         Task::Recipe(recipe) => kebab(recipe.name().name()),
@@ -55,6 +58,11 @@ pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathB
     name.push(".");
     name.push(format.extension());
     PathBuf::from(name)
+}
+
+/// The place that an output's name means: a URL where it is one.
+pub(super) fn place(output: &Path) -> Location {
+    output.to_str().map_or_else(|| Location::from(output), |text| Target::from(text).location)
 }
 
 /// An input as a document names it: a path that is no UTF-8 becomes a `file:` URL.

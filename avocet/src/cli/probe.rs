@@ -2,12 +2,8 @@
 
 use std::ffi::OsString;
 
-use avocet::{
-    Source,
-    engine::{
-        AudioInfo, Kind, Location, MediaInfo, Orientation, Rational, Scan, StreamInfo, Timestamp,
-        VideoInfo,
-    },
+use avocet::engine::{
+    AudioInfo, Kind, MediaInfo, Orientation, Rational, Scan, StreamInfo, Timestamp, VideoInfo,
 };
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -17,11 +13,9 @@ use super::{Answer, Context, arguments::INPUT, failure::Failure, name, terminal}
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let url = matches.get_one::<OsString>(INPUT).map(|input| name::url(input)).unwrap_or_default();
     let location = avocet::locate(&url)?;
-    let Location::Path(path) = &location else {
-        return Err(Failure::Usage(format!("`{url}` is no file")));
-    };
-    let media = context.engine.probe(&Source::path(path), &context.cancel)?;
-    let name = path.to_string_lossy();
+    let source = context.engine.open(&location, &context.cancel)?;
+    let media = context.engine.probe(&source, &context.cancel)?;
+    let name = location.to_string();
     Ok(Answer::new(if context.json { to_json(&name, &media) } else { to_text(&name, &media) }))
 }
 

@@ -92,7 +92,7 @@ fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
     Output {
         path: match &written.location {
             Location::Path(path) => path.to_string_lossy().into_owned(),
-            given @ Location::Given(_) => given.to_string(),
+            elsewhere => elsewhere.to_string(),
         },
         size_bytes: written.size_bytes,
         duration,
@@ -138,10 +138,7 @@ fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
         "opus" => FileKind { name: "opus", mime: "audio/ogg" },
         "ogg" => FileKind { name: "ogg", mime: "audio/ogg" },
         "flac" => FileKind { name: "flac", mime: "audio/flac" },
-        _ => {
-            let Location::Path(path) = location else { return None };
-            of(Format::from_extension(&path.extension()?.to_string_lossy())?)
-        }
+        _ => of(Format::from_extension(&location.extension()?)?),
     })
 }
 

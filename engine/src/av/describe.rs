@@ -65,6 +65,7 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             streams,
             is_webm: false,
             movie: None,
+            origin: None,
         }
     }
 }

@@ -1,33 +1,56 @@
 //! The only door for media: where it is, how it is read, how it appears at its name.
 
+mod address;
 mod behind;
+mod elsewhere;
 mod file;
 mod reader;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "absent.rs"]
+mod remote;
 mod sink;
 
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    ffi::OsStr,
     fmt,
     fs::{File, Metadata},
     io::{self, Cursor, Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{av::ReadSeek, progress::CancelToken};
+use crate::{
+    av::ReadSeek,
+    error::{Error, Result},
+    media::Origin,
+    plan::Input,
+    progress::CancelToken,
+};
 
+pub use address::special_purpose;
+pub use elsewhere::RemoteError;
 use file::FileReader;
 use reader::SharedReader;
+use remote::Remote;
+pub(crate) use remote::Remotes;
 pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
 
-/// Where an input is, or an output goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Where an input is, or an output goes. Printed, a URL has no credentials and no query.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Location {
     /// A local file.
     Path(PathBuf),
+    /// Something elsewhere: `https:` and `http:` for inputs, `s3:`, `gs:` and `az:` for both.
+    Url(String),
     /// The n-th of the sources or writers that the caller hands over beside the plan, from 0.
     Given(usize),
 }
@@ -36,9 +59,147 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(&without_secrets(url)),
             Self::Given(number) => write!(f, "the caller's stream {number}"),
         }
     }
+}
+
+impl Location {
+    /// The last part of its name; `None` where there is none.
+    pub fn file_name(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Path(path) => path.file_name().map(OsStr::to_string_lossy),
+            Self::Url(url) => {
+                let path = url.split(['?', '#']).next().unwrap_or_default();
+                let (_, path) = path.split_once("://").unwrap_or(("", path));
+                let (_, name) = path.rsplit_once('/')?;
+                (!name.is_empty()).then_some(Cow::Borrowed(name))
+            }
+            Self::Given(_) => None,
+        }
+    }
+
+    /// What its name ends in, behind the last dot.
+    pub fn extension(&self) -> Option<String> {
+        let name = self.file_name()?;
+        let (stem, extension) = name.rsplit_once('.')?;
+        (!stem.is_empty()).then(|| extension.to_owned())
+    }
+
+    /// The same with another extension.
+    #[must_use]
+    pub fn with_extension(&self, extension: &str) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(path.with_extension(extension)),
+            Self::Url(url) => {
+                let dot = self.extension().map_or(0, |old| old.len() + 1);
+                Self::Url(format!("{}.{extension}", &url[..url.len() - dot]))
+            }
+            Self::Given(number) => Self::Given(*number),
+        }
+    }
+
+    /// The place of a name in it, as in a folder; the `number`-th after it, among the caller's.
+    #[must_use]
+    pub fn join(&self, name: &str, number: usize) -> Self {
+        match self {
+            Self::Path(folder) => Self::Path(folder.join(name)),
+            Self::Url(url) => Self::Url(format!("{}/{name}", url.trim_end_matches('/'))),
+            Self::Given(first) => Self::Given(first + number),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self})")
+    }
+}
+
+/// A URL as it may be shown: without credentials, query and fragment.
+///
+/// ```
+/// use avocet_engine::without_secrets;
+///
+/// assert_eq!(without_secrets("https://me:word@host/a.mp4?token=1"), "https://…@host/a.mp4");
+/// ```
+pub fn without_secrets(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{path}"),
+        None => shown.to_owned(),
+    }
+}
+
+/// How far connections may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Over `https:` to public addresses only: for jobs of strangers.
+    #[default]
+    Public,
+    /// What a caller names may also be private, and over `http:`; a redirect does not lead from
+    /// the public internet into a private network.
+    Named,
+    /// Everywhere, over `http:`, too: for development and private networks.
+    Any,
+}
+
+/// How media that is elsewhere is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteSettings {
+    /// How far connections may go. Default: [`Reach::Public`].
+    pub reach: Reach,
+    /// What an input that is copied as a whole may have at most, in bytes. Default: 20 GiB.
+    pub most_bytes: u64,
+    /// Memory for blocks of all inputs of an engine together, in bytes. Default: 64 MiB.
+    pub cache_bytes: u64,
+    /// How many redirects are followed, a number. Default: 5.
+    pub most_redirects: u32,
+    /// How long to wait for a byte. Default: 30 s.
+    pub patience: Duration,
+    /// Options of object stores, by the names that the crate `object_store` has for them, as
+    /// `aws_access_key_id`. They go before the environment, whose variables have the same names in
+    /// capitals. Default: none.
+    pub stores: BTreeMap<String, String>,
+}
+
+impl Default for RemoteSettings {
+    fn default() -> Self {
+        Self {
+            reach: Reach::default(),
+            most_bytes: 20 << 30,
+            cache_bytes: 64 << 20,
+            most_redirects: 5,
+            patience: Duration::from_secs(30),
+            stores: BTreeMap::new(),
+        }
+    }
+}
+
+impl fmt::Debug for RemoteSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteSettings")
+            .field("reach", &self.reach)
+            .field("most_bytes", &self.most_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("most_redirects", &self.most_redirects)
+            .field("patience", &self.patience)
+            .field("stores", &self.stores.keys())
+            .finish()
+    }
+}
+
+/// How much of an input is here, and how long it is where that is known; in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fetched {
+    /// How much is here, in bytes.
+    pub bytes: u64,
+    /// How much there is, in bytes.
+    pub total: Option<u64>,
 }
 
 impl From<PathBuf> for Location {
@@ -76,6 +237,7 @@ enum Kind {
     Path(PathBuf),
     Memory(Arc<[u8]>),
     Reader(SharedReader),
+    Remote(Remote),
 }
 
 impl Source {
@@ -100,27 +262,77 @@ impl Source {
         SharedReader::new(reader).map(|reader| Self(Kind::Reader(reader)))
     }
 
+    /// What is at a place, opened if it is elsewhere.
+    pub(crate) fn at(location: &Location, remotes: &Remotes, cancel: &CancelToken) -> Result<Self> {
+        match location {
+            Location::Path(path) => Ok(Self::path(path)),
+            Location::Url(url) => {
+                let unreadable = |source| Error::Read { location: location.clone(), source };
+                let remote = remotes.open(url, cancel).map_err(unreadable)?;
+                Ok(Self(Kind::Remote(remote)))
+            }
+            Location::Given(number) => {
+                Err(Error::BadPlan { what: format!("source {number} has no place") })
+            }
+        }
+    }
+
     /// Where the source is, as far as it has a name.
     pub(crate) fn location(&self) -> Location {
         match &self.0 {
             Kind::Path(path) => Location::Path(path.clone()),
+            Kind::Remote(remote) => Location::Url(remote.url().to_owned()),
             Kind::Memory(_) | Kind::Reader(_) => Location::Given(0),
         }
     }
 
-    /// What tells whether a file is the one it was; `None` for what is no file.
+    /// What tells whether it is what it was; `None` where nothing does.
     pub(crate) fn identity(&self) -> Option<Identity> {
         match &self.0 {
             Kind::Path(path) => std::fs::metadata(path).ok().as_ref().map(Identity::of),
+            Kind::Remote(remote) => remote
+                .described()
+                .version
+                .map(|version| Identity::Version { url: remote.url().to_owned(), version }),
+            Kind::Memory(_) | Kind::Reader(_) => None,
+        }
+    }
+
+    /// What its origin told of it; `None` for what is on this machine.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        match &self.0 {
+            Kind::Remote(remote) => Some(remote.described()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is read in parts from elsewhere, so that each look at a place costs a request.
+    pub(crate) fn is_in_parts(&self) -> bool {
+        matches!(&self.0, Kind::Remote(_)) && self.local().is_none()
+    }
+
+    /// How many requests were sent for it, and how many bytes came.
+    pub(crate) fn fetched(&self) -> (u64, u64) {
+        match &self.0 {
+            Kind::Remote(remote) => remote.counts(),
+            _ => (0, 0),
+        }
+    }
+
+    /// The local file that has its bytes, if there is one.
+    pub(crate) fn local(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Path(path) => Some(path),
+            Kind::Remote(remote) => remote.path(),
             Kind::Memory(_) | Kind::Reader(_) => None,
         }
     }
 
     /// Opens the source at its first byte, as a file where it is one.
     pub(crate) fn open_bytes(&self, cancel: &CancelToken) -> io::Result<Bytes> {
-        match &self.0 {
-            Kind::Path(path) => open_file(path).map(Bytes::File),
-            Kind::Memory(_) | Kind::Reader(_) => self.open(cancel).map(Bytes::Other),
+        match self.local() {
+            Some(path) => open_file(path).map(Bytes::File),
+            None => self.open(cancel).map(Bytes::Other),
         }
     }
 
@@ -130,18 +342,23 @@ impl Source {
             Kind::Path(path) => open_file(path).map(|file| Box::new(FileReader::new(file)) as _),
             Kind::Memory(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Kind::Reader(reader) => Ok(Box::new(reader.open(cancel.clone()))),
+            Kind::Remote(remote) => remote.open(cancel),
         }
     }
 }
 
-/// Which file it is, and since when it is as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// When the content changed last, and when anything did, in nanoseconds.
-    changed: [i128; 2],
+/// What it is, and since when it is as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    File {
+        device: u64,
+        inode: u64,
+        size: u64,
+        /// When the content changed last, and when anything did, in nanoseconds.
+        changed: [i128; 2],
+    },
+    /// Something elsewhere, of which its origin tells versions apart.
+    Version { url: String, version: String },
 }
 
 impl Identity {
@@ -149,7 +366,7 @@ impl Identity {
         let at = |seconds: i64, nanoseconds: i64| {
             i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
         };
-        Self {
+        Self::File {
             device: file.dev(),
             inode: file.ino(),
             size: file.size(),
@@ -157,9 +374,16 @@ impl Identity {
         }
     }
 
-    /// Whether both are of one file, at whatever time.
-    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+    /// Whether both are of one thing, at whatever time.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::File { device, inode, .. },
+                Self::File { device: other_device, inode: other_inode, .. },
+            ) => (device, inode) == (other_device, other_inode),
+            (Self::Version { url, .. }, Self::Version { url: other, .. }) => url == other,
+            _ => false,
+        }
     }
 }
 
@@ -203,12 +427,60 @@ impl fmt::Debug for Given<'_> {
     }
 }
 
-impl Given<'_> {
-    /// The source behind an input's location; `None` when the caller did not give it.
-    pub(crate) fn source(&self, location: &Location) -> Option<Source> {
+/// What the inputs of a run are read from: the caller's own, files, and what is elsewhere.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    given: Vec<Source>,
+    remote: Vec<Source>,
+}
+
+impl Sources {
+    /// The caller's own; files need nothing.
+    pub(crate) fn new(given: &Given<'_>) -> Self {
+        Self { given: given.sources.clone(), remote: Vec::new() }
+    }
+
+    /// Opens an input that is elsewhere, once, or copies it to this machine.
+    pub(crate) fn open(
+        &mut self,
+        input: &Input,
+        stage: bool,
+        remotes: &Remotes,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> Result<()> {
+        let Location::Url(url) = &input.location else { return Ok(()) };
+        if self.get(&input.location).is_some() {
+            return Ok(());
+        }
+        let unreadable = |source| Error::Read { location: input.location.clone(), source };
+        let mut remote = remotes.resume(url, cancel).map_err(unreadable)?;
+        let found = remote.described().version;
+        if let Some(expected) = input.version.clone().filter(|_| found != input.version) {
+            let found = found.unwrap_or_else(|| "without a version".to_owned());
+            return Err(unreadable(RemoteError::Changed { found, expected }.into()));
+        }
+        if stage {
+            remote = remotes.stage(&remote, cancel, observe).map_err(unreadable)?;
+        }
+        self.remote.push(Source(Kind::Remote(remote)));
+        Ok(())
+    }
+
+    /// The source of a place; `None` when the caller did not give it.
+    pub(crate) fn get(&self, location: &Location) -> Option<Source> {
         match location {
             Location::Path(path) => Some(Source::path(path)),
-            Location::Given(number) => self.sources.get(*number).cloned(),
+            Location::Given(number) => self.given.get(*number).cloned(),
+            Location::Url(_) => {
+                self.remote.iter().find(|remote| remote.location() == *location).cloned()
+            }
         }
+    }
+
+    /// How many requests were sent for all of them, and how many bytes came.
+    pub(crate) fn fetched(&self) -> (u64, u64) {
+        let counts = self.remote.iter().map(Source::fetched);
+        counts.fold((0, 0), |(requests, bytes), (r, b)| (requests + r, bytes + b))
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::{Bytes, Location, Source, behind::Behind};
+use super::{Bytes, Location, Remotes, Source, behind::Behind, remote::Upload};
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
@@ -37,6 +37,16 @@ impl Unfinished {
         let folder = builder.prefix(".avocet-").suffix(".work").tempdir_in(beside)?;
         self.change(|paths| paths.insert(folder.path().to_owned()));
         Ok(Folder { folder, unfinished: self.clone() })
+    }
+
+    /// Remembers a temporary file.
+    pub(crate) fn add(&self, path: &Path) {
+        self.change(|paths| paths.insert(path.to_owned()));
+    }
+
+    /// Forgets a temporary file that is gone, or about to go.
+    pub(crate) fn forget(&self, path: &Path) {
+        self.change(|paths| paths.remove(path));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
@@ -71,7 +81,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        self.unfinished.change(|paths| paths.remove(self.folder.path()));
+        self.unfinished.forget(self.folder.path());
     }
 }
 
@@ -98,7 +108,7 @@ impl Sink {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".avocet-").suffix(".part");
         let spool = match target {
-            Location::Given(_) => builder.tempfile(),
+            Location::Given(_) | Location::Url(_) => builder.tempfile(),
             Location::Path(path) => {
                 look_at_target(path, replace)?;
                 let path = resolve(path);
@@ -117,7 +127,7 @@ impl Sink {
             }
             kind => failed(io::Error::from(kind)),
         })?;
-        unfinished.change(|paths| paths.insert(spool.path().to_owned()));
+        unfinished.add(spool.path());
         Ok(Self {
             spool,
             target: target.clone(),
@@ -217,16 +227,32 @@ impl Sink {
 
     /// Puts all outputs in their places.
     ///
-    /// Writers of the caller come first, since they may fail half-way; a file that is placed and
-    /// not replaced another is taken back when a later one fails.
+    /// Writers of the caller come first, since they may fail half-way, then what is sent elsewhere;
+    /// a file that is placed and not replaced another is taken back when a later one fails.
     pub(crate) fn commit_all(
         sinks: &[Self],
         writers: &mut [Box<dyn Write + Send + '_>],
+        remotes: &Remotes,
+        cancel: &CancelToken,
     ) -> Result<()> {
         for sink in sinks {
             if let Location::Given(number) = sink.target {
                 sink.fill(writers, number)?;
             }
+        }
+        let uploads = sinks.iter().filter_map(|sink| match &sink.target {
+            Location::Url(url) => Some(Upload {
+                file: sink.spool.path().to_owned(),
+                url: url.clone(),
+                replace: sink.replace,
+            }),
+            _ => None,
+        });
+        let uploads: Vec<_> = uploads.collect();
+        if let Some(first) = uploads.first() {
+            let location = Location::Url(first.url.clone());
+            let failed = |source| Error::Write { location, source };
+            remotes.upload(uploads, cancel).map_err(failed)?;
         }
         let mut placed = Vec::new();
         for sink in sinks {
@@ -391,7 +417,7 @@ fn resolve(path: &Path) -> PathBuf {
 impl Drop for Sink {
     fn drop(&mut self) {
         // After a rename nothing is left at the temporary name; otherwise `spool` removes it.
-        self.unfinished.change(|paths| paths.remove(self.spool.path()));
+        self.unfinished.forget(self.spool.path());
     }
 }
 

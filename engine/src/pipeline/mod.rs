@@ -13,7 +13,7 @@ use crate::{
         Parameters, Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
-    io::{Given, Location, Sink, Source, Unfinished, is_same_file},
+    io::{Location, Sink, Source, Sources, Unfinished, is_same_file},
     media::MediaInfo,
     movie::{self, Piece},
     pictures::{self, OpenSheet, show},
@@ -91,7 +91,7 @@ impl Job {
 
 /// What is needed to open anything.
 pub(crate) struct Opener<'a> {
-    pub(crate) given: &'a Given<'a>,
+    pub(crate) sources: &'a Sources,
     pub(crate) threads: NonZeroU32,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) unfinished: &'a Unfinished,
@@ -245,7 +245,7 @@ impl Opener<'_> {
     fn read(&self, plan: &Plan, inputs: OpenInputs, jobs: &mut Vec<Job>, media: &mut [MediaInfo]) {
         for OpenInput { number, demuxer, routes, .. } in inputs.0 {
             media[number] = demuxer.media();
-            let plan::Input { location, closes_jumps } = &plan.inputs[number];
+            let plan::Input { location, closes_jumps, .. } = &plan.inputs[number];
             let (location, cancel) = (location.clone(), self.cancel.clone());
             let demux = Demux::new(demuxer, location, *closes_jumps, routes, cancel);
             let name = format!("demux {number}");
@@ -349,7 +349,7 @@ impl Opener<'_> {
         pipeline.sheets.push(OpenSheet {
             output: output.clone(),
             sheet: sheet.clone(),
-            source: self.given.expect_source(&location)?,
+            source: self.sources.expect(&location)?,
             location,
             draft: sink.draft(),
         });
@@ -361,8 +361,7 @@ impl Opener<'_> {
     /// The pieces of a movie whose index moves; `None` where it is not known well enough.
     fn moved(&self, location: &Location) -> Result<Option<Vec<Piece>>> {
         let unreadable = |source| Error::Read { location: location.clone(), source };
-        let mut reader =
-            self.given.expect_source(location)?.open(self.cancel).map_err(unreadable)?;
+        let mut reader = self.sources.expect(location)?.open(self.cancel).map_err(unreadable)?;
         movie::moved(&mut reader).map_err(unreadable)
     }
 
@@ -376,7 +375,7 @@ impl Opener<'_> {
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         let location = &plan.inputs[input].location;
-        let source = self.given.expect_source(location)?;
+        let source = self.sources.expect(location)?;
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
         let copier = sink.copier(source, pieces)?;
         let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
@@ -463,7 +462,7 @@ impl Opener<'_> {
             Filter::open(&part.filters, input, lines, threads)
         };
         if let Select::At(instant) = part.select {
-            let demuxer = self.given.demuxer(location, Depth::Header, self.cancel)?;
+            let demuxer = self.sources.demuxer(location, Depth::Header, self.cancel)?;
             let parameters = parameters_of(&demuxer, location, source.stream)?;
             let filter = filter(&parameters)?;
             let reader = FrameReader::over(demuxer, location.clone(), source.stream, self.threads)?;
@@ -573,7 +572,7 @@ impl Opener<'_> {
             place
         } else {
             let location = &plan.inputs[number].location;
-            let demuxer = self.given.demuxer(location, Depth::Streams, self.cancel)?;
+            let demuxer = self.sources.demuxer(location, Depth::Streams, self.cancel)?;
             inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
             inputs.0.len() - 1
         };
@@ -581,15 +580,15 @@ impl Opener<'_> {
     }
 }
 
-impl Given<'_> {
+impl Sources {
     /// Opens an input by its location.
     fn demuxer(&self, location: &Location, depth: Depth, cancel: &CancelToken) -> Result<Demuxer> {
-        self.expect_source(location)?.demuxer(location, depth, cancel)
+        self.expect(location)?.demuxer(location, depth, cancel)
     }
 
-    pub(crate) fn expect_source(&self, location: &Location) -> Result<Source> {
+    pub(crate) fn expect(&self, location: &Location) -> Result<Source> {
         let what = || format!("{location} was not given as a source");
-        self.source(location).ok_or_else(|| Error::BadPlan { what: what() })
+        self.get(location).ok_or_else(|| Error::BadPlan { what: what() })
     }
 }
 
@@ -634,13 +633,13 @@ fn libav(step: Step, component: &str, source: crate::error::LibavError) -> Error
 /// Refuses an output that is an input, before anything is touched.
 pub(crate) fn check_places(plan: &Plan) -> Result<()> {
     for output in &plan.outputs {
-        let Location::Path(path) = &output.location else { continue };
-        let is_input = plan.inputs.iter().any(|input| match &input.location {
-            Location::Path(input) => is_same_file(input, path),
-            Location::Given(_) => false,
+        let is_input = plan.inputs.iter().any(|input| match (&input.location, &output.location) {
+            (Location::Path(input), Location::Path(output)) => is_same_file(input, output),
+            (Location::Url(input), Location::Url(output)) => input == output,
+            _ => false,
         });
         if is_input {
-            return Err(Error::OutputIsInput(path.clone()));
+            return Err(Error::OutputIsInput(output.location.clone()));
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     error::{Error, Result},
-    io::{Location, Sink, Unfinished},
+    io::{Location, Sink, Source, Sources, Unfinished},
     pipeline::check_places,
     plan::{Argument, Content, Plan, Process, Reason},
     progress::{CancelToken, Meter, Progress, Reading},
@@ -133,9 +133,10 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         &mut self,
         plan: &Plan,
         process: &Process,
+        sources: &Sources,
     ) -> Result<(Vec<Sink>, Vec<Reason>)> {
         plan.check()?;
-        let inputs = plan.inputs.iter().map(|input| local(&input.location));
+        let inputs = plan.inputs.iter().map(|input| local(&input.location, sources));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         check_places(plan)?;
         let program = program::find(self.settings.program.as_deref())?;
@@ -276,14 +277,14 @@ fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
 }
 
 /// The file behind a location.
-fn local(location: &Location) -> Result<PathBuf> {
+fn local(location: &Location, sources: &Sources) -> Result<PathBuf> {
     let unreadable = |source| Error::Read { location: location.clone(), source };
-    match location {
-        Location::Path(path) => path.canonicalize().map_err(unreadable),
-        Location::Given(_) => {
-            Err(Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() })
-        }
-    }
+    let source = sources.get(location);
+    let path = source
+        .as_ref()
+        .and_then(Source::local)
+        .ok_or_else(|| Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() })?;
+    path.canonicalize().map_err(unreadable)
 }
 
 fn failed(plan: &Plan, source: io::Error) -> Error {

@@ -148,8 +148,8 @@ pub(crate) fn compile(
 /// Where an output goes: to the place of the only one, else under its name in that folder.
 fn place_of(circumstances: &Circumstances<'_>, job: &Job, name: &str) -> Location {
     match (&circumstances.output, &job.outputs) {
-        (Location::Path(folder), JobOutputs::Files(_)) => Location::Path(folder.join(name)),
-        (location, _) => location.clone(),
+        (Location::Given(_), _) | (_, JobOutputs::One(_)) => circumstances.output.clone(),
+        (folder, JobOutputs::Files(_)) => folder.join(name, 0),
     }
 }
 

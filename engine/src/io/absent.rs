@@ -1,0 +1,98 @@
+//! What stands for `remote` in a build that reaches nothing elsewhere.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Fetched, Location, RemoteError, RemoteSettings, Unfinished};
+use crate::{
+    av::ReadSeek,
+    error::{Error, Result},
+    media::Origin,
+    progress::CancelToken,
+};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remotes;
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(super) enum Remote {}
+
+pub(super) struct Upload {
+    pub(super) file: PathBuf,
+    pub(super) url: String,
+    pub(super) replace: bool,
+}
+
+fn refused<T>() -> io::Result<T> {
+    Err(RemoteError::Refused("this build has not the feature `remote`".to_owned()).into())
+}
+
+impl Remotes {
+    pub(crate) fn new(_: RemoteSettings, _: Unfinished) -> Self {
+        Self
+    }
+
+    pub(super) fn open(&self, _: &str, _: &CancelToken) -> io::Result<Remote> {
+        refused()
+    }
+
+    pub(super) fn resume(&self, _: &str, _: &CancelToken) -> io::Result<Remote> {
+        refused()
+    }
+
+    pub(super) fn stage(
+        &self,
+        remote: &Remote,
+        _: &CancelToken,
+        _: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
+        match *remote {}
+    }
+
+    pub(crate) fn fetch(
+        &self,
+        _: &str,
+        _: &Path,
+        _: &CancelToken,
+        _: &mut dyn FnMut(Fetched),
+    ) -> io::Result<()> {
+        refused()
+    }
+
+    pub(super) fn upload(&self, uploads: Vec<Upload>, _: &CancelToken) -> io::Result<()> {
+        drop(uploads.into_iter().map(|Upload { file, url, replace }| (file, url, replace)));
+        refused()
+    }
+
+    pub(crate) fn check_target(&self, location: &Location) -> Result<()> {
+        let failed = |source| Error::Write { location: location.clone(), source };
+        if matches!(location, Location::Url(_)) { refused().map_err(failed) } else { Ok(()) }
+    }
+
+    pub(crate) fn forget(&self, _: &Location) {}
+}
+
+impl Remote {
+    pub(super) fn open(&self, _: &CancelToken) -> io::Result<Box<dyn ReadSeek>> {
+        match *self {}
+    }
+
+    pub(super) fn url(&self) -> &str {
+        match *self {}
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        match *self {}
+    }
+
+    pub(super) fn described(&self) -> Origin {
+        match *self {}
+    }
+
+    pub(super) fn counts(&self) -> (u64, u64) {
+        match *self {}
+    }
+}

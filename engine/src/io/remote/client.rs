@@ -1,0 +1,339 @@
+//! The one client of all outgoing connections, which goes only where it may.
+
+use std::{
+    error, fmt, io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{RecvTimeoutError, sync_channel},
+    },
+    time::Duration,
+};
+
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+};
+use reqwest::{
+    Method, Response,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{ACCEPT_ENCODING, LOCATION, RANGE, RETRY_AFTER},
+    redirect,
+};
+use tokio::runtime::{self, Runtime};
+use url::{Host, Url};
+
+use crate::{
+    io::{Reach, RemoteError, RemoteSettings, address::special_purpose},
+    progress::CancelToken,
+};
+
+/// How long a wait for the network lasts before the token is looked at again.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// How long it may take to connect.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Tells the addresses of a name.
+pub(super) type Names = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+
+/// What was asked for and what came, of one origin.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Requests sent, redirects included.
+    pub(super) requests: AtomicU64,
+    /// Bytes of bodies that came.
+    pub(super) bytes: AtomicU64,
+}
+
+/// Whether what the caller named was seen to be public: then it stays so.
+#[derive(Debug, Default)]
+pub(super) struct WasPublic(AtomicBool);
+
+/// Sends requests.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) settings: RemoteSettings,
+    names: Names,
+    /// Connects to public addresses only.
+    strict: reqwest::Client,
+    /// Connects to whatever it is told to.
+    open: reqwest::Client,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The thread of the network, which is started with the first use of it.
+fn network() -> io::Result<&'static Runtime> {
+    static NETWORK: OnceLock<Option<Runtime>> = OnceLock::new();
+    let network = NETWORK.get_or_init(|| {
+        let mut builder = runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("avocet network").enable_all().build().ok()
+    });
+    network.as_ref().ok_or_else(|| io::Error::other("the system has no thread left"))
+}
+
+/// Begins a piece of work on the network's thread.
+pub(super) fn begin(
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<tokio::task::AbortHandle> {
+    Ok(network()?.spawn(work).abort_handle())
+}
+
+/// Waits for a piece of work on the network's thread, which ends when the token is set; `tick` is
+/// called a few times in a second.
+pub(super) fn wait<T: Send + 'static, E: Into<io::Error> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+    cancel: &CancelToken,
+    mut tick: impl FnMut(),
+) -> io::Result<T> {
+    let (sender, answer) = sync_channel(1);
+    let task = begin(async move {
+        // Nobody waits any more when the run was cancelled.
+        let _ = sender.send(work.await);
+    })?;
+    loop {
+        tick();
+        match answer.recv_timeout(TICK) {
+            Ok(answer) => return answer.map_err(Into::into),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("the network's thread is gone"));
+            }
+            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
+                task.abort();
+                return Err(io::Error::other("cancelled"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Names by the system's own resolver.
+fn system_names() -> Names {
+    Arc::new(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
+}
+
+/// Resolves names to public addresses only, so that what was looked at is what is connected to.
+struct PublicNames(Names);
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let names = Arc::clone(&self.0);
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found = look_up(&names, &host).await?;
+            let (public, special): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|address| special_purpose(*address).is_none());
+            match (public.is_empty(), special.first()) {
+                (true, Some(address)) => Err(refused(&host, *address).into()),
+                _ => Ok(addresses(public)),
+            }
+        })
+    }
+}
+
+/// Resolves names to whatever they mean.
+struct AllNames(Names);
+
+impl Resolve for AllNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let names = Arc::clone(&self.0);
+        Box::pin(async move { Ok(addresses(look_up(&names, name.as_str()).await?)) })
+    }
+}
+
+fn addresses(found: Vec<IpAddr>) -> Addrs {
+    Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)))
+}
+
+async fn look_up(names: &Names, host: &str) -> Result<Vec<IpAddr>, RemoteError> {
+    let (names, host) = (Arc::clone(names), host.to_owned());
+    let unknown = |host: &str, why: &dyn fmt::Display| {
+        RemoteError::Transport(format!("the name {host} can not be resolved: {why}"))
+    };
+    let asked = host.clone();
+    let found = tokio::task::spawn_blocking(move || names(&asked)).await;
+    let found = found.map_err(|error| unknown(&host, &error))?;
+    match found.map_err(|error| unknown(&host, &error))? {
+        none if none.is_empty() => Err(unknown(&host, &"it has no address")),
+        found => Ok(found),
+    }
+}
+
+fn refused(host: &str, address: IpAddr) -> RemoteError {
+    let purpose = special_purpose(address).unwrap_or("the public internet");
+    let shown = address.to_string();
+    let who = if host == shown { shown } else { format!("{host} is {shown}, which") };
+    RemoteError::Refused(format!("{who} belongs to {purpose}; only public addresses are reached"))
+}
+
+impl Client {
+    /// A client that goes as far as the settings say.
+    pub(super) fn new(settings: &RemoteSettings) -> Result<Self, RemoteError> {
+        Self::with_names(settings, system_names())
+    }
+
+    pub(super) fn with_names(settings: &RemoteSettings, names: Names) -> Result<Self, RemoteError> {
+        let build = |resolver: Arc<dyn Resolve>| {
+            reqwest::Client::builder()
+                .user_agent(concat!("avocet/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT)
+                .dns_resolver(resolver)
+                .build()
+                .map_err(|error| RemoteError::Transport(deepest(&error).to_string()))
+        };
+        Ok(Self {
+            settings: settings.clone(),
+            strict: build(Arc::new(PublicNames(Arc::clone(&names))))?,
+            open: build(Arc::new(AllNames(Arc::clone(&names))))?,
+            names,
+        })
+    }
+
+    /// What may connect to a URL, and whether that is known to be public; an error tells why
+    /// nothing may. `came_from_public` tells whether the public internet led there.
+    async fn admit(
+        &self,
+        url: &Url,
+        came_from_public: bool,
+    ) -> Result<(&reqwest::Client, bool), RemoteError> {
+        let reach = self.settings.reach;
+        let refuse = |what: String| Err(RemoteError::Refused(what));
+        match (url.scheme(), reach) {
+            ("https", _) | ("http", Reach::Named | Reach::Any) => {}
+            ("http", Reach::Public) => return refuse("only https: is allowed".to_owned()),
+            (other, _) => return refuse(format!("{other}: is not a scheme that is followed")),
+        }
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(_)) => None,
+            None => return refuse("it names no host".to_owned()),
+        };
+        if reach == Reach::Any {
+            return Ok((&self.open, false));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let may_be_private = reach == Reach::Named && !came_from_public;
+        let special = match literal {
+            Some(address) => Some(address).filter(|address| special_purpose(*address).is_some()),
+            // Looked at to decide; what it is connected to is looked at again, by the resolver.
+            None if may_be_private => {
+                let found = look_up(&self.names, host).await?;
+                found.into_iter().find(|address| special_purpose(*address).is_some())
+            }
+            None => None,
+        };
+        match special {
+            Some(_) if may_be_private => Ok((&self.open, false)),
+            Some(address) => Err(refused(host, address)),
+            None => Ok((&self.strict, true)),
+        }
+    }
+
+    /// Asks for a URL, or a range of what is there (its first byte and its last), and follows
+    /// redirects.
+    pub(super) async fn get(
+        &self,
+        asked: &Url,
+        range: Option<(u64, u64)>,
+        was_public: &WasPublic,
+        counts: &Counts,
+    ) -> Result<Response, RemoteError> {
+        let most = self.settings.most_redirects;
+        let mut url = asked.clone();
+        let mut came_from_public = was_public.0.load(Ordering::Acquire);
+        for hop in 0..=most {
+            let (client, is_public) = self.admit(&url, came_from_public).await?;
+            came_from_public |= is_public;
+            if hop == 0 && is_public {
+                was_public.0.store(true, Ordering::Release);
+            }
+            let mut request =
+                client.request(Method::GET, url.clone()).header(ACCEPT_ENCODING, "identity");
+            if let Some((first, last)) = range {
+                request = request.header(RANGE, format!("bytes={first}-{last}"));
+            }
+            counts.requests.fetch_add(1, Ordering::Relaxed);
+            let patience = self.settings.patience;
+            let sent = tokio::time::timeout(patience, request.send()).await;
+            let response = match sent {
+                Ok(response) => response.map_err(|error| transport(&error))?,
+                Err(_) => return Err(RemoteError::Stalled { seconds: patience.as_secs() }),
+            };
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
+            let next = target.and_then(|target| url.join(target).ok());
+            let next = next.ok_or_else(|| {
+                RemoteError::Answer("it redirects to nothing that is a URL".to_owned())
+            })?;
+            if url.scheme() == "https" && next.scheme() != "https" {
+                let what = format!("it redirects from https: to {}:", next.scheme());
+                return Err(RemoteError::Refused(what));
+            }
+            url = next;
+        }
+        Err(RemoteError::Redirects { most })
+    }
+}
+
+/// The last of a chain of causes, which is the one that tells something.
+pub(super) fn deepest<'a>(
+    error: &'a (dyn error::Error + 'static),
+) -> &'a (dyn error::Error + 'static) {
+    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
+}
+
+/// What became of a request that got no answer, or of an answer that broke off.
+pub(super) fn transport(error: &reqwest::Error) -> RemoteError {
+    let cause = deepest(error);
+    let chain = std::iter::successors(error::Error::source(error), |error| error.source());
+    if let Some(known) = chain.into_iter().find_map(|error| error.downcast_ref::<RemoteError>()) {
+        return known.clone();
+    }
+    let what = if error.is_connect() { "can not connect" } else { "the connection broke" };
+    RemoteError::Transport(format!("{what}: {cause}"))
+}
+
+/// The error that an answer is.
+pub(super) fn status(response: &Response) -> RemoteError {
+    let status = response.status();
+    let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
+    let after = after.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
+    let what = status.canonical_reason().map(str::to_owned);
+    RemoteError::Status { status: status.as_u16(), what, after }
+}
+
+/// Lets an object store send its requests through the client.
+#[derive(Clone, Debug)]
+pub(super) struct Connector {
+    pub(super) client: Client,
+    pub(super) counts: Arc<Counts>,
+}
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &object_store::ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.clone()))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpService for Connector {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        let unknown = |error: RemoteError| HttpError::new(HttpErrorKind::Unknown, error);
+        let url = Url::parse(&request.uri().to_string())
+            .map_err(|error| unknown(RemoteError::Answer(error.to_string())))?;
+        // Endpoints and the places of credentials are what the owner of this program set up.
+        let (client, _) = self.client.admit(&url, false).await.map_err(unknown)?;
+        HttpService::call(client, request).await
+    }
+}

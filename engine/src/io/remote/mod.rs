@@ -1,0 +1,238 @@
+//! Media that is elsewhere: byte ranges of HTTP servers and object stores, copies, uploads.
+
+mod cache;
+mod client;
+mod origin;
+mod ranged;
+mod staged;
+mod store;
+mod transfer;
+mod upload;
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
+};
+
+use url::Url;
+
+use super::{Fetched, FileReader, Location, RemoteError, RemoteSettings, Unfinished, open_file};
+use crate::{
+    av::ReadSeek,
+    error::{Error, Result},
+    media::Origin as Described,
+    progress::CancelToken,
+};
+
+use cache::Cache;
+use client::{Client, wait};
+use origin::{Facts, Origin};
+use ranged::Ranged;
+use staged::Staged;
+
+pub(super) use upload::Upload;
+
+/// How many inputs are kept between a look at them and the run that reads them.
+const KEPT: usize = 16;
+
+/// Opens what is elsewhere, with one client and one cache for all of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remotes {
+    settings: RemoteSettings,
+    unfinished: Unfinished,
+    shared: Arc<Common>,
+}
+
+#[derive(Debug, Default)]
+struct Common {
+    client: OnceLock<Client>,
+    cache: OnceLock<Cache>,
+    /// Inputs that were looked at, for the run that follows; the last one is the newest.
+    open: Mutex<Vec<Remote>>,
+}
+
+/// An open input that is elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Remote {
+    url: Arc<str>,
+    facts: Facts,
+    origin: Arc<Origin>,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// By byte ranges.
+    Ranged(Arc<Ranged>),
+    /// By a whole copy.
+    Staged(Arc<Staged>),
+}
+
+impl Remotes {
+    pub(crate) fn new(settings: RemoteSettings, unfinished: Unfinished) -> Self {
+        Self { settings, unfinished, shared: Arc::default() }
+    }
+
+    fn client(&self) -> Result<&Client, RemoteError> {
+        if let Some(client) = self.shared.client.get() {
+            return Ok(client);
+        }
+        let client = Client::new(&self.settings)?;
+        Ok(self.shared.client.get_or_init(|| client))
+    }
+
+    fn cache(&self) -> Cache {
+        self.shared.cache.get_or_init(|| Cache::new(self.settings.cache_bytes)).clone()
+    }
+
+    fn origin(&self, url: &str) -> Result<Origin, RemoteError> {
+        let url = Url::parse(url).map_err(|error| no_url(&error))?;
+        Origin::new(self.client()?.clone(), &url)
+    }
+
+    /// Looks at an input, whatever is known of it from before; what gives no ranges is copied.
+    pub(super) fn open(&self, url: &str, cancel: &CancelToken) -> io::Result<Remote> {
+        let (origin, facts) = self.look(url, cancel)?;
+        let known = self.known(url).filter(|known| known.facts == facts && facts.version.is_some());
+        let remote = match (known, facts.length) {
+            (Some(known), _) => known,
+            (None, Some(length)) if facts.has_ranges => {
+                let ranged = Ranged::new(Arc::clone(&origin), facts.clone(), length, self.cache());
+                Remote { url: url.into(), facts, origin, way: Way::Ranged(Arc::new(ranged)) }
+            }
+            (None, _) => self.copy(url, origin, facts, cancel, &mut |_| ())?,
+        };
+        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| *other.url != *url);
+        if open.len() == KEPT {
+            open.remove(0);
+        }
+        open.push(remote.clone());
+        Ok(remote)
+    }
+
+    /// An input that was looked at before, or is looked at now.
+    pub(super) fn resume(&self, url: &str, cancel: &CancelToken) -> io::Result<Remote> {
+        self.known(url).map_or_else(|| self.open(url, cancel), Ok)
+    }
+
+    /// A whole copy of an input, on this machine.
+    pub(super) fn stage(
+        &self,
+        remote: &Remote,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
+        match remote.way {
+            Way::Staged(_) => Ok(remote.clone()),
+            Way::Ranged(_) => {
+                let Remote { url, facts, origin, .. } = remote.clone();
+                self.copy(&url, origin, facts, cancel, observe)
+            }
+        }
+    }
+
+    fn copy(
+        &self,
+        url: &str,
+        origin: Arc<Origin>,
+        facts: Facts,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
+        let staged = staged::stage(&origin, &facts, &self.unfinished, cancel, observe)?;
+        Ok(Remote { url: url.into(), facts, origin, way: Way::Staged(Arc::new(staged)) })
+    }
+
+    /// Copies an input to a name; see [`staged::fetch`].
+    pub(crate) fn fetch(
+        &self,
+        url: &str,
+        target: &Path,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> io::Result<()> {
+        let (origin, facts) = self.look(url, cancel)?;
+        staged::fetch(&origin, &facts, target, cancel, observe)
+    }
+
+    /// Sends files to object stores: all, or none.
+    pub(super) fn upload(&self, uploads: Vec<Upload>, cancel: &CancelToken) -> io::Result<()> {
+        upload::upload_all(self.client()?, uploads, cancel)
+    }
+
+    /// Whether an output can go there; nothing is asked.
+    pub(crate) fn check_target(&self, location: &Location) -> Result<()> {
+        let Location::Url(url) = location else { return Ok(()) };
+        let opened = self.client().and_then(|client| {
+            let url = Url::parse(url).map_err(|error| no_url(&error))?;
+            store::open(client, &Arc::default(), &url)
+        });
+        let failed =
+            |error: RemoteError| Error::Write { location: location.clone(), source: error.into() };
+        opened.map(drop).map_err(failed)
+    }
+
+    /// Forgets an input: its run is over.
+    pub(crate) fn forget(&self, location: &Location) {
+        let Location::Url(url) = location else { return };
+        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|remote| *remote.url != **url);
+    }
+
+    fn known(&self, url: &str) -> Option<Remote> {
+        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().find(|remote| *remote.url == *url).cloned()
+    }
+
+    fn look(&self, url: &str, cancel: &CancelToken) -> io::Result<(Arc<Origin>, Facts)> {
+        let origin = Arc::new(self.origin(url)?);
+        let asked = Arc::clone(&origin);
+        let facts = wait(async move { transfer::look(&asked).await }, cancel, || ())?;
+        Ok((origin, facts))
+    }
+}
+
+fn no_url(error: &url::ParseError) -> RemoteError {
+    RemoteError::Refused(format!("it is no URL: {error}"))
+}
+
+impl Remote {
+    /// Opens it at its first byte.
+    pub(super) fn open(&self, cancel: &CancelToken) -> io::Result<Box<dyn ReadSeek>> {
+        match &self.way {
+            Way::Ranged(ranged) => Ok(Box::new(ranged.open(cancel.clone()))),
+            Way::Staged(staged) => {
+                open_file(staged.path()).map(|file| Box::new(FileReader::new(file)) as _)
+            }
+        }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where its copy is, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.way {
+            Way::Ranged(_) => None,
+            Way::Staged(staged) => Some(staged.path()),
+        }
+    }
+
+    /// What its origin told of it.
+    pub(super) fn described(&self) -> Described {
+        Described {
+            bytes: self.facts.length,
+            version: self.facts.version.clone(),
+            has_ranges: self.facts.has_ranges,
+        }
+    }
+
+    /// How many requests were sent for it, and how many bytes came.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let counts = &self.origin.counts;
+        (counts.requests.load(Ordering::Relaxed), counts.bytes.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,232 @@
+//! Where media that is elsewhere comes from: an HTTP server, or an object store.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::BoxStream};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, path::Path as Key};
+use reqwest::{
+    Response,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED},
+};
+use url::Url;
+
+use super::{
+    client::{Client, Counts, WasPublic, status, transport},
+    store::{self, Opened},
+};
+use crate::io::RemoteError;
+
+/// An origin of media.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) client: Client,
+    pub(super) counts: Arc<Counts>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Http { url: Url, was_public: WasPublic },
+    Store { store: Arc<dyn ObjectStore>, key: Key },
+}
+
+/// What an origin says of the thing it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Its length, in bytes, where that is told.
+    pub(super) length: Option<u64>,
+    /// What tells this version from others, where anything does.
+    pub(super) version: Option<String>,
+    /// Whether a part of it can be asked for.
+    pub(super) has_ranges: bool,
+}
+
+/// Bytes on their way.
+pub(super) enum Body {
+    Http(Response),
+    Store(BoxStream<'static, object_store::Result<Bytes>>),
+}
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        match self {
+            Self::Http(response) => response.chunk().await.map_err(|error| transport(&error)),
+            Self::Store(stream) => {
+                stream.next().await.transpose().map_err(|error| store::fault(&error))
+            }
+        }
+    }
+}
+
+impl Origin {
+    /// What a URL names; nothing is asked yet.
+    pub(super) fn new(client: Client, url: &Url) -> Result<Self, RemoteError> {
+        let counts = Arc::new(Counts::default());
+        let kind = match url.scheme() {
+            "http" | "https" => Kind::Http { url: url.clone(), was_public: WasPublic::default() },
+            _ => {
+                let Opened { store, key } = store::open(&client, &counts, url)?;
+                Kind::Store { store, key }
+            }
+        };
+        Ok(Self { client, counts, kind })
+    }
+
+    /// Looks at what is there. Of an HTTP server one byte is asked for, to see whether it gives
+    /// parts, whatever it says of itself.
+    pub(super) async fn look(&self) -> Result<Facts, RemoteError> {
+        match &self.kind {
+            Kind::Http { url, was_public } => {
+                let response = self.client.get(url, Some((0, 0)), was_public, &self.counts).await?;
+                look_at(&response)
+            }
+            Kind::Store { store, key } => {
+                let meta = store.head(key).await.map_err(|error| store::fault(&error))?;
+                let version = meta.e_tag.or(meta.version);
+                Ok(Facts { length: Some(meta.size), version, has_ranges: true })
+            }
+        }
+    }
+
+    /// Asks for the bytes from `first` on: up to `end` where there are ranges, else to the end of
+    /// all, with `first` at 0. What is there must be what `facts` were told of.
+    pub(super) async fn get(
+        &self,
+        first: u64,
+        end: Option<u64>,
+        facts: &Facts,
+    ) -> Result<Body, RemoteError> {
+        match &self.kind {
+            Kind::Http { url, was_public } => {
+                let range = end.map(|end| (first, end.saturating_sub(1)));
+                let response = self.client.get(url, range, was_public, &self.counts).await?;
+                check(&response, range, facts)?;
+                Ok(Body::Http(response))
+            }
+            Kind::Store { store, key } => {
+                let range = end.map_or(GetRange::Offset(first), |end| (first..end).into());
+                let options = GetOptions {
+                    range: Some(range),
+                    if_match: facts.version.clone(),
+                    ..GetOptions::default()
+                };
+                let found = store.get_opts(key, options).await;
+                let found = found.map_err(|error| match error {
+                    object_store::Error::Precondition { .. } => {
+                        changed("another version".to_owned(), facts)
+                    }
+                    error => store::fault(&error),
+                })?;
+                Ok(Body::Store(found.into_stream()))
+            }
+        }
+    }
+
+    pub(super) fn count(&self, bytes: usize) {
+        self.counts.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+fn version(response: &Response) -> Option<String> {
+    header(response, &ETAG).or_else(|| header(response, &LAST_MODIFIED)).map(str::to_owned)
+}
+
+fn changed(found: String, facts: &Facts) -> RemoteError {
+    let expected = facts.version.clone().unwrap_or_else(|| {
+        facts
+            .length
+            .map_or_else(|| "without a length".to_owned(), |length| format!("{length} bytes long"))
+    });
+    RemoteError::Changed { found, expected }
+}
+
+/// First byte, last byte and length of the whole that an answer tells (RFC 9110, 14.4).
+fn content_range(response: &Response) -> Option<(u64, u64, Option<u64>)> {
+    let (unit, told) = header(response, &CONTENT_RANGE)?.trim().split_once(' ')?;
+    let (range, length) = told.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let length = if length.trim() == "*" { None } else { Some(number(length)?) };
+    unit.eq_ignore_ascii_case("bytes").then_some((number(first)?, number(last)?, length))
+}
+
+/// What an answer that was to be plain is coded as: bytes of it stand elsewhere than in the file.
+fn check_encoding(response: &Response) -> Result<(), RemoteError> {
+    match header(response, &CONTENT_ENCODING) {
+        None | Some("" | "identity") => Ok(()),
+        Some(other) => {
+            Err(RemoteError::Answer(format!("it is sent as {other}, which nobody asked for")))
+        }
+    }
+}
+
+/// What the answer to the question for one byte tells.
+fn look_at(response: &Response) -> Result<Facts, RemoteError> {
+    let version = version(response);
+    match response.status().as_u16() {
+        206 => {
+            check_encoding(response)?;
+            match content_range(response) {
+                Some((0, 0, Some(length))) => {
+                    Ok(Facts { length: Some(length), version, has_ranges: true })
+                }
+                // It gives parts, but not to those who must know where the end is.
+                Some((0, 0, None)) => Ok(Facts { length: None, version, has_ranges: false }),
+                _ => Err(wrong_range(response, (0, 0))),
+            }
+        }
+        200 => {
+            check_encoding(response)?;
+            let length = header(response, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+            Ok(Facts { length, version, has_ranges: false })
+        }
+        // There is no first byte.
+        416 if header(response, &CONTENT_RANGE).is_some_and(|told| told.ends_with("*/0")) => {
+            Ok(Facts { length: Some(0), version, has_ranges: true })
+        }
+        _ => Err(status(response)),
+    }
+}
+
+fn wrong_range(response: &Response, (first, last): (u64, u64)) -> RemoteError {
+    let found = header(response, &CONTENT_RANGE).unwrap_or("nothing");
+    RemoteError::Answer(format!("asked for the bytes {first}-{last} it sends {found}"))
+}
+
+/// Whether an answer is what was asked for.
+fn check(response: &Response, range: Option<(u64, u64)>, facts: &Facts) -> Result<(), RemoteError> {
+    let code = response.status().as_u16();
+    if !matches!(code, 200 | 206 | 416) {
+        return Err(status(response));
+    }
+    let found = version(response);
+    if code != 416 && facts.version.is_some() && found != facts.version {
+        return Err(changed(found.unwrap_or_else(|| "without a version".to_owned()), facts));
+    }
+    match (range, code) {
+        (Some((first, last)), 206) => {
+            check_encoding(response)?;
+            match content_range(response) {
+                Some((from, to, length)) if from == first && to >= from && to <= last => {
+                    match length {
+                        Some(length) if facts.length.is_some_and(|known| known != length) => {
+                            Err(changed(format!("{length} bytes long"), facts))
+                        }
+                        _ => Ok(()),
+                    }
+                }
+                _ => Err(wrong_range(response, (first, last))),
+            }
+        }
+        (Some(_), 416) => Err(changed("shorter".to_owned(), facts)),
+        (Some(range), _) => Err(wrong_range(response, range)),
+        (None, 200) => check_encoding(response),
+        (None, _) => Err(status(response)),
+    }
+}

@@ -1,0 +1,104 @@
+//! Object stores: Amazon S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage.
+
+use std::{collections::BTreeMap, error, sync::Arc};
+
+use object_store::{
+    ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    path::Path as Key,
+};
+use url::Url;
+
+use super::client::{Client, Connector, Counts, deepest};
+use crate::io::RemoteError;
+
+/// A store, and the name of a thing in it.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) key: Key,
+}
+
+/// The store that a URL names, as the environment and the settings have it; nothing is asked yet.
+pub(super) fn open(
+    client: &Client,
+    counts: &Arc<Counts>,
+    url: &Url,
+) -> Result<Opened, RemoteError> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        RemoteError::Refused(format!("it does not name an object: {error}"))
+    };
+    check_options(&client.settings.stores)?;
+    let (scheme, path) = ObjectStoreScheme::parse(url).map_err(|error| wrong(&error))?;
+    let key = Key::parse(path).map_err(|error| wrong(&error))?;
+    let connector = Connector { client: client.clone(), counts: Arc::clone(counts) };
+    // Whether http: is allowed is the client's decision.
+    let options = ClientOptions::new().with_allow_http(true);
+    // Reads are tried again by us, where they broke.
+    let retry = RetryConfig { max_retries: 3, ..RetryConfig::default() };
+    let settings = &client.settings.stores;
+    macro_rules! build {
+        ($builder:ident) => {{
+            let mut builder = $builder::from_env();
+            for (key, value) in settings {
+                if let Ok(key) = key.parse() {
+                    builder = builder.with_config(key, value);
+                }
+            }
+            builder
+                .with_url(url.as_str())
+                .with_client_options(options)
+                .with_retry(retry)
+                .with_http_connector(connector)
+                .build()
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+        }};
+    }
+    let store = match scheme {
+        ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder),
+        ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder),
+        ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder),
+        _ => return Err(wrong(&"this kind of store is not known")),
+    };
+    store.map(|store| Opened { store, key }).map_err(|error| fault(&error))
+}
+
+/// Options that no store knows would be passed over in silence.
+fn check_options(options: &BTreeMap<String, String>) -> Result<(), RemoteError> {
+    let is_known = |key: &String| {
+        key.parse::<AmazonS3ConfigKey>().is_ok()
+            || key.parse::<GoogleConfigKey>().is_ok()
+            || key.parse::<AzureConfigKey>().is_ok()
+    };
+    match options.keys().find(|key| !is_known(key)) {
+        Some(key) => Err(RemoteError::Refused(format!("no object store has the option `{key}`"))),
+        None => Ok(()),
+    }
+}
+
+/// What a store's error is.
+pub(super) fn fault(error: &object_store::Error) -> RemoteError {
+    let chain = || {
+        std::iter::successors(Some(error as &(dyn error::Error + 'static)), |error| error.source())
+    };
+    if let Some(known) = chain().find_map(|error| error.downcast_ref::<RemoteError>()) {
+        return known.clone();
+    }
+    let status = |status, what: &str| RemoteError::Status {
+        status,
+        what: Some(what.to_owned()),
+        after: None,
+    };
+    match error {
+        object_store::Error::NotFound { .. } => status(404, "there is no such object or bucket"),
+        object_store::Error::PermissionDenied { .. } => {
+            status(403, "these credentials may not do that")
+        }
+        object_store::Error::Unauthenticated { .. } => {
+            status(401, "the credentials are missing or wrong")
+        }
+        object_store::Error::AlreadyExists { .. } => status(409, "there is such an object already"),
+        _ => RemoteError::Transport(deepest(error).to_string()),
+    }
+}
