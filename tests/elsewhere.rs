@@ -176,6 +176,71 @@ fn a_run_that_waits_for_the_network_is_cancelled_at_once() {
     }
 }
 
+#[test]
+fn a_copy_goes_on_where_an_earlier_one_was_left() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("copy.mp4");
+    let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
+    let broken = Origin::new(&clip, Fault::CutThenAway(5_000_000));
+    let error = engine.fetch(&broken.url(), &target, &cancel, |_| ()).unwrap_err();
+    assert!(error.retryable() && !target.exists(), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    // Another version is another copy.
+    let changed = Origin::new(&clip, Fault::Changes(0));
+    engine.fetch(&changed.url(), &target, &cancel, |_| ()).unwrap();
+    assert_eq!(changed.ranges()[1].0, 0);
+    fs::remove_file(&target).unwrap();
+
+    let whole = Origin::new(&clip, Fault::None);
+    let mut last = 0;
+    let watch = |fetched: avocet::engine::Fetched| {
+        assert!(fetched.bytes >= last.max(5_000_000) && fetched.total.is_some());
+        last = fetched.bytes;
+    };
+    engine.fetch(&whole.url(), &target, &cancel, watch).unwrap();
+    assert!(fs::read(&target).unwrap() == fs::read(&clip).unwrap());
+    assert_eq!(whole.ranges()[1].0, 5_000_000);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_planner_chooses_what_is_copied() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let stages = |fault: Fault, format: &str, recipe: &str, asked: &str| {
+        let origin = Origin::new(&clip, fault);
+        let document = document(Path::new(&origin.url()), format, recipe);
+        let document = document.replacen('{', &format!("{{{asked}"), 1);
+        let job = Job::from_json(&document, Door::Program).unwrap();
+        let engine = engine(Reach::Any);
+        let plan =
+            avocet::plan(&engine, &job, format!("out.{format}").as_str(), &CancelToken::new());
+        plan.unwrap().inputs[0].stage
+    };
+    let check = |format: &str, recipe: &str, expected: [bool; 3]| {
+        let asked = ["", r#""stageInput":true,"#, r#""stageInput":false,"#];
+        let found = asked.map(|asked| stages(Fault::None, format, recipe, asked));
+        assert_eq!(found, expected, "{recipe}");
+        // It is here already.
+        assert!(!stages(Fault::NoRanges, format, recipe, asked[1]), "{recipe}");
+    };
+    check("mp4", r#""webReady""#, [false, false, false]);
+    check("jpg", r#""thumbnail""#, [false, true, false]);
+    check("mp4", r#""trim","startSeconds":1"#, [false, true, false]);
+    check("m4a", r#""extractAudio""#, [false, true, false]);
+    check("mp4", r#""transcode""#, [false, true, false]);
+    check("mp4", r#""resize","width":160"#, [true, true, false]);
+    check("mp4", r#""proxy""#, [true, true, false]);
+    check("mp3", r#""transcode""#, [true, true, false]);
+}
+
 /// Every way to write this machine and private networks that a URL takes.
 fn private_urls(port: u16) -> Vec<String> {
     let hosts = [

@@ -10,6 +10,7 @@
 
 mod arguments;
 mod browser;
+mod bucket;
 mod custom;
 mod cut;
 mod elsewhere;

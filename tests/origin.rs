@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     None,
     /// The connection ends after so many bytes of each body.
     CutEvery(u64),
+    /// The first body ends after so many bytes, and there is no other.
+    CutThenAway(u64),
     /// The first requests are answered so, with these headers; then all is well.
     First(u64, u16, &'static str),
     /// Every request is answered so.
@@ -180,6 +182,7 @@ impl Shared {
             }
             Fault::Always(status) => return empty(&mut stream, *status, ""),
             Fault::AlwaysLater(status) if !is_look => return empty(&mut stream, *status, ""),
+            Fault::CutThenAway(_) if number > 1 => return empty(&mut stream, 503, ""),
             Fault::RedirectLoop => return empty(&mut stream, 302, "Location: /again\r\n"),
             Fault::Redirect(target) => {
                 return empty(&mut stream, 302, &format!("Location: {target}\r\n"));
@@ -241,7 +244,7 @@ impl Shared {
             if is_endless {
                 stream.write_all(format!("{size:x}\r\n").as_bytes())?;
             }
-            if let Fault::CutEvery(most) = self.fault
+            if let Fault::CutEvery(most) | Fault::CutThenAway(most) = self.fault
                 && at + size as u64 - first > most
                 && !is_look
             {

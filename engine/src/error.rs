@@ -288,8 +288,15 @@ impl Error {
     /// The code for machines, as the job API has it; kept for good once released.
     pub fn code(&self) -> &'static str {
         match self {
+            // A copy of an input fills the disk.
+            Self::Read { source, .. } if is_full(source) => "STORAGE_ERROR",
             Self::Read { source, .. } => {
                 RemoteError::of(source).map_or("INPUT_UNREACHABLE", RemoteError::code)
+            }
+            Self::Write { source, .. }
+                if matches!(RemoteError::of(source), Some(RemoteError::Refused(_))) =>
+            {
+                "LOCATION_REFUSED"
             }
             Self::NotMedia { .. } | Self::Lacking { .. } | Self::Damaged { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
@@ -350,21 +357,21 @@ impl Error {
         match self {
             Self::TimedOut { .. } => true,
             Self::Read { source, .. } => {
-                RemoteError::of(source).is_some_and(RemoteError::retryable)
+                is_full(source) || RemoteError::of(source).is_some_and(RemoteError::retryable)
             }
-            Self::Write { source, .. } if RemoteError::of(source).is_some() => {
-                RemoteError::of(source).is_some_and(RemoteError::retryable)
+            Self::Write { source, .. } => {
+                let passes = [io::ErrorKind::Interrupted, io::ErrorKind::TimedOut];
+                let of_remote = RemoteError::of(source).is_some_and(RemoteError::retryable);
+                is_full(source) || passes.contains(&source.kind()) || of_remote
             }
-            Self::Write { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull
-                    | io::ErrorKind::QuotaExceeded
-                    | io::ErrorKind::Interrupted
-                    | io::ErrorKind::TimedOut
-            ),
             _ => false,
         }
     }
+}
+
+/// Whether a disk or a quota is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub const REASONS: &[ReasonGroup] = &[
     ("Why a stream is encoded", ENCODED),
     ("What an encode changes", CHANGED),
     ("Why a stream is dropped", DROPPED),
+    ("What is copied to this machine, or from it", ELSEWHERE),
     ("What to know before the run", NOTICES),
     ("Warnings of a run", WARNINGS),
 ];
@@ -85,6 +86,12 @@ const DROPPED: &[(&str, &str)] = &[
     ("OUTSIDE_SECTION", "Nothing of it is in the section that was asked for."),
     ("SUBTITLES_NOT_ASKED_FOR", "Subtitles are kept only when all tracks are asked for."),
     ("SUBTITLE_BITMAP", "Its subtitles are pictures, which can not become text."),
+];
+
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("INPUT_STAGED", "The input is copied to this machine before the run."),
+    ("ORIGIN_WITHOUT_RANGES", "The server gives no parts, so the input was copied as a whole."),
+    ("OUTPUT_SPOOLED", "Outputs are written to this machine, read back, and then sent."),
 ];
 
 const NOTICES: &[(&str, &str)] = &[

@@ -12,6 +12,7 @@
 mod answers;
 mod clips;
 mod documents;
+mod elsewhere;
 mod inputs;
 mod limits;
 mod outputs;

@@ -34,6 +34,12 @@ pub(super) const TICK: Duration = Duration::from_millis(20);
 /// How long it may take to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long the metadata service of a cloud machine may take: elsewhere there is none.
+const METADATA: Duration = Duration::from_secs(1);
+
+/// What must be sent in each second at least, in bytes.
+const LEAST_SENT: u64 = 16 << 10;
+
 /// Tells the addresses of a name.
 pub(super) type Names = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
@@ -334,6 +340,94 @@ impl HttpService for Connector {
             .map_err(|error| unknown(RemoteError::Answer(error.to_string())))?;
         // Endpoints and the places of credentials are what the owner of this program set up.
         let (client, _) = self.client.admit(&url, false).await.map_err(unknown)?;
-        HttpService::call(client, request).await
+        let is_link_local =
+            matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local());
+        let limit = if is_link_local {
+            METADATA
+        } else {
+            let bytes = request.body().content_length() as u64;
+            self.client.settings.patience + Duration::from_secs(bytes / LEAST_SENT)
+        };
+        match tokio::time::timeout(limit, HttpService::call(client, request)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let error = RemoteError::Stalled { seconds: limit.as_secs() };
+                Err(HttpError::new(HttpErrorKind::Timeout, error))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::{net::TcpListener, sync::Mutex};
+
+    use super::*;
+
+    /// Answers for a name, one after the other; the last one stays.
+    fn client(reach: Reach, answers: &[&[&str]]) -> Client {
+        let parse = |answer: &&[&str]| -> Vec<IpAddr> {
+            answer.iter().map(|address| address.parse().unwrap()).collect()
+        };
+        let answers = Mutex::new(answers.iter().map(parse).rev().collect::<Vec<_>>());
+        let names: Names = Arc::new(move |_| {
+            let mut answers = answers.lock().unwrap();
+            let answer = if answers.len() > 1 { answers.pop() } else { answers.last().cloned() };
+            Ok(answer.unwrap())
+        });
+        Client::with_names(&RemoteSettings { reach, ..RemoteSettings::default() }, names).unwrap()
+    }
+
+    fn get(client: &Client, url: &str, was_public: bool) -> RemoteError {
+        let (client, url) = (client.clone(), Url::parse(url).unwrap());
+        let asked = async move {
+            let was_public = WasPublic(AtomicBool::new(was_public));
+            client.get(&url, None, &was_public, &Counts::default()).await.map(drop)
+        };
+        let error = wait(asked, &CancelToken::new(), || ()).unwrap_err();
+        RemoteError::of(&error).unwrap().clone()
+    }
+
+    #[test]
+    fn a_name_that_becomes_private_is_refused_and_nobody_is_spoken_to() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let check = |reach, scheme: &str, answers: &[&[&str]], was_public| {
+            let client = client(reach, answers);
+            let error = get(&client, &format!("{scheme}://name.invalid:{port}/a"), was_public);
+            assert!(matches!(error, RemoteError::Refused(_)), "{error}");
+        };
+        let (public, private): (&[&str], &[&str]) = (&["8.8.8.8"], &["127.0.0.1", "::1"]);
+        check(Reach::Public, "https", &[private], false);
+        check(Reach::Public, "http", &[public], false);
+        // The first answer decides what may be reached, and the second is what is connected to.
+        check(Reach::Named, "http", &[public, private], false);
+        check(Reach::Named, "https", &[public, private], false);
+        // What was public, or led there from the public internet, stays outside.
+        check(Reach::Named, "http", &[private], true);
+        assert!(listener.accept().is_err(), "somebody was let through");
+    }
+
+    #[test]
+    fn of_several_addresses_only_public_ones_are_left() {
+        let names: Names =
+            Arc::new(|_| Ok(vec!["10.0.0.1".parse().unwrap(), "8.8.8.8".parse().unwrap()]));
+        let resolving = PublicNames(names).resolve("name.invalid".parse().unwrap());
+        let work = async { resolving.await.map_err(|error| io::Error::other(error.to_string())) };
+        let found: Vec<SocketAddr> = wait(work, &CancelToken::new(), || ()).unwrap().collect();
+        assert_eq!(found, ["8.8.8.8:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_private_name_that_its_user_chose_is_spoken_to() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let client = client(Reach::Named, &[&["127.0.0.1"]]);
+        let error = get(&client, &format!("http://name.invalid:{port}/a"), false);
+        assert!(error.to_string().contains("refused"), "{error}");
+        assert!(matches!(error, RemoteError::Transport(_)), "{error}");
     }
 }

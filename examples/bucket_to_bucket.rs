@@ -1,0 +1,30 @@
+//! Makes a video of one bucket ready for the web, in another bucket:
+//!
+//!     export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… AWS_REGION=…
+//!     cargo run --example bucket_to_bucket -- s3://uploads/raw.mov s3://site/video.mp4
+//!
+//! Google Cloud Storage is `gs://`, Azure Blob Storage `az://`. Cloudflare R2 is `s3://`, with
+//! `AWS_ENDPOINT_URL=https://<account>.r2.cloudflarestorage.com` and `AWS_REGION=auto`.
+
+use std::{env, error::Error, ops::ControlFlow};
+
+use avocet::{CancelToken, Engine, Format, Job, Recipe, recipes::WebReady};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [input, output] = arguments.as_slice() else {
+        return Err("the arguments are the URLs of an input and an output".into());
+    };
+    let job = Job::new(Recipe::WebReady(WebReady::default()), input.as_str(), Format::Mp4);
+    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    let plan = avocet::plan(&engine, &job, output.as_str(), &cancel)?;
+    print!("{plan}");
+
+    // The object appears when it is whole and verified, or not at all.
+    let report = engine.run(&plan, &cancel, |progress| {
+        println!("{:.0} %", progress.fraction * 100.0);
+        ControlFlow::Continue(())
+    })?;
+    println!("{}: {} bytes", report.outputs[0].location, report.outputs[0].size_bytes);
+    Ok(())
+}
