@@ -6,6 +6,8 @@
 //! Google Cloud Storage is `gs://`, Azure Blob Storage `az://`. Cloudflare R2 is `s3://`, with
 //! `AWS_ENDPOINT_URL=https://<account>.r2.cloudflarestorage.com` and `AWS_REGION=auto`.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::{env, error::Error, ops::ControlFlow};
 
 use avocet::{CancelToken, Engine, Format, Job, Recipe, recipes::WebReady};

@@ -2,6 +2,12 @@
 //!
 //!     cargo run --example custom_reader -- video.mp4
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "an example shows what it found, and opens files of its own"
+)]
+
 use std::{
     env,
     error::Error,

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --example thumbnail_from_url -- https://host/video.mp4 90 frame.jpg
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::{env, error::Error, ops::ControlFlow};
 
 use avocet::{

@@ -109,7 +109,9 @@ impl Bucket {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !name.ends_with(".json") && !name.starts_with(".tmp.") {
+                } else if path.extension().is_none_or(|end| end != "json")
+                    && !name.starts_with(".tmp.")
+                {
                     found.push(name);
                 }
             }
@@ -202,7 +204,7 @@ fn from_bucket_to_bucket() {
     // Several at once, into a folder.
     let storyboard = job("s3://media/in.mp4", "jpg", r#""storyboard","count":4"#);
     run(&engine, storyboard, "s3://media/board").unwrap();
-    assert!(bucket.left().iter().any(|name| name.ends_with(".vtt")), "{:?}", bucket.left());
+    assert!(bucket.left().iter().any(|name| name.contains(".vtt")), "{:?}", bucket.left());
 
     // Nothing is replaced that must not be.
     let target = Target { replace: false, ..Target::from("s3://media/a/out.mp4") };

@@ -22,7 +22,7 @@ const SPECIAL_V4: &[([u8; 4], u32, &str)] = &[
     ([240, 0, 0, 0], 4, "no use yet"),
 ];
 
-/// The same for IPv6 (IANA, IPv6 Special-Purpose Address Registry). What lies outside of 2000::/3
+/// The same for IPv6 (IANA, IPv6 Special-Purpose Address Registry). What lies outside of `2000::/3`
 /// is not handed out at all, and needs no line.
 const SPECIAL_V6: &[([u16; 3], u32, &str)] = &[
     ([0x2001, 0, 0], 23, "protocols"),

@@ -348,13 +348,11 @@ impl HttpService for Connector {
             let bytes = request.body().content_length() as u64;
             self.client.settings.patience + Duration::from_secs(bytes / LEAST_SENT)
         };
-        match tokio::time::timeout(limit, HttpService::call(client, request)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let error = RemoteError::Stalled { seconds: limit.as_secs() };
-                Err(HttpError::new(HttpErrorKind::Timeout, error))
-            }
-        }
+        let answer = tokio::time::timeout(limit, HttpService::call(client, request)).await;
+        answer.unwrap_or_else(|_| {
+            let error = RemoteError::Stalled { seconds: limit.as_secs() };
+            Err(HttpError::new(HttpErrorKind::Timeout, error))
+        })
     }
 }
 

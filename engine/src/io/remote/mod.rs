@@ -87,7 +87,7 @@ impl Remotes {
     }
 
     fn origin(&self, url: &str) -> Result<Origin, RemoteError> {
-        let url = Url::parse(url).map_err(|error| no_url(&error))?;
+        let url = Url::parse(url).map_err(no_url)?;
         Origin::new(self.client()?.clone(), &url)
     }
 
@@ -166,7 +166,7 @@ impl Remotes {
     pub(crate) fn check_target(&self, location: &Location) -> Result<()> {
         let Location::Url(url) = location else { return Ok(()) };
         let opened = self.client().and_then(|client| {
-            let url = Url::parse(url).map_err(|error| no_url(&error))?;
+            let url = Url::parse(url).map_err(no_url)?;
             store::open(client, &Arc::default(), &url)
         });
         let failed =
@@ -194,7 +194,7 @@ impl Remotes {
     }
 }
 
-fn no_url(error: &url::ParseError) -> RemoteError {
+fn no_url(error: url::ParseError) -> RemoteError {
     RemoteError::Refused(format!("it is no URL: {error}"))
 }
 

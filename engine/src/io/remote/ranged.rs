@@ -98,7 +98,9 @@ impl Ranged {
 impl Drop for Ranged {
     fn drop(&mut self) {
         let fetches = std::mem::take(&mut self.0.state().fetches);
-        fetches.iter().for_each(|fetch| fetch.task.abort());
+        for fetch in fetches {
+            fetch.task.abort();
+        }
         self.0.cache.forget(self.0.number);
     }
 }
