@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn what_is_elsewhere_is_shown_without_its_secrets() {
-        let shown = locate("https://me:secret@host/a.mp4?token=secret").unwrap().to_string();
-        assert_eq!(shown, "https://…@host/a.mp4");
+        let shown = locate("https://me:secret@host/a.mp4?token=secret").map(|at| at.to_string());
+        assert_eq!(shown.ok().as_deref(), Some("https://…@host/a.mp4"));
         assert_eq!(
             locate_output("s3://bucket/a.mp4"),
             Location::Url("s3://bucket/a.mp4".to_owned())
