@@ -61,6 +61,9 @@ fn what_servers_do_wrong_is_mended_or_told() {
         let (path, report, _folder) = made.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert!(fs::read(path).unwrap() == expected, "{fault:?}");
         assert!(report.stats.requests > 0 && report.stats.bytes_fetched > 0, "{fault:?}");
+        // What is read ahead is asked for beside what is read.
+        let all_is_well = fault == Fault::None;
+        assert!(!all_is_well || origin.connections() <= 3, "{} connections", origin.connections());
     };
     mended(Fault::None);
     mended(Fault::CutEvery(100_000));
@@ -100,6 +103,44 @@ fn what_servers_do_wrong_is_mended_or_told() {
     told(Fault::Changes(1), "INPUT_UNREACHABLE", true, "changed");
     told(Fault::Changes(3), "INPUT_UNREACHABLE", true, "changed");
     told(Fault::Grows(3), "INPUT_UNREACHABLE", true, "changed");
+}
+
+#[test]
+fn what_is_too_large_is_not_copied() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-60s.mp4");
+    let remote =
+        RemoteSettings { reach: Reach::Any, most_bytes: 1 << 20, ..RemoteSettings::default() };
+    let engine = Engine::new(Settings { remote, ..Settings::default() });
+    for fault in [Fault::NoRanges, Fault::EndlessWhole] {
+        let origin = Origin::new(&clip, fault.clone());
+        let error = run(&engine, &origin.url(), "mov", r#""transcode""#).unwrap_err();
+        assert_eq!(
+            (error.code(), error.retryable()),
+            ("LIMIT_EXCEEDED", false),
+            "{fault:?}: {error}"
+        );
+        assert!(origin.bytes() < 8 << 20, "{fault:?}: {}", origin.bytes());
+    }
+    // What is read in parts has no limit.
+    let origin = Origin::new(&clip, Fault::None);
+    run(&engine, &origin.url(), "mov", r#""transcode""#).unwrap();
+}
+
+#[test]
+fn a_container_without_an_index_says_what_it_must_read() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.ts");
+    let origin = Origin::new(&clip, Fault::None);
+    let (_, report, _folder) =
+        run(&engine(Reach::Any), &origin.url(), "mp4", r#""trim","startSeconds":1"#).unwrap();
+    let told = report.plan.because.iter().find(|reason| reason.code == "INPUT_READ_WHOLE");
+    let bytes = fs::metadata(&clip).unwrap().len();
+    assert!(told.is_some_and(|told| told.message.contains(&format!("all {bytes} bytes"))));
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     Short,
     /// The body does not end.
     Endless,
+    /// Ranges are not known, and the body does not end.
+    EndlessWhole,
     /// The body is coded.
     Gzip,
     /// A byte comes now and then.
@@ -195,7 +197,8 @@ impl Shared {
             Fault::Grows(count) if number >= *count => told += 1,
             _ => {}
         }
-        let knows_ranges = !matches!(self.fault, Fault::NoRanges | Fault::LyingRanges);
+        let knows_ranges =
+            !matches!(self.fault, Fault::NoRanges | Fault::LyingRanges | Fault::EndlessWhole);
         let (first, last) = match range.filter(|_| knows_ranges) {
             Some((first, last)) => (first, last.unwrap_or(u64::MAX).min(length - 1)),
             None => (0, length - 1),
@@ -219,7 +222,8 @@ impl Shared {
             head += "Content-Encoding: gzip\r\n";
         }
         head += &format!("ETag: {tag}\r\n");
-        let is_endless = self.fault == Fault::Endless && !is_look;
+        let is_endless =
+            (self.fault == Fault::Endless && !is_look) || self.fault == Fault::EndlessWhole;
         let is_short = self.fault == Fault::Short && !is_look;
         match (is_endless, is_short) {
             (true, _) => head += "Transfer-Encoding: chunked\r\n\r\n",

@@ -72,6 +72,7 @@ pub struct Progress {
     /// Bytes given to the outputs so far.
     pub bytes: u64,
     /// How much of an input is here, while one is copied to this machine before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Fetched>,
 }
 

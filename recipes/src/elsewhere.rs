@@ -1,6 +1,8 @@
 //! Inputs and outputs that are elsewhere: what is copied as a whole, and what is read in parts.
 
-use avocet_engine::{Action, Location, Part, Plan, Reason, Select, Strategy, Track, TrackKind};
+use avocet_engine::{
+    Action, Location, MediaInfo, Part, Plan, Reason, Select, Strategy, Track, TrackKind,
+};
 
 use crate::compile::Probed;
 
@@ -29,12 +31,25 @@ pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
                 input.location
             );
             plan.because.push(Reason::new("ORIGIN_WITHOUT_RANGES", message));
+        } else if probed.index.is_some() && !lists_packets(&probed.media) {
+            let bytes = origin.bytes.unwrap_or_default();
+            let format = probed.media.format.split(',').next().unwrap_or_default();
+            let message = format!(
+                "{format} does not list its packets: all {bytes} bytes of {} were read to plan this",
+                input.location
+            );
+            plan.because.push(Reason::new("INPUT_READ_WHOLE", message));
         }
     }
     if plan.outputs.iter().any(|output| matches!(output.location, Location::Url(_))) {
         let message = "outputs are written to this machine, read back, and then sent".to_owned();
         plan.because.push(Reason::new("OUTPUT_SPOOLED", message));
     }
+}
+
+/// Whether a container lists its packets, so that they are known without being read.
+fn lists_packets(media: &MediaInfo) -> bool {
+    media.is_format("mov") && media.streams.iter().all(|stream| stream.promised_packets.is_some())
 }
 
 /// Whether all pictures of an input are decoded, or all of its sound where that is all there is.

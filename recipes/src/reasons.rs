@@ -89,6 +89,7 @@ const DROPPED: &[(&str, &str)] = &[
 ];
 
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("INPUT_READ_WHOLE", "The container does not list its packets, so all of them were read."),
     ("INPUT_STAGED", "The input is copied to this machine before the run."),
     ("ORIGIN_WITHOUT_RANGES", "The server gives no parts, so the input was copied as a whole."),
     ("OUTPUT_SPOOLED", "Outputs are written to this machine, read back, and then sent."),
