@@ -129,19 +129,22 @@ fn pictures_alone_have_no_sound() {
 }
 
 #[test]
-fn only_local_places_are_opened() {
+fn places_are_refused_or_not_there_and_shown_without_their_secrets() {
     let room = Room::new();
-    let check = |url: &str, shown: &str| {
+    let check = |url: &str, expected: &str, shown: &str| {
         room.write("job.json", document(url, "jpg", r#""name":"thumbnail""#));
         for line in [&format!("thumbnail {url}"), &format!("probe {url}"), "run job.json"] {
-            let error = room.check_failure(line, "1 LOCATION_REFUSED in validate", &[shown]);
+            let error = room.check_failure(line, expected, &[shown]);
             assert!(!error["message"].as_str().unwrap().contains("secret"), "{error}");
         }
     };
-    check("https://host.invalid/a.mp4?token=secret", "https://host.invalid/a.mp4");
-    check("http://me:secret@host.invalid/a.mp4", "http://…@host.invalid/a.mp4");
-    check("file://host.invalid/a.mp4", "file://host.invalid/a.mp4");
-    check("concat://in.mp4", "concat://in.mp4");
+    let unknown = "1 INPUT_UNREACHABLE in fetch, retryable";
+    check("https://host.invalid/a.mp4?token=secret", unknown, "https://host.invalid/a.mp4");
+    check("http://me:secret@host.invalid/a.mp4", unknown, "http://…@host.invalid/a.mp4");
+    let refused = "1 LOCATION_REFUSED in validate";
+    check("file://host.invalid/a.mp4", refused, "file://host.invalid/a.mp4");
+    check("concat://in.mp4", refused, "concat://in.mp4");
+    check("rtmp://me:secret@host.invalid/a", refused, "rtmp://…@host.invalid/a");
 }
 
 #[test]
