@@ -1,0 +1,212 @@
+//! What an operator may set: a file, over it the environment, over that flags.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// The settings of a service. Unknown keys are errors.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// The folder of everything that must last. Default: `avocet-data`.
+    pub data: PathBuf,
+    /// Where to listen. Default: `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// The base of every URL that is handed out, without a slash at its end. Default: the address
+    /// that is listened on, over `http:`.
+    pub public_url: Option<String>,
+    /// How many jobs run at once. Default: half as many as there are threads, and 1 at least.
+    pub workers: Option<NonZeroU32>,
+    /// Threads of all jobs together. Default: as many as there are processors.
+    pub threads: Option<NonZeroU32>,
+    /// Whether inputs, webhooks and stores may be in private networks, and over `http:`. Default:
+    /// no.
+    pub allow_private_network: bool,
+    /// Origins that browsers may call from; empty for all. Default: all.
+    pub cors_origins: Vec<String>,
+    /// How long a signed URL lives, in seconds. Default: 24 h.
+    pub url_seconds: u64,
+    /// What an input that is copied may have at most, in bytes. Default: 20 GiB.
+    pub most_input_bytes: u64,
+    /// How long the media of an input may be, in seconds. Default: 24 h.
+    pub most_media_seconds: f64,
+    /// How many pixels a picture may have. Default: 67 million.
+    pub most_pixels: u64,
+    /// How long a job may take, in seconds. Default: 6 h.
+    pub most_job_seconds: u64,
+    /// Memory of a worker beyond which it is ended, in bytes. Default: 4 GiB.
+    pub most_memory_bytes: u64,
+    /// The longest body of a request, in bytes. Default: 1 MiB.
+    pub most_body_bytes: usize,
+    /// How many requests a key may make in a minute, a number; 0 for any number. Default: 0.
+    pub requests_per_minute: u32,
+    /// After how many days outputs in managed storage are deleted; a number, 0 for never. Default:
+    /// 0.
+    pub retention_days: u32,
+    /// Space that must be free in the data folder for new jobs, in bytes. Default: 1 GiB.
+    pub least_free_bytes: u64,
+    /// Whether jobs in ffmpeg mode are run where the kernel can not confine them. Default: no.
+    pub unconfined_ffmpeg: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("avocet-data"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            public_url: None,
+            workers: None,
+            threads: None,
+            allow_private_network: false,
+            cors_origins: Vec::new(),
+            url_seconds: 24 * 3600,
+            most_input_bytes: 20 << 30,
+            most_media_seconds: 24.0 * 3600.0,
+            most_pixels: 67_000_000,
+            most_job_seconds: 6 * 3600,
+            most_memory_bytes: 4 << 30,
+            most_body_bytes: 1 << 20,
+            requests_per_minute: 0,
+            retention_days: 0,
+            least_free_bytes: 1 << 30,
+            unconfined_ffmpeg: false,
+        }
+    }
+}
+
+/// Why a configuration is none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file can not be read.
+    #[error("the configuration {path} can not be read: {source}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A key or a value is wrong.
+    #[error("{place}: {what}")]
+    Wrong {
+        /// The file, or the environment.
+        place: String,
+        /// What was found, and what is allowed.
+        what: String,
+    },
+}
+
+/// What the names of variables begin with.
+const VARIABLES: &str = "AVOCET_";
+
+/// Variables that belong to others of our programs.
+const OTHERS: &[&str] = &["AVOCET_MEDIA", "AVOCET_SOAK", "AVOCET_BLESS", "AVOCET_CLIPS"];
+
+impl Config {
+    /// Reads a file, if there is one, and the environment: `AVOCET_MOST_PIXELS` is `mostPixels`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key that is not known or the value that does not fit.
+    pub fn read(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = match file {
+            None => toml::Table::new(),
+            Some(path) => {
+                #[expect(clippy::disallowed_methods, reason = "a configuration is no media")]
+                let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                let text = String::from_utf8_lossy(&bytes);
+                let place = path.display().to_string();
+                let table: toml::Table =
+                    toml::from_str(&text).map_err(|error| wrong(&place, &error))?;
+                // Its own mistakes are told with its name.
+                Self::deserialize(table.clone()).map_err(|error| wrong(&place, &error))?;
+                table
+            }
+        };
+        let set: BTreeMap<String, String> = variables
+            .filter(|(name, _)| name.starts_with(VARIABLES) && !OTHERS.contains(&name.as_str()))
+            .collect();
+        for (name, text) in set {
+            let key = camel(&name[VARIABLES.len()..]);
+            // A text that is no value of TOML stands for itself.
+            let value = toml::from_str::<toml::Table>(&format!("it = {text}"))
+                .ok()
+                .and_then(|mut table| table.remove("it"))
+                .unwrap_or_else(|| toml::Value::String(text.clone()));
+            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+            Self::deserialize(alone).map_err(|error| wrong(&name, &error))?;
+            table.insert(key, value);
+        }
+        Self::deserialize(table).map_err(|error| wrong("the configuration", &error))
+    }
+}
+
+fn wrong(place: &str, error: &toml::de::Error) -> ConfigError {
+    ConfigError::Wrong { place: place.to_owned(), what: error.to_string().trim_end().to_owned() }
+}
+
+/// `MOST_PIXELS` as `mostPixels`.
+fn camel(name: &str) -> String {
+    let mut upper = false;
+    let mut camel = String::new();
+    for letter in name.chars() {
+        match letter {
+            '_' => upper = true,
+            letter if upper => {
+                camel.push(letter.to_ascii_uppercase());
+                upper = false;
+            }
+            letter => camel.push(letter.to_ascii_lowercase()),
+        }
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file.as_file(), text.as_bytes()).unwrap();
+        let variables = variables.iter().map(|(name, text)| ((*name).into(), (*text).into()));
+        Config::read(Some(file.path()), variables)
+    }
+
+    #[test]
+    fn the_environment_stands_over_the_file_and_the_file_over_the_defaults() {
+        let config = read(
+            "listen = \"127.0.0.1:9000\"\nmostPixels = 5\n",
+            &[("AVOCET_MOST_PIXELS", "7"), ("AVOCET_DATA", "/srv/a b"), ("AVOCET_MEDIA", "x")],
+        );
+        let config = config.unwrap();
+        assert_eq!((config.listen.port(), config.most_pixels), (9000, 7));
+        assert_eq!(config.data, Path::new("/srv/a b"));
+        assert_eq!(config.url_seconds, Config::default().url_seconds);
+    }
+
+    #[test]
+    fn what_is_not_known_or_does_not_fit_is_told() {
+        let told = |text: &str, variables: &[(&str, &str)], words: &str| {
+            let error = read(text, variables).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        told("mostPixel = 5\n", &[], "mostPixel");
+        told("mostPixels = \"many\"\n", &[], "mostPixels");
+        told("listen = 8080\n", &[], "listen");
+        told("", &[("AVOCET_WORKER", "2")], "AVOCET_WORKER");
+        told("", &[("AVOCET_WORKERS", "0")], "AVOCET_WORKERS");
+    }
+}

@@ -1,0 +1,345 @@
+//! Jobs and the tasks that they are: who may change what, and when.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, Sqlite, Transaction};
+
+use super::{Store, millis, new_id};
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Queued,
+    Probing,
+    Planning,
+    Transcoding,
+    Merging,
+    Completed,
+    Failed,
+    Rejected,
+    Cancelled,
+}
+
+impl State {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Probing => "probing",
+            Self::Planning => "planning",
+            Self::Transcoding => "transcoding",
+            Self::Merging => "merging",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing but a retry changes it any more.
+    pub(crate) fn is_terminal(name: &str) -> bool {
+        matches!(name, "completed" | "failed" | "rejected" | "cancelled")
+    }
+}
+
+/// A job as it is kept.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct JobRow {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    /// In percent.
+    pub(crate) progress: i64,
+    /// JSON, as are those below.
+    pub(crate) document: String,
+    pub(crate) recipe: Option<String>,
+    pub(crate) strategy: Option<String>,
+    pub(crate) reasons: String,
+    pub(crate) warnings: String,
+    pub(crate) outputs: String,
+    pub(crate) error: Option<String>,
+    pub(crate) attempts: i64,
+    pub(crate) webhook_url: Option<String>,
+    /// Whether somebody asked it to stop.
+    pub(crate) cancel: i64,
+    /// In milliseconds since 1970, as are those below.
+    pub(crate) created_at: i64,
+    pub(crate) started_at: Option<i64>,
+    pub(crate) finished_at: Option<i64>,
+}
+
+/// What became of a request to make a job.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Created {
+    /// It is new.
+    New,
+    /// The same was asked for before, under the same key.
+    Known(String),
+    /// Something else was asked for under the same key.
+    Conflict,
+}
+
+/// A job that somebody is to run.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct Task {
+    pub(crate) job_id: String,
+    /// Counts from 1 on; what an earlier one says is not listened to.
+    pub(crate) attempt: i64,
+    /// How many workers died over it.
+    pub(crate) crashes: i64,
+}
+
+/// What became of a request to stop a job, or to run it again.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Settled {
+    Done,
+    /// A worker has it, and is to be told.
+    Running,
+    /// Its state does not allow that.
+    Conflict,
+    Missing,
+}
+
+const COLUMNS: &str = "id, state, progress, document, recipe, strategy, reasons, warnings, \
+                       outputs, error, attempts, webhook_url, cancel, created_at, started_at, \
+                       finished_at";
+
+impl Store {
+    /// Keeps a new job, and the task that it is; one that is refused already has none.
+    pub(crate) async fn create(
+        &self,
+        job: &JobRow,
+        idempotency: Option<(&str, &str, &str)>,
+    ) -> Result<Created, sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        if let Some((token, key, hash)) = idempotency {
+            let text = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
+            let known: Option<(String, String)> =
+                sqlx::query_as(text).bind(token).bind(key).fetch_optional(&mut *transaction).await?;
+            if let Some((known, job)) = known {
+                return Ok(if known == hash { Created::Known(job) } else { Created::Conflict });
+            }
+            let text = "INSERT INTO idempotency (token_id, key, body_hash, job_id, created_at) \
+                        VALUES ($1, $2, $3, $4, $5)";
+            let query = sqlx::query(text).bind(token).bind(key).bind(hash).bind(&job.id);
+            query.bind(job.created_at).execute(&mut *transaction).await?;
+        }
+        let text = "INSERT INTO jobs (id, state, document, recipe, error, webhook_url, \
+                    created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        sqlx::query(text)
+            .bind(&job.id)
+            .bind(&job.state)
+            .bind(&job.document)
+            .bind(&job.recipe)
+            .bind(&job.error)
+            .bind(&job.webhook_url)
+            .bind(job.created_at)
+            .bind(job.finished_at)
+            .execute(&mut *transaction)
+            .await?;
+        if State::is_terminal(&job.state) {
+            announce(&mut transaction, &job.id).await?;
+        } else {
+            let text = "INSERT INTO tasks (job_id, not_before) VALUES ($1, $2)";
+            let query = sqlx::query(text).bind(&job.id).bind(job.created_at);
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Created::New)
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
+        let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+        sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(&self.reader).await
+    }
+
+    /// Jobs, newest first, before an id and of a state, where those are given.
+    pub(crate) async fn jobs(
+        &self,
+        state: Option<&str>,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<JobRow>, sqlx::Error> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE ($1 IS NULL OR state = $1) \
+             AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(state).bind(before);
+        query.bind(limit).fetch_all(&self.reader).await
+    }
+
+    /// How many jobs are in each state.
+    pub(crate) async fn counts(&self) -> Result<Vec<(String, i64)>, sqlx::Error> {
+        let text = "SELECT state, COUNT(*) FROM jobs GROUP BY state";
+        sqlx::query_as(text).fetch_all(&self.reader).await
+    }
+
+    /// The oldest task that is due and nobody has, for whoever asks.
+    pub(crate) async fn take(&self) -> Result<Option<Task>, sqlx::Error> {
+        let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
+                    SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
+                    ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes";
+        let mut transaction = self.writer.begin().await?;
+        let task: Option<Task> =
+            sqlx::query_as(text).bind(millis()).fetch_optional(&mut *transaction).await?;
+        if let Some(task) = &task {
+            let text = "UPDATE jobs SET state = 'probing', progress = 0, attempts = $2, \
+                        started_at = COALESCE(started_at, $3) WHERE id = $1";
+            let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(millis());
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(task)
+    }
+
+    /// Tells that a task goes on; `false` when it is somebody else's, or nobody's, by now.
+    pub(crate) async fn advance(
+        &self,
+        task: &Task,
+        state: State,
+        progress: u8,
+    ) -> Result<bool, sqlx::Error> {
+        let text = "UPDATE jobs SET state = $3, progress = MAX(progress, $4) WHERE id = $1 \
+                    AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state.name());
+        let done = query.bind(i64::from(progress)).execute(&self.writer).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Keeps what was planned.
+    pub(crate) async fn planned(
+        &self,
+        task: &Task,
+        strategy: &str,
+        reasons: &str,
+    ) -> Result<(), sqlx::Error> {
+        let text = "UPDATE jobs SET strategy = $3, reasons = $4 WHERE id = $1 AND attempts = $2";
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
+        query.bind(strategy).bind(reasons).execute(&self.writer).await.map(drop)
+    }
+
+    /// Ends a task's job, once: `false` when it is at its end already, or somebody else's.
+    pub(crate) async fn finish(
+        &self,
+        task: &Task,
+        state: State,
+        outputs: &str,
+        warnings: &str,
+        error: Option<&str>,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "DELETE FROM tasks WHERE job_id = $1 AND attempt = $2 AND taken = 1";
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
+        if query.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let text = "UPDATE jobs SET state = $2, outputs = $3, warnings = $4, error = $5, \
+                    finished_at = $6, cancel = 0, \
+                    progress = CASE WHEN $2 = 'completed' THEN 100 ELSE MIN(progress, 99) END \
+                    WHERE id = $1";
+        sqlx::query(text)
+            .bind(&task.job_id)
+            .bind(state.name())
+            .bind(outputs)
+            .bind(warnings)
+            .bind(error)
+            .bind(millis())
+            .execute(&mut *transaction)
+            .await?;
+        announce(&mut transaction, &task.job_id).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Gives a task back, to be taken again after a while.
+    pub(crate) async fn give_back(
+        &self,
+        task: &Task,
+        after_millis: i64,
+        crashed: bool,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4 \
+                    WHERE job_id = $1 AND attempt = $2 AND taken = 1";
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
+        let query = query.bind(millis() + after_millis).bind(i64::from(crashed));
+        if query.execute(&mut *transaction).await?.rows_affected() == 1 {
+            let text = "UPDATE jobs SET state = 'queued' WHERE id = $1";
+            sqlx::query(text).bind(&task.job_id).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Gives all tasks back whose workers ended with the service before.
+    pub(crate) async fn recover(&self) -> Result<u64, sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
+                    (SELECT job_id FROM tasks WHERE taken = 1)";
+        sqlx::query(text).execute(&mut *transaction).await?;
+        let text = "UPDATE tasks SET taken = 0 WHERE taken = 1";
+        let given = sqlx::query(text).execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(given)
+    }
+
+    /// Stops a job that waits, or asks its worker to.
+    pub(crate) async fn cancel(&self, id: &str) -> Result<Settled, sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "SELECT state FROM jobs WHERE id = $1";
+        let state: Option<String> =
+            sqlx::query_scalar(text).bind(id).fetch_optional(&mut *transaction).await?;
+        let Some(state) = state else { return Ok(Settled::Missing) };
+        if State::is_terminal(&state) {
+            return Ok(Settled::Conflict);
+        }
+        let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
+        let waits = sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+        let settled = if waits.rows_affected() == 1 {
+            let text = "UPDATE jobs SET state = 'cancelled', finished_at = $2, cancel = 0 \
+                        WHERE id = $1";
+            sqlx::query(text).bind(id).bind(millis()).execute(&mut *transaction).await?;
+            announce(&mut transaction, id).await?;
+            Settled::Done
+        } else {
+            let text = "UPDATE jobs SET cancel = 1 WHERE id = $1";
+            sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+            Settled::Running
+        };
+        transaction.commit().await?;
+        Ok(settled)
+    }
+
+    /// Lets a job that failed or was cancelled run again, under the same id.
+    pub(crate) async fn retry(&self, id: &str) -> Result<Settled, sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "SELECT state, attempts FROM jobs WHERE id = $1";
+        let found: Option<(String, i64)> =
+            sqlx::query_as(text).bind(id).fetch_optional(&mut *transaction).await?;
+        let Some((state, attempts)) = found else { return Ok(Settled::Missing) };
+        if !matches!(state.as_str(), "failed" | "cancelled") {
+            return Ok(Settled::Conflict);
+        }
+        let text = "UPDATE jobs SET state = 'queued', progress = 0, error = NULL, cancel = 0, \
+                    started_at = NULL, finished_at = NULL WHERE id = $1";
+        sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+        let text = "INSERT INTO tasks (job_id, attempt, not_before) VALUES ($1, $2, $3)";
+        let query = sqlx::query(text).bind(id).bind(attempts).bind(millis());
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(Settled::Done)
+    }
+}
+
+/// Notes that a job's end is to be told, in the transaction that ends it.
+async fn announce(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &str,
+) -> Result<(), sqlx::Error> {
+    let text = "SELECT COALESCE(webhook_url, (SELECT value FROM settings \
+                WHERE name = 'defaultWebhookUrl')) FROM jobs WHERE id = $1";
+    let url: Option<String> =
+        sqlx::query_scalar(text).bind(id).fetch_one(&mut **transaction).await?;
+    let Some(url) = url else { return Ok(()) };
+    let text = "INSERT INTO deliveries (id, job_id, url, state, next_at, created_at) \
+                VALUES ($1, $2, $3, 'pending', $4, $4)";
+    let query = sqlx::query(text).bind(format!("msg_{}", new_id())).bind(id).bind(url);
+    query.bind(millis()).execute(&mut **transaction).await.map(drop)
+}

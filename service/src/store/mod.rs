@@ -1,0 +1,73 @@
+//! What must last: SQLite in a folder, by SQL that other databases understand, too.
+//!
+//! One connection writes, several read. What was answered with a 202 is on the disk.
+
+mod jobs;
+
+use std::path::Path;
+
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub(crate) use jobs::{Created, JobRow, Settled, State, Task};
+
+use crate::secret::now;
+
+/// The database.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+/// The time now, in milliseconds since 1970.
+pub(crate) fn millis() -> i64 {
+    i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// An id that sorts by time.
+pub(crate) fn new_id() -> String {
+    ulid::Ulid::new().to_string()
+}
+
+impl Store {
+    /// Opens the database of a folder, and makes it when it is not there.
+    pub(crate) async fn open(folder: &Path) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("avocet.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit is on the disk before it is answered.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(std::time::Duration::from_secs(5));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
+        let writer = writer.await?;
+        sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
+        let reader = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        Ok(Self { writer, reader })
+    }
+
+    /// One of the account's settings.
+    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1");
+        query.bind(name).fetch_optional(&self.reader).await
+    }
+
+    /// Sets one of the account's settings, or takes it away.
+    pub(crate) async fn set(&self, name: &str, value: Option<&str>) -> Result<(), sqlx::Error> {
+        let done = match value {
+            Some(value) => {
+                let text = "INSERT INTO settings (name, value) VALUES ($1, $2) \
+                            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                sqlx::query(text).bind(name).bind(value).execute(&self.writer).await
+            }
+            None => {
+                let text = "DELETE FROM settings WHERE name = $1";
+                sqlx::query(text).bind(name).execute(&self.writer).await
+            }
+        };
+        done.map(drop)
+    }
+}
