@@ -10,7 +10,11 @@
 
 use std::{env, error::Error, ops::ControlFlow};
 
-use avocet::{CancelToken, Engine, Format, Job, Recipe, recipes::WebReady};
+use avocet::{
+    CancelToken, Engine, Format, Job, Recipe,
+    engine::{Reach, RemoteSettings, Settings},
+    recipes::WebReady,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -18,7 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("the arguments are the URLs of an input and an output".into());
     };
     let job = Job::new(Recipe::WebReady(WebReady::default()), input.as_str(), Format::Mp4);
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    // By default nothing is read with this machine's own credentials, as jobs may be a stranger's.
+    let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
+    let engine = Engine::new(Settings { remote, ..Settings::default() });
+    let cancel = CancelToken::new();
     let plan = avocet::plan(&engine, &job, output.as_str(), &cancel)?;
     print!("{plan}");
 

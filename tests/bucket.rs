@@ -45,6 +45,8 @@ struct Faults {
     slow_part: AtomicU64,
     /// No upload is completed.
     no_end: AtomicU64,
+    /// Objects whose names end in `.vtt` are refused.
+    no_text: AtomicU64,
     /// Parts that were asked for.
     parts: AtomicU64,
 }
@@ -153,6 +155,13 @@ impl Faults {
                 tokio::time::sleep(Duration::from_secs(60)).await;
             }
         }
+        let is_text =
+            request.method() == hyper::Method::PUT && request.uri().path().contains(".vtt");
+        if is_text && self.no_text.load(Ordering::Relaxed) > 0 {
+            let mut response = failed();
+            *response.status_mut() = hyper::StatusCode::FORBIDDEN;
+            return response;
+        }
         let is_end = request.method() == hyper::Method::POST && query.contains("uploadId=");
         if is_end && self.no_end.load(Ordering::Relaxed) > 0 {
             return failed();
@@ -206,15 +215,32 @@ fn from_bucket_to_bucket() {
     run(&engine, storyboard, "s3://media/board").unwrap();
     assert!(bucket.left().iter().any(|name| name.contains(".vtt")), "{:?}", bucket.left());
 
+    // Several appear together or not at all.
+    let before = bucket.left();
+    bucket.faults.no_text.store(1, Ordering::Relaxed);
+    let storyboard = job("s3://media/in.mp4", "jpg", r#""storyboard","count":4"#);
+    let error = run(&engine, storyboard, "s3://media/other").unwrap_err();
+    assert_eq!((error.code(), error.retryable()), ("STORAGE_ERROR", false), "{error}");
+    assert!(error.to_string().contains(".vtt"), "{error}");
+    assert_eq!(bucket.left(), before);
+
     // Nothing is replaced that must not be.
     let target = Target { replace: false, ..Target::from("s3://media/a/out.mp4") };
     let error =
         run(&engine, job("s3://media/in.mp4", "jpg", r#""thumbnail""#), target).unwrap_err();
     assert_eq!((error.code(), error.retryable()), ("STORAGE_ERROR", false), "{error}");
     assert_eq!(fs::read(bucket.file("a/out.mp4")).unwrap(), fs::read(&clip).unwrap());
-    let itself = job("s3://media/in.mp4", "mp4", r#""webReady""#);
-    let error = run(&engine, itself, "s3://media/in.mp4").unwrap_err();
-    assert_eq!(error.code(), "VALIDATION_ERROR", "{error}");
+    for itself in ["s3://media/in.mp4", "s3a://media/in.mp4", "s3://media/x/../%69n.mp4"] {
+        let input = job("s3://media/in.mp4", "mp4", r#""webReady""#);
+        let error = run(&engine, input, itself).unwrap_err();
+        assert_eq!(error.code(), "VALIDATION_ERROR", "{itself}: {error}");
+    }
+    for wrong in ["s3://media/a.jpg?x=1", "s3://media/a#b.jpg", "s3://media", "https://host/a.jpg"]
+    {
+        let input = job("s3://media/in.mp4", "jpg", r#""thumbnail""#);
+        let error = run(&engine, input, wrong).unwrap_err();
+        assert_eq!(error.code(), "LOCATION_REFUSED", "{wrong}: {error}");
+    }
 }
 
 #[test]

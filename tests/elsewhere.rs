@@ -74,6 +74,7 @@ fn what_servers_do_wrong_is_mended_or_told() {
     mended(Fault::NoRanges);
     mended(Fault::LyingRanges);
     mended(Fault::Endless);
+    mended(Fault::WrongRange);
 
     let told = |fault: Fault, code: &str, retryable: bool, words: &str| {
         let origin = Origin::new(&clip, fault.clone());
@@ -91,7 +92,6 @@ fn what_servers_do_wrong_is_mended_or_told() {
     told(Fault::Always(404), "INPUT_UNREACHABLE", false, "404, Not Found");
     told(Fault::Always(401), "INPUT_UNREACHABLE", false, "401");
     told(Fault::AlwaysLater(403), "INPUT_UNREACHABLE", false, "403");
-    told(Fault::WrongRange, "INPUT_UNREACHABLE", false, "bytes");
     told(Fault::WrongRangeLater, "INPUT_UNREACHABLE", false, "bytes");
     told(Fault::Short, "INPUT_UNREACHABLE", true, "broke off");
     told(Fault::Gzip, "INPUT_UNREACHABLE", false, "gzip");
@@ -103,6 +103,80 @@ fn what_servers_do_wrong_is_mended_or_told() {
     told(Fault::Changes(1), "INPUT_UNREACHABLE", true, "changed");
     told(Fault::Changes(3), "INPUT_UNREACHABLE", true, "changed");
     told(Fault::Grows(3), "INPUT_UNREACHABLE", true, "changed");
+}
+
+#[test]
+fn what_can_not_be_read_is_no_end() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    // libav takes a failing read for the end, and makes a duration out of what it has.
+    let folder = tempfile::tempdir().unwrap();
+    for (name, options) in [("a.ts", ""), ("a.mp4", "-movflags frag_keyframe+empty_moov")] {
+        let clip = folder.path().join(name);
+        let made = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(fixtures::get("counter-60s.mp4"))
+            .args(["-c", "copy"])
+            .args(options.split_whitespace())
+            .arg(&clip)
+            .status();
+        assert!(made.unwrap().success());
+        let half = fs::metadata(&clip).unwrap().len() / 2;
+        let origin = Origin::new(&clip, Fault::Beyond(half, 404));
+        let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
+        let source = engine.open(&Location::Url(origin.url()), &cancel).unwrap();
+        let error = engine.probe(&source, &cancel).expect_err(name);
+        assert_eq!((error.code(), error.step().name()), ("INPUT_UNREACHABLE", "fetch"), "{error}");
+    }
+    // A copy by bytes fails by its input, too.
+    let clip = fixtures::get("counter-60s.mp4");
+    let origin = Origin::new(&clip, Fault::Beyond(6_000_000, 404));
+    let error = run(&engine(Reach::Any), &origin.url(), "mp4", r#""webReady""#).unwrap_err();
+    assert_eq!((error.code(), error.step().name()), ("INPUT_UNREACHABLE", "fetch"), "{error}");
+}
+
+#[test]
+fn an_observer_stops_a_copy() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let origin = Origin::new(&clip, Fault::None);
+    let folder = tempfile::tempdir().unwrap();
+    let document = document(Path::new(&origin.url()), "jpg", r#""thumbnail""#);
+    let job = Job::from_json(&document, Door::Program).unwrap();
+    let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
+    let mut plan = avocet::plan(&engine, &job, folder.path().join("a.jpg"), &cancel).unwrap();
+    // The copy never comes to its end.
+    let stalled = Origin::new(&clip, Fault::Stall);
+    plan.inputs[0].location = Location::Url(stalled.url());
+    plan.inputs[0].stage = true;
+    let error = engine.run(&plan, &cancel, |progress| match progress.fetched {
+        Some(fetched) if fetched.total.is_some() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(error.unwrap_err().code(), "CANCELLED");
+    assert!(!cancel.is_cancelled(), "the caller's token is his own");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    for url in [
+        "https://me:secret@host/a.mp4?token=secret#secret",
+        "https:///me:secret@host/a.mp4",
+        "https://me:sec/secret@host/a.mp4",
+        "https://secret:se?cret@host/a.mp4",
+        "https://secret:se#cret@host/a.mp4",
+        "ftp:me:secret@host/a.mp4",
+        "https://host/a.mp4?mail=a@secret&signature=secret",
+    ] {
+        let shown = Location::Url(url.to_owned()).to_string();
+        assert!(!shown.contains("secret") && shown.contains("://"), "{url} is shown as {shown}");
+    }
+    for url in ["https://host:8080/a@2x.mp4".replace("@2x", "-2x"), "https://[::1]:80/a".into()] {
+        assert_eq!(Location::Url(url.clone()).to_string(), url);
+    }
 }
 
 #[test]
@@ -379,6 +453,10 @@ fn private_addresses_are_refused_however_they_are_written() {
     assert!(urls.len() >= 60);
     for url in &urls {
         check(url);
+    }
+    // No store by this machine's own credentials.
+    for scheme in ["s3", "gs", "az"] {
+        check(&format!("{scheme}://bucket/a.mp4"));
     }
     // Nothing but https:, whatever the address.
     for scheme in ["http", "ftp", "gopher", "data", "file", "dict", "ws"] {

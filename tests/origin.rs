@@ -26,13 +26,15 @@ pub(crate) enum Fault {
     First(u64, u16, &'static str),
     /// Every request is answered so.
     Always(u16),
+    /// Every request that begins behind a byte is answered so.
+    Beyond(u64, u16),
     /// Every request for more than one byte is answered so.
     AlwaysLater(u16),
     /// Ranges are not known.
     NoRanges,
     /// Ranges are promised, and not known.
     LyingRanges,
-    /// Another range than the one that was asked for comes.
+    /// Ranges are answered with another one than was asked for: it is no server to ask for ranges.
     WrongRange,
     /// Another range than the one that was asked for comes once the file is known.
     WrongRangeLater,
@@ -185,6 +187,9 @@ impl Shared {
             Fault::Always(status) => return empty(&mut stream, *status, ""),
             Fault::AlwaysLater(status) if !is_look => return empty(&mut stream, *status, ""),
             Fault::CutThenAway(_) if number > 1 => return empty(&mut stream, 503, ""),
+            Fault::Beyond(byte, status) if range.is_some_and(|(first, _)| first >= *byte) => {
+                return empty(&mut stream, *status, "");
+            }
             Fault::RedirectLoop => return empty(&mut stream, 302, "Location: /again\r\n"),
             Fault::Redirect(target) => {
                 return empty(&mut stream, 302, &format!("Location: {target}\r\n"));

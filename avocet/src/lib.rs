@@ -68,14 +68,32 @@ pub fn plan(
 ) -> Result<Plan, Error> {
     job.check(Door::Program)?;
     job.check_arguments()?;
-    let Target { location: output, replace, named } = target.into();
-    let inputs = job
-        .inputs
+    let places = job.inputs.iter().map(|input| place::locate(&input.url));
+    let places = places.collect::<Result<Vec<_>, _>>()?;
+    let plan = plan_of(engine, job, &places, target.into(), cancel);
+    if plan.is_err() {
+        // No run follows that would.
+        for place in &places {
+            engine.close(place);
+        }
+    }
+    plan
+}
+
+fn plan_of(
+    engine: &Engine,
+    job: &Job,
+    places: &[Location],
+    target: Target,
+    cancel: &CancelToken,
+) -> Result<Plan, Error> {
+    let Target { location: output, replace, named } = target;
+    let inputs = places
         .iter()
-        .map(|input| {
+        .map(|place| {
             let index = |media: &MediaInfo| job.needs_index(media).then(|| job.section());
             let pictures = job.needs_pictures_only();
-            look_at(engine, place::locate(&input.url)?, pictures, index, cancel)
+            look_at(engine, place.clone(), pictures, index, cancel)
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();

@@ -55,6 +55,9 @@ pub(crate) fn locate_output(place: &str) -> Location {
 /// The place that a job's `url` names: something elsewhere, a `file:` URL (RFC 8089), or else a
 /// path.
 pub(crate) fn locate(url: &str) -> Result<Location> {
+    // As browsers do, where a URL begins.
+    let trimmed = url.trim_start();
+    let url = if trimmed.contains("://") { trimmed } else { url };
     let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
         return Ok(Location::from(url));
     };
@@ -67,16 +70,22 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
         if path.starts_with('/') {
             return Ok(Location::Path(decode(path)));
         }
-    } else if !rest.starts_with("//") {
+    } else if !rest.starts_with("//") && !is_elsewhere(scheme, rest) {
         // A colon in a file name makes no URL.
         return Ok(Location::from(url));
-    } else if ELSEWHERE.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    } else if rest.starts_with("//") && is_elsewhere(scheme, rest) {
         return Ok(Location::Url(url.to_owned()));
     }
     let location = without_secrets(url);
     let allowed = "an input is a path, a file: URL with an absolute path, or a URL with https:, \
                    http:, s3:, gs: or az:";
     Err(Error::LocationRefused { location, allowed })
+}
+
+/// Whether a URL, well or badly written, leads elsewhere.
+fn is_elsewhere(scheme: &str, rest: &str) -> bool {
+    rest.starts_with(['/', '\\'])
+        && ELSEWHERE.iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// Whether a text can be the scheme of a URL (RFC 3986, 3.1); one letter is a drive.

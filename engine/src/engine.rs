@@ -28,10 +28,13 @@ use crate::{
     process::{self, ProcessSettings, Runner},
     progress::{CancelToken, Meter, Progress},
     reader::FrameReader,
-    run::{Watch, run_jobs},
+    run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
     verify,
 };
+
+/// How often a copy is told of.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -188,6 +191,13 @@ impl Engine {
         Source::at(location, &self.remotes, cancel).map_err(|error| or_cancelled(error, cancel))
     }
 
+    /// Lets go of what was kept of an input elsewhere between [`open`](Self::open) and a run, which
+    /// does so itself: blocks in memory, or a whole copy in a temporary file. For those who plan
+    /// and do not run; without it the last 16 inputs are kept for as long as the engine.
+    pub fn close(&self, location: &Location) {
+        self.remotes.forget(location);
+    }
+
     /// Copies an input from elsewhere to a file, which appears when it is whole. What an earlier
     /// call left half-way, beside it, is gone on with, if the server has the same version still.
     ///
@@ -315,7 +325,7 @@ impl Engine {
         let mut observe = observe;
         let result = self.run_any(plan, given, &stop, &mut observe);
         for input in &plan.inputs {
-            self.remotes.forget(&input.location);
+            self.close(&input.location);
         }
         // Whatever a stage met with while it was being stopped, the cause is the caller's wish.
         result.map_err(|error| or_cancelled(error, cancel))
@@ -362,21 +372,19 @@ impl Engine {
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
         meter: &mut Meter,
     ) -> Result<Sources> {
-        /// How often a copy is told of.
-        const PAUSE: Duration = Duration::from_millis(250);
         let mut sources = Sources::new(given);
         let mut told = Instant::now();
         for input in &plan.inputs {
+            let mut stopped = Ok(());
             let mut observe = |fetched| {
-                if told.elapsed() >= PAUSE {
+                if told.elapsed() >= PAUSE && stopped.is_ok() {
                     told = Instant::now();
-                    if observe(meter.fetching(fetched)).is_break() {
-                        cancel.cancel();
-                    }
+                    stopped = stop_at(show(observe, meter.fetching(fetched)), cancel);
                 }
             };
             let stage = input.stage || plan.process.is_some();
-            sources.open(input, stage, &self.remotes, cancel, &mut observe)?;
+            let opened = sources.open(input, stage, &self.remotes, cancel, &mut observe);
+            stopped.and(opened)?;
         }
         Ok(sources)
     }
@@ -409,8 +417,16 @@ impl Engine {
             tallies.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
         verify::warn_of_pictures(&pictures.count(), &mut warnings);
-        let sinks =
-            sinks.into_iter().map(|sink| sink.finish(cancel)).collect::<Result<Vec<_>>>()?;
+        let mut told = Instant::now();
+        let mut tick = || {
+            if told.elapsed() < PAUSE {
+                return Ok(());
+            }
+            told = Instant::now();
+            watch.tick()
+        };
+        let finish = |sink: Sink| sink.finish(cancel, &mut tick);
+        let sinks = sinks.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
             let open = || sink.reader();

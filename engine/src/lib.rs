@@ -10,6 +10,7 @@
 #[expect(unsafe_code, reason = "the only room that calls libav")]
 mod av;
 mod capabilities;
+mod cost;
 mod engine;
 mod error;
 mod frames;
@@ -33,6 +34,7 @@ mod time;
 mod verify;
 
 pub use capabilities::Capabilities;
+pub use cost::Cost;
 pub use engine::{Engine, Report, Settings, Stats, Written};
 pub use error::{Error, LibavError, Result, Step};
 pub use frames::{FrameRequest, Frames, Picture, Plane, Wanted};
@@ -48,7 +50,7 @@ pub use media::{
 pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};
 pub use plan::{
-    Action, Argument, Content, Cost, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
+    Action, Argument, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
     PictureFormat, Plan, Process, Reason, Select, Sheet, SoundFormat, Span, Splice, Strategy,
     StreamId, Track, TrackKind,
 };

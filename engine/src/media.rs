@@ -58,6 +58,13 @@ pub struct Origin {
     pub has_ranges: bool,
 }
 
+impl Origin {
+    /// What must stay as it is from the plan to the end of the run: the version, or else the length.
+    pub fn pin(&self) -> Option<String> {
+        self.version.clone().or_else(|| self.bytes.map(|bytes| format!("{bytes} bytes long")))
+    }
+}
+
 impl MediaInfo {
     /// Streams of moving pictures: no cover art, no thumbnails.
     pub fn videos(&self) -> impl Iterator<Item = (&StreamInfo, &VideoInfo)> {

@@ -5,6 +5,7 @@ use std::{fmt, num::NonZeroU32};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cost::Cost,
     error::{Error, Result},
     io::Location,
     media::{Chapter, Color, Disposition, Hdr, Tags},
@@ -65,29 +66,6 @@ pub enum Argument {
     Input(usize),
     /// The file that becomes the output of this number, from 0.
     Output(usize),
-}
-
-/// What a run is expected to take, as far as probing and the index tell. An estimate: it is for
-/// comparing plans, not for checking runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Cost {
-    /// Bytes of the packets that are copied; 0 when the output has the bytes of an input.
-    pub bytes_copied: u64,
-    /// Frames of video that are decoded; sound counts as none.
-    pub frames_decoded: u64,
-    /// Frames of video that are encoded; sound counts as none.
-    pub frames_encoded: u64,
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes_copied, frames_decoded, frames_encoded } = self;
-        write!(
-            f,
-            "{bytes_copied} bytes copied, {frames_decoded} frames decoded, {frames_encoded} encoded"
-        )
-    }
 }
 
 /// The way a plan meets its goal, cheapest first.
@@ -596,6 +574,10 @@ impl Plan {
                 }
                 Content::Sheet(sheet) => self.check_sheet(number, sheet)?,
                 Content::Tracks(_) | Content::BytesOf(_) | Content::Text(_) => {}
+            }
+            let is_movie = matches!(output.muxer.as_str(), "mp4" | "mov" | "ipod");
+            if output.index_first && !is_movie {
+                return bad(format!("{} has no index to stand first", output.muxer));
             }
             if self.outputs[..number].iter().any(|other| other.location == output.location) {
                 return bad(format!("two outputs go to {}", output.location));

@@ -171,7 +171,7 @@ impl Running {
 }
 
 /// Stops all jobs at a failure.
-fn stop_at(result: Result<()>, cancel: &CancelToken) -> Result<()> {
+pub(crate) fn stop_at(result: Result<()>, cancel: &CancelToken) -> Result<()> {
     result.inspect_err(|_| cancel.cancel())
 }
 

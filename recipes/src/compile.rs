@@ -3,7 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use avocet_engine::{
-    Capabilities, Error, Index, Input, Location, MediaInfo, Plan, Result, StreamInfo, Timestamp,
+    Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Plan, Result, StreamInfo,
+    Timestamp,
 };
 
 use crate::{
@@ -86,7 +87,7 @@ impl Circumstances<'_> {
             .map(|Probed { location, media, .. }| Input {
                 location: location.clone(),
                 closes_jumps: media.may_jump(),
-                version: media.origin.as_ref().and_then(|origin| origin.version.clone()),
+                version: media.origin.as_ref().and_then(Origin::pin),
                 stage: false,
             })
             .collect()

@@ -104,7 +104,7 @@ fn custom() -> clap::Command {
         .action(ArgAction::Append)
         .value_name("PATH")
         .value_parser(value_parser!(OsString))
-        .help("A path or a file: URL; `{{input}}` in the arguments, or `{{in_1}}` and so on");
+        .help("A path or a URL; `{{input}}` in the arguments, or `{{in_1}}` and so on");
     let output = Arg::new(CUSTOM_OUTPUT)
         .long("output")
         .required(true)
@@ -233,10 +233,7 @@ fn flag(parameter: &'static Parameter) -> Arg {
 }
 
 fn input() -> Arg {
-    Arg::new(INPUT)
-        .required(true)
-        .value_parser(value_parser!(OsString))
-        .help("A path or a file: URL")
+    Arg::new(INPUT).required(true).value_parser(value_parser!(OsString)).help("A path or a URL")
 }
 
 fn document() -> Arg {

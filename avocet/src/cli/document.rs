@@ -1,6 +1,6 @@
 //! Job documents: read from a file, or made of the arguments of a recipe's command.
 
-use std::{fs, io, io::Read, path::Path};
+use std::{borrow::Cow, fs, io, io::Read, path::Path};
 
 use avocet::{
     Door, Format,
@@ -9,7 +9,7 @@ use avocet::{
 
 use super::{
     failure::{ArgumentProblem, Failure},
-    name::kebab,
+    name::{self, kebab},
 };
 
 /// The largest document that is read, in bytes; anything larger was never meant to be one.
@@ -78,8 +78,8 @@ impl Arguments<'_> {
         let Some(output) = self.output.filter(|_| !self.recipe.makes_several()) else {
             return Ok(self.usual_format());
         };
-        let extension = match output.extension() {
-            Some(extension) => extension.to_string_lossy(),
+        let extension = match name::place(output).extension() {
+            Some(extension) => Cow::Owned(extension),
             // That a folder or a device is no place for media is told by whoever opens it.
             None if output.exists() && !output.is_file() => return Ok(self.usual_format()),
             None => "".into(),

@@ -68,6 +68,8 @@ pub(crate) fn main() -> ExitCode {
     let result = answer(&context, command, matches);
     context.show.clear();
     ending.claim();
+    // What was planned and not run may have left copies.
+    context.engine.discard_unfinished();
     match result {
         Ok(answer) => {
             for warning in &answer.warnings {

@@ -126,7 +126,19 @@ impl Demuxer {
         if demuxer.cancel.is_cancelled() {
             return Err(Fault::Cancelled);
         }
+        demuxer.all_was_read()?;
         Ok(demuxer)
+    }
+
+    /// Fails when the reader did while libav looked at the streams: it takes that for the end.
+    fn all_was_read(&mut self) -> Result<(), Fault> {
+        match self.io.take_failure() {
+            // It tries places that are not there.
+            Some(failure) if failure.kind() != io::ErrorKind::InvalidInput => {
+                Err(Fault::Io(failure))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lets libav find out all it can about the streams, from the first packets.
@@ -134,7 +146,8 @@ impl Demuxer {
         // SAFETY: the context is open.
         let found =
             unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), ptr::null_mut()) };
-        check(found).map(drop).map_err(|error| self.fault(error))
+        check(found).map_err(|error| self.fault(error))?;
+        self.all_was_read()
     }
 
     /// Whether the container's header alone says how its streams are coded.
@@ -225,6 +238,7 @@ impl Demuxer {
     /// read: not what lies between them, and nothing ahead.
     pub(crate) fn keep_only(&mut self, wanted: impl Fn(usize) -> bool) {
         let (mut kept, mut all) = (0, 0);
+        let mut is_listed = true;
         for (number, stream) in self.streams().enumerate() {
             let is_wanted = wanted(number);
             let discard = if is_wanted {
@@ -238,9 +252,10 @@ impl Demuxer {
                 let rate = (*(*stream).codecpar).bit_rate.max(0);
                 all += rate;
                 kept += if is_wanted { rate } else { 0 };
+                is_listed &= !is_wanted || (*stream).nb_frames > 0;
             }
         }
-        let is_sparse = self.is_format("mov") && kept.saturating_mul(SPARSE) < all;
+        let is_sparse = self.is_format("mov") && is_listed && kept.saturating_mul(SPARSE) < all;
         // SAFETY: the I/O context is live, and libav is not in it.
         unsafe { (*self.io.as_ptr()).direct = c_int::from(is_sparse) };
     }

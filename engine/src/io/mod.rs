@@ -93,8 +93,10 @@ impl Location {
         match self {
             Self::Path(path) => Self::Path(path.with_extension(extension)),
             Self::Url(url) => {
-                let dot = self.extension().map_or(0, |old| old.len() + 1);
-                Self::Url(format!("{}.{extension}", &url[..url.len() - dot]))
+                let (path, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+                let old = self.extension().map(|old| format!(".{old}")).unwrap_or_default();
+                let stem = path.strip_suffix(old.as_str()).unwrap_or(path);
+                Self::Url(format!("{stem}.{extension}{query}"))
             }
             Self::Given(number) => Self::Given(*number),
         }
@@ -126,12 +128,18 @@ impl fmt::Debug for Location {
 /// ```
 pub fn without_secrets(url: &str) -> String {
     let shown = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = shown.split_once("://") else { return shown.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://…@{host}{path}"),
-        None => shown.to_owned(),
+    let Some((scheme, rest)) = shown.split_once(':') else { return shown.to_owned() };
+    // A word may hold what ends a host elsewhere: all before the last sign is left out.
+    if let Some((_, rest)) = rest.rsplit_once('@') {
+        return format!("{scheme}://…@{rest}");
     }
+    let host = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let is_host = |host: &str| {
+        let (_, port) = host.split_once(':').unwrap_or((host, ""));
+        port.bytes().all(|byte| byte.is_ascii_digit()) || host.starts_with('[')
+    };
+    // What looks like a name and a word, cut off, is shown to nobody.
+    if is_host(host) { shown.to_owned() } else { format!("{scheme}://…") }
 }
 
 /// How far connections may go.
@@ -455,7 +463,7 @@ impl Sources {
         }
         let unreadable = |source| Error::Read { location: input.location.clone(), source };
         let mut remote = remotes.resume(url, cancel).map_err(unreadable)?;
-        let found = remote.described().version;
+        let found = remote.described().pin();
         if let Some(expected) = input.version.clone().filter(|_| found != input.version) {
             let found = found.unwrap_or_else(|| "without a version".to_owned());
             return Err(unreadable(RemoteError::Changed { found, expected }.into()));

@@ -4,11 +4,13 @@ use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
     io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustix::fs::FallocateFlags;
 use tempfile::{NamedTempFile, TempDir};
 
 use super::{Bytes, Location, Remotes, Source, behind::Behind, remote::Upload};
@@ -22,6 +24,9 @@ use crate::{
 
 /// Bytes that are moved at a time; a cancelled run waits for one such piece.
 const PIECE: u64 = 16 << 20;
+
+/// What is read at a time of what is no file, in bytes.
+const BUFFER: usize = 256 << 10;
 
 /// What room is rounded up to, in bytes: so that it does not become the tail of a block.
 const BLOCK: u64 = 4096;
@@ -177,8 +182,13 @@ impl Sink {
         Draft { path, target, gap: self.gap.unwrap_or(0) }
     }
 
-    /// Puts the index of a movie before its media, when all is written.
-    pub(crate) fn finish(mut self, cancel: &CancelToken) -> Result<Self> {
+    /// Puts the index of a movie before its media, when all is written; `tick` is called now and
+    /// then while that takes time, and may stop it.
+    pub(crate) fn finish(
+        mut self,
+        cancel: &CancelToken,
+        mut tick: impl FnMut() -> Result<()>,
+    ) -> Result<Self> {
         let Some(gap) = self.gap.take() else { return Ok(self) };
         let failed = |source| self.failed(source);
         let mut file = self.reopen()?;
@@ -198,7 +208,13 @@ impl Sink {
         });
         let source = Source::path(self.spool.path());
         let anew = Self::create(&self.target, self.replace, &self.unfinished)?;
-        anew.copier(source, Some(pieces.collect()))?.run(cancel, |_| ())?;
+        let mut copier = anew.copier(source, Some(pieces.collect()))?;
+        // Both need the room of one only.
+        copier.frees = Some(file);
+        copier.run(cancel, |_| tick()).map_err(|error| match error {
+            Error::Read { source, .. } => self.failed(source),
+            other => other,
+        })?;
         Ok(anew)
     }
 
@@ -209,7 +225,8 @@ impl Sink {
 
     /// What moves all bytes of a source here, or these pieces of it.
     pub(crate) fn copier(&self, source: Source, pieces: Option<Vec<Piece>>) -> Result<Copier> {
-        Ok(Copier { source, pieces, target: self.target.clone(), to: self.reopen()? })
+        let (target, to) = (self.target.clone(), self.reopen()?);
+        Ok(Copier { source, pieces, target, to, frees: None })
     }
 
     /// A handle that reads what is written so far.
@@ -249,9 +266,8 @@ impl Sink {
             _ => None,
         });
         let uploads: Vec<_> = uploads.collect();
-        if let Some(first) = uploads.first() {
-            let location = Location::Url(first.url.clone());
-            let failed = |source| Error::Write { location, source };
+        if !uploads.is_empty() {
+            let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
             remotes.upload(uploads, cancel).map_err(failed)?;
         }
         let mut placed = Vec::new();
@@ -345,22 +361,32 @@ pub(crate) struct Copier {
     pieces: Option<Vec<Piece>>,
     target: Location,
     to: fs::File,
+    /// The source itself, where what was moved is of no use there any more.
+    frees: Option<fs::File>,
 }
 
 impl Copier {
     /// Moves them a little at a time, so that the run may be cancelled, and tells of each.
     ///
     /// The kernel moves the bytes of a file, and shares them where the file system can.
-    pub(crate) fn run(mut self, cancel: &CancelToken, copied: impl Fn(u64)) -> Result<()> {
+    pub(crate) fn run(
+        mut self,
+        cancel: &CancelToken,
+        mut copied: impl FnMut(u64) -> Result<()>,
+    ) -> Result<()> {
         let location = self.source.location();
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let mut open = self.source.open_bytes(cancel).map_err(unreadable)?;
         let pieces = self.pieces.take().unwrap_or_else(|| vec![Piece::Range(0..u64::MAX)]);
+        let mut buffer = match &open {
+            Bytes::File(_) => Vec::new(),
+            Bytes::Other(_) => vec![0; BUFFER],
+        };
         for piece in pieces {
             let range = match piece {
                 Piece::Bytes(bytes) => {
                     self.to.write_all(&bytes).map_err(|source| self.failed(source))?;
-                    copied(bytes.len() as u64);
+                    copied(bytes.len() as u64)?;
                     continue;
                 }
                 Piece::Range(range) => range,
@@ -378,17 +404,28 @@ impl Copier {
                 }
                 let size = left.min(PIECE);
                 let moved = match &mut open {
-                    Bytes::File(file) => io::copy(&mut file.take(size), &mut self.to),
-                    Bytes::Other(reader) => io::copy(&mut reader.take(size), &mut self.to),
+                    Bytes::File(file) => io::copy(&mut file.take(size), &mut self.to)
+                        .map_err(|source| self.failed(source))?,
+                    Bytes::Other(reader) => {
+                        // Whose fault it is must be told.
+                        let size = usize::try_from(size).unwrap_or(buffer.len()).min(buffer.len());
+                        let read = reader.read(&mut buffer[..size]).map_err(unreadable)?;
+                        self.to.write_all(&buffer[..read]).map_err(|source| self.failed(source))?;
+                        read as u64
+                    }
                 };
-                match moved.map_err(|source| self.failed(source))? {
+                match moved {
                     0 if range.end == u64::MAX => return Ok(()),
                     0 => {
                         let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
                         return Err(unreadable(cut));
                     }
                     bytes => {
-                        copied(bytes);
+                        if let Some(source) = &self.frees {
+                            let moved = range.end - left..range.end - left + bytes;
+                            free(source, &moved);
+                        }
+                        copied(bytes)?;
                         left -= bytes;
                     }
                 }
@@ -400,6 +437,13 @@ impl Copier {
     fn failed(&self, source: io::Error) -> Error {
         Error::Write { location: self.target.clone(), source }
     }
+}
+
+/// Gives the room of a part of a file back, where the file system can.
+fn free(file: &fs::File, range: &Range<u64>) {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    // Elsewhere there must be room for both.
+    let _ = rustix::fs::fallocate(file, flags, range.start, range.end - range.start);
 }
 
 /// Where a name leads: a link is followed, also one that points to nothing yet.

@@ -68,17 +68,22 @@ pub(crate) fn filling(
         return Ok(None);
     }
     let Some(mut head) = read_range(reader, 0..begin)? else { return Ok(None) };
-    let filled = [false, true].into_iter().find_map(|wide| {
-        let chunks = Chunks { wide, begin, size: gap, old: &old };
-        let moov = container(*b"moov", &moov, &chunks)?;
-        match usize::try_from(gap).ok()?.checked_sub(moov.len())? {
-            0 => Some(moov),
-            left if left as u64 > length / MOST_EMPTY => None,
-            left => Some([moov, boxed(*b"free", &vec![0; left.checked_sub(8)?])?].concat()),
+    // Wide numbers only where narrow ones do not do, not to fill the gap.
+    let made = [false, true]
+        .into_iter()
+        .find_map(|wide| container(*b"moov", &moov, &Chunks { wide, begin, size: gap, old: &old }));
+    let Some(moov) = made else { return Ok(None) };
+    let left = usize::try_from(gap).ok().and_then(|gap| gap.checked_sub(moov.len()));
+    let padding = match left {
+        Some(0) => Some(Vec::new()),
+        Some(left) if left as u64 <= length / MOST_EMPTY => {
+            left.checked_sub(8).and_then(|left| boxed(*b"free", &vec![0; left]))
         }
-    });
-    Ok(filled.map(|filled| {
-        head.extend(filled);
+        _ => None,
+    };
+    Ok(padding.map(|padding| {
+        head.extend(moov);
+        head.extend(padding);
         (head, old.start)
     }))
 }

@@ -87,6 +87,8 @@ pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack])
     const OTHER: u64 = 14;
     /// Of one in a track that is alone, where chunks are large.
     const ALONE: u64 = 5;
+    /// Of a chapter, in bytes: its part of a list, and of a track of text.
+    const CHAPTER: u64 = 64;
     /// Of boxes of a movie, and of one of its tracks, without tables, in bytes.
     const BOXES: u64 = 2048;
     /// Of an index that is likely at all, in bytes; a larger one follows from a length that is wrong.
@@ -94,9 +96,9 @@ pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack])
 
     let Some(seconds) = plan.seconds else { return 0 };
     let text = |tags: &media::Tags| -> u64 {
-        tags.iter().map(|(key, value)| (key.len() + value.len() + 32) as u64).sum()
+        tags.iter().map(|(key, value)| (key.len() + value.len() + 64) as u64).sum()
     };
-    let chapters = output.chapters.iter().map(|chapter| text(&chapter.tags));
+    let chapters = output.chapters.iter().map(|chapter| CHAPTER + text(&chapter.tags));
     let mut bytes = BOXES + text(&output.tags) + chapters.sum::<u64>();
     for (track, OpenTrack { parameters, .. }) in output.tracks().iter().zip(tracks) {
         let rate = picture_of(track).0.or(parameters.frame_rate);
@@ -109,8 +111,16 @@ pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack])
                 let more = u64::from(!is_even) + u64::from(parameters.is_reordered());
                 PICTURE + MORE * more
             }
-            _ if tracks.len() == 1 => ALONE,
-            _ => OTHER,
+            // It is one sample.
+            TrackKind::Cover => 0,
+            _ => {
+                // Ticks that are too coarse for a packet make each last for another time.
+                let base = parameters.time_base.as_f64();
+                let ticks = parameters.packets_per_second().map(|rate| 1.0 / (rate * base));
+                let is_even = ticks.is_none_or(|ticks| (ticks - ticks.round()).abs() < 1e-3);
+                let alone = if tracks.len() == 1 { ALONE } else { OTHER };
+                alone + if is_even { 0 } else { MORE }
+            }
         };
         let rate = rate.map(Rational::as_f64).or_else(|| parameters.packets_per_second());
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]

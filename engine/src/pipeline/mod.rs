@@ -13,7 +13,7 @@ use crate::{
         Parameters, Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
-    io::{Location, Sink, Source, Sources, Unfinished, is_same_file},
+    io::{Location, Remotes, Sink, Source, Sources, Unfinished, is_same_file},
     media::MediaInfo,
     movie::{self, Piece},
     pictures::{self, OpenSheet, show},
@@ -381,7 +381,10 @@ impl Opener<'_> {
         let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
         pipeline.copied.push(tally.clone());
         pipeline.jobs.push(Job::of_part(format!("copy {input}"), move || {
-            copier.run(&cancel, |bytes| tally.note(|count| count.bytes += bytes))
+            copier.run(&cancel, |bytes| {
+                tally.note(|count| count.bytes += bytes);
+                Ok(())
+            })
         }));
         pipeline.sinks.push(sink);
         pipeline.tallies.push(Vec::new());
@@ -635,7 +638,7 @@ pub(crate) fn check_places(plan: &Plan) -> Result<()> {
     for output in &plan.outputs {
         let is_input = plan.inputs.iter().any(|input| match (&input.location, &output.location) {
             (Location::Path(input), Location::Path(output)) => is_same_file(input, output),
-            (Location::Url(input), Location::Url(output)) => input == output,
+            (Location::Url(input), Location::Url(output)) => Remotes::is_same(input, output),
             _ => false,
         });
         if is_input {

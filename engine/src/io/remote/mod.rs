@@ -158,8 +158,14 @@ impl Remotes {
     }
 
     /// Sends files to object stores: all, or none.
-    pub(super) fn upload(&self, uploads: Vec<Upload>, cancel: &CancelToken) -> io::Result<()> {
-        upload::upload_all(self.client()?, uploads, cancel)
+    pub(super) fn upload(
+        &self,
+        uploads: Vec<Upload>,
+        cancel: &CancelToken,
+    ) -> Result<(), (String, io::Error)> {
+        let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
+        let client = self.client().map_err(|error| (first, error.into()))?;
+        upload::upload_all(client, uploads, cancel)
     }
 
     /// Whether an output can go there; nothing is asked.
@@ -172,6 +178,11 @@ impl Remotes {
         let failed =
             |error: RemoteError| Error::Write { location: location.clone(), source: error.into() };
         opened.map(drop).map_err(failed)
+    }
+
+    /// Whether two places elsewhere are one.
+    pub(crate) fn is_same(one: &str, other: &str) -> bool {
+        store::is_same(one, other)
     }
 
     /// Forgets an input: its run is over.

@@ -15,7 +15,7 @@ use super::{
     client::{Client, Counts, WasPublic, status, transport},
     store::{self, Opened},
 };
-use crate::io::RemoteError;
+use crate::io::{Reach, RemoteError};
 
 /// An origin of media.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ impl Origin {
         let counts = Arc::new(Counts::default());
         let kind = match url.scheme() {
             "http" | "https" => Kind::Http { url: url.clone(), was_public: WasPublic::default() },
+            _ if client.settings.reach == Reach::Public => {
+                let what = "only https: is allowed, and no store by this machine's own credentials";
+                return Err(RemoteError::Refused(what.to_owned()));
+            }
             _ => {
                 let Opened { store, key } = store::open(&client, &counts, url)?;
                 Kind::Store { store, key }
@@ -138,7 +142,8 @@ fn version(response: &Response) -> Option<String> {
 }
 
 fn changed(found: String, facts: &Facts) -> RemoteError {
-    let expected = facts.version.clone().unwrap_or_else(|| {
+    let by_length = found.contains("bytes");
+    let expected = facts.version.clone().filter(|_| !by_length).unwrap_or_else(|| {
         facts
             .length
             .map_or_else(|| "without a length".to_owned(), |length| format!("{length} bytes long"))
@@ -159,7 +164,8 @@ fn content_range(response: &Response) -> Option<(u64, u64, Option<u64>)> {
 /// What an answer that was to be plain is coded as: bytes of it stand elsewhere than in the file.
 fn check_encoding(response: &Response) -> Result<(), RemoteError> {
     match header(response, &CONTENT_ENCODING) {
-        None | Some("" | "identity") => Ok(()),
+        None | Some("") => Ok(()),
+        Some(plain) if plain.eq_ignore_ascii_case("identity") => Ok(()),
         Some(other) => {
             Err(RemoteError::Answer(format!("it is sent as {other}, which nobody asked for")))
         }
@@ -173,12 +179,16 @@ fn look_at(response: &Response) -> Result<Facts, RemoteError> {
         206 => {
             check_encoding(response)?;
             match content_range(response) {
+                // Places count up to 2^63.
+                Some((0, 0, Some(length))) if i64::try_from(length).is_err() => {
+                    let what = format!("it says that it has {length} bytes");
+                    Err(RemoteError::Answer(what))
+                }
                 Some((0, 0, Some(length))) => {
                     Ok(Facts { length: Some(length), version, has_ranges: true })
                 }
-                // It gives parts, but not to those who must know where the end is.
-                Some((0, 0, None)) => Ok(Facts { length: None, version, has_ranges: false }),
-                _ => Err(wrong_range(response, (0, 0))),
+                // It gives no parts, or none to those who must know where the end is.
+                _ => Ok(Facts { length: None, version, has_ranges: false }),
             }
         }
         200 => {
@@ -190,6 +200,7 @@ fn look_at(response: &Response) -> Result<Facts, RemoteError> {
         416 if header(response, &CONTENT_RANGE).is_some_and(|told| told.ends_with("*/0")) => {
             Ok(Facts { length: Some(0), version, has_ranges: true })
         }
+        416 => Ok(Facts { length: None, version, has_ranges: false }),
         _ => Err(status(response)),
     }
 }
@@ -224,9 +235,18 @@ fn check(response: &Response, range: Option<(u64, u64)>, facts: &Facts) -> Resul
                 _ => Err(wrong_range(response, (first, last))),
             }
         }
-        (Some(_), 416) => Err(changed("shorter".to_owned(), facts)),
+        (Some(_), 416) => Err(changed("has fewer bytes".to_owned(), facts)),
         (Some(range), _) => Err(wrong_range(response, range)),
-        (None, 200) => check_encoding(response),
+        (None, 200) => {
+            check_encoding(response)?;
+            let length = header(response, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+            match (length, facts.length) {
+                (Some::<u64>(length), Some(known)) if length != known => {
+                    Err(changed(format!("{length} bytes long"), facts))
+                }
+                _ => Ok(()),
+            }
+        }
         (None, _) => Err(status(response)),
     }
 }

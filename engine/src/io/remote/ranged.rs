@@ -9,6 +9,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -34,6 +35,9 @@ const SKIP: u64 = 16;
 /// How many places are remembered at which somebody reads on.
 const HEADS: usize = 8;
 
+/// How long a failure is remembered: longer than those who wait take to look.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
 /// An open input.
 pub(super) struct Ranged(Arc<Shared>);
 
@@ -54,8 +58,8 @@ struct Shared {
 struct State {
     heads: Vec<Head>,
     fetches: Vec<Fetch>,
-    /// Ranges of blocks that could not be had, for the next one who asks.
-    failures: Vec<(Range<u64>, RemoteError)>,
+    /// Ranges of blocks that could not be had, and since when, for those who wait for them.
+    failures: Vec<(Range<u64>, Instant, RemoteError)>,
 }
 
 /// A place at which somebody reads on; the one that was used last is the last one.
@@ -129,14 +133,17 @@ impl Shared {
     }
 
     /// A block, if it is there; where it is not, it is on its way from now on, and there is news
-    /// of it, or a while has passed.
-    fn want(self: &Arc<Self>, block: u64) -> io::Result<Option<Bytes>> {
+    /// of it, or a while has passed. The caller waits for it since an instant.
+    fn want(self: &Arc<Self>, block: u64, since: Instant) -> io::Result<Option<Bytes>> {
         let mut state = self.state();
         let found = self.cache.get(self.number, block);
         if found.is_none() {
-            let failed = state.failures.iter().position(|(blocks, _)| blocks.contains(&block));
-            if let Some(failed) = failed {
-                return Err(state.failures.swap_remove(failed).1.into());
+            // What failed before anybody waited for it may succeed now.
+            let failed = |(blocks, at, _): &(Range<u64>, Instant, _)| {
+                blocks.contains(&block) && *at >= since
+            };
+            if let Some(failed) = state.failures.iter().position(failed) {
+                return Err(state.failures.swap_remove(failed).2.into());
             }
         }
         self.read_ahead(&mut state, block)?;
@@ -232,7 +239,8 @@ impl Drop for Ending<'_> {
         let mut state = self.shared.state();
         state.fetches.retain(|fetch| fetch.blocks != self.blocks);
         if let Some(error) = self.stop.take() {
-            state.failures.push((self.left.clone(), error));
+            state.failures.retain(|(_, at, _)| at.elapsed() < REMEMBERED);
+            state.failures.push((self.left.clone(), Instant::now(), error));
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -254,11 +262,12 @@ impl Cursor {
         if let Some((_, bytes)) = self.block.as_ref().filter(|(held, _)| *held == number) {
             return Ok(bytes.clone());
         }
+        let since = Instant::now();
         loop {
             if self.cancel.is_cancelled() {
                 return Err(io::Error::other("cancelled"));
             }
-            if let Some(bytes) = self.shared.want(number)? {
+            if let Some(bytes) = self.shared.want(number, since)? {
                 self.block = Some((number, bytes.clone()));
                 return Ok(bytes);
             }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustix::fs::FlockOperation;
 use tempfile::TempPath;
 
 use super::{
@@ -75,6 +76,10 @@ pub(super) fn fetch(
     options.create(true).append(true).read(true);
     #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
     let mut file = options.open(&part)?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let what = "somebody else is copying it to the same place";
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
+    }
     let mut there = file.seek(io::SeekFrom::End(0))?;
     // Without a version nobody knows what the bytes are of.
     if facts.version.is_none() || !facts.has_ranges || facts.length.is_none_or(|all| there > all) {

@@ -26,12 +26,8 @@ pub(super) fn open(
     counts: &Arc<Counts>,
     url: &Url,
 ) -> Result<Opened, RemoteError> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        RemoteError::Refused(format!("it does not name an object: {error}"))
-    };
     check_options(&client.settings.stores)?;
-    let (scheme, path) = ObjectStoreScheme::parse(url).map_err(|error| wrong(&error))?;
-    let key = Key::parse(path).map_err(|error| wrong(&error))?;
+    let (scheme, key) = object(url)?;
     let connector = Connector { client: client.clone(), counts: Arc::clone(counts) };
     // Whether http: is allowed is the client's decision.
     let options = ClientOptions::new().with_allow_http(true);
@@ -59,9 +55,35 @@ pub(super) fn open(
         ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder),
         ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder),
         ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder),
-        _ => return Err(wrong(&"this kind of store is not known")),
+        _ => return Err(no_object("its scheme is that of no store")),
     };
     store.map(|store| Opened { store, key }).map_err(|error| fault(&error))
+}
+
+fn no_object(why: &str) -> RemoteError {
+    RemoteError::Refused(format!("it does not name an object of a store: {why}"))
+}
+
+/// The kind of store that a URL names, and the object in it. Texts of others are left out of
+/// errors: they show the URL as it is.
+fn object(url: &Url) -> Result<(ObjectStoreScheme, Key), RemoteError> {
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(no_object("`?` and `#` in a name are written %3F and %23"));
+    }
+    let (scheme, path) = ObjectStoreScheme::parse(url)
+        .map_err(|_| no_object("allowed are s3:, gs: and az:, with a bucket and a name"))?;
+    let is_bare = path.as_ref().is_empty();
+    if is_bare { Err(no_object("it has a bucket only")) } else { Ok((scheme, path)) }
+}
+
+/// Whether two URLs name one object, however they are written.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let named = |url: &str| {
+        let url = Url::parse(url).ok()?;
+        let (scheme, key) = object(&url).ok()?;
+        Some((format!("{scheme:?}"), url.host_str()?.to_owned(), key))
+    };
+    one == other || named(one).is_some_and(|one| named(other) == Some(one))
 }
 
 /// Options that no store knows would be passed over in silence.
@@ -99,6 +121,21 @@ pub(super) fn fault(error: &object_store::Error) -> RemoteError {
             status(401, "the credentials are missing or wrong")
         }
         object_store::Error::AlreadyExists { .. } => status(409, "there is such an object already"),
-        _ => RemoteError::Transport(deepest(error).to_string()),
+        _ => {
+            let text = deepest(error).to_string();
+            // It is told in words only.
+            let code =
+                text.split("status code: ").nth(1).and_then(|rest| rest.get(..3)?.parse().ok());
+            match code {
+                Some(code) => RemoteError::Status { status: code, what: None, after: None },
+                None => RemoteError::Transport(plain(&text)),
+            }
+        }
     }
+}
+
+/// The beginning of a foreign text, without what moves a terminal.
+fn plain(text: &str) -> String {
+    const MOST: usize = 300;
+    text.chars().filter(|letter| !letter.is_control()).take(MOST).collect()
 }

@@ -23,6 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What is expected in each second at least, in bytes.
 const LEAST: u64 = 1024;
 
+/// A transfer that breaks before so many bytes is followed by a pause.
+const LITTLE: u64 = 64 << 10;
+
+/// How long that is.
+const LITTLE_PAUSE: Duration = Duration::from_millis(50);
+
 /// Why a transfer ended before its end.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -109,6 +115,7 @@ pub(super) async fn transfer(
             take(None)?;
             at = 0;
         }
+        let before = at;
         let error = match origin.get(at, range_end, facts).await {
             Err(error) => error,
             Ok(mut body) => loop {
@@ -145,6 +152,9 @@ pub(super) async fn transfer(
             },
         };
         patience.bear(error).await?;
+        if at - before < LITTLE {
+            tokio::time::sleep(LITTLE_PAUSE).await;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, future, stream::FuturesUnordered};
@@ -42,61 +43,76 @@ pub(in crate::io) struct Upload {
     pub(in crate::io) replace: bool,
 }
 
+/// How long a store may take for a request without a body, tries included.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long it may take to put parts together.
+const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
+
+/// How long it may take to clean up after a cancellation.
+const LIMIT_CLEANING: Duration = Duration::from_secs(10);
+
 /// An object of which all is there but the word that it is complete.
 struct Sent {
+    url: String,
     store: Arc<dyn ObjectStore>,
     key: Key,
     replace: bool,
+    /// Whether there was such an object before.
+    existed: bool,
     size: u64,
     /// All of it, where it is small.
     whole: Option<PutPayload>,
     parts: Option<Box<dyn MultipartUpload>>,
+    /// Whether it may be there by now.
+    may_be_there: bool,
 }
 
-/// Sends all files, and then says of each that it is complete.
+/// Sends all files, and then says of each that it is complete. An error comes with the URL that it
+/// is of.
 ///
 /// After an error or a cancellation no part is left, and no object that was not there before.
 pub(super) fn upload_all(
     client: &Client,
     uploads: Vec<Upload>,
     cancel: &CancelToken,
-) -> io::Result<()> {
+) -> Result<(), (String, io::Error)> {
     let (client, token) = (client.clone(), cancel.clone());
+    let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
+    let work = async move {
+        let result = send_all(&client, uploads, &token).await;
+        Ok::<_, io::Error>(result.map_err(|(url, stop)| (url, io::Error::from(stop))))
+    };
     // The work looks at the token itself: what it leaves must be cleaned up first.
-    wait(async move { send_all(&client, uploads, &token).await }, &CancelToken::new(), || ())
+    wait(work, &CancelToken::new(), || ()).map_err(|error| (first, error))?
 }
 
-async fn send_all(client: &Client, uploads: Vec<Upload>, cancel: &CancelToken) -> Result<(), Stop> {
+async fn send_all(
+    client: &Client,
+    uploads: Vec<Upload>,
+    cancel: &CancelToken,
+) -> Result<(), (String, Stop)> {
     let mut sent = Vec::new();
     let mut result = Ok(());
     for upload in uploads {
+        let url = upload.url.clone();
         match send(client, upload, cancel).await {
             Ok(object) => sent.push(object),
             Err(error) => {
-                result = Err(error);
+                result = Err((url, error));
                 break;
             }
         }
     }
-    let mut complete = Vec::new();
-    for mut object in sent {
+    for object in &mut sent {
         if result.is_ok() {
-            match until_cancelled(object.complete(), cancel).await {
-                Ok(()) => {
-                    complete.push(object);
-                    continue;
-                }
-                Err(error) => result = Err(error),
-            }
+            let done = until_ended(object.complete(), cancel).await;
+            result = done.map_err(|error| (object.url.clone(), error));
         }
-        object.abort().await;
     }
     if result.is_err() {
-        for Sent { store, key, replace, .. } in complete {
-            if !replace {
-                // What can not be removed now could be made a moment ago.
-                let _ = store.delete(&key).await;
-            }
+        for object in sent {
+            object.take_back().await;
         }
     }
     result
@@ -104,30 +120,33 @@ async fn send_all(client: &Client, uploads: Vec<Upload>, cancel: &CancelToken) -
 
 /// Sends all of a file, and cleans up when that does not succeed.
 async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Sent, Stop> {
-    let url = Url::parse(&upload.url).map_err(|error| RemoteError::Refused(error.to_string()))?;
-    let Opened { store, key } = store::open(client, &Arc::new(Counts::default()), &url)?;
+    let Upload { file, url, replace } = upload;
+    let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
+    let Opened { store, key } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
     #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
-    let mut file = File::open(&upload.file).map_err(Stop::Local)?;
+    let mut file = File::open(file).map_err(Stop::Local)?;
     let size = file.metadata().map_err(Stop::Local)?.len();
-    let replace = upload.replace;
-    if !replace {
-        match until_cancelled(store.head(&key), cancel).await {
-            Err(Stop::Remote(RemoteError::Status { status: 404, .. })) => {}
-            Err(other) => return Err(other),
-            Ok(_) => {
-                let what = Some("there is such an object already".to_owned());
-                return Err(RemoteError::Status { status: 409, what, after: None }.into());
-            }
-        }
+    let looked = limited(LIMIT, store.head(&key));
+    let existed = match until_ended(looked, cancel).await {
+        Ok(_) => true,
+        Err(Stop::Remote(RemoteError::Status { status: 404, .. })) => false,
+        // Some may write and not look; then nothing that may have been there is removed.
+        Err(Stop::Remote(RemoteError::Status { status: 401 | 403, .. })) if replace => true,
+        Err(other) => return Err(other),
+    };
+    if existed && !replace {
+        let what = Some("there is such an object already".to_owned());
+        return Err(RemoteError::Status { status: 409, what, after: None }.into());
     }
-    let mut object = Sent { store, key, replace, size, whole: None, parts: None };
+    let (whole, parts, may_be_there) = (None, None, false);
+    let mut object = Sent { url, store, key, replace, existed, size, whole, parts, may_be_there };
     if size <= PART {
         object.whole = Some(read(&mut file, size).map_err(Stop::Local)?);
         return Ok(object);
     }
     // Whoever begins must also abort, and is not dropped in between.
-    let parts = object.store.put_multipart(&object.key).await;
-    let parts = object.parts.insert(parts.map_err(|error| store::fault(&error))?);
+    let parts = limited(LIMIT, object.store.put_multipart(&object.key)).await?;
+    let parts = object.parts.insert(parts);
     let sent = {
         let sending = send_parts(parts.as_mut(), &mut file, size);
         until_ended(sending, cancel).await
@@ -135,7 +154,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<S
     match sent {
         Ok(()) => Ok(object),
         Err(error) => {
-            object.abort().await;
+            object.take_back().await;
             Err(error)
         }
     }
@@ -163,30 +182,42 @@ async fn send_parts(
 
 impl Sent {
     /// Makes the object appear, and looks whether it is as long as it should be.
-    async fn complete(&mut self) -> object_store::Result<()> {
+    async fn complete(&mut self) -> Result<(), Stop> {
+        self.may_be_there = true;
         if let Some(parts) = &mut self.parts {
-            parts.complete().await?;
+            limited(LIMIT_TOGETHER, parts.complete()).await?;
             self.parts = None;
         } else if let Some(whole) = self.whole.take() {
             let mode = if self.replace { PutMode::Overwrite } else { PutMode::Create };
             let options = PutOptions { mode, ..PutOptions::default() };
-            self.store.put_opts(&self.key, whole, options).await?;
+            limited(LIMIT_TOGETHER, self.store.put_opts(&self.key, whole, options)).await?;
         }
-        let found = self.store.head(&self.key).await?.size;
+        let found = match limited(LIMIT, self.store.head(&self.key)).await {
+            Ok(found) => found.size,
+            // Some may write and not look.
+            Err(Stop::Remote(RemoteError::Status { status: 401 | 403, .. })) => self.size,
+            Err(other) => return Err(other),
+        };
         if found == self.size {
             return Ok(());
         }
-        let short = RemoteError::Short { got: found, expected: self.size };
-        Err(object_store::Error::Generic { store: "upload", source: Box::new(short) })
+        Err(RemoteError::Short { got: found, expected: self.size }.into())
     }
 
-    async fn abort(&mut self) {
-        if let Some(parts) = &mut self.parts {
-            // A store that can not be reached now removes what is left by its own rules.
-            if let Err(error) = parts.abort().await {
-                tracing::warn!(%error, "an upload could not be aborted");
+    /// Leaves no part of it, and no object that was not there before.
+    async fn take_back(mut self) {
+        // A store that can not be reached now removes parts that are left by its own rules.
+        if let Some(mut parts) = self.parts.take()
+            && let Err(Stop::Remote(error)) = limited(LIMIT_CLEANING, parts.abort()).await
+        {
+            tracing::warn!(%error, "an upload could not be aborted");
+        }
+        if self.may_be_there && !self.existed {
+            let removed = limited(LIMIT_CLEANING, self.store.delete(&self.key)).await;
+            match removed {
+                Err(Stop::Remote(RemoteError::Status { status: 404, .. })) | Ok(()) => {}
+                Err(_) => tracing::warn!("an object could not be taken back"),
             }
-            self.parts = None;
         }
     }
 }
@@ -197,12 +228,15 @@ fn read(file: &mut File, bytes: u64) -> io::Result<PutPayload> {
     Ok(piece.into())
 }
 
-async fn until_cancelled<T>(
+/// An answer of a store, which may take so long.
+async fn limited<T>(
+    limit: Duration,
     work: impl Future<Output = object_store::Result<T>>,
-    cancel: &CancelToken,
 ) -> Result<T, Stop> {
-    let work = async { work.await.map_err(|error| Stop::from(store::fault(&error))) };
-    until_ended(work, cancel).await
+    match tokio::time::timeout(limit, work).await {
+        Ok(answer) => answer.map_err(|error| store::fault(&error).into()),
+        Err(_) => Err(RemoteError::Stalled { seconds: limit.as_secs() }.into()),
+    }
 }
 
 /// Does some work until it is done or the token is set.
