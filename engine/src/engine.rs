@@ -198,6 +198,22 @@ impl Engine {
         self.remotes.forget(location);
     }
 
+    /// Sends a body by POST to where the settings let it go, follows no redirect, and tells the
+    /// status of the answer: for services that tell how jobs ended.
+    ///
+    /// # Errors
+    /// [`Error::Write`], with the cause as a [`RemoteError`](crate::RemoteError).
+    pub fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: String,
+        limit: Duration,
+    ) -> Result<u16> {
+        let failed = |source| Error::Write { location: Location::Url(url.to_owned()), source };
+        self.remotes.post(url, headers, body, limit).map_err(failed)
+    }
+
     /// Copies an input from elsewhere to a file, which appears when it is whole. What an earlier
     /// call left half-way, beside it, is gone on with, if the server has the same version still.
     ///

@@ -8,7 +8,7 @@ use aes_gcm::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
-use rand::RngExt;
+use rand::{Rng, RngCore};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -44,7 +44,7 @@ pub(crate) fn shown(key: &str) -> String {
 /// Random bytes.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    rand::rng().fill(&mut bytes);
+    rand::rng().fill_bytes(&mut bytes);
     bytes
 }
 

@@ -1,6 +1,6 @@
 //! What the program can be told: one command per recipe, made from the table of its parameters.
 
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use avocet::{
     Engine,
@@ -19,6 +19,11 @@ pub(super) const EVERY: &str = "every";
 pub(super) const FORMAT: &str = "format";
 pub(super) const HEIGHT: &str = "height";
 pub(super) const INPUT: &str = "INPUT";
+pub(super) const DATA: &str = "data";
+pub(super) const CONFIG: &str = "config";
+pub(super) const LISTEN: &str = "listen";
+pub(super) const ALLOW_PRIVATE: &str = "allow-private-network";
+pub(super) const NAME: &str = "name";
 pub(super) const JOB: &str = "JOB.json";
 pub(super) const JSON: &str = "json";
 pub(super) const NO_CLOBBER: &str = "no-clobber";
@@ -38,6 +43,9 @@ pub(super) enum Command {
     Capabilities,
     Ffmpeg,
     Thumbnails,
+    Serve,
+    Token,
+    Worker,
     Recipe(RecipeName),
 }
 
@@ -53,6 +61,9 @@ impl Command {
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
             "thumbnails" => Self::Thumbnails,
+            "serve" => Self::Serve,
+            "worker" => Self::Worker,
+            "token" => return Some((Self::Token, matches.subcommand()?.1)),
             name => {
                 let recipes = RecipeName::ALL;
                 Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)
@@ -94,6 +105,46 @@ pub(super) fn program() -> clap::Command {
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
         .subcommands([thumbnails(), custom(), bench::command(), capabilities])
+        .subcommands([serve(), token()])
+        .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
+}
+
+/// The data folder of a service, and the file with its configuration.
+fn of_service() -> [Arg; 2] {
+    let path = |name: &'static str| {
+        Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
+    };
+    [
+        path(DATA).help("The folder of everything that must last; default: avocet-data"),
+        path(CONFIG).help("A file of TOML, as docs/operating.md has it"),
+    ]
+}
+
+/// The command of the job API.
+fn serve() -> clap::Command {
+    let listen = Arg::new(LISTEN)
+        .long(LISTEN)
+        .value_name("ADDRESS")
+        .value_parser(value_parser!(SocketAddr))
+        .help("Where to listen; default: 127.0.0.1:8080");
+    let private = Arg::new(ALLOW_PRIVATE)
+        .long(ALLOW_PRIVATE)
+        .action(ArgAction::SetTrue)
+        .help("Lets inputs and webhooks be in private networks, and over http:");
+    clap::Command::new("serve")
+        .about("Serves the job API over HTTP")
+        .args(of_service())
+        .args([listen, private])
+}
+
+/// The command that makes keys.
+fn token() -> clap::Command {
+    let name = Arg::new(NAME).long(NAME).value_name("TEXT").help("What the key is called");
+    let create = clap::Command::new("create").about("Makes a key of the API, and shows it once");
+    clap::Command::new("token")
+        .about("Keys of the job API")
+        .subcommand_required(true)
+        .subcommand(create.args(of_service()).arg(name))
 }
 
 /// The command of custom arguments.

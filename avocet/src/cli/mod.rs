@@ -12,7 +12,9 @@ mod name;
 mod probe;
 mod progress;
 mod report;
+mod serve;
 mod terminal;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -58,6 +60,16 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return arguments::refuse(&error),
     };
     let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
+    if matches!(command, Command::Worker) {
+        return worker::run(worker::settings());
+    }
+    // It listens to signals itself.
+    if matches!(command, Command::Serve) {
+        return match serve::serve(matches) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(failure) => failure.tell(false),
+        };
+    }
     let context = Context {
         engine: Engine::new(settings()),
         cancel: CancelToken::new(),
@@ -90,6 +102,8 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
         Command::Thumbnails => job::run_thumbnails(context, matches),
+        Command::Token => serve::create_token(matches),
+        Command::Serve | Command::Worker => Ok(Answer::new(String::new())),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }

@@ -2,8 +2,9 @@
 
 use avocet::{
     Format, Plan, Report,
-    engine::{Kind, Location, Reason, Stats, Strategy, StreamInfo, VideoInfo, Written},
+    engine::{Kind, Location, MediaInfo, Reason, Stats, Strategy, StreamInfo, VideoInfo, Written},
 };
+use avocet_service::protocol::Made;
 use serde::Serialize;
 
 use super::terminal;
@@ -80,9 +81,17 @@ fn written(report: &Report) -> impl Iterator<Item = (&str, &Written)> {
     muxers.zip(&report.outputs)
 }
 
-fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
-    let media = &written.media;
-    let kind = file_kind(muxer, &written.location);
+fn describe<'a>(written: &'a Written, muxer: &str) -> Output<'a> {
+    describe_media(&written.location, &written.media, written.size_bytes, muxer)
+}
+
+fn describe_media<'a>(
+    location: &Location,
+    media: &'a MediaInfo,
+    size_bytes: u64,
+    muxer: &str,
+) -> Output<'a> {
+    let kind = file_kind(muxer, location);
     let is_picture = kind.is_some_and(|kind| kind.mime.starts_with("image/"));
     let main = main_stream(&media.streams);
     let video = main.and_then(|(_, video)| video);
@@ -90,11 +99,11 @@ fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
     let in_time = |value: Option<f64>| value.filter(|_| !is_picture);
     let duration = in_time(media.duration.map(terminal::seconds));
     Output {
-        path: match &written.location {
+        path: match location {
             Location::Path(path) => path.to_string_lossy().into_owned(),
             elsewhere => elsewhere.to_string(),
         },
-        size_bytes: written.size_bytes,
+        size_bytes,
         duration,
         file_type: match video {
             _ if muxer == "webvtt" => "text",
@@ -110,7 +119,45 @@ fn describe<'a>(written: &'a Written, muxer: &'a str) -> Output<'a> {
         frame_rate: in_time(video.and_then(|video| Some(video.frame_rate?.as_f64()))),
         bitrate_kbps: duration
             .filter(|duration| *duration > 0.0)
-            .map(|duration| whole(written.size_bytes as f64 * 8.0 / duration / 1000.0)),
+            .map(|duration| whole(size_bytes as f64 * 8.0 / duration / 1000.0)),
+    }
+}
+
+/// The outputs of a run, as a service describes them.
+pub(super) fn made(report: &Report) -> Vec<Made> {
+    written(report)
+        .map(|(muxer, one)| {
+            let name = one.location.file_name().unwrap_or_default().into_owned();
+            Made { filename: name, ..of(describe(one, muxer)) }
+        })
+        .collect()
+}
+
+/// An input that is the output, as a service describes it: its name is its URL.
+pub(super) fn made_of(location: &Location, muxer: &str, media: &MediaInfo) -> Made {
+    let size_bytes = media.size_bytes.unwrap_or_default();
+    let url = match location {
+        Location::Url(url) => url.clone(),
+        other => other.to_string(),
+    };
+    let made = describe_media(location, media, size_bytes, muxer);
+    Made { key: "output".to_owned(), filename: url, ..of(made) }
+}
+
+fn of(output: Output<'_>) -> Made {
+    Made {
+        key: String::new(),
+        filename: String::new(),
+        size_bytes: output.size_bytes,
+        duration: output.duration,
+        file_type: output.file_type.to_owned(),
+        file_format: output.file_format.map(str::to_owned),
+        mime_type: output.mime_type.map(str::to_owned),
+        codec: output.codec.map(str::to_owned),
+        width: output.width,
+        height: output.height,
+        frame_rate: output.frame_rate,
+        bitrate_kbps: output.bitrate_kbps,
     }
 }
 

@@ -5,6 +5,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{Fetched, Location, RemoteError, RemoteSettings, Unfinished};
@@ -73,6 +74,16 @@ impl Remotes {
         uploads.into_iter().try_for_each(|Upload { file: _, url, replace: _ }| {
             refused().map_err(|error| (url, error))
         })
+    }
+
+    pub(crate) fn post(
+        &self,
+        _: &str,
+        _: &[(String, String)],
+        _: String,
+        _: Duration,
+    ) -> io::Result<u16> {
+        refused()
     }
 
     pub(crate) fn is_same(one: &str, other: &str) -> bool {

@@ -85,6 +85,8 @@ pub(crate) struct Task {
     pub(crate) attempt: i64,
     /// How many workers died over it.
     pub(crate) crashes: i64,
+    /// How often it failed in a way that may pass.
+    pub(crate) tries: i64,
 }
 
 /// What became of a request to stop a job, or to run it again.
@@ -148,7 +150,7 @@ impl Store {
 
     pub(crate) async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
         let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
-        sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(&self.reader).await
+        sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
     }
 
     /// Jobs, newest first, before an id and of a state, where those are given.
@@ -162,7 +164,7 @@ impl Store {
             "SELECT {COLUMNS} FROM jobs WHERE ($1 IS NULL OR state = $1) \
              AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
         );
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(text)).bind(state).bind(before);
+        let query = sqlx::query_as(&text).bind(state).bind(before);
         query.bind(limit).fetch_all(&self.reader).await
     }
 
@@ -176,7 +178,7 @@ impl Store {
     pub(crate) async fn take(&self) -> Result<Option<Task>, sqlx::Error> {
         let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
                     SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
-                    ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes";
+                    ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes, tries";
         let mut transaction = self.writer.begin().await?;
         let task: Option<Task> =
             sqlx::query_as(text).bind(millis()).fetch_optional(&mut *transaction).await?;
@@ -249,6 +251,12 @@ impl Store {
         Ok(true)
     }
 
+    /// Changes what is known of a job's outputs.
+    pub(crate) async fn set_outputs(&self, id: &str, outputs: &str) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("UPDATE jobs SET outputs = $2 WHERE id = $1").bind(id);
+        query.bind(outputs).execute(&self.writer).await.map(drop)
+    }
+
     /// Gives a task back, to be taken again after a while.
     pub(crate) async fn give_back(
         &self,
@@ -257,10 +265,11 @@ impl Store {
         crashed: bool,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.writer.begin().await?;
-        let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4 \
-                    WHERE job_id = $1 AND attempt = $2 AND taken = 1";
+        let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4, \
+                    tries = tries + $5 WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
         let query = query.bind(millis() + after_millis).bind(i64::from(crashed));
+        let query = query.bind(i64::from(after_millis > 0));
         if query.execute(&mut *transaction).await?.rows_affected() == 1 {
             let text = "UPDATE jobs SET state = 'queued' WHERE id = $1";
             sqlx::query(text).bind(&task.job_id).execute(&mut *transaction).await?;

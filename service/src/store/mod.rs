@@ -2,6 +2,7 @@
 //!
 //! One connection writes, several read. What was answered with a 202 is on the disk.
 
+mod accounts;
 mod jobs;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(crate) use accounts::{AttemptRow, DeliveryRow, PresetRow, TokenRow};
 pub(crate) use jobs::{Created, JobRow, Settled, State, Task};
 
 use crate::secret::now;

@@ -298,6 +298,29 @@ pub(super) fn deepest<'a>(
     std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
 }
 
+impl Client {
+    /// Sends a body, follows no redirect, and tells the status of the answer.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        headers: &[(String, String)],
+        body: String,
+        limit: Duration,
+    ) -> Result<u16, RemoteError> {
+        let (client, _) = self.admit(url, false).await?;
+        let mut request = client.request(Method::POST, url.clone()).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        match tokio::time::timeout(limit, request.send()).await {
+            Ok(answer) => {
+                answer.map(|answer| answer.status().as_u16()).map_err(|error| transport(&error))
+            }
+            Err(_) => Err(RemoteError::Stalled { seconds: limit.as_secs() }),
+        }
+    }
+}
+
 /// What became of a request that got no answer, or of an answer that broke off.
 pub(super) fn transport(error: &reqwest::Error) -> RemoteError {
     let cause = deepest(error);

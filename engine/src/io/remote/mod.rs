@@ -13,6 +13,7 @@ use std::{
     io,
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use url::Url;
@@ -166,6 +167,20 @@ impl Remotes {
         let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
         let client = self.client().map_err(|error| (first, error.into()))?;
         upload::upload_all(client, uploads, cancel)
+    }
+
+    /// Sends a body to a URL, and tells the status of the answer.
+    pub(crate) fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: String,
+        limit: Duration,
+    ) -> io::Result<u16> {
+        let (client, headers) = (self.client()?.clone(), headers.to_vec());
+        let url = Url::parse(url).map_err(no_url)?;
+        let sent = async move { client.post(&url, &headers, body, limit).await };
+        wait(sent, &CancelToken::new(), || ())
     }
 
     /// Whether an output can go there; nothing is asked.

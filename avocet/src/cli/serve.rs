@@ -1,0 +1,91 @@
+//! `avocet serve` and `avocet token`: the job API.
+
+use std::{env, net::SocketAddr, path::PathBuf};
+
+use avocet_service::{Config, Started};
+use clap::ArgMatches;
+
+use super::{
+    Answer,
+    arguments::{ALLOW_PRIVATE, CONFIG, DATA, LISTEN, NAME},
+    failure::Failure,
+    terminal,
+};
+
+/// The configuration: flags over the environment over the file.
+fn config(matches: &ArgMatches) -> Result<Config, Failure> {
+    let file = matches.get_one::<PathBuf>(CONFIG);
+    let mut config = Config::read(file.map(PathBuf::as_path), env::vars())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    if let Some(data) = matches.get_one::<PathBuf>(DATA) {
+        config.data.clone_from(data);
+    }
+    if let Ok(Some(listen)) = matches.try_get_one::<SocketAddr>(LISTEN) {
+        config.listen = *listen;
+    }
+    if matches!(matches.try_get_one::<bool>(ALLOW_PRIVATE), Ok(Some(true))) {
+        config.allow_private_network = true;
+    }
+    Ok(config)
+}
+
+/// `avocet serve`
+pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
+    let config = config(matches)?;
+    let program = env::current_exe()
+        .map_err(|error| Failure::Usage(format!("this program has no path: {error}")))?;
+    let runtime = runtime()?;
+    let ended = async {
+        let signal = |kind| tokio::signal::unix::signal(kind).ok();
+        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt());
+        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate());
+        let heard = |signal: Option<&mut tokio::signal::unix::Signal>| async move {
+            match signal {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = heard(interrupt.as_mut()) => {}
+            () = heard(terminate.as_mut()) => {}
+        }
+    };
+    runtime
+        .block_on(avocet_service::serve(config, program, tell, ended))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Answer::new(String::new()))
+}
+
+/// Tells whoever started the service how to use it.
+fn tell(started: &Started) {
+    let base = &started.public_url;
+    terminal::note(&format!("Avocet listens on {}", started.address));
+    let key = match &started.key {
+        Some(key) => {
+            terminal::note(&format!("the API key, shown once, and kept as `api-key`: {key}"));
+            key.as_str()
+        }
+        None => "$AVOCET_KEY",
+    };
+    terminal::note(&format!(
+        "curl {base}/v1/jobs -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+         -d '{{\"mode\":\"recipe\",\"input\":{{\"url\":\"https://host/video.mp4\"}},\"output\":\
+         {{\"format\":\"jpg\"}},\"recipe\":{{\"name\":\"thumbnail\",\"seekSeconds\":1}}}}'"
+    ));
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Failure::Usage(format!("the system has no thread left: {error}")))
+}
+
+/// `avocet token create`
+pub(super) fn create_token(matches: &ArgMatches) -> Result<Answer, Failure> {
+    let config = config(matches)?;
+    let name = matches.get_one::<String>(NAME).map_or("made by hand", String::as_str);
+    let key = runtime()?
+        .block_on(avocet_service::create_token(&config.data, name))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Answer::new(key))
+}

@@ -1,0 +1,213 @@
+//! What all parts of a service share.
+
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use avocet_recipes::Problem as DocumentProblem;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    api::{Rates, Stored, until},
+    config::Config,
+    problem::Problem,
+    secret::Keys,
+    store::{Store, millis},
+};
+
+/// A running service; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Service(Arc<Shared>);
+
+/// What the handles of a service share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    pub(crate) rates: Rates,
+    pub(crate) counts: Counts,
+    /// The base of all URLs that are handed out.
+    pub(crate) public_url: String,
+    /// Told when there is something to do.
+    work: Notify,
+    /// Told when a webhook is due.
+    pub(crate) webhooks: Notify,
+    /// Whether no new work is begun any more.
+    ending: AtomicBool,
+    pub(crate) ended: Notify,
+    /// Changes of jobs that somebody looks at, or runs.
+    changes: Mutex<HashMap<String, watch::Sender<u64>>>,
+    /// Jobs that somebody asked to stop, among those that run.
+    stops: Mutex<HashMap<String, Arc<Notify>>>,
+    /// When keys were used last, in milliseconds since 1970.
+    used: Mutex<HashMap<String, i64>>,
+}
+
+/// What is counted for metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) worker_starts: AtomicU64,
+    pub(crate) worker_crashes: AtomicU64,
+    pub(crate) webhooks_sent: AtomicU64,
+    pub(crate) webhooks_failed: AtomicU64,
+    pub(crate) bytes_made: AtomicU64,
+    pub(crate) job_millis: AtomicU64,
+    pub(crate) jobs_ended: AtomicU64,
+}
+
+impl Deref for Service {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Service {
+    pub(crate) fn new(config: Config, store: Store, keys: Keys, public_url: String) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            store,
+            keys,
+            public_url,
+            rates: Rates::default(),
+            counts: Counts::default(),
+            work: Notify::new(),
+            webhooks: Notify::new(),
+            ending: AtomicBool::new(false),
+            ended: Notify::new(),
+            changes: Mutex::default(),
+            stops: Mutex::default(),
+            used: Mutex::default(),
+        }))
+    }
+}
+
+impl Shared {
+    /// The folder of outputs.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.config.data.join("files")
+    }
+
+    /// The folder of work that goes on; nothing in it survives a start.
+    pub(crate) fn work_folder(&self) -> PathBuf {
+        self.config.data.join("work")
+    }
+
+    /// Says that there is something to do.
+    pub(crate) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Waits until there may be something to do.
+    pub(crate) async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// Begins no new work from now on.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.work.notify_waiters();
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Refuses new work when there is no room for it, or nobody will do it.
+    pub(crate) fn expect_room(&self) -> Result<(), Problem> {
+        if self.is_ending() {
+            return Err(Problem::unavailable("the service is shutting down"));
+        }
+        match free_bytes(&self.config.data) {
+            Some(free) if free < self.config.least_free_bytes => {
+                Err(Problem::unavailable("the disk is full"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells those who look at a job that it changed.
+    pub(crate) fn changed(&self, job: &str) {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = changes.get(job) {
+            sender.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The changes of a job from now on.
+    pub(crate) fn changes(&self, job: &str) -> watch::Receiver<u64> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.retain(|_, sender| !sender.is_closed());
+        changes.entry(job.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    /// What is told when somebody asks a job that runs to stop.
+    pub(crate) fn stop_of(&self, job: &str) -> Arc<Notify> {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(stops.entry(job.to_owned()).or_default())
+    }
+
+    /// Forgets a job that does not run any more.
+    pub(crate) fn stopped(&self, job: &str) {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+    }
+
+    /// Asks a job to stop, if it runs.
+    pub(crate) fn cancelled(&self, job: &str) {
+        let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = stops.get(job) {
+            stop.notify_one();
+        }
+        drop(stops);
+        self.changed(job);
+    }
+
+    /// Remembers that a key was used; it is written now and then.
+    pub(crate) fn note_use(&self, token: &str) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(token.to_owned(), millis());
+    }
+
+    /// Keys that were used since the last call.
+    pub(crate) fn take_uses(&self) -> HashMap<String, i64> {
+        std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is wrong with an address that a caller names, as far as it shows before it is used.
+    pub(crate) fn refuses(&self, url: &str) -> Option<DocumentProblem> {
+        let is_secure = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        if is_secure || self.config.allow_private_network {
+            return None;
+        }
+        let allowed = "an https: URL of a public address".to_owned();
+        let found = format!("\"{}\"", avocet_engine::without_secrets(url));
+        Some(DocumentProblem { path: String::new(), found, allowed })
+    }
+
+    /// The URL of an output: one of ours is signed for a while.
+    pub(crate) fn url_of(&self, output: &Stored) -> String {
+        match output.place.strip_prefix("files/") {
+            None => output.place.clone(),
+            Some(rest) => {
+                let path = format!("/files/{rest}");
+                let query = self.keys.sign(&path, until(self.config.url_seconds));
+                format!("{}{path}?{query}", self.public_url)
+            }
+        }
+    }
+}
+
+/// How much room is left for files in a folder, in bytes.
+fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let room = rustix::fs::statvfs(folder).ok()?;
+    Some(room.f_bavail.saturating_mul(room.f_frsize))
+}

@@ -1,0 +1,180 @@
+//! Keys, presets, providers of storage, and webhooks on their way.
+
+use sqlx::FromRow;
+
+use super::{Store, millis, new_id};
+use crate::secret;
+
+/// A key of the API, without the key.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct TokenRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) shown: String,
+    /// In milliseconds since 1970, as are those below.
+    pub(crate) created_at: i64,
+    pub(crate) last_used_at: Option<i64>,
+    pub(crate) revoked_at: Option<i64>,
+}
+
+/// A saved document without inputs.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct PresetRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// JSON.
+    pub(crate) document: String,
+    /// In milliseconds since 1970, as is the one below.
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+/// A webhook on its way.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct DeliveryRow {
+    pub(crate) id: String,
+    pub(crate) job_id: String,
+    pub(crate) url: String,
+    pub(crate) state: String,
+    pub(crate) attempts: i64,
+    /// In milliseconds since 1970, as is the one below.
+    pub(crate) next_at: i64,
+    pub(crate) created_at: i64,
+}
+
+/// One try to deliver a webhook.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct AttemptRow {
+    pub(crate) number: i64,
+    /// In milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) status: Option<i64>,
+    pub(crate) error: Option<String>,
+}
+
+const TOKEN: &str = "id, name, shown, created_at, last_used_at, revoked_at";
+const PRESET: &str = "id, name, description, document, created_at, updated_at";
+const DELIVERY: &str = "id, job_id, url, state, attempts, next_at, created_at";
+
+impl Store {
+    /// Makes a key, and gives it away: it is never shown again.
+    pub(crate) async fn new_token(&self, name: &str) -> Result<(TokenRow, String), sqlx::Error> {
+        let key = secret::new_key();
+        let row = TokenRow {
+            id: new_id(),
+            name: name.to_owned(),
+            shown: secret::shown(&key),
+            created_at: millis(),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let text = "INSERT INTO tokens (id, name, hash, shown, created_at) \
+                    VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(text).bind(&row.id).bind(name).bind(secret::hash(&key));
+        query.bind(&row.shown).bind(row.created_at).execute(&self.writer).await?;
+        Ok((row, key))
+    }
+
+    /// Which key it is that somebody shows; `None` for one that is not known, or revoked.
+    pub(crate) async fn token_of(&self, key: &str) -> Result<Option<String>, sqlx::Error> {
+        // The hash is looked up, which takes as long for every wrong key.
+        let text = "SELECT id FROM tokens WHERE hash = $1 AND revoked_at IS NULL";
+        sqlx::query_scalar(text).bind(secret::hash(key)).fetch_optional(&self.reader).await
+    }
+
+    pub(crate) async fn used_token(&self, id: &str) -> Result<(), sqlx::Error> {
+        let text = "UPDATE tokens SET last_used_at = $2 WHERE id = $1";
+        sqlx::query(text).bind(id).bind(millis()).execute(&self.writer).await.map(drop)
+    }
+
+    pub(crate) async fn tokens(&self) -> Result<Vec<TokenRow>, sqlx::Error> {
+        let text = format!("SELECT {TOKEN} FROM tokens ORDER BY id");
+        sqlx::query_as(&text).fetch_all(&self.reader).await
+    }
+
+    /// Revokes a key; `false` when there is none that is not revoked.
+    pub(crate) async fn revoke_token(&self, id: &str) -> Result<bool, sqlx::Error> {
+        let text = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+        let done = sqlx::query(text).bind(id).bind(millis()).execute(&self.writer).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    pub(crate) async fn presets(&self) -> Result<Vec<PresetRow>, sqlx::Error> {
+        let text = format!("SELECT {PRESET} FROM presets ORDER BY id DESC");
+        sqlx::query_as(&text).fetch_all(&self.reader).await
+    }
+
+    pub(crate) async fn preset(&self, id: &str) -> Result<Option<PresetRow>, sqlx::Error> {
+        let text = format!("SELECT {PRESET} FROM presets WHERE id = $1");
+        sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
+    }
+
+    /// Keeps a preset, new or changed.
+    pub(crate) async fn put_preset(&self, preset: &PresetRow) -> Result<(), sqlx::Error> {
+        let text = "INSERT INTO presets (id, name, description, document, created_at, updated_at) \
+                    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
+                    name = excluded.name, description = excluded.description, \
+                    document = excluded.document, updated_at = excluded.updated_at";
+        sqlx::query(text)
+            .bind(&preset.id)
+            .bind(&preset.name)
+            .bind(&preset.description)
+            .bind(&preset.document)
+            .bind(preset.created_at)
+            .bind(preset.updated_at)
+            .execute(&self.writer)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn delete_preset(&self, id: &str) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query("DELETE FROM presets WHERE id = $1").bind(id);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    pub(crate) async fn deliveries_of(&self, job: &str) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let text = format!("SELECT {DELIVERY} FROM deliveries WHERE job_id = $1 ORDER BY id");
+        sqlx::query_as(&text).bind(job).fetch_all(&self.reader).await
+    }
+
+    pub(crate) async fn attempts_of(&self, id: &str) -> Result<Vec<AttemptRow>, sqlx::Error> {
+        let text = "SELECT number, at, status, error FROM delivery_attempts \
+                    WHERE delivery_id = $1 ORDER BY number";
+        sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
+    }
+
+    /// The webhook that is due next, and how long until it is, in milliseconds.
+    pub(crate) async fn next_delivery(&self) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        let text = format!(
+            "SELECT {DELIVERY} FROM deliveries WHERE state = 'pending' ORDER BY next_at LIMIT 1"
+        );
+        sqlx::query_as(&text).fetch_optional(&self.reader).await
+    }
+
+    /// Notes how a try to deliver a webhook ended, and what follows: another one at an instant, or
+    /// the end in a state.
+    pub(crate) async fn delivered(
+        &self,
+        delivery: &DeliveryRow,
+        attempt: &AttemptRow,
+        state: &str,
+        next_at: i64,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
+                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        sqlx::query(text)
+            .bind(&delivery.id)
+            .bind(attempt.number)
+            .bind(attempt.at)
+            .bind(attempt.status)
+            .bind(&attempt.error)
+            .execute(&mut *transaction)
+            .await?;
+        let text = "UPDATE deliveries SET state = $2, attempts = $3, next_at = $4 WHERE id = $1";
+        let query = sqlx::query(text).bind(&delivery.id).bind(state).bind(attempt.number);
+        query.bind(next_at).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}
