@@ -1,6 +1,9 @@
 //! Keys: of the API, of signed URLs, of webhooks, and the one that secrets are encrypted with.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
@@ -54,7 +57,7 @@ pub(crate) fn new_webhook_secret() -> String {
 }
 
 fn mac(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
     mac.update(text);
     Some(mac.finalize().into_bytes().to_vec())
 }
@@ -72,6 +75,12 @@ pub(crate) fn sign_webhook(secret: &str, id: &str, seconds: u64, body: &str) -> 
 pub(crate) struct Keys {
     signing: [u8; 32],
     encryption: [u8; 32],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
 }
 
 impl Keys {

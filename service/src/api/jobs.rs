@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use avocet_recipes::{Door, Job, Problem as DocumentProblem, Recipe, Task, Tree, merge};
+use avocet_recipes::{Door, Job, Problem as DocumentProblem, Task, Tree, merge};
 use axum::{
     Extension, Json,
     extract::{Path, Query, State},
