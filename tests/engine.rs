@@ -185,7 +185,7 @@ fn an_unknown_component_is_refused_by_name() {
     );
     check_refused(
         "muxer of no movie",
-        |plan| plan.outputs[0].muxer = "matroska".to_owned(),
+        |plan| plan.outputs[0].muxer = "no_such_movie".to_owned(),
         |error| error.to_string().contains("no index to stand first"),
     );
     check_refused(
