@@ -177,8 +177,16 @@ fn an_unknown_component_is_refused_by_name() {
     );
     check_refused(
         "muxer",
-        |plan| plan.outputs[0].muxer = "no_such".to_owned(),
+        |plan| {
+            plan.outputs[0].muxer = "no_such".to_owned();
+            plan.outputs[0].index_first = false;
+        },
         |error| error.code() == "CONFIG_ERROR",
+    );
+    check_refused(
+        "muxer of no movie",
+        |plan| plan.outputs[0].muxer = "no_such_movie".to_owned(),
+        |error| error.to_string().contains("no index to stand first"),
     );
     check_refused(
         "filter",

@@ -39,7 +39,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How an engine works.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Threads inside each decoder and encoder. Default: as many as there are processors.
+    /// Threads inside each decoder and encoder; x264 takes half as many more, which keeps so many
+    /// processors busy. Default: as many as there are processors.
     pub threads: NonZeroU32,
     /// How the `ffmpeg` program is run, for plans that ask for it.
     pub process: ProcessSettings,
