@@ -4,6 +4,7 @@ use std::{env, net::SocketAddr, path::PathBuf};
 
 use avocet_service::{Config, Started};
 use clap::ArgMatches;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Answer,
@@ -36,24 +37,23 @@ pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
         .map_err(|error| Failure::Usage(format!("this program has no path: {error}")))?;
     let runtime = runtime()?;
     let ended = async {
-        let signal = |kind| tokio::signal::unix::signal(kind).ok();
-        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt());
-        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate());
-        let heard = |signal: Option<&mut tokio::signal::unix::Signal>| async move {
-            match signal {
-                Some(signal) => drop(signal.recv().await),
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            () = heard(interrupt.as_mut()) => {}
-            () = heard(terminate.as_mut()) => {}
+            () = heard(SignalKind::interrupt()) => {}
+            () = heard(SignalKind::terminate()) => {}
         }
     };
     runtime
         .block_on(avocet_service::serve(config, program, tell, ended))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(Answer::new(String::new()))
+}
+
+/// Waits for a signal; for ever where it can not be listened to.
+async fn heard(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Tells whoever started the service how to use it.
