@@ -158,6 +158,12 @@ pub(crate) fn copy_pictures(
     let Some(piece @ [first, ..]) = packets.get(from..=to) else {
         return refused("it has no packet");
     };
+    // Program streams of fields leave out times, and then one picture seems to be shown with another.
+    let mut times: Vec<_> = piece.iter().filter_map(|packet| packet.pts).collect();
+    times.sort_unstable();
+    if times.windows(2).any(|pair| pair[0] == pair[1]) {
+        return refused("two pictures share a time");
+    }
     let leads = |packet: &&IndexedPacket| packet.pts < first.pts;
     let is_entry = match first.entry {
         Entry::Closed => section.from_keyframe || !piece.iter().any(|packet| leads(&packet)),
