@@ -7,7 +7,6 @@ use std::{
     net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,7 +22,7 @@ use avocet::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 
-use crate::support::{document, watched};
+use crate::support::{document, remux, watched};
 
 const KEY: &str = "AVOCETKEY";
 const SECRET: &str = "a secret of sixteen";
@@ -184,13 +183,8 @@ fn run(engine: &Engine, job: Job, target: impl Into<Target>) -> Result<Report, E
 /// A movie of five parts.
 fn large(folder: &Path) -> PathBuf {
     let made = folder.join("large.mp4");
-    let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y", "-stream_loop", "2", "-i"])
-        .arg(fixtures::get("counter-60s.mp4"))
-        .args(["-c", "copy", "-movflags", "+faststart"])
-        .arg(&made)
-        .status();
-    assert!(status.unwrap().success());
+    let clip = fixtures::get("counter-60s.mp4");
+    remux("-stream_loop 2", &clip, "-movflags +faststart", &made);
     made
 }
 

@@ -16,14 +16,21 @@ use fixtures::judge;
 
 use crate::{
     origin::{Fault, Origin},
-    support::{document, watched},
+    support::{document, remux, watched},
 };
+
+/// An engine that reaches what is elsewhere so.
+fn engine_with(remote: RemoteSettings) -> Engine {
+    Engine::new(Settings { remote, ..Settings::default() })
+}
 
 /// An engine that goes as far as `reach` and has little patience.
 fn engine(reach: Reach) -> Engine {
-    let patience = Duration::from_secs(1);
-    let remote = RemoteSettings { reach, patience, ..RemoteSettings::default() };
-    Engine::new(Settings { remote, ..Settings::default() })
+    engine_with(RemoteSettings {
+        reach,
+        patience: Duration::from_secs(1),
+        ..RemoteSettings::default()
+    })
 }
 
 /// Runs a recipe on what is at a URL; with the report comes where the output is.
@@ -114,14 +121,7 @@ fn what_can_not_be_read_is_no_end() {
     let folder = tempfile::tempdir().unwrap();
     for (name, options) in [("a.ts", ""), ("a.mp4", "-movflags frag_keyframe+empty_moov")] {
         let clip = folder.path().join(name);
-        let made = std::process::Command::new("ffmpeg")
-            .args(["-v", "error", "-nostdin", "-i"])
-            .arg(fixtures::get("counter-60s.mp4"))
-            .args(["-c", "copy"])
-            .args(options.split_whitespace())
-            .arg(&clip)
-            .status();
-        assert!(made.unwrap().success());
+        remux("", &fixtures::get("counter-60s.mp4"), options, &clip);
         let half = fs::metadata(&clip).unwrap().len() / 2;
         let origin = Origin::new(&clip, Fault::Beyond(half, 404));
         let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
@@ -187,7 +187,7 @@ fn what_is_too_large_is_not_copied() {
     let clip = fixtures::get("counter-60s.mp4");
     let remote =
         RemoteSettings { reach: Reach::Any, most_bytes: 1 << 20, ..RemoteSettings::default() };
-    let engine = Engine::new(Settings { remote, ..Settings::default() });
+    let engine = engine_with(remote);
     for fault in [Fault::NoRanges, Fault::EndlessWhole] {
         let origin = Origin::new(&clip, fault.clone());
         let error = run(&engine, &origin.url(), "mov", r#""transcode""#).unwrap_err();
@@ -268,10 +268,7 @@ fn a_run_that_waits_for_the_network_is_cancelled_at_once() {
         .unwrap();
         let cancel = CancelToken::new();
         let theirs = cancel.clone();
-        let engine = Engine::new(Settings {
-            remote: RemoteSettings { reach: Reach::Any, ..RemoteSettings::default() },
-            ..Settings::default()
-        });
+        let engine = engine_with(RemoteSettings { reach: Reach::Any, ..RemoteSettings::default() });
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("out.mov");
         let running = std::thread::spawn(move || {
@@ -560,13 +557,7 @@ fn a_thumbnail_reads_little_of_a_long_input() {
     }
     // Cues, of a length that a test can make.
     let long = folder.path().join("long.mkv");
-    let loops = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y", "-stream_loop", "39", "-i"])
-        .arg(&clip)
-        .args(["-c", "copy"])
-        .arg(&long)
-        .status();
-    assert!(loops.unwrap().success());
+    remux("-stream_loop 39", &clip, "", &long);
     let length = fs::metadata(&long).unwrap().len();
     let origin = Origin::new(&long, Fault::None);
     let made = run(&engine(Reach::Any), &origin.url(), "png", r#""thumbnail","seekSeconds":1200"#);

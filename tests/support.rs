@@ -127,6 +127,21 @@ pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Erro
     result.map(|(plan, report)| Outcome { path, plan, report, _folder: folder })
 }
 
+/// Copies the packets of a clip into another file, by the ffmpeg program with options before its
+/// input and before its output.
+pub(crate) fn remux(before: &str, clip: &Path, after: &str, made: &Path) {
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(before.split_whitespace())
+        .arg("-i")
+        .arg(clip)
+        .args(["-c", "copy"])
+        .args(after.split_whitespace())
+        .arg(made)
+        .status();
+    assert!(status.unwrap().success(), "{} can not be made", made.display());
+}
+
 /// Whether the long tables are run in full.
 pub(crate) fn soak() -> bool {
     std::env::var_os("AVOCET_SOAK").is_some()

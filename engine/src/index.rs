@@ -133,7 +133,7 @@ impl Index {
         let open = || source.demuxer(&location, Depth::Streams, cancel);
         let mut demuxer = open()?;
         let media = demuxer.media();
-        if Self::is_listed(&media) {
+        if media.lists_packets() {
             let unreadable = |error| Error::Read { location: location.clone(), source: error };
             let mut reader = source.open(cancel).map_err(unreadable)?;
             if let Some(mut index) =
@@ -164,12 +164,6 @@ impl Index {
             demuxer = open()?;
         }
         Self::read(demuxer, &media, &location, cancel)
-    }
-
-    /// Whether a container lists the packets of all its streams.
-    pub(crate) fn is_listed(media: &MediaInfo) -> bool {
-        let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
-        media.is_format("mov") && media.streams.iter().all(is_listed)
     }
 
     /// What the sample tables of a movie list, every keyframe as one of a closed group; `None` when
@@ -291,6 +285,13 @@ fn set_durations(packets: &mut [IndexedPacket], stream: &StreamInfo) {
 }
 
 impl MediaInfo {
+    /// Whether the container lists the packets of all its streams, so that they are known without
+    /// being read.
+    pub fn lists_packets(&self) -> bool {
+        let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
+        self.is_format("mov") && self.streams.iter().all(is_listed)
+    }
+
     /// Whether the container may have been cut and joined at any place, so that its clock jumps.
     pub fn may_jump(&self) -> bool {
         self.is_format("mpegts") || self.is_format("mpeg")

@@ -289,7 +289,7 @@ pub(crate) fn check_moved(
 /// The packets of a written movie, by its sample tables; `None` where those do not tell of all, or
 /// of places outside the file.
 fn listed(media: &MediaInfo, open: Open<'_>, cancel: &CancelToken) -> Result<Option<Index>, Fault> {
-    if !Index::is_listed(media) {
+    if !media.lists_packets() {
         return Ok(None);
     }
     let mut reader = open().map_err(Fault::Io)?;

@@ -158,6 +158,8 @@ pub(crate) fn copy_pictures(
     let Some(piece @ [first, ..]) = packets.get(from..=to) else {
         return refused("it has no packet");
     };
+    // Program streams of fields leave out times, and then one picture seems to be shown with another.
+    as_shown(piece.iter().filter_map(|packet| packet.pts))?;
     let leads = |packet: &&IndexedPacket| packet.pts < first.pts;
     let is_entry = match first.entry {
         Entry::Closed => section.from_keyframe || !piece.iter().any(|packet| leads(&packet)),
@@ -173,6 +175,16 @@ pub(crate) fn copy_pictures(
     }
     let start = kept.first;
     Ok(Span { start, end: kept.span.end, hold: None, lead_in: 0 })
+}
+
+/// The times of pictures in the order in which they are shown, one after the other.
+pub(crate) fn as_shown(times: impl Iterator<Item = i64>) -> Result<Vec<i64>, Reason> {
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
+    if times.windows(2).any(|two| two[0] == two[1]) {
+        return Err(Reason::new("SEAM_NOT_COPYABLE", "two pictures share a time"));
+    }
+    Ok(times)
 }
 
 /// The span in which sound can be copied, sample for sample as an encode would keep it.

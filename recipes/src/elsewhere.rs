@@ -1,8 +1,6 @@
 //! Inputs and outputs that are elsewhere: what is copied as a whole, and what is read in parts.
 
-use avocet_engine::{
-    Action, Location, MediaInfo, Part, Plan, Reason, Select, Strategy, Track, TrackKind,
-};
+use avocet_engine::{Action, Location, Part, Plan, Reason, Select, Strategy, Track, TrackKind};
 
 use crate::compile::Probed;
 
@@ -31,7 +29,7 @@ pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
                 input.location
             );
             plan.because.push(Reason::new("ORIGIN_WITHOUT_RANGES", message));
-        } else if probed.index.is_some() && !lists_packets(&probed.media) {
+        } else if probed.index.is_some() && !probed.media.lists_packets() {
             let bytes = origin.bytes.unwrap_or_default();
             let format = probed.media.format.split(',').next().unwrap_or_default();
             let message = format!(
@@ -45,11 +43,6 @@ pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
         let message = "outputs are written to this machine, read back, and then sent".to_owned();
         plan.because.push(Reason::new("OUTPUT_SPOOLED", message));
     }
-}
-
-/// Whether a container lists its packets, so that they are known without being read.
-fn lists_packets(media: &MediaInfo) -> bool {
-    media.is_format("mov") && media.streams.iter().all(|stream| stream.promised_packets.is_some())
 }
 
 /// Whether all pictures of an input are decoded, or all of its sound where that is all there is.

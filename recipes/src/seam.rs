@@ -8,7 +8,12 @@ use avocet_engine::{
     Rational, Reason, Scan, Splice, StreamIndex, Timestamp, VideoInfo,
 };
 
-use crate::{cut::Kept, picture, select::Source, video};
+use crate::{
+    cut::{Kept, as_shown},
+    picture,
+    select::Source,
+    video,
+};
 
 /// Constant rate factor of the pictures at the ends: few, and not to be told from their neighbors.
 const CRF: &str = "17";
@@ -285,11 +290,7 @@ fn run_of(
     let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
     let lead = run.iter().rev().find(|place| packets[**place].entry != Entry::No);
     let delay = |place: (&i64, &usize)| place.0 - times[*place.1];
-    let mut sorted: Vec<i64> = run.iter().map(|place| times[*place]).collect();
-    sorted.sort_unstable();
-    if sorted.windows(2).any(|two| two[0] == two[1]) {
-        return Err(refused("two pictures share a time"));
-    }
+    let sorted = as_shown(run.iter().map(|place| times[*place]))?;
     Ok(Splice {
         from: Some(at(from)),
         until: until.map(at),

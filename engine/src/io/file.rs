@@ -6,6 +6,8 @@ use std::{
     os::unix::fs::FileExt,
 };
 
+use super::sought;
+
 /// Reads a file from a place that it keeps itself, so that a seek is no system call: demuxers seek
 /// to every packet where they leave out others.
 #[derive(Debug)]
@@ -31,15 +33,11 @@ impl Read for FileReader {
 
 impl Seek for FileReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let (from, distance) = match to {
-            SeekFrom::Start(at) => (at, 0),
-            SeekFrom::Current(distance) => (self.at, distance),
-            SeekFrom::End(distance) => (self.file.metadata()?.len(), distance),
-        };
+        let at = sought(to, self.at, || Ok(self.file.metadata()?.len()))?;
         // Where the system's own files end.
-        let at = from.checked_add_signed(distance).filter(|at| i64::try_from(*at).is_ok());
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
+        i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.at = at;
+        Ok(at)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     ffi::OsStr,
     fmt,
     fs::{File, Metadata},
-    io::{self, Cursor, Read, Seek, Write},
+    io::{self, Cursor, Read, Seek, SeekFrom, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -405,6 +405,16 @@ impl From<&Path> for Source {
     fn from(path: &Path) -> Self {
         Self::path(path)
     }
+}
+
+/// The place that a seek leads to from another one; the length is asked for where it matters.
+fn sought(to: SeekFrom, at: u64, length: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
+    let place = match to {
+        SeekFrom::Start(place) => Some(place),
+        SeekFrom::Current(distance) => at.checked_add_signed(distance),
+        SeekFrom::End(distance) => length()?.checked_add_signed(distance),
+    };
+    place.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Opens a regular file; anything else could block for ever or be no media at all.

@@ -10,6 +10,7 @@ use std::{
 
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
+use super::sought;
 use crate::{progress::CancelToken, run::panic_text};
 
 /// How long a wait for the caller's reader lasts before the token is looked at again.
@@ -118,14 +119,8 @@ impl Read for Cursor {
 
 impl Seek for Cursor {
     fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
-        let position = match target {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-            SeekFrom::End(offset) => {
-                self.ask(|reply| Request::Length { reply })?.checked_add_signed(offset)
-            }
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        let length = || self.ask(|reply| Request::Length { reply });
+        self.position = sought(target, self.position, length)?;
         Ok(self.position)
     }
 }

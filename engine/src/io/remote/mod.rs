@@ -12,7 +12,7 @@ mod upload;
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -104,7 +104,7 @@ impl Remotes {
             }
             (None, _) => self.copy(url, origin, facts, cancel, &mut |_| ())?,
         };
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.kept();
         open.retain(|other| *other.url != *url);
         if open.len() == KEPT {
             open.remove(0);
@@ -203,13 +203,15 @@ impl Remotes {
     /// Forgets an input: its run is over.
     pub(crate) fn forget(&self, location: &Location) {
         let Location::Url(url) = location else { return };
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|remote| *remote.url != **url);
+        self.kept().retain(|remote| *remote.url != **url);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Remote>> {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self, url: &str) -> Option<Remote> {
-        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().find(|remote| *remote.url == *url).cloned()
+        self.kept().iter().find(|remote| *remote.url == *url).cloned()
     }
 
     fn look(&self, url: &str, cancel: &CancelToken) -> io::Result<(Arc<Origin>, Facts)> {

@@ -119,7 +119,7 @@ impl Origin {
                 let found = store.get_opts(key, options).await;
                 let found = found.map_err(|error| match error {
                     object_store::Error::Precondition { .. } => {
-                        changed("another version".to_owned(), facts)
+                        other_version(Some("another version".to_owned()), facts)
                     }
                     error => store::fault(&error),
                 })?;
@@ -141,14 +141,32 @@ fn version(response: &Response) -> Option<String> {
     header(response, &ETAG).or_else(|| header(response, &LAST_MODIFIED)).map(str::to_owned)
 }
 
-fn changed(found: String, facts: &Facts) -> RemoteError {
-    let by_length = found.contains("bytes");
-    let expected = facts.version.clone().filter(|_| !by_length).unwrap_or_else(|| {
-        facts
-            .length
-            .map_or_else(|| "without a length".to_owned(), |length| format!("{length} bytes long"))
-    });
+/// It is another version than the one that was looked at.
+fn other_version(found: Option<String>, facts: &Facts) -> RemoteError {
+    let told = |version: Option<String>| version.unwrap_or_else(|| "without a version".to_owned());
+    RemoteError::Changed { found: told(found), expected: told(facts.version.clone()) }
+}
+
+/// It has another length than it had.
+fn other_length(found: String, facts: &Facts) -> RemoteError {
+    let told = |length: u64| format!("{length} bytes long");
+    let expected = facts.length.map_or_else(|| "without a length".to_owned(), told);
     RemoteError::Changed { found, expected }
+}
+
+/// Whether a length is that of what was looked at, where both are told.
+fn check_length(found: Option<u64>, facts: &Facts) -> Result<(), RemoteError> {
+    match found.zip(facts.length) {
+        Some((found, known)) if found != known => {
+            Err(other_length(format!("{found} bytes long"), facts))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The length of a body, as far as it is told.
+fn content_length(response: &Response) -> Option<u64> {
+    header(response, &CONTENT_LENGTH)?.parse().ok()
 }
 
 /// First byte, last byte and length of the whole that an answer tells (RFC 9110, 14.4).
@@ -193,8 +211,7 @@ fn look_at(response: &Response) -> Result<Facts, RemoteError> {
         }
         200 => {
             check_encoding(response)?;
-            let length = header(response, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            Ok(Facts { length, version, has_ranges: false })
+            Ok(Facts { length: content_length(response), version, has_ranges: false })
         }
         // There is no first byte.
         416 if header(response, &CONTENT_RANGE).is_some_and(|told| told.ends_with("*/0")) => {
@@ -218,34 +235,23 @@ fn check(response: &Response, range: Option<(u64, u64)>, facts: &Facts) -> Resul
     }
     let found = version(response);
     if code != 416 && facts.version.is_some() && found != facts.version {
-        return Err(changed(found.unwrap_or_else(|| "without a version".to_owned()), facts));
+        return Err(other_version(found, facts));
     }
     match (range, code) {
         (Some((first, last)), 206) => {
             check_encoding(response)?;
             match content_range(response) {
                 Some((from, to, length)) if from == first && to >= from && to <= last => {
-                    match length {
-                        Some(length) if facts.length.is_some_and(|known| known != length) => {
-                            Err(changed(format!("{length} bytes long"), facts))
-                        }
-                        _ => Ok(()),
-                    }
+                    check_length(length, facts)
                 }
                 _ => Err(wrong_range(response, (first, last))),
             }
         }
-        (Some(_), 416) => Err(changed("has fewer bytes".to_owned(), facts)),
+        (Some(_), 416) => Err(other_length("has fewer bytes".to_owned(), facts)),
         (Some(range), _) => Err(wrong_range(response, range)),
         (None, 200) => {
             check_encoding(response)?;
-            let length = header(response, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            match (length, facts.length) {
-                (Some::<u64>(length), Some(known)) if length != known => {
-                    Err(changed(format!("{length} bytes long"), facts))
-                }
-                _ => Ok(()),
-            }
+            check_length(content_length(response), facts)
         }
         (None, _) => Err(status(response)),
     }

@@ -21,7 +21,10 @@ use super::{
     origin::{Facts, Origin},
     transfer::{Stop, transfer},
 };
-use crate::{io::RemoteError, progress::CancelToken};
+use crate::{
+    io::{RemoteError, sought},
+    progress::CancelToken,
+};
 
 /// How many blocks are fetched where somebody begins to read.
 const FIRST: u64 = 2;
@@ -293,12 +296,7 @@ impl Read for Cursor {
 
 impl Seek for Cursor {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
-            SeekFrom::End(distance) => self.shared.length.checked_add_signed(distance),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(to, self.position, || Ok(self.shared.length))?;
         Ok(self.position)
     }
 }

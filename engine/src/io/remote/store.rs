@@ -31,7 +31,7 @@ pub(super) fn open(
     let connector = Connector { client: client.clone(), counts: Arc::clone(counts) };
     // Whether http: is allowed is the client's decision.
     let options = ClientOptions::new().with_allow_http(true);
-    // Reads are tried again by us, where they broke.
+    // Single requests are tried again in there; what broke off is gone on with by `transfer`.
     let retry = RetryConfig { max_retries: 3, ..RetryConfig::default() };
     let settings = &client.settings.stores;
     macro_rules! build {
