@@ -46,6 +46,10 @@ pub struct Settings {
     pub process: ProcessSettings,
     /// How media that is elsewhere is reached.
     pub remote: RemoteSettings,
+    /// How long an input may be, in seconds. Default: any length.
+    pub most_media_seconds: f64,
+    /// How many pixels a picture of an input may have. Default: any number.
+    pub most_pixels: u64,
 }
 
 impl Default for Settings {
@@ -55,7 +59,7 @@ impl Default for Settings {
             threads.and_then(|threads| u32::try_from(threads.get()).ok()?.try_into().ok());
         let threads = threads.unwrap_or(NonZeroU32::MIN);
         let (process, remote) = (ProcessSettings::default(), RemoteSettings::default());
-        Self { threads, process, remote }
+        Self { threads, process, remote, most_media_seconds: f64::INFINITY, most_pixels: u64::MAX }
     }
 }
 
@@ -152,6 +156,10 @@ impl Engine {
         Self { settings, unfinished, indexes: Indexes::default(), remotes }
     }
 
+    pub(crate) const fn remotes(&self) -> &Remotes {
+        &self.remotes
+    }
+
     /// What this libav can do, by its own lists, which are read once; no device is opened.
     pub fn capabilities(&self) -> &'static Capabilities {
         static LISTED: OnceLock<Capabilities> = OnceLock::new();
@@ -199,22 +207,6 @@ impl Engine {
         self.remotes.forget(location);
     }
 
-    /// Sends a body by POST to where the settings let it go, follows no redirect, and tells the
-    /// status of the answer: for services that tell how jobs ended.
-    ///
-    /// # Errors
-    /// [`Error::Write`], with the cause as a [`RemoteError`](crate::RemoteError).
-    pub fn post(
-        &self,
-        url: &str,
-        headers: &[(String, String)],
-        body: String,
-        limit: Duration,
-    ) -> Result<u16> {
-        let failed = |source| Error::Write { location: Location::Url(url.to_owned()), source };
-        self.remotes.post(url, headers, body, limit).map_err(failed)
-    }
-
     /// Copies an input from elsewhere to a file, which appears when it is whole. What an earlier
     /// call left half-way, beside it, is gone on with, if the server has the same version still.
     ///
@@ -242,7 +234,7 @@ impl Engine {
     pub fn probe(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
         let demuxer = source.demuxer(&source.location(), Depth::Streams, cancel)?;
         let media = demuxer.media();
-        Self::finish_probe(source, demuxer, media, cancel)
+        self.finish_probe(source, demuxer, media, cancel)
     }
 
     /// As [`probe`](Self::probe), for those who only want single pictures: where the parameter sets
@@ -259,10 +251,11 @@ impl Engine {
             demuxer.look_closely().map_err(|fault| fault.of_input(&location))?;
             media = demuxer.media();
         }
-        Self::finish_probe(source, demuxer, media, cancel)
+        self.finish_probe(source, demuxer, media, cancel)
     }
 
     fn finish_probe(
+        &self,
         source: &Source,
         demuxer: Demuxer,
         mut media: MediaInfo,
@@ -273,6 +266,7 @@ impl Engine {
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
         }
+        self.expect_within_limits(&location, &media)?;
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let open = || source.open(cancel).map_err(unreadable);
         if media.is_format("mov") {
@@ -290,6 +284,26 @@ impl Engine {
         }
         media.origin = source.origin();
         Ok(media)
+    }
+
+    fn expect_within_limits(&self, location: &Location, media: &MediaInfo) -> Result<()> {
+        let too_much = |found: String, most: String| {
+            Err(Error::TooMuch { location: location.clone(), found, most })
+        };
+        let seconds = media.duration.map_or(0.0, |duration| duration.seconds());
+        if seconds > self.settings.most_media_seconds {
+            let most = self.settings.most_media_seconds;
+            return too_much(format!("it is {seconds} s long"), format!("{most} s"));
+        }
+        for (_, video) in media.videos() {
+            let pixels = u64::from(video.width) * u64::from(video.height);
+            if pixels > self.settings.most_pixels {
+                let most = self.settings.most_pixels;
+                let found = format!("it has pictures of {}×{}", video.width, video.height);
+                return too_much(found, format!("{most} pixels"));
+            }
+        }
+        Ok(())
     }
 
     /// Lists all packets of an input, to know where each one stands: from the sample tables of a

@@ -223,6 +223,16 @@ pub enum Error {
         /// The last 64 KiB that it wrote there.
         log: String,
     },
+    /// An input is longer, or its pictures are larger, than the engine's settings allow.
+    #[error("{location}: {found}, and the limit is {most}")]
+    TooMuch {
+        /// The input.
+        location: Location,
+        /// What it has.
+        found: String,
+        /// What it may have.
+        most: String,
+    },
     /// A limit of the engine's settings was passed.
     #[error("the limit of {limit} {unit} of {what} was passed")]
     Limit {
@@ -313,7 +323,7 @@ impl Error {
             Self::LocationRefused { .. } => "LOCATION_REFUSED",
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
-            Self::Exhausted { .. } | Self::Limit { .. } => "LIMIT_EXCEEDED",
+            Self::Exhausted { .. } | Self::Limit { .. } | Self::TooMuch { .. } => "LIMIT_EXCEEDED",
             Self::BadPlan { .. }
             | Self::Panicked { .. }
             | Self::TooLarge { .. }
@@ -326,7 +336,7 @@ impl Error {
         match self {
             Self::Read { source, .. } if RemoteError::of(source).is_some() => Step::Fetch,
             Self::Write { source, .. } if RemoteError::of(source).is_some() => Step::Upload,
-            Self::Read { .. } | Self::NotMedia { .. } => Step::Probe,
+            Self::Read { .. } | Self::NotMedia { .. } | Self::TooMuch { .. } => Step::Probe,
             Self::Lacking { .. } | Self::BadPlan { .. } => Step::Plan,
             Self::Damaged { .. } => Step::Demux,
             Self::Incomplete { .. } => Step::Verify,

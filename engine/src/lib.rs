@@ -11,6 +11,7 @@
 mod av;
 mod capabilities;
 mod cost;
+mod elsewhere;
 mod engine;
 mod error;
 mod frames;

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use avocet_engine::Reach;
 use serde::Deserialize;
+
+use crate::protocol::Limits;
 
 /// The settings of a service. Unknown keys are errors.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -39,6 +42,9 @@ pub struct Config {
     pub most_pixels: u64,
     /// How long a job may take, in seconds. Default: 6 h.
     pub most_job_seconds: u64,
+    /// How long a worker may say nothing and do nothing before it is ended, in seconds. Default:
+    /// 5 min.
+    pub most_silent_seconds: u64,
     /// Memory of a worker beyond which it is ended, in bytes. Default: 4 GiB.
     pub most_memory_bytes: u64,
     /// The longest body of a request, in bytes. Default: 1 MiB.
@@ -50,8 +56,21 @@ pub struct Config {
     pub retention_days: u32,
     /// Space that must be free in the data folder for new jobs, in bytes. Default: 1 GiB.
     pub least_free_bytes: u64,
+    /// How the log is written: lines for people, or JSON. Default: for people.
+    pub log: LogFormat,
     /// Whether jobs in ffmpeg mode are run where the kernel can not confine them. Default: no.
     pub unconfined_ffmpeg: bool,
+}
+
+/// How the log of a service is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// An object of JSON on each line.
+    Json,
 }
 
 impl Default for Config {
@@ -69,11 +88,13 @@ impl Default for Config {
             most_media_seconds: 24.0 * 3600.0,
             most_pixels: 67_000_000,
             most_job_seconds: 6 * 3600,
+            most_silent_seconds: 300,
             most_memory_bytes: 4 << 30,
             most_body_bytes: 1 << 20,
             requests_per_minute: 0,
             retention_days: 0,
             least_free_bytes: 1 << 30,
+            log: LogFormat::Text,
             unconfined_ffmpeg: false,
         }
     }
@@ -102,13 +123,11 @@ pub enum ConfigError {
 }
 
 /// What the names of variables begin with.
-const VARIABLES: &str = "AVOCET_";
-
-/// Variables that belong to others of our programs.
-const OTHERS: &[&str] = &["AVOCET_MEDIA", "AVOCET_SOAK", "AVOCET_BLESS", "AVOCET_CLIPS"];
+const VARIABLES: &str = "AVOCET_SERVE_";
 
 impl Config {
-    /// Reads a file, if there is one, and the environment: `AVOCET_MOST_PIXELS` is `mostPixels`.
+    /// Reads a file, if there is one, and the environment: `AVOCET_SERVE_MOST_PIXELS` is
+    /// `mostPixels`.
     ///
     /// # Errors
     /// [`ConfigError`] names the key that is not known or the value that does not fit.
@@ -134,7 +153,7 @@ impl Config {
             }
         };
         let set: BTreeMap<String, String> = variables
-            .filter(|(name, _)| name.starts_with(VARIABLES) && !OTHERS.contains(&name.as_str()))
+            .filter(|(name, _)| name.starts_with(VARIABLES))
             .collect();
         for (name, text) in set {
             let key = camel(&name[VARIABLES.len()..]);
@@ -148,6 +167,35 @@ impl Config {
             table.insert(key, value);
         }
         Self::deserialize(table).map_err(|error| wrong("the configuration", &error))
+    }
+}
+
+impl Config {
+    /// How far connections may go.
+    pub(crate) const fn reach(&self) -> Reach {
+        if self.allow_private_network { Reach::Any } else { Reach::Public }
+    }
+
+    /// Threads of each job, and how many jobs run at once.
+    pub(crate) fn shares(&self) -> (NonZeroU32, u32) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let all = self.threads.map_or(u32::try_from(processors).unwrap_or(1), u32::from);
+        let workers = self.workers.map_or((all / 2).max(1), u32::from);
+        (NonZeroU32::new(all / workers).unwrap_or(NonZeroU32::MIN), workers)
+    }
+
+    /// What a job may use.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            threads: self.shares().0,
+            anywhere: self.allow_private_network,
+            most_input_bytes: self.most_input_bytes,
+            most_media_seconds: self.most_media_seconds,
+            most_pixels: self.most_pixels,
+            most_seconds: self.most_job_seconds,
+            most_memory_bytes: self.most_memory_bytes,
+            unconfined: self.unconfined_ffmpeg,
+        }
     }
 }
 
@@ -189,7 +237,7 @@ mod tests {
     fn the_environment_stands_over_the_file_and_the_file_over_the_defaults() {
         let config = read(
             "listen = \"127.0.0.1:9000\"\nmostPixels = 5\n",
-            &[("AVOCET_MOST_PIXELS", "7"), ("AVOCET_DATA", "/srv/a b"), ("AVOCET_MEDIA", "x")],
+            &[("AVOCET_SERVE_MOST_PIXELS", "7"), ("AVOCET_SERVE_DATA", "/srv/a b"), ("AVOCET_MEDIA", "x")],
         );
         let config = config.unwrap();
         assert_eq!((config.listen.port(), config.most_pixels), (9000, 7));
@@ -206,7 +254,7 @@ mod tests {
         told("mostPixel = 5\n", &[], "mostPixel");
         told("mostPixels = \"many\"\n", &[], "mostPixels");
         told("listen = 8080\n", &[], "listen");
-        told("", &[("AVOCET_WORKER", "2")], "AVOCET_WORKER");
-        told("", &[("AVOCET_WORKERS", "0")], "AVOCET_WORKERS");
+        told("", &[("AVOCET_SERVE_WORKER", "2")], "AVOCET_SERVE_WORKER");
+        told("", &[("AVOCET_SERVE_WORKERS", "0")], "AVOCET_SERVE_WORKERS");
     }
 }

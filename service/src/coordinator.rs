@@ -3,25 +3,27 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use serde_json::json;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use crate::{
-    api::Stored,
-    pool::{Recipe, Worker},
-    protocol::{Done, Event, Failure, Order},
+    pool::{Program, Vitals, Worker},
+    protocol::{Done, Event, Failure, Made, Order, Purpose},
     service::Service,
+    storage::{At, Provider, Stored, Target, kept, outputs_text},
     store::{JobRow, State, Task},
 };
 
 /// How long to wait for work before looking again.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// How often the memory of a worker is looked at, and progress is written.
+/// How often a worker is looked at.
 const WATCH: Duration = Duration::from_millis(250);
 
 /// How often progress is written at most.
@@ -32,89 +34,155 @@ const PAUSES: &[i64] = &[2_000, 10_000];
 
 /// How a task ended.
 enum Ending {
-    /// In a state, with what it made.
-    State(State, Vec<Stored>, String, Option<Failure>),
-    /// It goes back, and is tried again after so many milliseconds.
-    Again { after: i64, crashed: bool },
+    Completed(Vec<Stored>, Done),
+    Cancelled,
+    Failed(Failure),
+    /// Its worker died over it.
+    Crashed(&'static str),
+    /// It is begun anew by whoever takes it next.
+    GivenBack,
 }
 
-/// Why a worker is let go.
-enum Fate {
-    /// It goes on with the next job.
-    Kept,
-    /// It is ended.
-    Lost,
-}
+/// A worker that may be gone.
+type Slot = Option<Worker>;
 
 /// Runs jobs, one after the other, until the service ends.
-pub(crate) async fn run(service: Service, recipe: Recipe, threads: u32) {
-    let mut worker = None;
+pub(crate) async fn run(service: Service, program: Program) {
+    let mut slot = None;
     while !service.is_ending() {
-        let task = match service.store.take().await {
-            Ok(Some(task)) => task,
+        match service.store.take().await {
+            Ok(Some(task)) => {
+                // Who cancels from now on is heard.
+                let stop = service.stop_of(&task.job_id);
+                // The next one may be due at once.
+                service.wake();
+                service.changed(&task.job_id);
+                let done = attend(&service, &program, &task, &stop, &mut slot).await;
+                if let Err(error) = done {
+                    tracing::error!(%error, job = task.job_id, "the database failed in a job");
+                    end(&mut slot).await;
+                    put_back(&service, &task).await;
+                }
+                service.stopped(&task.job_id);
+                service.changed(&task.job_id);
+            }
+            // A task may be due later, without anybody saying so.
             Ok(None) => {
-                // A task may be due later, without anybody saying so.
                 let _ = timeout(IDLE, service.work()).await;
-                continue;
             }
             Err(error) => {
                 tracing::error!(%error, "no task can be taken");
                 sleep(IDLE).await;
-                continue;
             }
-        };
-        service.changed(&task.job_id);
-        // The next one may be due at once.
-        service.wake();
-        let begun = Instant::now();
-        if let Err(error) = attend(&service, &recipe, threads, &task, &mut worker).await {
-            tracing::error!(%error, job = task.job_id, "the database failed in the midst of a job");
-            worker = None;
         }
-        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        service.counts.job_millis.fetch_add(millis, Ordering::Relaxed);
-        service.counts.jobs_ended.fetch_add(1, Ordering::Relaxed);
-        service.stopped(&task.job_id);
-        service.changed(&task.job_id);
-        service.webhooks.notify_one();
+    }
+    end(&mut slot).await;
+}
+
+async fn end(slot: &mut Slot) {
+    if let Some(worker) = slot.take() {
+        worker.end().await;
     }
 }
 
-/// Runs one task to its end, whatever that is.
+/// Gives a task back as soon as the database takes it, so that it is not lost until a restart.
+async fn put_back(service: &Service, task: &Task) {
+    while !service.is_ending() {
+        match service.store.give_back(task, 0, false).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, job = task.job_id, "a task can not be given back"),
+        }
+        sleep(IDLE).await;
+    }
+}
+
+/// Runs one task to its end, whatever that is, and notes it.
 async fn attend(
     service: &Service,
-    recipe: &Recipe,
-    threads: u32,
+    program: &Program,
     task: &Task,
-    worker: &mut Option<Worker>,
+    stop: &Notify,
+    slot: &mut Slot,
 ) -> Result<(), sqlx::Error> {
     let Some(job) = service.store.job(&task.job_id).await? else { return Ok(()) };
+    tracing::info!(job = job.id, attempt = task.attempt, "begun");
+    let begun = Instant::now();
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
-    let ending = if job.cancel != 0 {
-        Ending::State(State::Cancelled, Vec::new(), "[]".to_owned(), None)
+    let ending = if job.cancel == 0 {
+        run_once(service, program, task, &job, &folder, stop, slot).await?
     } else {
-        let (ending, fate) = run_once(service, recipe, threads, task, &job, &folder, worker).await?;
-        if matches!(fate, Fate::Lost) {
-            *worker = None;
-        }
-        ending
+        Ending::Cancelled
     };
+    // Outputs are in their place by now; what a job left half-way is of no use to anybody.
+    let _ = tokio::fs::remove_dir_all(&folder).await;
+    let state = note(service, task, ending).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    service.metrics.ended(state, job.recipe.as_deref(), seconds);
+    tracing::info!(job = job.id, attempt = task.attempt, state = state.name(), seconds, "ended");
+    service.webhooks.notify_one();
+    Ok(())
+}
+
+/// Notes how a task ended, and tells in which state its job is by that.
+async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, sqlx::Error> {
+    let store = &service.store;
     match ending {
-        Ending::Again { after, crashed } => {
-            service.store.give_back(task, after, crashed).await?;
-        }
-        Ending::State(state, outputs, warnings, failure) => {
+        Ending::Completed(outputs, done) => {
             let bytes = outputs.iter().map(|output| output.made.size_bytes).sum();
-            service.counts.bytes_made.fetch_add(bytes, Ordering::Relaxed);
-            let outputs = json!(outputs).to_string();
-            let error = failure.map(|failure| json!(failure).to_string());
-            let error = error.as_deref();
-            service.store.finish(task, state, &outputs, &warnings, error).await?;
+            service.metrics.output_bytes.inc_by(bytes);
+            let (text, warnings) = (outputs_text(&outputs), json!(done.warnings).to_string());
+            let outputs = (text.as_str(), kept(&outputs));
+            store.finish(task, State::Completed, outputs, &warnings, None).await?;
+            Ok(State::Completed)
+        }
+        Ending::Cancelled => {
+            store.finish(task, State::Cancelled, ("[]", 0), "[]", None).await?;
+            Ok(State::Cancelled)
+        }
+        Ending::GivenBack => {
+            store.give_back(task, 0, false).await?;
+            Ok(State::Queued)
+        }
+        Ending::Crashed(how) => {
+            service.metrics.worker_crashes.inc();
+            tracing::warn!(job = task.job_id, attempt = task.attempt, "its worker {how}");
+            if task.crashes == 0 {
+                store.give_back(task, 0, true).await?;
+                return Ok(State::Queued);
+            }
+            let message = format!("the worker of the job {how}, twice");
+            let failure = failure("ENGINE_INVOCATION_ERROR", message, "encode", true);
+            let error = json!(failure).to_string();
+            store.finish(task, State::Failed, ("[]", 0), "[]", Some(&error)).await?;
+            Ok(State::Failed)
+        }
+        Ending::Failed(failure) => {
+            if let Some(pause) = pause_after(task, &failure) {
+                tracing::info!(job = task.job_id, error = failure.message, "tried again");
+                store.give_back(task, pause, false).await?;
+                return Ok(State::Queued);
+            }
+            let state = match failure.code.as_str() {
+                "CANCELLED" => State::Cancelled,
+                "UNSUPPORTED_COMMAND" => State::Rejected,
+                _ => State::Failed,
+            };
+            let error = json!(failure).to_string();
+            let error = Some(error.as_str()).filter(|_| state != State::Cancelled);
+            store.finish(task, state, ("[]", 0), "[]", error).await?;
+            Ok(state)
         }
     }
-    // What a job left half-way is of no use to anybody.
-    let _ = tokio::fs::remove_dir_all(&folder).await;
-    Ok(())
+}
+
+/// After how many milliseconds a failure is tried again; `None` when it stands.
+fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
+    let passes = matches!(
+        failure.code.as_str(),
+        "INPUT_UNREACHABLE" | "STORAGE_ERROR" | "ENGINE_INVOKE_FAILED"
+    );
+    let tries = usize::try_from(task.tries).ok()?;
+    PAUSES.get(tries).copied().filter(|_| failure.retryable && passes)
 }
 
 /// A failure of ours.
@@ -123,193 +191,208 @@ fn failure(code: &str, message: impl Into<String>, stage: &str, retryable: bool)
     Failure { code, message: message.into(), stage, retryable }
 }
 
-/// What follows from a failure: another try, if it may pass and there were not too many.
-fn after_failure(task: &Task, failure: Failure) -> Ending {
-    // How often the job itself was run anew does not count.
-    let tries = usize::try_from(task.tries).unwrap_or(usize::MAX);
-    let passes = matches!(
-        failure.code.as_str(),
-        "INPUT_UNREACHABLE" | "STORAGE_ERROR" | "ENGINE_INVOKE_FAILED"
-    );
-    match PAUSES.get(tries) {
-        Some(after) if failure.retryable && passes => {
-            Ending::Again { after: *after, crashed: false }
-        }
-        _ => {
-            let state = match failure.code.as_str() {
-                "CANCELLED" => State::Cancelled,
-                "UNSUPPORTED_COMMAND" => State::Rejected,
-                _ => State::Failed,
-            };
-            let failure = Some(failure).filter(|_| state != State::Cancelled);
-            Ending::State(state, Vec::new(), "[]".to_owned(), failure)
-        }
-    }
+/// Where outputs of a job go now; an error tells why they can go nowhere.
+async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>, sqlx::Error> {
+    let Some(row) = service.store.default_provider().await? else {
+        return Ok(Ok(Target::usual(job)));
+    };
+    let target = Provider::read(&service.keys, &row).map(|provider| provider.target(job));
+    Ok(target.map_err(|error| {
+        let message = format!("the storage provider {} can not be used: {error}", row.name);
+        failure("STORAGE_ERROR", message, "upload", false)
+    }))
 }
 
 async fn run_once(
     service: &Service,
-    recipe: &Recipe,
-    threads: u32,
+    program: &Program,
     task: &Task,
     job: &JobRow,
     folder: &Path,
-    worker: &mut Option<Worker>,
-) -> Result<(Ending, Fate), sqlx::Error> {
-    let stop = service.stop_of(&task.job_id);
-    let order = Order {
-        id: job.id.clone(),
-        document: without_service(&job.document),
-        folder: folder.to_owned(),
-        plan_only: false,
-        threads,
+    stop: &Notify,
+    slot: &mut Slot,
+) -> Result<Ending, sqlx::Error> {
+    let target = match target(service, &job.id).await? {
+        Ok(target) => target,
+        Err(failure) => return Ok(Ending::Failed(failure)),
     };
-    let started = start(service, recipe, worker, folder, order).await;
-    let worker = match started {
+    let purpose = match &target {
+        Target::Folder(_) => Purpose::Folder(folder.to_owned()),
+        Target::Provider(_, place) => Purpose::Store(place.clone()),
+    };
+    let document = job.document.clone();
+    let order = Order { document, purpose, limits: service.config.limits() };
+    let worker = match start(service, program, slot, folder, order).await {
         Ok(worker) => worker,
         Err(error) => {
+            end(slot).await;
             let failed = failure("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
-            return Ok((after_failure(task, failed), Fate::Lost));
+            return Ok(Ending::Failed(failed));
         }
     };
-    let begun = Instant::now();
-    let limit = Duration::from_secs(service.config.most_job_seconds);
-    let (mut state, mut progress) = (State::Probing, 0);
-    let mut written = Instant::now();
+    match follow(service, task, worker, stop).await? {
+        Followed::Done(done) => Ok(match place(service, target, folder, &done.outputs).await {
+            Ok(outputs) => Ending::Completed(outputs, done),
+            Err(error) => {
+                Ending::Failed(failure("STORAGE_ERROR", error.to_string(), "commit", true))
+            }
+        }),
+        Followed::Failed(failure) => Ok(Ending::Failed(failure)),
+        Followed::Cancelled => Ok(Ending::Cancelled),
+        Followed::Lost(ending) => {
+            end(slot).await;
+            Ok(ending)
+        }
+    }
+}
+
+/// What became of a job at a worker.
+enum Followed {
+    Done(Done),
+    Failed(Failure),
+    Cancelled,
+    /// The worker must be ended.
+    Lost(Ending),
+}
+
+/// Listens to a worker until its job is at its end, and watches it.
+async fn follow(
+    service: &Service,
+    task: &Task,
+    worker: &mut Worker,
+    stop: &Notify,
+) -> Result<Followed, sqlx::Error> {
+    let config = &service.config;
+    let (begun, limit) = (Instant::now(), Duration::from_secs(config.most_job_seconds));
+    let silence = Duration::from_secs(config.most_silent_seconds);
+    let (mut heard, mut last) = (Instant::now(), Vitals::default());
+    let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
     loop {
         let event = tokio::select! {
             event = worker.event() => event,
             () = stop.notified() => {
-                let fate = if worker.stop().await { Fate::Kept } else { Fate::Lost };
-                let ending = Ending::State(State::Cancelled, Vec::new(), "[]".to_owned(), None);
-                return Ok((ending, fate));
+                let has_stopped = worker.stop().await;
+                return Ok(if has_stopped { Followed::Cancelled } else { Followed::Lost(Ending::Cancelled) });
             }
             () = sleep(WATCH) => {
+                if service.is_ending() {
+                    return Ok(Followed::Lost(Ending::GivenBack));
+                }
+                let failed = |failure| Ok(Followed::Lost(Ending::Failed(failure)));
                 if begun.elapsed() > limit {
                     let message = format!("the time limit of {} s passed", limit.as_secs());
-                    let failed = failure("ENGINE_INVOCATION_ERROR", message, "encode", true);
-                    return Ok((after_failure(task, failed), Fate::Lost));
+                    return failed(failure("ENGINE_INVOCATION_ERROR", message, "encode", true));
                 }
-                if worker.memory().is_some_and(|bytes| bytes > service.config.most_memory_bytes) {
-                    let most = service.config.most_memory_bytes;
+                // One that is gone says so itself.
+                let Some(vitals) = worker.vitals() else { continue };
+                if vitals.memory > config.most_memory_bytes {
+                    let most = config.most_memory_bytes;
                     let message = format!("the limit of {most} bytes of memory was passed");
-                    let failed = failure("LIMIT_EXCEEDED", message, "encode", false);
-                    return Ok((after_failure(task, failed), Fate::Lost));
+                    return failed(failure("LIMIT_EXCEEDED", message, "encode", false));
                 }
-                if service.is_ending() && begun.elapsed() > Duration::ZERO {
-                    // It is begun anew by whoever starts next.
-                    return Ok((Ending::Again { after: 0, crashed: false }, Fate::Lost));
+                if vitals.ticks != last.ticks {
+                    heard = Instant::now();
+                }
+                last = vitals;
+                if heard.elapsed() > silence {
+                    return Ok(Followed::Lost(Ending::Crashed("stalled")));
                 }
                 continue;
             }
         };
+        heard = Instant::now();
+        let before = state;
         match event {
             Some(Event::Probing) => {}
             Some(Event::Planning) => state = State::Planning,
             Some(Event::Planned { strategy, reasons, .. }) => {
                 state = State::Planning;
-                let reasons = json!(reasons).to_string();
-                service.store.planned(task, &strategy, &reasons).await?;
+                service.store.planned(task, &strategy, &json!(reasons).to_string()).await?;
             }
             Some(Event::Progress(percent)) => {
                 state = State::Transcoding;
                 progress = progress.max(percent.min(99));
-                if written.elapsed() < WRITE {
-                    continue;
-                }
             }
-            Some(Event::Done(done)) => {
-                let warnings = json!(done.warnings).to_string();
-                return Ok(match place(service, job, task, folder, done).await {
-                    Ok(outputs) => {
-                        (Ending::State(State::Completed, outputs, warnings, None), Fate::Kept)
-                    }
-                    Err(error) => {
-                        let failed = failure("STORAGE_ERROR", error.to_string(), "commit", true);
-                        (after_failure(task, failed), Fate::Kept)
-                    }
-                });
-            }
-            Some(Event::Failed(failed)) => return Ok((after_failure(task, failed), Fate::Kept)),
-            None => {
-                service.counts.worker_crashes.fetch_add(1, Ordering::Relaxed);
-                if task.crashes == 0 {
-                    return Ok((Ending::Again { after: 0, crashed: true }, Fate::Lost));
-                }
-                let message = "the worker of the job crashed, twice";
-                let failed = failure("ENGINE_INVOCATION_ERROR", message, "encode", true);
-                let ending = Ending::State(State::Failed, Vec::new(), "[]".to_owned(), Some(failed));
-                return Ok((ending, Fate::Lost));
-            }
+            Some(Event::Done(done)) => return Ok(Followed::Done(done)),
+            Some(Event::Failed(failed)) => return Ok(Followed::Failed(failed)),
+            None => return Ok(Followed::Lost(Ending::Crashed("crashed"))),
+        }
+        if state == before && written.elapsed() < WRITE {
+            continue;
         }
         written = Instant::now();
         if !service.store.advance(task, state, progress).await? {
             // Somebody else has it by now.
-            return Ok((Ending::Again { after: 0, crashed: false }, Fate::Lost));
+            return Ok(Followed::Lost(Ending::GivenBack));
         }
         service.changed(&task.job_id);
     }
 }
 
-/// Gives a job to a worker that is there, or to a new one.
+/// Gives a job to the worker that is there, or to a new one.
 async fn start<'a>(
     service: &Service,
-    recipe: &Recipe,
-    worker: &'a mut Option<Worker>,
+    program: &Program,
+    slot: &'a mut Slot,
     folder: &Path,
     order: Order,
 ) -> io::Result<&'a mut Worker> {
     tokio::fs::create_dir_all(folder).await?;
-    if worker.is_none() {
-        service.counts.worker_starts.fetch_add(1, Ordering::Relaxed);
-        *worker = Some(Worker::start(recipe)?);
+    // One that died while it had nothing to do is replaced.
+    if let Some(worker) = slot.as_mut()
+        && worker.run(order.clone()).await.is_err()
+    {
+        end(slot).await;
     }
-    let gone = || io::Error::other("no worker could be started");
-    let worker = worker.as_mut().ok_or_else(gone)?;
-    if worker.run(order.clone()).await.is_err() {
-        // It died while it had nothing to do.
-        service.counts.worker_starts.fetch_add(1, Ordering::Relaxed);
-        *worker = Worker::start(recipe)?;
-        worker.run(order).await?;
+    match slot {
+        Some(worker) => Ok(worker),
+        None => {
+            service.metrics.worker_starts.inc();
+            let worker = slot.insert(program.start()?);
+            worker.run(order).await?;
+            Ok(worker)
+        }
     }
-    Ok(worker)
 }
 
-/// A document as the engine takes it: what is for the service alone is left out.
-fn without_service(document: &str) -> String {
-    let mut value: serde_json::Value = serde_json::from_str(document).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("webhookUrl");
-        fields.remove("presetId");
-    }
-    value.to_string()
-}
-
-/// Moves outputs where they stay. The names of an attempt are its own, so that two never mix.
+/// Brings outputs where they stay.
 async fn place(
     service: &Service,
-    job: &JobRow,
-    task: &Task,
+    target: Target,
     folder: &Path,
-    done: Done,
+    made: &[Made],
 ) -> io::Result<Vec<Stored>> {
     let mut stored = Vec::new();
-    for made in done.outputs {
-        if made.filename.contains("://") {
-            // The input is the output.
-            let place = made.filename.clone();
-            stored.push(Stored { made, place, deleted: false });
-            continue;
-        }
-        let place: PathBuf =
-            ["outputs", &job.id, &task.attempt.to_string(), &made.filename].iter().collect();
-        let target = service.files().join(&place);
-        if let Some(parent) = target.parent() {
-            tokio::fs::create_dir_all(parent).await?;
-        }
-        tokio::fs::rename(folder.join(&made.filename), &target).await?;
-        let place = format!("files/{}", place.display());
-        stored.push(Stored { made, place, deleted: false });
+    for made in made {
+        let at = match &target {
+            _ if made.filename.contains("://") => At::Input(made.filename.clone()),
+            Target::Provider(id, place) => {
+                At::Provider { id: id.clone(), url: format!("{}/{}", place.url, made.filename) }
+            }
+            Target::Folder(key) => {
+                let home = service.files().join(key);
+                let from = folder.join(&made.filename);
+                keep(from, home, made.filename.clone()).await?;
+                At::Folder(format!("{key}/{}", made.filename))
+            }
+        };
+        stored.push(Stored { made: made.clone(), at, deleted: false });
     }
     Ok(stored)
+}
+
+/// Moves a file into a folder, and is back when that is on the disk.
+async fn keep(from: PathBuf, folder: PathBuf, name: String) -> io::Result<()> {
+    let kept = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder)?;
+        let sync = |path: &Path| {
+            #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
+            std::fs::File::open(path)?.sync_all()
+        };
+        sync(&from)?;
+        std::fs::rename(&from, folder.join(name))?;
+        sync(&folder)?;
+        folder.parent().map_or(Ok(()), sync)
+    });
+    kept.await.map_err(io::Error::other)?
 }

@@ -5,12 +5,14 @@
 mod api;
 mod config;
 mod coordinator;
+mod metrics;
 mod pool;
 mod problem;
 pub mod protocol;
 mod secret;
 mod service;
 mod starters;
+mod storage;
 mod store;
 mod webhook;
 
@@ -22,11 +24,12 @@ use std::{
     time::Duration,
 };
 
-use avocet_engine::{Engine, Reach, RemoteSettings, Settings};
+use avocet_engine::{Engine, RemoteSettings, Settings};
+use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
 
-pub use config::{Config, ConfigError};
-use pool::Recipe;
+pub use config::{Config, ConfigError, LogFormat};
+use pool::Program;
 use secret::Keys;
 use service::Service;
 use store::Store;
@@ -82,51 +85,41 @@ pub async fn serve(
     ended: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let data = config.data.clone();
-    let folder = |name: &str| {
-        let path = data.join(name);
-        std::fs::create_dir_all(&path).map_err(io_error(format!("the folder {}", path.display())))
-    };
-    folder("files")?;
-    // What an earlier run left half-way belongs to jobs that begin anew.
-    let _ = std::fs::remove_dir_all(data.join("work"));
-    folder("work/temporary")?;
+    let _lock = open_folder(&data)?;
     let store = Store::open(&data).await?;
     let keys = keys(&data).map_err(io_error("the keys of the data folder"))?;
     if store.setting("webhookSecret").await?.is_none() {
         store.set("webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
     let key = first_key(&store, &data).await?;
-    let given_back = store.recover().await?;
-    if given_back > 0 {
-        tracing::info!(given_back, "jobs begin anew that were not at their end");
-    }
+    recover(&store, &data).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(io_error(format!("listening on {}", config.listen)))?;
     let address = listener.local_addr().map_err(io_error("the address"))?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let public_url = public_url.trim_end_matches('/').to_owned();
 
-    let service = Service::new(config, store, keys, public_url.clone());
-    started(&Started { address, public_url, key });
+    let program = Program { path: program, temporary: data.join(WORK).join("workers") };
+    let service = Service::new(config, store, keys, public_url.clone(), program.clone());
     let mut tasks = tokio::task::JoinSet::new();
-    let (threads, workers) = shares(&service.config);
-    let recipe = recipe(&service, program);
-    for _ in 0..workers {
-        tasks.spawn(coordinator::run(service.clone(), recipe.clone(), threads));
+    for _ in 0..service.config.shares().1 {
+        tasks.spawn(coordinator::run(service.clone(), program.clone()));
     }
-    let remote = RemoteSettings { reach: reach(&service.config), ..RemoteSettings::default() };
+    let remote = RemoteSettings { reach: service.config.reach(), ..RemoteSettings::default() };
     let engine = Engine::new(Settings { remote, ..Settings::default() });
     tasks.spawn(webhook::run(service.clone(), engine));
     tasks.spawn(tend(service.clone()));
+    started(&Started { address, public_url, key });
 
     let (router, ending) = (api::router(service.clone()), service.clone());
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         ended.await;
+        tracing::info!("shutting down");
         ending.end();
     });
     let served = tokio::select! {
         served = async { server.await } => served,
-        // Somebody who listens to events for ever holds nobody.
+        // Somebody who reads for ever holds nobody.
         () = async { service.ended.notified().await; tokio::time::sleep(TO_END).await } => Ok(()),
     };
     service.end();
@@ -134,48 +127,84 @@ pub async fn serve(
     served.map_err(io_error("serving"))
 }
 
-fn reach(config: &Config) -> Reach {
-    if config.allow_private_network { Reach::Any } else { Reach::Public }
+/// The folder of work that goes on, in the data folder.
+const WORK: &str = "work";
+
+/// Makes the folders of a service, which belong to this process for as long as the lock lives.
+fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
+    let folder = |path: PathBuf| {
+        std::fs::create_dir_all(&path).map_err(io_error(format!("the folder {}", path.display())))
+    };
+    folder(data.join("files"))?;
+    // Documents and outputs are nobody's business but the service's.
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(data, private).map_err(io_error("the rights of the data folder"))?;
+    let path = data.join("lock");
+    #[expect(clippy::disallowed_methods, reason = "a lock is no media")]
+    let lock = std::fs::File::create(&path).map_err(io_error(format!("{}", path.display())))?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        let what = format!("another service uses the folder {}", data.display());
+        io_error(what)(error.into())
+    })?;
+    // What an earlier run left half-way belongs to jobs that begin anew.
+    let _ = std::fs::remove_dir_all(data.join(WORK));
+    folder(data.join(WORK).join("workers"))?;
+    Ok(lock)
 }
 
-/// Threads of each job, and how many jobs run at once.
-fn shares(config: &Config) -> (u32, u32) {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let all = config.threads.map_or(u32::try_from(processors).unwrap_or(1), u32::from);
-    let workers = config.workers.map_or((all / 2).max(1), u32::from);
-    ((all / workers).max(1), workers)
-}
-
-fn recipe(service: &Service, program: PathBuf) -> Recipe {
-    let config = &service.config;
-    let limits = serde_json::json!({
-        "anywhere": config.allow_private_network,
-        "mostInputBytes": config.most_input_bytes,
-        "mostMediaSeconds": config.most_media_seconds,
-        "mostPixels": config.most_pixels,
-        "unconfined": config.unconfined_ffmpeg,
-    });
-    Recipe {
-        program,
-        variables: vec![("AVOCET_WORKER_LIMITS".to_owned(), limits.to_string())],
-        temporary: service.work_folder().join("temporary"),
+/// Lets jobs begin anew that were not at their end when the service before ended.
+async fn recover(store: &Store, data: &Path) -> Result<(), ServeError> {
+    for job in store.recover().await? {
+        tracing::info!(job, "it begins anew");
+        if let storage::Target::Folder(key) = storage::Target::usual(&job) {
+            // Outputs that nobody was told of.
+            let _ = std::fs::remove_dir_all(data.join("files").join(key));
+        }
     }
+    Ok(())
 }
 
 /// Writes down when keys were used, and removes what is too old to keep.
 async fn tend(service: Service) {
     const EVERY: Duration = Duration::from_secs(60);
     loop {
-        let ends = tokio::time::timeout(EVERY, service.ended.notified()).await.is_ok();
-        for (token, _) in service.take_uses() {
-            if let Err(error) = service.store.used_token(&token).await {
+        for (token, at) in service.take_uses() {
+            if let Err(error) = service.store.used_token(&token, at).await {
                 tracing::warn!(%error, "the use of a key was not noted");
             }
         }
-        if ends || service.is_ending() {
+        if service.is_ending() {
             return;
         }
+        if let Err(error) = retain(&service).await {
+            tracing::warn!(%error, "what is too old was not removed");
+        }
+        let _ = tokio::time::timeout(EVERY, service.ended.notified()).await;
     }
+}
+
+/// Removes outputs that are older than the configuration keeps them, and keys of requests that
+/// nobody sends any more.
+async fn retain(service: &Service) -> Result<(), sqlx::Error> {
+    const DAY: i64 = 24 * 3600 * 1000;
+    service.store.forget_keys(store::millis() - 7 * DAY).await?;
+    let days = i64::from(service.config.retention_days);
+    if days == 0 {
+        return Ok(());
+    }
+    for job in service.store.kept_since_before(store::millis() - days * DAY).await? {
+        let mut outputs = storage::outputs_of(&job.outputs);
+        for output in outputs.iter_mut().filter(|output| !output.deleted) {
+            match service.remove(output).await {
+                Ok(()) => output.deleted = true,
+                Err(error) => tracing::warn!(error, job = job.id, "an output was not removed"),
+            }
+        }
+        let (text, kept) = (storage::outputs_text(&outputs), storage::kept(&outputs));
+        service.store.set_outputs(&job.id, &text, kept).await?;
+        tracing::info!(job = job.id, kept, "its outputs are as old as they are kept");
+    }
+    Ok(())
 }
 
 /// The keys of a data folder, made at the first start.

@@ -1,31 +1,40 @@
 //! Worker processes: kept warm, spoken to by lines of JSON, ended when they do not answer.
 
 use std::{
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::Semaphore,
     time::timeout,
 };
 
-use crate::protocol::{Event, Order, Request};
+use crate::{
+    problem::Problem,
+    protocol::{Event, Failure, Order, Purpose, Request},
+    service::Service,
+};
 
 /// How long a worker may take to stop a job that is cancelled before it is killed.
 const TO_STOP: Duration = Duration::from_millis(800);
 
+/// How many of a worker's last words are kept, in lines.
+const WORDS: usize = 20;
+
 /// How workers are started.
 #[derive(Clone, Debug)]
-pub(crate) struct Recipe {
+pub(crate) struct Program {
     /// The program; it is started with the argument `worker`.
-    pub(crate) program: PathBuf,
-    /// What workers are told of the configuration, as variables.
-    pub(crate) variables: Vec<(String, String)>,
-    /// Where they may leave temporary files.
+    pub(crate) path: PathBuf,
+    /// Where workers may leave temporary files, each in a folder of its own.
     pub(crate) temporary: PathBuf,
 }
 
@@ -35,28 +44,64 @@ pub(crate) struct Worker {
     child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
+    words: Arc<Mutex<VecDeque<String>>>,
+    temporary: PathBuf,
 }
 
-impl Worker {
-    /// Starts one, in a process group of its own.
-    pub(crate) fn start(recipe: &Recipe) -> io::Result<Self> {
-        let mut command = Command::new(&recipe.program);
+/// How a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    /// Memory, in bytes.
+    pub(crate) memory: u64,
+    /// Time of processors that it took, in ticks of the system's clock.
+    pub(crate) ticks: u64,
+}
+
+impl Program {
+    /// Starts a worker, in a process group of its own.
+    pub(crate) fn start(&self) -> io::Result<Worker> {
+        let temporary = self.temporary.join(crate::store::new_id());
+        std::fs::create_dir_all(&temporary)?;
+        let mut command = Command::new(&self.path);
         command
             .arg("worker")
-            .env("TMPDIR", &recipe.temporary)
-            .envs(recipe.variables.iter().cloned())
+            .env("TMPDIR", &temporary)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        // A store's credentials come with the job, or it has none.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| text.starts_with(prefix)) {
+                command.env_remove(&name);
+            }
+        }
         let mut child = command.spawn()?;
         let gone = || io::Error::other("a worker without pipes");
         let input = child.stdin.take().ok_or_else(gone)?;
         let output = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
-        Ok(Self { child, input, output })
+        let words = Arc::default();
+        tokio::spawn(listen(child.stderr.take().ok_or_else(gone)?, Arc::clone(&words)));
+        Ok(Worker { child, input, output, words, temporary })
     }
+}
 
+/// Keeps the last lines of what a worker says to nobody: libav's own words, or a panic.
+async fn listen(errors: ChildStderr, words: Arc<Mutex<VecDeque<String>>>) {
+    let mut lines = BufReader::new(errors).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::debug!(line, "a worker says");
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() == WORDS {
+            words.pop_front();
+        }
+        words.push_back(line);
+    }
+}
+
+impl Worker {
     async fn say(&mut self, request: &Request) -> io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -75,7 +120,7 @@ impl Worker {
         serde_json::from_str(&line).ok()
     }
 
-    /// Asks it to stop the job that runs, and tells whether it did: else it must be dropped.
+    /// Asks it to stop the job that runs, and tells whether it did: else it must be ended.
     pub(crate) async fn stop(&mut self) -> bool {
         let stopped = async {
             self.say(&Request::Cancel).await.ok()?;
@@ -88,16 +133,105 @@ impl Worker {
         timeout(TO_STOP, stopped).await.ok().flatten().is_some()
     }
 
-    /// How much memory it has, in bytes; `None` when it is gone.
-    pub(crate) fn memory(&self) -> Option<u64> {
-        resident(self.child.id()?)
+    /// Kills it, and removes what it left.
+    pub(crate) async fn end(mut self) {
+        let _ = self.child.kill().await;
+        let words = std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner));
+        if !words.is_empty() {
+            let words = Vec::from(words).join("\n");
+            tracing::info!(words, "the last words of a worker");
+        }
+        let _ = tokio::fs::remove_dir_all(&self.temporary).await;
+    }
+
+    /// How it is; `None` when it is gone.
+    pub(crate) fn vitals(&self) -> Option<Vitals> {
+        vitals(self.child.id()?)
     }
 }
 
-/// How much memory a process has that is its own, in bytes.
-fn resident(process: u32) -> Option<u64> {
-    let path = Path::new("/proc").join(process.to_string()).join("status");
-    let status = std::fs::read_to_string(path).ok()?;
+/// How a process is, as the system tells (proc(5)).
+fn vitals(process: u32) -> Option<Vitals> {
+    let folder = Path::new("/proc").join(process.to_string());
+    let status = std::fs::read_to_string(folder.join("status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // Its name may have spaces; fields are counted from behind it.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let spent = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+    Some(Vitals { memory: kilobytes * 1024, ticks: spent.sum() })
+}
+
+/// Workers that only make plans, for requests that wait for them.
+#[derive(Debug)]
+pub(crate) struct Planners {
+    program: Program,
+    free: Mutex<Vec<Worker>>,
+    places: Semaphore,
+}
+
+/// How many plans are made at once.
+const PLANS: usize = 2;
+
+/// How long a request waits for its turn.
+const TO_BEGIN: Duration = Duration::from_secs(10);
+
+/// How long a plan may take.
+const TO_PLAN: Duration = Duration::from_secs(60);
+
+impl Planners {
+    pub(crate) fn new(program: Program) -> Self {
+        Self { program, free: Mutex::default(), places: Semaphore::new(PLANS) }
+    }
+
+    /// Makes the plan of a document.
+    pub(crate) async fn plan(
+        &self,
+        service: &Service,
+        document: String,
+    ) -> Result<Value, Problem> {
+        let place = timeout(TO_BEGIN, self.places.acquire()).await;
+        let _place = place.ok().and_then(Result::ok).ok_or_else(|| {
+            Problem::unavailable("too many plans are asked for")
+        })?;
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let started = free.map_or_else(|| self.program.start(), Ok);
+        let failed = |message: String| {
+            let code = "ENGINE_INVOCATION_ERROR".to_owned();
+            Problem::of_job(Failure { code, message, stage: "plan".to_owned(), retryable: true })
+        };
+        let mut worker = started.map_err(|error| failed(error.to_string()))?;
+        let order = Order { document, purpose: Purpose::Plan, limits: service.config.limits() };
+        match timeout(TO_PLAN, planned(&mut worker, order)).await {
+            Ok(Some(plan)) => {
+                self.free.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                plan.map_err(Problem::of_job)
+            }
+            Ok(None) => {
+                worker.end().await;
+                Err(failed("the worker of the plan crashed".to_owned()))
+            }
+            Err(_) => {
+                worker.end().await;
+                Err(failed(format!("the plan took longer than {} s", TO_PLAN.as_secs())))
+            }
+        }
+    }
+}
+
+/// What a worker plans; `None` when it dies over it.
+async fn planned(worker: &mut Worker, order: Order) -> Option<Result<Value, Failure>> {
+    worker.run(order).await.ok()?;
+    let mut shown = None;
+    loop {
+        match worker.event().await? {
+            Event::Planned { strategy, reasons, plan } => {
+                shown = Some(json!({ "strategy": strategy, "reasons": reasons, "plan": plan }));
+            }
+            Event::Done(_) => return shown.map(Ok),
+            Event::Failed(failure) => return Some(Err(failure)),
+            Event::Probing | Event::Planning | Event::Progress(_) => {}
+        }
+    }
 }

@@ -1,19 +1,27 @@
 //! How the API says no: one form for all answers from 400 on.
 
+use std::borrow::Cow;
+
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use avocet_recipes::{DocumentError, Problem as DocumentProblem};
+
+use crate::protocol::Failure;
 
 /// An answer that is none.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     retryable: bool,
     problems: Vec<DocumentProblem>,
@@ -21,14 +29,13 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retryable: false, problems: Vec::new() }
+        let (code, message) = (Cow::Borrowed(code), message.into());
+        Self { status, code, message, retryable: false, problems: Vec::new() }
     }
 
     /// The body, or a part of the address, is not what it should be.
     pub(crate) fn invalid(path: &str, found: impl Into<String>, allowed: impl Into<String>) -> Self {
-        let problem =
-            DocumentProblem { path: path.to_owned(), found: found.into(), allowed: allowed.into() };
-        Self::all_invalid(vec![problem])
+        Self::all_invalid(vec![Self::one(path, found, allowed)])
     }
 
     /// All that is wrong with a body.
@@ -73,9 +80,32 @@ impl Problem {
         Self { retryable: true, ..problem }
     }
 
-    pub(crate) fn unavailable(message: &str) -> Self {
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
         Self { retryable: true, ..problem }
+    }
+
+    /// What a job would end with, for those who only want its plan.
+    pub(crate) fn of_job(failure: Failure) -> Self {
+        let Failure { code, message, retryable, .. } = failure;
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, code: code.into(), message, retryable, problems: Vec::new() }
+    }
+
+    /// A fault of ours.
+    pub(crate) fn fault(what: &str) -> Self {
+        tracing::error!(what, "the service has a fault");
+        let message = "the service has a fault, which is in its log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ENGINE_ERROR", message)
+    }
+
+    /// One thing that is wrong.
+    pub(crate) fn one(
+        path: &str,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> DocumentProblem {
+        DocumentProblem { path: path.to_owned(), found: found.into(), allowed: allowed.into() }
     }
 
     /// A signed URL whose time is over.
@@ -99,30 +129,64 @@ impl From<DocumentError> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        tracing::error!(%error, "the database failed");
-        let is_full = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("13"));
-        if is_full {
+        /// SQLite's code for a disk without room.
+        const FULL: &str = "13";
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.as_deref() == Some(FULL) {
             return Self::unavailable("the disk is full");
         }
-        let message = "the service has a fault, which is in its log";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ENGINE_ERROR", message)
+        Self::fault(&format!("the database: {error}"))
     }
+}
+
+/// Every answer from 400 on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    error: ErrorFields,
+}
+
+/// Why the answer is none.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorFields {
+    /// For machines, as `VALIDATION_ERROR`.
+    code: String,
+    /// For people.
+    message: String,
+    /// Whether the same may succeed when it is simply tried again.
+    retryable: bool,
+    /// All that is wrong with the request, with `VALIDATION_ERROR`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ProblemFields>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProblemFields {
+    /// Where, as in `recipe.startSeconds`.
+    path: String,
+    found: String,
+    allowed: String,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut error = json!({
-            "code": self.code, "message": self.message, "retryable": self.retryable,
+        let problems = self.problems.into_iter().map(|problem| {
+            let DocumentProblem { path, found, allowed } = problem;
+            ProblemFields { path, found, allowed }
         });
-        if let (Value::Object(fields), false) = (&mut error, self.problems.is_empty()) {
-            let problems = self.problems.iter().map(|problem| {
-                json!({ "path": problem.path, "found": problem.found, "allowed": problem.allowed })
-            });
-            fields.insert("problems".to_owned(), problems.collect());
-        }
-        let mut response = (self.status, Json(json!({ "error": error }))).into_response();
-        if self.retryable {
+        let error = ErrorFields {
+            code: self.code.into_owned(),
+            message: self.message,
+            retryable: self.retryable,
+            problems: problems.collect(),
+        };
+        let mut response = (self.status, Json(ErrorBody { error })).into_response();
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         response
     }

@@ -1,24 +1,72 @@
 //! What a service and its worker processes say to each other: one JSON object on a line.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf};
 
+use avocet_engine::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// A job for a worker, on its standard input.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
-    /// Which job it is.
-    pub id: String,
-    /// The document, whose inputs are URLs.
+    /// The document, as the service took it.
     pub document: String,
-    /// The folder that outputs are written into, and nothing else.
-    pub folder: PathBuf,
-    /// Whether only the plan is wanted.
-    pub plan_only: bool,
-    /// Threads of the job's decoders and encoders.
-    pub threads: u32,
+    /// What becomes of it.
+    pub purpose: Purpose,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What a worker is to do with a document.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// To say what would be done.
+    Plan,
+    /// To run it, into a folder.
+    Folder(PathBuf),
+    /// To run it, into an object store.
+    Store(Place),
+}
+
+/// A place in an object store.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// As in `s3://bucket/outputs/name`, without a slash at its end.
+    pub url: String,
+    /// Options of the store by the names of the crate `object_store`, secrets among them.
+    pub options: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// What a job may use.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Threads of its decoders and encoders.
+    pub threads: NonZeroU32,
+    /// Whether inputs may be in private networks, and over `http:`.
+    pub anywhere: bool,
+    /// What an input that is copied may have at most, in bytes.
+    pub most_input_bytes: u64,
+    /// How long an input may be, in seconds.
+    pub most_media_seconds: f64,
+    /// How many pixels a picture of an input may have.
+    pub most_pixels: u64,
+    /// How long a child process may run, in seconds.
+    pub most_seconds: u64,
+    /// Memory of a child process, in bytes.
+    pub most_memory_bytes: u64,
+    /// Whether the `ffmpeg` program may run where the kernel can not confine it.
+    pub unconfined: bool,
 }
 
 /// What a worker hears while it runs a job, on its standard input.
@@ -43,8 +91,8 @@ pub enum Event {
     Planned {
         /// The way the goal is met.
         strategy: String,
-        /// Codes and sentences.
-        reasons: Vec<Value>,
+        /// Why.
+        reasons: Vec<Reason>,
         /// All of it, where only that was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Value>,
@@ -63,8 +111,8 @@ pub enum Event {
 pub struct Done {
     /// One for each output, in the order of the document.
     pub outputs: Vec<Made>,
-    /// What is not as one would wish: codes and sentences.
-    pub warnings: Vec<Value>,
+    /// What is not as one would wish.
+    pub warnings: Vec<Reason>,
 }
 
 /// One output.
@@ -97,7 +145,7 @@ pub struct Made {
 }
 
 /// Why a job failed.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Failure {
     /// For machines, as `INPUT_INVALID`.
     pub code: String,

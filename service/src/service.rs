@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -14,10 +14,13 @@ use avocet_recipes::Problem as DocumentProblem;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    api::{Rates, Stored, until},
+    api::Rates,
     config::Config,
+    metrics::Metrics,
+    pool::{Planners, Program},
     problem::Problem,
     secret::Keys,
+    storage::Reaching,
     store::{Store, millis},
 };
 
@@ -32,7 +35,9 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
-    pub(crate) counts: Counts,
+    pub(crate) metrics: Metrics,
+    pub(crate) planners: Planners,
+    pub(crate) reaching: Reaching,
     /// The base of all URLs that are handed out.
     pub(crate) public_url: String,
     /// Told when there is something to do.
@@ -50,18 +55,6 @@ pub(crate) struct Shared {
     used: Mutex<HashMap<String, i64>>,
 }
 
-/// What is counted for metrics.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) worker_starts: AtomicU64,
-    pub(crate) worker_crashes: AtomicU64,
-    pub(crate) webhooks_sent: AtomicU64,
-    pub(crate) webhooks_failed: AtomicU64,
-    pub(crate) bytes_made: AtomicU64,
-    pub(crate) job_millis: AtomicU64,
-    pub(crate) jobs_ended: AtomicU64,
-}
-
 impl Deref for Service {
     type Target = Shared;
 
@@ -71,14 +64,22 @@ impl Deref for Service {
 }
 
 impl Service {
-    pub(crate) fn new(config: Config, store: Store, keys: Keys, public_url: String) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        store: Store,
+        keys: Keys,
+        public_url: String,
+        program: Program,
+    ) -> Self {
         Self(Arc::new(Shared {
             config,
             store,
             keys,
             public_url,
             rates: Rates::default(),
-            counts: Counts::default(),
+            metrics: Metrics::default(),
+            planners: Planners::new(program),
+            reaching: Reaching::default(),
             work: Notify::new(),
             webhooks: Notify::new(),
             ending: AtomicBool::new(false),
@@ -98,7 +99,7 @@ impl Shared {
 
     /// The folder of work that goes on; nothing in it survives a start.
     pub(crate) fn work_folder(&self) -> PathBuf {
-        self.config.data.join("work")
+        self.config.data.join(crate::WORK)
     }
 
     /// Says that there is something to do.
@@ -191,18 +192,6 @@ impl Shared {
         let allowed = "an https: URL of a public address".to_owned();
         let found = format!("\"{}\"", avocet_engine::without_secrets(url));
         Some(DocumentProblem { path: String::new(), found, allowed })
-    }
-
-    /// The URL of an output: one of ours is signed for a while.
-    pub(crate) fn url_of(&self, output: &Stored) -> String {
-        match output.place.strip_prefix("files/") {
-            None => output.place.clone(),
-            Some(rest) => {
-                let path = format!("/files/{rest}");
-                let query = self.keys.sign(&path, until(self.config.url_seconds));
-                format!("{}{path}?{query}", self.public_url)
-            }
-        }
     }
 }
 

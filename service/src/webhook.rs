@@ -1,21 +1,24 @@
 //! Tells how jobs ended: from the outbox, signed, again and again until somebody hears it.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use avocet_engine::Engine;
 use rand::Rng;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     api::show_job,
     secret::{now, sign_webhook},
     service::Service,
-    store::{AttemptRow, DeliveryRow, millis},
+    store::{AttemptRow, DeliveryRow, JobRow, Outcome, millis},
 };
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(15);
+
+/// How long a delivery is nobody else's, in milliseconds: longer than an answer may take.
+const LEASE: i64 = 30_000;
 
 /// The pauses between tries, in seconds.
 const PAUSES: &[i64] = &[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
@@ -23,79 +26,114 @@ const PAUSES: &[i64] = &[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 /// How long to wait when nothing is due.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How many are on their way at once.
+const AT_ONCE: usize = 16;
+
+/// How long the secret before the last rotation still signs, in milliseconds.
+const OVERLAP: i64 = 24 * 3600 * 1000;
+
 /// Delivers what is due until the service ends.
 pub(crate) async fn run(service: Service, engine: Engine) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     while !service.is_ending() {
-        let due = match service.store.next_delivery().await {
-            Ok(due) => due.filter(|due| due.next_at <= millis()),
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match service.store.take_delivery(LEASE).await {
+            Ok(Some(delivery)) => {
+                let (service, engine) = (service.clone(), engine.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = deliver(&service, engine, &delivery).await {
+                        // It is due again when the lease is over.
+                        tracing::error!(%error, id = delivery.id, "a webhook could not be noted");
+                    }
+                    drop(place);
+                });
+            }
+            Ok(None) => {
+                let _ = timeout(IDLE, service.webhooks.notified()).await;
+            }
             Err(error) => {
                 tracing::error!(%error, "no webhook can be read");
-                None
+                tokio::time::sleep(IDLE).await;
             }
-        };
-        let Some(delivery) = due else {
-            let _ = timeout(IDLE, service.webhooks.notified()).await;
-            continue;
-        };
-        if let Err(error) = deliver(&service, &engine, &delivery).await {
-            tracing::error!(%error, delivery = delivery.id, "a webhook could not be noted");
-            tokio::time::sleep(IDLE).await;
         }
     }
+    // Those on their way are heard out.
+    let _ = timeout(LIMIT, places.acquire_many(u32::try_from(AT_ONCE).unwrap_or(1))).await;
 }
 
 /// Tries once, and notes how that ended.
 async fn deliver(
     service: &Service,
-    engine: &Engine,
+    engine: Engine,
     delivery: &DeliveryRow,
 ) -> Result<(), sqlx::Error> {
     let at = millis();
-    let number = delivery.attempts + 1;
-    let Some(job) = service.store.job(&delivery.job_id).await? else {
-        let attempt = AttemptRow { number, at, status: None, error: None };
-        return service.store.delivered(delivery, &attempt, "failed", at).await;
+    let (status, error) = match send(service, engine, delivery, at).await? {
+        Ok(status) => (Some(i64::from(status)), None),
+        Err(error) => (None, Some(error)),
     };
-    let body = json!({ "data": show_job(service, &job), "timestamp": at }).to_string();
-    let seconds = now().as_secs();
-    let secret = service.store.setting("webhookSecret").await?.unwrap_or_default();
-    let signature = sign_webhook(&secret, &delivery.id, seconds, &body).unwrap_or_default();
-    let headers = [
-        ("content-type", "application/json".to_owned()),
-        ("webhook-id", delivery.id.clone()),
-        ("webhook-timestamp", seconds.to_string()),
-        ("webhook-signature", signature),
-    ];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value));
-    let (engine, url) = (engine.clone(), delivery.url.clone());
-    let sent = tokio::task::spawn_blocking(move || engine.post(&url, &headers, body, LIMIT)).await;
-    let (status, error) = match sent {
-        Ok(Ok(status)) => (Some(i64::from(status)), None),
-        Ok(Err(error)) => (None, Some(error.to_string())),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let attempt = AttemptRow { number, at, status, error };
     let pause = usize::try_from(delivery.attempts).ok().and_then(|tried| PAUSES.get(tried));
-    let (state, next) = match (status, pause) {
-        (Some(200..=299), _) => ("delivered", at),
+    let outcome = match (status, pause) {
+        (Some(200..=299), _) => Outcome::Delivered,
         // It does not want to hear from us any more.
-        (Some(410), _) | (_, None) => ("failed", at),
+        (Some(410), _) | (_, None) => Outcome::Failed,
         (_, Some(pause)) => {
             // So that those who failed together do not come together.
-            let vary = rand::rng().random_range(0.9..1.1);
-            ("pending", at + vary_millis(*pause, vary))
+            let vary = rand::rng().random_range(900..1100);
+            Outcome::Again { at: at + pause * vary }
         }
     };
-    let count = if state == "delivered" {
-        &service.counts.webhooks_sent
+    let metrics = &service.metrics;
+    if outcome == Outcome::Delivered {
+        metrics.webhooks_delivered.inc();
     } else {
-        &service.counts.webhooks_failed
-    };
-    count.fetch_add(1, Ordering::Relaxed);
-    service.store.delivered(delivery, &attempt, state, next).await
+        metrics.webhooks_failed.inc();
+        tracing::info!(id = delivery.id, status, error, "a webhook was not taken");
+    }
+    let attempt = AttemptRow { number: delivery.attempts + 1, at, status, error };
+    service.store.delivered(delivery, &attempt, outcome).await
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "pauses are hours at most")]
-fn vary_millis(seconds: i64, vary: f64) -> i64 {
-    (seconds as f64 * 1000.0 * vary) as i64
+/// Sends a webhook, and tells the status of the answer, or why there is none.
+async fn send(
+    service: &Service,
+    engine: Engine,
+    delivery: &DeliveryRow,
+    at: i64,
+) -> Result<Result<u16, String>, sqlx::Error> {
+    let job: JobRow = match serde_json::from_str(&delivery.job) {
+        Ok(job) => job,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let body = json!({ "data": show_job(service, &job).await, "timestamp": at }).to_string();
+    let (id, seconds) = (&delivery.id, now().as_secs());
+    let signatures: Vec<String> = secrets(service)
+        .await?
+        .iter()
+        .filter_map(|secret| sign_webhook(secret, id, seconds, &body))
+        .collect();
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("webhook-id", id.clone()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", signatures.join(" ")),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value));
+    let url = delivery.url.clone();
+    let sent = tokio::task::spawn_blocking(move || engine.post(&url, &headers, body, LIMIT)).await;
+    Ok(match sent {
+        Ok(sent) => sent.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// What webhooks are signed with: the secret, and for a while the one before it.
+async fn secrets(service: &Service) -> Result<Vec<String>, sqlx::Error> {
+    let secret = service.store.setting("webhookSecret").await?;
+    let before = service.store.setting("webhookSecretBefore").await?;
+    let before = before.as_deref().and_then(|text| text.split_once(' '));
+    let before = before.filter(|(since, _)| {
+        since.parse::<i64>().is_ok_and(|since| millis() - since < OVERLAP)
+    });
+    Ok(secret.into_iter().chain(before.map(|(_, secret)| secret.to_owned())).collect())
 }

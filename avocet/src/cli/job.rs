@@ -153,15 +153,7 @@ fn show(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
     if !context.json {
         return Ok(Answer::new(plan.to_string()));
     }
-    // It is for reading: credentials of inputs are nobody's business.
-    let mut shown = plan.clone();
-    let inputs = shown.inputs.iter_mut().map(|input| &mut input.location);
-    for location in inputs.chain(shown.outputs.iter_mut().map(|output| &mut output.location)) {
-        if matches!(location, Location::Url(_)) {
-            *location = Location::Url(location.to_string());
-        }
-    }
-    let json = serde_json::to_string(&shown);
+    let json = serde_json::to_string(&report::without_secrets(plan));
     // JSON has no way to write a path that is no UTF-8.
     let json = json.map_err(|error| Failure::Usage(format!("the plan is no JSON: {error}")))?;
     Ok(Answer::new(json))

@@ -61,7 +61,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
     if matches!(command, Command::Worker) {
-        return worker::run(worker::settings());
+        return worker::run();
     }
     // It listens to signals itself.
     if matches!(command, Command::Serve) {

@@ -123,6 +123,18 @@ fn describe_media<'a>(
     }
 }
 
+/// A plan for reading: credentials of its places are nobody's business.
+pub(super) fn without_secrets(plan: &Plan) -> Plan {
+    let mut shown = plan.clone();
+    let inputs = shown.inputs.iter_mut().map(|input| &mut input.location);
+    for location in inputs.chain(shown.outputs.iter_mut().map(|output| &mut output.location)) {
+        if matches!(location, Location::Url(_)) {
+            *location = Location::Url(location.to_string());
+        }
+    }
+    shown
+}
+
 /// The outputs of a run, as a service describes them.
 pub(super) fn made(report: &Report) -> Vec<Made> {
     written(report)

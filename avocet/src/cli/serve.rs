@@ -1,10 +1,11 @@
 //! `avocet serve` and `avocet token`: the job API.
 
-use std::{env, net::SocketAddr, path::PathBuf};
+use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf};
 
-use avocet_service::{Config, Started};
+use avocet_service::{Config, LogFormat, Started};
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     Answer,
@@ -33,6 +34,7 @@ fn config(matches: &ArgMatches) -> Result<Config, Failure> {
 /// `avocet serve`
 pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
     let config = config(matches)?;
+    log(config.log);
     let program = env::current_exe()
         .map_err(|error| Failure::Usage(format!("this program has no path: {error}")))?;
     let runtime = runtime()?;
@@ -48,6 +50,18 @@ pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
     Ok(Answer::new(String::new()))
 }
 
+/// Writes the log to standard error; `RUST_LOG` says what is in it, by default all from info on.
+fn log(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy());
+    let log = log.with_writer(std::io::stderr);
+    // A log that is there already stays.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}
+
 /// Waits for a signal; for ever where it can not be listened to.
 async fn heard(kind: SignalKind) {
     match signal(kind) {
@@ -59,7 +73,7 @@ async fn heard(kind: SignalKind) {
 /// Tells whoever started the service how to use it.
 fn tell(started: &Started) {
     let base = &started.public_url;
-    terminal::note(&format!("Avocet listens on {}", started.address));
+    terminal::note(&format!("Avocet listens on {}; the API is described at {base}/docs", started.address));
     let key = match &started.key {
         Some(key) => {
             terminal::note(&format!("the API key, shown once, and kept as `api-key`: {key}"));

@@ -2,9 +2,8 @@
 
 use std::{
     io::{self, BufRead, Write},
-    num::NonZeroU32,
     ops::ControlFlow,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
 };
@@ -14,13 +13,13 @@ use avocet::{
     engine::{Location, Progress, Reach, RemoteSettings, Settings, Strategy},
     recipes::{JobOutputs, Recipe, Task},
 };
-use avocet_service::protocol::{Done, Event, Failure, Made, Order, Request};
-use serde_json::{Value, json};
+use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
+use serde_json::json;
 
 use super::report;
 
 /// Reads requests until standard input ends, which is how a service lets go of its workers.
-pub(super) fn run(settings: Settings) -> ExitCode {
+pub(super) fn run() -> ExitCode {
     let mut running: Option<CancelToken> = None;
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -28,8 +27,7 @@ pub(super) fn run(settings: Settings) -> ExitCode {
             Ok(Request::Run(order)) => {
                 let cancel = CancelToken::new();
                 running = Some(cancel.clone());
-                let settings = settings.clone();
-                thread::spawn(move || say(&carry_out(&settings, &order, &cancel)));
+                thread::spawn(move || say(&carry_out(&order, &cancel)));
             }
             Ok(Request::Cancel) => {
                 if let Some(cancel) = &running {
@@ -39,9 +37,6 @@ pub(super) fn run(settings: Settings) -> ExitCode {
             // Whoever speaks so is no service of this version.
             Err(_) => return ExitCode::from(2),
         }
-    }
-    if let Some(cancel) = running {
-        cancel.cancel();
     }
     ExitCode::SUCCESS
 }
@@ -56,10 +51,8 @@ fn say(event: &Event) {
 }
 
 /// The last word on a job.
-fn carry_out(settings: &Settings, order: &Order, cancel: &CancelToken) -> Event {
-    let threads = NonZeroU32::new(order.threads).unwrap_or(NonZeroU32::MIN);
-    let engine = Engine::new(Settings { threads, ..settings.clone() });
-    match run_job(&engine, order, cancel) {
+fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
+    match run_job(&Engine::new(settings(order)), order, cancel) {
         Ok(done) => Event::Done(done),
         Err(error) => Event::Failed(Failure {
             code: error.code().to_owned(),
@@ -70,12 +63,29 @@ fn carry_out(settings: &Settings, order: &Order, cancel: &CancelToken) -> Event 
     }
 }
 
+fn settings(order: &Order) -> Settings {
+    let Limits { threads, anywhere, most_media_seconds, most_pixels, .. } = order.limits;
+    let reach = if anywhere { Reach::Any } else { Reach::Public };
+    let mut settings = Settings { threads, most_media_seconds, most_pixels, ..Settings::default() };
+    settings.remote =
+        RemoteSettings { reach, most_bytes: order.limits.most_input_bytes, ..settings.remote };
+    if let Purpose::Store(place) = &order.purpose {
+        settings.remote.stores.clone_from(&place.options);
+    }
+    settings.process.needs_sandbox = !order.limits.unconfined;
+    settings.process.most_seconds = order.limits.most_seconds;
+    settings.process.most_memory = order.limits.most_memory_bytes;
+    settings
+}
+
 fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done, avocet::Error> {
-    let job = Job::from_json(&order.document, Door::Program)?;
+    let mut job = Job::from_json(&order.document, Door::Service)?;
+    // They are the service's.
+    (job.preset_id, job.webhook_url) = (None, None);
     say(&Event::Probing);
-    let plan = avocet::plan(engine, &job, target(&job, &order.folder), cancel)?;
-    say(&planned(&plan, order.plan_only));
-    if order.plan_only {
+    let plan = avocet::plan(engine, &job, target(&job, &order.purpose), cancel)?;
+    say(&planned(&plan, matches!(order.purpose, Purpose::Plan)));
+    if matches!(order.purpose, Purpose::Plan) {
         plan.inputs.iter().for_each(|input| engine.close(&input.location));
         return Ok(Done::default());
     }
@@ -93,30 +103,38 @@ fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done,
         ControlFlow::Continue(())
     })?;
     let keys = keys(&job, report.outputs.len());
-    let outputs = report::made(&report).into_iter().zip(keys).map(|(made, key)| Made { key, ..made });
-    let warnings = report.warnings.iter().map(|warning| json!(warning)).collect();
-    Ok(Done { outputs: outputs.collect(), warnings })
+    let outputs = report::made(&report).into_iter().zip(keys);
+    let outputs = outputs.map(|(made, key)| Made { key, ..made }).collect();
+    Ok(Done { outputs, warnings: report.warnings })
 }
 
-/// Where outputs go: names in the folder.
-fn target(job: &Job, folder: &Path) -> Target {
-    let is_several = matches!(&job.outputs, JobOutputs::Files(_))
-        || matches!(&job.task, Task::Recipe(recipe) if recipe.name().makes_several());
-    let place = match &job.outputs {
+/// Where outputs go: one is called `result`, several have names of their own.
+fn target(job: &Job, purpose: &Purpose) -> Target {
+    let is_several = matches!(&job.task, Task::Recipe(recipe) if recipe.name().makes_several());
+    let name = match &job.outputs {
         JobOutputs::One(format) if !is_several => {
-            folder.join("result").with_extension(format.extension())
+            Some(Path::new("result").with_extension(format.extension()))
         }
-        _ => folder.to_owned(),
+        _ => None,
     };
-    Target { location: Location::Path(place), replace: true, named: false }
+    let within = |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
+    let location = match purpose {
+        Purpose::Plan => Location::Path(name.clone().unwrap_or_else(|| PathBuf::from("."))),
+        Purpose::Folder(folder) => Location::Path(within(folder)),
+        Purpose::Store(place) => match &name {
+            Some(name) => Location::Url(format!("{}/{}", place.url, name.display())),
+            None => Location::Url(place.url.clone()),
+        },
+    };
+    Target { location, replace: true, named: false }
 }
 
 fn planned(plan: &Plan, is_all: bool) -> Event {
     let reasons = plan.because.iter().chain(plan.tracks().flat_map(|track| &track.because));
     Event::Planned {
         strategy: plan.strategy.name().to_owned(),
-        reasons: reasons.map(|reason| json!(reason)).collect(),
-        plan: is_all.then(|| json!(plan)),
+        reasons: reasons.cloned().collect(),
+        plan: is_all.then(|| json!(report::without_secrets(plan))),
     }
 }
 
@@ -145,20 +163,4 @@ fn keys(job: &Job, outputs: usize) -> Vec<String> {
         }
         _ => vec!["output".to_owned(); outputs],
     }
-}
-
-/// The settings of a worker, as the service that started it has them.
-pub(super) fn settings() -> Settings {
-    let limits: Value = std::env::var("AVOCET_WORKER_LIMITS")
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let mut settings = Settings::default();
-    let reach = if limits["anywhere"] == true { Reach::Any } else { Reach::Public };
-    settings.remote = RemoteSettings { reach, ..RemoteSettings::default() };
-    if let Some(bytes) = limits["mostInputBytes"].as_u64() {
-        settings.remote.most_bytes = bytes;
-    }
-    settings.process.needs_sandbox = limits["unconfined"] != true;
-    settings
 }

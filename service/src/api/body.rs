@@ -1,9 +1,9 @@
-//! Bodies of requests: JSON, and not too much of it.
+//! What requests carry: JSON, and not too much of it; names in paths; queries.
 
 use axum::{
     body::to_bytes,
-    extract::{FromRequest, Request},
-    http::header::CONTENT_TYPE,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::{header::CONTENT_TYPE, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -40,6 +40,36 @@ impl<T: DeserializeOwned> FromRequest<Service> for Typed<T> {
     async fn from_request(request: Request, service: &Service) -> Result<Self, Problem> {
         let Body(text) = Body::from_request(request, service).await?;
         let read = serde_json::from_str(&text);
-        read.map(Self).map_err(|error| Problem::invalid("$", error.to_string(), "such a body"))
+        read.map(Self).map_err(|error| {
+            Problem::invalid("$", error.to_string(), "a body as /docs has it")
+        })
+    }
+}
+
+/// The only name in a path.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl FromRequestParts<Service> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
+        let found = Path::<String>::from_request_parts(parts, service).await;
+        found.map(|Path(name)| Self(name)).map_err(|_| Problem::not_found("path"))
+    }
+}
+
+/// What follows the question mark. Names that are not known are errors, where `T` says so.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Service> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
+        let found = Query::<T>::from_request_parts(parts, service).await;
+        found.map(|Query(asked)| Self(asked)).map_err(|error| {
+            Problem::invalid("query", error.body_text(), "a query as /docs has it")
+        })
     }
 }

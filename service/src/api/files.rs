@@ -1,33 +1,67 @@
 //! Outputs in managed storage: by signed URLs, with byte ranges.
 
-use std::{collections::HashMap, io::SeekFrom};
+use std::io::SeekFrom;
 
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::show::{self, Stored};
-use crate::{problem::Problem, secret::now, service::Service, store::JobRow};
+use super::{body::Name, show};
+use crate::{
+    problem::Problem,
+    secret::now,
+    service::Service,
+    storage::{Stored, kept, outputs_of, outputs_text},
+    store::JobRow,
+};
 
-/// `GET /files/…?expires=…&signature=…`
+/// Outputs by their ids, which need a key.
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new().routes(routes!(describe, remove))
+}
+
+/// What is signed of a URL.
+struct Signed {
+    expires: u64,
+    signature: String,
+}
+
+impl Signed {
+    /// Both fields, each once, and nothing else.
+    fn read(query: Option<&str>) -> Option<Self> {
+        let (mut expires, mut signature) = (None, None);
+        for field in query?.split('&') {
+            let (name, text) = field.split_once('=')?;
+            let twice = match name {
+                "expires" => expires.replace(text.parse().ok()?).is_some(),
+                "signature" => signature.replace(text.to_owned()).is_some(),
+                _ => return None,
+            };
+            if twice {
+                return None;
+            }
+        }
+        Some(Self { expires: expires?, signature: signature? })
+    }
+}
+
+/// Gives an output away: `GET /files/…?expires=…&signature=…`.
 pub(super) async fn download(
     State(service): State<Service>,
     method: Method,
-    Path(path): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
+    Name(path): Name,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let expires = query.get("expires").and_then(|expires| expires.parse::<u64>().ok());
-    let (Some(expires), Some(signature)) = (expires, query.get("signature")) else {
-        return Err(Problem::forbidden());
-    };
-    if !service.keys.is_signed(&format!("/files/{path}"), expires, signature) {
+    let Signed { expires, signature } =
+        Signed::read(query.as_deref()).ok_or_else(Problem::forbidden)?;
+    if !service.keys.is_signed(&format!("/files/{path}"), expires, &signature) {
         return Err(Problem::forbidden());
     }
     if now().as_secs() > expires {
@@ -115,32 +149,31 @@ async fn find(service: &Service, id: &str) -> Result<(JobRow, Vec<Stored>, usize
     let missing = || Problem::not_found("file");
     let (job, key) = id.split_once('-').ok_or_else(missing)?;
     let job = service.store.job(job).await?.ok_or_else(missing)?;
-    let outputs: Vec<Stored> = serde_json::from_str(&job.outputs).unwrap_or_default();
+    let outputs = outputs_of(&job.outputs);
     let is_it = |output: &Stored| output.made.key == key && !output.deleted;
     let place = outputs.iter().position(is_it).ok_or_else(missing)?;
     Ok((job, outputs, place))
 }
 
-/// `GET /v1/files/{id}`
-pub(super) async fn describe(
+/// One output.
+#[utoipa::path(get, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
+    responses((status = 200, description = "The output", body = show::File)))]
+async fn describe(
     State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    Name(id): Name,
+) -> Result<Json<show::File>, Problem> {
     let (job, outputs, place) = find(&service, &id).await?;
-    Ok(Json(show::file(&service, &job.id, &outputs[place])))
+    Ok(Json(show::file(&service, &job.id, &outputs[place]).await))
 }
 
-/// `DELETE /v1/files/{id}`
-pub(super) async fn remove(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+/// Deletes an output, where it is stored. Of a passthrough nothing is stored: its input stays.
+#[utoipa::path(delete, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
+    responses((status = 204, description = "It is gone")))]
+async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     let (job, mut outputs, place) = find(&service, &id).await?;
-    if let Some(path) = outputs[place].place.strip_prefix("files/") {
-        // What is gone already is gone.
-        let _ = tokio::fs::remove_file(service.files().join(path)).await;
-    }
+    service.remove(&outputs[place]).await.map_err(Problem::unavailable)?;
     outputs[place].deleted = true;
-    service.store.set_outputs(&job.id, &json!(outputs).to_string()).await?;
+    let text = outputs_text(&outputs);
+    service.store.set_outputs(&job.id, &text, kept(&outputs)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,11 +1,11 @@
 //! Jobs over HTTP.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use avocet_recipes::{Door, Job, Problem as DocumentProblem, Task, Tree, merge};
 use axum::{
     Extension, Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -14,8 +14,15 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{auth::Caller, body::Body, show};
+use super::{
+    auth::Caller,
+    body::{Asked, Body, Name},
+    schema::Document,
+    show::{self, Accepted, Delivery, List, Page},
+};
 use crate::{
     problem::Problem,
     secret,
@@ -23,26 +30,68 @@ use crate::{
     store::{Created, JobRow, Settled, State as JobState, millis, new_id},
 };
 
-/// `POST /v1/jobs`
-pub(super) async fn create(
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(plan))
+        .routes(routes!(get))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+        .routes(routes!(deliveries))
+        .routes(routes!(events))
+}
+
+/// Takes a job on: it is on the disk when this is answered. With a key, the same body makes no
+/// second job within a week, and another body is refused.
+#[utoipa::path(post, path = "/jobs", tag = "Jobs", request_body = Document,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 letters")),
+    responses((status = 202, description = "It is taken on", body = Accepted)))]
+async fn create(
     State(service): State<Service>,
     Extension(Caller(token)): Extension<Caller>,
     headers: HeaderMap,
     Body(text): Body,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
     service.expect_room()?;
+    let key = headers.get("idempotency-key").map(|key| {
+        let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+        key.ok_or_else(|| Problem::invalid("Idempotency-Key", "something else", "1 to 255 letters"))
+    });
+    let key = key.transpose()?;
     let (document, job) = read(&service, &text).await?;
+    let row = row_of(document, &job);
+    let hash = secret::hash(&text);
+    let idempotency = key.map(|key| (token.as_str(), key, hash.as_str()));
+    let accepted = match service.store.create(&row, idempotency).await? {
+        Created::New => {
+            tracing::info!(job = row.id, recipe = row.recipe, "taken on");
+            service.wake();
+            service.webhooks.notify_one();
+            Accepted { job_id: row.id, state: JobState::Queued }
+        }
+        Created::Known(id) => {
+            let known = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
+            Accepted { job_id: id, state: known.state }
+        }
+        Created::Conflict => {
+            return Err(Problem::conflict("the idempotency key was used with another body"));
+        }
+    };
+    Ok((StatusCode::ACCEPTED, Json(accepted)))
+}
+
+/// A job as it is kept, new, or refused before any work.
+fn row_of(document: String, job: &Job) -> JobRow {
     let refused = job.check_arguments().err();
     let now = millis();
-    let state = if refused.is_some() { JobState::Rejected } else { JobState::Queued };
     let error = refused.map(|error| {
         let code = error.code();
         let (message, stage) = (error.to_string(), error.step().name());
         json!({ "code": code, "message": message, "stage": stage, "retryable": false }).to_string()
     });
-    let row = JobRow {
+    JobRow {
         id: new_id(),
-        state: state.name().to_owned(),
+        state: if error.is_some() { JobState::Rejected } else { JobState::Queued },
         progress: 0,
         document,
         recipe: match &job.task {
@@ -60,30 +109,7 @@ pub(super) async fn create(
         cancel: 0,
         created_at: now,
         started_at: None,
-    };
-    let key = headers.get("idempotency-key").map(|key| {
-        let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
-        key.ok_or_else(|| Problem::invalid("Idempotency-Key", "something else", "1 to 255 letters"))
-    });
-    let (key, hash) = (key.transpose()?, secret::hash(&text));
-    let idempotency = key.map(|key| (token.as_str(), key, hash.as_str()));
-    match service.store.create(&row, idempotency).await? {
-        Created::New => {
-            service.wake();
-            Ok(accepted(&row.id, "queued"))
-        }
-        Created::Known(id) => {
-            let known = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-            Ok(accepted(&id, &known.state))
-        }
-        Created::Conflict => {
-            Err(Problem::conflict("the idempotency key was used with another body"))
-        }
     }
-}
-
-fn accepted(id: &str, state: &str) -> Response {
-    (StatusCode::ACCEPTED, Json(json!({ "jobId": id, "state": state }))).into_response()
 }
 
 /// The document of a request, merged over its preset, and the job that it asks for.
@@ -97,137 +123,166 @@ async fn read(service: &Service, text: &str) -> Result<(String, Job), Problem> {
         tree = merge(&Tree::read(&preset.document)?, &tree)?;
     }
     let job = Job::from_tree(&tree, Door::Service)?;
-    let mut problems = Vec::new();
-    for (number, input) in job.inputs.iter().enumerate() {
-        if let Some(problem) = service.refuses(&input.url) {
-            let path = input.key.as_ref().map_or_else(
-                || "input.url".to_owned(),
-                |key| format!("input_files.{key}"),
-            );
-            let _ = number;
-            problems.push(DocumentProblem { path, ..problem });
-        }
-    }
-    if let Some(problem) = job.webhook_url.as_deref().and_then(|url| service.refuses(url)) {
-        problems.push(DocumentProblem { path: "webhookUrl".to_owned(), ..problem });
-    }
+    let inputs = job.inputs.iter().map(|input| {
+        let one = || "input.url".to_owned();
+        let path = input.key.as_ref().map_or_else(one, |key| format!("input_files.{key}"));
+        (path, input.url.as_str())
+    });
+    let webhook = job.webhook_url.as_deref().map(|url| ("webhookUrl".to_owned(), url));
+    let problems: Vec<DocumentProblem> = inputs
+        .chain(webhook)
+        .filter_map(|(path, url)| Some(DocumentProblem { path, ..service.refuses(url)? }))
+        .collect();
     if problems.is_empty() { Ok((job.to_json(), job)) } else { Err(Problem::all_invalid(problems)) }
 }
 
-/// `GET /v1/jobs/{id}`
-pub(super) async fn get(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let job = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-    Ok(Json(show::job(&service, &job)))
+/// Probes the inputs and tells what would be done, and why. Nothing is kept.
+///
+/// A document that is sound and can not be carried out is answered with 422 and the error that its
+/// job would end with.
+#[utoipa::path(post, path = "/jobs/plan", tag = "Jobs", request_body = Document,
+    responses((status = 200, description = "The plan", body = Object)))]
+async fn plan(State(service): State<Service>, Body(text): Body) -> Result<Json<Value>, Problem> {
+    service.expect_room()?;
+    let (document, _) = read(&service, &text).await?;
+    Ok(Json(service.planners.plan(&service, document).await?))
 }
 
-/// What `GET /v1/jobs` may be asked.
-#[derive(Debug, Deserialize)]
+/// One job.
+#[utoipa::path(get, path = "/jobs/{id}", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 200, description = "The job", body = show::Job)))]
+async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<show::Job>, Problem> {
+    let job = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    Ok(Json(show::job(&service, &job).await))
+}
+
+/// What may be asked of all jobs.
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Listing {
+#[into_params(parameter_in = Query)]
+struct Listing {
+    /// Only those in this state.
     state: Option<JobState>,
+    /// How many at most. Default: 20.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
+    /// The `nextCursor` of the page before.
     cursor: Option<String>,
 }
 
-/// `GET /v1/jobs`
-pub(super) async fn list(
+/// Jobs, newest first.
+#[utoipa::path(get, path = "/jobs", tag = "Jobs", params(Listing),
+    responses((status = 200, description = "A page of them", body = Page)))]
+async fn list(
     State(service): State<Service>,
-    query: Result<Query<Listing>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) =
-        query.map_err(|error| Problem::invalid("query", error.body_text(), "state, limit, cursor"))?;
+    Asked(asked): Asked<Listing>,
+) -> Result<Json<Page>, Problem> {
     let limit = asked.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit", limit.to_string(), "a number from 1 to 100"));
     }
-    let state = asked.state.map(JobState::name);
-    let mut jobs = service.store.jobs(state, asked.cursor.as_deref(), limit + 1).await?;
+    let mut jobs = service.store.jobs(asked.state, asked.cursor.as_deref(), limit + 1).await?;
     let is_more = jobs.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     if is_more {
         jobs.pop();
     }
-    let next = jobs.last().filter(|_| is_more).map(|job| job.id.clone());
-    let data: Vec<Value> = jobs.iter().map(|job| show::job(&service, job)).collect();
-    Ok(Json(json!({ "data": data, "nextCursor": next })))
+    let next_cursor = jobs.last().filter(|_| is_more).map(|job| job.id.clone());
+    let mut data = Vec::new();
+    for job in &jobs {
+        data.push(show::job(&service, job).await);
+    }
+    Ok(Json(Page { data, next_cursor }))
 }
 
-async fn settled(service: &Service, id: &str, settled: Settled) -> Result<Response, Problem> {
+type Changed = (StatusCode, Json<show::Job>);
+
+async fn settled(service: &Service, id: &str, settled: Settled) -> Result<Changed, Problem> {
     match settled {
         Settled::Missing => Err(Problem::not_found("job")),
         Settled::Conflict => Err(Problem::conflict("the state of the job does not allow that")),
         Settled::Running | Settled::Done => {
             let job = service.store.job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
-            Ok((StatusCode::ACCEPTED, Json(show::job(service, &job))).into_response())
+            Ok((StatusCode::ACCEPTED, Json(show::job(service, &job).await)))
         }
     }
 }
 
-/// `POST /v1/jobs/{id}/cancel`
-pub(super) async fn cancel(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+/// Stops a job: one that waits at once, one that runs within a second.
+#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 202, description = "It is asked to stop", body = show::Job)))]
+async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     let asked = service.store.cancel(&id).await?;
     service.cancelled(&id);
     settled(&service, &id, asked).await
 }
 
-/// `POST /v1/jobs/{id}/retry`
-pub(super) async fn retry(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+/// Runs a job again that failed or was cancelled, under the same id.
+#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 202, description = "It is queued", body = show::Job)))]
+async fn retry(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     service.expect_room()?;
     let asked = service.store.retry(&id).await?;
     service.wake();
+    service.changed(&id);
     settled(&service, &id, asked).await
 }
 
-/// `GET /v1/jobs/{id}/deliveries`
-pub(super) async fn deliveries(
+/// Webhooks of a job, and what became of each attempt.
+#[utoipa::path(get, path = "/jobs/{id}/deliveries", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 200, description = "All of them", body = List<Delivery>)))]
+async fn deliveries(
     State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    Name(id): Name,
+) -> Result<Json<List<Delivery>>, Problem> {
     service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-    let mut shown = Vec::new();
+    let mut data = Vec::new();
     for delivery in service.store.deliveries_of(&id).await? {
         let attempts = service.store.attempts_of(&delivery.id).await?;
-        shown.push(show::delivery(&delivery, &attempts));
+        data.push(show::delivery(&delivery, &attempts));
     }
-    Ok(Json(json!({ "data": shown })))
+    Ok(Json(List { data }))
 }
 
-/// `GET /v1/jobs/{id}/events`
-pub(super) async fn events(
-    State(service): State<Service>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+/// Where a listener of events is.
+struct Listener {
+    service: Service,
+    id: String,
+    last: Option<(JobState, i64)>,
+    has_ended: bool,
+}
+
+impl Listener {
+    /// The next change; `None` after the terminal one.
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        /// Changes that nobody tells are seen so late at most.
+        const LOOK: Duration = Duration::from_secs(1);
+        let mut changes = self.service.changes(&self.id);
+        while !self.has_ended {
+            let job = self.service.store.job(&self.id).await.ok()??;
+            let now = (job.state, job.progress);
+            if self.last != Some(now) {
+                self.last = Some(now);
+                self.has_ended = job.state.is_terminal();
+                let shown = show::job(&self.service, &job).await;
+                return Some((Ok(Event::default().json_data(shown).ok()?), self));
+            }
+            if self.service.is_ending() {
+                break;
+            }
+            let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+        }
+        None
+    }
+}
+
+/// Every change of a job's state and progress as a server-sent event, from now to its end. Each
+/// has the whole job as JSON.
+#[utoipa::path(get, path = "/jobs/{id}/events", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 200, description = "Events", content_type = "text/event-stream",
+        body = String)))]
+async fn events(State(service): State<Service>, Name(id): Name) -> Result<Response, Problem> {
     service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-    let changes = service.changes(&id);
-    let stream = futures_util::stream::unfold(
-        (service, id, changes, None::<String>, false),
-        |(service, id, mut changes, last, ended)| async move {
-            if ended {
-                return None;
-            }
-            let mut last = last;
-            loop {
-                let job = service.store.job(&id).await.ok()??;
-                let shown = show::job(&service, &job);
-                let told = format!("{} {}", job.state, job.progress);
-                if last.as_ref() != Some(&told) {
-                    let ended = JobState::is_terminal(&job.state);
-                    let event = Event::default().id(told.replace(' ', "-")).json_data(&shown).ok()?;
-                    return Some((Ok::<_, Infallible>(event), (service, id, changes, Some(told), ended)));
-                }
-                last = Some(told);
-                // Somebody else may have changed it, too.
-                let _ = tokio::time::timeout(std::time::Duration::from_secs(1), changes.changed()).await;
-            }
-        },
-    );
+    let listener = Listener { service, id, last: None, has_ended: false };
+    let stream = futures_util::stream::unfold(listener, Listener::next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
 }

@@ -1,60 +1,114 @@
 //! The API: paths, who may use them, and what all answers have in common.
 
+mod account;
 mod auth;
 mod body;
 mod files;
 mod jobs;
-mod others;
+mod presets;
+mod providers;
+mod schema;
 mod show;
+mod watch;
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
 };
-use serde_json::json;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Components, ContentBuilder, Info, Ref, RefOr, ResponseBuilder, Responses,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
 
 pub(crate) use auth::Rates;
-pub(crate) use show::{Stored, job as show_job, until};
+pub(crate) use show::job as show_job;
 
-use crate::{problem::Problem, service::Service};
+use crate::{
+    problem::{ErrorBody, Problem},
+    service::Service,
+};
+
+/// What the documentation begins with.
+#[derive(OpenApi)]
+#[openapi(components(schemas(ErrorBody)))]
+struct Beginning;
+
+/// The name of the security scheme in the documentation.
+const KEY: &str = "key";
+
+/// Paths that need a key, below `/v1`.
+fn keyed() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .merge(jobs::router())
+        .merge(presets::router())
+        .merge(account::router())
+        .merge(providers::router())
+        .merge(files::router())
+}
+
+/// All paths of a service, and their documentation.
+fn paths() -> (Router<Service>, Router<Service>, utoipa::openapi::OpenApi) {
+    let (keyed, of_keyed) = keyed().split_for_parts();
+    let (open, mut api) = OpenApiRouter::with_openapi(Beginning::openapi())
+        .merge(watch::router())
+        .split_for_parts();
+    api.merge(utoipa::openapi::OpenApiBuilder::new().build().nest("/v1", of_keyed));
+    complete(&mut api);
+    (keyed, open, api)
+}
+
+/// Adds what all answers have in common.
+fn complete(api: &mut utoipa::openapi::OpenApi) {
+    api.info = Info::new("Avocet", env!("CARGO_PKG_VERSION"));
+    api.info.description = Some(
+        "Jobs are documents: `POST /v1/jobs`, then poll, listen to events, or be told by a \
+         webhook. Every path below `/v1` answers below `/api/v1`, too. Outputs in the data folder \
+         are given away by signed URLs, `GET /files/…`, with byte ranges and without a key."
+            .to_owned(),
+    );
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = api.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(KEY, scheme);
+    api.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+    let error = ResponseBuilder::new()
+        .description("Every answer from 400 on: what is wrong, for machines and for people")
+        .content("application/json", content)
+        .build();
+    for item in api.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let Responses { responses, .. } = &mut operation.responses;
+            responses.insert("default".to_owned(), RefOr::T(error.clone()));
+        }
+    }
+}
 
 /// All paths of a service.
 pub(crate) fn router(service: Service) -> Router {
-    let keyed = Router::new()
-        .route("/jobs", post(jobs::create).get(jobs::list))
-        .route("/jobs/{id}", get(jobs::get))
-        .route("/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/jobs/{id}/retry", post(jobs::retry))
-        .route("/jobs/{id}/deliveries", get(jobs::deliveries))
-        .route("/jobs/{id}/events", get(jobs::events))
-        .route("/presets", post(others::create_preset).get(others::list_presets))
-        .route("/presets/starters", get(others::starters))
-        .route("/presets/starters/{slug}/clone", post(others::clone_starter))
-        .route(
-            "/presets/{id}",
-            get(others::get_preset).patch(others::change_preset).delete(others::delete_preset),
-        )
-        .route("/settings", get(others::settings).post(others::set_settings))
-        .route("/tokens", post(others::create_token).get(others::list_tokens))
-        .route("/tokens/{id}", delete(others::revoke_token))
-        .route("/files/{id}", get(files::describe).delete(files::remove))
+    let (keyed, open, api) = paths();
+    let keyed = keyed
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(service.clone(), auth::admit));
-    Router::new()
-        .nest("/v1", keyed.clone())
+    open.nest("/v1", keyed.clone())
         .nest("/api/v1", keyed)
         .route("/files/{*path}", get(files::download))
-        .route("/healthz", get(|| async { Json(json!({ "ok": true })) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(others::metrics))
+        .route("/", get(|| async { Redirect::temporary("/docs/") }))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(service.clone(), cross_origin))
+        .layer(middleware::from_fn(log))
         .with_state(service)
 }
 
@@ -66,10 +120,14 @@ async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed()
 }
 
-async fn ready(State(service): State<Service>) -> Result<Response, Problem> {
-    service.expect_room()?;
-    service.store.counts().await?;
-    Ok(Json(json!({ "ok": true })).into_response())
+/// Writes down what was asked and answered, without what stands behind a question mark.
+async fn log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = std::time::Instant::now();
+    let response = next.run(request).await;
+    let (status, millis) = (response.status().as_u16(), begun.elapsed().as_millis());
+    tracing::debug!(%method, path, status, millis, "answered");
+    response
 }
 
 /// Lets browsers call from the origins that the configuration names, and read files from any.

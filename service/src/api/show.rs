@@ -1,12 +1,16 @@
 //! How things look in answers.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
-    protocol::Made,
-    secret,
+    protocol::Failure,
     service::Service,
-    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, TokenRow},
+    storage::{Stored, outputs_of},
+    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, State, TokenRow},
 };
 
 /// An instant, as RFC 3339 writes it.
@@ -17,120 +21,286 @@ pub(crate) fn time(millis: i64) -> String {
     time.ok().and_then(|time| time.format(&format).ok()).unwrap_or_default()
 }
 
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or(Value::Null)
+fn parsed<T: DeserializeOwned + Default>(text: &str) -> T {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A list without pages.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct List<T: ToSchema> {
+    pub(crate) data: Vec<T>,
+}
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page {
+    /// Newest first.
+    pub(crate) data: Vec<Job>,
+    /// What `cursor` is for the next page; null at the end.
+    #[schema(required)]
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A job that was taken on.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Accepted {
+    /// A ULID.
+    pub(crate) job_id: String,
+    /// `queued`, for a new one.
+    pub(crate) state: State,
+}
+
+/// A job.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Job {
+    /// A ULID.
+    job_id: String,
+    state: State,
+    /// In percent; 100 with `completed` only.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: i64,
+    /// The first output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<OutputUrl>,
+    /// All outputs by their keys: `output`, or those of the document.
+    #[serde(rename = "output_files", skip_serializing_if = "Option::is_none")]
+    output_files: Option<BTreeMap<String, File>>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    /// As RFC 3339 writes it, as are those below.
+    created_at: String,
+    #[schema(required)]
+    started_at: Option<String>,
+    #[schema(required)]
+    finished_at: Option<String>,
+    /// The name of the recipe; null for custom arguments.
+    #[schema(required)]
+    recipe: Option<String>,
+    /// How the goal is met, as `passthrough`, `remux`, `smartCut` or `encode`; null before the plan.
+    #[schema(required)]
+    strategy: Option<String>,
+    /// Why so.
+    reasons: Vec<Note>,
+    /// What is not as one would wish.
+    warnings: Vec<Note>,
+    /// How often it was begun.
+    attempts: i64,
+}
+
+/// Why something is as it is.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub(crate) struct Note {
+    /// For machines, as `BEST_VIDEO`.
+    code: String,
+    /// For people.
+    message: String,
+}
+
+/// Where the first output is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OutputUrl {
+    /// Made anew for each answer; null when the output was deleted.
+    #[schema(required)]
+    signed_url: Option<String>,
+}
+
+/// An output.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct File {
+    /// `<jobId>-<key>`
+    file_id: String,
+    filename: String,
+    /// In 10⁶ bytes.
+    size_mbytes: f64,
+    /// In seconds; null for pictures and text.
+    #[schema(required)]
+    duration: Option<f64>,
+    /// `video`, `audio`, `image` or `text`.
+    file_type: String,
+    #[schema(required)]
+    file_format: Option<String>,
+    #[schema(required)]
+    mime_type: Option<String>,
+    /// That of the main stream.
+    #[schema(required)]
+    codec: Option<String>,
+    /// In pixels, as shown.
+    #[schema(required)]
+    width: Option<u64>,
+    /// In pixels, as shown.
+    #[schema(required)]
+    height: Option<u64>,
+    /// In frames per second.
+    #[schema(required)]
+    frame_rate: Option<f64>,
+    /// In 1000 bits per second.
+    #[schema(required)]
+    bitrate_kbps: Option<u64>,
+    /// Made anew for each answer; null when the output was deleted.
+    #[schema(required)]
+    storage_url: Option<String>,
 }
 
 /// A job, with URLs that are signed anew.
-pub(crate) fn job(service: &Service, job: &JobRow) -> Value {
-    let mut shown = json!({
-        "jobId": job.id,
-        "state": job.state,
-        "progress": job.progress,
-        "createdAt": time(job.created_at),
-        "startedAt": job.started_at.map(time),
-        "finishedAt": job.finished_at.map(time),
-        "recipe": job.recipe,
-        "strategy": job.strategy,
-        "reasons": parsed(&job.reasons),
-        "warnings": parsed(&job.warnings),
-        "attempts": job.attempts,
-    });
-    let Value::Object(fields) = &mut shown else { return shown };
-    if let Some(error) = &job.error {
-        fields.insert("error".to_owned(), parsed(error));
+pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
+    let mut files = BTreeMap::new();
+    let mut output = None;
+    for stored in outputs_of(&row.outputs) {
+        let file = file(service, &row.id, &stored).await;
+        output.get_or_insert_with(|| OutputUrl { signed_url: file.storage_url.clone() });
+        files.insert(stored.made.key, file);
     }
-    let outputs: Vec<Stored> = serde_json::from_str(&job.outputs).unwrap_or_default();
-    if let Some(first) = outputs.first() {
-        let url = service.url_of(first);
-        fields.insert("output".to_owned(), json!({ "signedUrl": url }));
-        let files = outputs.iter().map(|output| {
-            (output.made.key.clone(), file(service, &job.id, output))
-        });
-        fields.insert("output_files".to_owned(), Value::Object(files.collect::<Map<_, _>>()));
+    Job {
+        job_id: row.id.clone(),
+        state: row.state,
+        progress: row.progress,
+        output,
+        output_files: (!files.is_empty()).then_some(files),
+        error: row.error.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        created_at: time(row.created_at),
+        started_at: row.started_at.map(time),
+        finished_at: row.finished_at.map(time),
+        recipe: row.recipe.clone(),
+        strategy: row.strategy.clone(),
+        reasons: parsed(&row.reasons),
+        warnings: parsed(&row.warnings),
+        attempts: row.attempts,
     }
-    shown
-}
-
-/// An output in its place.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Stored {
-    /// What it is.
-    #[serde(flatten)]
-    pub(crate) made: Made,
-    /// Where it is: below `/files/`, or a URL that is not ours.
-    pub(crate) place: String,
-    /// Whether it was deleted.
-    #[serde(default)]
-    pub(crate) deleted: bool,
 }
 
 /// One output of a job.
-pub(crate) fn file(service: &Service, job: &str, output: &Stored) -> Value {
-    let Stored { made, .. } = output;
-    json!({
-        "file_id": format!("{job}-{}", made.key),
-        "filename": made.filename,
-        "size_mbytes": made.size_bytes as f64 / 1e6,
-        "duration": made.duration,
-        "file_type": made.file_type,
-        "file_format": made.file_format,
-        "mime_type": made.mime_type,
-        "codec": made.codec,
-        "width": made.width,
-        "height": made.height,
-        "frame_rate": made.frame_rate,
-        "bitrate_kbps": made.bitrate_kbps,
-        "storage_url": service.url_of(output),
-    })
+pub(crate) async fn file(service: &Service, job: &str, output: &Stored) -> File {
+    let made = output.made.clone();
+    File {
+        file_id: format!("{job}-{}", made.key),
+        filename: made.filename,
+        size_mbytes: made.size_bytes as f64 / 1e6,
+        duration: made.duration,
+        file_type: made.file_type,
+        file_format: made.file_format,
+        mime_type: made.mime_type,
+        codec: made.codec,
+        width: made.width,
+        height: made.height,
+        frame_rate: made.frame_rate,
+        bitrate_kbps: made.bitrate_kbps,
+        storage_url: service.url_of(output).await,
+    }
 }
 
-pub(crate) fn preset(preset: &PresetRow) -> Value {
-    json!({
-        "id": preset.id,
-        "name": preset.name,
-        "description": preset.description,
-        "document": parsed(&preset.document),
-        "createdAt": time(preset.created_at),
-        "updatedAt": time(preset.updated_at),
-    })
+/// A saved document without inputs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Preset {
+    id: String,
+    name: String,
+    #[schema(required)]
+    description: Option<String>,
+    /// What jobs are laid over.
+    #[schema(value_type = Object)]
+    document: Value,
+    created_at: String,
+    updated_at: String,
 }
 
-pub(crate) fn token(token: &TokenRow) -> Value {
-    json!({
-        "id": token.id,
-        "name": token.name,
-        "key": token.shown,
-        "createdAt": time(token.created_at),
-        "lastUsedAt": token.last_used_at.map(time),
-        "revokedAt": token.revoked_at.map(time),
-    })
+impl From<&PresetRow> for Preset {
+    fn from(row: &PresetRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            description: row.description.clone(),
+            document: parsed(&row.document),
+            created_at: time(row.created_at),
+            updated_at: time(row.updated_at),
+        }
+    }
 }
 
-pub(crate) fn delivery(delivery: &DeliveryRow, attempts: &[AttemptRow]) -> Value {
-    let attempts: Vec<Value> = attempts
-        .iter()
-        .map(|attempt| {
-            json!({
-                "number": attempt.number,
-                "at": time(attempt.at),
-                "status": attempt.status,
-                "error": attempt.error,
-            })
-        })
-        .collect();
-    json!({
-        "id": delivery.id,
-        "url": avocet_engine::without_secrets(&delivery.url),
-        "state": delivery.state,
-        "nextAt": (delivery.state == "pending").then(|| time(delivery.next_at)),
-        "createdAt": time(delivery.created_at),
-        "attempts": attempts,
-    })
+/// A document to begin with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Starter {
+    pub(crate) slug: &'static str,
+    pub(crate) name: &'static str,
+    #[schema(value_type = Object)]
+    pub(crate) document: Value,
 }
 
-/// Now, in seconds since 1970, and for how long from then on.
-pub(crate) fn until(seconds: u64) -> u64 {
-    secret::now().as_secs() + seconds
+/// An API key.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Token {
+    id: String,
+    name: String,
+    /// All of it when it is made, its beginning afterwards.
+    pub(crate) key: String,
+    created_at: String,
+    #[schema(required)]
+    last_used_at: Option<String>,
+    #[schema(required)]
+    revoked_at: Option<String>,
+}
+
+impl From<&TokenRow> for Token {
+    fn from(row: &TokenRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            key: row.shown.clone(),
+            created_at: time(row.created_at),
+            last_used_at: row.last_used_at.map(time),
+            revoked_at: row.revoked_at.map(time),
+        }
+    }
+}
+
+/// A webhook, and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delivery {
+    /// The `webhook-id` of all its attempts.
+    id: String,
+    /// Without credentials.
+    url: String,
+    /// `pending`, `delivered` or `failed`.
+    state: String,
+    #[schema(required)]
+    next_at: Option<String>,
+    created_at: String,
+    attempts: Vec<Attempt>,
+}
+
+/// One try to deliver a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Attempt {
+    /// From 1 on.
+    number: i64,
+    at: String,
+    /// The HTTP status of the answer.
+    #[schema(required)]
+    status: Option<i64>,
+    /// Why there was no answer.
+    #[schema(required)]
+    error: Option<String>,
+}
+
+pub(crate) fn delivery(row: &DeliveryRow, attempts: &[AttemptRow]) -> Delivery {
+    let attempts = attempts.iter().map(|attempt| Attempt {
+        number: attempt.number,
+        at: time(attempt.at),
+        status: attempt.status,
+        error: attempt.error.clone(),
+    });
+    Delivery {
+        id: row.id.clone(),
+        url: avocet_engine::without_secrets(&row.url),
+        state: row.state.clone(),
+        next_at: (row.state == "pending").then(|| time(row.next_at)),
+        created_at: time(row.created_at),
+        attempts: attempts.collect(),
+    }
 }

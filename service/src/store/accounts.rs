@@ -1,4 +1,4 @@
-//! Keys, presets, providers of storage, and webhooks on their way.
+//! Keys and presets.
 
 use sqlx::FromRow;
 
@@ -30,32 +30,8 @@ pub(crate) struct PresetRow {
     pub(crate) updated_at: i64,
 }
 
-/// A webhook on its way.
-#[derive(Clone, Debug, FromRow, PartialEq)]
-pub(crate) struct DeliveryRow {
-    pub(crate) id: String,
-    pub(crate) job_id: String,
-    pub(crate) url: String,
-    pub(crate) state: String,
-    pub(crate) attempts: i64,
-    /// In milliseconds since 1970, as is the one below.
-    pub(crate) next_at: i64,
-    pub(crate) created_at: i64,
-}
-
-/// One try to deliver a webhook.
-#[derive(Clone, Debug, FromRow, PartialEq)]
-pub(crate) struct AttemptRow {
-    pub(crate) number: i64,
-    /// In milliseconds since 1970.
-    pub(crate) at: i64,
-    pub(crate) status: Option<i64>,
-    pub(crate) error: Option<String>,
-}
-
 const TOKEN: &str = "id, name, shown, created_at, last_used_at, revoked_at";
 const PRESET: &str = "id, name, description, document, created_at, updated_at";
-const DELIVERY: &str = "id, job_id, url, state, attempts, next_at, created_at";
 
 impl Store {
     /// Makes a key, and gives it away: it is never shown again.
@@ -83,9 +59,9 @@ impl Store {
         sqlx::query_scalar(text).bind(secret::hash(key)).fetch_optional(&self.reader).await
     }
 
-    pub(crate) async fn used_token(&self, id: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn used_token(&self, id: &str, at: i64) -> Result<(), sqlx::Error> {
         let text = "UPDATE tokens SET last_used_at = $2 WHERE id = $1";
-        sqlx::query(text).bind(id).bind(millis()).execute(&self.writer).await.map(drop)
+        sqlx::query(text).bind(id).bind(at).execute(&self.writer).await.map(drop)
     }
 
     pub(crate) async fn tokens(&self) -> Result<Vec<TokenRow>, sqlx::Error> {
@@ -131,50 +107,5 @@ impl Store {
     pub(crate) async fn delete_preset(&self, id: &str) -> Result<bool, sqlx::Error> {
         let query = sqlx::query("DELETE FROM presets WHERE id = $1").bind(id);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)
-    }
-
-    pub(crate) async fn deliveries_of(&self, job: &str) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let text = format!("SELECT {DELIVERY} FROM deliveries WHERE job_id = $1 ORDER BY id");
-        sqlx::query_as(&text).bind(job).fetch_all(&self.reader).await
-    }
-
-    pub(crate) async fn attempts_of(&self, id: &str) -> Result<Vec<AttemptRow>, sqlx::Error> {
-        let text = "SELECT number, at, status, error FROM delivery_attempts \
-                    WHERE delivery_id = $1 ORDER BY number";
-        sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
-    }
-
-    /// The webhook that is due next, and how long until it is, in milliseconds.
-    pub(crate) async fn next_delivery(&self) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        let text = format!(
-            "SELECT {DELIVERY} FROM deliveries WHERE state = 'pending' ORDER BY next_at LIMIT 1"
-        );
-        sqlx::query_as(&text).fetch_optional(&self.reader).await
-    }
-
-    /// Notes how a try to deliver a webhook ended, and what follows: another one at an instant, or
-    /// the end in a state.
-    pub(crate) async fn delivered(
-        &self,
-        delivery: &DeliveryRow,
-        attempt: &AttemptRow,
-        state: &str,
-        next_at: i64,
-    ) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
-        let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
-                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-        sqlx::query(text)
-            .bind(&delivery.id)
-            .bind(attempt.number)
-            .bind(attempt.at)
-            .bind(attempt.status)
-            .bind(&attempt.error)
-            .execute(&mut *transaction)
-            .await?;
-        let text = "UPDATE deliveries SET state = $2, attempts = $3, next_at = $4 WHERE id = $1";
-        let query = sqlx::query(text).bind(&delivery.id).bind(state).bind(attempt.number);
-        query.bind(next_at).execute(&mut *transaction).await?;
-        transaction.commit().await
     }
 }

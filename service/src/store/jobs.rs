@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Sqlite, Transaction};
+use utoipa::ToSchema;
 
 use super::{Store, millis, new_id};
 
 /// Where a job is.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase")]
 pub(crate) enum State {
     Queued,
     Probing,
@@ -36,16 +38,16 @@ impl State {
     }
 
     /// Whether nothing but a retry changes it any more.
-    pub(crate) fn is_terminal(name: &str) -> bool {
-        matches!(name, "completed" | "failed" | "rejected" | "cancelled")
+    pub(crate) const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Rejected | Self::Cancelled)
     }
 }
 
 /// A job as it is kept.
-#[derive(Clone, Debug, FromRow, PartialEq)]
+#[derive(Clone, Debug, Deserialize, FromRow, PartialEq, Serialize)]
 pub(crate) struct JobRow {
     pub(crate) id: String,
-    pub(crate) state: String,
+    pub(crate) state: State,
     /// In percent.
     pub(crate) progress: i64,
     /// JSON, as are those below.
@@ -128,7 +130,7 @@ impl Store {
                     created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         sqlx::query(text)
             .bind(&job.id)
-            .bind(&job.state)
+            .bind(job.state)
             .bind(&job.document)
             .bind(&job.recipe)
             .bind(&job.error)
@@ -137,7 +139,7 @@ impl Store {
             .bind(job.finished_at)
             .execute(&mut *transaction)
             .await?;
-        if State::is_terminal(&job.state) {
+        if job.state.is_terminal() {
             announce(&mut transaction, &job.id).await?;
         } else {
             let text = "INSERT INTO tasks (job_id, not_before) VALUES ($1, $2)";
@@ -156,7 +158,7 @@ impl Store {
     /// Jobs, newest first, before an id and of a state, where those are given.
     pub(crate) async fn jobs(
         &self,
-        state: Option<&str>,
+        state: Option<State>,
         before: Option<&str>,
         limit: i64,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
@@ -168,10 +170,16 @@ impl Store {
         query.bind(limit).fetch_all(&self.reader).await
     }
 
-    /// How many jobs are in each state.
-    pub(crate) async fn counts(&self) -> Result<Vec<(String, i64)>, sqlx::Error> {
-        let text = "SELECT state, COUNT(*) FROM jobs GROUP BY state";
+    /// How many jobs are in each state, by recipe; `None` stands for custom arguments.
+    pub(crate) async fn counts(&self) -> Result<Vec<(State, Option<String>, i64)>, sqlx::Error> {
+        let text = "SELECT state, recipe, COUNT(*) FROM jobs GROUP BY state, recipe";
         sqlx::query_as(text).fetch_all(&self.reader).await
+    }
+
+    /// How many tasks nobody has.
+    pub(crate) async fn queued(&self) -> Result<i64, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE taken = 0");
+        query.fetch_one(&self.reader).await
     }
 
     /// The oldest task that is due and nobody has, for whoever asks.
@@ -201,7 +209,7 @@ impl Store {
     ) -> Result<bool, sqlx::Error> {
         let text = "UPDATE jobs SET state = $3, progress = MAX(progress, $4) WHERE id = $1 \
                     AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
-        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state.name());
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state);
         let done = query.bind(i64::from(progress)).execute(&self.writer).await?;
         Ok(done.rows_affected() == 1)
     }
@@ -219,11 +227,12 @@ impl Store {
     }
 
     /// Ends a task's job, once: `false` when it is at its end already, or somebody else's.
+    /// `outputs` are JSON, and how many of them are kept here or in a store.
     pub(crate) async fn finish(
         &self,
         task: &Task,
         state: State,
-        outputs: &str,
+        outputs: (&str, i64),
         warnings: &str,
         error: Option<&str>,
     ) -> Result<bool, sqlx::Error> {
@@ -234,16 +243,17 @@ impl Store {
             return Ok(false);
         }
         let text = "UPDATE jobs SET state = $2, outputs = $3, warnings = $4, error = $5, \
-                    finished_at = $6, cancel = 0, \
+                    finished_at = $6, cancel = 0, kept = $7, \
                     progress = CASE WHEN $2 = 'completed' THEN 100 ELSE MIN(progress, 99) END \
                     WHERE id = $1";
         sqlx::query(text)
             .bind(&task.job_id)
-            .bind(state.name())
-            .bind(outputs)
+            .bind(state)
+            .bind(outputs.0)
             .bind(warnings)
             .bind(error)
             .bind(millis())
+            .bind(outputs.1)
             .execute(&mut *transaction)
             .await?;
         announce(&mut transaction, &task.job_id).await?;
@@ -251,10 +261,31 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes what is known of a job's outputs.
-    pub(crate) async fn set_outputs(&self, id: &str, outputs: &str) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("UPDATE jobs SET outputs = $2 WHERE id = $1").bind(id);
-        query.bind(outputs).execute(&self.writer).await.map(drop)
+    /// Changes what is known of a job's outputs, of which so many are still there.
+    pub(crate) async fn set_outputs(
+        &self,
+        id: &str,
+        outputs: &str,
+        kept: i64,
+    ) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("UPDATE jobs SET outputs = $2, kept = $3 WHERE id = $1").bind(id);
+        query.bind(outputs).bind(kept).execute(&self.writer).await.map(drop)
+    }
+
+    /// Some jobs that ended before an instant, in milliseconds since 1970, and whose outputs are
+    /// still there.
+    pub(crate) async fn kept_since_before(&self, instant: i64) -> Result<Vec<JobRow>, sqlx::Error> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE kept > 0 AND finished_at < $1 \
+             ORDER BY finished_at LIMIT 100"
+        );
+        sqlx::query_as(&text).bind(instant).fetch_all(&self.reader).await
+    }
+
+    /// Forgets idempotency keys that were used before an instant, in milliseconds since 1970.
+    pub(crate) async fn forget_keys(&self, instant: i64) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("DELETE FROM idempotency WHERE created_at < $1").bind(instant);
+        query.execute(&self.writer).await.map(drop)
     }
 
     /// Gives a task back, to be taken again after a while.
@@ -277,14 +308,14 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Gives all tasks back whose workers ended with the service before.
-    pub(crate) async fn recover(&self) -> Result<u64, sqlx::Error> {
+    /// Gives all tasks back whose workers ended with the service before, and tells whose they are.
+    pub(crate) async fn recover(&self) -> Result<Vec<String>, sqlx::Error> {
         let mut transaction = self.writer.begin().await?;
         let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
                     (SELECT job_id FROM tasks WHERE taken = 1)";
         sqlx::query(text).execute(&mut *transaction).await?;
-        let text = "UPDATE tasks SET taken = 0 WHERE taken = 1";
-        let given = sqlx::query(text).execute(&mut *transaction).await?.rows_affected();
+        let text = "UPDATE tasks SET taken = 0 WHERE taken = 1 RETURNING job_id";
+        let given = sqlx::query_scalar(text).fetch_all(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(given)
     }
@@ -293,10 +324,10 @@ impl Store {
     pub(crate) async fn cancel(&self, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.writer.begin().await?;
         let text = "SELECT state FROM jobs WHERE id = $1";
-        let state: Option<String> =
+        let state: Option<State> =
             sqlx::query_scalar(text).bind(id).fetch_optional(&mut *transaction).await?;
         let Some(state) = state else { return Ok(Settled::Missing) };
-        if State::is_terminal(&state) {
+        if state.is_terminal() {
             return Ok(Settled::Conflict);
         }
         let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
@@ -320,10 +351,10 @@ impl Store {
     pub(crate) async fn retry(&self, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.writer.begin().await?;
         let text = "SELECT state, attempts FROM jobs WHERE id = $1";
-        let found: Option<(String, i64)> =
+        let found: Option<(State, i64)> =
             sqlx::query_as(text).bind(id).fetch_optional(&mut *transaction).await?;
         let Some((state, attempts)) = found else { return Ok(Settled::Missing) };
-        if !matches!(state.as_str(), "failed" | "cancelled") {
+        if !matches!(state, State::Failed | State::Cancelled) {
             return Ok(Settled::Conflict);
         }
         let text = "UPDATE jobs SET state = 'queued', progress = 0, error = NULL, cancel = 0, \
@@ -342,13 +373,26 @@ async fn announce(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &str,
 ) -> Result<(), sqlx::Error> {
-    let text = "SELECT COALESCE(webhook_url, (SELECT value FROM settings \
-                WHERE name = 'defaultWebhookUrl')) FROM jobs WHERE id = $1";
-    let url: Option<String> =
-        sqlx::query_scalar(text).bind(id).fetch_one(&mut **transaction).await?;
+    let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+    let job: JobRow = sqlx::query_as(&text).bind(id).fetch_one(&mut **transaction).await?;
+    let url = match job.webhook_url.clone() {
+        Some(url) => Some(url),
+        None => {
+            let text = "SELECT value FROM settings WHERE name = 'defaultWebhookUrl'";
+            sqlx::query_scalar(text).fetch_optional(&mut **transaction).await?
+        }
+    };
     let Some(url) = url else { return Ok(()) };
-    let text = "INSERT INTO deliveries (id, job_id, url, state, next_at, created_at) \
-                VALUES ($1, $2, $3, 'pending', $4, $4)";
-    let query = sqlx::query(text).bind(format!("msg_{}", new_id())).bind(id).bind(url);
-    query.bind(millis()).execute(&mut **transaction).await.map(drop)
+    let now = millis();
+    let text = "INSERT INTO deliveries (id, job_id, job, url, state, next_at, created_at) \
+                VALUES ($1, $2, $3, $4, 'pending', $5, $5)";
+    sqlx::query(text)
+        .bind(format!("msg_{}", new_id()))
+        .bind(id)
+        .bind(serde_json::to_string(&job).map_err(|error| sqlx::Error::Encode(error.into()))?)
+        .bind(url)
+        .bind(now)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
 }

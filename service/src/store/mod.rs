@@ -3,7 +3,9 @@
 //! One connection writes, several read. What was answered with a 202 is on the disk.
 
 mod accounts;
+mod deliveries;
 mod jobs;
+mod providers;
 
 use std::path::Path;
 
@@ -12,8 +14,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub(crate) use accounts::{AttemptRow, DeliveryRow, PresetRow, TokenRow};
+pub(crate) use accounts::{PresetRow, TokenRow};
+pub(crate) use deliveries::{AttemptRow, DeliveryRow, Outcome};
 pub(crate) use jobs::{Created, JobRow, Settled, State, Task};
+pub(crate) use providers::ProviderRow;
 
 use crate::secret::now;
 

@@ -13,11 +13,14 @@ CREATE TABLE IF NOT EXISTS jobs (
     attempts BIGINT NOT NULL DEFAULT 0,
     webhook_url TEXT,
     cancel BIGINT NOT NULL DEFAULT 0,
+    -- How many outputs are still there.
+    kept BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT
 );
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, id);
+CREATE INDEX IF NOT EXISTS jobs_by_outputs ON jobs (kept, finished_at);
 
 -- What is to be done: a row until the job is at its end.
 CREATE TABLE IF NOT EXISTS tasks (
@@ -38,11 +41,13 @@ CREATE TABLE IF NOT EXISTS idempotency (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (token_id, key)
 );
+CREATE INDEX IF NOT EXISTS idempotency_by_age ON idempotency (created_at);
 
--- Webhooks, written when a job ends; `body` is made anew for each attempt.
+-- Webhooks, written when a job ends, with the job as it was then: a retry changes it.
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY,
     job_id TEXT NOT NULL,
+    job TEXT NOT NULL,
     url TEXT NOT NULL,
     state TEXT NOT NULL,
     attempts BIGINT NOT NULL DEFAULT 0,
@@ -74,8 +79,9 @@ CREATE TABLE IF NOT EXISTS providers (
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
     settings TEXT NOT NULL,
+    -- Encrypted.
     secrets TEXT NOT NULL,
-    is_default BIGINT NOT NULL DEFAULT 0,
+    is_default BOOLEAN NOT NULL DEFAULT FALSE,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );

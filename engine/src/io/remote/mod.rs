@@ -2,6 +2,7 @@
 
 mod cache;
 mod client;
+mod object;
 mod origin;
 mod ranged;
 mod staged;
@@ -181,6 +182,24 @@ impl Remotes {
         let url = Url::parse(url).map_err(no_url)?;
         let sent = async move { client.post(&url, &headers, body, limit).await };
         wait(sent, &CancelToken::new(), || ())
+    }
+
+    /// Writes, reads and removes an object, to see whether outputs can go there.
+    pub(crate) fn try_out(&self, url: &str) -> io::Result<()> {
+        let (client, url) = (self.client()?.clone(), Url::parse(url).map_err(no_url)?);
+        wait(async move { object::try_out(&client, &url).await }, &CancelToken::new(), || ())
+    }
+
+    /// Removes an object.
+    pub(crate) fn remove(&self, url: &str) -> io::Result<()> {
+        let (client, url) = (self.client()?.clone(), Url::parse(url).map_err(no_url)?);
+        wait(async move { object::remove(&client, &url).await }, &CancelToken::new(), || ())
+    }
+
+    /// A URL by which everybody may read an object for a while.
+    pub(crate) fn sign(&self, url: &str, lives: Duration) -> io::Result<String> {
+        let (client, url) = (self.client()?.clone(), Url::parse(url).map_err(no_url)?);
+        wait(async move { object::sign(&client, &url, lives).await }, &CancelToken::new(), || ())
     }
 
     /// Whether an output can go there; nothing is asked.

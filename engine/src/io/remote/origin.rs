@@ -71,7 +71,7 @@ impl Origin {
                 return Err(RemoteError::Refused(what.to_owned()));
             }
             _ => {
-                let Opened { store, key } = store::open(&client, &counts, url)?;
+                let Opened { store, key, .. } = store::open(&client, &counts, url)?;
                 Kind::Store { store, key }
             }
         };

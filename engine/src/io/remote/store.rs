@@ -8,6 +8,7 @@ use object_store::{
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
     gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
     path::Path as Key,
+    signer::Signer,
 };
 use url::Url;
 
@@ -17,6 +18,8 @@ use crate::io::RemoteError;
 /// A store, and the name of a thing in it.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn ObjectStore>,
+    /// What signs URLs of its objects.
+    pub(super) signer: Arc<dyn Signer>,
     pub(super) key: Key,
 }
 
@@ -48,7 +51,10 @@ pub(super) fn open(
                 .with_retry(retry)
                 .with_http_connector(connector)
                 .build()
-                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+                .map(|store| {
+                    let store = Arc::new(store);
+                    (Arc::clone(&store) as Arc<dyn ObjectStore>, store as Arc<dyn Signer>)
+                })
         }};
     }
     let store = match scheme {
@@ -57,7 +63,8 @@ pub(super) fn open(
         ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder),
         _ => return Err(no_object("its scheme is that of no store")),
     };
-    store.map(|store| Opened { store, key }).map_err(|error| fault(&error))
+    let (store, signer) = store.map_err(|error| fault(&error))?;
+    Ok(Opened { store, signer, key })
 }
 
 fn no_object(why: &str) -> RemoteError {

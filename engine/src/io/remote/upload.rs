@@ -44,7 +44,7 @@ pub(in crate::io) struct Upload {
 }
 
 /// How long a store may take for a request without a body, tries included.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// How long it may take to put parts together.
 const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
@@ -122,7 +122,7 @@ async fn send_all(
 async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Sent, Stop> {
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
-    let Opened { store, key } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
+    let Opened { store, key, .. } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
     #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
     let mut file = File::open(file).map_err(Stop::Local)?;
     let size = file.metadata().map_err(Stop::Local)?.len();
@@ -229,7 +229,7 @@ fn read(file: &mut File, bytes: u64) -> io::Result<PutPayload> {
 }
 
 /// An answer of a store, which may take so long.
-async fn limited<T>(
+pub(super) async fn limited<T>(
     limit: Duration,
     work: impl Future<Output = object_store::Result<T>>,
 ) -> Result<T, Stop> {

@@ -1,0 +1,208 @@
+//! Presets over HTTP.
+
+use avocet_recipes::{Door, Job, Tree, merge};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    body::{Name, Typed},
+    show::{List, Preset, Starter},
+};
+use crate::{
+    problem::Problem,
+    service::Service,
+    starters::STARTERS,
+    store::{PresetRow, millis, new_id},
+};
+
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(starters))
+        .routes(routes!(clone_starter))
+        .routes(routes!(get, change, remove))
+}
+
+/// What a preset is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPreset {
+    /// 1 to 200 letters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    description: Option<String>,
+    /// A document without `input`, `input_files`, `webhookUrl` and `presetId`.
+    #[schema(value_type = Object)]
+    document: Value,
+}
+
+/// What may be changed of a preset; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PresetChange {
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    description: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    document: Option<Value>,
+}
+
+/// Refuses a document that no job could be laid over.
+fn check_document(document: &Value) -> Result<(), Problem> {
+    let tree = Tree::read(&document.to_string())?;
+    let has = |name: &str| tree.field(name).is_some();
+    if has("input") || has("input_files") || has("webhookUrl") || has("presetId") {
+        let allowed = "a document without input, input_files, webhookUrl and presetId";
+        return Err(Problem::invalid("document", "one with them", allowed));
+    }
+    // With an input it is a job.
+    let is_several = tree.field("output_files").is_some()
+        || matches!(tree.field("recipe").and_then(|recipe| recipe.field("name")),
+            Some(Tree::Text(name)) if name == "concat");
+    let inputs = if is_several {
+        r#"{"input_files":{"in_1":"https://host.invalid/a","in_2":"https://host.invalid/b"}}"#
+    } else {
+        r#"{"input":{"url":"https://host.invalid/a"}}"#
+    };
+    let whole = merge(&tree, &Tree::read(inputs)?)?;
+    Job::from_tree(&whole, Door::Service)?;
+    Ok(())
+}
+
+/// Refuses names that are empty or long.
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
+    let length = name.chars().count();
+    if (1..=200).contains(&length) {
+        return Ok(());
+    }
+    Err(Problem::invalid("name", format!("{length} letters"), "1 to 200 letters"))
+}
+
+type Made = (StatusCode, Json<Preset>);
+
+async fn save(service: &Service, preset: PresetRow) -> Result<Made, Problem> {
+    service.store.put_preset(&preset).await?;
+    Ok((StatusCode::CREATED, Json(Preset::from(&preset))))
+}
+
+/// Saves a document without inputs.
+#[utoipa::path(post, path = "/presets", tag = "Presets",
+    responses((status = 201, description = "It is saved", body = Preset)))]
+async fn create(
+    State(service): State<Service>,
+    Typed(new): Typed<NewPreset>,
+) -> Result<Made, Problem> {
+    check_name(&new.name)?;
+    check_document(&new.document)?;
+    let now = millis();
+    let preset = PresetRow {
+        id: new_id(),
+        name: new.name,
+        description: new.description,
+        document: new.document.to_string(),
+        created_at: now,
+        updated_at: now,
+    };
+    save(&service, preset).await
+}
+
+/// All presets, newest first.
+#[utoipa::path(get, path = "/presets", tag = "Presets",
+    responses((status = 200, description = "All of them", body = List<Preset>)))]
+async fn list(State(service): State<Service>) -> Result<Json<List<Preset>>, Problem> {
+    let presets = service.store.presets().await?;
+    Ok(Json(List { data: presets.iter().map(Preset::from).collect() }))
+}
+
+async fn find(service: &Service, id: &str) -> Result<PresetRow, Problem> {
+    service.store.preset(id).await?.ok_or_else(|| Problem::not_found("preset"))
+}
+
+/// One preset.
+#[utoipa::path(get, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+    responses((status = 200, description = "The preset", body = Preset)))]
+async fn get(
+    State(service): State<Service>,
+    Name(id): Name,
+) -> Result<Json<Preset>, Problem> {
+    Ok(Json(Preset::from(&find(&service, &id).await?)))
+}
+
+/// Changes a preset.
+#[utoipa::path(patch, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+    responses((status = 200, description = "The preset as it is now", body = Preset)))]
+async fn change(
+    State(service): State<Service>,
+    Name(id): Name,
+    Typed(change): Typed<PresetChange>,
+) -> Result<Json<Preset>, Problem> {
+    let mut preset = find(&service, &id).await?;
+    if let Some(name) = change.name {
+        check_name(&name)?;
+        preset.name = name;
+    }
+    if change.description.is_some() {
+        preset.description = change.description;
+    }
+    if let Some(document) = change.document {
+        check_document(&document)?;
+        preset.document = document.to_string();
+    }
+    preset.updated_at = millis();
+    service.store.put_preset(&preset).await?;
+    Ok(Json(Preset::from(&preset)))
+}
+
+/// Deletes a preset; jobs that were made with it stay as they are.
+#[utoipa::path(delete, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+    responses((status = 204, description = "It is gone")))]
+async fn remove(
+    State(service): State<Service>,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    if service.store.delete_preset(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("preset"))
+    }
+}
+
+/// Documents to begin with.
+#[utoipa::path(get, path = "/presets/starters", tag = "Presets",
+    responses((status = 200, description = "All of them", body = List<Starter>)))]
+async fn starters() -> Json<List<Starter>> {
+    let shown = STARTERS.iter().map(|(slug, name, document)| {
+        let document: Value = serde_json::from_str(document).unwrap_or_default();
+        Starter { slug, name, document }
+    });
+    Json(List { data: shown.collect() })
+}
+
+/// Makes a preset of a starter.
+#[utoipa::path(post, path = "/presets/starters/{slug}/clone", tag = "Presets",
+    params(("slug" = String, Path)),
+    responses((status = 201, description = "The preset", body = Preset)))]
+async fn clone_starter(
+    State(service): State<Service>,
+    Name(slug): Name,
+) -> Result<Made, Problem> {
+    let found = STARTERS.iter().find(|(known, ..)| *known == slug);
+    let (_, name, document) = found.ok_or_else(|| Problem::not_found("starter"))?;
+    let now = millis();
+    let preset = PresetRow {
+        id: new_id(),
+        name: (*name).to_owned(),
+        description: None,
+        document: (*document).to_owned(),
+        created_at: now,
+        updated_at: now,
+    };
+    save(&service, preset).await
+}

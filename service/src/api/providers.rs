@@ -1,0 +1,253 @@
+//! Providers of storage over HTTP.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    body::{Name, Typed},
+    presets::check_name,
+    show::{List, time},
+};
+use crate::{
+    problem::Problem,
+    service::Service,
+    storage::{Fields, Kind, check, fields_of},
+    store::{ProviderRow, millis, new_id},
+};
+
+pub(super) fn router() -> OpenApiRouter<Service> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, change, remove))
+        .routes(routes!(test))
+}
+
+/// A provider, or what is to change of one. Which fields there are follows from its type: `local`
+/// has `prefix`; `r2` has `accountId` or `endpoint`, and `accessKeyId`; `s3` has `endpoint`,
+/// `region` and `accessKeyId`; `gcs` has `endpoint`; `azure` has `endpoint` and `account`; all but
+/// `local` have `bucket`, `prefix` and a secret.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewProvider {
+    /// `local`, `r2`, `s3`, `gcs` or `azure`; it can not be changed.
+    r#type: Option<String>,
+    /// 1 to 200 letters. Default: the type.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    account_id: Option<String>,
+    /// The base of the store's URLs, `https:`.
+    endpoint: Option<String>,
+    region: Option<String>,
+    account: Option<String>,
+    /// The bucket, or container.
+    bucket: Option<String>,
+    /// What keys of objects begin with.
+    prefix: Option<String>,
+    access_key_id: Option<String>,
+    /// The secret of `r2` and `s3`; never shown.
+    #[schema(write_only)]
+    secret_access_key: Option<String>,
+    /// The secret of `gcs`, a JSON document; never shown.
+    #[schema(write_only)]
+    service_account_key: Option<String>,
+    /// The secret of `azure`; never shown.
+    #[schema(write_only)]
+    access_key: Option<String>,
+    /// Whether outputs of jobs that begin from now on go there. Default: false.
+    make_default: Option<bool>,
+}
+
+/// A provider, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Provider {
+    id: String,
+    name: String,
+    r#type: String,
+    /// Whether outputs go there.
+    is_default: bool,
+    #[serde(flatten)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    fields: Fields,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<&ProviderRow> for Provider {
+    fn from(row: &ProviderRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            r#type: row.kind.clone(),
+            is_default: row.is_default,
+            fields: fields_of(row),
+            created_at: time(row.created_at),
+            updated_at: time(row.updated_at),
+        }
+    }
+}
+
+/// Lays what is given over a provider, and refuses what does not make one.
+fn lay_over(
+    service: &Service,
+    row: &mut ProviderRow,
+    kind: Kind,
+    new: NewProvider,
+) -> Result<(), Problem> {
+    let mut fields = fields_of(row);
+    let given = [
+        ("accountId", new.account_id),
+        ("endpoint", new.endpoint),
+        ("region", new.region),
+        ("account", new.account),
+        ("bucket", new.bucket),
+        ("prefix", new.prefix),
+        ("accessKeyId", new.access_key_id),
+    ];
+    for (name, text) in given {
+        if let Some(text) = text {
+            fields.insert(name.to_owned(), text);
+        }
+    }
+    let secrets = [
+        ("secretAccessKey", new.secret_access_key),
+        ("serviceAccountKey", new.service_account_key),
+        ("accessKey", new.access_key),
+    ];
+    let mut problems = Vec::new();
+    for (name, secret) in secrets {
+        let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { continue };
+        if kind.secret() == Some(name) {
+            let sealed = service.keys.encrypt(&row.id, &secret);
+            row.secrets = sealed.ok_or_else(|| Problem::fault("a secret was not encrypted"))?;
+        } else {
+            let allowed = format!("left out for {}", kind.name());
+            problems.push(Problem::one(name, "a text", allowed));
+        }
+    }
+    problems.extend(check(kind, &fields, !row.secrets.is_empty()));
+    if let Some(problem) = fields.get("endpoint").and_then(|url| service.refuses(url)) {
+        problems.push(Problem::one("endpoint", problem.found, problem.allowed));
+    }
+    if !problems.is_empty() {
+        return Err(Problem::all_invalid(problems));
+    }
+    row.settings = serde_json::json!(fields).to_string();
+    if let Some(name) = new.name {
+        check_name(&name)?;
+        row.name = name;
+    }
+    row.is_default = new.make_default.unwrap_or(row.is_default);
+    row.updated_at = millis();
+    Ok(())
+}
+
+/// Adds a provider of storage.
+#[utoipa::path(post, path = "/settings/storage-providers", tag = "Storage",
+    responses((status = 201, description = "The provider", body = Provider)))]
+async fn create(
+    State(service): State<Service>,
+    Typed(new): Typed<NewProvider>,
+) -> Result<(StatusCode, Json<Provider>), Problem> {
+    let name = new.r#type.clone().unwrap_or_default();
+    let kind = Kind::from_name(&name).ok_or_else(|| {
+        Problem::invalid("type", format!("\"{name}\""), "one of local, r2, s3, gcs, azure")
+    })?;
+    let now = millis();
+    let mut row = ProviderRow {
+        id: new_id(),
+        name: kind.name().to_owned(),
+        kind: kind.name().to_owned(),
+        settings: "{}".to_owned(),
+        secrets: String::new(),
+        is_default: false,
+        created_at: now,
+        updated_at: now,
+    };
+    lay_over(&service, &mut row, kind, new)?;
+    service.store.put_provider(&row).await?;
+    Ok((StatusCode::CREATED, Json(Provider::from(&row))))
+}
+
+/// All providers of storage, newest first. Where none is the default one, outputs go to the data
+/// folder.
+#[utoipa::path(get, path = "/settings/storage-providers", tag = "Storage",
+    responses((status = 200, description = "All of them", body = List<Provider>)))]
+async fn list(State(service): State<Service>) -> Result<Json<List<Provider>>, Problem> {
+    let providers = service.store.providers().await?;
+    Ok(Json(List { data: providers.iter().map(Provider::from).collect() }))
+}
+
+async fn find(service: &Service, id: &str) -> Result<ProviderRow, Problem> {
+    service.store.provider(id).await?.ok_or_else(|| Problem::not_found("storage provider"))
+}
+
+/// One provider of storage.
+#[utoipa::path(get, path = "/settings/storage-providers/{id}", tag = "Storage",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The provider", body = Provider)))]
+async fn get(
+    State(service): State<Service>,
+    Name(id): Name,
+) -> Result<Json<Provider>, Problem> {
+    Ok(Json(Provider::from(&find(&service, &id).await?)))
+}
+
+/// Changes a provider of storage; what is absent stays.
+#[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The provider as it is now", body = Provider)))]
+async fn change(
+    State(service): State<Service>,
+    Name(id): Name,
+    Typed(new): Typed<NewProvider>,
+) -> Result<Json<Provider>, Problem> {
+    let mut row = find(&service, &id).await?;
+    let kind = Kind::from_name(&row.kind).ok_or_else(|| Problem::fault("an unknown kind"))?;
+    if new.r#type.as_deref().is_some_and(|name| name != kind.name()) {
+        return Err(Problem::invalid("type", "another one", kind.name()));
+    }
+    lay_over(&service, &mut row, kind, new)?;
+    service.store.put_provider(&row).await?;
+    Ok(Json(Provider::from(&row)))
+}
+
+/// Forgets a provider and its secret. Outputs that are there stay there, and can not be reached
+/// from here any more.
+#[utoipa::path(delete, path = "/settings/storage-providers/{id}", tag = "Storage",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "It is forgotten")))]
+async fn remove(
+    State(service): State<Service>,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    if service.store.delete_provider(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("storage provider"))
+    }
+}
+
+/// Whether outputs can go to a provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Trial {
+    ok: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Writes, reads and deletes an object of a provider.
+#[utoipa::path(post, path = "/settings/storage-providers/{id}/test", tag = "Storage",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "Whether that went well", body = Trial)))]
+async fn test(
+    State(service): State<Service>,
+    Name(id): Name,
+) -> Result<Json<Trial>, Problem> {
+    let row = find(&service, &id).await?;
+    let reason = service.try_provider(&row).await.err();
+    Ok(Json(Trial { ok: reason.is_none(), reason }))
+}

@@ -1,0 +1,126 @@
+//! The schema of documents, from the tables that documents are checked by.
+
+use avocet_recipes::{Format, Kind, Parameter, RecipeName};
+use serde_json::{Map, Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+/// What a job is made of.
+#[derive(Debug)]
+pub(super) struct Document;
+
+impl ToSchema for Document {}
+
+impl PartialSchema for Document {
+    fn schema() -> RefOr<Schema> {
+        // What is no schema would show in the test of the whole document.
+        serde_json::from_value(document()).unwrap_or_else(|_| RefOr::T(Schema::default()))
+    }
+}
+
+fn document() -> Value {
+    let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    let url = json!({
+        "type": "string", "format": "uri", "maxLength": 8192,
+        "description": "An https: URL of a public address",
+    });
+    let files = |what: &str, of: &Value| {
+        json!({ "type": "object", "additionalProperties": of, "description": what })
+    };
+    json!({
+        "type": "object",
+        "description": "What is to be done: a recipe, or arguments of the ffmpeg program.",
+        "additionalProperties": false,
+        "required": ["mode"],
+        "properties": {
+            "mode": { "type": "string", "enum": ["recipe", "ffmpeg"] },
+            "input": {
+                "type": "object", "additionalProperties": false, "required": ["url"],
+                "properties": { "url": url },
+            },
+            "input_files": files("Several inputs, by keys as in `in_1`", &url),
+            "output": {
+                "type": "object", "additionalProperties": false, "required": ["format"],
+                "properties": { "format": { "type": "string", "enum": formats } },
+            },
+            "output_files": files(
+                "Several outputs: names of files, by keys as in `out_1`",
+                &json!({ "type": "string", "maxLength": 255 }),
+            ),
+            "recipe": { "oneOf": RecipeName::ALL.map(recipe) },
+            "ffmpeg": {
+                "type": "object", "additionalProperties": false, "required": ["args"],
+                "properties": { "args": {
+                    "type": "array", "minItems": 1, "items": { "type": "string" },
+                    "description": "Arguments, with `{{input}}` and `{{output}}`, or `{{in_1}}` and `{{out_1}}`, for files",
+                } },
+            },
+            "presetId": { "type": "string", "description": "The preset that this is laid over" },
+            "webhookUrl": { "type": "string", "format": "uri",
+                "description": "Where the end of the job is told" },
+            "stageInput": { "type": "boolean", "description":
+                "Whether inputs are copied before the run. Default: the planner decides" },
+        },
+    })
+}
+
+fn recipe(name: RecipeName) -> Value {
+    let named = ("name".to_owned(), json!({ "type": "string", "const": name.name() }));
+    let parameters = name.parameters().iter();
+    let properties = parameters.map(|each| (each.name.to_owned(), parameter(each)));
+    json!({
+        "type": "object",
+        "title": name.name(),
+        "description": name.summary(),
+        "additionalProperties": false,
+        "required": ["name"],
+        "properties": std::iter::once(named).chain(properties).collect::<Map<_, _>>(),
+    })
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let mut schema = match parameter.kind {
+        Kind::Boolean => json!({ "type": "boolean" }),
+        Kind::Seconds => json!({ "type": "number", "minimum": 0 }),
+        Kind::PositiveSeconds => json!({ "type": "number", "exclusiveMinimum": 0 }),
+        Kind::Integer { least, most } => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
+        Kind::Choice(names) => json!({ "type": "string", "enum": names }),
+        Kind::Crf => json!({ "type": "integer", "minimum": 0, "maximum": 63 }),
+        Kind::Preset => json!({ "type": ["string", "integer"] }),
+        Kind::Ranges => json!({ "type": "array", "minItems": 1, "items": {
+            "type": "object", "additionalProperties": false,
+            "required": ["startSeconds", "durationSeconds"],
+            "properties": {
+                "startSeconds": { "type": "number", "minimum": 0 },
+                "durationSeconds": { "type": "number", "exclusiveMinimum": 0 },
+            },
+        } }),
+        // What a later recipe takes is described in words.
+        _ => json!({}),
+    };
+    schema["description"] = Value::from(parameter.describe());
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_schema_of_documents_is_one_and_has_every_parameter() {
+        let schema: RefOr<Schema> = serde_json::from_value(document()).unwrap();
+        let text = serde_json::to_string(&schema).unwrap();
+        for recipe in RecipeName::ALL {
+            assert!(text.contains(recipe.summary()), "{}", recipe.name());
+            for parameter in recipe.parameters() {
+                assert!(text.contains(&format!("\"{}\":", parameter.name)), "{}", parameter.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is counted, in the format of Prometheus.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::store::State;
+
+/// Whose jobs a figure is of.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Jobs {
+    state: String,
+    recipe: String,
+}
+
+/// What custom arguments are called among recipes.
+const CUSTOM: &str = "ffmpeg";
+
+/// Bounds of how long jobs take, in seconds.
+const SECONDS: [f64; 12] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0];
+
+/// All figures of a service.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    jobs: Family<Jobs, Gauge>,
+    queue: Gauge,
+    seconds: Family<Jobs, Histogram>,
+    pub(crate) output_bytes: Counter,
+    pub(crate) worker_starts: Counter,
+    pub(crate) worker_crashes: Counter,
+    pub(crate) webhooks_delivered: Counter,
+    pub(crate) webhooks_failed: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds: Family<Jobs, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(SECONDS));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("avocet"),
+            jobs: Family::default(),
+            queue: Gauge::default(),
+            seconds,
+            output_bytes: Counter::default(),
+            worker_starts: Counter::default(),
+            worker_crashes: Counter::default(),
+            webhooks_delivered: Counter::default(),
+            webhooks_failed: Counter::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("jobs", "Jobs that are kept, by state and recipe", metrics.jobs.clone());
+        registry.register("queue_depth", "Jobs that wait", metrics.queue.clone());
+        let help = "Seconds from the beginning of an attempt to its end, by how it ended";
+        registry.register("job_seconds", help, metrics.seconds.clone());
+        for (name, help, counter) in [
+            ("output_bytes", "Bytes of outputs", &metrics.output_bytes),
+            ("worker_starts", "Worker processes that were started", &metrics.worker_starts),
+            ("worker_crashes", "Worker processes that died over a job", &metrics.worker_crashes),
+            ("webhooks_delivered", "Webhooks that were taken", &metrics.webhooks_delivered),
+            ("webhooks_failed", "Attempts that were not taken", &metrics.webhooks_failed),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        metrics
+    }
+}
+
+fn recipe(recipe: Option<&str>) -> String {
+    recipe.unwrap_or(CUSTOM).to_owned()
+}
+
+impl Metrics {
+    /// Notes that an attempt of a job ended, after so many seconds.
+    pub(crate) fn ended(&self, state: State, name: Option<&str>, seconds: f64) {
+        let jobs = Jobs { state: state.name().to_owned(), recipe: recipe(name) };
+        self.seconds.get_or_create(&jobs).observe(seconds);
+    }
+
+    /// All figures, with how many jobs there are.
+    pub(crate) fn text(
+        &self,
+        counts: &[(State, Option<String>, i64)],
+        queued: i64,
+    ) -> Result<String, fmt::Error> {
+        self.jobs.clear();
+        for (state, name, count) in counts {
+            let jobs = Jobs { state: state.name().to_owned(), recipe: recipe(name.as_deref()) };
+            self.jobs.get_or_create(&jobs).set(*count);
+        }
+        self.queue.set(queued);
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,101 @@
+//! Webhooks on their way: the outbox, and the log of what became of each try.
+
+use sqlx::FromRow;
+
+use super::{Store, millis};
+
+/// A webhook on its way.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct DeliveryRow {
+    pub(crate) id: String,
+    /// The job as it ended, as JSON.
+    pub(crate) job: String,
+    pub(crate) url: String,
+    pub(crate) state: String,
+    pub(crate) attempts: i64,
+    /// In milliseconds since 1970, as is the one below.
+    pub(crate) next_at: i64,
+    pub(crate) created_at: i64,
+}
+
+/// One try to deliver a webhook.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct AttemptRow {
+    pub(crate) number: i64,
+    /// In milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) status: Option<i64>,
+    pub(crate) error: Option<String>,
+}
+
+/// What follows from a try to deliver a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Delivered,
+    /// Nothing is tried any more.
+    Failed,
+    /// It is tried again.
+    Again {
+        /// When, in milliseconds since 1970.
+        at: i64,
+    },
+}
+
+const DELIVERY: &str = "id, job, url, state, attempts, next_at, created_at";
+
+impl Store {
+    pub(crate) async fn deliveries_of(&self, job: &str) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let text = format!("SELECT {DELIVERY} FROM deliveries WHERE job_id = $1 ORDER BY id");
+        sqlx::query_as(&text).bind(job).fetch_all(&self.reader).await
+    }
+
+    pub(crate) async fn attempts_of(&self, id: &str) -> Result<Vec<AttemptRow>, sqlx::Error> {
+        let text = "SELECT number, at, status, error FROM delivery_attempts \
+                    WHERE delivery_id = $1 ORDER BY number";
+        sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
+    }
+
+    /// The webhook that is due next, for whoever asks: nobody else gets it for some milliseconds.
+    pub(crate) async fn take_delivery(
+        &self,
+        lease: i64,
+    ) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        let text = format!(
+            "UPDATE deliveries SET next_at = $2 WHERE id = (SELECT id FROM deliveries \
+             WHERE state = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT 1) \
+             RETURNING {DELIVERY}"
+        );
+        let now = millis();
+        let query = sqlx::query_as(&text).bind(now).bind(now + lease);
+        query.fetch_optional(&self.writer).await
+    }
+
+    /// Notes how a try to deliver a webhook ended, and what follows.
+    pub(crate) async fn delivered(
+        &self,
+        delivery: &DeliveryRow,
+        attempt: &AttemptRow,
+        outcome: Outcome,
+    ) -> Result<(), sqlx::Error> {
+        let (state, next_at) = match outcome {
+            Outcome::Delivered => ("delivered", attempt.at),
+            Outcome::Failed => ("failed", attempt.at),
+            Outcome::Again { at } => ("pending", at),
+        };
+        let mut transaction = self.writer.begin().await?;
+        let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
+                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        sqlx::query(text)
+            .bind(&delivery.id)
+            .bind(attempt.number)
+            .bind(attempt.at)
+            .bind(attempt.status)
+            .bind(&attempt.error)
+            .execute(&mut *transaction)
+            .await?;
+        let text = "UPDATE deliveries SET state = $2, attempts = $3, next_at = $4 WHERE id = $1";
+        let query = sqlx::query(text).bind(&delivery.id).bind(state).bind(attempt.number);
+        query.bind(next_at).execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+}

@@ -1,0 +1,75 @@
+//! Where outputs go beside the data folder.
+
+use sqlx::FromRow;
+
+use super::Store;
+
+/// A provider of storage.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct ProviderRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// JSON.
+    pub(crate) settings: String,
+    /// Encrypted.
+    pub(crate) secrets: String,
+    /// Whether outputs go there.
+    pub(crate) is_default: bool,
+    /// In milliseconds since 1970, as is the one below.
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+const PROVIDER: &str = "id, name, kind, settings, secrets, is_default, created_at, updated_at";
+
+impl Store {
+    pub(crate) async fn providers(&self) -> Result<Vec<ProviderRow>, sqlx::Error> {
+        let text = format!("SELECT {PROVIDER} FROM providers ORDER BY id DESC");
+        sqlx::query_as(&text).fetch_all(&self.reader).await
+    }
+
+    pub(crate) async fn provider(&self, id: &str) -> Result<Option<ProviderRow>, sqlx::Error> {
+        let text = format!("SELECT {PROVIDER} FROM providers WHERE id = $1");
+        sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
+    }
+
+    /// The one that outputs go to; `None` for the data folder.
+    pub(crate) async fn default_provider(&self) -> Result<Option<ProviderRow>, sqlx::Error> {
+        let text = format!("SELECT {PROVIDER} FROM providers WHERE is_default");
+        sqlx::query_as(&text).fetch_optional(&self.reader).await
+    }
+
+    /// Keeps a provider, new or changed; when it is the default one, no other is.
+    pub(crate) async fn put_provider(&self, provider: &ProviderRow) -> Result<(), sqlx::Error> {
+        let mut transaction = self.writer.begin().await?;
+        if provider.is_default {
+            let text = "UPDATE providers SET is_default = FALSE WHERE id <> $1";
+            sqlx::query(text).bind(&provider.id).execute(&mut *transaction).await?;
+        }
+        let text = "INSERT INTO providers \
+                    (id, name, kind, settings, secrets, is_default, created_at, updated_at) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET \
+                    name = excluded.name, settings = excluded.settings, \
+                    secrets = excluded.secrets, is_default = excluded.is_default, \
+                    updated_at = excluded.updated_at";
+        sqlx::query(text)
+            .bind(&provider.id)
+            .bind(&provider.name)
+            .bind(&provider.kind)
+            .bind(&provider.settings)
+            .bind(&provider.secrets)
+            .bind(provider.is_default)
+            .bind(provider.created_at)
+            .bind(provider.updated_at)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Forgets a provider and its secrets; `false` when there is none.
+    pub(crate) async fn delete_provider(&self, id: &str) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query("DELETE FROM providers WHERE id = $1").bind(id);
+        Ok(query.execute(&self.writer).await?.rows_affected() == 1)
+    }
+}
