@@ -376,9 +376,19 @@ async fn place(
                 At::Folder(format!("{key}/{}", made.filename))
             }
         };
-        stored.push(Stored { made: made.clone(), at, deleted: false });
+        let mut made = made.clone();
+        if let Some(name) = usual_name(&made) {
+            made.filename = name;
+        }
+        stored.push(Stored { made, at, deleted: false });
     }
     Ok(stored)
+}
+
+/// What the only output of a job is called, wherever it is.
+fn usual_name(made: &Made) -> Option<String> {
+    let extension = made.file_format.as_deref()?;
+    (made.key == "output").then(|| format!("output.{extension}"))
 }
 
 /// Moves a file into a folder, and is back when that is on the disk.

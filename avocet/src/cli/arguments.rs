@@ -43,9 +43,6 @@ pub(super) enum Command {
     Capabilities,
     Ffmpeg,
     Thumbnails,
-    Serve,
-    Token,
-    Worker,
     Recipe(RecipeName),
 }
 
@@ -61,9 +58,6 @@ impl Command {
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
             "thumbnails" => Self::Thumbnails,
-            "serve" => Self::Serve,
-            "worker" => Self::Worker,
-            "token" => return Some((Self::Token, matches.subcommand()?.1)),
             name => {
                 let recipes = RecipeName::ALL;
                 Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)

@@ -59,17 +59,10 @@ pub(crate) fn main() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return arguments::refuse(&error),
     };
+    if let Some(status) = serve::as_service(&matches) {
+        return status;
+    }
     let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
-    if matches!(command, Command::Worker) {
-        return worker::run();
-    }
-    // It listens to signals itself.
-    if matches!(command, Command::Serve) {
-        return match serve::serve(matches) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(failure) => failure.tell(false),
-        };
-    }
     let context = Context {
         engine: Engine::new(settings()),
         cancel: CancelToken::new(),
@@ -102,8 +95,6 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
         Command::Thumbnails => job::run_thumbnails(context, matches),
-        Command::Token => serve::create_token(matches),
-        Command::Serve | Command::Worker => Ok(Answer::new(String::new())),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }

@@ -1,6 +1,6 @@
 //! `avocet serve` and `avocet token`: the job API.
 
-use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf};
+use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use avocet_service::{Config, LogFormat, Started};
 use clap::ArgMatches;
@@ -8,10 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
-    Answer,
     arguments::{ALLOW_PRIVATE, CONFIG, DATA, LISTEN, NAME},
     failure::Failure,
-    terminal,
+    terminal, worker,
 };
 
 /// The configuration: flags over the environment over the file.
@@ -31,8 +30,21 @@ fn config(matches: &ArgMatches) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// Does what concerns the service, which has settings and signals of its own; `None` for all other
+/// commands.
+pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
+    let (name, matches) = matches.subcommand()?;
+    let status = match name {
+        "serve" => serve(matches).map(|()| ExitCode::SUCCESS),
+        "token" => create_token(matches.subcommand()?.1).map(|key| terminal::print(&key, 0)),
+        "worker" => Ok(worker::run()),
+        _ => return None,
+    };
+    Some(status.unwrap_or_else(|failure| failure.tell(false)))
+}
+
 /// `avocet serve`
-pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
+fn serve(matches: &ArgMatches) -> Result<(), Failure> {
     let config = config(matches)?;
     log(config.log);
     let program = env::current_exe()
@@ -46,8 +58,7 @@ pub(super) fn serve(matches: &ArgMatches) -> Result<Answer, Failure> {
     };
     runtime
         .block_on(avocet_service::serve(config, program, tell, ended))
-        .map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Answer::new(String::new()))
+        .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// Writes the log to standard error; `RUST_LOG` says what is in it, by default all from info on.
@@ -95,11 +106,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// `avocet token create`
-pub(super) fn create_token(matches: &ArgMatches) -> Result<Answer, Failure> {
+fn create_token(matches: &ArgMatches) -> Result<String, Failure> {
     let config = config(matches)?;
     let name = matches.get_one::<String>(NAME).map_or("made by hand", String::as_str);
-    let key = runtime()?
+    runtime()?
         .block_on(avocet_service::create_token(&config.data, name))
-        .map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Answer::new(key))
+        .map_err(|error| Failure::Usage(error.to_string()))
 }

@@ -22,7 +22,7 @@ pub enum Door {
     /// The library and the program: paths and `file:` URLs are inputs, too; `presetId` and
     /// `webhookUrl` are refused.
     Program,
-    /// A service: inputs are `https:` URLs (or `http:`, where its policy permits that).
+    /// A service: inputs and webhooks are `https:` URLs (or `http:`, where its policy permits that).
     Service,
 }
 
@@ -165,7 +165,7 @@ fn around(problems: &mut Problems, root: &Spot<'_>, door: Door) {
                 problems.add(&preset, "a string that is not empty");
             }
             if webhook.is_given()
-                && !webhook.text().is_some_and(|url| files::is_url(url, &["https"]))
+                && !webhook.text().is_some_and(|url| files::is_url(url, &["https", "http"]))
             {
                 problems.add(&webhook, "a URL that begins with `https://`");
             }

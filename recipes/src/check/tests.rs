@@ -178,10 +178,10 @@ fn fields_for_services() {
     let hook = "a URL that begins with `https://`";
     check(
         Door::Service,
-        r#""presetId":"","webhookUrl":"http://a/hook""#,
+        r#""presetId":"","webhookUrl":"ftp://a/hook""#,
         &[
             "presetId | \"\" | a string that is not empty",
-            &format!("webhookUrl | \"http://a/hook\" | {hook}"),
+            &format!("webhookUrl | \"ftp://a/hook\" | {hook}"),
         ],
     );
     check(Door::Service, r#""webhookUrl":5"#, &[&format!("webhookUrl | 5 | {hook}")]);

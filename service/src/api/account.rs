@@ -77,7 +77,7 @@ async fn settings(State(service): State<Service>) -> Result<Json<Settings>, Prob
 }
 
 /// Changes settings.
-#[utoipa::path(post, path = "/settings", tag = "Settings",
+#[utoipa::path(post, path = "/settings", tag = "Settings", request_body = NewSettings,
     responses((status = 200, description = "All of them, as they are now", body = Settings)))]
 async fn set(
     State(service): State<Service>,
@@ -108,7 +108,7 @@ pub(super) struct NewToken {
 }
 
 /// Makes an API key, and shows it: this once.
-#[utoipa::path(post, path = "/tokens", tag = "Keys",
+#[utoipa::path(post, path = "/tokens", tag = "Keys", request_body = NewToken,
     responses((status = 201, description = "The key", body = Token)))]
 async fn create(
     State(service): State<Service>,

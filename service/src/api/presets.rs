@@ -93,7 +93,7 @@ async fn save(service: &Service, preset: PresetRow) -> Result<Made, Problem> {
 }
 
 /// Saves a document without inputs.
-#[utoipa::path(post, path = "/presets", tag = "Presets",
+#[utoipa::path(post, path = "/presets", tag = "Presets", request_body = NewPreset,
     responses((status = 201, description = "It is saved", body = Preset)))]
 async fn create(
     State(service): State<Service>,
@@ -136,7 +136,7 @@ async fn get(
 }
 
 /// Changes a preset.
-#[utoipa::path(patch, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/presets/{id}", tag = "Presets", request_body = PresetChange, params(("id" = String, Path)),
     responses((status = 200, description = "The preset as it is now", body = Preset)))]
 async fn change(
     State(service): State<Service>,

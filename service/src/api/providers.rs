@@ -145,7 +145,7 @@ fn lay_over(
 }
 
 /// Adds a provider of storage.
-#[utoipa::path(post, path = "/settings/storage-providers", tag = "Storage",
+#[utoipa::path(post, path = "/settings/storage-providers", tag = "Storage", request_body = NewProvider,
     responses((status = 201, description = "The provider", body = Provider)))]
 async fn create(
     State(service): State<Service>,
@@ -196,7 +196,7 @@ async fn get(
 }
 
 /// Changes a provider of storage; what is absent stays.
-#[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage",
+#[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage", request_body = NewProvider,
     params(("id" = String, Path)),
     responses((status = 200, description = "The provider as it is now", body = Provider)))]
 async fn change(

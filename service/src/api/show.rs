@@ -80,7 +80,7 @@ pub(crate) struct Job {
     /// The name of the recipe; null for custom arguments.
     #[schema(required)]
     recipe: Option<String>,
-    /// How the goal is met, as `passthrough`, `remux`, `smartCut` or `encode`; null before the plan.
+    /// How the goal is met, as `passthrough`, `remux`, `smart_cut` or `encode`; null before the plan.
     #[schema(required)]
     strategy: Option<String>,
     /// Why so.

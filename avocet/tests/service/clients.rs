@@ -1,0 +1,80 @@
+//! The quickstart clients of `examples/`, as their readers run them.
+
+use std::{path::Path, process::Command};
+
+use crate::place::{Origin, Receiver, Service};
+
+/// The Python of the judges, where one is set up, else the system's.
+pub(crate) fn python() -> String {
+    std::env::var("AVOCET_JUDGES").map_or("python3".to_owned(), |bin| format!("{bin}/python"))
+}
+
+/// Whether a command goes well; a test that needs it is skipped without.
+pub(crate) fn goes(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// Runs a client on a real clip, or one that was made, and looks at what it brings home.
+async fn check(service: &Service, origin: &Origin, program: &str, script: &str, more: &[&str]) {
+    let clip = match fixtures::media("npm_vide/ocean.mp4") {
+        Some(_) => origin.media("npm_vide/ocean.mp4"),
+        None => origin.url("counter-h264-aac.mp4"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart").join(script);
+    let mut command = Command::new(program);
+    command
+        .arg(path.canonicalize().unwrap())
+        .arg(clip)
+        .args(more)
+        .env("AVOCET_URL", &service.base)
+        .env("AVOCET_KEY", &service.key)
+        .current_dir(folder.path());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{script}: {text}{errors}");
+    assert!(more.len() == 1 || text.contains("is completed"), "{script}: {text}");
+    let picture = fixtures::judge::probe(folder.path().join("thumbnail.jpg"));
+    assert_eq!(picture.video().codec, "mjpeg", "{script}");
+    let ready = folder.path().join("web-ready.mp4");
+    assert_eq!(fixtures::judge::probe(&ready).video().codec, "h264", "{script}");
+    assert!(fixtures::judge::decode_errors(&ready).is_empty(), "{script}");
+}
+
+#[tokio::test]
+async fn the_quickstart_of_curl_runs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let receiver = Receiver::start().await;
+    check(&service, &origin, "bash", "quickstart.sh", &[&receiver.url]).await;
+    assert_eq!(receiver.hears(1).await[0].job()["state"], "completed");
+}
+
+#[tokio::test]
+async fn the_quickstart_of_javascript_runs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    if !goes("node", &["-e", "fetch"]) {
+        fixtures::skip(fixtures::test_name!(), "node", "there is no Node.js with fetch");
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    check(&service, &origin, "node", "quickstart.mjs", &[]).await;
+}
+
+#[tokio::test]
+async fn the_quickstart_of_python_runs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    if !goes(&python(), &["-c", "import requests"]) {
+        fixtures::skip(fixtures::test_name!(), "python", "there is no Python with requests");
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    check(&service, &origin, &python(), "quickstart.py", &[]).await;
+}

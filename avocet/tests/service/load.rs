@@ -1,0 +1,85 @@
+//! Long queues: how quick the service stays, how much it does, and what memory it takes. Runs with
+//! the other long tables, and measures; what must hold is asserted with room to spare, since
+//! machines are shared.
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::place::{Origin, Service, document, thumbnail};
+
+/// The value below which so many of a hundred are.
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort();
+    times[(times.len() - 1) * percent / 100]
+}
+
+/// Memory of a process, in mebibytes.
+fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_queue_leaves_the_service_quick() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let count = if env::var_os("AVOCET_SOAK").is_some() { 10_000 } else { 500 };
+    let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let origin = Origin::start().await;
+    // Both cores encode while the queue grows.
+    let recipe = json!({ "name": "transcode", "codec": "h264", "preset": "veryslow" });
+    for _ in 0..2 {
+        service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
+    }
+    let job = thumbnail(&origin.url("counter-h264-aac.mp4"));
+    let (begun, before) = (Instant::now(), memory(service.id()));
+    let (mut posts, mut gets, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..count {
+        let asked = Instant::now();
+        ids.push(service.submit(&job).await);
+        posts.push(asked.elapsed());
+        if number % 5 == 0 {
+            let asked = Instant::now();
+            service.get(&format!("/v1/jobs/{}", ids[number / 2])).await;
+            gets.push(asked.elapsed());
+        }
+    }
+    let rate = count as f64 / begun.elapsed().as_secs_f64();
+    let (post, get) = (percentile(&mut posts, 99), percentile(&mut gets, 99));
+    println!(
+        "{count} jobs, {rate:.0} submissions per second one after the other, POST median {:?} p99 \
+         {post:?}, GET median {:?} p99 {get:?}, memory {before} → {} MiB",
+        percentile(&mut posts, 50),
+        percentile(&mut gets, 50),
+        memory(service.id()),
+    );
+    assert!(post < Duration::from_millis(500) && get < Duration::from_millis(200));
+
+    let (begun, full) = (Instant::now(), memory(service.id()));
+    let done = loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (_, waiting) = service.get("/v1/jobs?state=queued&limit=1").await;
+        if waiting["data"] == json!([]) || begun.elapsed() > Duration::from_secs(600) {
+            let text = service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+            let done = "avocet_jobs{state=\"completed\",recipe=\"thumbnail\"} ";
+            let line = text.lines().find_map(|line| line.strip_prefix(done));
+            break line.map_or(0, |count| count.parse::<u64>().unwrap());
+        }
+    };
+    println!(
+        "{:.1} thumbnails per second, memory {full} → {} MiB",
+        done as f64 / begun.elapsed().as_secs_f64(),
+        memory(service.id()),
+    );
+    assert!(memory(service.id()) < full + 64, "it grows with what it did");
+    for id in ids.iter().step_by(97) {
+        assert_eq!(service.finished(id).await["state"], "completed");
+    }
+}

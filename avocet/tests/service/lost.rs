@@ -1,0 +1,242 @@
+//! Nothing is lost: killed services, killed workers, full queues, ordered ends.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+
+use crate::place::{Origin, Receiver, Service, document, is_terminal, left, thumbnail};
+
+/// Numbers that look like chance and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// Submits jobs to a service that is killed again and again, workers too, and looks at what became
+/// of them.
+#[tokio::test]
+async fn every_job_that_was_taken_on_ends_once() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let is_soak = env::var_os("AVOCET_SOAK").is_some();
+    let (jobs, kills) = if is_soak { (300, 20) } else { (60, 5) };
+    let (origin, receiver) = (Origin::start().await, Receiver::start().await);
+    let arguments = ["--allow-private-network"];
+    let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
+    let mut service = Service::start_with(&arguments, &variables);
+    let clip = origin.url("counter-h264-aac.mp4");
+    let documents = [
+        thumbnail(&clip),
+        document(&clip, "mp4", &json!({ "name": "trim", "startSeconds": 0.5, "durationSeconds": 1 })),
+        document(&clip, "mkv", &json!({ "name": "transcode" })),
+        document(&clip, "mp3", &json!({ "name": "extractAudio" })),
+        thumbnail(&origin.url("text.mp4")),
+    ];
+    let mut documents: Vec<Value> = documents.into();
+    documents.remove(2);
+    for each in &mut documents {
+        each["webhookUrl"] = json!(receiver.url);
+    }
+    let mut dice = Dice(11);
+    let (mut ids, mut killed) = (Vec::new(), 0);
+    for number in 0..jobs {
+        let which = usize::try_from(dice.below(documents.len() as u64)).unwrap();
+        ids.push((service.submit(&documents[which]).await, which));
+        if number * kills / jobs >= killed {
+            killed += 1;
+            tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
+            for worker in service.workers().into_iter().take(1) {
+                let _ = kill(Pid::from_raw(worker), Signal::SIGKILL);
+            }
+            tokio::time::sleep(Duration::from_millis(dice.below(400))).await;
+            service = Service::start_in(service.kill(), &arguments, &variables);
+        }
+    }
+    let mut states: BTreeMap<String, Value> = BTreeMap::new();
+    for (id, which) in &ids {
+        let job = service.finished(id).await;
+        // Only the last one is no media.
+        let is_sound = *which + 1 < documents.len();
+        let crashed = job["error"]["code"] == "ENGINE_INVOCATION_ERROR";
+        let expected = if is_sound { "completed" } else { "failed" };
+        assert!(job["state"] == expected || crashed, "{job}");
+        assert!(!crashed || job["attempts"].as_i64().unwrap() >= 2, "{job}");
+        states.insert(id.clone(), job);
+    }
+    let crashed = states.values().filter(|job| job["error"]["code"] == "ENGINE_INVOCATION_ERROR");
+    println!("{jobs} jobs, {killed} kills, {} were killed twice", crashed.count());
+
+    // One output each, and nothing beside them.
+    let outputs = left(service.data.path());
+    let expected: BTreeSet<String> = states
+        .iter()
+        .filter(|(_, job)| job["state"] == "completed")
+        .map(|(id, job)| {
+            let format = job["output_files"]["output"]["file_format"].as_str().unwrap();
+            format!("files/outputs/{id}/result.{format}")
+        })
+        .collect();
+    let found: BTreeSet<String> = outputs.iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(found, expected);
+
+    // Every end is told, and no id stands for two different ends.
+    let begun = std::time::Instant::now();
+    loop {
+        let heard = receiver.heard();
+        let told: BTreeSet<String> =
+            heard.iter().map(|heard| heard.job()["jobId"].as_str().unwrap().to_owned()).collect();
+        if told.len() == ids.len() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} of {}", told.len(), ids.len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut ends: BTreeMap<String, (Value, Value)> = BTreeMap::new();
+    for heard in receiver.heard() {
+        let job = heard.job();
+        assert!(is_terminal(&job), "{job}");
+        let end = (job["jobId"].clone(), job["finishedAt"].clone());
+        let known = ends.entry(heard.id().to_owned()).or_insert_with(|| end.clone());
+        assert_eq!(*known, end);
+        assert_eq!(states[job["jobId"].as_str().unwrap()]["state"], job["state"]);
+    }
+    assert_eq!(ends.len(), ids.len(), "one event for each job");
+}
+
+#[tokio::test]
+async fn a_crashed_worker_fails_its_attempt_only() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let origin = Origin::start().await;
+    let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 2 });
+    let victim = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
+    let running = |attempts: i64| {
+        let (service, victim) = (&service, &victim);
+        async move {
+            loop {
+                let (_, job) = service.get(&format!("/v1/jobs/{victim}")).await;
+                if job["state"] == "transcoding" && job["attempts"] == json!(attempts) {
+                    return;
+                }
+                assert!(!is_terminal(&job), "{job}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    for attempt in 1..=2 {
+        running(attempt).await;
+        // Only one works; the other waits.
+        for worker in service.workers() {
+            let _ = kill(Pid::from_raw(worker), Signal::SIGSEGV);
+        }
+        // The neighbour goes on, with a new worker.
+        service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    }
+    let job = service.finished(&victim).await;
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("failed"), &json!(2)), "{job}");
+    assert_eq!(job["error"]["code"], "ENGINE_INVOCATION_ERROR", "{job}");
+    assert_eq!(job["error"]["retryable"], json!(true), "{job}");
+    let text = service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("avocet_worker_crashes_total 2"), "{text}");
+}
+
+#[tokio::test]
+async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let variables = [("AVOCET_SERVE_WORKERS", "1")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let origin = Origin::start().await;
+    let recipe = json!({ "name": "transcode", "codec": "h264", "preset": "veryslow" });
+    let slow = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
+    let waits = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    while service.get(&format!("/v1/jobs/{slow}")).await.1["state"] != "transcoding" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let begun = std::time::Instant::now();
+    let (status, data) = service.end();
+    assert_eq!(status, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    // A second service does not take the folder of one that runs.
+    let service = Service::start_in(Arc::clone(&data), &["--allow-private-network"], &variables);
+    let other = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data.path())
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("another service"), "{other:?}");
+    for id in [&slow, &waits] {
+        let job = service.finished(id).await;
+        assert_eq!(job["state"], "completed", "{job}");
+    }
+    assert_eq!(service.get(&format!("/v1/jobs/{slow}")).await.1["attempts"], json!(2));
+}
+
+#[tokio::test]
+async fn a_disk_without_room_takes_no_job_and_loses_none() {
+    let most = u64::MAX.to_string();
+    let variables = [("AVOCET_SERVE_LEAST_FREE_BYTES", most[..18].to_owned())];
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let response = service.request("POST", "/v1/jobs").json(&thumbnail("http://127.0.0.1:9/a"));
+    let response = response.send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "5");
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "UNAVAILABLE");
+    assert_eq!(service.get("/readyz").await.0, 503);
+    assert_eq!(service.get("/healthz").await.0, 200);
+    assert_eq!(service.get("/v1/jobs").await.1["data"], json!([]));
+}
+
+#[tokio::test]
+async fn outputs_are_kept_as_long_as_the_configuration_says() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    let (_, data) = service.end();
+    // Two days pass.
+    let database = data.path().join("avocet.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let text = "UPDATE jobs SET finished_at = finished_at - 2 * 24 * 3600 * 1000";
+    sqlx::query(text).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let variables = [("AVOCET_SERVE_RETENTION_DAYS", "3")];
+    let service = Service::start_in(data, &["--allow-private-network"], &variables);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(left(service.data.path()).len(), 1);
+    let (_, data) = service.end();
+    let variables = [("AVOCET_SERVE_RETENTION_DAYS", "1")];
+    let service = Service::start_in(data, &["--allow-private-network"], &variables);
+    let begun = std::time::Instant::now();
+    while !left(service.data.path()).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", left(service.data.path()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (_, job) = service.get(&format!("/v1/jobs/{}", job["jobId"].as_str().unwrap())).await;
+    assert_eq!((&job["state"], &job["output"]["signedUrl"]), (&json!("completed"), &Value::Null));
+    assert!(fs::read_dir(service.data.path().join("files/outputs")).unwrap().count() == 0);
+}

@@ -1,0 +1,335 @@
+//! A service to speak to, an origin of clips, and one who listens to webhooks.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path as Named, State},
+    http::{HeaderMap, Response, StatusCode, header},
+    routing::{get, post},
+};
+use reqwest::{Method, header::HeaderValue};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// How long a job may take before it counts as hanging.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running service. It is killed when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) data: Arc<TempDir>,
+    pub(crate) base: String,
+    pub(crate) key: String,
+    client: reqwest::Client,
+}
+
+/// An answer: its status, and its body, null where that is no JSON.
+pub(crate) type Answer = (u16, Value);
+
+impl Service {
+    /// Starts one with a new data folder, and lets it reach servers of tests.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&["--allow-private-network"], &[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), arguments, variables)
+    }
+
+    pub(crate) fn start_in(
+        data: Arc<TempDir>,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_avocet"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = Vec::new();
+        let address = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("no service: {told:?}")).unwrap();
+            if let Some(rest) = line.split("listens on ").nth(1) {
+                break rest.split(';').next().unwrap().to_owned();
+            }
+            told.push(line);
+        };
+        // Nobody should wait for a reader of the log.
+        std::thread::spawn(move || lines.for_each(drop));
+        let key = fs::read_to_string(data.path().join("api-key")).unwrap();
+        Self { child, data, base: format!("http://{address}"), key, client: reqwest::Client::new() }
+    }
+
+    /// Kills it, as a machine would.
+    pub(crate) fn kill(mut self) -> Arc<TempDir> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Arc::clone(&self.data)
+    }
+
+    /// Asks it to end, and tells its exit status.
+    pub(crate) fn end(mut self) -> (Option<i32>, Arc<TempDir>) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        (self.child.wait().unwrap().code(), Arc::clone(&self.data))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its worker processes.
+    pub(crate) fn workers(&self) -> Vec<i32> {
+        let path = format!("/proc/{0}/task", self.id());
+        let tasks = fs::read_dir(path).into_iter().flatten().flatten();
+        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let ids = children.flat_map(|line| {
+            line.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<i32>>()
+        });
+        ids.collect()
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        answer(self.request(method, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        answer(self.request("DELETE", path)).await
+    }
+
+    /// Gives it a job, and tells its id.
+    pub(crate) async fn submit(&self, document: &Value) -> String {
+        let (status, body) = self.send("POST", "/v1/jobs", document).await;
+        assert_eq!(status, 202, "{body}");
+        body["jobId"].as_str().unwrap().to_owned()
+    }
+
+    /// A job when it is at its end.
+    pub(crate) async fn finished(&self, id: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, job) = self.get(&format!("/v1/jobs/{id}")).await;
+            assert_eq!(status, 200, "{job}");
+            if is_terminal(&job) {
+                return job;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end: {job}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A job that went well.
+    pub(crate) async fn completed(&self, document: &Value) -> Value {
+        let id = self.submit(document).await;
+        let job = self.finished(&id).await;
+        assert_eq!((&job["state"], &job["progress"]), (&json!("completed"), &json!(100)), "{job}");
+        job
+    }
+
+    /// A job that went wrong, and its error.
+    pub(crate) async fn failed(&self, document: &Value) -> Value {
+        let id = self.submit(document).await;
+        let job = self.finished(&id).await;
+        assert_ne!(job["state"], "completed", "{job}");
+        job
+    }
+
+    /// What a signed URL gives, as a file.
+    pub(crate) async fn download(&self, url: &Value, to: &Path) {
+        let url = url.as_str().unwrap();
+        let response = self.client.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{url}");
+        fs::write(to, response.bytes().await.unwrap()).unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
+pub(crate) fn is_terminal(job: &Value) -> bool {
+    ["completed", "failed", "rejected", "cancelled"].iter().any(|state| job["state"] == *state)
+}
+
+/// A document of one recipe, whose parameters are given as JSON.
+pub(crate) fn document(url: &str, format: &str, recipe: &Value) -> Value {
+    json!({ "mode": "recipe", "input": { "url": url }, "output": { "format": format },
+            "recipe": recipe })
+}
+
+/// A thumbnail, which is done in a moment.
+pub(crate) fn thumbnail(url: &str) -> Value {
+    document(url, "jpg", &json!({ "name": "thumbnail", "seekSeconds": 1, "width": 320 }))
+}
+
+/// What a service left in its data folder: outputs, and what should not be there.
+pub(crate) fn left(data: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![data.join("files"), data.join("work")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(data).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A server of fixtures and real clips, with byte ranges.
+pub(crate) struct Origin {
+    pub(crate) base: String,
+}
+
+impl Origin {
+    pub(crate) async fn start() -> Self {
+        let router = Router::new().route("/{*path}", get(give));
+        Self { base: listen(router).await }
+    }
+
+    /// The URL of a fixture.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.base)
+    }
+
+    /// The URL of a real clip, by its path below the folder of clips.
+    pub(crate) fn media(&self, path: &str) -> String {
+        format!("{}/media/{path}", self.base)
+    }
+}
+
+async fn listen(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+async fn give(Named(path): Named<String>, headers: HeaderMap) -> Response<Body> {
+    let file = match path.strip_prefix("media/") {
+        Some(clip) => fixtures::media(clip),
+        None => tokio::task::spawn_blocking(move || Some(fixtures::get(&path))).await.unwrap(),
+    };
+    let Some(bytes) = file.and_then(|file| fs::read(file).ok()) else {
+        return Response::builder().status(404).body(Body::empty()).unwrap();
+    };
+    let length = bytes.len();
+    let asked = headers.get(header::RANGE).and_then(|range| {
+        let (first, last) = range.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+        let last: usize = last.parse().unwrap_or(length - 1);
+        Some((first.parse::<usize>().ok()?, last.min(length - 1)))
+    });
+    let response = Response::builder().header(header::ETAG, format!("\"{length}\""));
+    let Some((first, last)) = asked else {
+        return response.body(Body::from(bytes)).unwrap();
+    };
+    response
+        .status(StatusCode::PARTIAL_CONTENT)
+        .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"))
+        .body(Body::from(bytes[first..=last].to_vec()))
+        .unwrap()
+}
+
+/// A webhook as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Heard {
+    pub(crate) fn id(&self) -> &str {
+        &self.headers["webhook-id"]
+    }
+
+    pub(crate) fn job(&self) -> Value {
+        serde_json::from_str::<Value>(&self.body).unwrap()["data"].clone()
+    }
+}
+
+/// One who listens to webhooks.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    status: Arc<AtomicU16>,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> Self {
+        let (heard, status) = (Arc::default(), Arc::new(AtomicU16::new(200)));
+        let receiver = Self { url: String::new(), heard, status };
+        let router = Router::new().route("/hook", post(hear)).with_state(receiver.clone());
+        Self { url: format!("{}/hook", listen(router).await), ..receiver }
+    }
+
+    /// What it answers from now on.
+    pub(crate) fn answers(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    /// What it heard, once that is so much.
+    pub(crate) async fn hears(&self, count: usize) -> Vec<Heard> {
+        let begun = Instant::now();
+        while self.heard().len() < count {
+            let heard = self.heard();
+            assert!(begun.elapsed() < PATIENCE, "{count} are awaited: {heard:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.heard()
+    }
+}
+
+async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    receiver.heard.lock().unwrap().push(Heard { headers, body });
+    StatusCode::from_u16(receiver.status.load(Ordering::Relaxed)).unwrap()
+}

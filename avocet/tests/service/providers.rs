@@ -1,0 +1,153 @@
+//! Outputs that go to object stores of the account's own.
+
+use std::{convert::Infallible, fs, path::Path};
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::place::{Origin, Service, document, left, thumbnail};
+
+const KEY: &str = "AVOCETKEY";
+const SECRET: &str = "a secret of sixteen";
+
+/// A server of one bucket, `media`, whose objects are files.
+struct Bucket {
+    folder: TempDir,
+    base: String,
+}
+
+impl Bucket {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("media")).unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        let service = builder.build();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service.clone();
+                let answer = hyper::service::service_fn(move |request: hyper::Request<_>| {
+                    let service = service.clone();
+                    async move {
+                        let answer = service.call(request.map(|body: hyper::body::Incoming| s3s::Body::from(body))).await;
+                        Ok::<_, Infallible>(answer.unwrap())
+                    }
+                });
+                tokio::spawn(async move {
+                    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+                });
+            }
+        });
+        Self { folder, base }
+    }
+
+    fn object(&self, key: &str) -> std::path::PathBuf {
+        self.folder.path().join("media").join(key)
+    }
+
+    fn provider(&self, secret: &str) -> Value {
+        json!({
+            "type": "r2", "name": "ours", "endpoint": self.base, "bucket": "media",
+            "prefix": "/made/here/", "accessKeyId": KEY, "secretAccessKey": secret,
+            "makeDefault": true,
+        })
+    }
+}
+
+async fn add(service: &Service, provider: &Value) -> String {
+    let (status, body) = service.send("POST", "/v1/settings/storage-providers", provider).await;
+    assert_eq!(status, 201, "{body}");
+    assert!(!body.to_string().contains(SECRET) && body.get("secretAccessKey").is_none(), "{body}");
+    format!("/v1/settings/storage-providers/{}", body["id"].as_str().unwrap())
+}
+
+/// Whether some bytes are in any file of a folder.
+fn has(folder: &Path, bytes: &[u8]) -> bool {
+    let files = fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().is_file());
+    files.into_iter().any(|entry| {
+        fs::read(entry.path()).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+#[tokio::test]
+async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin, bucket) = (Service::start(), Origin::start().await, Bucket::start().await);
+    let path = add(&service, &bucket.provider(SECRET)).await;
+    let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
+    assert_eq!((status, trial), (200, json!({ "ok": true })));
+    assert!(!has(service.data.path(), SECRET.as_bytes()), "the secret lies in the open");
+    let (_, shown) = service.get(&path).await;
+    assert_eq!((&shown["accessKeyId"], &shown["isDefault"]), (&json!(KEY), &json!(true)), "{shown}");
+
+    let clip = origin.url("counter-h264-aac.mp4");
+    let job = service.completed(&thumbnail(&clip)).await;
+    let id = job["jobId"].as_str().unwrap();
+    let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
+    let bytes = fs::read(&object).unwrap();
+    let url = job["output"]["signedUrl"].as_str().unwrap();
+    assert!(url.starts_with(&bucket.base), "{url}");
+    assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), bytes);
+    assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
+    let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
+    let several = service.completed(&document(&clip, "jpg", &board)).await;
+    let board = several["jobId"].as_str().unwrap();
+    assert_eq!(fs::read_dir(bucket.object(&format!("made/here/outputs/{board}"))).unwrap().count(), 2);
+
+    let file = format!("/v1/files/{id}-output");
+    assert_eq!(service.delete(&file).await.0, 204);
+    assert!(!object.exists());
+
+    // Another secret, and then no provider at all.
+    let (status, _) = service.send("PATCH", &path, &json!({ "secretAccessKey": "wrong" })).await;
+    assert_eq!(status, 200);
+    let (_, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
+    assert_eq!(trial["ok"], json!(false), "{trial}");
+    let failed = service.failed(&thumbnail(&clip)).await;
+    assert_eq!(failed["error"]["code"], "STORAGE_ERROR", "{failed}");
+    assert!(!failed.to_string().contains("wrong"), "{failed}");
+    let (_, body) = service.send("PATCH", &path, &json!({ "makeDefault": false })).await;
+    assert_eq!(body["isDefault"], json!(false));
+    let job = service.completed(&thumbnail(&clip)).await;
+    assert!(job["output"]["signedUrl"].as_str().unwrap().starts_with(&service.base));
+    assert_eq!(service.delete(&path).await.0, 204);
+    assert_eq!(service.get(&path).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
+    let service = Service::start_with(&[], &[]);
+    for (body, paths) in [
+        (json!({}), vec!["type"]),
+        (json!({ "type": "ftp" }), vec!["type"]),
+        (json!({ "type": "r2" }), vec!["bucket", "accessKeyId", "secretAccessKey", "accountId"]),
+        (
+            json!({ "type": "s3", "bucket": "a/b", "accessKeyId": "x", "secretAccessKey": "y", "prefix": "../x" }),
+            vec!["bucket", "prefix"],
+        ),
+        (
+            json!({ "type": "s3", "bucket": "b", "accessKeyId": "x", "secretAccessKey": "y",
+                    "endpoint": "http://169.254.169.254" }),
+            vec!["endpoint"],
+        ),
+        (json!({ "type": "local", "bucket": "b", "accessKey": "z" }), vec!["accessKey", "bucket"]),
+        (json!({ "type": "azure", "bucket": "b", "account": "a", "secretAccessKey": "y" }),
+            vec!["secretAccessKey", "accessKey"]),
+        (json!({ "type": "gcs", "bucket": "b", "wrong": 1 }), vec!["$"]),
+    ] {
+        let (status, answer) = service.send("POST", "/v1/settings/storage-providers", &body).await;
+        assert_eq!(status, 400, "{answer}");
+        let problems = answer["error"]["problems"].as_array().unwrap();
+        let found: Vec<&str> = problems.iter().map(|each| each["path"].as_str().unwrap()).collect();
+        assert_eq!(found, paths, "{answer}");
+    }
+    let (_, all) = service.get("/v1/settings/storage-providers").await;
+    assert_eq!(all, json!({ "data": [] }));
+}

@@ -1,0 +1,127 @@
+//! Webhooks: once for each end of a job, again and again until they are taken, and to nobody else.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::place::{Origin, Receiver, Service, answer, thumbnail};
+
+async fn deliveries(service: &Service, id: &str) -> Value {
+    service.get(&format!("/v1/jobs/{id}/deliveries")).await.1["data"].clone()
+}
+
+#[tokio::test]
+async fn every_end_is_told_and_told_again_until_it_is_taken() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let receiver = Receiver::start().await;
+    let (status, _) = service
+        .send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": receiver.url }))
+        .await;
+    assert_eq!(status, 200);
+    let done = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    let failed = service.failed(&thumbnail(&origin.url("text.mp4"))).await;
+    let rejected = json!({
+        "mode": "ffmpeg", "input": { "url": origin.url("text.mp4") }, "output": { "format": "mp4" },
+        "ffmpeg": { "args": ["-i", "concat:a", "{{output}}"] },
+    });
+    let rejected = service.failed(&rejected).await;
+    let heard = receiver.hears(3).await;
+    for job in [&done, &failed, &rejected] {
+        let told = heard.iter().find(|heard| heard.job()["jobId"] == job["jobId"]).unwrap();
+        assert_eq!(told.job()["state"], job["state"]);
+        assert_eq!(told.job()["error"], job["error"]);
+        assert_eq!(told.headers["content-type"], "application/json");
+    }
+    // It is retried, and ends once more: another event, another id.
+    receiver.answers(500);
+    let id = failed["jobId"].as_str().unwrap();
+    service.send("POST", &format!("/v1/jobs/{id}/retry"), &json!({})).await;
+    service.finished(id).await;
+    let heard = receiver.hears(4).await;
+    let ids: std::collections::BTreeSet<&str> = heard.iter().map(|heard| heard.id()).collect();
+    assert_eq!(ids.len(), 4);
+    let begun = Instant::now();
+    receiver.answers(200);
+    let heard = receiver.hears(5).await;
+    assert!(begun.elapsed() > Duration::from_secs(3), "five seconds later, more or less");
+    let (first, second) = (&heard[3], &heard[4]);
+    assert_eq!(first.id(), second.id());
+    assert_ne!(first.headers["webhook-timestamp"], second.headers["webhook-timestamp"]);
+    assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
+    let log = loop {
+        let log = deliveries(&service, id).await;
+        if log[1]["state"] == "delivered" {
+            break log;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(log[1]["id"], json!(first.id()));
+    let statuses: Vec<&Value> =
+        log[1]["attempts"].as_array().unwrap().iter().map(|attempt| &attempt["status"]).collect();
+    assert_eq!(statuses, [&json!(500), &json!(200)]);
+}
+
+#[tokio::test]
+async fn who_is_gone_is_left_alone_and_redirects_are_not_followed() {
+    let service = Service::start();
+    let receiver = Receiver::start().await;
+    let mut job = thumbnail("http://127.0.0.1:9/none");
+    job["webhookUrl"] = json!(receiver.url);
+    receiver.answers(410);
+    let id = service.submit(&job).await;
+    service.finished(&id).await;
+    receiver.hears(1).await;
+    receiver.answers(302);
+    let other = service.submit(&job).await;
+    service.finished(&other).await;
+    receiver.hears(2).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (gone, led) = (deliveries(&service, &id).await, deliveries(&service, &other).await);
+    assert_eq!((&gone[0]["state"], &gone[0]["nextAt"]), (&json!("failed"), &Value::Null), "{gone}");
+    assert_eq!((&led[0]["state"], &led[0]["attempts"][0]["status"]), (&json!("pending"), &json!(302)));
+}
+
+#[tokio::test]
+async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
+    // Nothing that is private is allowed here.
+    let service = Service::start_with(&[], &[]);
+    let receiver = Receiver::start().await;
+    let port = receiver.url.rsplit(':').next().unwrap();
+    for url in [
+        receiver.url.clone(),
+        format!("http://localhost:{port}"),
+        "ftp://example.com/x".to_owned(),
+        "javascript:alert(1)".to_owned(),
+    ] {
+        let mut job = thumbnail("https://example.com/a.mp4");
+        job["webhookUrl"] = json!(url);
+        let (status, body) = service.send("POST", "/v1/jobs", &job).await;
+        assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("webhookUrl")), "{url}");
+        let (status, _) = service.send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": url })).await;
+        assert_eq!(status, 400, "{url}");
+    }
+    // By https: a name or a number may still lead here, which shows when it is used.
+    for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]"] {
+        let url = format!("https://{host}:{port}");
+        let mut job = thumbnail(&url);
+        job["webhookUrl"] = json!(url);
+        let id = service.submit(&job).await;
+        let job = service.finished(&id).await;
+        assert_eq!(job["error"]["code"], "LOCATION_REFUSED", "{job}");
+        let log = loop {
+            let log = deliveries(&service, &id).await;
+            if log[0]["attempts"][0].is_object() {
+                break log;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let error = log[0]["attempts"][0]["error"].as_str().unwrap();
+        assert!(error.contains("public") || error.contains("loopback"), "{error}");
+    }
+    assert_eq!(receiver.heard().len(), 0);
+    let (status, _) = answer(service.request("GET", "/v1/jobs")).await;
+    assert_eq!(status, 200);
+}
