@@ -30,6 +30,7 @@ use crate::{
     reader::FrameReader,
     run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
+    time::Timestamp,
     verify,
 };
 
@@ -290,7 +291,7 @@ impl Engine {
         let too_much = |found: String, most: String| {
             Err(Error::TooMuch { location: location.clone(), found, most })
         };
-        let seconds = media.duration.map_or(0.0, |duration| duration.seconds());
+        let seconds = media.duration.map_or(0.0, Timestamp::seconds);
         if seconds > self.settings.most_media_seconds {
             let most = self.settings.most_media_seconds;
             return too_much(format!("it is {seconds} s long"), format!("{most} s"));

@@ -139,10 +139,8 @@ impl Config {
             None => toml::Table::new(),
             Some(path) => {
                 #[expect(clippy::disallowed_methods, reason = "a configuration is no media")]
-                let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
+                let bytes = std::fs::read(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
                 let text = String::from_utf8_lossy(&bytes);
                 let place = path.display().to_string();
                 let table: toml::Table =
@@ -152,9 +150,8 @@ impl Config {
                 table
             }
         };
-        let set: BTreeMap<String, String> = variables
-            .filter(|(name, _)| name.starts_with(VARIABLES))
-            .collect();
+        let set: BTreeMap<String, String> =
+            variables.filter(|(name, _)| name.starts_with(VARIABLES)).collect();
         for (name, text) in set {
             let key = camel(&name[VARIABLES.len()..]);
             // A text that is no value of TOML stands for itself.
@@ -237,7 +234,11 @@ mod tests {
     fn the_environment_stands_over_the_file_and_the_file_over_the_defaults() {
         let config = read(
             "listen = \"127.0.0.1:9000\"\nmostPixels = 5\n",
-            &[("AVOCET_SERVE_MOST_PIXELS", "7"), ("AVOCET_SERVE_DATA", "/srv/a b"), ("AVOCET_MEDIA", "x")],
+            &[
+                ("AVOCET_SERVE_MOST_PIXELS", "7"),
+                ("AVOCET_SERVE_DATA", "/srv/a b"),
+                ("AVOCET_MEDIA", "x"),
+            ],
         );
         let config = config.unwrap();
         assert_eq!((config.listen.port(), config.most_pixels), (9000, 7));

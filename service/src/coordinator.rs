@@ -344,15 +344,13 @@ async fn start<'a>(
     {
         end(slot).await;
     }
-    match slot {
-        Some(worker) => Ok(worker),
-        None => {
-            service.metrics.worker_starts.inc();
-            let worker = slot.insert(program.start()?);
-            worker.run(order).await?;
-            Ok(worker)
-        }
+    if let Some(worker) = slot {
+        return Ok(worker);
     }
+    service.metrics.worker_starts.inc();
+    let worker = slot.insert(program.start()?);
+    worker.run(order).await?;
+    Ok(worker)
 }
 
 /// Brings outputs where they stay.

@@ -123,7 +123,8 @@ pub async fn serve(
         () = async { service.ended.notified().await; tokio::time::sleep(TO_END).await } => Ok(()),
     };
     service.end();
-    let _ = tokio::time::timeout(TO_END, async { while tasks.join_next().await.is_some() {} }).await;
+    let _ =
+        tokio::time::timeout(TO_END, async { while tasks.join_next().await.is_some() {} }).await;
     served.map_err(io_error("serving"))
 }
 
@@ -247,7 +248,8 @@ async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeEr
     let path = data.join(KEY_FILE);
     // One of a data folder that was here before is of no use any more.
     let _ = std::fs::remove_file(&path);
-    write_secret(&path, key.as_bytes()).map_err(io_error(format!("the key file {}", path.display())))?;
+    write_secret(&path, key.as_bytes())
+        .map_err(io_error(format!("the key file {}", path.display())))?;
     Ok(Some(key))
 }
 

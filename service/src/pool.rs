@@ -135,6 +135,9 @@ impl Worker {
 
     /// Kills it, and removes what it left.
     pub(crate) async fn end(mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            tracing::warn!(%status, "a worker ended by itself");
+        }
         let _ = self.child.kill().await;
         let words = std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner));
         if !words.is_empty() {
@@ -186,15 +189,12 @@ impl Planners {
     }
 
     /// Makes the plan of a document.
-    pub(crate) async fn plan(
-        &self,
-        service: &Service,
-        document: String,
-    ) -> Result<Value, Problem> {
+    pub(crate) async fn plan(&self, service: &Service, document: String) -> Result<Value, Problem> {
         let place = timeout(TO_BEGIN, self.places.acquire()).await;
-        let _place = place.ok().and_then(Result::ok).ok_or_else(|| {
-            Problem::unavailable("too many plans are asked for")
-        })?;
+        let _place = place
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Problem::unavailable("too many plans are asked for"))?;
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let started = free.map_or_else(|| self.program.start(), Ok);
         let failed = |message: String| {

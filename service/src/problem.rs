@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use sqlx::error::DatabaseError;
 use utoipa::ToSchema;
 
 use avocet_recipes::{DocumentError, Problem as DocumentProblem};
@@ -34,7 +35,11 @@ impl Problem {
     }
 
     /// The body, or a part of the address, is not what it should be.
-    pub(crate) fn invalid(path: &str, found: impl Into<String>, allowed: impl Into<String>) -> Self {
+    pub(crate) fn invalid(
+        path: &str,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
         Self::all_invalid(vec![Self::one(path, found, allowed)])
     }
 
@@ -131,7 +136,7 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         /// SQLite's code for a disk without room.
         const FULL: &str = "13";
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(DatabaseError::code);
         if code.as_deref() == Some(FULL) {
             return Self::unavailable("the disk is full");
         }

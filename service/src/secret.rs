@@ -164,7 +164,9 @@ mod tests {
     fn a_secret_comes_back_to_its_owner_only() {
         let keys = Keys::new(&[7; 64]);
         let sealed = keys.encrypt("provider 1", "secret").unwrap();
-        assert!(!sealed.contains("secret") && sealed != keys.encrypt("provider 1", "secret").unwrap());
+        assert!(
+            !sealed.contains("secret") && sealed != keys.encrypt("provider 1", "secret").unwrap()
+        );
         assert_eq!(keys.decrypt("provider 1", &sealed).as_deref(), Some("secret"));
         assert_eq!(keys.decrypt("provider 2", &sealed), None);
         assert_eq!(Keys::new(&[8; 64]).decrypt("provider 1", &sealed), None);

@@ -194,7 +194,8 @@ impl fmt::Debug for Provider {
 impl Provider {
     /// A provider as it is kept; an error tells why it is none any more.
     pub(crate) fn read(keys: &Keys, row: &ProviderRow) -> Result<Self, String> {
-        let kind = Kind::from_name(&row.kind).ok_or_else(|| format!("{} is not known", row.kind))?;
+        let kind =
+            Kind::from_name(&row.kind).ok_or_else(|| format!("{} is not known", row.kind))?;
         let fields = serde_json::from_str(&row.settings).map_err(|error| error.to_string())?;
         let secret = match kind.secret() {
             None => String::new(),
@@ -242,7 +243,10 @@ impl Provider {
                 ("aws_secret_access_key", Some(secret)),
             ],
             Kind::Gcs => {
-                vec![("google_base_url", field("endpoint")), ("google_service_account_key", Some(secret))]
+                vec![
+                    ("google_base_url", field("endpoint")),
+                    ("google_service_account_key", Some(secret)),
+                ]
             }
             Kind::Azure => vec![
                 ("azure_storage_endpoint", field("endpoint")),
@@ -339,7 +343,9 @@ impl Service {
                 let row = self.store.provider(id).await.ok()??;
                 let (url, lives) = (url.clone(), Duration::from_secs(self.config.url_seconds));
                 let signed = self.at_provider(&row, move |engine| engine.sign(&url, lives)).await;
-                signed.map_err(|error| tracing::warn!(error, "an output's URL can not be signed")).ok()
+                signed
+                    .map_err(|error| tracing::warn!(error, "an output's URL can not be signed"))
+                    .ok()
             }
         }
     }

@@ -132,8 +132,7 @@ async fn secrets(service: &Service) -> Result<Vec<String>, sqlx::Error> {
     let secret = service.store.setting("webhookSecret").await?;
     let before = service.store.setting("webhookSecretBefore").await?;
     let before = before.as_deref().and_then(|text| text.split_once(' '));
-    let before = before.filter(|(since, _)| {
-        since.parse::<i64>().is_ok_and(|since| millis() - since < OVERLAP)
-    });
+    let before = before
+        .filter(|(since, _)| since.parse::<i64>().is_ok_and(|since| millis() - since < OVERLAP));
     Ok(secret.into_iter().chain(before.map(|(_, secret)| secret.to_owned())).collect())
 }

@@ -140,7 +140,7 @@ pub(super) fn made(report: &Report) -> Vec<Made> {
     written(report)
         .map(|(muxer, one)| {
             let name = one.location.file_name().unwrap_or_default().into_owned();
-            Made { filename: name, ..of(describe(one, muxer)) }
+            Made { filename: name, ..of(&describe(one, muxer)) }
         })
         .collect()
 }
@@ -153,10 +153,10 @@ pub(super) fn made_of(location: &Location, muxer: &str, media: &MediaInfo) -> Ma
         other => other.to_string(),
     };
     let made = describe_media(location, media, size_bytes, muxer);
-    Made { key: "output".to_owned(), filename: url, ..of(made) }
+    Made { key: "output".to_owned(), filename: url, ..of(&made) }
 }
 
-fn of(output: Output<'_>) -> Made {
+fn of(output: &Output<'_>) -> Made {
     Made {
         key: String::new(),
         filename: String::new(),

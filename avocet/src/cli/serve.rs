@@ -84,7 +84,10 @@ async fn heard(kind: SignalKind) {
 /// Tells whoever started the service how to use it.
 fn tell(started: &Started) {
     let base = &started.public_url;
-    terminal::note(&format!("Avocet listens on {}; the API is described at {base}/docs", started.address));
+    terminal::note(&format!(
+        "Avocet listens on {}; the API is described at {base}/docs",
+        started.address
+    ));
     let key = match &started.key {
         Some(key) => {
             terminal::note(&format!("the API key, shown once, and kept as `api-key`: {key}"));

@@ -117,7 +117,8 @@ fn target(job: &Job, purpose: &Purpose) -> Target {
         }
         _ => None,
     };
-    let within = |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
+    let within =
+        |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
     let location = match purpose {
         Purpose::Plan => Location::Path(name.clone().unwrap_or_else(|| PathBuf::from("."))),
         Purpose::Folder(folder) => Location::Path(within(folder)),

@@ -19,22 +19,36 @@ async fn a_signed_url_gives_one_file_and_its_parts() {
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let url = job["output"]["signedUrl"].as_str().unwrap();
     let id = job["jobId"].as_str().unwrap();
-    let whole = fs::read(service.data.path().join(format!("files/outputs/{id}/result.jpg"))).unwrap();
+    let whole =
+        fs::read(service.data.path().join(format!("files/outputs/{id}/result.jpg"))).unwrap();
     let client = reqwest::Client::new();
     let got = client.get(url).send().await.unwrap();
     let header = |name: &str| got.headers()[name].to_str().unwrap().to_owned();
-    assert_eq!((header("content-type"), header("accept-ranges")), ("image/jpeg".into(), "bytes".into()));
+    assert_eq!(
+        (header("content-type"), header("accept-ranges")),
+        ("image/jpeg".into(), "bytes".into())
+    );
     assert_eq!(header("access-control-allow-origin"), "*");
-    assert_eq!(header("access-control-expose-headers"), "Content-Range, Content-Length, Accept-Ranges");
+    assert_eq!(
+        header("access-control-expose-headers"),
+        "Content-Range, Content-Length, Accept-Ranges"
+    );
     assert_eq!(got.bytes().await.unwrap(), whole);
     let head = client.head(url).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()),
-        (200, whole.len().to_string().as_str()));
+    assert_eq!(
+        (head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()),
+        (200, whole.len().to_string().as_str())
+    );
     let length = whole.len();
     for (range, status, expected, told) in [
         ("bytes=0-9", 206, &whole[..10], format!("bytes 0-9/{length}")),
         ("bytes=10-", 206, &whole[10..], format!("bytes 10-{}/{length}", length - 1)),
-        ("bytes=-7", 206, &whole[length - 7..], format!("bytes {}-{}/{length}", length - 7, length - 1)),
+        (
+            "bytes=-7",
+            206,
+            &whole[length - 7..],
+            format!("bytes {}-{}/{length}", length - 7, length - 1),
+        ),
         ("bytes=5-999999999", 206, &whole[5..], format!("bytes 5-{}/{length}", length - 1)),
         ("bytes=999999999-", 416, &[], format!("bytes */{length}")),
         ("bytes=-0", 416, &[], format!("bytes */{length}")),

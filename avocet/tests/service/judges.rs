@@ -11,7 +11,8 @@ use crate::{
 
 #[tokio::test]
 async fn schemathesis_finds_no_fault() {
-    let program = env::var("AVOCET_JUDGES").map_or("schemathesis".into(), |bin| format!("{bin}/schemathesis"));
+    let program = env::var("AVOCET_JUDGES")
+        .map_or("schemathesis".into(), |bin| format!("{bin}/schemathesis"));
     if !goes(&program, &["--version"]) {
         fixtures::skip(fixtures::test_name!(), "judges", "schemathesis is not installed");
         return;
@@ -57,7 +58,8 @@ async fn the_official_verifier_takes_our_signatures() {
     assert!(!verifies("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &heard, &heard.body));
 
     // For a while after a rotation both secrets hold.
-    let (_, settings) = service.send("POST", "/v1/settings", &json!({ "webhookSecret": "rotate" })).await;
+    let (_, settings) =
+        service.send("POST", "/v1/settings", &json!({ "webhookSecret": "rotate" })).await;
     let new = settings["webhookSecret"].as_str().unwrap().to_owned();
     assert_ne!(new, secret);
     service.completed(&job).await;

@@ -67,7 +67,8 @@ async fn a_long_queue_leaves_the_service_quick() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let (_, waiting) = service.get("/v1/jobs?state=queued&limit=1").await;
         if waiting["data"] == json!([]) || begun.elapsed() > Duration::from_secs(600) {
-            let text = service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+            let text =
+                service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
             let done = "avocet_jobs{state=\"completed\",recipe=\"thumbnail\"} ";
             let line = text.lines().find_map(|line| line.strip_prefix(done));
             break line.map_or(0, |count| count.parse::<u64>().unwrap());

@@ -20,7 +20,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 }
@@ -41,7 +42,11 @@ async fn every_job_that_was_taken_on_ends_once() {
     let clip = origin.url("counter-h264-aac.mp4");
     let documents = [
         thumbnail(&clip),
-        document(&clip, "mp4", &json!({ "name": "trim", "startSeconds": 0.5, "durationSeconds": 1 })),
+        document(
+            &clip,
+            "mp4",
+            &json!({ "name": "trim", "startSeconds": 0.5, "durationSeconds": 1 }),
+        ),
         document(&clip, "mkv", &json!({ "name": "transcode" })),
         document(&clip, "mp3", &json!({ "name": "extractAudio" })),
         thumbnail(&origin.url("text.mp4")),
@@ -77,8 +82,9 @@ async fn every_job_that_was_taken_on_ends_once() {
         assert!(!crashed || job["attempts"].as_i64().unwrap() >= 2, "{job}");
         states.insert(id.clone(), job);
     }
-    let crashed = states.values().filter(|job| job["error"]["code"] == "ENGINE_INVOCATION_ERROR");
-    println!("{jobs} jobs, {killed} kills, {} were killed twice", crashed.count());
+    let is_crashed = |job: &&Value| job["error"]["code"] == "ENGINE_INVOCATION_ERROR";
+    let crashed: Vec<&Value> = states.values().filter(is_crashed).collect();
+    println!("{jobs} jobs, {killed} kills, {} were killed twice: {crashed:?}", crashed.len());
 
     // One output each, and nothing beside them.
     let outputs = left(service.data.path());

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// How long a job may take before it counts as hanging.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running service. It is killed when it is dropped.
 pub(crate) struct Service {
@@ -101,7 +101,8 @@ impl Service {
     pub(crate) fn workers(&self) -> Vec<i32> {
         let path = format!("/proc/{0}/task", self.id());
         let tasks = fs::read_dir(path).into_iter().flatten().flatten();
-        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let children =
+            tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
         let ids = children.flat_map(|line| {
             line.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<i32>>()
         });

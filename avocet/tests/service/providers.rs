@@ -33,7 +33,9 @@ impl Bucket {
                 let answer = hyper::service::service_fn(move |request: hyper::Request<_>| {
                     let service = service.clone();
                     async move {
-                        let answer = service.call(request.map(|body: hyper::body::Incoming| s3s::Body::from(body))).await;
+                        let answer = service
+                            .call(request.map(|body: hyper::body::Incoming| s3s::Body::from(body)))
+                            .await;
                         Ok::<_, Infallible>(answer.unwrap())
                     }
                 });
@@ -79,13 +81,18 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let (service, origin, bucket) = (Service::start(), Origin::start().await, Bucket::start().await);
+    let (service, origin, bucket) =
+        (Service::start(), Origin::start().await, Bucket::start().await);
     let path = add(&service, &bucket.provider(SECRET)).await;
     let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
     assert_eq!((status, trial), (200, json!({ "ok": true })));
     assert!(!has(service.data.path(), SECRET.as_bytes()), "the secret lies in the open");
     let (_, shown) = service.get(&path).await;
-    assert_eq!((&shown["accessKeyId"], &shown["isDefault"]), (&json!(KEY), &json!(true)), "{shown}");
+    assert_eq!(
+        (&shown["accessKeyId"], &shown["isDefault"]),
+        (&json!(KEY), &json!(true)),
+        "{shown}"
+    );
 
     let clip = origin.url("counter-h264-aac.mp4");
     let job = service.completed(&thumbnail(&clip)).await;
@@ -99,7 +106,10 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
     let several = service.completed(&document(&clip, "jpg", &board)).await;
     let board = several["jobId"].as_str().unwrap();
-    assert_eq!(fs::read_dir(bucket.object(&format!("made/here/outputs/{board}"))).unwrap().count(), 2);
+    assert_eq!(
+        fs::read_dir(bucket.object(&format!("made/here/outputs/{board}"))).unwrap().count(),
+        2
+    );
 
     let file = format!("/v1/files/{id}-output");
     assert_eq!(service.delete(&file).await.0, 204);
@@ -138,8 +148,10 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
             vec!["endpoint"],
         ),
         (json!({ "type": "local", "bucket": "b", "accessKey": "z" }), vec!["accessKey", "bucket"]),
-        (json!({ "type": "azure", "bucket": "b", "account": "a", "secretAccessKey": "y" }),
-            vec!["secretAccessKey", "accessKey"]),
+        (
+            json!({ "type": "azure", "bucket": "b", "account": "a", "secretAccessKey": "y" }),
+            vec!["secretAccessKey", "accessKey"],
+        ),
         (json!({ "type": "gcs", "bucket": "b", "wrong": 1 }), vec!["$"]),
     ] {
         let (status, answer) = service.send("POST", "/v1/settings/storage-providers", &body).await;

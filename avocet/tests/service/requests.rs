@@ -15,10 +15,34 @@ fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
     let mut bodies: Vec<(String, u16, Vec<&str>)> = Vec::new();
     let mut raw = |text: &str| bodies.push((text.to_owned(), 400, vec![]));
     for text in [
-        "", " ", "{", "}", "[", "nul", "null", "true", "7", "\"x\"", "[]", "[1]", "{}", "{\"mode\"}",
-        "{\"mode\":}", "{'mode':'recipe'}", "{\"mode\":\"recipe\",}", "{\"mode\":\"recipe\"} x",
-        "{\"mode\":\"recipe\" \"input\":1}", "\u{feff}{}", "{\"a\":1e999}", "{\"a\":\"\\ud800\"}",
-        "{\"a\":\"\u{1}\"}", "NaN", "Infinity", "<xml/>", "mode=recipe", "{\"mode\":\"recipe\"",
+        "",
+        " ",
+        "{",
+        "}",
+        "[",
+        "nul",
+        "null",
+        "true",
+        "7",
+        "\"x\"",
+        "[]",
+        "[1]",
+        "{}",
+        "{\"mode\"}",
+        "{\"mode\":}",
+        "{'mode':'recipe'}",
+        "{\"mode\":\"recipe\",}",
+        "{\"mode\":\"recipe\"} x",
+        "{\"mode\":\"recipe\" \"input\":1}",
+        "\u{feff}{}",
+        "{\"a\":1e999}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"\u{1}\"}",
+        "NaN",
+        "Infinity",
+        "<xml/>",
+        "mode=recipe",
+        "{\"mode\":\"recipe\"",
     ] {
         raw(text);
     }
@@ -52,17 +76,33 @@ fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
     changed(&[("/input", json!({}))], &["input.url"]);
     changed(&[("/input/more", json!(1))], &["input.more"]);
     for url in [
-        "", " ", "a.mp4", "/etc/passwd", "file:///etc/passwd", "http://example.com/a.mp4",
-        "ftp://example.com/a.mp4", "https://", "https:///a", "concat:a|b", "data:video/mp4,x",
-        "pipe:0", "s3://bucket/key", "gs://bucket/key", "javascript:alert(1)", "//example.com/a",
-        "https://exa mple.com/a\r\nX-Evil: 1", "subfile,,start,0,end,9,,:/etc/passwd",
+        "",
+        " ",
+        "a.mp4",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "http://example.com/a.mp4",
+        "ftp://example.com/a.mp4",
+        "https://",
+        "https:///a",
+        "concat:a|b",
+        "data:video/mp4,x",
+        "pipe:0",
+        "s3://bucket/key",
+        "gs://bucket/key",
+        "javascript:alert(1)",
+        "//example.com/a",
+        "https://exa mple.com/a\r\nX-Evil: 1",
+        "subfile,,start,0,end,9,,:/etc/passwd",
     ] {
         changed(&[("/input/url", json!(url))], &["input.url"]);
     }
     for url in [json!(7), json!(null), json!(["https://example.com/a"]), json!({ "a": 1 })] {
         changed(&[("/input/url", url)], &["input.url"]);
     }
-    for url in ["http://example.com/", "http://10.0.0.1/", "hook", "ftp://example.com/", "https://", ""] {
+    for url in
+        ["http://example.com/", "http://10.0.0.1/", "hook", "ftp://example.com/", "https://", ""]
+    {
         changed(&[("/webhookUrl", json!(url))], &["webhookUrl"]);
     }
     changed(&[("/webhookUrl", json!(5))], &["webhookUrl"]);
@@ -142,10 +182,19 @@ async fn bodies_have_a_kind_and_a_length() {
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
         let request = service.request("POST", "/v1/jobs").header("content-type", kind);
         let (status, body) = answer(request.body(sound.clone())).await;
-        assert_eq!((status, &body["error"]["code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{kind}");
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (415, &json!("UNSUPPORTED_MEDIA_TYPE")),
+            "{kind}"
+        );
     }
     let json = |body: Vec<u8>| {
-        answer(service.request("POST", "/v1/jobs").header("content-type", "application/json; charset=utf-8").body(body))
+        answer(
+            service
+                .request("POST", "/v1/jobs")
+                .header("content-type", "application/json; charset=utf-8")
+                .body(body),
+        )
     };
     assert_eq!(json(sound.clone().into_bytes()).await.0, 202);
     assert_eq!(json(vec![0xff, 0xfe, b'{', b'}']).await.0, 400);
@@ -160,7 +209,12 @@ async fn bodies_have_a_kind_and_a_length() {
     assert_eq!(service.get("/healthz").await.0, 200);
     // One that is not HTTP at all.
     let address = service.base.strip_prefix("http://").unwrap();
-    for text in ["\r\n\r\n", "GET\r\n\r\n", "\u{0}\u{1}\u{2}", "POST /v1/jobs HTTP/1.1\r\nContent-Length: x\r\n\r\n"] {
+    for text in [
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "\u{0}\u{1}\u{2}",
+        "POST /v1/jobs HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -223,14 +277,19 @@ async fn only_keys_open_the_door() {
         ("x-api-key", key.to_uppercase()),
     ] {
         let (status, body) = ask(name, &text).await;
-        assert_eq!((status, &body["error"]["code"]), (401, &json!("UNAUTHORIZED")), "{name}: {text}");
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (401, &json!("UNAUTHORIZED")),
+            "{name}: {text}"
+        );
         assert!(!body.to_string().contains(&key[10..20]));
     }
     for query in ["key", "api_key", "token", "access_token", "X-API-KEY"] {
         let url = format!("{}/v1/jobs?{query}={key}", service.base);
         assert_eq!(reqwest::get(url).await.unwrap().status(), 401, "{query}");
     }
-    let (status, token) = service.send("POST", "/v1/tokens", &json!({ "name": "a second one" })).await;
+    let (status, token) =
+        service.send("POST", "/v1/tokens", &json!({ "name": "a second one" })).await;
     let (second, id) = (token["key"].as_str().unwrap(), token["id"].as_str().unwrap());
     assert_eq!((status, second.len(), &second[..4]), (201, 52, "avo_"));
     assert_eq!(ask("x-api-key", second).await.0, 200);
@@ -301,7 +360,9 @@ async fn every_no_has_one_form() {
         assert_eq!(found, status, "{method} {path}: {body}");
         if status >= 400 {
             assert_eq!(body["error"]["code"], code, "{method} {path}: {body}");
-            assert!(body["error"]["message"].is_string() && body["error"]["retryable"].is_boolean());
+            assert!(
+                body["error"]["message"].is_string() && body["error"]["retryable"].is_boolean()
+            );
         }
     }
     let put = service.request("PUT", "/v1/jobs").send().await.unwrap();
@@ -328,7 +389,10 @@ async fn browsers_of_known_origins_may_call_and_rates_hold() {
             response.headers().get(name).map(|origin| origin.to_str().unwrap().to_owned())
         }
     };
-    assert_eq!(allowed("https://app.example", "/v1/jobs").await.as_deref(), Some("https://app.example"));
+    assert_eq!(
+        allowed("https://app.example", "/v1/jobs").await.as_deref(),
+        Some("https://app.example")
+    );
     assert_eq!(allowed("https://evil.example", "/v1/jobs").await, None);
     assert_eq!(allowed("https://evil.example", "/files/a").await.as_deref(), Some("*"));
     for number in 0..7 {
@@ -351,7 +415,14 @@ fn wrong_configurations_are_told() {
     let try_out = |text: &str, variable: Option<(&str, &str)>| {
         std::fs::write(&file, text).unwrap();
         let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--config", file.to_str().unwrap(), "--data"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--config",
+                file.to_str().unwrap(),
+                "--data",
+            ])
             .arg(folder.path().join("data"))
             .envs(variable)
             .output()

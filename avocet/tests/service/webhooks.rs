@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::place::{Origin, Receiver, Service, answer, thumbnail};
+use crate::place::{Heard, Origin, Receiver, Service, answer, thumbnail};
 
 async fn deliveries(service: &Service, id: &str) -> Value {
     service.get(&format!("/v1/jobs/{id}/deliveries")).await.1["data"].clone()
@@ -17,9 +17,8 @@ async fn every_end_is_told_and_told_again_until_it_is_taken() {
     }
     let (service, origin) = (Service::start(), Origin::start().await);
     let receiver = Receiver::start().await;
-    let (status, _) = service
-        .send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": receiver.url }))
-        .await;
+    let (status, _) =
+        service.send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": receiver.url })).await;
     assert_eq!(status, 200);
     let done = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let failed = service.failed(&thumbnail(&origin.url("text.mp4"))).await;
@@ -41,7 +40,7 @@ async fn every_end_is_told_and_told_again_until_it_is_taken() {
     service.send("POST", &format!("/v1/jobs/{id}/retry"), &json!({})).await;
     service.finished(id).await;
     let heard = receiver.hears(4).await;
-    let ids: std::collections::BTreeSet<&str> = heard.iter().map(|heard| heard.id()).collect();
+    let ids: std::collections::BTreeSet<&str> = heard.iter().map(Heard::id).collect();
     assert_eq!(ids.len(), 4);
     let begun = Instant::now();
     receiver.answers(200);
@@ -81,7 +80,10 @@ async fn who_is_gone_is_left_alone_and_redirects_are_not_followed() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (gone, led) = (deliveries(&service, &id).await, deliveries(&service, &other).await);
     assert_eq!((&gone[0]["state"], &gone[0]["nextAt"]), (&json!("failed"), &Value::Null), "{gone}");
-    assert_eq!((&led[0]["state"], &led[0]["attempts"][0]["status"]), (&json!("pending"), &json!(302)));
+    assert_eq!(
+        (&led[0]["state"], &led[0]["attempts"][0]["status"]),
+        (&json!("pending"), &json!(302))
+    );
 }
 
 #[tokio::test]
@@ -99,8 +101,13 @@ async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
         let mut job = thumbnail("https://example.com/a.mp4");
         job["webhookUrl"] = json!(url);
         let (status, body) = service.send("POST", "/v1/jobs", &job).await;
-        assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("webhookUrl")), "{url}");
-        let (status, _) = service.send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": url })).await;
+        assert_eq!(
+            (status, &body["error"]["problems"][0]["path"]),
+            (400, &json!("webhookUrl")),
+            "{url}"
+        );
+        let (status, _) =
+            service.send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": url })).await;
         assert_eq!(status, 400, "{url}");
     }
     // By https: a name or a number may still lead here, which shows when it is used.

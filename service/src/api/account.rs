@@ -10,12 +10,7 @@ use super::{
     presets::check_name,
     show::{List, Token},
 };
-use crate::{
-    problem::Problem,
-    secret,
-    service::Service,
-    store::millis,
-};
+use crate::{problem::Problem, secret, service::Service, store::millis};
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
@@ -29,9 +24,9 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewSettings {
     /// Where jobs tell how they ended that name no `webhookUrl` of their own; null for nowhere.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    default_webhook_url: Option<Option<String>>,
+    default_webhook_url: Told,
     /// `rotate` makes a new one; for a day webhooks are signed with the old one, too.
     webhook_secret: Option<Rotation>,
 }
@@ -43,11 +38,20 @@ pub(super) enum Rotation {
     Rotate,
 }
 
-/// Tells `null` from nothing.
-fn given<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// Where to tell something: `null` is not nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Option<String>")]
+enum Told {
+    #[default]
+    AsBefore,
+    Nowhere,
+    At(String),
+}
+
+impl From<Option<String>> for Told {
+    fn from(url: Option<String>) -> Self {
+        url.map_or(Self::Nowhere, Self::At)
+    }
 }
 
 /// What is set.
@@ -83,11 +87,15 @@ async fn set(
     State(service): State<Service>,
     Typed(new): Typed<NewSettings>,
 ) -> Result<Json<Settings>, Problem> {
-    if let Some(url) = &new.default_webhook_url {
-        if let Some(problem) = url.as_deref().and_then(|url| service.refuses(url)) {
-            return Err(Problem::invalid("defaultWebhookUrl", problem.found, problem.allowed));
+    match new.default_webhook_url {
+        Told::AsBefore => {}
+        Told::Nowhere => service.store.set("defaultWebhookUrl", None).await?,
+        Told::At(url) => {
+            if let Some(problem) = service.refuses(&url) {
+                return Err(Problem::invalid("defaultWebhookUrl", problem.found, problem.allowed));
+            }
+            service.store.set("defaultWebhookUrl", Some(&url)).await?;
         }
-        service.store.set("defaultWebhookUrl", url.as_deref()).await?;
     }
     if let Some(Rotation::Rotate) = new.webhook_secret {
         let old = service.store.setting("webhookSecret").await?.unwrap_or_default();
@@ -132,10 +140,7 @@ async fn list(State(service): State<Service>) -> Result<Json<List<Token>>, Probl
 /// Revokes an API key, from the next request on.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "Keys", params(("id" = String, Path)),
     responses((status = 204, description = "It is revoked")))]
-async fn revoke(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<StatusCode, Problem> {
+async fn revoke(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.revoke_token(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

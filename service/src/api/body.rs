@@ -40,9 +40,8 @@ impl<T: DeserializeOwned> FromRequest<Service> for Typed<T> {
     async fn from_request(request: Request, service: &Service) -> Result<Self, Problem> {
         let Body(text) = Body::from_request(request, service).await?;
         let read = serde_json::from_str(&text);
-        read.map(Self).map_err(|error| {
-            Problem::invalid("$", error.to_string(), "a body as /docs has it")
-        })
+        read.map(Self)
+            .map_err(|error| Problem::invalid("$", error.to_string(), "a body as /docs has it"))
     }
 }
 

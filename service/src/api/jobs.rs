@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -243,6 +243,14 @@ async fn deliveries(
     Ok(Json(List { data }))
 }
 
+/// An event.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it is here to be described")]
+struct Told {
+    /// The job, as JSON.
+    data: String,
+}
+
 /// Where a listener of events is.
 struct Listener {
     service: Service,
@@ -279,7 +287,7 @@ impl Listener {
 /// has the whole job as JSON.
 #[utoipa::path(get, path = "/jobs/{id}/events", tag = "Jobs", params(("id" = String, Path)),
     responses((status = 200, description = "Events", content_type = "text/event-stream",
-        body = String)))]
+        body = Told)))]
 async fn events(State(service): State<Service>, Name(id): Name) -> Result<Response, Problem> {
     service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
     let listener = Listener { service, id, last: None, has_ended: false };

@@ -58,9 +58,8 @@ fn keyed() -> OpenApiRouter<Service> {
 /// All paths of a service, and their documentation.
 fn paths() -> (Router<Service>, Router<Service>, utoipa::openapi::OpenApi) {
     let (keyed, of_keyed) = keyed().split_for_parts();
-    let (open, mut api) = OpenApiRouter::with_openapi(Beginning::openapi())
-        .merge(watch::router())
-        .split_for_parts();
+    let (open, mut api) =
+        OpenApiRouter::with_openapi(Beginning::openapi()).merge(watch::router()).split_for_parts();
     api.merge(utoipa::openapi::OpenApiBuilder::new().build().nest("/v1", of_keyed));
     complete(&mut api);
     (keyed, open, api)
@@ -145,11 +144,8 @@ async fn cross_origin(State(service): State<Service>, request: Request, next: Ne
     };
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if is_preflight {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        next.run(request).await
-    };
+    let mut response =
+        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
     if let Some(answer) = answer {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, answer);

@@ -1,11 +1,7 @@
 //! Presets over HTTP.
 
 use avocet_recipes::{Door, Job, Tree, merge};
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -128,10 +124,7 @@ async fn find(service: &Service, id: &str) -> Result<PresetRow, Problem> {
 /// One preset.
 #[utoipa::path(get, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
     responses((status = 200, description = "The preset", body = Preset)))]
-async fn get(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<Json<Preset>, Problem> {
+async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Preset>, Problem> {
     Ok(Json(Preset::from(&find(&service, &id).await?)))
 }
 
@@ -163,10 +156,7 @@ async fn change(
 /// Deletes a preset; jobs that were made with it stay as they are.
 #[utoipa::path(delete, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
     responses((status = 204, description = "It is gone")))]
-async fn remove(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<StatusCode, Problem> {
+async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.delete_preset(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -189,10 +179,7 @@ async fn starters() -> Json<List<Starter>> {
 #[utoipa::path(post, path = "/presets/starters/{slug}/clone", tag = "Presets",
     params(("slug" = String, Path)),
     responses((status = 201, description = "The preset", body = Preset)))]
-async fn clone_starter(
-    State(service): State<Service>,
-    Name(slug): Name,
-) -> Result<Made, Problem> {
+async fn clone_starter(State(service): State<Service>, Name(slug): Name) -> Result<Made, Problem> {
     let found = STARTERS.iter().find(|(known, ..)| *known == slug);
     let (_, name, document) = found.ok_or_else(|| Problem::not_found("starter"))?;
     let now = millis();

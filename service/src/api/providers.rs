@@ -188,10 +188,7 @@ async fn find(service: &Service, id: &str) -> Result<ProviderRow, Problem> {
 #[utoipa::path(get, path = "/settings/storage-providers/{id}", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = Provider)))]
-async fn get(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<Json<Provider>, Problem> {
+async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Provider>, Problem> {
     Ok(Json(Provider::from(&find(&service, &id).await?)))
 }
 
@@ -219,10 +216,7 @@ async fn change(
 #[utoipa::path(delete, path = "/settings/storage-providers/{id}", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 204, description = "It is forgotten")))]
-async fn remove(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<StatusCode, Problem> {
+async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.delete_provider(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -243,10 +237,7 @@ pub(super) struct Trial {
 #[utoipa::path(post, path = "/settings/storage-providers/{id}/test", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 200, description = "Whether that went well", body = Trial)))]
-async fn test(
-    State(service): State<Service>,
-    Name(id): Name,
-) -> Result<Json<Trial>, Problem> {
+async fn test(State(service): State<Service>, Name(id): Name) -> Result<Json<Trial>, Problem> {
     let row = find(&service, &id).await?;
     let reason = service.try_provider(&row).await.err();
     Ok(Json(Trial { ok: reason.is_none(), reason }))

@@ -26,9 +26,7 @@ fn document() -> Value {
         "type": "string", "format": "uri", "maxLength": 8192,
         "description": "An https: URL of a public address",
     });
-    let files = |what: &str, of: &Value| {
-        json!({ "type": "object", "additionalProperties": of, "description": what })
-    };
+    let files = |what: &str, of: &Value| json!({ "type": "object", "additionalProperties": of, "description": what });
     json!({
         "type": "object",
         "description": "What is to be done: a recipe, or arguments of the ffmpeg program.",

@@ -57,7 +57,8 @@ pub(crate) struct Accepted {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
     /// A ULID.
-    job_id: String,
+    #[serde(rename = "jobId")]
+    id: String,
     state: State,
     /// In percent; 100 with `completed` only.
     #[schema(minimum = 0, maximum = 100)]
@@ -113,7 +114,8 @@ pub(crate) struct OutputUrl {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct File {
     /// `<jobId>-<key>`
-    file_id: String,
+    #[serde(rename = "file_id")]
+    id: String,
     filename: String,
     /// In 10⁶ bytes.
     size_mbytes: f64,
@@ -121,9 +123,11 @@ pub(crate) struct File {
     #[schema(required)]
     duration: Option<f64>,
     /// `video`, `audio`, `image` or `text`.
-    file_type: String,
+    #[serde(rename = "file_type")]
+    kind: String,
+    #[serde(rename = "file_format")]
     #[schema(required)]
-    file_format: Option<String>,
+    format: Option<String>,
     #[schema(required)]
     mime_type: Option<String>,
     /// That of the main stream.
@@ -156,7 +160,7 @@ pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
         files.insert(stored.made.key, file);
     }
     Job {
-        job_id: row.id.clone(),
+        id: row.id.clone(),
         state: row.state,
         progress: row.progress,
         output,
@@ -177,12 +181,12 @@ pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
 pub(crate) async fn file(service: &Service, job: &str, output: &Stored) -> File {
     let made = output.made.clone();
     File {
-        file_id: format!("{job}-{}", made.key),
+        id: format!("{job}-{}", made.key),
         filename: made.filename,
         size_mbytes: made.size_bytes as f64 / 1e6,
         duration: made.duration,
-        file_type: made.file_type,
-        file_format: made.file_format,
+        kind: made.file_type,
+        format: made.file_format,
         mime_type: made.mime_type,
         codec: made.codec,
         width: made.width,

@@ -40,7 +40,8 @@ async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
 
 /// Figures in the format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
-    responses((status = 200, description = "Figures", content_type = "text/plain", body = String)))]
+    responses((status = 200, description = "Figures", content_type = "application/openmetrics-text",
+        body = String)))]
 async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
     let (counts, queued) = (service.store.counts().await?, service.store.queued().await?);
     let text = service.metrics.text(&counts, queued);

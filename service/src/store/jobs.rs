@@ -116,8 +116,11 @@ impl Store {
         let mut transaction = self.writer.begin().await?;
         if let Some((token, key, hash)) = idempotency {
             let text = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
-            let known: Option<(String, String)> =
-                sqlx::query_as(text).bind(token).bind(key).fetch_optional(&mut *transaction).await?;
+            let known: Option<(String, String)> = sqlx::query_as(text)
+                .bind(token)
+                .bind(key)
+                .fetch_optional(&mut *transaction)
+                .await?;
             if let Some((known, job)) = known {
                 return Ok(if known == hash { Created::Known(job) } else { Created::Conflict });
             }
@@ -369,19 +372,14 @@ impl Store {
 }
 
 /// Notes that a job's end is to be told, in the transaction that ends it.
-async fn announce(
-    transaction: &mut Transaction<'_, Sqlite>,
-    id: &str,
-) -> Result<(), sqlx::Error> {
+async fn announce(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<(), sqlx::Error> {
     let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
     let job: JobRow = sqlx::query_as(&text).bind(id).fetch_one(&mut **transaction).await?;
-    let url = match job.webhook_url.clone() {
-        Some(url) => Some(url),
-        None => {
-            let text = "SELECT value FROM settings WHERE name = 'defaultWebhookUrl'";
-            sqlx::query_scalar(text).fetch_optional(&mut **transaction).await?
-        }
-    };
+    let mut url = job.webhook_url.clone();
+    if url.is_none() {
+        let text = "SELECT value FROM settings WHERE name = 'defaultWebhookUrl'";
+        url = sqlx::query_scalar(text).fetch_optional(&mut **transaction).await?;
+    }
     let Some(url) = url else { return Ok(()) };
     let now = millis();
     let text = "INSERT INTO deliveries (id, job_id, job, url, state, next_at, created_at) \

@@ -63,16 +63,13 @@ impl Store {
 
     /// Sets one of the account's settings, or takes it away.
     pub(crate) async fn set(&self, name: &str, value: Option<&str>) -> Result<(), sqlx::Error> {
-        let done = match value {
-            Some(value) => {
-                let text = "INSERT INTO settings (name, value) VALUES ($1, $2) \
-                            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                sqlx::query(text).bind(name).bind(value).execute(&self.writer).await
-            }
-            None => {
-                let text = "DELETE FROM settings WHERE name = $1";
-                sqlx::query(text).bind(name).execute(&self.writer).await
-            }
+        let done = if let Some(value) = value {
+            let text = "INSERT INTO settings (name, value) VALUES ($1, $2) \
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            sqlx::query(text).bind(name).bind(value).execute(&self.writer).await
+        } else {
+            let text = "DELETE FROM settings WHERE name = $1";
+            sqlx::query(text).bind(name).execute(&self.writer).await
         };
         done.map(drop)
     }
