@@ -258,4 +258,17 @@ mod tests {
         told("", &[("AVOCET_SERVE_WORKER", "2")], "AVOCET_SERVE_WORKER");
         told("", &[("AVOCET_SERVE_WORKERS", "0")], "AVOCET_SERVE_WORKERS");
     }
+
+    /// The error for an unknown key names all that are known.
+    #[test]
+    fn every_setting_stands_in_the_manual() {
+        let manual = include_str!("../../docs/operating.md");
+        let error = read("nope = 1\n", &[]).unwrap_err().to_string();
+        let (_, known) = error.split_once("expected one of").unwrap();
+        let keys: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        assert!(keys.contains(&"mostPixels"), "{error}");
+        for key in keys {
+            assert!(manual.contains(&format!("\n| `{key}` |")), "{key} is not in the manual");
+        }
+    }
 }

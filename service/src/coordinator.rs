@@ -389,18 +389,15 @@ fn usual_name(made: &Made) -> Option<String> {
     (made.key == "output").then(|| format!("output.{extension}"))
 }
 
-/// Moves a file into a folder, and is back when that is on the disk.
+/// Moves a file into a folder, and is back when that is on the disk: file systems with a journal
+/// write down the name with the file.
 async fn keep(from: PathBuf, folder: PathBuf, name: String) -> io::Result<()> {
     let kept = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
-        let sync = |path: &Path| {
-            #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
-            std::fs::File::open(path)?.sync_all()
-        };
-        sync(&from)?;
-        std::fs::rename(&from, folder.join(name))?;
-        sync(&folder)?;
-        folder.parent().map_or(Ok(()), sync)
+        let place = folder.join(name);
+        std::fs::rename(from, &place)?;
+        #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
+        std::fs::File::open(place)?.sync_all()
     });
     kept.await.map_err(io::Error::other)?
 }

@@ -14,12 +14,18 @@ use avocet::{
     recipes::{JobOutputs, Recipe, Task},
 };
 use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use serde_json::json;
 
 use super::report;
 
+/// How far behind the service its workers stand when processors are scarce, so that requests are
+/// answered while all of them encode.
+const NICENESS: i32 = 10;
+
 /// Reads requests until standard input ends, which is how a service lets go of its workers.
 pub(super) fn run() -> ExitCode {
+    stand_back();
     let mut running: Option<CancelToken> = None;
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -39,6 +45,19 @@ pub(super) fn run() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Leaves processors to the service when it needs them.
+fn stand_back() {
+    // Where either is not allowed, answers take longer.
+    let _ = rustix::process::nice(NICENESS);
+    // SVT-AV1 gives itself real-time priority wherever it may, which is before everybody else's.
+    let _ = capabilities(None).and_then(|mut sets| {
+        for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
+            set.remove(CapabilitySet::SYS_NICE);
+        }
+        set_capabilities(None, sets)
+    });
 }
 
 /// Says one thing. A service that is gone needs to hear nothing.

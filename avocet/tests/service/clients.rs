@@ -4,9 +4,9 @@ use std::{path::Path, process::Command};
 
 use crate::place::{Origin, Receiver, Service};
 
-/// The Python of the judges, where one is set up, else the system's.
-pub(crate) fn python() -> String {
-    std::env::var("AVOCET_JUDGES").map_or("python3".to_owned(), |bin| format!("{bin}/python"))
+/// A program of the judges' own folder, where one is set up, else the system's.
+pub(crate) fn judge(program: &str) -> String {
+    std::env::var("AVOCET_JUDGES").map_or(program.to_owned(), |bin| format!("{bin}/{program}"))
 }
 
 /// Whether a command goes well; a test that needs it is skipped without.
@@ -71,10 +71,10 @@ async fn the_quickstart_of_python_runs() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    if !goes(&python(), &["-c", "import requests"]) {
+    if !goes(&judge("python3"), &["-c", "import requests"]) {
         fixtures::skip(fixtures::test_name!(), "python", "there is no Python with requests");
         return;
     }
     let (service, origin) = (Service::start(), Origin::start().await);
-    check(&service, &origin, &python(), "quickstart.py", &[]).await;
+    check(&service, &origin, &judge("python3"), "quickstart.py", &[]).await;
 }

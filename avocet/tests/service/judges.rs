@@ -5,14 +5,13 @@ use std::{env, process::Command};
 use serde_json::json;
 
 use crate::{
-    clients::{goes, python},
+    clients::{goes, judge},
     place::{Heard, Origin, Receiver, Service, thumbnail},
 };
 
 #[tokio::test]
 async fn schemathesis_finds_no_fault() {
-    let program = env::var("AVOCET_JUDGES")
-        .map_or("schemathesis".into(), |bin| format!("{bin}/schemathesis"));
+    let program = judge("schemathesis");
     if !goes(&program, &["--version"]) {
         fixtures::skip(fixtures::test_name!(), "judges", "schemathesis is not installed");
         return;
@@ -40,7 +39,7 @@ async fn the_official_verifier_takes_our_signatures() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    if !goes(&python(), &["-c", "import standardwebhooks"]) {
+    if !goes(&judge("python3"), &["-c", "import standardwebhooks"]) {
         let why = "there is no Python with standardwebhooks";
         fixtures::skip(fixtures::test_name!(), "judges", why);
         return;
@@ -72,5 +71,5 @@ fn verifies(secret: &str, heard: &Heard, body: &str) -> bool {
     let script = "import sys, json, standardwebhooks\n\
                   secret, headers, body = sys.argv[1:]\n\
                   standardwebhooks.Webhook(secret).verify(body, json.loads(headers))";
-    goes(&python(), &["-c", script, secret, &json!(heard.headers).to_string(), body])
+    goes(&judge("python3"), &["-c", script, secret, &json!(heard.headers).to_string(), body])
 }

@@ -131,7 +131,7 @@ async fn a_crashed_worker_fails_its_attempt_only() {
     let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let origin = Origin::start().await;
-    let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 2 });
+    let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 0 });
     let victim = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
     let running = |attempts: i64| {
         let (service, victim) = (&service, &victim);
@@ -148,9 +148,13 @@ async fn a_crashed_worker_fails_its_attempt_only() {
     };
     for attempt in 1..=2 {
         running(attempt).await;
-        // Only one works; the other waits.
-        for worker in service.workers() {
-            let _ = kill(Pid::from_raw(worker), Signal::SIGSEGV);
+        // The first signal is taken by Rust's handler of stack overflows, which lets the next one
+        // through: a real fault happens again at once.
+        for _ in 0..2 {
+            for worker in service.workers() {
+                let _ = kill(Pid::from_raw(worker), Signal::SIGSEGV);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // The neighbour goes on, with a new worker.
         service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;

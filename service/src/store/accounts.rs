@@ -61,7 +61,8 @@ impl Store {
 
     pub(crate) async fn used_token(&self, id: &str, at: i64) -> Result<(), sqlx::Error> {
         let text = "UPDATE tokens SET last_used_at = $2 WHERE id = $1";
-        sqlx::query(text).bind(id).bind(at).execute(&self.writer).await.map(drop)
+        let query = sqlx::query(text).bind(id).bind(at);
+        query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
     pub(crate) async fn tokens(&self) -> Result<Vec<TokenRow>, sqlx::Error> {

@@ -1,6 +1,6 @@
 //! Webhooks on their way: the outbox, and the log of what became of each try.
 
-use sqlx::FromRow;
+use sqlx::{Connection, FromRow};
 
 use super::{Store, millis};
 
@@ -67,7 +67,7 @@ impl Store {
         );
         let now = millis();
         let query = sqlx::query_as(&text).bind(now).bind(now + lease);
-        query.fetch_optional(&self.writer).await
+        query.fetch_optional(&mut *self.notes().await?).await
     }
 
     /// Notes how a try to deliver a webhook ended, and what follows.
@@ -82,7 +82,8 @@ impl Store {
             Outcome::Failed => ("failed", attempt.at),
             Outcome::Again { at } => ("pending", at),
         };
-        let mut transaction = self.writer.begin().await?;
+        let mut connection = self.notes().await?;
+        let mut transaction = connection.begin().await?;
         let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         sqlx::query(text)

@@ -1,7 +1,7 @@
 //! Jobs and the tasks that they are: who may change what, and when.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Connection, FromRow, Sqlite, Transaction};
 use utoipa::ToSchema;
 
 use super::{Store, millis, new_id};
@@ -190,7 +190,8 @@ impl Store {
         let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
                     SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
                     ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes, tries";
-        let mut transaction = self.writer.begin().await?;
+        let mut connection = self.notes().await?;
+        let mut transaction = connection.begin().await?;
         let task: Option<Task> =
             sqlx::query_as(text).bind(millis()).fetch_optional(&mut *transaction).await?;
         if let Some(task) = &task {
@@ -213,7 +214,7 @@ impl Store {
         let text = "UPDATE jobs SET state = $3, progress = MAX(progress, $4) WHERE id = $1 \
                     AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state);
-        let done = query.bind(i64::from(progress)).execute(&self.writer).await?;
+        let done = query.bind(i64::from(progress)).execute(&mut *self.notes().await?).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -226,7 +227,7 @@ impl Store {
     ) -> Result<(), sqlx::Error> {
         let text = "UPDATE jobs SET strategy = $3, reasons = $4 WHERE id = $1 AND attempts = $2";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
-        query.bind(strategy).bind(reasons).execute(&self.writer).await.map(drop)
+        query.bind(strategy).bind(reasons).execute(&mut *self.notes().await?).await.map(drop)
     }
 
     /// Ends a task's job, once: `false` when it is at its end already, or somebody else's.
@@ -288,7 +289,7 @@ impl Store {
     /// Forgets idempotency keys that were used before an instant, in milliseconds since 1970.
     pub(crate) async fn forget_keys(&self, instant: i64) -> Result<(), sqlx::Error> {
         let query = sqlx::query("DELETE FROM idempotency WHERE created_at < $1").bind(instant);
-        query.execute(&self.writer).await.map(drop)
+        query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
     /// Gives a task back, to be taken again after a while.
@@ -298,7 +299,8 @@ impl Store {
         after_millis: i64,
         crashed: bool,
     ) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut connection = self.notes().await?;
+        let mut transaction = connection.begin().await?;
         let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4, \
                     tries = tries + $5 WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);

@@ -10,7 +10,8 @@ mod providers;
 use std::path::Path;
 
 use sqlx::{
-    SqlitePool,
+    Executor, Sqlite, SqlitePool,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -48,11 +49,28 @@ impl Store {
             // A commit is on the disk before it is answered.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(std::time::Duration::from_secs(5));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
-        let writer = writer.await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| {
+                // Whoever had it before may have said otherwise.
+                Box::pin(async move {
+                    connection.execute("PRAGMA synchronous = FULL").await?;
+                    Ok(true)
+                })
+            });
+        let writer = writer.connect_with(options.clone()).await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
         let reader = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         Ok(Self { writer, reader })
+    }
+
+    /// A connection for notes on the way, of which the last ones may be lost with the power, and
+    /// with nothing else: what they tell is found out again. It waits for no disk.
+    async fn notes(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        let mut connection = self.writer.acquire().await?;
+        connection.execute("PRAGMA synchronous = NORMAL").await?;
+        Ok(connection)
     }
 
     /// One of the account's settings.

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Sets up the foreign judges of the job service, and names their place in AVOCET_JUDGES: Node.js,
+# and a Python with packages of its own. Sourced by scripts that run all tests. Where PyPI can not be
+# reached, tests that need them are skipped by name.
+
+judges=${CARGO_TARGET_DIR:-target}/judges
+wanted=()
+command -v node >/dev/null || wanted+=(nodejs)
+python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
+[ "${#wanted[@]}" -eq 0 ] || install_packages "${wanted[@]}"
+
+if ! "$judges/bin/schemathesis" --version >/dev/null 2>&1; then
+    say 'Installing judges from PyPI'
+    if ! { python3 -m venv --clear "$judges" &&
+        "$judges/bin/pip" install --quiet --disable-pip-version-check \
+            schemathesis==4.32.5 standardwebhooks==1.1.0 requests==2.34.2 >&2; }; then
+        say 'They can not be had; the tests that need them are skipped.'
+        rm -rf "$judges"
+    fi
+fi
+if [ -d "$judges" ]; then
+    AVOCET_JUDGES=$(realpath "$judges")/bin
+    export AVOCET_JUDGES
+fi
