@@ -63,7 +63,7 @@ pub(crate) async fn run(service: Service, program: Program) {
                     end(&mut slot).await;
                     put_back(&service, &task).await;
                 }
-                service.stopped(&task.job_id);
+                service.stopped(&task.job_id, &stop);
                 service.changed(&task.job_id);
             }
             // A task may be due later, without anybody saying so.

@@ -193,19 +193,24 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     if days == 0 {
         return Ok(());
     }
-    for job in service.store.kept_since_before(store::millis() - days * DAY).await? {
-        let mut outputs = storage::outputs_of(&job.outputs);
-        for output in outputs.iter_mut().filter(|output| !output.deleted) {
-            match service.remove(output).await {
-                Ok(()) => output.deleted = true,
-                Err(error) => tracing::warn!(error, job = job.id, "an output was not removed"),
+    let (instant, mut last) = (store::millis() - days * DAY, String::new());
+    loop {
+        let jobs = service.store.kept_since_before(instant, &last).await?;
+        let Some(job) = jobs.last() else { return Ok(()) };
+        last.clone_from(&job.id);
+        for job in jobs {
+            let mut outputs = storage::outputs_of(&job.outputs);
+            for output in outputs.iter_mut().filter(|output| !output.deleted) {
+                match service.remove(output).await {
+                    Ok(()) => output.deleted = true,
+                    Err(error) => tracing::warn!(error, job = job.id, "an output was not removed"),
+                }
             }
+            let (text, kept) = (storage::outputs_text(&outputs), storage::kept(&outputs));
+            service.store.set_outputs(&job.id, &text, kept).await?;
+            tracing::info!(job = job.id, kept, "its outputs are as old as they are kept");
         }
-        let (text, kept) = (storage::outputs_text(&outputs), storage::kept(&outputs));
-        service.store.set_outputs(&job.id, &text, kept).await?;
-        tracing::info!(job = job.id, kept, "its outputs are as old as they are kept");
     }
-    Ok(())
 }
 
 /// The keys of a data folder, made at the first start.

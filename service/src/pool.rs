@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -45,7 +46,8 @@ pub(crate) struct Worker {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     words: Arc<Mutex<VecDeque<String>>>,
-    temporary: PathBuf,
+    /// What it leaves goes with it.
+    _temporary: TempDir,
 }
 
 /// How a process is.
@@ -60,12 +62,11 @@ pub(crate) struct Vitals {
 impl Program {
     /// Starts a worker, in a process group of its own.
     pub(crate) fn start(&self) -> io::Result<Worker> {
-        let temporary = self.temporary.join(crate::store::new_id());
-        std::fs::create_dir_all(&temporary)?;
+        let temporary = tempfile::tempdir_in(&self.temporary)?;
         let mut command = Command::new(&self.path);
         command
             .arg("worker")
-            .env("TMPDIR", &temporary)
+            .env("TMPDIR", temporary.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -84,7 +85,7 @@ impl Program {
         let output = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
         let words = Arc::default();
         tokio::spawn(listen(child.stderr.take().ok_or_else(gone)?, Arc::clone(&words)));
-        Ok(Worker { child, input, output, words, temporary })
+        Ok(Worker { child, input, output, words, _temporary: temporary })
     }
 }
 
@@ -144,7 +145,6 @@ impl Worker {
             let words = Vec::from(words).join("\n");
             tracing::info!(words, "the last words of a worker");
         }
-        let _ = tokio::fs::remove_dir_all(&self.temporary).await;
     }
 
     /// How it is; `None` when it is gone.

@@ -113,6 +113,12 @@ impl Problem {
         DocumentProblem { path: path.to_owned(), found: found.into(), allowed: allowed.into() }
     }
 
+    /// A part of a file that it does not have.
+    pub(crate) fn range_not_satisfiable(length: u64) -> Self {
+        let message = format!("the file has {length} bytes only");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "VALIDATION_ERROR", message)
+    }
+
     /// A signed URL whose time is over.
     pub(crate) fn gone() -> Self {
         Self::new(StatusCode::GONE, "NOT_FOUND", "the URL has expired")

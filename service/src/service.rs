@@ -151,15 +151,20 @@ impl Shared {
         changes.entry(job.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    /// What is told when somebody asks a job that runs to stop.
+    /// What is told when somebody asks a job to stop that begins to run.
     pub(crate) fn stop_of(&self, job: &str) -> Arc<Notify> {
+        let stop = Arc::<Notify>::default();
         let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(stops.entry(job.to_owned()).or_default())
+        stops.insert(job.to_owned(), Arc::clone(&stop));
+        stop
     }
 
-    /// Forgets a job that does not run any more.
-    pub(crate) fn stopped(&self, job: &str) {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+    /// Forgets a job that does not run any more; should it run again already, that one stays.
+    pub(crate) fn stopped(&self, job: &str, stop: &Arc<Notify>) {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        if stops.get(job).is_some_and(|known| Arc::ptr_eq(known, stop)) {
+            stops.remove(job);
+        }
     }
 
     /// Asks a job to stop, if it runs.

@@ -60,6 +60,7 @@ async fn a_signed_url_gives_one_file_and_its_parts() {
         assert_eq!(got.status().as_u16(), status, "{range}");
         let shown = got.headers().get("content-range").map(|range| range.to_str().unwrap());
         assert_eq!(shown.unwrap_or_default(), told, "{range}");
+        assert_eq!(got.headers()["content-type"] == "application/json", status == 416);
         if status != 416 {
             assert_eq!(got.bytes().await.unwrap(), expected, "{range}");
         }

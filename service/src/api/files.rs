@@ -15,9 +15,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{body::Name, show};
 use crate::{
     problem::Problem,
+    protocol::Made,
     secret::now,
     service::Service,
-    storage::{Stored, kept, outputs_of, outputs_text},
+    storage::{At, Stored, kept, outputs_of, outputs_text},
     store::JobRow,
 };
 
@@ -71,47 +72,55 @@ pub(super) async fn download(
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Problem::not_found("file"));
     }
+    let missing = || Problem::not_found("file");
+    let made = made_of(&service, &path).await?.ok_or_else(missing)?;
     let place = service.files().join(&path);
     #[expect(clippy::disallowed_methods, reason = "this is the door of stored outputs")]
-    let file = std::fs::File::open(&place).map_err(|_| Problem::not_found("file"))?;
-    let length = file.metadata().map_err(|_| Problem::not_found("file"))?.len();
+    let file = std::fs::File::open(&place).map_err(|_| missing())?;
+    let length = file.metadata().map_err(|_| missing())?.len();
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    // Nothing here has a version that the condition could hold for.
+    let asked = asked.filter(|_| !headers.contains_key(header::IF_RANGE));
     let (status, first, last) = match asked.map(|range| part(range, length)) {
         // What is no range of bytes is passed over (RFC 9110, 14.2).
         None | Some(Asked::Unknown) => (StatusCode::OK, 0, length),
         Some(Asked::Part(first, end)) => (StatusCode::PARTIAL_CONTENT, first, end),
         Some(Asked::Nothing) => {
-            let told = format!("bytes */{length}");
-            let headers = [(header::CONTENT_RANGE, told)];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
+            let told = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+            return Ok((told, Problem::range_not_satisfiable(length)).into_response());
         }
     };
     let mut response = Response::new(if method == Method::HEAD {
         Body::empty()
     } else {
         let mut file = tokio::fs::File::from_std(file);
-        let gone = |_| Problem::not_found("file");
-        file.seek(SeekFrom::Start(first)).await.map_err(gone)?;
+        file.seek(SeekFrom::Start(first)).await.map_err(|_| missing())?;
         Body::from_stream(tokio_util::io::ReaderStream::new(file.take(last - first)))
     });
     *response.status_mut() = status;
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let extension = name.rsplit('.').next().unwrap_or_default();
-    let mime = avocet_recipes::Format::from_extension(extension)
-        .map_or("application/octet-stream", avocet_recipes::Format::mime);
     let mut set = |name, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }
     };
-    set(header::CONTENT_TYPE, mime.to_owned());
+    let kind = made.mime_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+    set(header::CONTENT_TYPE, kind);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
     set(header::CONTENT_LENGTH, (last - first).to_string());
     set(header::ACCEPT_RANGES, "bytes".to_owned());
-    set(header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}\""));
+    set(header::CONTENT_DISPOSITION, format!("inline; filename=\"{}\"", made.filename));
     if status == StatusCode::PARTIAL_CONTENT {
         set(header::CONTENT_RANGE, format!("bytes {first}-{}/{length}", last - 1));
     }
     Ok(response)
+}
+
+/// What is known of an output, from its path; `None` when no job has it.
+async fn made_of(service: &Service, path: &str) -> Result<Option<Made>, Problem> {
+    let job = path.rsplit('/').nth(1).unwrap_or_default();
+    let Some(job) = service.store.job(job).await? else { return Ok(None) };
+    let is_it = |output: &Stored| output.at == At::Folder(path.to_owned()) && !output.deleted;
+    Ok(outputs_of(&job.outputs).into_iter().find(is_it).map(|output| output.made))
 }
 
 /// What a `Range` asks for of a file.

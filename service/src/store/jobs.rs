@@ -211,8 +211,9 @@ impl Store {
         state: State,
         progress: u8,
     ) -> Result<bool, sqlx::Error> {
-        let text = "UPDATE jobs SET state = $3, progress = MAX(progress, $4) WHERE id = $1 \
-                    AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
+        let text = "UPDATE jobs SET state = $3, \
+                    progress = CASE WHEN progress < $4 THEN $4 ELSE progress END \
+                    WHERE id = $1 AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state);
         let done = query.bind(i64::from(progress)).execute(&mut *self.notes().await?).await?;
         Ok(done.rows_affected() == 1)
@@ -248,7 +249,7 @@ impl Store {
         }
         let text = "UPDATE jobs SET state = $2, outputs = $3, warnings = $4, error = $5, \
                     finished_at = $6, cancel = 0, kept = $7, \
-                    progress = CASE WHEN $2 = 'completed' THEN 100 ELSE MIN(progress, 99) END \
+                    progress = CASE WHEN $2 = 'completed' THEN 100 ELSE progress END \
                     WHERE id = $1";
         sqlx::query(text)
             .bind(&task.job_id)
@@ -276,14 +277,18 @@ impl Store {
         query.bind(outputs).bind(kept).execute(&self.writer).await.map(drop)
     }
 
-    /// Some jobs that ended before an instant, in milliseconds since 1970, and whose outputs are
-    /// still there.
-    pub(crate) async fn kept_since_before(&self, instant: i64) -> Result<Vec<JobRow>, sqlx::Error> {
+    /// The next jobs after an id that ended before an instant, in milliseconds since 1970, and whose
+    /// outputs are still there.
+    pub(crate) async fn kept_since_before(
+        &self,
+        instant: i64,
+        after: &str,
+    ) -> Result<Vec<JobRow>, sqlx::Error> {
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE kept > 0 AND finished_at < $1 \
-             ORDER BY finished_at LIMIT 100"
+            "SELECT {COLUMNS} FROM jobs WHERE kept > 0 AND finished_at < $1 AND id > $2 \
+             ORDER BY id LIMIT 100"
         );
-        sqlx::query_as(&text).bind(instant).fetch_all(&self.reader).await
+        sqlx::query_as(&text).bind(instant).bind(after).fetch_all(&self.reader).await
     }
 
     /// Forgets idempotency keys that were used before an instant, in milliseconds since 1970.

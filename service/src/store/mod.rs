@@ -7,7 +7,10 @@ mod deliveries;
 mod jobs;
 mod providers;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use sqlx::{
     Executor, Sqlite, SqlitePool,
@@ -19,6 +22,8 @@ pub(crate) use accounts::{PresetRow, TokenRow};
 pub(crate) use deliveries::{AttemptRow, DeliveryRow, Outcome};
 pub(crate) use jobs::{Created, JobRow, Settled, State, Task};
 pub(crate) use providers::ProviderRow;
+
+use ulid::{Generator, Ulid};
 
 use crate::secret::now;
 
@@ -34,9 +39,12 @@ pub(crate) fn millis() -> i64 {
     i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// An id that sorts by time.
+/// An id that sorts by time, also among those of one millisecond.
 pub(crate) fn new_id() -> String {
-    ulid::Ulid::new().to_string()
+    static IDS: Mutex<Generator> = Mutex::new(Generator::new());
+    let next = IDS.lock().unwrap_or_else(PoisonError::into_inner).generate();
+    // After 2⁸⁰ ids of one millisecond any will do.
+    next.unwrap_or_else(|_| Ulid::new()).to_string()
 }
 
 impl Store {
