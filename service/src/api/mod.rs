@@ -161,3 +161,24 @@ async fn cross_origin(State(service): State<Service>, request: Request, next: Ne
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test looks at files")]
+
+    use super::paths;
+
+    /// Whoever changes the API sees it in review. `AVOCET_BLESS=1` writes the file.
+    #[test]
+    fn the_document_is_the_one_that_is_published() {
+        let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        let document = serde_json::to_value(paths().2).unwrap();
+        let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+        if std::env::var_os("AVOCET_BLESS").is_some() {
+            std::fs::write(place, &text).unwrap();
+        }
+        let published = std::fs::read_to_string(place).unwrap_or_default();
+        let told = "docs/openapi.json is another one: AVOCET_BLESS=1 cargo test -p avocet-service";
+        assert!(published == text, "{told}");
+    }
+}
