@@ -16,16 +16,26 @@ field() {
     sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"
 }
 
+# Asks for something, and prints the answer: call PATH [OPTIONS OF CURL]
+call() {
+    local path=$1 answer
+    shift
+    if ! answer=$(curl -sS --fail-with-body "$url$path" -H "$auth" "$@"); then
+        printf '%s\n' "$answer" >&2
+        return 1
+    fi
+    printf '%s\n' "$answer"
+}
+
 create() {
-    curl -sS --fail-with-body "$url/v1/jobs" -H "$auth" -H 'Content-Type: application/json' \
-        -d "$1" | field jobId
+    call /v1/jobs -H 'Content-Type: application/json' -d "$1" | field jobId
 }
 
 # Asks for a job until it is at its end, and prints it.
 wait_for() {
     local job
     while :; do
-        job=$(curl -sS --fail-with-body "$url/v1/jobs/$1" -H "$auth")
+        job=$(call "/v1/jobs/$1")
         case $(field state <<<"$job") in
         completed) break ;;
         failed | rejected | cancelled)
@@ -45,8 +55,7 @@ job=$(wait_for "$id")
 curl -sS --fail-with-body "$(field signedUrl <<<"$job")" -o thumbnail.jpg
 printf 'thumbnail.jpg: %s bytes\n' "$(wc -c <thumbnail.jpg)"
 
-preset=$(curl -sS --fail-with-body -X POST "$url/v1/presets/starters/web-ready-720p/clone" \
-    -H "$auth" | field id)
+preset=$(call /v1/presets/starters/web-ready-720p/clone -X POST | field id)
 id=$(create "{\"presetId\":\"$preset\",\"input\":{\"url\":\"$video\"}}")
 job=$(wait_for "$id")
 curl -sS --fail-with-body "$(field signedUrl <<<"$job")" -o web-ready.mp4

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet_engine::Reach;
+use avocet_engine::{Reach, RemoteSettings};
 use serde::Deserialize;
 
 use crate::protocol::Limits;
@@ -168,9 +168,10 @@ impl Config {
 }
 
 impl Config {
-    /// How far connections may go.
-    pub(crate) const fn reach(&self) -> Reach {
-        if self.allow_private_network { Reach::Any } else { Reach::Public }
+    /// How what is elsewhere is reached: credentials of this machine are nobody's.
+    pub(crate) fn remote(&self) -> RemoteSettings {
+        let reach = if self.allow_private_network { Reach::Any } else { Reach::Public };
+        RemoteSettings { reach, uses_environment: false, ..RemoteSettings::default() }
     }
 
     /// Threads of each job, and how many jobs run at once.

@@ -16,7 +16,7 @@ use crate::{
     pool::{Program, Vitals, Worker},
     protocol::{Done, Event, Failure, Made, Order, Purpose},
     service::Service,
-    storage::{At, Provider, Stored, Target, kept, outputs_text},
+    storage::{At, Provider, Stored, Target, outputs_text},
     store::{JobRow, State, Task},
 };
 
@@ -37,8 +37,8 @@ enum Ending {
     Completed(Vec<Stored>, Done),
     Cancelled,
     Failed(Failure),
-    /// Its worker died over it.
-    Crashed(&'static str),
+    /// Its worker died over it: how, and in which stage of the work.
+    Crashed(&'static str, &'static str),
     /// It is begun anew by whoever takes it next.
     GivenBack,
 }
@@ -89,7 +89,7 @@ async fn end(slot: &mut Slot) {
 async fn put_back(service: &Service, task: &Task) {
     while !service.is_ending() {
         match service.store.give_back(task, 0, false).await {
-            Ok(()) => return,
+            Ok(_) => return,
             Err(error) => tracing::warn!(%error, job = task.job_id, "a task can not be given back"),
         }
         sleep(IDLE).await;
@@ -130,28 +130,24 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
         Ending::Completed(outputs, done) => {
             let bytes = outputs.iter().map(|output| output.made.size_bytes).sum();
             service.metrics.output_bytes.inc_by(bytes);
-            let (text, warnings) = (outputs_text(&outputs), json!(done.warnings).to_string());
-            let outputs = (text.as_str(), kept(&outputs));
-            store.finish(task, State::Completed, outputs, &warnings, None).await?;
+            let ((text, kept), warnings) =
+                (outputs_text(&outputs), json!(done.warnings).to_string());
+            store.finish(task, State::Completed, (&text, kept), &warnings, None).await?;
             Ok(State::Completed)
         }
         Ending::Cancelled => {
             store.finish(task, State::Cancelled, ("[]", 0), "[]", None).await?;
             Ok(State::Cancelled)
         }
-        Ending::GivenBack => {
-            store.give_back(task, 0, false).await?;
-            Ok(State::Queued)
-        }
-        Ending::Crashed(how) => {
+        Ending::GivenBack => store.give_back(task, 0, false).await,
+        Ending::Crashed(how, stage) => {
             service.metrics.worker_crashes.inc();
             tracing::warn!(job = task.job_id, attempt = task.attempt, "its worker {how}");
             if task.crashes == 0 {
-                store.give_back(task, 0, true).await?;
-                return Ok(State::Queued);
+                return store.give_back(task, 0, true).await;
             }
             let message = format!("the worker of the job {how}, twice");
-            let failure = failure("ENGINE_INVOCATION_ERROR", message, "encode", true);
+            let failure = failure("ENGINE_INVOCATION_ERROR", message, stage, true);
             let error = json!(failure).to_string();
             store.finish(task, State::Failed, ("[]", 0), "[]", Some(&error)).await?;
             Ok(State::Failed)
@@ -159,8 +155,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
         Ending::Failed(failure) => {
             if let Some(pause) = pause_after(task, &failure) {
                 tracing::info!(job = task.job_id, error = failure.message, "tried again");
-                store.give_back(task, pause, false).await?;
-                return Ok(State::Queued);
+                return store.give_back(task, pause, false).await;
             }
             let state = match failure.code.as_str() {
                 "CANCELLED" => State::Cancelled,
@@ -230,18 +225,38 @@ async fn run_once(
             return Ok(Ending::Failed(failed));
         }
     };
-    match follow(service, task, worker, stop).await? {
-        Followed::Done(done) => Ok(match place(service, target, folder, &done.outputs).await {
+    let mut names = Vec::new();
+    match follow(service, task, worker, stop, &mut names).await {
+        Followed::Done(done) => Ok(match place(service, &target, folder, &done.outputs).await {
             Ok(outputs) => Ending::Completed(outputs, done),
             Err(error) => {
-                Ending::Failed(failure("STORAGE_ERROR", error.to_string(), "commit", true))
+                take_back(service, &target, &names).await;
+                let retryable = !matches!(
+                    error.kind(),
+                    io::ErrorKind::IsADirectory
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::ReadOnlyFilesystem
+                );
+                let message = format!("an output can not be kept: {error}");
+                Ending::Failed(failure("STORAGE_ERROR", message, "commit", retryable))
             }
         }),
         Followed::Failed(failure) => Ok(Ending::Failed(failure)),
         Followed::Cancelled => Ok(Ending::Cancelled),
         Followed::Lost(ending) => {
             end(slot).await;
+            take_back(service, &target, &names).await;
             Ok(ending)
+        }
+    }
+}
+
+/// Removes outputs that nobody was told of, as far as they can be reached.
+async fn take_back(service: &Service, target: &Target, names: &[String]) {
+    for name in names {
+        if let Err(error) = service.remove(&target.at(name)).await {
+            tracing::warn!(error, name, "an output that nobody was told of was not removed");
         }
     }
 }
@@ -255,13 +270,24 @@ enum Followed {
     Lost(Ending),
 }
 
-/// Listens to a worker until its job is at its end, and watches it.
+/// What a job in a state does, for errors.
+const fn stage_of(state: State) -> &'static str {
+    match state {
+        State::Probing => "probe",
+        State::Planning => "fetch",
+        _ => "encode",
+    }
+}
+
+/// Listens to a worker until its job is at its end, and watches it. `names` become those of the
+/// outputs, once they are planned.
 async fn follow(
     service: &Service,
     task: &Task,
     worker: &mut Worker,
     stop: &Notify,
-) -> Result<Followed, sqlx::Error> {
+    names: &mut Vec<String>,
+) -> Followed {
     let config = &service.config;
     let (begun, limit) = (Instant::now(), Duration::from_secs(config.most_job_seconds));
     let silence = Duration::from_secs(config.most_silent_seconds);
@@ -270,32 +296,35 @@ async fn follow(
     loop {
         let event = tokio::select! {
             event = worker.event() => event,
-            () = stop.notified() => {
-                let has_stopped = worker.stop().await;
-                return Ok(if has_stopped { Followed::Cancelled } else { Followed::Lost(Ending::Cancelled) });
-            }
+            () = stop.notified() => return match worker.stop().await {
+                // It was done before it heard of that.
+                Some(Event::Done(done)) => Followed::Done(done),
+                Some(_) => Followed::Cancelled,
+                None => Followed::Lost(Ending::Cancelled),
+            },
             () = sleep(WATCH) => {
                 if service.is_ending() {
-                    return Ok(Followed::Lost(Ending::GivenBack));
+                    return Followed::Lost(Ending::GivenBack);
                 }
-                let failed = |failure| Ok(Followed::Lost(Ending::Failed(failure)));
+                let failed = |failure| Followed::Lost(Ending::Failed(failure));
+                let stage = stage_of(state);
                 if begun.elapsed() > limit {
                     let message = format!("the time limit of {} s passed", limit.as_secs());
-                    return failed(failure("ENGINE_INVOCATION_ERROR", message, "encode", true));
+                    return failed(failure("ENGINE_INVOCATION_ERROR", message, stage, true));
                 }
                 // One that is gone says so itself.
                 let Some(vitals) = worker.vitals() else { continue };
                 if vitals.memory > config.most_memory_bytes {
                     let most = config.most_memory_bytes;
                     let message = format!("the limit of {most} bytes of memory was passed");
-                    return failed(failure("LIMIT_EXCEEDED", message, "encode", false));
+                    return failed(failure("LIMIT_EXCEEDED", message, stage, false));
                 }
                 if vitals.ticks != last.ticks {
                     heard = Instant::now();
                 }
                 last = vitals;
                 if heard.elapsed() > silence {
-                    return Ok(Followed::Lost(Ending::Crashed("stalled")));
+                    return Followed::Lost(Ending::Crashed("stalled", stage));
                 }
                 continue;
             }
@@ -305,27 +334,34 @@ async fn follow(
         match event {
             Some(Event::Probing) => {}
             Some(Event::Planning) => state = State::Planning,
-            Some(Event::Planned { strategy, reasons, .. }) => {
+            Some(Event::Planned { strategy, reasons, outputs, .. }) => {
                 state = State::Planning;
-                service.store.planned(task, &strategy, &json!(reasons).to_string()).await?;
+                *names = outputs;
+                let reasons = json!(reasons).to_string();
+                let noted = service.store.planned(task, &strategy, &reasons).await;
+                if let Err(error) = noted {
+                    tracing::warn!(%error, job = task.job_id, "a plan was not noted");
+                }
             }
             Some(Event::Progress(percent)) => {
                 state = State::Transcoding;
                 progress = progress.max(percent.min(99));
             }
-            Some(Event::Done(done)) => return Ok(Followed::Done(done)),
-            Some(Event::Failed(failed)) => return Ok(Followed::Failed(failed)),
-            None => return Ok(Followed::Lost(Ending::Crashed("crashed"))),
+            Some(Event::Done(done)) => return Followed::Done(done),
+            Some(Event::Failed(failed)) => return Followed::Failed(failed),
+            None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state))),
         }
         if state == before && written.elapsed() < WRITE {
             continue;
         }
         written = Instant::now();
-        if !service.store.advance(task, state, progress).await? {
+        match service.store.advance(task, state, progress).await {
+            Ok(true) => service.changed(&task.job_id),
             // Somebody else has it by now.
-            return Ok(Followed::Lost(Ending::GivenBack));
+            Ok(false) => return Followed::Lost(Ending::GivenBack),
+            // The job is not to blame, and goes on.
+            Err(error) => tracing::warn!(%error, job = task.job_id, "progress was not noted"),
         }
-        service.changed(&task.job_id);
     }
 }
 
@@ -356,23 +392,20 @@ async fn start<'a>(
 /// Brings outputs where they stay.
 async fn place(
     service: &Service,
-    target: Target,
+    target: &Target,
     folder: &Path,
     made: &[Made],
 ) -> io::Result<Vec<Stored>> {
     let mut stored = Vec::new();
     for made in made {
-        let at = match &target {
-            _ if made.filename.contains("://") => At::Input(made.filename.clone()),
-            Target::Provider(id, place) => {
-                At::Provider { id: id.clone(), url: format!("{}/{}", place.url, made.filename) }
-            }
-            Target::Folder(key) => {
-                let home = service.files().join(key);
-                let from = folder.join(&made.filename);
+        let at = if made.filename.contains("://") {
+            At::Input(made.filename.clone())
+        } else {
+            if let Target::Folder(key) = target {
+                let (from, home) = (folder.join(&made.filename), service.files().join(key));
                 keep(from, home, made.filename.clone()).await?;
-                At::Folder(format!("{key}/{}", made.filename))
             }
+            target.at(&made.filename)
         };
         let mut made = made.clone();
         if let Some(name) = usual_name(&made) {

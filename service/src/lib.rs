@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use avocet_engine::{Engine, RemoteSettings, Settings};
+use avocet_engine::{Engine, Settings};
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
 
@@ -91,13 +91,12 @@ pub async fn serve(
     if store.setting("webhookSecret").await?.is_none() {
         store.set("webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
-    let key = first_key(&store, &data).await?;
     recover(&store, &data).await?;
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(io_error(format!("listening on {}", config.listen)))?;
     let address = listener.local_addr().map_err(io_error("the address"))?;
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let public_url = public_url.trim_end_matches('/').to_owned();
+    let key = first_key(&store, &data).await?;
+    let public_url = public_url(&config, address);
 
     let program = Program { path: program, temporary: data.join(WORK).join("workers") };
     let service = Service::new(config, store, keys, public_url.clone(), program.clone());
@@ -105,8 +104,7 @@ pub async fn serve(
     for _ in 0..service.config.shares().1 {
         tasks.spawn(coordinator::run(service.clone(), program.clone()));
     }
-    let remote = RemoteSettings { reach: service.config.reach(), ..RemoteSettings::default() };
-    let engine = Engine::new(Settings { remote, ..Settings::default() });
+    let engine = Engine::new(Settings { remote: service.config.remote(), ..Settings::default() });
     tasks.spawn(webhook::run(service.clone(), engine));
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
@@ -128,6 +126,16 @@ pub async fn serve(
     served.map_err(io_error("serving"))
 }
 
+/// The base of URLs that are handed out, without a slash at its end.
+fn public_url(config: &Config, address: SocketAddr) -> String {
+    match &config.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        // That is no address to go to.
+        None if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
+        None => format!("http://{address}"),
+    }
+}
+
 /// The folder of work that goes on, in the data folder.
 const WORK: &str = "work";
 
@@ -139,7 +147,9 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
     folder(data.join("files"))?;
     // Documents and outputs are nobody's business but the service's.
     let private = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(data, private).map_err(io_error("the rights of the data folder"))?;
+    if let Err(error) = std::fs::set_permissions(data, private) {
+        tracing::warn!(%error, "others may look into the data folder");
+    }
     let path = data.join("lock");
     #[expect(clippy::disallowed_methods, reason = "a lock is no media")]
     let lock = std::fs::File::create(&path).map_err(io_error(format!("{}", path.display())))?;
@@ -199,16 +209,19 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
         let Some(job) = jobs.last() else { return Ok(()) };
         last.clone_from(&job.id);
         for job in jobs {
-            let mut outputs = storage::outputs_of(&job.outputs);
-            for output in outputs.iter_mut().filter(|output| !output.deleted) {
-                match service.remove(output).await {
-                    Ok(()) => output.deleted = true,
-                    Err(error) => tracing::warn!(error, job = job.id, "an output was not removed"),
+            let mut gone = Vec::new();
+            for output in storage::outputs_of(&job.outputs) {
+                if output.deleted {
+                    continue;
+                }
+                match service.remove(&output.at).await {
+                    Ok(()) => gone.push(output.made.key),
+                    Err(error) => tracing::debug!(error, job = job.id, "an output stays"),
                 }
             }
-            let (text, kept) = (storage::outputs_text(&outputs), storage::kept(&outputs));
-            service.store.set_outputs(&job.id, &text, kept).await?;
-            tracing::info!(job = job.id, kept, "its outputs are as old as they are kept");
+            let change = |outputs: &str| storage::without(outputs, &gone);
+            service.store.change_outputs(&job.id, change).await?;
+            tracing::info!(job = job.id, outputs = gone.len(), "removed after their time");
         }
     }
 }
@@ -249,20 +262,39 @@ async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeEr
     if !store.tokens().await?.is_empty() {
         return Ok(None);
     }
-    let (_, key) = store.new_token("first key").await?;
+    let key = secret::new_key();
     let path = data.join(KEY_FILE);
-    // One of a data folder that was here before is of no use any more.
+    // One of a start that came no further is of no use.
     let _ = std::fs::remove_file(&path);
-    write_secret(&path, key.as_bytes())
-        .map_err(io_error(format!("the key file {}", path.display())))?;
+    let failed = io_error(format!("the key file {}", path.display()));
+    write_secret(&path, key.as_bytes()).map_err(failed)?;
+    store.new_token("first key", &key).await?;
     Ok(Some(key))
 }
 
-/// Makes a key in a data folder, whether a service runs or not.
+/// Makes a key in the data folder of a service, whether that runs or not.
 ///
 /// # Errors
 /// [`ServeError`] when there is no such folder.
 pub async fn create_token(data: &Path, name: &str) -> Result<String, ServeError> {
-    let store = Store::open(data).await?;
-    Ok(store.new_token(name).await?.1)
+    let store = Store::reopen(data).await?;
+    let key = secret::new_key();
+    store.new_token(name, &key).await?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_begin_with_an_address_to_go_to() {
+        let at = |listen: &str, url: Option<&str>| {
+            let config = Config { public_url: url.map(str::to_owned), ..Config::default() };
+            public_url(&config, listen.parse().unwrap_or(config.listen))
+        };
+        assert_eq!(at("127.0.0.1:80", None), "http://127.0.0.1:80");
+        assert_eq!(at("0.0.0.0:9000", None), "http://localhost:9000");
+        assert_eq!(at("0.0.0.0:9000", Some("https://a.example/")), "https://a.example");
+    }
 }

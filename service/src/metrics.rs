@@ -1,6 +1,6 @@
 //! What is counted, in the format of Prometheus.
 
-use std::fmt;
+use std::time::{Duration, Instant};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -8,7 +8,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::store::State;
+use tokio::sync::Mutex;
+
+use crate::store::{State, Store};
 
 /// Whose jobs a figure is of.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -24,6 +26,9 @@ const CUSTOM: &str = "ffmpeg";
 const SECONDS: [f64; 12] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0];
 
+/// How old a count of jobs may be.
+const COUNTED: Duration = Duration::from_secs(5);
+
 /// All figures of a service.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -31,6 +36,7 @@ pub(crate) struct Metrics {
     jobs: Family<Jobs, Gauge>,
     queue: Gauge,
     seconds: Family<Jobs, Histogram>,
+    counted: Mutex<Option<Instant>>,
     pub(crate) output_bytes: Counter,
     pub(crate) worker_starts: Counter,
     pub(crate) worker_crashes: Counter,
@@ -47,6 +53,7 @@ impl Default for Metrics {
             jobs: Family::default(),
             queue: Gauge::default(),
             seconds,
+            counted: Mutex::default(),
             output_bytes: Counter::default(),
             worker_starts: Counter::default(),
             worker_crashes: Counter::default(),
@@ -82,20 +89,22 @@ impl Metrics {
         self.seconds.get_or_create(&jobs).observe(seconds);
     }
 
-    /// All figures, with how many jobs there are.
-    pub(crate) fn text(
-        &self,
-        counts: &[(State, Option<String>, i64)],
-        queued: i64,
-    ) -> Result<String, fmt::Error> {
-        self.jobs.clear();
-        for (state, name, count) in counts {
-            let jobs = Jobs { state: state.name().to_owned(), recipe: recipe(name.as_deref()) };
-            self.jobs.get_or_create(&jobs).set(*count);
+    /// All figures. Jobs are counted now and then only, however many ask.
+    pub(crate) async fn text(&self, store: &Store) -> Result<String, sqlx::Error> {
+        let mut counted = self.counted.lock().await;
+        if counted.is_none_or(|at| at.elapsed() > COUNTED) {
+            self.jobs.clear();
+            for (state, name, count) in store.counts().await? {
+                let jobs = Jobs { state: state.name().to_owned(), recipe: recipe(name.as_deref()) };
+                self.jobs.get_or_create(&jobs).set(count);
+            }
+            *counted = Some(Instant::now());
         }
-        self.queue.set(queued);
+        drop(counted);
+        self.queue.set(store.queued().await?);
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        // Texts take all that is written.
+        let _ = encode(&mut text, &self.registry);
         Ok(text)
     }
 }

@@ -27,6 +27,9 @@ use crate::{
 /// How long a worker may take to stop a job that is cancelled before it is killed.
 const TO_STOP: Duration = Duration::from_millis(800);
 
+/// How long a worker may take to read a job.
+const TO_TAKE: Duration = Duration::from_secs(5);
+
 /// How many of a worker's last words are kept, in lines.
 const WORDS: usize = 20;
 
@@ -72,13 +75,6 @@ impl Program {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        // A store's credentials come with the job, or it has none.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| text.starts_with(prefix)) {
-                command.env_remove(&name);
-            }
-        }
         let mut child = command.spawn()?;
         let gone = || io::Error::other("a worker without pipes");
         let input = child.stdin.take().ok_or_else(gone)?;
@@ -110,9 +106,10 @@ impl Worker {
         self.input.flush().await
     }
 
-    /// Gives it a job.
+    /// Gives it a job. One that does not take it within some seconds never will.
     pub(crate) async fn run(&mut self, order: Order) -> io::Result<()> {
-        self.say(&Request::Run(order)).await
+        let said = timeout(TO_TAKE, self.say(&Request::Run(order))).await;
+        said.map_err(|_| io::Error::other("the worker takes no job"))?
     }
 
     /// What it says next; `None` when it is dead, or says what nobody understands.
@@ -121,17 +118,19 @@ impl Worker {
         serde_json::from_str(&line).ok()
     }
 
-    /// Asks it to stop the job that runs, and tells whether it did: else it must be ended.
-    pub(crate) async fn stop(&mut self) -> bool {
+    /// Asks it to stop the job that runs, and hears its last word on it; without one it must be
+    /// ended.
+    pub(crate) async fn stop(&mut self) -> Option<Event> {
         let stopped = async {
             self.say(&Request::Cancel).await.ok()?;
             loop {
-                if let Event::Done(_) | Event::Failed(_) = self.event().await? {
-                    return Some(());
+                let event = self.event().await?;
+                if let Event::Done(_) | Event::Failed(_) = event {
+                    return Some(event);
                 }
             }
         };
-        timeout(TO_STOP, stopped).await.ok().flatten().is_some()
+        timeout(TO_STOP, stopped).await.ok().flatten()
     }
 
     /// Kills it, and removes what it left.
@@ -195,26 +194,32 @@ impl Planners {
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| Problem::unavailable("too many plans are asked for"))?;
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let started = free.map_or_else(|| self.program.start(), Ok);
         let failed = |message: String| {
             let code = "ENGINE_INVOCATION_ERROR".to_owned();
             Problem::of_job(Failure { code, message, stage: "plan".to_owned(), retryable: true })
         };
-        let mut worker = started.map_err(|error| failed(error.to_string()))?;
         let order = Order { document, purpose: Purpose::Plan, limits: service.config.limits() };
-        match timeout(TO_PLAN, planned(&mut worker, order)).await {
-            Ok(Some(plan)) => {
-                self.free.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-                plan.map_err(Problem::of_job)
-            }
-            Ok(None) => {
-                worker.end().await;
-                Err(failed("the worker of the plan crashed".to_owned()))
-            }
-            Err(_) => {
-                worker.end().await;
-                Err(failed(format!("the plan took longer than {} s", TO_PLAN.as_secs())))
+        loop {
+            let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let is_new = free.is_none();
+            let started = free.map_or_else(|| self.program.start(), Ok);
+            let mut worker = started.map_err(|error| failed(error.to_string()))?;
+            match timeout(TO_PLAN, planned(&mut worker, order.clone())).await {
+                Ok(Some(plan)) => {
+                    self.free.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                    return plan.map_err(Problem::of_job);
+                }
+                // It may have died while it had nothing to do.
+                Ok(None) if !is_new => worker.end().await,
+                Ok(None) => {
+                    worker.end().await;
+                    return Err(failed("the worker of the plan crashed".to_owned()));
+                }
+                Err(_) => {
+                    worker.end().await;
+                    let limit = TO_PLAN.as_secs();
+                    return Err(failed(format!("the plan took longer than {limit} s")));
+                }
             }
         }
     }
@@ -226,7 +231,7 @@ async fn planned(worker: &mut Worker, order: Order) -> Option<Result<Value, Fail
     let mut shown = None;
     loop {
         match worker.event().await? {
-            Event::Planned { strategy, reasons, plan } => {
+            Event::Planned { strategy, reasons, plan, .. } => {
                 shown = Some(json!({ "strategy": strategy, "reasons": reasons, "plan": plan }));
             }
             Event::Done(_) => return shown.map(Ok),

@@ -142,9 +142,14 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         /// SQLite's code for a disk without room.
         const FULL: &str = "13";
+        /// And for a database that somebody else writes to.
+        const BUSY: &str = "5";
         let code = error.as_database_error().and_then(DatabaseError::code);
         if code.as_deref() == Some(FULL) {
             return Self::unavailable("the disk is full");
+        }
+        if code.as_deref() == Some(BUSY) {
+            return Self::unavailable("the database is busy");
         }
         Self::fault(&format!("the database: {error}"))
     }

@@ -93,6 +93,8 @@ pub enum Event {
         strategy: String,
         /// Why.
         reasons: Vec<Reason>,
+        /// The names of its outputs.
+        outputs: Vec<String>,
         /// All of it, where only that was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Value>,

@@ -12,6 +12,7 @@ use std::{
 
 use avocet_recipes::Problem as DocumentProblem;
 use tokio::sync::{Notify, watch};
+use url::Url;
 
 use crate::{
     api::Rates,
@@ -190,13 +191,18 @@ impl Shared {
 
     /// What is wrong with an address that a caller names, as far as it shows before it is used.
     pub(crate) fn refuses(&self, url: &str) -> Option<DocumentProblem> {
-        let is_secure = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-        if is_secure || self.config.allow_private_network {
+        let is_open = self.config.allow_private_network;
+        let is_sound = Url::parse(url).is_ok_and(|url| {
+            let is_allowed = url.scheme() == "https" || (is_open && url.scheme() == "http");
+            is_allowed && url.has_host()
+        });
+        if is_sound {
             return None;
         }
-        let allowed = "an https: URL of a public address".to_owned();
+        let kind =
+            if is_open { "an https: or http: URL" } else { "an https: URL of a public address" };
         let found = format!("\"{}\"", avocet_engine::without_secrets(url));
-        Some(DocumentProblem { path: String::new(), found, allowed })
+        Some(DocumentProblem { path: String::new(), found, allowed: kind.to_owned() })
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) enum At {
 }
 
 /// How many outputs are ours to keep.
-pub(crate) fn kept(outputs: &[Stored]) -> i64 {
+fn kept(outputs: &[Stored]) -> i64 {
     let is_kept = |output: &&Stored| !output.deleted && !matches!(output.at, At::Input(_));
     i64::try_from(outputs.iter().filter(is_kept).count()).unwrap_or(i64::MAX)
 }
@@ -273,11 +273,24 @@ impl Target {
     pub(crate) fn usual(job: &str) -> Self {
         Self::Folder(key_of(&Fields::new(), job))
     }
+
+    /// Where an output of a name is in there.
+    pub(crate) fn at(&self, name: &str) -> At {
+        match self {
+            Self::Folder(key) => At::Folder(format!("{key}/{name}")),
+            Self::Provider(id, place) => {
+                At::Provider { id: id.clone(), url: format!("{}/{name}", place.url) }
+            }
+        }
+    }
 }
 
 /// Engines that reach providers, by the id and the version of each.
 #[derive(Debug, Default)]
 pub(crate) struct Reaching(Mutex<HashMap<(String, i64), Engine>>);
+
+/// How long a trial of a provider may take.
+const TO_TRY: Duration = Duration::from_secs(30);
 
 /// How many of them are kept.
 const KEPT: usize = 32;
@@ -291,8 +304,7 @@ impl Service {
             return Ok(engine.clone());
         }
         let stores = Provider::read(&self.keys, row)?.options();
-        let remote =
-            RemoteSettings { reach: self.config.reach(), stores, ..RemoteSettings::default() };
+        let remote = RemoteSettings { stores, ..self.config.remote() };
         let engine = Engine::new(Settings { remote, ..Settings::default() });
         if known.len() >= KEPT {
             known.clear();
@@ -322,7 +334,10 @@ impl Service {
                 tokio::fs::remove_file(&path).await.map_err(|error| error.to_string())
             }
             Target::Provider(_, place) => {
-                self.at_provider(row, move |engine| engine.try_out(&place.url)).await
+                let trial = self.at_provider(row, move |engine| engine.try_out(&place.url));
+                let limit = TO_TRY.as_secs();
+                let late = || format!("the store did not answer within {limit} s");
+                tokio::time::timeout(TO_TRY, trial).await.unwrap_or_else(|_| Err(late()))
             }
         }
     }
@@ -350,9 +365,9 @@ impl Service {
         }
     }
 
-    /// Removes an output; one that is gone already is removed.
-    pub(crate) async fn remove(&self, output: &Stored) -> Result<(), String> {
-        match &output.at {
+    /// Removes what is at a place; what is gone already is removed.
+    pub(crate) async fn remove(&self, at: &At) -> Result<(), String> {
+        match at {
             At::Input(_) => Ok(()),
             At::Folder(path) => {
                 let path: PathBuf = self.files().join(path);
@@ -370,7 +385,7 @@ impl Service {
             }
             At::Provider { id, url } => {
                 let row = self.store.provider(id).await.map_err(|error| error.to_string())?;
-                let Some(row) = row else { return Ok(()) };
+                let row = row.ok_or("its storage provider was deleted")?;
                 let url = url.clone();
                 self.at_provider(&row, move |engine| engine.remove(&url)).await
             }
@@ -388,7 +403,16 @@ pub(crate) fn outputs_of(text: &str) -> Vec<Stored> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// Outputs as they are kept.
-pub(crate) fn outputs_text(outputs: &[Stored]) -> String {
-    json!(outputs).to_string()
+/// Outputs as they are kept, and how many of them are still there.
+pub(crate) fn outputs_text(outputs: &[Stored]) -> (String, i64) {
+    (json!(outputs).to_string(), kept(outputs))
+}
+
+/// Outputs as they are kept, once those of some keys are gone.
+pub(crate) fn without(text: &str, keys: &[String]) -> (String, i64) {
+    let mut outputs = outputs_of(text);
+    for output in outputs.iter_mut().filter(|output| keys.contains(&output.made.key)) {
+        output.deleted = true;
+    }
+    outputs_text(&outputs)
 }

@@ -16,7 +16,9 @@ use super::{
 /// The configuration: flags over the environment over the file.
 fn config(matches: &ArgMatches) -> Result<Config, Failure> {
     let file = matches.get_one::<PathBuf>(CONFIG);
-    let mut config = Config::read(file.map(PathBuf::as_path), env::vars())
+    let variables = env::vars_os()
+        .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+    let mut config = Config::read(file.map(PathBuf::as_path), variables)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(data) = matches.get_one::<PathBuf>(DATA) {
         config.data.clone_from(data);

@@ -1,8 +1,10 @@
 //! `avocet worker`: runs jobs for a service, one at a time, by lines of JSON.
 
 use std::{
+    borrow::Cow,
     io::{self, BufRead, Write},
     ops::ControlFlow,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
@@ -14,7 +16,10 @@ use avocet::{
     recipes::{JobOutputs, Recipe, Task},
 };
 use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use rustix::{
+    process::{Signal, set_parent_process_death_signal},
+    thread::{CapabilitySet, capabilities, set_capabilities},
+};
 use serde_json::json;
 
 use super::report;
@@ -26,6 +31,8 @@ const NICENESS: i32 = 10;
 /// Reads requests until standard input ends, which is how a service lets go of its workers.
 pub(super) fn run() -> ExitCode {
     stand_back();
+    // One that is stopped does not find its input ended.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let mut running: Option<CancelToken> = None;
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -71,14 +78,31 @@ fn say(event: &Event) {
 
 /// The last word on a job.
 fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
-    match run_job(&Engine::new(settings(order)), order, cancel) {
-        Ok(done) => Event::Done(done),
-        Err(error) => Event::Failed(Failure {
+    let engine = Engine::new(settings(order));
+    let run = AssertUnwindSafe(|| run_job(&engine, order, cancel));
+    match panic::catch_unwind(run) {
+        Ok(Ok(done)) => Event::Done(done),
+        Ok(Err(error)) => Event::Failed(Failure {
             code: error.code().to_owned(),
-            message: error.to_string(),
+            message: without_place(&error.to_string(), &order.purpose),
             stage: error.step().name().to_owned(),
             retryable: error.retryable(),
         }),
+        // What it says stands on standard error.
+        Err(_) => Event::Failed(Failure {
+            code: "ENGINE_ERROR".to_owned(),
+            message: "the engine has a fault".to_owned(),
+            stage: "plan".to_owned(),
+            retryable: false,
+        }),
+    }
+}
+
+/// A message without the folder of the service in it.
+fn without_place(message: &str, purpose: &Purpose) -> String {
+    match purpose {
+        Purpose::Folder(folder) => message.replace(&format!("{}/", folder.display()), ""),
+        Purpose::Plan | Purpose::Store(_) => message.to_owned(),
     }
 }
 
@@ -86,8 +110,10 @@ fn settings(order: &Order) -> Settings {
     let Limits { threads, anywhere, most_media_seconds, most_pixels, .. } = order.limits;
     let reach = if anywhere { Reach::Any } else { Reach::Public };
     let mut settings = Settings { threads, most_media_seconds, most_pixels, ..Settings::default() };
+    let most_bytes = order.limits.most_input_bytes;
+    // Credentials of a store come with the job, or it has none.
     settings.remote =
-        RemoteSettings { reach, most_bytes: order.limits.most_input_bytes, ..settings.remote };
+        RemoteSettings { reach, most_bytes, uses_environment: false, ..settings.remote };
     if let Purpose::Store(place) = &order.purpose {
         settings.remote.stores.clone_from(&place.options);
     }
@@ -108,7 +134,8 @@ fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done,
         plan.inputs.iter().for_each(|input| engine.close(&input.location));
         return Ok(Done::default());
     }
-    if plan.strategy == Strategy::Passthrough {
+    let is_stored = matches!(&job.task, Task::Recipe(Recipe::WebReady(ready)) if ready.store);
+    if plan.strategy == Strategy::Passthrough && !is_stored {
         // The input is the output: nothing is moved, and its URL is the answer.
         let location = &plan.inputs[0].location;
         let media = engine.probe(&engine.open(location, cancel)?, cancel)?;
@@ -154,6 +181,12 @@ fn planned(plan: &Plan, is_all: bool) -> Event {
     Event::Planned {
         strategy: plan.strategy.name().to_owned(),
         reasons: reasons.cloned().collect(),
+        outputs: plan
+            .outputs
+            .iter()
+            .filter_map(|output| output.location.file_name())
+            .map(Cow::into_owned)
+            .collect(),
         plan: is_all.then(|| json!(report::without_secrets(plan))),
     }
 }

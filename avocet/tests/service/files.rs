@@ -153,6 +153,32 @@ async fn a_deleted_output_is_gone() {
 }
 
 #[tokio::test]
+async fn outputs_that_are_deleted_at_once_are_all_gone() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let job = json!({
+        "mode": "ffmpeg", "input_files": { "in_1": origin.url("counter-h264-aac.mp4") },
+        "output_files": { "out_1": "a.jpg", "out_2": "b.jpg", "out_3": "c.jpg", "out_4": "d.jpg" },
+        "ffmpeg": { "args": [
+            "-i", "{{in_1}}", "-frames:v", "1", "{{out_1}}", "-frames:v", "1", "{{out_2}}",
+            "-frames:v", "1", "{{out_3}}", "-frames:v", "1", "{{out_4}}",
+        ] },
+    });
+    let job = service.completed(&job).await;
+    let id = job["jobId"].as_str().unwrap();
+    let paths: Vec<String> = (1..=4).map(|number| format!("/v1/files/{id}-out_{number}")).collect();
+    let gone = futures_util::future::join_all(paths.iter().map(|path| service.delete(path))).await;
+    assert!(gone.iter().all(|(status, _)| *status == 204), "{gone:?}");
+    let (_, job) = service.get(&format!("/v1/jobs/{id}")).await;
+    for file in job["output_files"].as_object().unwrap().values() {
+        assert_eq!(file["storage_url"], json!(null), "{job}");
+    }
+    assert!(left(service.data.path()).is_empty());
+}
+
+#[tokio::test]
 async fn a_browser_plays_a_signed_url() {
     if !fixtures::has_ffmpeg!() {
         return;

@@ -72,12 +72,16 @@ async fn every_recipe_makes_what_it_says() {
     });
     judged(&service, &joined, |path, _| assert_eq!(counts(path), 2 * whole)).await;
 
-    // Nothing is to be done: the input is the output.
-    let ready = json!({ "name": "webReady" });
-    let job = service.completed(&make("mp4", ready)).await;
-    if job["strategy"] == "passthrough" {
-        assert_eq!(job["output"]["signedUrl"], json!(clip));
-    }
+    // Nothing is to be done: the input is the output, or is copied when that is asked for.
+    let job = service.completed(&make("mp4", json!({ "name": "webReady" }))).await;
+    assert_eq!(job["strategy"], "passthrough", "{job}");
+    assert_eq!(job["output"]["signedUrl"], json!(clip));
+    judged(&service, &make("mp4", json!({ "name": "webReady", "store": true })), |path, job| {
+        assert_eq!(job["strategy"], "passthrough", "{job}");
+        let source = fixtures::get("counter-h264-aac.mp4");
+        assert_eq!(std::fs::read(path).unwrap(), std::fs::read(source).unwrap());
+    })
+    .await;
     // Several outputs by their keys.
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
     let job = service.completed(&make("jpg", board)).await;
@@ -109,6 +113,14 @@ async fn a_plan_tells_what_would_be_done_and_keeps_nothing() {
     assert_eq!(plan["plan"]["outputs"][0]["location"], json!({ "path": "result.mp4" }), "{plan}");
     let (_, jobs) = service.get("/v1/jobs").await;
     assert_eq!(jobs["data"], json!([]));
+
+    // The one who planned is replaced when it dies meanwhile.
+    for worker in service.workers() {
+        let id = nix::unistd::Pid::from_raw(worker);
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    let (status, again) = service.send("POST", "/v1/jobs/plan", &asked).await;
+    assert_eq!((status, &again["strategy"]), (200, &json!("remux")), "{again}");
 
     for (name, code) in [("text.mp4", "INPUT_INVALID"), ("nowhere", "INPUT_UNREACHABLE")] {
         let url =
@@ -281,8 +293,22 @@ async fn presets_lie_under_jobs() {
                         "recipe": { "name": "thumbnail", "width": "x", "no": 1 } } });
     let (status, body) = service.send("PATCH", &path, &wrong).await;
     assert_eq!((status, body["error"]["problems"].as_array().unwrap().len()), (400, 2), "{body}");
+    // What a document must not have, a preset must not; and its order is kept.
+    let twice = r#"{"name":"x","document":{"mode":"recipe","mode":"recipe"}}"#;
+    let request = service.request("POST", "/v1/presets").header("content-type", "application/json");
+    assert_eq!(crate::place::answer(request.body(twice)).await.0, 400);
+    let ordered = r#"{"mode":"ffmpeg","output_files":{"out_2":"b.mp4","out_1":"a.mp4"},"ffmpeg":{"args":["-i","{{in_1}}","{{out_2}}","{{out_1}}"]}}"#;
+    let text = format!(r#"{{"name":"y","document":{ordered}}}"#);
+    let request = service.request("POST", "/v1/presets").header("content-type", "application/json");
+    let kept = request.body(text).send().await.unwrap().text().await.unwrap();
+    assert!(kept.contains(ordered), "{kept}");
+
+    let keyed = || service.request("POST", "/v1/jobs").header("idempotency-key", "k").json(&over);
+    let (_, first) = crate::place::answer(keyed()).await;
     assert_eq!(service.delete(&path).await.0, 204);
     assert_eq!(service.get(&path).await.0, 404);
+    let (status, again) = crate::place::answer(keyed()).await;
+    assert_eq!((status, &again["jobId"]), (202, &first["jobId"]), "{again}");
     let (status, body) = service.send("POST", "/v1/jobs", &over).await;
     assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("presetId")));
 }

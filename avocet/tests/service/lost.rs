@@ -168,6 +168,29 @@ async fn a_crashed_worker_fails_its_attempt_only() {
 }
 
 #[tokio::test]
+async fn a_worker_that_takes_no_job_is_replaced() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let variables = [("AVOCET_SERVE_WORKERS", "1")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let origin = Origin::start().await;
+    let clip = origin.url("counter-h264-aac.mp4");
+    service.completed(&thumbnail(&clip)).await;
+    for worker in service.workers() {
+        kill(Pid::from_raw(worker), Signal::SIGSTOP).unwrap();
+    }
+    // More than a pipe holds.
+    let long = format!("{clip}?{}", "x".repeat(4000));
+    let inputs = (1..=40).map(|number| (format!("in_{number}"), json!(long)));
+    let joined = json!({
+        "mode": "recipe", "input_files": inputs.collect::<serde_json::Map<_, _>>(),
+        "output": { "format": "mp4" }, "recipe": { "name": "concat" },
+    });
+    service.completed(&joined).await;
+}
+
+#[tokio::test]
 async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
     if !fixtures::has_ffmpeg!() {
         return;

@@ -81,8 +81,10 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let (service, origin, bucket) =
-        (Service::start(), Origin::start().await, Bucket::start().await);
+    // Credentials of the machine are not the account's.
+    let variables = [("AWS_SESSION_TOKEN", "SERVICETOKEN"), ("AWS_ENDPOINT", "http://127.0.0.1:9")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let (origin, bucket) = (Origin::start().await, Bucket::start().await);
     let path = add(&service, &bucket.provider(SECRET)).await;
     let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
     assert_eq!((status, trial), (200, json!({ "ok": true })));
@@ -100,7 +102,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
     let bytes = fs::read(&object).unwrap();
     let url = job["output"]["signedUrl"].as_str().unwrap();
-    assert!(url.starts_with(&bucket.base), "{url}");
+    assert!(url.starts_with(&bucket.base) && !url.contains("SERVICETOKEN"), "{url}");
     assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), bytes);
     assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
@@ -129,11 +131,41 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     assert!(job["output"]["signedUrl"].as_str().unwrap().starts_with(&service.base));
     assert_eq!(service.delete(&path).await.0, 204);
     assert_eq!(service.get(&path).await.0, 404);
+    // What can not be reached any more is not said to be gone.
+    let file = format!("/v1/files/{}-out_vtt", several["jobId"].as_str().unwrap());
+    let (status, body) = service.delete(&file).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("UNAVAILABLE")), "{body}");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_leaves_no_object() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin, bucket) =
+        (Service::start(), Origin::start().await, Bucket::start().await);
+    add(&service, &bucket.provider(SECRET)).await;
+    let job = thumbnail(&origin.url("counter-h264-aac.mp4"));
+    let mut cancelled = 0;
+    for number in 0..24 {
+        let id = service.submit(&job).await;
+        tokio::time::sleep(std::time::Duration::from_millis(number * 7)).await;
+        service.send("POST", &format!("/v1/jobs/{id}/cancel"), &json!({})).await;
+        let job = service.finished(&id).await;
+        let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
+        assert_eq!(object.exists(), job["state"] == "completed", "{job}");
+        cancelled += usize::from(job["state"] == "cancelled");
+    }
+    assert!(cancelled > 0, "none was quick enough");
 }
 
 #[tokio::test]
 async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
     let service = Service::start_with(&[], &[]);
+    let sound = |endpoint: &str| {
+        json!({ "type": "s3", "bucket": "b", "accessKeyId": "x", "secretAccessKey": "y",
+                "endpoint": endpoint })
+    };
     for (body, paths) in [
         (json!({}), vec!["type"]),
         (json!({ "type": "ftp" }), vec!["type"]),
@@ -153,6 +185,11 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
             vec!["secretAccessKey", "accessKey"],
         ),
         (json!({ "type": "gcs", "bucket": "b", "wrong": 1 }), vec!["$"]),
+        (sound("https://"), vec!["endpoint"]),
+        (sound("https:// x"), vec!["endpoint"]),
+        (sound("https://["), vec!["endpoint"]),
+        (sound(""), vec!["endpoint"]),
+        (sound("garbage"), vec!["endpoint"]),
     ] {
         let (status, answer) = service.send("POST", "/v1/settings/storage-providers", &body).await;
         assert_eq!(status, 400, "{answer}");
@@ -162,4 +199,9 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
     }
     let (_, all) = service.get("/v1/settings/storage-providers").await;
     assert_eq!(all, json!({ "data": [] }));
+    // A secret is for one place.
+    let path = add(&service, &sound("https://a.example")).await;
+    let other = json!({ "endpoint": "https://b.example" });
+    let (status, body) = service.send("PATCH", &path, &other).await;
+    assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("secretAccessKey")));
 }

@@ -97,6 +97,9 @@ async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
         format!("http://localhost:{port}"),
         "ftp://example.com/x".to_owned(),
         "javascript:alert(1)".to_owned(),
+        "https://".to_owned(),
+        "https:// a".to_owned(),
+        String::new(),
     ] {
         let mut job = thumbnail("https://example.com/a.mp4");
         job["webhookUrl"] = json!(url);

@@ -172,6 +172,8 @@ pub struct RemoteSettings {
     /// `aws_access_key_id`. They go before the environment, whose variables have the same names in
     /// capitals. Default: none.
     pub stores: BTreeMap<String, String>,
+    /// Whether the environment has a say in how object stores are reached. Default: yes.
+    pub uses_environment: bool,
 }
 
 impl Default for RemoteSettings {
@@ -183,6 +185,7 @@ impl Default for RemoteSettings {
             most_redirects: 5,
             patience: Duration::from_secs(30),
             stores: BTreeMap::new(),
+            uses_environment: true,
         }
     }
 }
@@ -196,6 +199,7 @@ impl fmt::Debug for RemoteSettings {
             .field("most_redirects", &self.most_redirects)
             .field("patience", &self.patience)
             .field("stores", &self.stores.keys())
+            .field("uses_environment", &self.uses_environment)
             .finish()
     }
 }

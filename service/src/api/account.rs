@@ -123,7 +123,8 @@ async fn create(
     Typed(new): Typed<NewToken>,
 ) -> Result<(StatusCode, Json<Token>), Problem> {
     check_name(&new.name)?;
-    let (row, key) = service.store.new_token(&new.name).await?;
+    let key = secret::new_key();
+    let row = service.store.new_token(&new.name, &key).await?;
     let mut token = Token::from(&row);
     token.key = key;
     Ok((StatusCode::CREATED, Json(token)))

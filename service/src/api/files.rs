@@ -18,7 +18,7 @@ use crate::{
     protocol::Made,
     secret::now,
     service::Service,
-    storage::{At, Stored, kept, outputs_of, outputs_text},
+    storage::{At, Stored, outputs_of, without},
     store::JobRow,
 };
 
@@ -154,14 +154,13 @@ fn part(range: &str, length: u64) -> Asked {
 }
 
 /// The output of an id, `<jobId>-<key>`, with its job.
-async fn find(service: &Service, id: &str) -> Result<(JobRow, Vec<Stored>, usize), Problem> {
+async fn find(service: &Service, id: &str) -> Result<(JobRow, Stored), Problem> {
     let missing = || Problem::not_found("file");
     let (job, key) = id.split_once('-').ok_or_else(missing)?;
     let job = service.store.job(job).await?.ok_or_else(missing)?;
-    let outputs = outputs_of(&job.outputs);
     let is_it = |output: &Stored| output.made.key == key && !output.deleted;
-    let place = outputs.iter().position(is_it).ok_or_else(missing)?;
-    Ok((job, outputs, place))
+    let output = outputs_of(&job.outputs).into_iter().find(is_it).ok_or_else(missing)?;
+    Ok((job, output))
 }
 
 /// One output.
@@ -171,18 +170,16 @@ async fn describe(
     State(service): State<Service>,
     Name(id): Name,
 ) -> Result<Json<show::File>, Problem> {
-    let (job, outputs, place) = find(&service, &id).await?;
-    Ok(Json(show::file(&service, &job.id, &outputs[place]).await))
+    let (job, output) = find(&service, &id).await?;
+    Ok(Json(show::file(&service, &job.id, &output).await))
 }
 
 /// Deletes an output, where it is stored. Of a passthrough nothing is stored: its input stays.
 #[utoipa::path(delete, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
     responses((status = 204, description = "It is gone")))]
 async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
-    let (job, mut outputs, place) = find(&service, &id).await?;
-    service.remove(&outputs[place]).await.map_err(Problem::unavailable)?;
-    outputs[place].deleted = true;
-    let text = outputs_text(&outputs);
-    service.store.set_outputs(&job.id, &text, kept(&outputs)).await?;
+    let (job, output) = find(&service, &id).await?;
+    service.remove(&output.at).await.map_err(Problem::unavailable)?;
+    service.store.change_outputs(&job.id, |outputs| without(outputs, &[output.made.key])).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -57,27 +57,39 @@ async fn create(
         let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
         key.ok_or_else(|| Problem::invalid("Idempotency-Key", "something else", "1 to 255 letters"))
     });
-    let key = key.transpose()?;
+    let (key, hash) = (key.transpose()?, secret::hash(&text));
+    if let Some(key) = key
+        && let Some((known, id)) = service.store.known(&token, key).await?
+    {
+        return repeated(&service, known == hash, id).await;
+    }
     let (document, job) = read(&service, &text).await?;
     let row = row_of(document, &job);
-    let hash = secret::hash(&text);
     let idempotency = key.map(|key| (token.as_str(), key, hash.as_str()));
-    let accepted = match service.store.create(&row, idempotency).await? {
+    match service.store.create(&row, idempotency).await? {
         Created::New => {
             tracing::info!(job = row.id, recipe = row.recipe, "taken on");
             service.wake();
             service.webhooks.notify_one();
-            Accepted { job_id: row.id, state: JobState::Queued }
+            let accepted = Accepted { job_id: row.id, state: JobState::Queued };
+            Ok((StatusCode::ACCEPTED, Json(accepted)))
         }
-        Created::Known(id) => {
-            let known = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-            Accepted { job_id: id, state: known.state }
-        }
-        Created::Conflict => {
-            return Err(Problem::conflict("the idempotency key was used with another body"));
-        }
-    };
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+        Created::Known(id) => repeated(&service, true, id).await,
+        Created::Conflict => repeated(&service, false, row.id).await,
+    }
+}
+
+/// The answer to a request whose key was used before, with the same body or another one.
+async fn repeated(
+    service: &Service,
+    is_same: bool,
+    id: String,
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
+    if !is_same {
+        return Err(Problem::conflict("the idempotency key was used with another body"));
+    }
+    let known = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { job_id: id, state: known.state })))
 }
 
 /// A job as it is kept, new, or refused before any work.

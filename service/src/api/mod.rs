@@ -119,11 +119,16 @@ async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed()
 }
 
-/// Writes down what was asked and answered, without what stands behind a question mark.
+/// Writes down what was asked and answered, without what stands behind a question mark; what others
+/// do not find gets our form.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let begun = std::time::Instant::now();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    let is_ours = response.headers().contains_key(header::CONTENT_TYPE);
+    if response.status() == StatusCode::NOT_FOUND && !is_ours {
+        response = unknown().await.into_response();
+    }
     let (status, millis) = (response.status().as_u16(), begun.elapsed().as_millis());
     tracing::debug!(%method, path, status, millis, "answered");
     response

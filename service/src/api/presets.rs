@@ -3,13 +3,13 @@
 use avocet_recipes::{Door, Job, Tree, merge};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Name, Typed},
-    show::{List, Preset, Starter},
+    show::{List, Preset, Starter, document as parsed},
 };
 use crate::{
     problem::Problem,
@@ -36,7 +36,7 @@ pub(super) struct NewPreset {
     description: Option<String>,
     /// A document without `input`, `input_files`, `webhookUrl` and `presetId`.
     #[schema(value_type = Object)]
-    document: Value,
+    document: Box<RawValue>,
 }
 
 /// What may be changed of a preset; what is absent stays.
@@ -47,12 +47,12 @@ pub(super) struct PresetChange {
     name: Option<String>,
     description: Option<String>,
     #[schema(value_type = Option<Object>)]
-    document: Option<Value>,
+    document: Option<Box<RawValue>>,
 }
 
 /// Refuses a document that no job could be laid over.
-fn check_document(document: &Value) -> Result<(), Problem> {
-    let tree = Tree::read(&document.to_string())?;
+fn check_document(document: &RawValue) -> Result<(), Problem> {
+    let tree = Tree::read(document.get())?;
     let has = |name: &str| tree.field(name).is_some();
     if has("input") || has("input_files") || has("webhookUrl") || has("presetId") {
         let allowed = "a document without input, input_files, webhookUrl and presetId";
@@ -102,7 +102,7 @@ async fn create(
         id: new_id(),
         name: new.name,
         description: new.description,
-        document: new.document.to_string(),
+        document: new.document.get().to_owned(),
         created_at: now,
         updated_at: now,
     };
@@ -146,7 +146,7 @@ async fn change(
     }
     if let Some(document) = change.document {
         check_document(&document)?;
-        preset.document = document.to_string();
+        document.get().clone_into(&mut preset.document);
     }
     preset.updated_at = millis();
     service.store.put_preset(&preset).await?;
@@ -168,9 +168,10 @@ async fn remove(State(service): State<Service>, Name(id): Name) -> Result<Status
 #[utoipa::path(get, path = "/presets/starters", tag = "Presets",
     responses((status = 200, description = "All of them", body = List<Starter>)))]
 async fn starters() -> Json<List<Starter>> {
-    let shown = STARTERS.iter().map(|(slug, name, document)| {
-        let document: Value = serde_json::from_str(document).unwrap_or_default();
-        Starter { slug, name, document }
+    let shown = STARTERS.iter().map(|(slug, name, document)| Starter {
+        slug,
+        name,
+        document: parsed(document),
     });
     Json(List { data: shown.collect() })
 }

@@ -106,9 +106,14 @@ fn lay_over(
         ("prefix", new.prefix),
         ("accessKeyId", new.access_key_id),
     ];
+    let mut problems = Vec::new();
     for (name, text) in given {
-        if let Some(text) = text {
-            fields.insert(name.to_owned(), text);
+        let Some(text) = text else { continue };
+        let before = fields.insert(name.to_owned(), text.clone());
+        let leads_elsewhere = matches!(name, "endpoint" | "accountId" | "account");
+        if leads_elsewhere && before.as_ref() != Some(&text) {
+            // The secret that was given for one place is not sent to another.
+            row.secrets.clear();
         }
     }
     let secrets = [
@@ -116,7 +121,6 @@ fn lay_over(
         ("serviceAccountKey", new.service_account_key),
         ("accessKey", new.access_key),
     ];
-    let mut problems = Vec::new();
     for (name, secret) in secrets {
         let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { continue };
         if kind.secret() == Some(name) {

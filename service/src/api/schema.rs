@@ -29,9 +29,8 @@ fn document() -> Value {
     let files = |what: &str, of: &Value| json!({ "type": "object", "additionalProperties": of, "description": what });
     json!({
         "type": "object",
-        "description": "What is to be done: a recipe, or arguments of the ffmpeg program.",
+        "description": "What is to be done: a recipe, or arguments of the ffmpeg program. What is absent comes from the preset, where one is named.",
         "additionalProperties": false,
-        "required": ["mode"],
         "properties": {
             "mode": { "type": "string", "enum": ["recipe", "ffmpeg"] },
             "input": {
@@ -40,14 +39,14 @@ fn document() -> Value {
             },
             "input_files": files("Several inputs, by keys as in `in_1`", &url),
             "output": {
-                "type": "object", "additionalProperties": false, "required": ["format"],
+                "type": "object", "additionalProperties": false,
                 "properties": { "format": { "type": "string", "enum": formats } },
             },
             "output_files": files(
                 "Several outputs: names of files, by keys as in `out_1`",
                 &json!({ "type": "string", "maxLength": 255 }),
             ),
-            "recipe": { "oneOf": RecipeName::ALL.map(recipe) },
+            "recipe": { "anyOf": RecipeName::ALL.map(recipe) },
             "ffmpeg": {
                 "type": "object", "additionalProperties": false, "required": ["args"],
                 "properties": { "args": {
@@ -73,7 +72,6 @@ fn recipe(name: RecipeName) -> Value {
         "title": name.name(),
         "description": name.summary(),
         "additionalProperties": false,
-        "required": ["name"],
         "properties": std::iter::once(named).chain(properties).collect::<Map<_, _>>(),
     })
 }

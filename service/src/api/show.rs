@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
@@ -23,6 +23,11 @@ pub(crate) fn time(millis: i64) -> String {
 
 fn parsed<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A document as it was written.
+pub(crate) fn document(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// A list without pages.
@@ -207,7 +212,7 @@ pub(crate) struct Preset {
     description: Option<String>,
     /// What jobs are laid over.
     #[schema(value_type = Object)]
-    document: Value,
+    document: Box<RawValue>,
     created_at: String,
     updated_at: String,
 }
@@ -218,7 +223,7 @@ impl From<&PresetRow> for Preset {
             id: row.id.clone(),
             name: row.name.clone(),
             description: row.description.clone(),
-            document: parsed(&row.document),
+            document: document(&row.document),
             created_at: time(row.created_at),
             updated_at: time(row.updated_at),
         }
@@ -231,7 +236,7 @@ pub(crate) struct Starter {
     pub(crate) slug: &'static str,
     pub(crate) name: &'static str,
     #[schema(value_type = Object)]
-    pub(crate) document: Value,
+    pub(crate) document: Box<RawValue>,
 }
 
 /// An API key.

@@ -43,9 +43,7 @@ async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
     responses((status = 200, description = "Figures", content_type = "application/openmetrics-text",
         body = String)))]
 async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
-    let (counts, queued) = (service.store.counts().await?, service.store.queued().await?);
-    let text = service.metrics.text(&counts, queued);
-    let text = text.map_err(|error| Problem::fault(&error.to_string()))?;
+    let text = service.metrics.text(&service.store).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

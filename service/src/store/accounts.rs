@@ -34,22 +34,21 @@ const TOKEN: &str = "id, name, shown, created_at, last_used_at, revoked_at";
 const PRESET: &str = "id, name, description, document, created_at, updated_at";
 
 impl Store {
-    /// Makes a key, and gives it away: it is never shown again.
-    pub(crate) async fn new_token(&self, name: &str) -> Result<(TokenRow, String), sqlx::Error> {
-        let key = secret::new_key();
+    /// Keeps a new key, as its hash.
+    pub(crate) async fn new_token(&self, name: &str, key: &str) -> Result<TokenRow, sqlx::Error> {
         let row = TokenRow {
             id: new_id(),
             name: name.to_owned(),
-            shown: secret::shown(&key),
+            shown: secret::shown(key),
             created_at: millis(),
             last_used_at: None,
             revoked_at: None,
         };
         let text = "INSERT INTO tokens (id, name, hash, shown, created_at) \
                     VALUES ($1, $2, $3, $4, $5)";
-        let query = sqlx::query(text).bind(&row.id).bind(name).bind(secret::hash(&key));
+        let query = sqlx::query(text).bind(&row.id).bind(name).bind(secret::hash(key));
         query.bind(&row.shown).bind(row.created_at).execute(&self.writer).await?;
-        Ok((row, key))
+        Ok(row)
     }
 
     /// Which key it is that somebody shows; `None` for one that is not known, or revoked.

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, FromRow};
 
-use super::{Store, millis};
+use super::{BEGIN, Store, millis};
 
 /// A webhook on its way.
 #[derive(Clone, Debug, FromRow, PartialEq)]
@@ -83,7 +83,7 @@ impl Store {
             Outcome::Again { at } => ("pending", at),
         };
         let mut connection = self.notes().await?;
-        let mut transaction = connection.begin().await?;
+        let mut transaction = connection.begin_with(BEGIN).await?;
         let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         sqlx::query(text)

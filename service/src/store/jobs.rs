@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Connection, FromRow, Sqlite, Transaction};
 use utoipa::ToSchema;
 
-use super::{Store, millis, new_id};
+use super::{BEGIN, Store, millis, new_id};
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
@@ -106,6 +106,8 @@ const COLUMNS: &str = "id, state, progress, document, recipe, strategy, reasons,
                        outputs, error, attempts, webhook_url, cancel, created_at, started_at, \
                        finished_at";
 
+const KNOWN: &str = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
+
 impl Store {
     /// Keeps a new job, and the task that it is; one that is refused already has none.
     pub(crate) async fn create(
@@ -113,7 +115,7 @@ impl Store {
         job: &JobRow,
         idempotency: Option<(&str, &str, &str)>,
     ) -> Result<Created, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         if let Some((token, key, hash)) = idempotency {
             let text = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
             let known: Option<(String, String)> = sqlx::query_as(text)
@@ -153,6 +155,16 @@ impl Store {
         Ok(Created::New)
     }
 
+    /// The hash of the body that a key was used with before, and the job that it made.
+    pub(crate) async fn known(
+        &self,
+        token: &str,
+        key: &str,
+    ) -> Result<Option<(String, String)>, sqlx::Error> {
+        let query = sqlx::query_as(KNOWN).bind(token).bind(key);
+        query.fetch_optional(&self.reader).await
+    }
+
     pub(crate) async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
         let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
         sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
@@ -165,11 +177,13 @@ impl Store {
         before: Option<&str>,
         limit: i64,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
+        // One text for each, so that each has its index.
+        let of_state = state.map_or("", |_| "AND state = $1");
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE ($1 IS NULL OR state = $1) \
-             AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+            "SELECT {COLUMNS} FROM jobs WHERE id < $2 {of_state} ORDER BY id DESC LIMIT $3"
         );
-        let query = sqlx::query_as(&text).bind(state).bind(before);
+        // Ids are letters and digits.
+        let query = sqlx::query_as(&text).bind(state).bind(before.unwrap_or("~"));
         query.bind(limit).fetch_all(&self.reader).await
     }
 
@@ -191,7 +205,7 @@ impl Store {
                     SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
                     ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes, tries";
         let mut connection = self.notes().await?;
-        let mut transaction = connection.begin().await?;
+        let mut transaction = connection.begin_with(BEGIN).await?;
         let task: Option<Task> =
             sqlx::query_as(text).bind(millis()).fetch_optional(&mut *transaction).await?;
         if let Some(task) = &task {
@@ -241,7 +255,7 @@ impl Store {
         warnings: &str,
         error: Option<&str>,
     ) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         let text = "DELETE FROM tasks WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
@@ -266,15 +280,20 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes what is known of a job's outputs, of which so many are still there.
-    pub(crate) async fn set_outputs(
+    /// Changes the outputs of a job: what they were, as JSON, becomes something else, of which so
+    /// many are still there.
+    pub(crate) async fn change_outputs(
         &self,
         id: &str,
-        outputs: &str,
-        kept: i64,
+        change: impl FnOnce(&str) -> (String, i64) + Send,
     ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let query = sqlx::query_scalar("SELECT outputs FROM jobs WHERE id = $1").bind(id);
+        let outputs: String = query.fetch_one(&mut *transaction).await?;
+        let (outputs, kept) = change(&outputs);
         let query = sqlx::query("UPDATE jobs SET outputs = $2, kept = $3 WHERE id = $1").bind(id);
-        query.bind(outputs).bind(kept).execute(&self.writer).await.map(drop)
+        query.bind(outputs).bind(kept).execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     /// The next jobs after an id that ended before an instant, in milliseconds since 1970, and whose
@@ -297,30 +316,38 @@ impl Store {
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Gives a task back, to be taken again after a while.
+    /// Gives a task back, to be taken again after a while, and tells in which state its job is by
+    /// that: one that was asked to stop is at its end.
     pub(crate) async fn give_back(
         &self,
         task: &Task,
         after_millis: i64,
         crashed: bool,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<State, sqlx::Error> {
         let mut connection = self.notes().await?;
-        let mut transaction = connection.begin().await?;
+        let mut transaction = connection.begin_with(BEGIN).await?;
         let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4, \
                     tries = tries + $5 WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
         let query = query.bind(millis() + after_millis).bind(i64::from(crashed));
         let query = query.bind(i64::from(after_millis > 0));
-        if query.execute(&mut *transaction).await?.rows_affected() == 1 {
-            let text = "UPDATE jobs SET state = 'queued' WHERE id = $1";
-            sqlx::query(text).bind(&task.job_id).execute(&mut *transaction).await?;
+        if query.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(State::Queued);
         }
-        transaction.commit().await
+        let text = "UPDATE jobs SET state = 'queued' WHERE id = $1 RETURNING cancel";
+        let query = sqlx::query_scalar(text).bind(&task.job_id);
+        let cancel: i64 = query.fetch_one(&mut *transaction).await?;
+        let state = if cancel == 0 { State::Queued } else { State::Cancelled };
+        if state == State::Cancelled {
+            stop(&mut transaction, &task.job_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(state)
     }
 
     /// Gives all tasks back whose workers ended with the service before, and tells whose they are.
     pub(crate) async fn recover(&self) -> Result<Vec<String>, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
                     (SELECT job_id FROM tasks WHERE taken = 1)";
         sqlx::query(text).execute(&mut *transaction).await?;
@@ -332,7 +359,7 @@ impl Store {
 
     /// Stops a job that waits, or asks its worker to.
     pub(crate) async fn cancel(&self, id: &str) -> Result<Settled, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         let text = "SELECT state FROM jobs WHERE id = $1";
         let state: Option<State> =
             sqlx::query_scalar(text).bind(id).fetch_optional(&mut *transaction).await?;
@@ -340,13 +367,7 @@ impl Store {
         if state.is_terminal() {
             return Ok(Settled::Conflict);
         }
-        let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
-        let waits = sqlx::query(text).bind(id).execute(&mut *transaction).await?;
-        let settled = if waits.rows_affected() == 1 {
-            let text = "UPDATE jobs SET state = 'cancelled', finished_at = $2, cancel = 0 \
-                        WHERE id = $1";
-            sqlx::query(text).bind(id).bind(millis()).execute(&mut *transaction).await?;
-            announce(&mut transaction, id).await?;
+        let settled = if stop(&mut transaction, id).await? {
             Settled::Done
         } else {
             let text = "UPDATE jobs SET cancel = 1 WHERE id = $1";
@@ -359,7 +380,7 @@ impl Store {
 
     /// Lets a job that failed or was cancelled run again, under the same id.
     pub(crate) async fn retry(&self, id: &str) -> Result<Settled, sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         let text = "SELECT state, attempts FROM jobs WHERE id = $1";
         let found: Option<(State, i64)> =
             sqlx::query_as(text).bind(id).fetch_optional(&mut *transaction).await?;
@@ -368,7 +389,8 @@ impl Store {
             return Ok(Settled::Conflict);
         }
         let text = "UPDATE jobs SET state = 'queued', progress = 0, error = NULL, cancel = 0, \
-                    started_at = NULL, finished_at = NULL WHERE id = $1";
+                    strategy = NULL, reasons = '[]', started_at = NULL, finished_at = NULL \
+                    WHERE id = $1";
         sqlx::query(text).bind(id).execute(&mut *transaction).await?;
         let text = "INSERT INTO tasks (job_id, attempt, not_before) VALUES ($1, $2, $3)";
         let query = sqlx::query(text).bind(id).bind(attempts).bind(millis());
@@ -376,6 +398,19 @@ impl Store {
         transaction.commit().await?;
         Ok(Settled::Done)
     }
+}
+
+/// Stops a job that waits; `false` when it does not.
+async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<bool, sqlx::Error> {
+    let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
+    let waits = sqlx::query(text).bind(id).execute(&mut **transaction).await?;
+    if waits.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let text = "UPDATE jobs SET state = 'cancelled', finished_at = $2, cancel = 0 WHERE id = $1";
+    sqlx::query(text).bind(id).bind(millis()).execute(&mut **transaction).await?;
+    announce(transaction, id).await?;
+    Ok(true)
 }
 
 /// Notes that a job's end is to be told, in the transaction that ends it.
@@ -400,4 +435,72 @@ async fn announce(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result
         .execute(&mut **transaction)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn job(id: &str) -> JobRow {
+        JobRow {
+            id: id.to_owned(),
+            state: State::Queued,
+            progress: 0,
+            document: "{}".to_owned(),
+            recipe: None,
+            strategy: None,
+            reasons: "[]".to_owned(),
+            warnings: "[]".to_owned(),
+            outputs: "[]".to_owned(),
+            error: None,
+            attempts: 0,
+            webhook_url: Some("https://host/hook".to_owned()),
+            cancel: 0,
+            created_at: millis(),
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_belongs_to_its_last_attempt_and_ends_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        store.create(&job("a"), None).await.unwrap();
+        let first = store.take().await.unwrap().unwrap();
+        assert_eq!(store.take().await.unwrap(), None);
+        assert_eq!(store.recover().await.unwrap(), ["a"]);
+        let second = store.take().await.unwrap().unwrap();
+        assert_eq!((first.attempt, second.attempt), (1, 2));
+        // What the first one says is not listened to any more.
+        assert!(!store.advance(&first, State::Transcoding, 50).await.unwrap());
+        let ended = store.finish(&first, State::Completed, ("[1]", 1), "[]", None).await;
+        assert!(!ended.unwrap());
+        assert_eq!(store.give_back(&first, 0, true).await.unwrap(), State::Queued);
+        assert!(store.advance(&second, State::Transcoding, 70).await.unwrap());
+        let done = || store.finish(&second, State::Completed, ("[2]", 1), "[]", None);
+        assert!(done().await.unwrap() && !done().await.unwrap());
+        let job = store.job("a").await.unwrap().unwrap();
+        assert_eq!((job.state, job.outputs.as_str(), job.progress), (State::Completed, "[2]", 100));
+        assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
+        assert_eq!(store.retry("a").await.unwrap(), Settled::Conflict);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_was_asked_to_stop_is_not_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        store.create(&job("a"), None).await.unwrap();
+        let task = store.take().await.unwrap().unwrap();
+        assert_eq!(store.cancel("a").await.unwrap(), Settled::Running);
+        assert_eq!(store.give_back(&task, 10_000, false).await.unwrap(), State::Cancelled);
+        assert_eq!(store.job("a").await.unwrap().unwrap().state, State::Cancelled);
+        assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
+        assert_eq!(store.take().await.unwrap(), None);
+        assert_eq!(store.retry("a").await.unwrap(), Settled::Done);
+        let task = store.take().await.unwrap().unwrap();
+        assert_eq!((task.attempt, task.tries), (2, 0));
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use sqlx::{
-    Executor, Sqlite, SqlitePool,
+    Executor, Sqlite, SqlitePool, Transaction,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -34,6 +34,10 @@ pub(crate) struct Store {
     reader: SqlitePool,
 }
 
+/// Begins a transaction that writes: one that reads first and writes then would be refused when
+/// somebody else wrote in between, as `avocet token create` may.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// The time now, in milliseconds since 1970.
 pub(crate) fn millis() -> i64 {
     i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
@@ -50,9 +54,18 @@ pub(crate) fn new_id() -> String {
 impl Store {
     /// Opens the database of a folder, and makes it when it is not there.
     pub(crate) async fn open(folder: &Path) -> Result<Self, sqlx::Error> {
+        Self::connect(folder, true).await
+    }
+
+    /// Opens the database of a folder that has one.
+    pub(crate) async fn reopen(folder: &Path) -> Result<Self, sqlx::Error> {
+        Self::connect(folder, false).await
+    }
+
+    async fn connect(folder: &Path, may_be_new: bool) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(folder.join("avocet.db"))
-            .create_if_missing(true)
+            .create_if_missing(may_be_new)
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on the disk before it is answered.
             .synchronous(SqliteSynchronous::Full)
@@ -71,6 +84,11 @@ impl Store {
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
         let reader = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         Ok(Self { writer, reader })
+    }
+
+    /// A transaction that writes.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with(BEGIN).await
     }
 
     /// A connection for notes on the way, of which the last ones may be lost with the power, and

@@ -42,7 +42,7 @@ impl Store {
 
     /// Keeps a provider, new or changed; when it is the default one, no other is.
     pub(crate) async fn put_provider(&self, provider: &ProviderRow) -> Result<(), sqlx::Error> {
-        let mut transaction = self.writer.begin().await?;
+        let mut transaction = self.begin().await?;
         if provider.is_default {
             let text = "UPDATE providers SET is_default = FALSE WHERE id <> $1";
             sqlx::query(text).bind(&provider.id).execute(&mut *transaction).await?;

@@ -39,7 +39,8 @@ pub(super) fn open(
     let settings = &client.settings.stores;
     macro_rules! build {
         ($builder:ident) => {{
-            let mut builder = $builder::from_env();
+            let uses_environment = client.settings.uses_environment;
+            let mut builder = if uses_environment { $builder::from_env() } else { $builder::new() };
             for (key, value) in settings {
                 if let Ok(key) = key.parse() {
                     builder = builder.with_config(key, value);
