@@ -34,7 +34,7 @@ mod task;
 use std::ops::{ControlFlow, Range};
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
-use avocet_engine::{Frames, Location, MediaInfo};
+use avocet_engine::{Fetched, Frames, Location, MediaInfo};
 pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
 use avocet_recipes::{Circumstances, Probed, Thumbnails};
 pub use error::Error;
@@ -66,11 +66,26 @@ pub fn plan(
     target: impl Into<Target>,
     cancel: &CancelToken,
 ) -> Result<Plan, Error> {
+    plan_observed(engine, job, target, cancel, |_| ())
+}
+
+/// As [`plan`], and tells how much came of an input whose server gives no parts, which is copied to
+/// be looked at.
+///
+/// # Errors
+/// As for [`plan`].
+pub fn plan_observed(
+    engine: &Engine,
+    job: &Job,
+    target: impl Into<Target>,
+    cancel: &CancelToken,
+    mut observe: impl FnMut(Fetched),
+) -> Result<Plan, Error> {
     job.check(Door::Program)?;
     job.check_arguments()?;
     let places = job.inputs.iter().map(|input| place::locate(&input.url));
     let places = places.collect::<Result<Vec<_>, _>>()?;
-    let plan = plan_of(engine, job, &places, target.into(), cancel);
+    let plan = plan_of(engine, job, &places, target.into(), cancel, &mut observe);
     if plan.is_err() {
         // No run follows that would.
         for place in &places {
@@ -86,6 +101,7 @@ fn plan_of(
     places: &[Location],
     target: Target,
     cancel: &CancelToken,
+    observe: &mut dyn FnMut(Fetched),
 ) -> Result<Plan, Error> {
     let Target { location: output, replace, named } = target;
     let inputs = places
@@ -93,7 +109,7 @@ fn plan_of(
         .map(|place| {
             let index = |media: &MediaInfo| job.needs_index(media).then(|| job.section());
             let pictures = job.needs_pictures_only();
-            look_at(engine, place.clone(), pictures, index, cancel)
+            look_at(engine, place.clone(), pictures, index, cancel, observe)
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
@@ -140,7 +156,7 @@ pub fn plan_thumbnails(
     let location = place::locate(input)?;
     // Any keyframe will do, closed or not.
     let index = |media: &MediaInfo| thumbnails.needs_index(media).then_some(0.0..0.0);
-    let inputs = &[look_at(engine, location, true, index, cancel)?];
+    let inputs = &[look_at(engine, location, true, index, cancel, &mut |_| ())?];
     let capabilities = engine.capabilities();
     let circumstances = Circumstances { inputs, output, replace, named, capabilities };
     Ok(thumbnails.compile(format, &circumstances)?)
@@ -168,8 +184,9 @@ fn look_at(
     pictures_only: bool,
     index: impl Fn(&MediaInfo) -> Option<Range<f64>>,
     cancel: &CancelToken,
+    observe: &mut dyn FnMut(Fetched),
 ) -> Result<Probed, Error> {
-    let source = engine.open(&location, cancel)?;
+    let source = engine.open_observed(&location, cancel, observe)?;
     let media = if pictures_only {
         engine.probe_pictures(&source, cancel)?
     } else {

@@ -198,7 +198,21 @@ impl Engine {
     /// [`Error::Read`], with the cause as a [`RemoteError`](crate::RemoteError); [`Error::Cancelled`];
     /// [`Error::BadPlan`] for [`Location::Given`].
     pub fn open(&self, location: &Location, cancel: &CancelToken) -> Result<Source> {
-        Source::at(location, &self.remotes, cancel).map_err(|error| or_cancelled(error, cancel))
+        self.open_observed(location, cancel, |_| ())
+    }
+
+    /// As [`open`](Self::open), and tells how much came of an input that is copied.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_observed(
+        &self,
+        location: &Location,
+        cancel: &CancelToken,
+        mut observe: impl FnMut(Fetched),
+    ) -> Result<Source> {
+        let opened = Source::at(location, &self.remotes, cancel, &mut observe);
+        opened.map_err(|error| or_cancelled(error, cancel))
     }
 
     /// Lets go of what was kept of an input elsewhere between [`open`](Self::open) and a run, which

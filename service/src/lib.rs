@@ -25,6 +25,13 @@ use std::{
 };
 
 use avocet_engine::{Engine, Settings};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
 
@@ -37,7 +44,10 @@ use store::Store;
 /// The name of the file with the first key.
 const KEY_FILE: &str = "api-key";
 
-/// How long running requests and jobs may take to end.
+/// How long a connection may take for the head of a request, and be idle between two.
+const TO_ASK: Duration = Duration::from_secs(60);
+
+/// How long requests and jobs may take to end.
 const TO_END: Duration = Duration::from_secs(5);
 
 /// Why a service can not run.
@@ -73,7 +83,8 @@ pub struct Started {
     pub key: Option<String>,
 }
 
-/// Runs a service until `ended` is done: then it takes no more work, gives back what runs, and ends.
+/// Runs a service until `ended` is done: then it takes no more work, gives back what runs, and ends
+/// within some seconds.
 /// Workers are `program`, started with the argument `worker`.
 ///
 /// # Errors
@@ -82,7 +93,7 @@ pub async fn serve(
     config: Config,
     program: PathBuf,
     started: impl FnOnce(&Started),
-    ended: impl Future<Output = ()> + Send + 'static,
+    ended: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let data = config.data.clone();
     let _lock = open_folder(&data)?;
@@ -109,21 +120,44 @@ pub async fn serve(
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
 
-    let (router, ending) = (api::router(service.clone()), service.clone());
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        ended.await;
-        tracing::info!("shutting down");
-        ending.end();
-    });
-    let served = tokio::select! {
-        served = async { server.await } => served,
-        // Somebody who reads for ever holds nobody.
-        () = async { service.ended.notified().await; tokio::time::sleep(TO_END).await } => Ok(()),
-    };
+    let open = answer(listener, api::router(service.clone()), ended).await;
+    tracing::info!("shutting down");
     service.end();
-    let _ =
-        tokio::time::timeout(TO_END, async { while tasks.join_next().await.is_some() {} }).await;
-    served.map_err(io_error("serving"))
+    let tasks = async { while tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(TO_END, async { tokio::join!(open.shutdown(), tasks) }).await;
+    Ok(())
+}
+
+/// Answers requests until `ended` is done, and hands out the connections that are open by then.
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    ended: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(TO_ASK);
+    let (open, mut ended) = (GracefulShutdown::new(), std::pin::pin!(ended));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut ended => return open,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                let service = TowerToHyperService::new(router.clone());
+                let connection = http.serve_connection(TokioIo::new(stream), service);
+                // Whoever goes away has what he wanted.
+                let connection = open.watch(connection);
+                tokio::spawn(async move { drop(connection.await) });
+            }
+            Err(error) => {
+                // As when there are too many of them: some will end.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
 }
 
 /// The base of URLs that are handed out, without a slash at its end.

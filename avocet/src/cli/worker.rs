@@ -128,7 +128,9 @@ fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done,
     // They are the service's.
     (job.preset_id, job.webhook_url) = (None, None);
     say(&Event::Probing);
-    let plan = avocet::plan(engine, &job, target(&job, &order.purpose), cancel)?;
+    let target = target(&job, &order.purpose);
+    let fetched = |_| say(&Event::Planning);
+    let plan = avocet::plan_observed(engine, &job, target, cancel, fetched)?;
     say(&planned(&plan, matches!(order.purpose, Purpose::Plan)));
     if matches!(order.purpose, Purpose::Plan) {
         plan.inputs.iter().for_each(|input| engine.close(&input.location));

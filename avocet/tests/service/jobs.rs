@@ -240,6 +240,11 @@ async fn events_tell_every_change_and_end() {
     assert!(jobs.len() >= 3, "{progress:?}");
     assert_eq!(jobs.last().unwrap()["state"], "completed");
     assert_eq!(*progress.last().unwrap(), 100);
+    // An input that is copied to be looked at is planned for meanwhile.
+    let staged = service.submit(&thumbnail(&origin.url("slow/counter-h264-aac.mp4"))).await;
+    let events = service.request("GET", &format!("/v1/jobs/{staged}/events")).send().await.unwrap();
+    let text = events.text().await.unwrap();
+    assert!(text.contains("\"planning\"") && text.contains("\"completed\""), "{text}");
     let again = service.request("GET", &format!("/v1/jobs/{id}/events")).send().await.unwrap();
     assert_eq!(again.text().await.unwrap().matches("data: ").count(), 1, "the end, once");
 }

@@ -226,7 +226,8 @@ pub(crate) struct Origin {
 
 impl Origin {
     pub(crate) async fn start() -> Self {
-        let router = Router::new().route("/{*path}", get(give));
+        let router =
+            Router::new().route("/{*path}", get(give)).route("/slow/{name}", get(give_slowly));
         Self { base: listen(router).await }
     }
 
@@ -246,6 +247,19 @@ async fn listen(router: Router) -> String {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     format!("http://{address}")
+}
+
+/// Gives a fixture without parts, within a second.
+async fn give_slowly(Named(name): Named<String>) -> Response<Body> {
+    let file = tokio::task::spawn_blocking(move || fixtures::get(&name)).await.unwrap();
+    let bytes = fs::read(file).unwrap();
+    let pieces: Vec<Bytes> =
+        bytes.chunks(bytes.len() / 10 + 1).map(Bytes::copy_from_slice).collect();
+    let pieces = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
+    });
+    Response::new(Body::from_stream(pieces))
 }
 
 async fn give(Named(path): Named<String>, headers: HeaderMap) -> Response<Body> {

@@ -39,11 +39,21 @@ impl Remotes {
         Self
     }
 
-    pub(super) fn open(&self, _: &str, _: &CancelToken) -> io::Result<Remote> {
+    pub(super) fn open(
+        &self,
+        _: &str,
+        _: &CancelToken,
+        _: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
         refused()
     }
 
-    pub(super) fn resume(&self, _: &str, _: &CancelToken) -> io::Result<Remote> {
+    pub(super) fn resume(
+        &self,
+        _: &str,
+        _: &CancelToken,
+        _: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
         refused()
     }
 

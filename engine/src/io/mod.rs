@@ -275,12 +275,17 @@ impl Source {
     }
 
     /// What is at a place, opened if it is elsewhere.
-    pub(crate) fn at(location: &Location, remotes: &Remotes, cancel: &CancelToken) -> Result<Self> {
+    pub(crate) fn at(
+        location: &Location,
+        remotes: &Remotes,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> Result<Self> {
         match location {
             Location::Path(path) => Ok(Self::path(path)),
             Location::Url(url) => {
                 let unreadable = |source| Error::Read { location: location.clone(), source };
-                let remote = remotes.open(url, cancel).map_err(unreadable)?;
+                let remote = remotes.open(url, cancel, observe).map_err(unreadable)?;
                 Ok(Self(Kind::Remote(remote)))
             }
             Location::Given(number) => {
@@ -476,7 +481,7 @@ impl Sources {
             return Ok(());
         }
         let unreadable = |source| Error::Read { location: input.location.clone(), source };
-        let mut remote = remotes.resume(url, cancel).map_err(unreadable)?;
+        let mut remote = remotes.resume(url, cancel, observe).map_err(unreadable)?;
         let found = remote.described().pin();
         if let Some(expected) = input.version.clone().filter(|_| found != input.version) {
             let found = found.unwrap_or_else(|| "without a version".to_owned());

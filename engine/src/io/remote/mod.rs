@@ -94,7 +94,12 @@ impl Remotes {
     }
 
     /// Looks at an input, whatever is known of it from before; what gives no ranges is copied.
-    pub(super) fn open(&self, url: &str, cancel: &CancelToken) -> io::Result<Remote> {
+    pub(super) fn open(
+        &self,
+        url: &str,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
         let (origin, facts) = self.look(url, cancel)?;
         let known = self.known(url).filter(|known| known.facts == facts && facts.version.is_some());
         let remote = match (known, facts.length) {
@@ -103,7 +108,7 @@ impl Remotes {
                 let ranged = Ranged::new(Arc::clone(&origin), facts.clone(), length, self.cache());
                 Remote { url: url.into(), facts, origin, way: Way::Ranged(Arc::new(ranged)) }
             }
-            (None, _) => self.copy(url, origin, facts, cancel, &mut |_| ())?,
+            (None, _) => self.copy(url, origin, facts, cancel, observe)?,
         };
         let mut open = self.kept();
         open.retain(|other| *other.url != *url);
@@ -115,8 +120,13 @@ impl Remotes {
     }
 
     /// An input that was looked at before, or is looked at now.
-    pub(super) fn resume(&self, url: &str, cancel: &CancelToken) -> io::Result<Remote> {
-        self.known(url).map_or_else(|| self.open(url, cancel), Ok)
+    pub(super) fn resume(
+        &self,
+        url: &str,
+        cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
+    ) -> io::Result<Remote> {
+        self.known(url).map_or_else(|| self.open(url, cancel, observe), Ok)
     }
 
     /// A whole copy of an input, on this machine.
