@@ -29,6 +29,9 @@ const WATCH: Duration = Duration::from_millis(250);
 /// How often progress is written at most.
 const WRITE: Duration = Duration::from_secs(1);
 
+/// How long outputs of a job that came to nothing may take to be removed.
+const TO_TAKE_BACK: Duration = Duration::from_secs(2);
+
 /// How often what may pass is tried: three times, with these pauses between them, in milliseconds.
 const PAUSES: &[i64] = &[2_000, 10_000];
 
@@ -108,14 +111,19 @@ async fn attend(
     tracing::info!(job = job.id, attempt = task.attempt, "begun");
     let begun = Instant::now();
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
+    let mut places = Vec::new();
     let ending = if job.cancel == 0 {
-        run_once(service, program, task, &job, &folder, stop, slot).await?
+        run_once(service, program, task, &job, &folder, stop, slot, &mut places).await?
     } else {
         Ending::Cancelled
     };
     // Outputs are in their place by now; what a job left half-way is of no use to anybody.
     let _ = tokio::fs::remove_dir_all(&folder).await;
     let state = note(service, task, ending).await?;
+    if state.is_terminal() && state != State::Completed {
+        // A store that does not answer holds nobody.
+        let _ = timeout(TO_TAKE_BACK, take_back(service, &places)).await;
+    }
     let seconds = begun.elapsed().as_secs_f64();
     service.metrics.ended(state, job.recipe.as_deref(), seconds);
     tracing::info!(job = job.id, attempt = task.attempt, state = state.name(), seconds, "ended");
@@ -132,7 +140,9 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
             service.metrics.output_bytes.inc_by(bytes);
             let ((text, kept), warnings) =
                 (outputs_text(&outputs), json!(done.warnings).to_string());
-            store.finish(task, State::Completed, (&text, kept), &warnings, None).await?;
+            if !store.finish(task, State::Completed, (&text, kept), &warnings, None).await? {
+                tracing::warn!(job = task.job_id, "it was somebody else's when it was done");
+            }
             Ok(State::Completed)
         }
         Ending::Cancelled => {
@@ -198,6 +208,7 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     }))
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 async fn run_once(
     service: &Service,
     program: &Program,
@@ -206,6 +217,7 @@ async fn run_once(
     folder: &Path,
     stop: &Notify,
     slot: &mut Slot,
+    places: &mut Vec<At>,
 ) -> Result<Ending, sqlx::Error> {
     let target = match target(service, &job.id).await? {
         Ok(target) => target,
@@ -226,11 +238,12 @@ async fn run_once(
         }
     };
     let mut names = Vec::new();
-    match follow(service, task, worker, stop, &mut names).await {
+    let followed = follow(service, task, worker, stop, &mut names).await;
+    places.extend(names.iter().map(|name| target.at(name)));
+    match followed {
         Followed::Done(done) => Ok(match place(service, &target, folder, &done.outputs).await {
             Ok(outputs) => Ending::Completed(outputs, done),
             Err(error) => {
-                take_back(service, &target, &names).await;
                 let retryable = !matches!(
                     error.kind(),
                     io::ErrorKind::IsADirectory
@@ -246,17 +259,16 @@ async fn run_once(
         Followed::Cancelled => Ok(Ending::Cancelled),
         Followed::Lost(ending) => {
             end(slot).await;
-            take_back(service, &target, &names).await;
             Ok(ending)
         }
     }
 }
 
-/// Removes outputs that nobody was told of, as far as they can be reached.
-async fn take_back(service: &Service, target: &Target, names: &[String]) {
-    for name in names {
-        if let Err(error) = service.remove(&target.at(name)).await {
-            tracing::warn!(error, name, "an output that nobody was told of was not removed");
+/// Removes outputs of a job that came to nothing, as far as they can be reached.
+async fn take_back(service: &Service, places: &[At]) {
+    for place in places {
+        if let Err(error) = service.remove(place).await {
+            tracing::warn!(error, ?place, "an output that nobody was told of was not removed");
         }
     }
 }

@@ -213,6 +213,9 @@ async fn recover(store: &Store, data: &Path) -> Result<(), ServeError> {
 async fn tend(service: Service) {
     const EVERY: Duration = Duration::from_secs(60);
     loop {
+        // Who listens from here on misses nothing.
+        let mut ended = std::pin::pin!(service.ended.notified());
+        ended.as_mut().enable();
         for (token, at) in service.take_uses() {
             if let Err(error) = service.store.used_token(&token, at).await {
                 tracing::warn!(%error, "the use of a key was not noted");
@@ -224,7 +227,7 @@ async fn tend(service: Service) {
         if let Err(error) = retain(&service).await {
             tracing::warn!(%error, "what is too old was not removed");
         }
-        let _ = tokio::time::timeout(EVERY, service.ended.notified()).await;
+        let _ = tokio::time::timeout(EVERY, ended).await;
     }
 }
 

@@ -115,8 +115,8 @@ impl Problem {
 
     /// A part of a file that it does not have.
     pub(crate) fn range_not_satisfiable(length: u64) -> Self {
-        let message = format!("the file has {length} bytes only");
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "VALIDATION_ERROR", message)
+        let problem = Self::invalid("Range", "another one", format!("within {length} bytes"));
+        Self { status: StatusCode::RANGE_NOT_SATISFIABLE, ..problem }
     }
 
     /// A signed URL whose time is over.
@@ -133,22 +133,22 @@ impl From<DocumentError> for Problem {
     fn from(error: DocumentError) -> Self {
         match error {
             DocumentError::Invalid { problems } => Self::all_invalid(problems),
-            other => Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", other.to_string()),
+            other => Self::invalid("$", other.to_string(), "a document"),
         }
     }
 }
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        /// SQLite's code for a disk without room.
-        const FULL: &str = "13";
-        /// And for a database that somebody else writes to.
-        const BUSY: &str = "5";
+        /// Primary codes of `SQLite`: the disk is full; somebody else writes.
+        const FULL: u32 = 13;
+        const BUSY: u32 = 5;
         let code = error.as_database_error().and_then(DatabaseError::code);
-        if code.as_deref() == Some(FULL) {
+        let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+        if primary == Some(FULL) {
             return Self::unavailable("the disk is full");
         }
-        if code.as_deref() == Some(BUSY) {
+        if primary == Some(BUSY) || matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::unavailable("the database is busy");
         }
         Self::fault(&format!("the database: {error}"))

@@ -174,8 +174,6 @@ impl Shared {
         if let Some(stop) = stops.get(job) {
             stop.notify_one();
         }
-        drop(stops);
-        self.changed(job);
     }
 
     /// Remembers that a key was used; it is written now and then.

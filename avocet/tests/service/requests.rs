@@ -159,6 +159,7 @@ async fn wrong_bodies_are_refused_with_all_that_is_wrong_and_nothing_is_kept() {
             assert_eq!(status, expected, "{path} {shown}: {body}");
             assert_eq!(body["error"]["code"], "VALIDATION_ERROR", "{shown}: {body}");
             assert_eq!(body["error"]["retryable"], json!(false));
+            assert!(body["error"]["problems"].is_array(), "{shown}: {body}");
             let found: Vec<&str> = body["error"]["problems"]
                 .as_array()
                 .into_iter()

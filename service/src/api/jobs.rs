@@ -224,7 +224,10 @@ async fn settled(service: &Service, id: &str, settled: Settled) -> Result<Change
     responses((status = 202, description = "It is asked to stop", body = show::Job)))]
 async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     let asked = service.store.cancel(&id).await?;
-    service.cancelled(&id);
+    if asked == Settled::Running {
+        service.cancelled(&id);
+    }
+    service.changed(&id);
     settled(&service, &id, asked).await
 }
 

@@ -324,8 +324,7 @@ impl Store {
         after_millis: i64,
         crashed: bool,
     ) -> Result<State, sqlx::Error> {
-        let mut connection = self.notes().await?;
-        let mut transaction = connection.begin_with(BEGIN).await?;
+        let mut transaction = self.begin().await?;
         let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4, \
                     tries = tries + $5 WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);

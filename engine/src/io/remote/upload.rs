@@ -106,7 +106,7 @@ async fn send_all(
     }
     for object in &mut sent {
         if result.is_ok() {
-            let done = until_ended(object.complete(), cancel).await;
+            let done = settled(object.complete(), cancel).await;
             result = done.map_err(|error| (object.url.clone(), error));
         }
     }
@@ -237,6 +237,20 @@ pub(super) async fn limited<T>(
         Ok(answer) => answer.map_err(|error| store::fault(&error).into()),
         Err(_) => Err(RemoteError::Stalled { seconds: limit.as_secs() }.into()),
     }
+}
+
+/// Does what can not be undone while it is on its way: a deletion would overtake it. When the token
+/// is set it may still take a while, and counts as failed.
+async fn settled(
+    work: impl Future<Output = Result<(), Stop>>,
+    cancel: &CancelToken,
+) -> Result<(), Stop> {
+    let mut work = std::pin::pin!(work);
+    let done = until_ended(&mut work, cancel).await;
+    if cancel.is_cancelled() && done.is_err() {
+        let _ = tokio::time::timeout(LIMIT_CLEANING, work).await;
+    }
+    done
 }
 
 /// Does some work until it is done or the token is set.
