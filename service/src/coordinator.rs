@@ -145,10 +145,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
             }
             Ok(State::Completed)
         }
-        Ending::Cancelled => {
-            store.finish(task, State::Cancelled, ("[]", 0), "[]", None).await?;
-            Ok(State::Cancelled)
-        }
+        Ending::Cancelled => end_without(service, task, State::Cancelled, None).await,
         Ending::GivenBack => store.give_back(task, 0, false).await,
         Ending::Crashed(how, stage) => {
             service.metrics.worker_crashes.inc();
@@ -158,9 +155,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
             }
             let message = format!("the worker of the job {how}, twice");
             let failure = failure("ENGINE_INVOCATION_ERROR", message, stage, true);
-            let error = json!(failure).to_string();
-            store.finish(task, State::Failed, ("[]", 0), "[]", Some(&error)).await?;
-            Ok(State::Failed)
+            end_without(service, task, State::Failed, Some(failure)).await
         }
         Ending::Failed(failure) => {
             if let Some(pause) = pause_after(task, &failure) {
@@ -172,12 +167,22 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
                 "UNSUPPORTED_COMMAND" => State::Rejected,
                 _ => State::Failed,
             };
-            let error = json!(failure).to_string();
-            let error = Some(error.as_str()).filter(|_| state != State::Cancelled);
-            store.finish(task, state, ("[]", 0), "[]", error).await?;
-            Ok(state)
+            let failure = Some(failure).filter(|_| state != State::Cancelled);
+            end_without(service, task, state, failure).await
         }
     }
+}
+
+/// Ends a job that made nothing.
+async fn end_without(
+    service: &Service,
+    task: &Task,
+    state: State,
+    failure: Option<Failure>,
+) -> Result<State, sqlx::Error> {
+    let error = failure.map(|failure| json!(failure).to_string());
+    service.store.finish(task, state, ("[]", 0), "[]", error.as_deref()).await?;
+    Ok(state)
 }
 
 /// After how many milliseconds a failure is tried again; `None` when it stands.

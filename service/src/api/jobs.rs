@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     problem::Problem,
+    protocol::Failure,
     secret,
     service::Service,
     store::{Created, JobRow, Settled, State as JobState, millis, new_id},
@@ -97,9 +98,8 @@ fn row_of(document: String, job: &Job) -> JobRow {
     let refused = job.check_arguments().err();
     let now = millis();
     let error = refused.map(|error| {
-        let code = error.code();
-        let (message, stage) = (error.to_string(), error.step().name());
-        json!({ "code": code, "message": message, "stage": stage, "retryable": false }).to_string()
+        let (code, stage) = (error.code().to_owned(), error.step().name().to_owned());
+        json!(Failure { code, message: error.to_string(), stage, retryable: false }).to_string()
     });
     JobRow {
         id: new_id(),
