@@ -208,12 +208,11 @@ async fn list(
 
 type Changed = (StatusCode, Json<show::Job>);
 
-async fn settled(service: &Service, id: &str, settled: Settled) -> Result<Changed, Problem> {
+async fn settled(service: &Service, settled: Settled) -> Result<Changed, Problem> {
     match settled {
         Settled::Missing => Err(Problem::not_found("job")),
         Settled::Conflict => Err(Problem::conflict("the state of the job does not allow that")),
-        Settled::Running | Settled::Done => {
-            let job = service.store.job(id).await?.ok_or_else(|| Problem::not_found("job"))?;
+        Settled::Running(job) | Settled::Done(job) => {
             Ok((StatusCode::ACCEPTED, Json(show::job(service, &job).await)))
         }
     }
@@ -224,11 +223,11 @@ async fn settled(service: &Service, id: &str, settled: Settled) -> Result<Change
     responses((status = 202, description = "It is asked to stop", body = show::Job)))]
 async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     let asked = service.store.cancel(&id).await?;
-    if asked == Settled::Running {
+    if matches!(asked, Settled::Running(_)) {
         service.cancelled(&id);
     }
     service.changed(&id);
-    settled(&service, &id, asked).await
+    settled(&service, asked).await
 }
 
 /// Runs a job again that failed or was cancelled, under the same id.
@@ -239,7 +238,7 @@ async fn retry(State(service): State<Service>, Name(id): Name) -> Result<Changed
     let asked = service.store.retry(&id).await?;
     service.wake();
     service.changed(&id);
-    settled(&service, &id, asked).await
+    settled(&service, asked).await
 }
 
 /// Webhooks of a job, and what became of each attempt.

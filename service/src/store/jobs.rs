@@ -91,12 +91,12 @@ pub(crate) struct Task {
     pub(crate) tries: i64,
 }
 
-/// What became of a request to stop a job, or to run it again.
-#[derive(Debug, PartialEq)]
+/// What became of a request to stop a job, or to run it again, and the job as that left it.
+#[derive(Debug)]
 pub(crate) enum Settled {
-    Done,
+    Done(Box<JobRow>),
     /// A worker has it, and is to be told.
-    Running,
+    Running(Box<JobRow>),
     /// Its state does not allow that.
     Conflict,
     Missing,
@@ -367,11 +367,11 @@ impl Store {
             return Ok(Settled::Conflict);
         }
         let settled = if stop(&mut transaction, id).await? {
-            Settled::Done
+            Settled::Done(read(&mut transaction, id).await?)
         } else {
             let text = "UPDATE jobs SET cancel = 1 WHERE id = $1";
             sqlx::query(text).bind(id).execute(&mut *transaction).await?;
-            Settled::Running
+            Settled::Running(read(&mut transaction, id).await?)
         };
         transaction.commit().await?;
         Ok(settled)
@@ -394,9 +394,20 @@ impl Store {
         let text = "INSERT INTO tasks (job_id, attempt, not_before) VALUES ($1, $2, $3)";
         let query = sqlx::query(text).bind(id).bind(attempts).bind(millis());
         query.execute(&mut *transaction).await?;
+        let job = read(&mut transaction, id).await?;
         transaction.commit().await?;
-        Ok(Settled::Done)
+        Ok(Settled::Done(job))
     }
+}
+
+/// A job as the transaction sees it.
+async fn read(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &str,
+) -> Result<Box<JobRow>, sqlx::Error> {
+    let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+    let job = sqlx::query_as(&text).bind(id).fetch_one(&mut **transaction).await?;
+    Ok(Box::new(job))
 }
 
 /// Stops a job that waits; `false` when it does not.
@@ -414,8 +425,7 @@ async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<boo
 
 /// Notes that a job's end is to be told, in the transaction that ends it.
 async fn announce(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<(), sqlx::Error> {
-    let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
-    let job: JobRow = sqlx::query_as(&text).bind(id).fetch_one(&mut **transaction).await?;
+    let job = read(transaction, id).await?;
     let mut url = job.webhook_url.clone();
     if url.is_none() {
         let text = "SELECT value FROM settings WHERE name = 'defaultWebhookUrl'";
@@ -484,7 +494,7 @@ mod tests {
         let job = store.job("a").await.unwrap().unwrap();
         assert_eq!((job.state, job.outputs.as_str(), job.progress), (State::Completed, "[2]", 100));
         assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
-        assert_eq!(store.retry("a").await.unwrap(), Settled::Conflict);
+        assert!(matches!(store.retry("a").await.unwrap(), Settled::Conflict));
     }
 
     #[tokio::test]
@@ -493,12 +503,13 @@ mod tests {
         let store = Store::open(folder.path()).await.unwrap();
         store.create(&job("a"), None).await.unwrap();
         let task = store.take().await.unwrap().unwrap();
-        assert_eq!(store.cancel("a").await.unwrap(), Settled::Running);
+        assert!(matches!(store.cancel("a").await.unwrap(), Settled::Running(_)));
         assert_eq!(store.give_back(&task, 10_000, false).await.unwrap(), State::Cancelled);
         assert_eq!(store.job("a").await.unwrap().unwrap().state, State::Cancelled);
         assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
         assert_eq!(store.take().await.unwrap(), None);
-        assert_eq!(store.retry("a").await.unwrap(), Settled::Done);
+        let asked = store.retry("a").await.unwrap();
+        assert!(matches!(asked, Settled::Done(job) if job.state == State::Queued));
         let task = store.take().await.unwrap().unwrap();
         assert_eq!((task.attempt, task.tries), (2, 0));
     }
