@@ -4,10 +4,23 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::place::{Heard, Origin, Receiver, Service, answer, thumbnail};
+use crate::place::{Heard, Origin, PATIENCE, Receiver, Service, answer, thumbnail};
 
 async fn deliveries(service: &Service, id: &str) -> Value {
     service.get(&format!("/v1/jobs/{id}/deliveries")).await.1["data"].clone()
+}
+
+/// The first delivery of a job, once its first attempt is noted.
+async fn attempted(service: &Service, id: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let told = deliveries(service, id).await;
+        if told[0]["attempts"][0].is_object() {
+            return told[0].clone();
+        }
+        assert!(begun.elapsed() < PATIENCE, "{told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -77,13 +90,9 @@ async fn who_is_gone_is_left_alone_and_redirects_are_not_followed() {
     let other = service.submit(&job).await;
     service.finished(&other).await;
     receiver.hears(2).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let (gone, led) = (deliveries(&service, &id).await, deliveries(&service, &other).await);
-    assert_eq!((&gone[0]["state"], &gone[0]["nextAt"]), (&json!("failed"), &Value::Null), "{gone}");
-    assert_eq!(
-        (&led[0]["state"], &led[0]["attempts"][0]["status"]),
-        (&json!("pending"), &json!(302))
-    );
+    let (gone, led) = (attempted(&service, &id).await, attempted(&service, &other).await);
+    assert_eq!((&gone["state"], &gone["nextAt"]), (&json!("failed"), &Value::Null), "{gone}");
+    assert_eq!((&led["state"], &led["attempts"][0]["status"]), (&json!("pending"), &json!(302)));
 }
 
 #[tokio::test]
@@ -121,14 +130,8 @@ async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
         let id = service.submit(&job).await;
         let job = service.finished(&id).await;
         assert_eq!(job["error"]["code"], "LOCATION_REFUSED", "{job}");
-        let log = loop {
-            let log = deliveries(&service, &id).await;
-            if log[0]["attempts"][0].is_object() {
-                break log;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        let error = log[0]["attempts"][0]["error"].as_str().unwrap();
+        let told = attempted(&service, &id).await;
+        let error = told["attempts"][0]["error"].as_str().unwrap();
         assert!(error.contains("public") || error.contains("loopback"), "{error}");
     }
     assert_eq!(receiver.heard().len(), 0);
