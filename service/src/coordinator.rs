@@ -17,7 +17,7 @@ use crate::{
     protocol::{Done, Event, Failure, Made, Order, Purpose},
     service::Service,
     storage::{At, Provider, Stored, Target, outputs_text},
-    store::{JobRow, State, Task},
+    store::{End, State, Task},
 };
 
 /// How long to wait for work before looking again.
@@ -28,9 +28,6 @@ const WATCH: Duration = Duration::from_millis(250);
 
 /// How often progress is written at most.
 const WRITE: Duration = Duration::from_secs(1);
-
-/// How long outputs of a job that came to nothing may take to be removed.
-const TO_TAKE_BACK: Duration = Duration::from_secs(2);
 
 /// How often what may pass is tried: three times, with these pauses between them, in milliseconds.
 const PAUSES: &[i64] = &[2_000, 10_000];
@@ -46,12 +43,45 @@ enum Ending {
     GivenBack,
 }
 
-/// A worker that may be gone.
-type Slot = Option<Worker>;
+/// A place for one worker, which may be gone.
+struct Seat {
+    program: Program,
+    worker: Option<Worker>,
+}
+
+impl Seat {
+    /// Gives a job to the worker that is there, or to a new one.
+    async fn give(
+        &mut self,
+        service: &Service,
+        folder: &Path,
+        order: Order,
+    ) -> io::Result<&mut Worker> {
+        tokio::fs::create_dir_all(folder).await?;
+        if let Some(mut worker) = self.worker.take() {
+            if worker.run(order.clone()).await.is_ok() {
+                return Ok(self.worker.insert(worker));
+            }
+            // It died while it had nothing to do.
+            worker.end().await;
+        }
+        service.metrics.worker_starts.inc();
+        let worker = self.worker.insert(self.program.start()?);
+        worker.run(order).await?;
+        Ok(worker)
+    }
+
+    /// Ends its worker.
+    async fn clear(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.end().await;
+        }
+    }
+}
 
 /// Runs jobs, one after the other, until the service ends.
 pub(crate) async fn run(service: Service, program: Program) {
-    let mut slot = None;
+    let mut seat = Seat { program, worker: None };
     while !service.is_ending() {
         match service.store.take().await {
             Ok(Some(task)) => {
@@ -60,10 +90,10 @@ pub(crate) async fn run(service: Service, program: Program) {
                 // The next one may be due at once.
                 service.wake();
                 service.changed(&task.job_id);
-                let done = attend(&service, &program, &task, &stop, &mut slot).await;
+                let done = attend(&service, &mut seat, &task, &stop).await;
                 if let Err(error) = done {
                     tracing::error!(%error, job = task.job_id, "the database failed in a job");
-                    end(&mut slot).await;
+                    seat.clear().await;
                     put_back(&service, &task).await;
                 }
                 service.stopped(&task.job_id, &stop);
@@ -79,13 +109,7 @@ pub(crate) async fn run(service: Service, program: Program) {
             }
         }
     }
-    end(&mut slot).await;
-}
-
-async fn end(slot: &mut Slot) {
-    if let Some(worker) = slot.take() {
-        worker.end().await;
-    }
+    seat.clear().await;
 }
 
 /// Gives a task back as soon as the database takes it, so that it is not lost until a restart.
@@ -102,28 +126,22 @@ async fn put_back(service: &Service, task: &Task) {
 /// Runs one task to its end, whatever that is, and notes it.
 async fn attend(
     service: &Service,
-    program: &Program,
+    seat: &mut Seat,
     task: &Task,
     stop: &Notify,
-    slot: &mut Slot,
 ) -> Result<(), sqlx::Error> {
     let Some(job) = service.store.job(&task.job_id).await? else { return Ok(()) };
     tracing::info!(job = job.id, attempt = task.attempt, "begun");
     let begun = Instant::now();
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
-    let mut places = Vec::new();
     let ending = if job.cancel == 0 {
-        run_once(service, program, task, &job, &folder, stop, slot, &mut places).await?
+        run_once(service, seat, task, &job.document, &folder, stop).await?
     } else {
         Ending::Cancelled
     };
     // Outputs are in their place by now; what a job left half-way is of no use to anybody.
     let _ = tokio::fs::remove_dir_all(&folder).await;
     let state = note(service, task, ending).await?;
-    if state.is_terminal() && state != State::Completed {
-        // A store that does not answer holds nobody.
-        let _ = timeout(TO_TAKE_BACK, take_back(service, &places)).await;
-    }
     let seconds = begun.elapsed().as_secs_f64();
     service.metrics.ended(state, job.recipe.as_deref(), seconds);
     tracing::info!(job = job.id, attempt = task.attempt, state = state.name(), seconds, "ended");
@@ -138,9 +156,9 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
         Ending::Completed(outputs, done) => {
             let bytes = outputs.iter().map(|output| output.made.size_bytes).sum();
             service.metrics.output_bytes.inc_by(bytes);
-            let ((text, kept), warnings) =
-                (outputs_text(&outputs), json!(done.warnings).to_string());
-            if !store.finish(task, State::Completed, (&text, kept), &warnings, None).await? {
+            let (outputs, kept) = outputs_text(&outputs);
+            let (state, warnings) = (State::Completed, json!(done.warnings).to_string());
+            if !store.finish(task, &End { state, outputs, warnings, error: None, kept }).await? {
                 tracing::warn!(job = task.job_id, "it was somebody else's when it was done");
             }
             Ok(State::Completed)
@@ -181,7 +199,7 @@ async fn end_without(
     failure: Option<Failure>,
 ) -> Result<State, sqlx::Error> {
     let error = failure.map(|failure| json!(failure).to_string());
-    service.store.finish(task, state, ("[]", 0), "[]", error.as_deref()).await?;
+    service.store.finish(task, &End::without_outputs(state, error)).await?;
     Ok(state)
 }
 
@@ -213,18 +231,15 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     }))
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 async fn run_once(
     service: &Service,
-    program: &Program,
+    seat: &mut Seat,
     task: &Task,
-    job: &JobRow,
+    document: &str,
     folder: &Path,
     stop: &Notify,
-    slot: &mut Slot,
-    places: &mut Vec<At>,
 ) -> Result<Ending, sqlx::Error> {
-    let target = match target(service, &job.id).await? {
+    let target = match target(service, &task.job_id).await? {
         Ok(target) => target,
         Err(failure) => return Ok(Ending::Failed(failure)),
     };
@@ -232,20 +247,17 @@ async fn run_once(
         Target::Folder(_) => Purpose::Folder(folder.to_owned()),
         Target::Provider(_, place) => Purpose::Store(place.clone()),
     };
-    let document = job.document.clone();
+    let document = document.to_owned();
     let order = Order { document, purpose, limits: service.config.limits() };
-    let worker = match start(service, program, slot, folder, order).await {
+    let worker = match seat.give(service, folder, order).await {
         Ok(worker) => worker,
         Err(error) => {
-            end(slot).await;
+            seat.clear().await;
             let failed = failure("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
             return Ok(Ending::Failed(failed));
         }
     };
-    let mut names = Vec::new();
-    let followed = follow(service, task, worker, stop, &mut names).await;
-    places.extend(names.iter().map(|name| target.at(name)));
-    match followed {
+    match follow(service, task, worker, stop, &target).await {
         Followed::Done(done) => Ok(match place(service, &target, folder, &done.outputs).await {
             Ok(outputs) => Ending::Completed(outputs, done),
             Err(error) => {
@@ -263,17 +275,8 @@ async fn run_once(
         Followed::Failed(failure) => Ok(Ending::Failed(failure)),
         Followed::Cancelled => Ok(Ending::Cancelled),
         Followed::Lost(ending) => {
-            end(slot).await;
+            seat.clear().await;
             Ok(ending)
-        }
-    }
-}
-
-/// Removes outputs of a job that came to nothing, as far as they can be reached.
-async fn take_back(service: &Service, places: &[At]) {
-    for place in places {
-        if let Err(error) = service.remove(place).await {
-            tracing::warn!(error, ?place, "an output that nobody was told of was not removed");
         }
     }
 }
@@ -296,14 +299,13 @@ const fn stage_of(state: State) -> &'static str {
     }
 }
 
-/// Listens to a worker until its job is at its end, and watches it. `names` become those of the
-/// outputs, once they are planned.
+/// Listens to a worker until its job is at its end, and watches it.
 async fn follow(
     service: &Service,
     task: &Task,
     worker: &mut Worker,
     stop: &Notify,
-    names: &mut Vec<String>,
+    target: &Target,
 ) -> Followed {
     let config = &service.config;
     let (begun, limit) = (Instant::now(), Duration::from_secs(config.most_job_seconds));
@@ -353,9 +355,10 @@ async fn follow(
             Some(Event::Planning) => state = State::Planning,
             Some(Event::Planned { strategy, reasons, outputs, .. }) => {
                 state = State::Planning;
-                *names = outputs;
                 let reasons = json!(reasons).to_string();
-                let noted = service.store.planned(task, &strategy, &reasons).await;
+                let places: Vec<String> =
+                    outputs.iter().map(|name| json!(target.at(name)).to_string()).collect();
+                let noted = service.store.planned(task, &strategy, &reasons, &places).await;
                 if let Err(error) = noted {
                     tracing::warn!(%error, job = task.job_id, "a plan was not noted");
                 }
@@ -380,30 +383,6 @@ async fn follow(
             Err(error) => tracing::warn!(%error, job = task.job_id, "progress was not noted"),
         }
     }
-}
-
-/// Gives a job to the worker that is there, or to a new one.
-async fn start<'a>(
-    service: &Service,
-    program: &Program,
-    slot: &'a mut Slot,
-    folder: &Path,
-    order: Order,
-) -> io::Result<&'a mut Worker> {
-    tokio::fs::create_dir_all(folder).await?;
-    // One that died while it had nothing to do is replaced.
-    if let Some(worker) = slot.as_mut()
-        && worker.run(order.clone()).await.is_err()
-    {
-        end(slot).await;
-    }
-    if let Some(worker) = slot {
-        return Ok(worker);
-    }
-    service.metrics.worker_starts.inc();
-    let worker = slot.insert(program.start()?);
-    worker.run(order).await?;
-    Ok(worker)
 }
 
 /// Brings outputs where they stay.

@@ -5,6 +5,7 @@
 mod api;
 mod config;
 mod coordinator;
+mod leftovers;
 mod metrics;
 mod pool;
 mod problem;
@@ -102,7 +103,9 @@ pub async fn serve(
     if store.setting("webhookSecret").await?.is_none() {
         store.set("webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
-    recover(&store, &data).await?;
+    for job in store.recover().await? {
+        tracing::info!(job, "it begins anew");
+    }
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(io_error(format!("listening on {}", config.listen)))?;
     let address = listener.local_addr().map_err(io_error("the address"))?;
@@ -117,6 +120,7 @@ pub async fn serve(
     }
     let engine = Engine::new(Settings { remote: service.config.remote(), ..Settings::default() });
     tasks.spawn(webhook::run(service.clone(), engine));
+    tasks.spawn(leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
 
@@ -195,18 +199,6 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
     let _ = std::fs::remove_dir_all(data.join(WORK));
     folder(data.join(WORK).join("workers"))?;
     Ok(lock)
-}
-
-/// Lets jobs begin anew that were not at their end when the service before ended.
-async fn recover(store: &Store, data: &Path) -> Result<(), ServeError> {
-    for job in store.recover().await? {
-        tracing::info!(job, "it begins anew");
-        if let storage::Target::Folder(key) = storage::Target::usual(&job) {
-            // Outputs that nobody was told of.
-            let _ = std::fs::remove_dir_all(data.join("files").join(key));
-        }
-    }
-    Ok(())
 }
 
 /// Writes down when keys were used, and removes what is too old to keep.

@@ -219,6 +219,23 @@ pub(crate) fn left(data: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Changes the database of a service that does not run.
+pub(crate) async fn change(data: &Path, text: &'static str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("avocet.db"));
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query(text).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+}
+
 /// A server of fixtures and real clips, with byte ranges.
 pub(crate) struct Origin {
     pub(crate) base: String,

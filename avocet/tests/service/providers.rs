@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use hyper::Method;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::place::{Origin, Service, document, left, thumbnail};
+use crate::place::{Origin, Service, change, document, left, thumbnail, until};
 
 const KEY: &str = "AVOCETKEY";
 const SECRET: &str = "a secret of sixteen";
@@ -23,7 +24,7 @@ impl Bucket {
         Self::start_with(Duration::ZERO).await
     }
 
-    /// A server that takes its time to put what it has.
+    /// A server that takes its time to put what it has, and to say so.
     async fn start_with(pause: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("media")).unwrap();
@@ -45,11 +46,14 @@ impl Bucket {
                         };
                         // What came is put, whoever waits for the answer.
                         let answer = tokio::spawn(async move {
-                            if head.method == hyper::Method::PUT {
-                                tokio::time::sleep(pause).await;
-                            }
+                            let pause =
+                                if head.method == Method::PUT { pause } else { Duration::ZERO };
+                            tokio::time::sleep(pause).await;
                             let body = s3s::Body::from(bytes);
-                            service.call(hyper::Request::from_parts(head, body)).await.unwrap()
+                            let request = hyper::Request::from_parts(head, body);
+                            let answer = service.call(request).await.unwrap();
+                            tokio::time::sleep(pause).await;
+                            answer
                         });
                         Ok(answer.await.unwrap())
                     }
@@ -175,11 +179,33 @@ async fn a_cancelled_job_leaves_no_object() {
             cancelled.push(object);
         }
     }
+    assert!(!cancelled.is_empty(), "none was quick enough");
+    let is_gone = || !cancelled.iter().any(|object| object.exists());
+    until("all are gone", is_gone).await;
     // What came late would be there by now.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let left: Vec<_> = cancelled.iter().filter(|object| object.exists()).collect();
-    assert!(left.is_empty(), "{left:?}");
-    assert!(!cancelled.is_empty(), "none was quick enough");
+    assert!(is_gone());
+}
+
+#[tokio::test]
+async fn an_object_that_nobody_was_told_of_goes_after_a_kill() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let bucket = Bucket::start_with(Duration::from_secs(1)).await;
+    add(&service, &bucket.provider(SECRET)).await;
+    let id = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
+    until("it is put", || object.exists()).await;
+    let data = service.kill();
+    // The next attempt puts its output elsewhere.
+    change(data.path(), "UPDATE providers SET is_default = FALSE").await;
+    let service = Service::start_in(data, &["--allow-private-network"], &[]);
+    let job = service.finished(&id).await;
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("completed"), &json!(2)), "{job}");
+    until("the object is removed", || !object.exists()).await;
+    assert_eq!(left(service.data.path()).len(), 1);
 }
 
 #[tokio::test]

@@ -91,6 +91,26 @@ pub(crate) struct Task {
     pub(crate) tries: i64,
 }
 
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) state: State,
+    /// JSON, as are those below.
+    pub(crate) outputs: String,
+    pub(crate) warnings: String,
+    pub(crate) error: Option<String>,
+    /// How many outputs are kept, here or in a store.
+    pub(crate) kept: i64,
+}
+
+impl End {
+    /// The end of a job that made nothing.
+    pub(crate) fn without_outputs(state: State, error: Option<String>) -> Self {
+        let (outputs, warnings) = ("[]".to_owned(), "[]".to_owned());
+        Self { state, outputs, warnings, error, kept: 0 }
+    }
+}
+
 /// What became of a request to stop a job, or to run it again, and the job as that left it.
 #[derive(Debug)]
 pub(crate) enum Settled {
@@ -199,10 +219,12 @@ impl Store {
         query.fetch_one(&self.reader).await
     }
 
-    /// The oldest task that is due and nobody has, for whoever asks.
+    /// The oldest task that is due and nobody has, for whoever asks. What is being removed of a job
+    /// is waited for.
     pub(crate) async fn take(&self) -> Result<Option<Task>, sqlx::Error> {
         let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
                     SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
+                    AND job_id NOT IN (SELECT job_id FROM leftovers WHERE taken = 1) \
                     ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes, tries";
         let mut connection = self.notes().await?;
         let mut transaction = connection.begin_with(BEGIN).await?;
@@ -233,28 +255,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Keeps what was planned.
-    pub(crate) async fn planned(
-        &self,
-        task: &Task,
-        strategy: &str,
-        reasons: &str,
-    ) -> Result<(), sqlx::Error> {
-        let text = "UPDATE jobs SET strategy = $3, reasons = $4 WHERE id = $1 AND attempts = $2";
-        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
-        query.bind(strategy).bind(reasons).execute(&mut *self.notes().await?).await.map(drop)
-    }
-
     /// Ends a task's job, once: `false` when it is at its end already, or somebody else's.
-    /// `outputs` are JSON, and how many of them are kept here or in a store.
-    pub(crate) async fn finish(
-        &self,
-        task: &Task,
-        state: State,
-        outputs: (&str, i64),
-        warnings: &str,
-        error: Option<&str>,
-    ) -> Result<bool, sqlx::Error> {
+    pub(crate) async fn finish(&self, task: &Task, end: &End) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin().await?;
         let text = "DELETE FROM tasks WHERE job_id = $1 AND attempt = $2 AND taken = 1";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
@@ -267,14 +269,19 @@ impl Store {
                     WHERE id = $1";
         sqlx::query(text)
             .bind(&task.job_id)
-            .bind(state)
-            .bind(outputs.0)
-            .bind(warnings)
-            .bind(error)
+            .bind(end.state)
+            .bind(&end.outputs)
+            .bind(&end.warnings)
+            .bind(&end.error)
             .bind(millis())
-            .bind(outputs.1)
+            .bind(end.kept)
             .execute(&mut *transaction)
             .await?;
+        if end.state == State::Completed {
+            let text = "DELETE FROM leftovers WHERE job_id = $1 AND attempt = $2";
+            let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
+            query.execute(&mut *transaction).await?;
+        }
         announce(&mut transaction, &task.job_id).await?;
         transaction.commit().await?;
         Ok(true)
@@ -352,6 +359,8 @@ impl Store {
         sqlx::query(text).execute(&mut *transaction).await?;
         let text = "UPDATE tasks SET taken = 0 WHERE taken = 1 RETURNING job_id";
         let given = sqlx::query_scalar(text).fetch_all(&mut *transaction).await?;
+        let text = "UPDATE leftovers SET taken = 0 WHERE taken = 1";
+        sqlx::query(text).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(given)
     }
@@ -485,12 +494,16 @@ mod tests {
         assert_eq!((first.attempt, second.attempt), (1, 2));
         // What the first one says is not listened to any more.
         assert!(!store.advance(&first, State::Transcoding, 50).await.unwrap());
-        let ended = store.finish(&first, State::Completed, ("[1]", 1), "[]", None).await;
-        assert!(!ended.unwrap());
+        let completed = |outputs: &str| End {
+            outputs: outputs.to_owned(),
+            kept: 1,
+            ..End::without_outputs(State::Completed, None)
+        };
+        assert!(!store.finish(&first, &completed("[1]")).await.unwrap());
         assert_eq!(store.give_back(&first, 0, true).await.unwrap(), State::Queued);
         assert!(store.advance(&second, State::Transcoding, 70).await.unwrap());
-        let done = || store.finish(&second, State::Completed, ("[2]", 1), "[]", None);
-        assert!(done().await.unwrap() && !done().await.unwrap());
+        assert!(store.finish(&second, &completed("[2]")).await.unwrap());
+        assert!(!store.finish(&second, &completed("[2]")).await.unwrap());
         let job = store.job("a").await.unwrap().unwrap();
         assert_eq!((job.state, job.outputs.as_str(), job.progress), (State::Completed, "[2]", 100));
         assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
@@ -512,5 +525,38 @@ mod tests {
         assert!(matches!(asked, Settled::Done(job) if job.state == State::Queued));
         let task = store.take().await.unwrap().unwrap();
         assert_eq!((task.attempt, task.tries), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn what_no_job_tells_of_is_removed_when_the_job_does_not_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        store.create(&job("a"), None).await.unwrap();
+        let places = ["1".to_owned(), "2".to_owned()];
+        let first = store.take().await.unwrap().unwrap();
+        store.planned(&first, "encode", "[]", &places).await.unwrap();
+        assert_eq!(store.take_leftover().await.unwrap(), None);
+        let failed = End::without_outputs(State::Failed, Some("{}".to_owned()));
+        assert!(store.finish(&first, &failed).await.unwrap());
+        let one = store.take_leftover().await.unwrap().unwrap();
+        // A job does not write where somebody removes.
+        assert!(matches!(store.retry("a").await.unwrap(), Settled::Done(_)));
+        assert_eq!(store.take().await.unwrap(), None);
+        store.remains(&one, 0).await.unwrap();
+        let second = store.take().await.unwrap().unwrap();
+        assert_eq!(store.take_leftover().await.unwrap(), None);
+        // The second time it is written only where the first time one was.
+        store.planned(&second, "encode", "[]", &places[..1]).await.unwrap();
+        let completed = End::without_outputs(State::Completed, None);
+        assert!(store.finish(&second, &completed).await.unwrap());
+        let left = store.take_leftover().await.unwrap().unwrap();
+        assert_eq!(left.place, "2");
+        // Whoever removed it is gone.
+        assert_eq!(store.take_leftover().await.unwrap(), None);
+        store.recover().await.unwrap();
+        let left = store.take_leftover().await.unwrap().unwrap();
+        store.removed(&left).await.unwrap();
+        store.recover().await.unwrap();
+        assert_eq!(store.take_leftover().await.unwrap(), None);
     }
 }

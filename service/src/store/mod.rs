@@ -5,6 +5,7 @@
 mod accounts;
 mod deliveries;
 mod jobs;
+mod leftovers;
 mod providers;
 
 use std::{
@@ -20,7 +21,8 @@ use sqlx::{
 
 pub(crate) use accounts::{PresetRow, TokenRow};
 pub(crate) use deliveries::{AttemptRow, DeliveryRow, Outcome};
-pub(crate) use jobs::{Created, JobRow, Settled, State, Task};
+pub(crate) use jobs::{Created, End, JobRow, Settled, State, Task};
+pub(crate) use leftovers::Leftover;
 pub(crate) use providers::ProviderRow;
 
 use ulid::{Generator, Ulid};

@@ -33,6 +33,17 @@ CREATE TABLE IF NOT EXISTS tasks (
 );
 CREATE INDEX IF NOT EXISTS tasks_in_order ON tasks (taken, not_before, job_id);
 
+-- Places of outputs that no job tells of: to be removed once their job has no task.
+CREATE TABLE IF NOT EXISTS leftovers (
+    job_id TEXT NOT NULL,
+    place TEXT NOT NULL,
+    attempt BIGINT NOT NULL,
+    tries BIGINT NOT NULL DEFAULT 0,
+    not_before BIGINT NOT NULL DEFAULT 0,
+    taken BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, place)
+);
+
 CREATE TABLE IF NOT EXISTS idempotency (
     token_id TEXT NOT NULL,
     key TEXT NOT NULL,

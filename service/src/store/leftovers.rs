@@ -1,0 +1,70 @@
+//! What attempts may leave behind: a row from before an output is written until a job tells of it,
+//! or until it is removed.
+
+use sqlx::{Connection, FromRow};
+
+use super::{BEGIN, Store, Task, millis};
+
+/// A place in which there may be an output that no job tells of.
+#[derive(Clone, Debug, FromRow, PartialEq)]
+pub(crate) struct Leftover {
+    pub(crate) job_id: String,
+    /// JSON.
+    pub(crate) place: String,
+    /// How often it could not be removed.
+    pub(crate) tries: i64,
+}
+
+impl Store {
+    /// Notes what a task is going to do, and the places in which it may leave something.
+    pub(crate) async fn planned(
+        &self,
+        task: &Task,
+        strategy: &str,
+        reasons: &str,
+        places: &[String],
+    ) -> Result<(), sqlx::Error> {
+        let mut connection = self.notes().await?;
+        let mut transaction = connection.begin_with(BEGIN).await?;
+        let text = "UPDATE jobs SET strategy = $3, reasons = $4 WHERE id = $1 AND attempts = $2";
+        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
+        query.bind(strategy).bind(reasons).execute(&mut *transaction).await?;
+        for place in places {
+            let text = "INSERT INTO leftovers (job_id, place, attempt) VALUES ($1, $2, $3) \
+                        ON CONFLICT (job_id, place) DO UPDATE SET attempt = excluded.attempt";
+            let query = sqlx::query(text).bind(&task.job_id).bind(place).bind(task.attempt);
+            query.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// A leftover of a job that does not go on, for whoever asks; until it is [`Self::removed`] or
+    /// [`Self::remains`], the job is not run again either.
+    pub(crate) async fn take_leftover(&self) -> Result<Option<Leftover>, sqlx::Error> {
+        let text = "UPDATE leftovers SET taken = 1 WHERE (job_id, place) = (\
+                    SELECT job_id, place FROM leftovers WHERE taken = 0 AND not_before <= $1 \
+                    AND job_id NOT IN (SELECT job_id FROM tasks) LIMIT 1) \
+                    RETURNING job_id, place, tries";
+        sqlx::query_as(text).bind(millis()).fetch_optional(&mut *self.notes().await?).await
+    }
+
+    /// Notes that a leftover is gone.
+    pub(crate) async fn removed(&self, leftover: &Leftover) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("DELETE FROM leftovers WHERE job_id = $1 AND place = $2");
+        let query = query.bind(&leftover.job_id).bind(&leftover.place);
+        query.execute(&mut *self.notes().await?).await.map(drop)
+    }
+
+    /// Notes that a leftover could not be removed, which is tried again after some milliseconds.
+    pub(crate) async fn remains(
+        &self,
+        leftover: &Leftover,
+        after_millis: i64,
+    ) -> Result<(), sqlx::Error> {
+        let text = "UPDATE leftovers SET taken = 0, tries = tries + 1, not_before = $3 \
+                    WHERE job_id = $1 AND place = $2";
+        let query = sqlx::query(text).bind(&leftover.job_id).bind(&leftover.place);
+        let query = query.bind(millis() + after_millis);
+        query.execute(&mut *self.notes().await?).await.map(drop)
+    }
+}
