@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
+    fmt, io,
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -328,10 +328,16 @@ impl Service {
     pub(crate) async fn try_provider(&self, row: &ProviderRow) -> Result<(), String> {
         let name = format!("trial-{}", crate::store::new_id());
         match Provider::read(&self.keys, row)?.target(&name) {
-            Target::Folder(_) => {
-                let path = self.files().join(name);
-                tokio::fs::write(&path, b"").await.map_err(|error| error.to_string())?;
-                tokio::fs::remove_file(&path).await.map_err(|error| error.to_string())
+            Target::Folder(key) => {
+                let folder = self.files().join(key);
+                let file = folder.join("trial");
+                let trial = async {
+                    tokio::fs::create_dir_all(&folder).await?;
+                    tokio::fs::write(&file, b"").await?;
+                    tokio::fs::remove_file(&file).await?;
+                    tokio::fs::remove_dir(&folder).await
+                };
+                trial.await.map_err(|error: io::Error| error.to_string())
             }
             Target::Provider(_, place) => {
                 let trial = self.at_provider(row, move |engine| engine.try_out(&place.url));
@@ -372,7 +378,7 @@ impl Service {
             At::Folder(path) => {
                 let path: PathBuf = self.files().join(path);
                 match tokio::fs::remove_file(&path).await {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(error.to_string());
                     }
                     _ => {}

@@ -157,6 +157,28 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
 }
 
 #[tokio::test]
+async fn outputs_may_go_to_a_folder_of_the_provider_within_the_data_folder() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let provider = |prefix: &str, is_default: bool| json!({ "type": "local", "name": "here", "prefix": prefix, "makeDefault": is_default });
+    let path = add(&service, &provider("kept/here", true)).await;
+    let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
+    assert_eq!((status, trial), (200, json!({ "ok": true })));
+    let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    let output = format!("files/kept/here/outputs/{}/result.jpg", job["jobId"].as_str().unwrap());
+    assert_eq!(left(service.data.path()), [Path::new(&output)]);
+    let got = reqwest::get(job["output"]["signedUrl"].as_str().unwrap()).await.unwrap();
+    assert_eq!(got.bytes().await.unwrap(), fs::read(service.data.path().join(output)).unwrap());
+
+    fs::write(service.data.path().join("files/taken"), "a file").unwrap();
+    let path = add(&service, &provider("taken", false)).await;
+    let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
+    assert_eq!((status, &trial["ok"]), (200, &json!(false)), "{trial}");
+}
+
+#[tokio::test]
 async fn a_cancelled_job_leaves_no_object() {
     if !fixtures::has_ffmpeg!() {
         return;
