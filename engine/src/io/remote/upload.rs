@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{StreamExt, future, stream::FuturesUnordered};
 use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UploadPart,
     path::Path as Key,
 };
 use url::Url;
@@ -48,6 +48,10 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// How long it may take to put parts together.
 const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
+
+/// How long parts on their way may take to arrive once the upload came to nothing: one that arrives
+/// after it was aborted would stay.
+const LIMIT_ARRIVING: Duration = Duration::from_secs(2);
 
 /// How long it may take to clean up after a cancellation.
 const LIMIT_CLEANING: Duration = Duration::from_secs(10);
@@ -147,27 +151,29 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<S
     // Whoever begins must also abort, and is not dropped in between.
     let parts = limited(LIMIT, object.store.put_multipart(&object.key)).await?;
     let parts = object.parts.insert(parts);
-    let sent = {
-        let sending = send_parts(parts.as_mut(), &mut file, size);
-        until_ended(sending, cancel).await
-    };
-    match sent {
+    let mut moving = FuturesUnordered::new();
+    let sending = send_parts(parts.as_mut(), &mut file, size, &mut moving);
+    match until_ended(sending, cancel).await {
         Ok(()) => Ok(object),
         Err(error) => {
+            let arriving = async { while moving.next().await.is_some() {} };
+            let _ = tokio::time::timeout(LIMIT_ARRIVING, arriving).await;
+            drop(moving);
             object.take_back().await;
             Err(error)
         }
     }
 }
 
+/// Sends all parts; those in `moving` are on their way.
 async fn send_parts(
     parts: &mut dyn MultipartUpload,
     file: &mut File,
     size: u64,
+    moving: &mut FuturesUnordered<UploadPart>,
 ) -> Result<(), Stop> {
     let part = PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20));
     let mut left = size;
-    let mut moving = FuturesUnordered::new();
     while left > 0 || !moving.is_empty() {
         if left > 0 && moving.len() < AT_ONCE {
             let piece = part.min(left);
