@@ -2,88 +2,48 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use axum::body::Body;
+use fixtures::bucket::{Bucket, HttpResponse};
 use hyper::Method;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::place::{Origin, Service, change, document, left, thumbnail, until};
 
-const KEY: &str = "AVOCETKEY";
-const SECRET: &str = "a secret of sixteen";
-
-/// A server of one bucket, `media`, whose objects are files.
-struct Bucket {
-    folder: TempDir,
-    base: String,
+/// A bucket that takes its time to put what it has, and to say so.
+fn slow_bucket(pause: Duration) -> Bucket {
+    Bucket::start(move |store, request| async move {
+        let (head, body) = request.into_parts();
+        let Ok(bytes) = axum::body::to_bytes(Body::new(body), usize::MAX).await else {
+            return HttpResponse::default();
+        };
+        // What came is put, whoever waits for the answer.
+        let answer = tokio::spawn(async move {
+            let pause = if head.method == Method::PUT { pause } else { Duration::ZERO };
+            tokio::time::sleep(pause).await;
+            let answer = store.call(hyper::Request::from_parts(head, bytes.into())).await.unwrap();
+            tokio::time::sleep(pause).await;
+            answer
+        });
+        answer.await.unwrap()
+    })
 }
 
-impl Bucket {
-    async fn start() -> Self {
-        Self::start_with(Duration::ZERO).await
-    }
-
-    /// A server that takes its time to put what it has, and to say so.
-    async fn start_with(pause: Duration) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("media")).unwrap();
-        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
-        let service = builder.build();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let service = service.clone();
-                let answer = hyper::service::service_fn(move |request: hyper::Request<_>| {
-                    let service = service.clone();
-                    async move {
-                        let (head, body) = request.into_parts();
-                        let body = axum::body::Body::new::<hyper::body::Incoming>(body);
-                        let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
-                            return Err("the client went away");
-                        };
-                        // What came is put, whoever waits for the answer.
-                        let answer = tokio::spawn(async move {
-                            let pause =
-                                if head.method == Method::PUT { pause } else { Duration::ZERO };
-                            tokio::time::sleep(pause).await;
-                            let body = s3s::Body::from(bytes);
-                            let request = hyper::Request::from_parts(head, body);
-                            let answer = service.call(request).await.unwrap();
-                            tokio::time::sleep(pause).await;
-                            answer
-                        });
-                        Ok(answer.await.unwrap())
-                    }
-                });
-                tokio::spawn(async move {
-                    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-                });
-            }
-        });
-        Self { folder, base }
-    }
-
-    fn object(&self, key: &str) -> std::path::PathBuf {
-        self.folder.path().join("media").join(key)
-    }
-
-    fn provider(&self, secret: &str) -> Value {
-        json!({
-            "type": "r2", "name": "ours", "endpoint": self.base, "bucket": "media",
-            "prefix": "/made/here/", "accessKeyId": KEY, "secretAccessKey": secret,
-            "makeDefault": true,
-        })
-    }
+/// A provider that is a bucket, and the default one.
+fn provider(bucket: &Bucket) -> Value {
+    json!({
+        "type": "r2", "name": "ours", "endpoint": bucket.base(), "bucket": Bucket::NAME,
+        "prefix": "/made/here/", "accessKeyId": Bucket::KEY,
+        "secretAccessKey": Bucket::SECRET, "makeDefault": true,
+    })
 }
 
 async fn add(service: &Service, provider: &Value) -> String {
     let (status, body) = service.send("POST", "/v1/settings/storage-providers", provider).await;
     assert_eq!(status, 201, "{body}");
-    assert!(!body.to_string().contains(SECRET) && body.get("secretAccessKey").is_none(), "{body}");
+    assert!(
+        !body.to_string().contains(Bucket::SECRET) && body.get("secretAccessKey").is_none(),
+        "{body}"
+    );
     format!("/v1/settings/storage-providers/{}", body["id"].as_str().unwrap())
 }
 
@@ -103,15 +63,15 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     // Credentials of the machine are not the account's.
     let variables = [("AWS_SESSION_TOKEN", "SERVICETOKEN"), ("AWS_ENDPOINT", "http://127.0.0.1:9")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
-    let (origin, bucket) = (Origin::start().await, Bucket::start().await);
-    let path = add(&service, &bucket.provider(SECRET)).await;
+    let (origin, bucket) = (Origin::start().await, slow_bucket(Duration::ZERO));
+    let path = add(&service, &provider(&bucket)).await;
     let (status, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
     assert_eq!((status, trial), (200, json!({ "ok": true })));
-    assert!(!has(service.data.path(), SECRET.as_bytes()), "the secret lies in the open");
+    assert!(!has(service.data.path(), Bucket::SECRET.as_bytes()), "the secret lies in the open");
     let (_, shown) = service.get(&path).await;
     assert_eq!(
         (&shown["accessKeyId"], &shown["isDefault"]),
-        (&json!(KEY), &json!(true)),
+        (&json!(Bucket::KEY), &json!(true)),
         "{shown}"
     );
 
@@ -121,7 +81,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
     let bytes = fs::read(&object).unwrap();
     let url = job["output"]["signedUrl"].as_str().unwrap();
-    assert!(url.starts_with(&bucket.base) && !url.contains("SERVICETOKEN"), "{url}");
+    assert!(url.starts_with(bucket.base()) && !url.contains("SERVICETOKEN"), "{url}");
     assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), bytes);
     assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
@@ -185,8 +145,8 @@ async fn a_cancelled_job_leaves_no_object() {
     }
     let (service, origin) = (Service::start(), Origin::start().await);
     // A deletion must not overtake what is on its way.
-    let bucket = Bucket::start_with(Duration::from_millis(200)).await;
-    add(&service, &bucket.provider(SECRET)).await;
+    let bucket = slow_bucket(Duration::from_millis(200));
+    add(&service, &provider(&bucket)).await;
     let job = thumbnail(&origin.url("counter-h264-aac.mp4"));
     let mut cancelled = Vec::new();
     for number in 0..24 {
@@ -215,8 +175,8 @@ async fn an_object_that_nobody_was_told_of_goes_after_a_kill() {
         return;
     }
     let (service, origin) = (Service::start(), Origin::start().await);
-    let bucket = Bucket::start_with(Duration::from_secs(1)).await;
-    add(&service, &bucket.provider(SECRET)).await;
+    let bucket = slow_bucket(Duration::from_secs(1));
+    add(&service, &provider(&bucket)).await;
     let id = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
     until("it is put", || object.exists()).await;
