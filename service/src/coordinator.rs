@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 use tokio::{
     sync::Notify,
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
@@ -25,6 +25,10 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// How often a worker is looked at.
 const WATCH: Duration = Duration::from_millis(250);
+
+/// How long a worker may take to stop a job that is cancelled before it is killed: with the wait for
+/// the next look at it, less than a second.
+const TO_STOP: Duration = Duration::from_millis(700);
 
 /// How often progress is written at most.
 const WRITE: Duration = Duration::from_secs(1);
@@ -312,16 +316,23 @@ async fn follow(
     let silence = Duration::from_secs(config.most_silent_seconds);
     let (mut heard, mut last) = (Instant::now(), Vitals::default());
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
+    let mut watch = interval(WATCH);
+    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked_to_stop = None;
     loop {
         let event = tokio::select! {
             event = worker.event() => event,
-            () = stop.notified() => return match worker.stop().await {
-                // It was done before it heard of that.
-                Some(Event::Done(done)) => Followed::Done(done),
-                Some(_) => Followed::Cancelled,
-                None => Followed::Lost(Ending::Cancelled),
-            },
-            () = sleep(WATCH) => {
+            () = stop.notified(), if asked_to_stop.is_none() => {
+                if worker.cancel().await.is_err() {
+                    return Followed::Lost(Ending::Cancelled);
+                }
+                asked_to_stop = Some(Instant::now());
+                continue;
+            }
+            _ = watch.tick() => {
+                if asked_to_stop.is_some_and(|asked: Instant| asked.elapsed() > TO_STOP) {
+                    return Followed::Lost(Ending::Cancelled);
+                }
                 if service.is_ending() {
                     return Followed::Lost(Ending::GivenBack);
                 }
@@ -367,8 +378,11 @@ async fn follow(
                 state = State::Transcoding;
                 progress = progress.max(percent.min(99));
             }
+            // It may be done before it hears that it is to stop.
             Some(Event::Done(done)) => return Followed::Done(done),
+            Some(Event::Failed(_)) if asked_to_stop.is_some() => return Followed::Cancelled,
             Some(Event::Failed(failed)) => return Followed::Failed(failed),
+            None if asked_to_stop.is_some() => return Followed::Lost(Ending::Cancelled),
             None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state))),
         }
         if state == before && written.elapsed() < WRITE {

@@ -24,10 +24,7 @@ use crate::{
     service::Service,
 };
 
-/// How long a worker may take to stop a job that is cancelled before it is killed.
-const TO_STOP: Duration = Duration::from_millis(800);
-
-/// How long a worker may take to read a job.
+/// How long a worker may take to read a request.
 const TO_TAKE: Duration = Duration::from_secs(5);
 
 /// How many of a worker's last words are kept, in lines.
@@ -118,19 +115,10 @@ impl Worker {
         serde_json::from_str(&line).ok()
     }
 
-    /// Asks it to stop the job that runs, and hears its last word on it; without one it must be
-    /// ended.
-    pub(crate) async fn stop(&mut self) -> Option<Event> {
-        let stopped = async {
-            self.say(&Request::Cancel).await.ok()?;
-            loop {
-                let event = self.event().await?;
-                if let Event::Done(_) | Event::Failed(_) = event {
-                    return Some(event);
-                }
-            }
-        };
-        timeout(TO_STOP, stopped).await.ok().flatten()
+    /// Asks it to stop the job that runs; its last word on that still comes.
+    pub(crate) async fn cancel(&mut self) -> io::Result<()> {
+        let said = timeout(TO_TAKE, self.say(&Request::Cancel)).await;
+        said.map_err(|_| io::Error::other("the worker hears nothing"))?
     }
 
     /// Kills it, and removes what it left.

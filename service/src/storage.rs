@@ -50,6 +50,16 @@ pub(crate) enum At {
     Input(String),
 }
 
+impl At {
+    /// Whether both may be one place. An object of one name may be reached by two providers.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Provider { url, .. }, Self::Provider { url: other, .. }) => url == other,
+            _ => self == other,
+        }
+    }
+}
+
 /// How many outputs are ours to keep.
 fn kept(outputs: &[Stored]) -> i64 {
     let is_kept = |output: &&Stored| !output.deleted && !matches!(output.at, At::Input(_));
@@ -334,10 +344,11 @@ impl Service {
                 let trial = async {
                     tokio::fs::create_dir_all(&folder).await?;
                     tokio::fs::write(&file, b"").await?;
-                    tokio::fs::remove_file(&file).await?;
-                    tokio::fs::remove_dir(&folder).await
+                    tokio::fs::remove_file(&file).await
                 };
-                trial.await.map_err(|error: io::Error| error.to_string())
+                let tried: io::Result<()> = trial.await;
+                let _ = tokio::fs::remove_dir_all(&folder).await;
+                tried.map_err(|error| error.to_string())
             }
             Target::Provider(_, place) => {
                 let trial = self.at_provider(row, move |engine| engine.try_out(&place.url));
@@ -378,7 +389,12 @@ impl Service {
             At::Folder(path) => {
                 let path: PathBuf = self.files().join(path);
                 match tokio::fs::remove_file(&path).await {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(error)
+                        if !matches!(
+                            error.kind(),
+                            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                        ) =>
+                    {
                         return Err(error.to_string());
                     }
                     _ => {}

@@ -228,12 +228,36 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+async fn database(data: &Path) -> sqlx::SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("avocet.db"));
+    sqlx::ConnectOptions::connect(&options).await.unwrap()
+}
+
 /// Changes the database of a service that does not run.
 pub(crate) async fn change(data: &Path, text: &'static str) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("avocet.db"));
-    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let mut connection = database(data).await;
     sqlx::query(text).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
+}
+
+/// Waits until a service has removed all that no job tells of, which it does at once after a
+/// restart, whatever it would have waited for.
+pub(crate) async fn tidied(service: Service) -> Service {
+    let (_, data) = service.end();
+    change(data.path(), "UPDATE leftovers SET not_before = 0").await;
+    let service = Service::start_in(data, &["--allow-private-network"], &[]);
+    let mut connection = database(service.data.path()).await;
+    let begun = Instant::now();
+    while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM leftovers WHERE not_before = 0")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+        > 0
+    {
+        assert!(begun.elapsed() < PATIENCE, "something is left");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    service
 }
 
 /// A server of fixtures and real clips, with byte ranges.

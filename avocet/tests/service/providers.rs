@@ -1,31 +1,60 @@
 //! Outputs that go to object stores of the account's own.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
-use fixtures::bucket::{Bucket, HttpResponse};
+use fixtures::bucket::{Bucket, HttpResponse, S3Service};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::place::{Origin, Service, change, document, left, thumbnail, until};
+use crate::place::{Origin, Service, change, document, left, thumbnail, tidied, until};
 
 /// A bucket that takes its time to put what it has, and to say so.
 fn slow_bucket(pause: Duration) -> Bucket {
-    Bucket::start(move |store, request| async move {
+    counting_bucket(pause, &Arc::default())
+}
+
+/// What a bucket puts.
+#[derive(Default)]
+struct Puts {
+    /// How many came.
+    came: AtomicUsize,
+    /// How many are in their place.
+    done: AtomicUsize,
+}
+
+fn counting_bucket(pause: Duration, puts: &Arc<Puts>) -> Bucket {
+    let puts = Arc::clone(puts);
+    let answer = move |store: S3Service, request: hyper::Request<_>, puts: Arc<Puts>| async move {
         let (head, body) = request.into_parts();
         let Ok(bytes) = axum::body::to_bytes(Body::new(body), usize::MAX).await else {
             return HttpResponse::default();
         };
         // What came is put, whoever waits for the answer.
         let answer = tokio::spawn(async move {
-            let pause = if head.method == Method::PUT { pause } else { Duration::ZERO };
-            tokio::time::sleep(pause).await;
+            let is_put = head.method == Method::PUT;
+            if is_put {
+                puts.came.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(pause).await;
+            }
             let answer = store.call(hyper::Request::from_parts(head, bytes.into())).await.unwrap();
-            tokio::time::sleep(pause).await;
+            if is_put {
+                puts.done.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(pause).await;
+            }
             answer
         });
         answer.await.unwrap()
-    })
+    };
+    Bucket::start(move |store, request| answer(store, request, Arc::clone(&puts)))
 }
 
 /// A provider that is a bucket, and the default one.
@@ -188,6 +217,48 @@ async fn an_object_that_nobody_was_told_of_goes_after_a_kill() {
     assert_eq!((&job["state"], &job["attempts"]), (&json!("completed"), &json!(2)), "{job}");
     until("the object is removed", || !object.exists()).await;
     assert_eq!(left(service.data.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_that_arrives_late_goes_too() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin, puts) = (Service::start(), Origin::start().await, Arc::default());
+    // The worker is killed before.
+    let bucket = counting_bucket(Duration::from_secs(4), &puts);
+    add(&service, &provider(&bucket)).await;
+    let id = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    until("it is sent", || puts.came.load(Ordering::Relaxed) == 1).await;
+    service.send("POST", &format!("/v1/jobs/{id}/cancel"), &json!({})).await;
+    assert_eq!(service.finished(&id).await["state"], "cancelled");
+    until("it is put", || puts.done.load(Ordering::Relaxed) == 1).await;
+    tidied(service).await;
+    assert!(!bucket.object(&format!("made/here/outputs/{id}/result.jpg")).exists());
+}
+
+#[tokio::test]
+async fn an_object_that_a_job_tells_of_stays_whoever_put_it_first() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let bucket = slow_bucket(Duration::ZERO);
+    let mut wrong = provider(&bucket);
+    wrong["secretAccessKey"] = json!("wrong");
+    let first = add(&service, &wrong).await;
+    let failed = service.failed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    assert_eq!(failed["error"]["code"], "STORAGE_ERROR", "{failed}");
+    // The same place, by another provider; then the first one may remove what it could have put.
+    add(&service, &provider(&bucket)).await;
+    let id = failed["jobId"].as_str().unwrap();
+    assert_eq!(service.send("POST", &format!("/v1/jobs/{id}/retry"), &json!({})).await.0, 202);
+    let job = service.finished(id).await;
+    assert_eq!(job["state"], "completed", "{job}");
+    let sound = json!({ "secretAccessKey": Bucket::SECRET });
+    assert_eq!(service.send("PATCH", &first, &sound).await.0, 200);
+    tidied(service).await;
+    assert!(bucket.object(&format!("made/here/outputs/{id}/result.jpg")).exists());
 }
 
 #[tokio::test]

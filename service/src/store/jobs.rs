@@ -278,6 +278,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if end.state == State::Completed {
+            // Its outputs are none; what an earlier attempt left elsewhere stays one.
             let text = "DELETE FROM leftovers WHERE job_id = $1 AND attempt = $2";
             let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
             query.execute(&mut *transaction).await?;

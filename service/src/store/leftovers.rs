@@ -1,5 +1,5 @@
-//! What attempts may leave behind: a row from before an output is written until a job tells of it,
-//! or until it is removed.
+//! What attempts may leave behind: a row from when an output is planned until a job tells of it, or
+//! until it is removed.
 
 use sqlx::{Connection, FromRow};
 
@@ -11,7 +11,7 @@ pub(crate) struct Leftover {
     pub(crate) job_id: String,
     /// JSON.
     pub(crate) place: String,
-    /// How often it could not be removed.
+    /// How often somebody went there before.
     pub(crate) tries: i64,
 }
 
@@ -28,10 +28,14 @@ impl Store {
         let mut transaction = connection.begin_with(BEGIN).await?;
         let text = "UPDATE jobs SET strategy = $3, reasons = $4 WHERE id = $1 AND attempts = $2";
         let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
-        query.bind(strategy).bind(reasons).execute(&mut *transaction).await?;
+        let done = query.bind(strategy).bind(reasons).execute(&mut *transaction).await?;
+        if done.rows_affected() == 0 {
+            return Ok(());
+        }
         for place in places {
             let text = "INSERT INTO leftovers (job_id, place, attempt) VALUES ($1, $2, $3) \
-                        ON CONFLICT (job_id, place) DO UPDATE SET attempt = excluded.attempt";
+                        ON CONFLICT (job_id, place) \
+                        DO UPDATE SET attempt = excluded.attempt, tries = 0, not_before = 0";
             let query = sqlx::query(text).bind(&task.job_id).bind(place).bind(task.attempt);
             query.execute(&mut *transaction).await?;
         }
@@ -43,7 +47,7 @@ impl Store {
     pub(crate) async fn take_leftover(&self) -> Result<Option<Leftover>, sqlx::Error> {
         let text = "UPDATE leftovers SET taken = 1 WHERE (job_id, place) = (\
                     SELECT job_id, place FROM leftovers WHERE taken = 0 AND not_before <= $1 \
-                    AND job_id NOT IN (SELECT job_id FROM tasks) LIMIT 1) \
+                    AND job_id NOT IN (SELECT job_id FROM tasks) ORDER BY not_before LIMIT 1) \
                     RETURNING job_id, place, tries";
         sqlx::query_as(text).bind(millis()).fetch_optional(&mut *self.notes().await?).await
     }
@@ -55,7 +59,7 @@ impl Store {
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Notes that a leftover could not be removed, which is tried again after some milliseconds.
+    /// Notes that somebody is to go there again, after some milliseconds.
     pub(crate) async fn remains(
         &self,
         leftover: &Leftover,

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS leftovers (
     taken BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, place)
 );
+CREATE INDEX IF NOT EXISTS leftovers_in_order ON leftovers (taken, not_before);
 
 CREATE TABLE IF NOT EXISTS idempotency (
     token_id TEXT NOT NULL,
