@@ -99,7 +99,7 @@ fn tell(started: &Started) {
         None => "$AVOCET_KEY",
     };
     terminal::note(&format!(
-        "curl {base}/v1/jobs -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+        "curl {base}/v1/jobs -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
          -d '{{\"mode\":\"recipe\",\"input\":{{\"url\":\"https://host/video.mp4\"}},\"output\":\
          {{\"format\":\"jpg\"}},\"recipe\":{{\"name\":\"thumbnail\",\"seekSeconds\":1}}}}'"
     ));

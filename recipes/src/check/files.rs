@@ -50,8 +50,17 @@ pub(super) fn shape(problems: &mut Problems, root: &Spot<'_>, asked: Asked) {
                 (&ONE, &MANY, rule)
             }
         }
-        Asked::Unclear => return,
+        Asked::Unclear => (&[], &[], ""),
     };
+    // Which ones are meant is open; some are.
+    if matches!(asked, Asked::UnknownRecipe | Asked::Unclear) {
+        for (one, many) in ONE.into_iter().zip(MANY) {
+            let is_there = root.field(one).is_given() || root.field(many).is_given();
+            if !is_there && !needed.contains(&one) {
+                problems.add(&root.field(one), needed_value(one));
+            }
+        }
+    }
     for name in needed {
         let spot = root.field(name);
         if !spot.is_given() {
@@ -243,6 +252,7 @@ mod tests {
             &[
                 "recipe.name | \"nothing\" | one of `webReady`, `proxy`, `compress`, `transcode`, \
              `resize`, `trim`, `extractAudio`, `thumbnail`, `storyboard`, `concat`",
+                no_input,
                 no_format,
                 &format!("{found_name} | nothing, as recipes take `output`"),
             ],
