@@ -371,7 +371,9 @@ async fn follow(
                     outputs.iter().map(|name| json!(target.at(name)).to_string()).collect();
                 let noted = service.store.planned(task, &strategy, &reasons, &places).await;
                 if let Err(error) = noted {
+                    // What it wrote then, nobody would know of.
                     tracing::warn!(%error, job = task.job_id, "a plan was not noted");
+                    return Followed::Lost(Ending::GivenBack);
                 }
             }
             Some(Event::Progress(percent)) => {

@@ -26,6 +26,16 @@ const ONCE_MORE: i64 = 60_000;
 /// The pauses after removals that failed, in milliseconds.
 const PAUSES: &[i64] = &[10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 
+/// What became of a leftover.
+enum Found {
+    /// It is no leftover, or nothing can be there any more.
+    Nothing,
+    /// It was removed, and may arrive yet.
+    Removed,
+    /// It could not be removed.
+    Failed(String),
+}
+
 /// Removes leftovers until the service ends.
 pub(crate) async fn run(service: Service) {
     let hands = Arc::new(Semaphore::new(AT_ONCE));
@@ -37,9 +47,12 @@ pub(crate) async fn run(service: Service) {
             Ok(Some(leftover)) => {
                 let service = service.clone();
                 tokio::spawn(async move {
-                    let pause = attend(&service, &leftover).await;
-                    note(&service, &leftover, pause).await;
-                    // The job may have waited for that.
+                    let found = go_to(&service, &leftover).await;
+                    // Until that is noted the job is not run.
+                    while let Err(error) = note(&service, &leftover, &found).await {
+                        tracing::error!(%error, job = leftover.job_id, "a removal was not noted");
+                        sleep(IDLE).await;
+                    }
                     service.wake();
                     drop(hand);
                 });
@@ -53,45 +66,36 @@ pub(crate) async fn run(service: Service) {
     }
 }
 
-/// Removes what is at a place, and tells after how many milliseconds that is to be done again, if
-/// it is.
-async fn attend(service: &Service, leftover: &Leftover) -> Option<i64> {
-    let (job, place) = (&leftover.job_id, &leftover.place);
-    let tries = usize::try_from(leftover.tries).unwrap_or(usize::MAX);
-    let error = match remove(service, leftover).await {
-        Ok(true) if tries == 0 => return Some(ONCE_MORE),
-        Ok(_) => return None,
-        Err(error) => error,
+/// Removes what is at a place, unless the job tells of it.
+async fn go_to(service: &Service, leftover: &Leftover) -> Found {
+    let removed = async {
+        let at: At = serde_json::from_str(&leftover.place).map_err(|error| error.to_string())?;
+        let job = service.store.job(&leftover.job_id).await.map_err(|error| error.to_string())?;
+        let outputs = job.map(|job| outputs_of(&job.outputs)).unwrap_or_default();
+        if outputs.iter().any(|output| !output.deleted && output.at.may_be(&at)) {
+            return Ok(Found::Nothing);
+        }
+        service.remove(&at).await?;
+        let may_arrive = matches!(at, At::Provider { .. }) && !leftover.removed;
+        Ok(if may_arrive { Found::Removed } else { Found::Nothing })
     };
-    if let Some(pause) = PAUSES.get(tries) {
-        tracing::warn!(error, job, place, "an output that nobody was told of was not removed");
-        return Some(*pause);
-    }
-    tracing::error!(error, job, place, "an output that nobody was told of stays where it is");
-    None
+    removed.await.unwrap_or_else(Found::Failed)
 }
 
-/// Removes what is at a place, unless the job tells of it, and tells whether it may arrive yet.
-async fn remove(service: &Service, leftover: &Leftover) -> Result<bool, String> {
-    let at: At = serde_json::from_str(&leftover.place).map_err(|error| error.to_string())?;
-    let job = service.store.job(&leftover.job_id).await.map_err(|error| error.to_string())?;
-    let outputs = job.map(|job| outputs_of(&job.outputs)).unwrap_or_default();
-    if outputs.iter().any(|output| !output.deleted && output.at.may_be(&at)) {
-        return Ok(false);
-    }
-    service.remove(&at).await?;
-    Ok(matches!(at, At::Provider { .. }))
-}
-
-/// Notes what follows as soon as the database takes it: until then the job is not run.
-async fn note(service: &Service, leftover: &Leftover, pause: Option<i64>) {
-    loop {
-        let noted = match pause {
-            None => service.store.removed(leftover).await,
-            Some(pause) => service.store.remains(leftover, pause).await,
-        };
-        let Err(error) = noted else { return };
-        tracing::error!(%error, job = leftover.job_id, "a removal was not noted");
-        sleep(IDLE).await;
+/// Notes what became of a leftover, and what follows.
+async fn note(service: &Service, leftover: &Leftover, found: &Found) -> Result<(), sqlx::Error> {
+    let (job, place) = (&leftover.job_id, &leftover.place);
+    match found {
+        Found::Nothing => service.store.forget(leftover).await,
+        Found::Removed => service.store.look_again(leftover, true, ONCE_MORE).await,
+        Found::Failed(error) => {
+            let failures = usize::try_from(leftover.failures).ok();
+            if let Some(pause) = failures.and_then(|failures| PAUSES.get(failures)) {
+                tracing::warn!(error, job, place, "an output that nobody tells of was not removed");
+                return service.store.look_again(leftover, false, *pause).await;
+            }
+            tracing::error!(error, job, place, "an output that nobody tells of stays where it is");
+            service.store.forget(leftover).await
+        }
     }
 }

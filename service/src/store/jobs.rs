@@ -543,7 +543,7 @@ mod tests {
         // A job does not write where somebody removes.
         assert!(matches!(store.retry("a").await.unwrap(), Settled::Done(_)));
         assert_eq!(store.take().await.unwrap(), None);
-        store.remains(&one, 0).await.unwrap();
+        store.look_again(&one, false, 0).await.unwrap();
         let second = store.take().await.unwrap().unwrap();
         assert_eq!(store.take_leftover().await.unwrap(), None);
         // The second time it is written only where the first time one was.
@@ -556,7 +556,7 @@ mod tests {
         assert_eq!(store.take_leftover().await.unwrap(), None);
         store.recover().await.unwrap();
         let left = store.take_leftover().await.unwrap().unwrap();
-        store.removed(&left).await.unwrap();
+        store.forget(&left).await.unwrap();
         store.recover().await.unwrap();
         assert_eq!(store.take_leftover().await.unwrap(), None);
     }

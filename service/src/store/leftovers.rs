@@ -11,8 +11,10 @@ pub(crate) struct Leftover {
     pub(crate) job_id: String,
     /// JSON.
     pub(crate) place: String,
-    /// How often somebody went there before.
-    pub(crate) tries: i64,
+    /// How often it could not be removed.
+    pub(crate) failures: i64,
+    /// Whether it was removed.
+    pub(crate) removed: bool,
 }
 
 impl Store {
@@ -34,40 +36,43 @@ impl Store {
         }
         for place in places {
             let text = "INSERT INTO leftovers (job_id, place, attempt) VALUES ($1, $2, $3) \
-                        ON CONFLICT (job_id, place) \
-                        DO UPDATE SET attempt = excluded.attempt, tries = 0, not_before = 0";
+                        ON CONFLICT (job_id, place) DO UPDATE SET \
+                        attempt = excluded.attempt, failures = 0, removed = FALSE, not_before = 0";
             let query = sqlx::query(text).bind(&task.job_id).bind(place).bind(task.attempt);
             query.execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }
 
-    /// A leftover of a job that does not go on, for whoever asks; until it is [`Self::removed`] or
-    /// [`Self::remains`], the job is not run again either.
+    /// A leftover of a job that does not go on, for whoever asks; until it is [`Self::forget`]
+    /// or [`Self::look_again`], the job is not run again either.
     pub(crate) async fn take_leftover(&self) -> Result<Option<Leftover>, sqlx::Error> {
         let text = "UPDATE leftovers SET taken = 1 WHERE (job_id, place) = (\
                     SELECT job_id, place FROM leftovers WHERE taken = 0 AND not_before <= $1 \
                     AND job_id NOT IN (SELECT job_id FROM tasks) ORDER BY not_before LIMIT 1) \
-                    RETURNING job_id, place, tries";
+                    RETURNING job_id, place, failures, removed";
         sqlx::query_as(text).bind(millis()).fetch_optional(&mut *self.notes().await?).await
     }
 
-    /// Notes that a leftover is gone.
-    pub(crate) async fn removed(&self, leftover: &Leftover) -> Result<(), sqlx::Error> {
+    /// Forgets a leftover.
+    pub(crate) async fn forget(&self, leftover: &Leftover) -> Result<(), sqlx::Error> {
         let query = sqlx::query("DELETE FROM leftovers WHERE job_id = $1 AND place = $2");
         let query = query.bind(&leftover.job_id).bind(&leftover.place);
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Notes that somebody is to go there again, after some milliseconds.
-    pub(crate) async fn remains(
+    /// Notes that a leftover was removed or could not be, and that somebody is to go there again
+    /// after some milliseconds.
+    pub(crate) async fn look_again(
         &self,
         leftover: &Leftover,
+        is_removed: bool,
         after_millis: i64,
     ) -> Result<(), sqlx::Error> {
-        let text = "UPDATE leftovers SET taken = 0, tries = tries + 1, not_before = $3 \
-                    WHERE job_id = $1 AND place = $2";
+        let text = "UPDATE leftovers SET taken = 0, removed = $3, failures = failures + $4, \
+                    not_before = $5 WHERE job_id = $1 AND place = $2";
         let query = sqlx::query(text).bind(&leftover.job_id).bind(&leftover.place);
+        let query = query.bind(is_removed || leftover.removed).bind(i64::from(!is_removed));
         let query = query.bind(millis() + after_millis);
         query.execute(&mut *self.notes().await?).await.map(drop)
     }

@@ -38,7 +38,9 @@ CREATE TABLE IF NOT EXISTS leftovers (
     job_id TEXT NOT NULL,
     place TEXT NOT NULL,
     attempt BIGINT NOT NULL,
-    tries BIGINT NOT NULL DEFAULT 0,
+    -- How often it could not be removed, and whether it was.
+    failures BIGINT NOT NULL DEFAULT 0,
+    removed BOOLEAN NOT NULL DEFAULT FALSE,
     not_before BIGINT NOT NULL DEFAULT 0,
     taken BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, place)

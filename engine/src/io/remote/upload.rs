@@ -50,8 +50,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
 
 /// How long parts on their way may take to arrive once the upload came to nothing: one that arrives
-/// after it was aborted would stay.
-const LIMIT_ARRIVING: Duration = Duration::from_secs(2);
+/// after it was aborted would stay. Whoever cancels waits for that.
+const LIMIT_ARRIVING: Duration = Duration::from_millis(300);
 
 /// How long it may take to clean up after a cancellation.
 const LIMIT_CLEANING: Duration = Duration::from_secs(10);
