@@ -388,16 +388,13 @@ impl Service {
             At::Input(_) => Ok(()),
             At::Folder(path) => {
                 let path: PathBuf = self.files().join(path);
-                match tokio::fs::remove_file(&path).await {
-                    Err(error)
-                        if !matches!(
-                            error.kind(),
-                            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                        ) =>
-                    {
-                        return Err(error.to_string());
-                    }
-                    _ => {}
+                if let Err(error) = tokio::fs::remove_file(&path).await
+                    && !matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    )
+                {
+                    return Err(error.to_string());
                 }
                 // The folder of the job goes with its last output.
                 if let Some(folder) = path.parent() {

@@ -1,7 +1,7 @@
 //! Jobs and the tasks that they are: who may change what, and when.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, FromRow, Sqlite, Transaction};
+use sqlx::{Connection, FromRow, Sqlite, SqliteExecutor, Transaction};
 use utoipa::ToSchema;
 
 use super::{BEGIN, Store, millis, new_id};
@@ -137,8 +137,7 @@ impl Store {
     ) -> Result<Created, sqlx::Error> {
         let mut transaction = self.begin().await?;
         if let Some((token, key, hash)) = idempotency {
-            let text = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
-            let known: Option<(String, String)> = sqlx::query_as(text)
+            let known: Option<(String, String)> = sqlx::query_as(KNOWN)
                 .bind(token)
                 .bind(key)
                 .fetch_optional(&mut *transaction)
@@ -186,8 +185,7 @@ impl Store {
     }
 
     pub(crate) async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
-        let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
-        sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
+        find(&self.reader, id).await
     }
 
     /// Jobs, newest first, before an id and of a state, where those are given.
@@ -410,14 +408,18 @@ impl Store {
     }
 }
 
-/// A job as the transaction sees it.
+async fn find(executor: impl SqliteExecutor<'_>, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
+    let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
+    sqlx::query_as(&text).bind(id).fetch_optional(executor).await
+}
+
+/// A job that is there, as the transaction sees it.
 async fn read(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &str,
 ) -> Result<Box<JobRow>, sqlx::Error> {
-    let text = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
-    let job = sqlx::query_as(&text).bind(id).fetch_one(&mut **transaction).await?;
-    Ok(Box::new(job))
+    let job = find(&mut **transaction, id).await?;
+    job.map(Box::new).ok_or(sqlx::Error::RowNotFound)
 }
 
 /// Stops a job that waits; `false` when it does not.
