@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ignore::WalkBuilder;
+
 /// The only place that may name libav's bindings.
 const ROOMS_OF_LIBAV: &[&str] = &["engine/src/av/"];
 
@@ -84,24 +86,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All files that git would hold: nothing made, nothing of git's own.
+/// All text files that git would hold: nothing ignored, nothing of git's own.
 fn sources() -> Vec<Source> {
+    let mut walk = WalkBuilder::new(root());
+    // The repository's own rules only, also where it came without git.
+    walk.hidden(false).require_git(false).parents(false).git_global(false).git_exclude(false);
+    walk.filter_entry(|entry| entry.file_name() != ".git");
     let mut sources = Vec::new();
-    let mut folders = vec![root()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() {
-                // Cargo marks what it made with that file.
-                let is_made = path.join("CACHEDIR.TAG").exists() || name == "demo-output";
-                if !is_made && name != ".git" {
-                    folders.push(path);
-                }
-            } else if let Ok(text) = fs::read_to_string(&path) {
-                let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-                sources.push(Source { path, text });
-            }
+    for entry in walk.build() {
+        let path = entry.unwrap().into_path();
+        if let Ok(text) = fs::read_to_string(&path) {
+            let path = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            sources.push(Source { path, text });
         }
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
