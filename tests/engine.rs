@@ -18,7 +18,8 @@ use std::{
 use avocet::{
     CancelToken, Engine, Plan, Progress, Report, Source,
     engine::{
-        Action, Content, Encoder, Error, Given, Location, Settings, StreamId, Track, TrackKind,
+        Action, Content, Encoder, Error, FrameFormat, Given, Location, Rational, Settings,
+        StreamId, Track, TrackKind,
     },
 };
 use fixtures::judge;
@@ -87,6 +88,34 @@ fn tracks(plan: &mut Plan) -> &mut Vec<Track> {
 
 fn is_nothing_in(folder: &TempDir) -> bool {
     files(folder.path()).is_empty()
+}
+
+/// An encoder that refuses what a stream is leaves its section to the plan that encodes all of it.
+#[test]
+fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let clip = fixtures::get("group-mpeg2-open-b.mp4");
+    let recipe = r#""trim","startSeconds":0.52,"durationSeconds":2"#;
+    let mut plan = planned(&clip, "mp4", recipe, &folder);
+    let mut other = plan.otherwise.clone().expect("a splice that has no other plan");
+    other.outputs[0].location = plan.outputs[0].location.clone();
+    plan.otherwise = Some(other);
+    let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
+    let Action::Splice(encoder) = &mut tracks[0].action else { panic!("{tracks:?}") };
+    // MPEG-2 can not tell it.
+    let FrameFormat::Video(format) = &mut encoder.format else { panic!("{encoder:?}") };
+    format.frame_rate = Rational::new(251, 10);
+    format.time_base = Rational::new(10, 251).unwrap();
+    let report = run(&plan).unwrap();
+    assert_eq!(report.strategy.name(), "encode");
+    assert_eq!(judge::frames(folder.path().join("out.mp4")).len(), 50);
+    // Without one, the failure says who refused.
+    plan.otherwise = None;
+    let error = run(&plan).unwrap_err().to_string();
+    assert!(error.contains("can not be spliced: encoder `mpeg2video`"), "{error}");
 }
 
 #[test]

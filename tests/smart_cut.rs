@@ -127,6 +127,44 @@ fn a_section_is_exact_and_encodes_only_its_ends() {
     }
 }
 
+/// A result is an input like any other: its seams are copied, and get neighbors of their own.
+#[test]
+fn a_section_of_a_section_is_spliced_too() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in [
+        "group-h264high-closed-b.mp4",
+        "group-h264main-closed-b.mp4",
+        "group-h264tff-closed-b.mp4",
+        "group-hevc-open-b.mp4",
+        "group-vp9-closed-b.webm",
+        "group-av1-closed-b.mp4",
+        "group-mpeg2-open-b.mp4",
+    ] {
+        let clip = fixtures::get(name);
+        let mut made = trim(&clip, format_of(name), 0.3, Some(3.63), "");
+        for (start, duration) in [(0.3, 3.13), (0.26, 2.63)] {
+            let before = made.path.clone();
+            let again = trim(&before, format_of(name), start, Some(duration), "");
+            let case = format!("{name} again from {start}");
+            let wanted = expected(&before, start, start + duration);
+            assert_eq!(judge::counters(&again.path), wanted, "{case}");
+            assert_eq!(judge::decode_warnings(&again.path), Vec::<String>::new(), "{case}");
+            assert_eq!(again.report.strategy.name(), "smart_cut", "{case}: {}", again.plan);
+            check_structure(&again, &case);
+            let ratios = judge::psnr(&again.path, &clip, usize::from(wanted[0].unwrap()));
+            assert_eq!(ratios.len(), wanted.len(), "{case}");
+            assert!(ratios.iter().all(|ratio| *ratio > 34.0), "{case}: {ratios:.1?}");
+            // The last picture is cut short, which changes no rate.
+            let media = &again.report.outputs[0].media;
+            let rate = media.videos().next().unwrap().1.frame_rate.unwrap();
+            assert!((rate.as_f64() - 25.0).abs() < 1e-9, "{case}: {rate}");
+            made = again;
+        }
+    }
+}
+
 /// Sections of one input, joined: the frames of each and no others, in sync to the end.
 #[test]
 fn several_sections_are_joined() {

@@ -4,8 +4,8 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    AvcSets, Capabilities, Encoder, Entry, FrameFormat, Hdr, IndexedPacket, PictureFormat,
-    Rational, Reason, Scan, Splice, StreamIndex, Timestamp, VideoInfo,
+    AvcSequence, AvcSets, Capabilities, Encoder, Entry, FrameFormat, Hdr, IndexedPacket,
+    PictureFormat, Rational, Reason, Scan, Splice, StreamIndex, Timestamp, VideoInfo,
 };
 
 use crate::{
@@ -26,6 +26,10 @@ const LEAST_FIELDS: usize = 12;
 
 /// Quantizer of MPEG-2 at the ends, in libav's units of lambda.
 const MPEG2_QUALITY: u32 = 2 * 118;
+
+/// The frame rates that MPEG-2 can tell (ISO/IEC 13818-2, table 6-4).
+const MPEG2_RATES: [(u32, u32); 8] =
+    [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (50, 1), (60_000, 1001), (60, 1)];
 
 /// Seconds per picture where the rate is not known.
 const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::new(25).unwrap() };
@@ -157,18 +161,22 @@ impl Form {
         let sets = sets.ok_or_else(|| refused("its parameter sets are not beside the stream"))?;
         let unreadable = || refused("its parameter sets can not be read");
         let sequences = sets.sequences().ok_or_else(unreadable)?;
-        let [first, others @ ..] = sequences.as_slice() else { return Err(unreadable()) };
-        let is_same = |other: &avocet_engine::AvcSequence| {
-            (other.profile, other.chroma, other.depth) == (first.profile, first.chroma, first.depth)
-                && (other.macroblocks, other.progressive) == (first.macroblocks, first.progressive)
+        // Of several, the one of the highest profile: a result that is cut once more has those of
+        // its seams, too.
+        let highest = sequences.iter().max_by_key(|set| set.profile).ok_or_else(unreadable)?;
+        let is_same = |other: &AvcSequence| {
+            (other.chroma, other.depth) == (highest.chroma, highest.depth)
+                && (other.macroblocks, other.progressive)
+                    == (highest.macroblocks, highest.progressive)
         };
-        if !others.iter().all(is_same) {
+        if !sequences.iter().all(is_same) {
             return Err(refused("its pictures change in shape"));
         }
-        if first.depth.0 != first.depth.1 {
+        if highest.depth.0 != highest.depth.1 {
             return Err(refused("luma and chroma differ in depth"));
         }
         let id = sets.free_id().ok_or_else(|| refused("no number is left for parameter sets"))?;
+        let references = sequences.iter().map(|set| set.references).max().unwrap_or(0);
         let mut options = vec![
             ("crf", CRF.to_owned()),
             ("preset", "ultrafast".to_owned()),
@@ -176,27 +184,31 @@ impl Form {
             // Pictures come in order, and the first one is the only keyframe.
             ("bf", "0".to_owned()),
             ("g", "600".to_owned()),
-            ("refs", first.references.clamp(1, 3).to_string()),
+            ("refs", references.clamp(1, 3).to_string()),
         ];
-        match first.profile {
+        match highest.profile {
             66 => options.push(("profile", "baseline".to_owned())),
             77 => options.push(("profile", "main".to_owned())),
             88 => return Err(refused("the Extended profile is not encoded")),
             _ => {}
         }
-        if !first.progressive {
+        if !highest.progressive {
             options.push(("flags", fields(source.info).to_owned()));
         }
         options.retain(|(_, value)| !value.is_empty());
         // Seams are not reordered, which their parameter sets say: libavcodec then forgets the last
         // pictures of a short stream that goes on with fields.
-        let least_run = if first.progressive { 1 } else { LEAST_FIELDS };
+        let least_run = if highest.progressive { 1 } else { LEAST_FIELDS };
         Ok(Self { encoder: "libx264", options, drops_leading: false, least_run })
     }
 
     fn encoder(self, source: &Source<'_, VideoInfo>) -> Encoder {
         let video = source.info;
         let side = |side: u32| picture::whole(f64::from(side));
+        let frame_rate = match self.encoder {
+            "mpeg2video" => video.frame_rate.and_then(nearest_mpeg2_rate),
+            _ => video.frame_rate,
+        };
         Encoder {
             name: self.encoder.to_owned(),
             bit_rate: None,
@@ -211,13 +223,20 @@ impl Form {
                     .as_ref()
                     .map_or_else(String::new, |format| format.name.clone()),
                 // Pictures are counted.
-                time_base: video.frame_rate.map_or(USUAL_TICK, Rational::inverse),
-                frame_rate: video.frame_rate,
+                time_base: frame_rate.map_or(USUAL_TICK, Rational::inverse),
+                frame_rate,
                 color: video.color.clone(),
                 hdr: Hdr::default(),
             }),
         }
     }
+}
+
+/// The rate that MPEG-2 can tell and that is nearest to another.
+fn nearest_mpeg2_rate(rate: Rational) -> Option<Rational> {
+    let rates = MPEG2_RATES.into_iter().filter_map(|(num, den)| Rational::new(num, den));
+    let distance = |other: &Rational| (other.as_f64() - rate.as_f64()).abs();
+    rates.min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
 /// The flags that let an encoder code fields.
@@ -298,4 +317,19 @@ fn run_of(
         delay: sorted.iter().zip(run).map(delay).max().unwrap_or(0).max(0),
         pictures: all.len() as u64,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_of_mpeg2_are_the_nearest_it_can_tell() {
+        for (rate, nearest) in
+            [((2997, 100), (30_000, 1001)), ((6250, 249), (25, 1)), ((15, 1), (24_000, 1001))]
+        {
+            let of = |(num, den): (u32, u32)| Rational::new(num, den);
+            assert_eq!(of(rate).and_then(nearest_mpeg2_rate), of(nearest), "{rate:?}");
+        }
+    }
 }

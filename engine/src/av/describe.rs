@@ -301,6 +301,8 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
     // SAFETY: as promised by the caller; enums are read as numbers.
     unsafe {
         let coding = (*stream).codecpar;
+        let average = rational((*stream).avg_frame_rate);
+        let nominal = rational((*stream).r_frame_rate);
         let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
         let field_order = number_of!((*coding).field_order);
         let (color, reserved_color) = color(
@@ -314,9 +316,8 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
             height: u32::try_from((*coding).height).unwrap_or(0),
             pixel_format: pixel_format((*coding).format).map(describe_pixel_format),
             pixel_aspect: rational(aspect).unwrap_or(Rational::ONE),
-            frame_rate: rational((*stream).avg_frame_rate)
-                .or_else(|| rational((*stream).r_frame_rate)),
-            nominal_frame_rate: rational((*stream).r_frame_rate),
+            frame_rate: average_rate(average, nominal, (*stream).nb_frames),
+            nominal_frame_rate: nominal,
             scan: match field_order {
                 order if order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as c_int => {
                     Scan::Progressive
@@ -334,6 +335,19 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
             hdr: hdr(stream),
         }
     }
+}
+
+/// The average rate of so many pictures. A last one that a cut made shorter does not count: where
+/// all of them would take less than one more of the nominal rate, that is the rate.
+fn average_rate(
+    average: Option<Rational>,
+    nominal: Option<Rational>,
+    pictures: i64,
+) -> Option<Rational> {
+    let (Some(average), Some(nominal)) = (average, nominal) else { return average.or(nominal) };
+    let ticks = pictures as f64 * nominal.as_f64() / average.as_f64();
+    let is_cut = ticks < pictures as f64 && ticks > (pictures - 1) as f64;
+    Some(if is_cut { nominal } else { average })
 }
 
 /// # Safety
@@ -575,4 +589,22 @@ pub(crate) fn try_device() -> Vec<String> {
     })
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_picture_that_is_cut_short_changes_no_rate() {
+        let rate = |num: u32, den: u32| Rational::new(num, den);
+        let nominal = rate(25, 1);
+        // 125 pictures in 4.98 s, and in 5 s.
+        assert_eq!(average_rate(rate(6250, 249), nominal, 125), nominal);
+        assert_eq!(average_rate(nominal, nominal, 125), nominal);
+        // A picture less, or a rate that is another.
+        assert_eq!(average_rate(rate(125_000, 4960), nominal, 125), rate(125_000, 4960));
+        assert_eq!(average_rate(rate(24, 1), nominal, 125), rate(24, 1));
+        assert_eq!(average_rate(None, nominal, 0), nominal);
+    }
 }

@@ -99,19 +99,23 @@ impl AvcSets {
         }
         let sequences: Vec<_> = self.sequences.iter().chain(&other.sequences).collect();
         let pictures: Vec<_> = self.pictures.iter().chain(&other.pictures).collect();
-        let first = self.sequences.first().filter(|unit| unit.len() > 3)?;
+        // What holds for all of them: the highest profile and level, and no constraint that one
+        // of them does not have (ISO/IEC 14496-15, 5.3.3.1.2).
+        let highest = sequences.iter().filter(|unit| unit.len() > 3).max_by_key(|unit| unit[1])?;
+        let constraints =
+            sequences.iter().filter_map(|unit| unit.get(2)).fold(!0, |all, of| all & of);
         let level = sequences.iter().filter_map(|unit| unit.get(3)).max()?;
         let length = u8::try_from(self.length()).ok()?;
         let count = |units: &[&Vec<u8>], most: u8| {
             u8::try_from(units.len()).ok().filter(|count| *count <= most)
         };
-        let mut record = vec![1, first[1], first[2], *level, 0xfc | (length - 1)];
+        let mut record = vec![1, highest[1], constraints, *level, 0xfc | (length - 1)];
         record.push(0xe0 | count(&sequences, 31)?);
         sequences.iter().try_for_each(|unit| append(&mut record, unit, 2))?;
         record.push(count(&pictures, 255)?);
         pictures.iter().try_for_each(|unit| append(&mut record, unit, 2))?;
-        if HIGH.contains(&first[1]) {
-            let AvcSequence { chroma, depth, .. } = AvcSequence::read(first)?;
+        if HIGH.contains(&highest[1]) {
+            let AvcSequence { chroma, depth, .. } = AvcSequence::read(highest)?;
             let byte = |number: u32| u8::try_from(number).unwrap_or(0);
             record.extend([
                 0xfc | byte(chroma),

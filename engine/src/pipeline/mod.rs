@@ -506,8 +506,7 @@ impl Opener<'_> {
                 let is_whole = splice.from.is_some_and(|from| span.start >= from);
                 let has_seams = !is_whole || splice.until.is_some();
                 let ready = if has_seams || Form::has_sets(&parameters) {
-                    let open = Encoder::open(encoder, threads, true);
-                    Some(open.map_err(|error| opened("encoder", &encoder.name, error))?)
+                    Some(SeamMaker::open_encoder(encoder, threads)?)
                 } else {
                     None
                 };

@@ -233,20 +233,32 @@ fn unspliceable(what: &str) -> Error {
 }
 
 impl SeamMaker {
+    /// Opens an encoder. One that refuses what the stream is leaves it to the other plan.
+    pub(crate) fn open_encoder(settings: &plan::Encoder, threads: NonZeroU32) -> Result<Encoder> {
+        let name = &settings.name;
+        Encoder::open(settings, threads, true).map_err(|error| match error {
+            OpenError::Libav(source) => unspliceable(&format!("encoder `{name}`: {source}")),
+            OpenError::Absent => Error::Absent { kind: "encoder", name: name.clone() },
+            OpenError::UnknownOption(option) => {
+                Error::UnknownOption { component: name.clone(), option }
+            }
+        })
+    }
+
     /// A line that encodes the pictures from `start` to `end`.
     fn seam(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
         let failed = |error: OpenError| match error {
             OpenError::Libav(source) => {
-                Error::Libav { step: Step::Open, component: self.settings.name.clone(), source }
+                Error::Libav { step: Step::Open, component: self.parameters.codec(), source }
             }
-            OpenError::Absent => Error::Absent { kind: "codec", name: self.settings.name.clone() },
+            OpenError::Absent => Error::Absent { kind: "decoder", name: self.parameters.codec() },
             OpenError::UnknownOption(option) => {
-                Error::UnknownOption { component: self.settings.name.clone(), option }
+                Error::UnknownOption { component: self.parameters.codec(), option }
             }
         };
         let base = self.parameters.time_base;
-        let open = || Encoder::open(&self.settings, self.threads, true);
-        let encoder = self.ready.take().map_or_else(open, Ok).map_err(failed)?;
+        let open = || Self::open_encoder(&self.settings, self.threads);
+        let encoder = self.ready.take().map_or_else(open, Ok)?;
         let decoder = Decoder::open(&self.parameters, self.threads).map_err(failed)?;
         let from = start.rescale(base).map(|start| start.ticks);
         let made = Made::default();
