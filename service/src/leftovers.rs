@@ -1,23 +1,13 @@
 //! Removes outputs of attempts that came to nothing.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::{
+    due::{self, IDLE},
     service::Service,
     storage::{At, outputs_of},
     store::Leftover,
 };
-
-/// How long to wait when there is nothing to remove.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// How many are being removed at once; those that hang must not stop the others.
-const AT_ONCE: usize = 16;
 
 /// After how many milliseconds an object is removed once more: what a worker had sent when it was
 /// killed may arrive after the first time.
@@ -38,32 +28,22 @@ enum Found {
 
 /// Removes leftovers until the service ends.
 pub(crate) async fn run(service: Service) {
-    let hands = Arc::new(Semaphore::new(AT_ONCE));
-    while !service.is_ending() {
-        let Ok(Ok(hand)) = timeout(IDLE, Arc::clone(&hands).acquire_owned()).await else {
-            continue;
-        };
-        match service.store.take_leftover().await {
-            Ok(Some(leftover)) => {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let found = go_to(&service, &leftover).await;
-                    // Until that is noted the job is not run.
-                    while let Err(error) = note(&service, &leftover, &found).await {
-                        tracing::error!(%error, job = leftover.job_id, "a removal was not noted");
-                        sleep(IDLE).await;
-                    }
-                    service.wake();
-                    drop(hand);
-                });
-            }
-            Ok(None) => sleep(IDLE).await,
-            Err(error) => {
-                tracing::error!(%error, "no leftovers can be read");
+    // Nobody is in a hurry for them.
+    let woken = Notify::new();
+    let take = || service.store.take_leftover();
+    let attend_to = |leftover: Leftover| {
+        let service = service.clone();
+        async move {
+            let found = go_to(&service, &leftover).await;
+            // Until that is noted the job is not run.
+            while let Err(error) = note(&service, &leftover, &found).await {
+                tracing::error!(%error, job = leftover.job_id, "a removal was not noted");
                 sleep(IDLE).await;
             }
+            service.wake();
         }
-    }
+    };
+    due::attend(&service, "leftovers", &woken, take, attend_to).await;
 }
 
 /// Removes what is at a place, unless the job tells of it.

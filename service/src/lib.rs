@@ -5,6 +5,7 @@
 mod api;
 mod config;
 mod coordinator;
+mod due;
 mod leftovers;
 mod metrics;
 mod pool;

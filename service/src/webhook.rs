@@ -1,14 +1,14 @@
 //! Tells how jobs ended: from the outbox, signed, again and again until somebody hears it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use avocet_engine::Engine;
 use rand::Rng;
 use serde_json::json;
-use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     api::show_job,
+    due,
     secret::{now, sign_webhook},
     service::Service,
     store::{AttemptRow, DeliveryRow, JobRow, Outcome, millis},
@@ -23,42 +23,22 @@ const LEASE: i64 = 30_000;
 /// The pauses between tries, in seconds.
 const PAUSES: &[i64] = &[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 
-/// How long to wait when nothing is due.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// How many are on their way at once.
-const AT_ONCE: usize = 16;
-
 /// How long the secret before the last rotation still signs, in milliseconds.
 const OVERLAP: i64 = 24 * 3600 * 1000;
 
 /// Delivers what is due until the service ends.
 pub(crate) async fn run(service: Service, engine: Engine) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    while !service.is_ending() {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match service.store.take_delivery(LEASE).await {
-            Ok(Some(delivery)) => {
-                let (service, engine) = (service.clone(), engine.clone());
-                tokio::spawn(async move {
-                    if let Err(error) = deliver(&service, engine, &delivery).await {
-                        // It is due again when the lease is over.
-                        tracing::error!(%error, id = delivery.id, "a webhook could not be noted");
-                    }
-                    drop(place);
-                });
-            }
-            Ok(None) => {
-                let _ = timeout(IDLE, service.webhooks.notified()).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "no webhook can be read");
-                tokio::time::sleep(IDLE).await;
+    let take = || service.store.take_delivery(LEASE);
+    let attend_to = |delivery: DeliveryRow| {
+        let (service, engine) = (service.clone(), engine.clone());
+        async move {
+            if let Err(error) = deliver(&service, engine, &delivery).await {
+                // It is due again when the lease is over.
+                tracing::error!(%error, id = delivery.id, "a webhook could not be noted");
             }
         }
-    }
-    // Those on their way are heard out.
-    let _ = timeout(LIMIT, places.acquire_many(u32::try_from(AT_ONCE).unwrap_or(1))).await;
+    };
+    due::attend(&service, "webhooks", &service.webhooks, take, attend_to).await;
 }
 
 /// Tries once, and notes how that ended.

@@ -1,13 +1,20 @@
 //! What requests carry: JSON, and not too much of it; names in paths; queries.
 
+use std::time::Duration;
+
 use axum::{
-    body::to_bytes,
+    body,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{header::CONTENT_TYPE, request::Parts},
 };
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::{problem::Problem, service::Service};
+
+/// How long a body may take to come.
+const TO_COME: Duration = Duration::from_secs(60);
 
 /// A body that says that it is JSON, as text.
 #[derive(Debug)]
@@ -22,12 +29,29 @@ impl FromRequest<Service> for Body {
         if !kind.trim().eq_ignore_ascii_case("application/json") {
             return Err(Problem::unsupported_media_type());
         }
-        let most = service.config.most_body_bytes;
-        let bytes = to_bytes(request.into_body(), most).await;
-        let bytes = bytes.map_err(|_| Problem::payload_too_large(most))?;
-        let text = String::from_utf8(bytes.into());
+        let bytes = all_of(request.into_body(), service.config.most_body_bytes).await?;
+        let text = String::from_utf8(bytes);
         text.map(Self).map_err(|_| Problem::invalid("$", "bytes that are no UTF-8", "JSON"))
     }
+}
+
+/// The bytes of a body, as far as they come in time and are not more than `most`.
+async fn all_of(body: body::Body, most: usize) -> Result<Vec<u8>, Problem> {
+    let read = async {
+        let (mut bytes, mut parts) = (Vec::new(), body.into_data_stream());
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| Problem::invalid("$", "a body that breaks off", "JSON"))?;
+            if bytes.len() + part.len() > most {
+                return Err(Problem::payload_too_large(most));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    };
+    timeout(TO_COME, read).await.unwrap_or_else(|_| {
+        let found = format!("a body that did not come within {} s", TO_COME.as_secs());
+        Err(Problem::invalid("$", found, "JSON"))
+    })
 }
 
 /// A body of a known form. Fields that are not known are errors.
@@ -70,5 +94,35 @@ impl<T: DeserializeOwned> FromRequestParts<Service> for Asked<T> {
         found.map(|Query(asked)| Self(asked)).map_err(|error| {
             Problem::invalid("query", error.body_text(), "a query as /docs has it")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    /// What is said of a body that begins with `first`, and how it goes on.
+    async fn said(
+        rest: impl futures_util::Stream<Item = io::Result<&'static str>> + Send + 'static,
+    ) -> String {
+        let body = body::Body::from_stream(stream::iter([Ok("[1,")]).chain(rest));
+        match all_of(body, 5).await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(problem) => format!("{problem:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_whole_and_in_time_or_is_refused() {
+        assert_eq!(said(stream::iter([Ok("2]")])).await, "[1,2]");
+        assert!(said(stream::iter([Ok("22]")])).await.contains("PAYLOAD_TOO_LARGE"));
+        let broken = said(stream::iter([Err(io::ErrorKind::ConnectionReset.into())])).await;
+        assert!(broken.contains("breaks off"), "{broken}");
+        let stalled = said(stream::pending()).await;
+        assert!(stalled.contains("did not come within 60 s"), "{stalled}");
     }
 }
