@@ -286,7 +286,7 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
             json!({ "type": "azure", "bucket": "b", "account": "a", "secretAccessKey": "y" }),
             vec!["secretAccessKey", "accessKey"],
         ),
-        (json!({ "type": "gcs", "bucket": "b", "wrong": 1 }), vec!["$"]),
+        (json!({ "type": "gcs", "bucket": "b", "wrong": 1 }), vec!["wrong"]),
         (sound("https://"), vec!["endpoint"]),
         (sound("https:// x"), vec!["endpoint"]),
         (sound("https://["), vec!["endpoint"]),

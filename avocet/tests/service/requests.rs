@@ -176,6 +176,47 @@ async fn wrong_bodies_are_refused_with_all_that_is_wrong_and_nothing_is_kept() {
     assert_eq!(jobs["data"], json!([]));
 }
 
+/// Bodies other than jobs: all that is wrong at once, and no secret of theirs in it.
+#[tokio::test]
+async fn wrong_forms_are_refused_with_all_that_is_wrong() {
+    let service = Service::start();
+    for (path, body, paths) in [
+        ("tokens", json!([]), &["$"][..]),
+        ("tokens", json!({ "nme": "a" }), &["name", "nme"]),
+        ("tokens", json!({ "name": "" }), &["name"]),
+        (
+            "settings",
+            json!({ "webhookSecret": "turn", "defaultWebhookUrl": 7, "more": 1 }),
+            &["defaultWebhookUrl", "more", "webhookSecret"],
+        ),
+        (
+            "presets",
+            json!({ "name": "n".repeat(201), "description": [], "document": 1 }),
+            &["description", "document", "name"],
+        ),
+        ("presets", json!({}), &["document", "name"]),
+        (
+            "settings/storage-providers",
+            json!({ "type": 1, "makeDefault": "yes", "secretAccessKey": ["hush"] }),
+            &["makeDefault", "secretAccessKey", "type"],
+        ),
+    ] {
+        let (status, answer) = service.send("POST", &format!("/v1/{path}"), &body).await;
+        assert_eq!(status, 400, "{path} {body}: {answer}");
+        let problems = answer["error"]["problems"].as_array().unwrap();
+        let mut found: Vec<&str> =
+            problems.iter().map(|problem| problem["path"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, paths, "{path} {body}: {answer}");
+        assert!(!answer.to_string().contains("hush"), "{answer}");
+    }
+    let twice = service.request("POST", "/v1/tokens").header("content-type", "application/json");
+    let (status, answer) = answer(twice.body(r#"{"name":"a","name":"b"}"#)).await;
+    assert_eq!(status, 400, "{answer}");
+    let (_, tokens) = service.get("/v1/tokens").await;
+    assert_eq!(tokens["data"].as_array().unwrap().len(), 1, "{tokens}");
+}
+
 #[tokio::test]
 async fn bodies_have_a_kind_and_a_length() {
     let service = Service::start();

@@ -7,7 +7,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Name, Typed},
-    presets::check_name,
     show::{List, Token},
 };
 use crate::{problem::Problem, secret, service::Service, store::millis};
@@ -28,6 +27,7 @@ pub(super) struct NewSettings {
     #[schema(value_type = Option<String>)]
     default_webhook_url: Told,
     /// `rotate` makes a new one; for a day webhooks are signed with the old one, too.
+    #[schema(inline)]
     webhook_secret: Option<Rotation>,
 }
 
@@ -122,7 +122,6 @@ async fn create(
     State(service): State<Service>,
     Typed(new): Typed<NewToken>,
 ) -> Result<(StatusCode, Json<Token>), Problem> {
-    check_name(&new.name)?;
     let key = secret::new_key();
     let row = service.store.new_token(&new.name, &key).await?;
     let mut token = Token::from(&row);

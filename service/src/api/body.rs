@@ -10,7 +10,9 @@ use axum::{
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use utoipa::PartialSchema;
 
+use super::form;
 use crate::{problem::Problem, service::Service};
 
 /// How long a body may take to come.
@@ -54,18 +56,26 @@ async fn all_of(body: body::Body, most: usize) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// A body of a known form. Fields that are not known are errors.
+/// A body of a known form. Fields that are not known are errors, and all errors are told.
 #[derive(Debug)]
 pub(crate) struct Typed<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Service> for Typed<T> {
+impl<T: DeserializeOwned + PartialSchema> FromRequest<Service> for Typed<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Problem> {
         let Body(text) = Body::from_request(request, service).await?;
-        let read = serde_json::from_str(&text);
-        read.map(Self)
-            .map_err(|error| Problem::invalid("$", error.to_string(), "a body as /docs has it"))
+        let unlike = |error: serde_json::Error| {
+            Problem::invalid("$", error.to_string(), "a body as /docs has it")
+        };
+        let body = serde_json::from_str(&text).map_err(unlike)?;
+        let schema = serde_json::to_value(T::schema()).map_err(unlike)?;
+        let misfits = form::misfits(&body, &schema);
+        if !misfits.is_empty() {
+            return Err(Problem::all_invalid(misfits));
+        }
+        // What a tree of values does not have, as fields that stand twice.
+        serde_json::from_str(&text).map(Self).map_err(unlike)
     }
 }
 

@@ -4,6 +4,7 @@ mod account;
 mod auth;
 mod body;
 mod files;
+mod form;
 mod jobs;
 mod presets;
 mod providers;

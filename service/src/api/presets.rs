@@ -72,15 +72,6 @@ fn check_document(document: &RawValue) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses names that are empty or long.
-pub(super) fn check_name(name: &str) -> Result<(), Problem> {
-    let length = name.chars().count();
-    if (1..=200).contains(&length) {
-        return Ok(());
-    }
-    Err(Problem::invalid("name", format!("{length} letters"), "1 to 200 letters"))
-}
-
 type Made = (StatusCode, Json<Preset>);
 
 async fn save(service: &Service, preset: PresetRow) -> Result<Made, Problem> {
@@ -95,7 +86,6 @@ async fn create(
     State(service): State<Service>,
     Typed(new): Typed<NewPreset>,
 ) -> Result<Made, Problem> {
-    check_name(&new.name)?;
     check_document(&new.document)?;
     let now = millis();
     let preset = PresetRow {
@@ -138,7 +128,6 @@ async fn change(
 ) -> Result<Json<Preset>, Problem> {
     let mut preset = find(&service, &id).await?;
     if let Some(name) = change.name {
-        check_name(&name)?;
         preset.name = name;
     }
     if change.description.is_some() {

@@ -7,7 +7,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Name, Typed},
-    presets::check_name,
     show::{List, time},
 };
 use crate::{
@@ -140,7 +139,6 @@ fn lay_over(
     }
     row.settings = serde_json::json!(fields).to_string();
     if let Some(name) = new.name {
-        check_name(&name)?;
         row.name = name;
     }
     row.is_default = new.make_default.unwrap_or(row.is_default);
