@@ -294,6 +294,10 @@ async fn presets_lie_under_jobs() {
         (status, &changed["name"], &changed["document"]),
         (200, &json!("tiny"), &preset["document"])
     );
+    for text in [json!("for lists"), json!(null)] {
+        let (_, changed) = service.send("PATCH", &path, &json!({ "description": text })).await;
+        assert_eq!((&changed["description"], &changed["name"]), (&text, &json!("tiny")));
+    }
     let wrong = json!({ "document": { "mode": "recipe", "output": { "format": "png" },
                         "recipe": { "name": "thumbnail", "width": "x", "no": 1 } } });
     let (status, body) = service.send("PATCH", &path, &wrong).await;

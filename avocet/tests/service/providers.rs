@@ -306,4 +306,11 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
     let other = json!({ "endpoint": "https://b.example" });
     let (status, body) = service.send("PATCH", &path, &other).await;
     assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("secretAccessKey")));
+    // What is null goes.
+    for prefix in [json!("a"), json!(null)] {
+        let (status, body) = service.send("PATCH", &path, &json!({ "prefix": prefix })).await;
+        assert_eq!((status, &body["prefix"]), (200, &prefix), "{body}");
+    }
+    let (status, body) = service.send("PATCH", &path, &json!({ "bucket": null })).await;
+    assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("bucket")));
 }

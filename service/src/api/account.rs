@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Name, Typed},
+    body::{Change, Name, Typed},
     show::{List, Token},
 };
 use crate::{problem::Problem, secret, service::Service, store::millis};
@@ -25,7 +25,7 @@ pub(super) struct NewSettings {
     /// Where jobs tell how they ended that name no `webhookUrl` of their own; null for nowhere.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    default_webhook_url: Told,
+    default_webhook_url: Change,
     /// `rotate` makes a new one; for a day webhooks are signed with the old one, too.
     #[schema(inline)]
     webhook_secret: Option<Rotation>,
@@ -36,22 +36,6 @@ pub(super) struct NewSettings {
 #[serde(rename_all = "camelCase")]
 pub(super) enum Rotation {
     Rotate,
-}
-
-/// Where to tell something: `null` is not nothing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(from = "Option<String>")]
-enum Told {
-    #[default]
-    AsBefore,
-    Nowhere,
-    At(String),
-}
-
-impl From<Option<String>> for Told {
-    fn from(url: Option<String>) -> Self {
-        url.map_or(Self::Nowhere, Self::At)
-    }
 }
 
 /// What is set.
@@ -88,9 +72,9 @@ async fn set(
     Typed(new): Typed<NewSettings>,
 ) -> Result<Json<Settings>, Problem> {
     match new.default_webhook_url {
-        Told::AsBefore => {}
-        Told::Nowhere => service.store.set("defaultWebhookUrl", None).await?,
-        Told::At(url) => {
+        Change::Stays => {}
+        Change::Goes => service.store.set("defaultWebhookUrl", None).await?,
+        Change::To(url) => {
             if let Some(problem) = service.refuses(&url) {
                 return Err(Problem::invalid("defaultWebhookUrl", problem.found, problem.allowed));
             }

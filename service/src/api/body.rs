@@ -8,7 +8,7 @@ use axum::{
     http::{header::CONTENT_TYPE, request::Parts},
 };
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use utoipa::PartialSchema;
 
@@ -76,6 +76,22 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest<Service> for Typed<T> {
         }
         // What a tree of values does not have, as fields that stand twice.
         serde_json::from_str(&text).map(Self).map_err(unlike)
+    }
+}
+
+/// What becomes of a field: one that is absent stays, and one that is `null` goes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "Option<String>")]
+pub(super) enum Change {
+    #[default]
+    Stays,
+    Goes,
+    To(String),
+}
+
+impl From<Option<String>> for Change {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Goes, Self::To)
     }
 }
 

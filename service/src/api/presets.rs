@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Name, Typed},
+    body::{Change, Name, Typed},
     show::{List, Preset, Starter, document as parsed},
 };
 use crate::{
@@ -45,7 +45,10 @@ pub(super) struct NewPreset {
 pub(super) struct PresetChange {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    description: Option<String>,
+    /// Null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    description: Change,
     #[schema(value_type = Option<Object>)]
     document: Option<Box<RawValue>>,
 }
@@ -130,8 +133,10 @@ async fn change(
     if let Some(name) = change.name {
         preset.name = name;
     }
-    if change.description.is_some() {
-        preset.description = change.description;
+    match change.description {
+        Change::Stays => {}
+        Change::Goes => preset.description = None,
+        Change::To(text) => preset.description = Some(text),
     }
     if let Some(document) = change.document {
         check_document(&document)?;

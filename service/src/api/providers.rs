@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Name, Typed},
+    body::{Change, Name, Typed},
     show::{List, time},
 };
 use crate::{
@@ -23,28 +23,42 @@ pub(super) fn router() -> OpenApiRouter<Service> {
         .routes(routes!(test))
 }
 
-/// A provider, or what is to change of one. Which fields there are follows from its type: `local`
-/// has `prefix`; `r2` has `accountId` or `endpoint`, and `accessKeyId`; `s3` has `endpoint`,
-/// `region` and `accessKeyId`; `gcs` has `endpoint`; `azure` has `endpoint` and `account`; all but
-/// `local` have `bucket`, `prefix` and a secret.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+/// A provider, or what is to change of one: what is absent stays, and what is null of the
+/// fields that follow from its type goes. `local` has `prefix`; `r2` has `accountId` or `endpoint`,
+/// and `accessKeyId`; `s3` has `endpoint`, `region` and `accessKeyId`; `gcs` has `endpoint`; `azure`
+/// has `endpoint` and `account`; all but `local` have `bucket`, `prefix` and a secret.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewProvider {
     /// `local`, `r2`, `s3`, `gcs` or `azure`; it can not be changed.
     r#type: Option<String>,
     /// 1 to 200 letters. Default: the type.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    account_id: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account_id: Change,
     /// The base of the store's URLs, `https:`.
-    endpoint: Option<String>,
-    region: Option<String>,
-    account: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    endpoint: Change,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    region: Change,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    account: Change,
     /// The bucket, or container.
-    bucket: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    bucket: Change,
     /// What keys of objects begin with.
-    prefix: Option<String>,
-    access_key_id: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    prefix: Change,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    access_key_id: Change,
     /// The secret of `r2` and `s3`; never shown.
     #[schema(write_only)]
     secret_access_key: Option<String>,
@@ -106,11 +120,15 @@ fn lay_over(
         ("accessKeyId", new.access_key_id),
     ];
     let mut problems = Vec::new();
-    for (name, text) in given {
-        let Some(text) = text else { continue };
-        let before = fields.insert(name.to_owned(), text.clone());
+    for (name, change) in given {
+        let before = fields.get(name).cloned();
+        match change {
+            Change::Stays => {}
+            Change::Goes => drop(fields.remove(name)),
+            Change::To(text) => drop(fields.insert(name.to_owned(), text)),
+        }
         let leads_elsewhere = matches!(name, "endpoint" | "accountId" | "account");
-        if leads_elsewhere && before.as_ref() != Some(&text) {
+        if leads_elsewhere && before.as_ref() != fields.get(name) {
             // The secret that was given for one place is not sent to another.
             row.secrets.clear();
         }
