@@ -1,12 +1,16 @@
 //! Sections of which only the ends are encoded: every codec, container and kind of group.
 
-use std::{fs, path::Path};
+use std::{fs, ops::ControlFlow, path::Path};
 
+use avocet::{
+    CancelToken, Engine, Plan, Progress,
+    engine::{Content, Error},
+};
 use fixtures::judge;
 
 use crate::{
     cut::{expected, trim},
-    support::{Outcome, run, soak},
+    support::{Outcome, plan, run, soak, watched},
 };
 
 /// Sections of the four seconds, by where they begin and end in groups of 30 frames.
@@ -246,4 +250,76 @@ fn short_sections_of_fields_lose_no_picture() {
         let wanted = expected(&clip, start, start + duration);
         assert_eq!(judge::counters(&made.path), wanted, "from {start} for {duration}");
     }
+}
+
+/// What libavcodec's threads would damage behind an encoded beginning.
+#[test]
+fn lossless_pictures_are_encoded_as_a_whole() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("h264-lossless.mp4");
+    let made = trim(&clip, "mp4", 0.52, Some(2.64), "");
+    assert_eq!(made.report.strategy.name(), "encode", "{}", made.plan);
+    assert_eq!(judge::counters(&made.path), expected(&clip, 0.52, 3.16));
+    let ratios = judge::psnr(&made.path, &clip, 13);
+    assert!(ratios.iter().all(|ratio| *ratio > 34.0), "{ratios:.1?}");
+}
+
+/// Two sections of a clip without its sound, whose plan makes `out.<format>` in `folder`, or another
+/// plan does.
+fn two_sections(clip: &Path, format: &str, folder: &Path) -> Plan {
+    let recipe = r#""trim","ranges":[{"startSeconds":0.52,"durationSeconds":1},{"startSeconds":1.9,"durationSeconds":1.85}]"#;
+    let mut plan = plan(clip, format, recipe).unwrap();
+    let mut next = Some(&mut plan);
+    while let Some(plan) = next {
+        let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
+        tracks.truncate(1);
+        plan.outputs[0].location = folder.join("out").with_extension(format).into();
+        next = plan.otherwise.as_deref_mut();
+    }
+    plan
+}
+
+/// The first of two sections fails in the run, while the second waits for its turn.
+#[test]
+fn sections_that_can_not_be_spliced_after_all_are_encoded() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    watched("a run whose first section fails", || {
+        let folder = tempfile::tempdir().unwrap();
+        let clip = fixtures::get("group-h264high-closed-b.mp4");
+        let mut plan = two_sections(&clip, "mp4", folder.path());
+        let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
+        let splice = tracks[0].parts[0].splice.as_mut().unwrap();
+        // No keyframe is shown then.
+        splice.from.as_mut().unwrap().ticks += 1;
+        let go_on = |_: &Progress| ControlFlow::Continue(());
+        let report = Engine::default().run(&plan, &CancelToken::new(), go_on).unwrap();
+        assert_eq!(report.strategy.name(), "encode");
+        let wanted = [expected(&clip, 0.52, 1.52), expected(&clip, 1.9, 3.75)].concat();
+        assert_eq!(judge::counters(folder.path().join("out.mp4")), wanted);
+    });
+}
+
+/// Cancelling ends the first of two sections, and the second does not begin.
+#[test]
+fn a_run_is_cancelled_while_sections_wait() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    watched("a cancelled run of several sections", || {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = two_sections(&fixtures::get("hd-720p.mp4"), "webm", folder.path());
+        // The first answer is asked for before anything is begun.
+        let mut asked = 0;
+        let stop = |_: &Progress| {
+            asked += 1;
+            if asked > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let result = Engine::default().run(&plan, &CancelToken::new(), stop);
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    });
 }

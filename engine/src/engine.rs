@@ -456,7 +456,9 @@ impl Engine {
         let tally = &tallies;
         let mut watch =
             Watch { observe, cancel, tallies: tally, copied, drawn, plan, begun, meter };
-        run_jobs(jobs, &mut watch, || opener.open_next(plan, &mut later, &mut media))?;
+        let media_of = &mut media;
+        // What is later goes with what opens it: nobody waits for parts that will not come.
+        run_jobs(jobs, &mut watch, move || opener.open_next(plan, &mut later, media_of))?;
 
         let mut warnings = plan.notices.clone();
         let counts: Vec<Vec<Counted>> =

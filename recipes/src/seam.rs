@@ -164,13 +164,17 @@ impl Form {
         // Of several, the one of the highest profile: a result that is cut once more has those of
         // its seams, too.
         let highest = sequences.iter().max_by_key(|set| set.profile).ok_or_else(unreadable)?;
-        let is_same = |other: &AvcSequence| {
-            (other.chroma, other.depth) == (highest.chroma, highest.depth)
-                && (other.macroblocks, other.progressive)
-                    == (highest.macroblocks, highest.progressive)
-        };
-        if !sequences.iter().all(is_same) {
+        let shape =
+            |set: &AvcSequence| (set.chroma, set.depth, set.macroblocks, set.crop, set.progressive);
+        if sequences.iter().any(|set| shape(set) != shape(highest)) {
             return Err(refused("its pictures change in shape"));
+        }
+        // libavcodec damages lossless pictures that follow others on several threads.
+        if sequences.iter().any(|set| set.lossless) {
+            return Err(refused("it is coded without loss"));
+        }
+        if highest.chroma == 0 {
+            return Err(refused("it is gray, which is not encoded"));
         }
         if highest.depth.0 != highest.depth.1 {
             return Err(refused("luma and chroma differ in depth"));

@@ -337,8 +337,9 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
     }
 }
 
-/// The average rate of so many pictures. A last one that a cut made shorter does not count: where
-/// all of them would take less than one more of the nominal rate, that is the rate.
+/// The average rate of so many pictures, where the container counts them. A last one that a cut made
+/// shorter does not count: where all of them take no longer than so many of the nominal rate, and
+/// longer than one less, that is the rate.
 fn average_rate(
     average: Option<Rational>,
     nominal: Option<Rational>,

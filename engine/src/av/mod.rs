@@ -33,7 +33,10 @@ pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
 pub(crate) use subtitle::SubtitleCoder;
 
-use crate::{error::LibavError, time::Rational};
+use crate::{
+    error::{Error, LibavError, Step},
+    time::Rational,
+};
 
 /// What a call of libav answers.
 pub(crate) type AvResult<T> = Result<T, LibavError>;
@@ -47,6 +50,20 @@ pub(crate) enum OpenError {
     Absent,
     /// The component left this option unread.
     UnknownOption(String),
+}
+
+impl OpenError {
+    /// What a caller is told of it.
+    pub(crate) fn about(self, kind: &'static str, name: &str) -> Error {
+        let name = name.to_owned();
+        match self {
+            Self::Absent => Error::Absent { kind, name },
+            Self::UnknownOption(option) => Error::UnknownOption { component: name, option },
+            Self::Libav(source) => {
+                Error::Libav { step: Step::Open, component: format!("{kind} `{name}`"), source }
+            }
+        }
+    }
 }
 
 impl From<LibavError> for OpenError {

@@ -38,12 +38,17 @@ pub struct AvcSequence {
     pub chroma: u32,
     /// Bits of a luma sample, and of a chroma sample.
     pub depth: (u32, u32),
+    /// Whether blocks of quantizer 0 are coded without loss.
+    pub lossless: bool,
     /// The most pictures that others may refer to.
     pub references: u32,
     /// Width and height, in macroblocks; of a field, where there may be fields.
     pub macroblocks: (u32, u32),
     /// Whether all pictures are whole frames.
     pub progressive: bool,
+    /// How much is cut off at the left, right, top and bottom: a number of columns and lines of
+    /// chroma, or of luma where there is none.
+    pub crop: [u32; 4],
     /// Width of a pixel over its height, where it is told.
     pub pixel_aspect: Option<Rational>,
     /// Whether samples take the full range of numbers, where that is told.
@@ -225,14 +230,14 @@ impl AvcSequence {
         let plain = unescape(rest);
         let mut bits = Bits::new(&plain);
         let id = u8::try_from(bits.golomb()?).ok()?;
-        let (mut chroma, mut depth) = (1, (8, 8));
+        let (mut chroma, mut depth, mut lossless) = (1, (8, 8), false);
         if HIGH.contains(&profile) {
             chroma = bits.golomb()?;
             if chroma == 3 {
                 bits.flag()?; // separate_colour_plane_flag
             }
             depth = (bits.golomb()?.checked_add(8)?, bits.golomb()?.checked_add(8)?);
-            bits.flag()?; // qpprime_y_zero_transform_bypass_flag
+            lossless = bits.flag()?; // qpprime_y_zero_transform_bypass_flag
             if bits.flag()? {
                 let lists = if chroma == 3 { 12 } else { 8 };
                 for list in 0..lists {
@@ -265,9 +270,10 @@ impl AvcSequence {
             bits.flag()?; // mb_adaptive_frame_field_flag
         }
         bits.flag()?; // direct_8x8_inference_flag
+        let mut crop = [0; 4];
         if bits.flag()? {
-            for _ in 0..4 {
-                bits.golomb()?; // frame_crop_*_offset
+            for side in &mut crop {
+                *side = bits.golomb()?;
             }
         }
         let (mut pixel_aspect, mut full_range, mut colors) = (None, None, None);
@@ -297,9 +303,11 @@ impl AvcSequence {
             level,
             chroma,
             depth,
+            lossless,
             references,
             macroblocks,
             progressive,
+            crop,
             pixel_aspect,
             full_range,
             colors,

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use super::{OpenTrack, opened};
+use super::OpenTrack;
 use crate::{
-    av::{AvResult, Encoder, Frame, Muxer, TrackHeader},
+    av::{AvResult, Encoder, Frame, Muxer, OpenError, TrackHeader},
     error::{Error, Result},
     io::Draft,
     media::{self, Hdr},
@@ -24,7 +24,7 @@ pub(crate) fn open_sheet(
     cancel: &CancelToken,
 ) -> Result<Box<dyn Outlet<Frame>>> {
     let encoder = Encoder::open(&sheet.encoder, NonZeroU32::MIN, false)
-        .map_err(|error| opened("encoder", &sheet.encoder.name, error))?;
+        .map_err(|error| error.about("encoder", &sheet.encoder.name))?;
     let parameters = encoder.parameters().map_err(|_| Error::Exhausted { what: "memory" })?;
     let (base, tally) = (encoder.time_base, Tally::<Written>::default());
     let encode = Encode::new(encoder, &sheet.encoder, Timestamp::ZERO, tally.clone())?;
@@ -138,7 +138,7 @@ fn begin_muxer(
     cancel: &CancelToken,
     add: impl FnOnce(&mut Muxer) -> AvResult<()>,
 ) -> Result<Muxer> {
-    let failed = |error| opened("muxer", &output.muxer, error);
+    let failed = |error: OpenError| error.about("muxer", &output.muxer);
     let mut muxer = Muxer::create(&output.muxer, draft.writer()?, cancel).map_err(failed)?;
     add(&mut muxer).map_err(|error| failed(error.into()))?;
     if let Err(error) = muxer.begin(&output.options) {

@@ -9,7 +9,7 @@ use header::{open_muxer, room_for_index};
 
 use crate::{
     av::{
-        Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, OpenError, Packet,
+        Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, Packet,
         Parameters, Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
@@ -417,7 +417,7 @@ impl Opener<'_> {
         if let Action::Encode(settings) = &track.action {
             let threads = if threaded { self.threads } else { NonZeroU32::MIN };
             let encoder = Encoder::open(settings, threads, global_header)
-                .map_err(|error| opened("encoder", &settings.name, error))?;
+                .map_err(|error| error.about("encoder", &settings.name))?;
             context.frame_base = encoder.time_base;
             parameters = Some(encoder.parameters().map_err(|_| no_memory())?);
             let written = tally.written.clone();
@@ -533,7 +533,7 @@ impl Opener<'_> {
             }
             Action::Convert(encoder) => {
                 let coder = SubtitleCoder::open(&parameters, encoder)
-                    .map_err(|error| opened("subtitle encoder", encoder, error))?;
+                    .map_err(|error| error.about("subtitle encoder", encoder))?;
                 let parameters = coder.parameters().map_err(|_| no_memory())?;
                 let cut = CopySound::new(span, onto, base, is_text);
                 let convert = Convert::new(coder, encoder);
@@ -543,7 +543,7 @@ impl Opener<'_> {
             Action::Encode(encoder) => {
                 let filter = filter(&parameters)?;
                 let decoder = Decoder::open(&parameters, threads)
-                    .map_err(|error| opened("decoder", &format!("for stream {name}"), error))?;
+                    .map_err(|error| error.about("decoder", &format!("for stream {name}")))?;
                 let from = span.and_then(|span| span.start.rescale(base)).map(|from| from.ticks);
                 let decode = Decode::new(decoder, base, is_video, from, tally.clone());
                 let cut = span.map(|span| Cut::new(span, base, tally.clone()));
@@ -645,15 +645,6 @@ pub(crate) fn check_places(plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn opened(kind: &'static str, name: &str, error: OpenError) -> Error {
-    let name = name.to_owned();
-    match error {
-        OpenError::Absent => Error::Absent { kind, name },
-        OpenError::UnknownOption(option) => Error::UnknownOption { component: name, option },
-        OpenError::Libav(source) => libav(Step::Open, &format!("{kind} `{name}`"), source),
-    }
 }
 
 /// Whether all that is done to these tracks is to move packets of one open input: too little for

@@ -8,7 +8,7 @@ use std::{
 use super::{Cut, Decode, Encode, Outlet, Stage, Stop, Then};
 use crate::{
     av::{Decoder, Encoder, Frame, OpenError, Packet, Parameters},
-    error::{Error, Result, Step},
+    error::{Error, Result},
     nal::{
         Framing,
         avc::AvcSets,
@@ -238,28 +238,17 @@ impl SeamMaker {
         let name = &settings.name;
         Encoder::open(settings, threads, true).map_err(|error| match error {
             OpenError::Libav(source) => unspliceable(&format!("encoder `{name}`: {source}")),
-            OpenError::Absent => Error::Absent { kind: "encoder", name: name.clone() },
-            OpenError::UnknownOption(option) => {
-                Error::UnknownOption { component: name.clone(), option }
-            }
+            other => other.about("encoder", name),
         })
     }
 
     /// A line that encodes the pictures from `start` to `end`.
     fn seam(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
-        let failed = |error: OpenError| match error {
-            OpenError::Libav(source) => {
-                Error::Libav { step: Step::Open, component: self.parameters.codec(), source }
-            }
-            OpenError::Absent => Error::Absent { kind: "decoder", name: self.parameters.codec() },
-            OpenError::UnknownOption(option) => {
-                Error::UnknownOption { component: self.parameters.codec(), option }
-            }
-        };
         let base = self.parameters.time_base;
         let open = || Self::open_encoder(&self.settings, self.threads);
         let encoder = self.ready.take().map_or_else(open, Ok)?;
-        let decoder = Decoder::open(&self.parameters, self.threads).map_err(failed)?;
+        let decoder = Decoder::open(&self.parameters, self.threads)
+            .map_err(|error| error.about("decoder", &self.parameters.codec()))?;
         let from = start.rescale(base).map(|start| start.ticks);
         let made = Made::default();
         let encode = Encode::new(encoder, &self.settings, self.origin, self.written.clone())?;
