@@ -29,8 +29,15 @@ fn complete_stream(stream: &mut StreamInfo) -> Option<()> {
     let sets = AvcSets::read(&stream.extradata).filter(|_| stream.codec == "h264")?;
     let sequences = sets.sequences()?;
     let (first, others) = sequences.split_first()?;
-    let looks =
-        |set: &AvcSequence| AvcSequence { id: 0, profile: 0, level: 0, references: 0, ..*set };
+    // All but what decides how pictures are coded, not what they look like.
+    let looks = |set: &AvcSequence| AvcSequence {
+        id: 0,
+        profile: 0,
+        level: 0,
+        lossless: false,
+        references: 0,
+        ..*set
+    };
     if others.iter().any(|other| looks(other) != looks(first)) {
         return None;
     }

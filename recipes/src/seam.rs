@@ -174,7 +174,7 @@ impl Form {
             return Err(refused("it is coded without loss"));
         }
         if highest.chroma == 0 {
-            return Err(refused("it is gray, which is not encoded"));
+            return Err(refused("it is gray, which its ends would not be"));
         }
         if highest.depth.0 != highest.depth.1 {
             return Err(refused("luma and chroma differ in depth"));

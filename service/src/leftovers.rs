@@ -1,6 +1,6 @@
 //! Removes outputs of attempts that came to nothing.
 
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     due::{self, IDLE},
@@ -28,8 +28,6 @@ enum Found {
 
 /// Removes leftovers until the service ends.
 pub(crate) async fn run(service: Service) {
-    // Nobody is in a hurry for them.
-    let woken = Notify::new();
     let take = || service.store.take_leftover();
     let attend_to = |leftover: Leftover| {
         let service = service.clone();
@@ -43,7 +41,7 @@ pub(crate) async fn run(service: Service) {
             service.wake();
         }
     };
-    due::attend(&service, "leftovers", &woken, take, attend_to).await;
+    due::attend(&service, "leftovers", None, take, attend_to).await;
 }
 
 /// Removes what is at a place, unless the job tells of it.

@@ -12,6 +12,7 @@ use avocet_engine::{Engine, RemoteSettings, Settings};
 use avocet_recipes::Problem as DocumentProblem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     protocol::{Made, Place},
@@ -67,7 +68,8 @@ fn kept(outputs: &[Stored]) -> i64 {
 }
 
 /// A kind of provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     Local,
     R2,
@@ -148,15 +150,14 @@ pub(crate) fn check(kind: Kind, fields: &Fields, has_secret: bool) -> Vec<Docume
             wrong(name, "a field", &format!("of {}: {}", kind.name(), known.join(", ")));
         }
     }
-    for (name, _) in kind.fields().iter().filter(|(_, is_needed)| *is_needed) {
-        if fields.get(*name).is_none_or(String::is_empty) {
-            wrong(name, "nothing", "a text");
-        }
+    let lacks = |name: &str| fields.get(name).is_none_or(String::is_empty);
+    for (name, _) in kind.fields().iter().filter(|(name, is_needed)| *is_needed && lacks(name)) {
+        wrong(name, "nothing", "a text");
     }
     if let Some(name) = kind.secret().filter(|_| !has_secret) {
         wrong(name, "nothing", "a text");
     }
-    if kind == Kind::R2 && !fields.contains_key("accountId") && !fields.contains_key("endpoint") {
+    if kind == Kind::R2 && lacks("accountId") && lacks("endpoint") {
         wrong("accountId", "nothing", "a text, unless there is an `endpoint`");
     }
     let is_plain = |text: &str, more: &str| {

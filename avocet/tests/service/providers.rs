@@ -271,6 +271,11 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
     for (body, paths) in [
         (json!({}), vec!["type"]),
         (json!({ "type": "ftp" }), vec!["type"]),
+        (
+            json!({ "type": "r2", "bucket": "b", "accessKeyId": "x", "secretAccessKey": "y",
+                    "accountId": "" }),
+            vec!["accountId"],
+        ),
         (json!({ "type": "r2" }), vec!["bucket", "accessKeyId", "secretAccessKey", "accountId"]),
         (
             json!({ "type": "s3", "bucket": "a/b", "accessKeyId": "x", "secretAccessKey": "y", "prefix": "../x" }),

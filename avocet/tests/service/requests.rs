@@ -210,9 +210,11 @@ async fn wrong_forms_are_refused_with_all_that_is_wrong() {
         assert_eq!(found, paths, "{path} {body}: {answer}");
         assert!(!answer.to_string().contains("hush"), "{answer}");
     }
-    let twice = service.request("POST", "/v1/tokens").header("content-type", "application/json");
-    let (status, answer) = answer(twice.body(r#"{"name":"a","name":"b"}"#)).await;
-    assert_eq!(status, 400, "{answer}");
+    let twice = service.request("POST", "/v1/settings").header("content-type", "application/json");
+    let twice = twice.body(r#"{"webhookSecret":"hush","webhookSecret":"rotate"}"#);
+    let (status, answer) = answer(twice).await;
+    assert_eq!((status, answer["error"]["problems"].as_array().unwrap().len()), (400, 2));
+    assert!(!answer.to_string().contains("hush"), "{answer}");
     let (_, tokens) = service.get("/v1/tokens").await;
     assert_eq!(tokens["data"].as_array().unwrap().len(), 1, "{tokens}");
 }

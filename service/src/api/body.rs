@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use avocet_recipes::Tree;
 use axum::{
     body,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
@@ -65,17 +66,17 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest<Service> for Typed<T> {
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Problem> {
         let Body(text) = Body::from_request(request, service).await?;
-        let unlike = |error: serde_json::Error| {
-            Problem::invalid("$", error.to_string(), "a body as /docs has it")
-        };
-        let body = serde_json::from_str(&text).map_err(unlike)?;
-        let schema = serde_json::to_value(T::schema()).map_err(unlike)?;
-        let misfits = form::misfits(&body, &schema);
+        let schema = serde_json::to_value(T::schema());
+        let schema = schema.map_err(|_| Problem::fault("a schema that is no JSON"))?;
+        let misfits = form::misfits(&Tree::read(&text)?, &schema);
         if !misfits.is_empty() {
             return Err(Problem::all_invalid(misfits));
         }
-        // What a tree of values does not have, as fields that stand twice.
-        serde_json::from_str(&text).map(Self).map_err(unlike)
+        serde_json::from_str(&text).map(Self).map_err(|error| {
+            // Its words may repeat what the body holds.
+            let found = format!("another at line {}, column {}", error.line(), error.column());
+            Problem::invalid("$", found, "a body as /docs has it")
+        })
     }
 }
 

@@ -1,44 +1,56 @@
 //! What is wrong with the form of a body: all of it, by the schema that the OpenAPI document has.
+//!
+//! It knows what the schemas of our bodies say, as a test sees to, and no more of JSON Schema.
 
-use avocet_recipes::Problem as DocumentProblem;
+use std::collections::HashSet;
+
+use avocet_recipes::{Problem as DocumentProblem, Tree};
 use serde_json::Value;
 
 use crate::problem::Problem;
 
+/// How many problems are told.
+const MOST: usize = 100;
+
 /// All fields that a body lacks, has too many, or that do not fit their schema. What a body holds
 /// is not repeated: it may be a secret.
-pub(super) fn misfits(body: &Value, schema: &Value) -> Vec<DocumentProblem> {
-    let Value::Object(given) = body else {
-        return vec![Problem::one("$", kind_of(body), allowed(schema))];
+pub(super) fn misfits(body: &Tree, schema: &Value) -> Vec<DocumentProblem> {
+    let Tree::Object(given) = body else {
+        return vec![Problem::one("$", found(body), allowed(schema))];
     };
     let Some(known) = schema["properties"].as_object() else { return Vec::new() };
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let missing = required.filter(|name| !given.contains_key(*name));
+    let missing = required.filter(|name| body.field(name).is_none());
     let missing = missing.map(|name| Problem::one(name, "nothing", allowed(&known[name])));
-    let unfit = given.iter().filter_map(|(name, value)| match known.get(name) {
-        None => {
-            let allowed = format!("a known field: {}", one_of(known.keys()));
-            Some(Problem::one(name, kind_of(value), allowed))
-        }
-        Some(schema) if !fits(value, schema) => {
-            Some(Problem::one(name, kind_of(value), allowed(schema)))
-        }
-        Some(_) => None,
+    let mut seen = HashSet::new();
+    let unfit = given.iter().filter_map(|(name, value)| {
+        let allowed = match known.get(name) {
+            _ if !seen.insert(name) => "this field only once".to_owned(),
+            None => format!("a known field: {}", one_of(known.keys())),
+            Some(schema) if !fits(value, schema) => allowed(schema),
+            Some(_) => return None,
+        };
+        Some(Problem::one(name, found(value), allowed))
     });
-    missing.chain(unfit).collect()
+    let mut problems: Vec<_> = missing.chain(unfit).take(MOST + 1).collect();
+    if problems.len() > MOST {
+        problems[MOST] = Problem::one("$", "more problems", "none");
+    }
+    problems
 }
 
-fn fits(value: &Value, schema: &Value) -> bool {
+/// Whether a value has a type, a length or a text that a schema takes.
+fn fits(value: &Tree, schema: &Value) -> bool {
     if let Some(schemas) = schema["oneOf"].as_array() {
         return schemas.iter().any(|schema| fits(value, schema));
     }
-    if let Some(listed) = schema["enum"].as_array() {
-        return listed.contains(value);
-    }
-    let is_known = kinds(schema).any(|kind| kind == name_of(value));
-    let length = value.as_str().map_or(0, |text| text.chars().count() as u64);
+    let is_known = kinds(schema).any(|kind| kind == kind_of(value));
+    let Tree::Text(text) = value else { return is_known };
     let (least, most) = lengths(schema);
-    is_known && (!value.is_string() || (least..=most).contains(&length))
+    let mut listed = schema["enum"].as_array().into_iter().flatten();
+    is_known
+        && (least..=most).contains(&(text.chars().count() as u64))
+        && (schema["enum"].is_null() || listed.any(|one| one == text.as_str()))
 }
 
 /// What a schema takes, in words.
@@ -51,7 +63,7 @@ fn allowed(schema: &Value) -> String {
     }
     let words = kinds(schema).map(|kind| match (kind, lengths(schema)) {
         ("string", (0, u64::MAX)) => "a text".to_owned(),
-        ("string", (least, most)) => format!("a text of {least} to {most} letters"),
+        ("string", (least, most)) => format!("a text of length {least} to {most}"),
         ("object", _) => "an object".to_owned(),
         ("boolean", _) => "true or false".to_owned(),
         (other, _) => other.to_owned(),
@@ -77,34 +89,42 @@ fn lengths(schema: &Value) -> (u64, u64) {
 }
 
 /// The type of a value as schemas call it.
-fn name_of(value: &Value) -> &'static str {
+const fn kind_of(value: &Tree) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        Tree::Null => "null",
+        Tree::Boolean(_) => "boolean",
+        Tree::Number(_) => "number",
+        Tree::Text(_) => "string",
+        Tree::Array(_) => "array",
+        Tree::Object(_) => "object",
     }
 }
 
-fn kind_of(value: &Value) -> String {
+/// What stands in a body, in words.
+fn found(value: &Tree) -> String {
     match value {
-        Value::String(text) => format!("a text of {} letters", text.chars().count()),
-        Value::Array(_) => "an array".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-        other => match name_of(other) {
-            "null" => "null".to_owned(),
-            kind => format!("a {kind}"),
-        },
+        Tree::Null => "null".to_owned(),
+        Tree::Boolean(_) => "true or false".to_owned(),
+        Tree::Number(_) => "a number".to_owned(),
+        Tree::Text(text) => format!("a text of length {}", text.chars().count()),
+        Tree::Array(_) => "an array".to_owned(),
+        Tree::Object(_) => "an object".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use utoipa::PartialSchema;
 
-    use super::*;
+    use super::{
+        super::{
+            account::{NewSettings, NewToken},
+            presets::{NewPreset, PresetChange},
+            providers::NewProvider,
+        },
+        *,
+    };
 
     #[test]
     fn all_that_does_not_fit_is_told_and_nothing_is_repeated() {
@@ -118,22 +138,58 @@ mod tests {
                 "turn": { "oneOf": [{ "type": "string", "enum": ["left"] }, { "type": "null" }] },
             },
         });
-        let told = |body: Value| {
+        let told = |body: &str| {
             let one = |it: &DocumentProblem| format!("{} | {} | {}", it.path, it.found, it.allowed);
-            misfits(&body, &schema).iter().map(one).collect::<Vec<_>>()
+            let problems = misfits(&Tree::read(body).unwrap_or(Tree::Null), &schema);
+            problems.iter().map(one).collect::<Vec<_>>()
         };
-        assert_eq!(told(json!([])), ["$ | an array | an object"]);
+        assert_eq!(told("[]"), ["$ | an array | an object"]);
         assert_eq!(
-            told(json!({ "name": "four", "secret": 7, "turn": "right", "more": true })),
+            told(r#"{"name":"four","secret":7,"secret":"x","turn":"right","more":true}"#),
             [
                 "document | nothing | an object",
-                "more | a boolean | a known field: one of `document`, `name`, `secret`, `turn`",
-                "name | a text of 4 letters | a text of 1 to 3 letters",
+                "name | a text of length 4 | a text of length 1 to 3",
                 "secret | a number | a text or null",
-                "turn | a text of 5 letters | one of `left` or null",
+                "secret | a text of length 1 | this field only once",
+                "turn | a text of length 5 | one of `left` or null",
+                "more | true or false | a known field: one of `document`, `name`, `secret`, `turn`",
             ]
         );
-        let sound = json!({ "name": "abc", "secret": null, "turn": "left", "document": {} });
-        assert_eq!(told(sound), [""; 0]);
+        assert_eq!(told(r#"{"name":"abc","secret":null,"turn":"left","document":{}}"#), [""; 0]);
+        let many: Vec<String> = (0..1000).map(|number| format!(r#""{number}":1"#)).collect();
+        let told = told(&format!("{{{}}}", many.join(",")));
+        assert_eq!((told.len(), told[MOST].as_str()), (MOST + 1, "$ | more problems | none"));
+    }
+
+    #[test]
+    fn the_schemas_of_our_bodies_are_understood() {
+        fn check(schema: &Value) {
+            for (word, value) in schema.as_object().into_iter().flatten() {
+                match word.as_str() {
+                    "description" | "writeOnly" => {}
+                    "enum" => assert!(value.as_array().is_some(), "{schema}"),
+                    "oneOf" => value.as_array().into_iter().flatten().for_each(check),
+                    "minLength" => assert!(schema["maxLength"].is_u64(), "{schema}"),
+                    "maxLength" => assert!(schema["minLength"].is_u64(), "{schema}"),
+                    "type" => {
+                        let known = ["string", "boolean", "object", "null"];
+                        assert!(kinds(schema).all(|kind| known.contains(&kind)), "{schema}");
+                    }
+                    other => assert_eq!(other, "", "a word of {schema}"),
+                }
+            }
+        }
+        for schema in [
+            NewToken::schema(),
+            NewSettings::schema(),
+            NewPreset::schema(),
+            PresetChange::schema(),
+            NewProvider::schema(),
+        ] {
+            let schema = serde_json::to_value(schema).unwrap_or_default();
+            let fields = schema["properties"].as_object();
+            assert!(fields.is_some_and(|fields| !fields.is_empty()), "{schema}");
+            fields.into_iter().flatten().for_each(|(_, field)| check(field));
+        }
     }
 }

@@ -23,15 +23,17 @@ pub(super) fn router() -> OpenApiRouter<Service> {
         .routes(routes!(test))
 }
 
-/// A provider, or what is to change of one: what is absent stays, and what is null of the
-/// fields that follow from its type goes. `local` has `prefix`; `r2` has `accountId` or `endpoint`,
-/// and `accessKeyId`; `s3` has `endpoint`, `region` and `accessKeyId`; `gcs` has `endpoint`; `azure`
-/// has `endpoint` and `account`; all but `local` have `bucket`, `prefix` and a secret.
+/// A provider, or what is to change of one: what is absent or null stays, but of the fields that
+/// follow from its type, secrets aside, what is null goes. `local` has `prefix`; `r2` has
+/// `accountId` or `endpoint`, and `accessKeyId`; `s3` has `endpoint`, `region` and `accessKeyId`;
+/// `gcs` has `endpoint`; `azure` has `endpoint` and `account`; all but `local` have `bucket`,
+/// `prefix` and a secret.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewProvider {
-    /// `local`, `r2`, `s3`, `gcs` or `azure`; it can not be changed.
-    r#type: Option<String>,
+    /// It can not be changed.
+    #[schema(inline)]
+    r#type: Option<Kind>,
     /// 1 to 200 letters. Default: the type.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
@@ -121,12 +123,11 @@ fn lay_over(
     ];
     let mut problems = Vec::new();
     for (name, change) in given {
-        let before = fields.get(name).cloned();
-        match change {
-            Change::Stays => {}
-            Change::Goes => drop(fields.remove(name)),
-            Change::To(text) => drop(fields.insert(name.to_owned(), text)),
-        }
+        let before = match change {
+            Change::Stays => continue,
+            Change::Goes => fields.remove(name),
+            Change::To(text) => fields.insert(name.to_owned(), text),
+        };
         let leads_elsewhere = matches!(name, "endpoint" | "accountId" | "account");
         if leads_elsewhere && before.as_ref() != fields.get(name) {
             // The secret that was given for one place is not sent to another.
@@ -171,10 +172,8 @@ async fn create(
     State(service): State<Service>,
     Typed(new): Typed<NewProvider>,
 ) -> Result<(StatusCode, Json<Provider>), Problem> {
-    let name = new.r#type.clone().unwrap_or_default();
-    let kind = Kind::from_name(&name).ok_or_else(|| {
-        Problem::invalid("type", format!("\"{name}\""), "one of local, r2, s3, gcs, azure")
-    })?;
+    let allowed = "one of `local`, `r2`, `s3`, `gcs`, `azure`";
+    let kind = new.r#type.ok_or_else(|| Problem::invalid("type", "nothing", allowed))?;
     let now = millis();
     let mut row = ProviderRow {
         id: new_id(),
@@ -212,7 +211,7 @@ async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Prov
     Ok(Json(Provider::from(&find(&service, &id).await?)))
 }
 
-/// Changes a provider of storage; what is absent stays.
+/// Changes a provider of storage.
 #[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage", request_body = NewProvider,
     params(("id" = String, Path)),
     responses((status = 200, description = "The provider as it is now", body = Provider)))]
@@ -223,7 +222,7 @@ async fn change(
 ) -> Result<Json<Provider>, Problem> {
     let mut row = find(&service, &id).await?;
     let kind = Kind::from_name(&row.kind).ok_or_else(|| Problem::fault("an unknown kind"))?;
-    if new.r#type.as_deref().is_some_and(|name| name != kind.name()) {
+    if new.r#type.is_some_and(|other| other != kind) {
         return Err(Problem::invalid("type", "another one", kind.name()));
     }
     lay_over(&service, &mut row, kind, new)?;
