@@ -26,7 +26,8 @@ use fixtures::judge;
 use tempfile::TempDir;
 
 use crate::support::{
-    Flaky, Full, SOON, Stuck, Trouble, alone, files, open_files, plan, resident, threads, watched,
+    self, Flaky, Full, SOON, Stuck, Trouble, alone, files, open_files, plan, resident, threads,
+    watched,
 };
 
 const CLIP: &str = "counter-h264-aac.mp4";
@@ -36,9 +37,7 @@ const SLOW: &str = r#""transcode","reencode":true,"preset":"veryslow""#;
 
 /// A plan whose output goes into `folder`.
 fn planned(clip: &Path, format: &str, recipe: &str, folder: &TempDir) -> Plan {
-    let mut plan = plan(clip, format, recipe).unwrap();
-    plan.outputs[0].location = folder.path().join(format!("out.{format}")).into();
-    plan
+    support::planned(clip, format, recipe, folder.path())
 }
 
 fn go_on(_: &Progress) -> ControlFlow<()> {
@@ -100,9 +99,6 @@ fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
     let clip = fixtures::get("group-mpeg2-open-b.mp4");
     let recipe = r#""trim","startSeconds":0.52,"durationSeconds":2"#;
     let mut plan = planned(&clip, "mp4", recipe, &folder);
-    let mut other = plan.otherwise.clone().expect("a splice that has no other plan");
-    other.outputs[0].location = plan.outputs[0].location.clone();
-    plan.otherwise = Some(other);
     let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
     let Action::Splice(encoder) = &mut tracks[0].action else { panic!("{tracks:?}") };
     // MPEG-2 can not tell it.

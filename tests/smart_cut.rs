@@ -10,7 +10,7 @@ use fixtures::judge;
 
 use crate::{
     cut::{expected, trim},
-    support::{Outcome, plan, run, soak, watched},
+    support::{Outcome, planned, run, soak, watched},
 };
 
 /// Sections of the four seconds, by where they begin and end in groups of 30 frames.
@@ -266,16 +266,14 @@ fn lossless_pictures_are_encoded_as_a_whole() {
     assert!(ratios.iter().all(|ratio| *ratio > 34.0), "{ratios:.1?}");
 }
 
-/// Two sections of a clip without its sound, whose plan makes `out.<format>` in `folder`, or another
-/// plan does.
+/// A plan for two sections of a clip without its sound, which makes `out.<format>` in `folder`.
 fn two_sections(clip: &Path, format: &str, folder: &Path) -> Plan {
     let recipe = r#""trim","ranges":[{"startSeconds":0.52,"durationSeconds":1},{"startSeconds":1.9,"durationSeconds":1.85}]"#;
-    let mut plan = plan(clip, format, recipe).unwrap();
+    let mut plan = planned(clip, format, recipe, folder);
     let mut next = Some(&mut plan);
     while let Some(plan) = next {
         let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
         tracks.truncate(1);
-        plan.outputs[0].location = folder.join("out").with_extension(format).into();
         next = plan.otherwise.as_deref_mut();
     }
     plan

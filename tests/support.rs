@@ -58,6 +58,18 @@ pub(crate) fn plan(input: &Path, format: &str, recipe: &str) -> Result<Plan, Err
     avocet::plan(&Engine::default(), &job, output, &CancelToken::new())
 }
 
+/// The plan of a job, which makes `out.<format>` in `folder`, as do those that it names for other
+/// cases.
+pub(crate) fn planned(input: &Path, format: &str, recipe: &str, folder: &Path) -> Plan {
+    let mut plan = plan(input, format, recipe).unwrap();
+    let mut next = Some(&mut plan);
+    while let Some(plan) = next {
+        plan.outputs[0].location = folder.join(format!("out.{format}")).into();
+        next = plan.otherwise.as_deref_mut();
+    }
+    plan
+}
+
 /// What a job left.
 pub(crate) struct Outcome {
     pub(crate) path: PathBuf,

@@ -12,12 +12,12 @@ pub(crate) const IDLE: Duration = Duration::from_secs(1);
 /// How many of one kind are attended to at once; those that hang must not stop the others.
 const AT_ONCE: usize = 16;
 
-/// Takes row after row and attends to each, until the service ends; `woken`, if any, tells early
-/// that one is due. Then it waits for those that are being attended to, as long as it is let.
+/// Takes row after row and attends to each, until the service ends; `woken` tells early to look
+/// again. Then it waits for those that are being attended to, as long as it is let.
 pub(crate) async fn attend<T, Taken, Attended>(
     service: &Service,
     what: &'static str,
-    woken: Option<&Notify>,
+    woken: &Notify,
     take: impl Fn() -> Taken,
     attend_to: impl Fn(T) -> Attended,
 ) where
@@ -36,13 +36,7 @@ pub(crate) async fn attend<T, Taken, Attended>(
                 busy.spawn(attend_to(row));
             }
             Ok(None) => {
-                let woken = async {
-                    match woken {
-                        Some(woken) => woken.notified().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let _ = timeout(IDLE, woken).await;
+                let _ = timeout(IDLE, woken.notified()).await;
             }
             Err(error) => {
                 tracing::error!(%error, "{what} that are due can not be read");

@@ -41,7 +41,8 @@ pub(crate) async fn run(service: Service) {
             service.wake();
         }
     };
-    due::attend(&service, "leftovers", None, take, attend_to).await;
+    // Nobody is in a hurry for them.
+    due::attend(&service, "leftovers", &service.ended, take, attend_to).await;
 }
 
 /// Removes what is at a place, unless the job tells of it.

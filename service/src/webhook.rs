@@ -38,7 +38,7 @@ pub(crate) async fn run(service: Service, engine: Engine) {
             }
         }
     };
-    due::attend(&service, "webhooks", Some(&service.webhooks), take, attend_to).await;
+    due::attend(&service, "webhooks", &service.webhooks, take, attend_to).await;
 }
 
 /// Tries once, and notes how that ended.

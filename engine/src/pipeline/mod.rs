@@ -22,7 +22,7 @@ use crate::{
         TrackKind,
     },
     progress::CancelToken,
-    reader::FrameReader,
+    reader::{FrameReader, libav},
     riff,
     stage::{
         Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Joined,
@@ -626,10 +626,6 @@ pub(crate) fn parameters_of(
 
 fn no_memory() -> Error {
     Error::Exhausted { what: "memory" }
-}
-
-fn libav(step: Step, component: &str, source: crate::error::LibavError) -> Error {
-    Error::Libav { step, component: component.to_owned(), source }
 }
 
 /// Refuses an output that is an input, before anything is touched.

@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a body that begins with `first`, and how it goes on.
+    /// What is said of a body that begins with `[1,` and goes on so.
     async fn said(
         rest: impl futures_util::Stream<Item = io::Result<&'static str>> + Send + 'static,
     ) -> String {

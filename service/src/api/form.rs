@@ -71,8 +71,8 @@ fn allowed(schema: &Value) -> String {
     words.collect::<Vec<_>>().join(" or ")
 }
 
-fn one_of(names: impl Iterator<Item = impl AsRef<str>>) -> String {
-    let names: Vec<String> = names.map(|name| format!("`{}`", name.as_ref())).collect();
+pub(super) fn one_of(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect();
     format!("one of {}", names.join(", "))
 }
 

@@ -39,7 +39,8 @@ pub(super) struct NewPreset {
     document: Box<RawValue>,
 }
 
-/// What may be changed of a preset; what is absent stays, and so does a null, but for the description.
+/// What may be changed of a preset; what is absent stays, and so does a null, but for the
+/// description.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PresetChange {

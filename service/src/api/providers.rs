@@ -7,6 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Change, Name, Typed},
+    form::one_of,
     show::{List, time},
 };
 use crate::{
@@ -172,8 +173,8 @@ async fn create(
     State(service): State<Service>,
     Typed(new): Typed<NewProvider>,
 ) -> Result<(StatusCode, Json<Provider>), Problem> {
-    let allowed = "one of `local`, `r2`, `s3`, `gcs`, `azure`";
-    let kind = new.r#type.ok_or_else(|| Problem::invalid("type", "nothing", allowed))?;
+    let missing = || Problem::invalid("type", "nothing", one_of(Kind::ALL.map(Kind::name)));
+    let kind = new.r#type.ok_or_else(missing)?;
     let now = millis();
     let mut row = ProviderRow {
         id: new_id(),
