@@ -11,6 +11,12 @@
 mod arguments;
 mod browser;
 mod bucket;
+mod cases_choice;
+mod cases_clocks;
+mod cases_decoding;
+mod cases_refusals;
+mod cases_sound;
+mod cases_tags;
 mod custom;
 mod cut;
 mod elsewhere;

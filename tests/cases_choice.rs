@@ -1,0 +1,1 @@
+//! Cases of streams that were chosen or shown wrongly.

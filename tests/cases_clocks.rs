@@ -1,0 +1,1 @@
+//! Cases of clocks that start again, of joined files, and of uneven times.

@@ -1,0 +1,1 @@
+//! Cases that were refused, or told wrongly, though they can be done.

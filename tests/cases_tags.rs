@@ -1,0 +1,1 @@
+//! Cases of what stands beside the samples: tags, projections, chapters, text.
