@@ -1,1 +1,187 @@
-//! Cases in which decoding went wrong: what a decoder must know, and damaged pictures.
+//! Cases in which decoding went wrong: what a decoder must know, damaged pictures, and codec
+//! parameters that change on the way.
+
+use std::path::Path;
+
+use avocet::{
+    CancelToken, Engine, Look, Source, When,
+    engine::{Action, Strategy},
+};
+use fixtures::judge;
+
+use crate::{
+    support::watched,
+    traps_stream::{COPY, done, seconds_of_sound, warns},
+};
+
+/// A trim that begins amid a group of pictures.
+fn cut(start: f64, length: f64) -> String {
+    format!(r#""trim","startSeconds":{start},"durationSeconds":{length}"#)
+}
+
+/// How far the picture of a thumbnail is from the one that a full decode shows then: the mean
+/// difference of its samples, of 255.
+fn difference(clip: &Path, picture: &Path, seconds: f64) -> f64 {
+    let (found, expected) = (judge::picture(picture), judge::rgb(clip, seconds, ""));
+    assert_eq!((found.width, found.height), (expected.width, expected.height));
+    let pairs = found.data.iter().zip(&expected.data);
+    let sum: u64 = pairs.map(|(one, other)| u64::from(one.abs_diff(*other))).sum();
+    sum as f64 / found.data.len() as f64
+}
+
+#[test]
+fn pictures_of_old_x264_are_right_wherever_decoding_begins() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let Some(clip) = fixtures::case!("cockatoo.mp4") else { return };
+    for seconds in [0.0, 5.18, 9.5] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        let shown = done(&clip, "png", &recipe);
+        let found = difference(&clip, &shown.path, seconds);
+        assert!(found < 3.0, "{seconds} s: {found}");
+        assert!(shown.report.warnings.is_empty(), "{:?}", shown.report.warnings);
+    }
+}
+
+#[test]
+fn a_cut_of_old_x264_is_decoded_by_others_from_its_start() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let Some(clip) = fixtures::case!("cockatoo.mp4") else { return };
+    // Spliced, and copied from a keyframe on.
+    for (recipe, strategy, first) in
+        [(cut(5.1, 6.1), Strategy::SmartCut, 102), (cut(7.25, 2.0), Strategy::SmartCut, 145)]
+    {
+        let made = done(&clip, "mp4", &recipe);
+        assert_eq!(made.report.strategy, strategy, "{recipe}");
+        assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{recipe}");
+        let worst = judge::psnr(&made.path, &clip, first).into_iter().fold(f64::INFINITY, f64::min);
+        assert!(worst > 35.0, "{recipe}: {worst} dB");
+    }
+}
+
+#[test]
+fn a_program_stream_that_begins_amid_a_group_is_done_by_every_recipe() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let Some(clip) = fixtures::case!("coolitnow-partial.mp4") else { return };
+    for recipe in [
+        r#""webReady""#,
+        r#""proxy""#,
+        r#""compress""#,
+        r#""transcode""#,
+        r#""resize","width":160"#,
+        r#""trim","startSeconds":0.2"#,
+    ] {
+        let made = done(&clip, "mp4", recipe);
+        assert!(warns(&made, "BEFORE_KEYFRAME"), "{recipe}: {:?}", made.report.warnings);
+        // 17 pictures from the first keyframe on, which is shown 0.57 s after the first sound.
+        let times = judge::frames(&made.path);
+        assert_eq!(times.len(), 17, "{recipe}");
+    }
+}
+
+#[test]
+fn codec_parameters_that_change_are_not_copied_over() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let two = fixtures::get("two-entries.mp4");
+    for (format, recipe) in [
+        ("mp4", COPY.to_owned()),
+        ("mov", COPY.to_owned()),
+        ("mp4", cut(1.0, 2.5)),
+        ("mp4", cut(0.5, 1.0)),
+    ] {
+        let made = done(&two, format, &recipe);
+        assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{recipe} in {format}");
+        let counters = judge::counters(&made.path);
+        let (first, count) = match recipe.as_str() {
+            COPY => (0, 100),
+            recipe if recipe == cut(1.0, 2.5) => (25, 63),
+            _ => (13, 25),
+        };
+        assert_eq!(counters.len(), count, "{recipe} in {format}");
+        assert_eq!(counters[0], Some(first), "{recipe} in {format}");
+        assert!(counters.iter().all(Option::is_some), "{recipe} in {format}: {counters:?}");
+    }
+}
+
+#[test]
+fn sound_that_goes_on_at_another_rate_is_encoded() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("rates.ts");
+    for (format, recipe) in [
+        ("m4a", r#""extractAudio""#),
+        ("aac", r#""extractAudio""#),
+        ("mp4", COPY),
+        ("m4a", r#""trim","startSeconds":0.5"#),
+    ] {
+        let made = done(&clip, format, recipe);
+        let is_encoded = |action: &Action| matches!(action, Action::Encode(_));
+        let plan = &made.report.plan;
+        assert!(plan.tracks().all(|track| is_encoded(&track.action)), "{recipe} in {format}");
+        let mut because = plan.tracks().flat_map(|track| &track.because);
+        assert!(because.any(|why| why.code == "PARAMETERS_CHANGE"), "{recipe} in {format}");
+        let expected = if recipe.contains("trim") { 3.5 } else { 4.0 };
+        let seconds = seconds_of_sound(&made.path);
+        // ADTS has no place for the priming of an encoder.
+        assert!((seconds - expected).abs() < 0.15, "{recipe} in {format}: {seconds} s");
+        let clicks = judge::clicks(&made.path).len();
+        assert_eq!(clicks, if recipe.contains("trim") { 3 } else { 4 }, "{recipe} in {format}");
+    }
+}
+
+#[test]
+fn a_picture_that_turns_on_the_way_keeps_its_shape() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("turned.ts");
+    let made = done(&clip, "mp4", r#""proxy""#);
+    let frames = judge::frames(&made.path);
+    assert_eq!(frames.len(), 100);
+    // The portrait picture is 102 of 320 columns wide, in the middle of black.
+    let turned = judge::rgb(&made.path, 3.0, "");
+    assert_eq!((turned.width, turned.height), (320, 180));
+    let bar = turned.mean(10, 20, 80, 140);
+    assert!(bar.iter().all(|level| *level < 8.0), "{bar:?}");
+    let inside = judge::rgb(&made.path, 3.0, "crop=102:180:109:0,scale=180:320");
+    assert_eq!(inside.corners(), judge::UPRIGHT);
+    for (name, shown) in [("thumbnail", done(&clip, "png", r#""thumbnail","seekSeconds":3"#))] {
+        let picture = judge::picture(&shown.path);
+        assert_eq!((picture.width, picture.height), (320, 180), "{name}");
+        let bar = picture.mean(10, 20, 80, 140);
+        assert!(bar.iter().all(|level| *level < 8.0), "{name}: {bar:?}");
+    }
+    // A copy of it is not one that players follow.
+    let copied = done(&clip, "mp4", COPY);
+    assert_eq!(copied.report.strategy, Strategy::Encode);
+}
+
+#[test]
+fn damaged_pictures_are_told_with_their_time() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("flipped.mp4");
+    let shown = done(&clip, "png", r#""thumbnail","seekSeconds":2.02"#);
+    let warning = shown.report.warnings.iter().find(|warning| warning.code == "PICTURE_DAMAGED");
+    let message = &warning.expect("a warning").message;
+    assert!(message.contains("2.000 s"), "{message}");
+    let look = Look { when: When::At(vec![2.02]), ..Look::default() };
+    watched(fixtures::test_name!(), move || {
+        let source = Source::path(&clip);
+        let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());
+        let pictures: Vec<_> = frames.unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(pictures[0].is_damaged());
+    });
+    let whole =
+        done(&fixtures::get("counter-h264-aac.mp4"), "png", r#""thumbnail","seekSeconds":2"#);
+    assert!(!warns(&whole, "PICTURE_DAMAGED"));
+}

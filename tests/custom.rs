@@ -190,6 +190,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
         lenient: false,
         cost: Cost::default(),
         otherwise: None,
+        if_parameters_change: None,
         process: Some(Process { arguments }),
     }
 }

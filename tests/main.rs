@@ -28,6 +28,7 @@ mod origin;
 mod picture_color;
 mod recipes;
 mod running;
+mod seeks;
 mod smart_cut;
 mod storyboard;
 mod support;

@@ -21,7 +21,7 @@ use crate::{
     glance,
     index::{Index, Indexes},
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
-    media::{Kind, MediaInfo},
+    media::{Kind, MediaInfo, StreamInfo},
     movie::Movie,
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
@@ -286,6 +286,13 @@ impl Engine {
         let open = || source.open(cancel).map_err(unreadable);
         if media.is_format("mov") {
             media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
+            for track in media.movie.iter().flat_map(|movie| &movie.tracks) {
+                let of_track =
+                    |stream: &&mut StreamInfo| i64::from(stream.id) == i64::from(track.id);
+                if let Some(stream) = media.streams.iter_mut().find(of_track) {
+                    stream.parameters_change = track.entries_differ;
+                }
+            }
         } else if media.is_format("webm") {
             media.is_webm = is_webm(&mut open()?).map_err(unreadable)?;
         }
@@ -394,6 +401,12 @@ impl Engine {
             let stop = cancel.child();
             let watched = (&mut *observe, &mut meter);
             let result = self.run_to_end(plan, &sources, &mut given.writers, &stop, watched);
+            if let (Err(Error::ParametersChange { .. }), Some(encoded)) =
+                (&result, &plan.if_parameters_change)
+            {
+                plan = encoded;
+                continue;
+            }
             match (result, &plan.otherwise) {
                 (Err(Error::TooLarge { .. } | Error::Unspliceable { .. }), Some(otherwise)) => {
                     plan = otherwise;

@@ -269,6 +269,13 @@ pub enum Error {
         /// How much was written, in bytes.
         bytes: u64,
     },
+    /// Codec parameters of a stream that is copied change on the way; the plan has another for that
+    /// case where its container allows such changes.
+    #[error("{what}, which a stream copy can not follow; encode it instead")]
+    ParametersChange {
+        /// What changes, and when.
+        what: String,
+    },
     /// Pictures of a section can not be spliced after all; the plan has another for that case.
     #[error("the pictures can not be spliced: {what}")]
     Unspliceable {
@@ -308,7 +315,10 @@ impl Error {
             {
                 "LOCATION_REFUSED"
             }
-            Self::NotMedia { .. } | Self::Lacking { .. } | Self::Damaged { .. } => "INPUT_INVALID",
+            Self::NotMedia { .. }
+            | Self::Lacking { .. }
+            | Self::Damaged { .. }
+            | Self::ParametersChange { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } | Self::Program { .. } => "TRANSCODE_ERROR",
             Self::UnknownOption { .. } | Self::Absent { .. } | Self::Unprotected { .. } => {
@@ -338,7 +348,7 @@ impl Error {
             Self::Write { source, .. } if RemoteError::of(source).is_some() => Step::Upload,
             Self::Read { .. } | Self::NotMedia { .. } | Self::TooMuch { .. } => Step::Probe,
             Self::Lacking { .. } | Self::BadPlan { .. } => Step::Plan,
-            Self::Damaged { .. } => Step::Demux,
+            Self::Damaged { .. } | Self::ParametersChange { .. } => Step::Demux,
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,
             Self::UnknownOption { .. }

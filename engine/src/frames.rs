@@ -6,7 +6,8 @@ use crate::{
     av::{FilterGraph, Frame, GraphInput, Received},
     error::{Error, Result, Step},
     plan::Instant,
-    reader::{FrameReader, exactly_timed, libav},
+    reader::{Damage, FrameReader, exactly_timed, libav},
+    stage::fitted,
     time::{TimeBase, Timestamp},
 };
 
@@ -66,7 +67,9 @@ impl Frames {
 
     fn graph_for(&self, frame: &Frame) -> Result<FilterGraph> {
         let input = GraphInput::of_frame(frame);
-        FilterGraph::new(&self.request.filters, &input, self.reader.base(), NonZeroU32::MIN)
+        let promised = self.reader.promised();
+        let filters = fitted(&self.request.filters, promised.as_ref(), &input);
+        FilterGraph::new(&filters, &input, self.reader.base(), NonZeroU32::MIN)
             .map_err(|source| libav(Step::Open, "filter graph", source))
     }
 
@@ -74,6 +77,7 @@ impl Frames {
     fn at(&mut self, time: Timestamp) -> Result<Picture> {
         let neighbors = self.request.neighbors;
         let shown = self.reader.at(&Instant { time, keyframe: false, neighbors })?;
+        let is_damaged = shown.damage > Damage::None;
         let mut graph = self.graph_for(&shown.frame)?;
         let broken = |source| libav(Step::Filter, "filter graph", source);
         for frame in shown.with_neighbors(neighbors)? {
@@ -83,7 +87,7 @@ impl Frames {
         loop {
             match pull(&mut graph)? {
                 Some(picture) if picture.frame.is_neighbor() => {}
-                Some(picture) => return Ok(picture),
+                Some(picture) => return Ok(Picture { is_damaged, ..picture }),
                 None => return Err(Error::BadPlan { what: "its filters keep no frame".into() }),
             }
         }
@@ -149,7 +153,10 @@ impl Frames {
 fn pull(graph: &mut FilterGraph) -> Result<Option<Picture>> {
     let base = graph.time_base();
     match graph.pull().map_err(|_| Error::Exhausted { what: "memory" })? {
-        Received::One(frame) => Ok(Some(Picture { frame, base })),
+        Received::One(frame) => {
+            let is_damaged = frame.is_concealed();
+            Ok(Some(Picture { frame, base, is_damaged }))
+        }
         Received::Nothing => Ok(None),
         Received::Failed(source) => Err(libav(Step::Filter, "filter graph", source)),
     }
@@ -180,9 +187,16 @@ impl Iterator for Frames {
 pub struct Picture {
     frame: Frame,
     base: TimeBase,
+    is_damaged: bool,
 }
 
 impl Picture {
+    /// Whether the decoder guessed a part of it, or reported errors on the way to it; at an instant
+    /// it was decoded from earlier random access points by then, to no avail.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
     /// When the picture begins to show, on the input's time line.
     pub fn time(&self) -> Option<Timestamp> {
         self.frame.pts().map(|pts| Timestamp::new(pts, self.base))

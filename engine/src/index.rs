@@ -12,12 +12,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    av::{Demuxer, Depth, Listed, Packet},
+    av::{Demuxer, Depth, Fault, Listed, Packet},
+    change::Coding,
     error::{Error, Result},
     io::{Identity, Location, Source},
     media::{MediaInfo, StreamInfo},
     movie::{self, Shifts},
-    nal::{Framing, avc, hevc, units},
+    nal::{
+        Framing,
+        avc::{self, Head},
+        hevc, units,
+    },
     progress::CancelToken,
     stage::Clock,
     time::Timestamp,
@@ -54,6 +59,9 @@ pub struct IndexedPacket {
     pub entry: Entry,
     /// Whether an edit list hides it.
     pub hidden: bool,
+    /// Whether codec parameters change here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
 }
 
 /// Whether decoding can begin at a packet.
@@ -72,6 +80,11 @@ impl StreamIndex {
     /// Bytes of all packets.
     pub fn bytes(&self) -> u64 {
         self.packets.iter().map(|packet| u64::from(packet.bytes)).sum()
+    }
+
+    /// Whether codec parameters change anywhere on the way.
+    pub fn changes(&self) -> bool {
+        self.packets.iter().any(|packet| packet.changed)
     }
 
     /// The packets that are shown and have a time: the time, and the packet.
@@ -184,6 +197,7 @@ impl Index {
                 bytes: listed.bytes,
                 entry: if listed.is_key { Entry::Closed } else { Entry::No },
                 hidden: listed.is_hidden,
+                changed: false,
             });
             let mut packets: Vec<_> = packets.collect();
             set_durations(&mut packets, stream);
@@ -201,21 +215,23 @@ impl Index {
     ) -> Result<Self> {
         let entries: Vec<Entries> =
             (0..media.streams.len()).map(|n| Entries::of(&demuxer, n)).collect();
+        let coding = |number| demuxer.parameters(number)?.ok().map(|it| Coding::of(&it));
+        let mut codings: Vec<Option<Coding>> = (0..media.streams.len()).map(coding).collect();
         let mut index = Self { streams: vec![StreamIndex::default(); media.streams.len()] };
         let mut clock = media.may_jump().then(Clock::default);
         loop {
             let mut packet = match demuxer.read() {
                 Ok(Some(packet)) => packet,
                 // How much is missing is judged by the run.
-                Ok(None) | Err(crate::av::Fault::Libav(_)) => return Ok(index),
+                Ok(None) | Err(Fault::Libav(_)) => return Ok(index),
                 Err(fault) => return Err(fault.of_input(location)),
             };
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             let number = packet.stream();
-            let (Some(stream), Some(entries)) =
-                (index.streams.get_mut(number), entries.get(number))
+            let (Some(stream), Some(entries), Some(coding)) =
+                (index.streams.get_mut(number), entries.get(number), codings.get_mut(number))
             else {
                 continue;
             };
@@ -230,6 +246,7 @@ impl Index {
                 bytes: u32::try_from(packet.size()).unwrap_or(u32::MAX),
                 entry: entries.look(&packet),
                 hidden: packet.is_hidden(),
+                changed: coding.as_mut().is_some_and(|coding| coding.changes(&packet)),
             });
         }
     }
@@ -364,6 +381,15 @@ impl Entries {
             Self::Always | Self::ByOrder => true,
         };
         if is_closed { Entry::Closed } else { Entry::Open }
+    }
+
+    /// What a decoder that begins in the middle of a stream must know from its head, of a demuxer
+    /// from which nothing was read yet.
+    pub(crate) fn head(&self, demuxer: &mut Demuxer, stream: usize) -> Result<Option<Head>, Fault> {
+        /// As much of a first packet as is looked at, in bytes.
+        const HEAD: usize = 4096;
+        let Self::Avc(framing) = *self else { return Ok(None) };
+        Ok(Head::of(&demuxer.first_bytes(stream, HEAD)?, framing))
     }
 
     /// Whether a keyframe only begins to refresh the picture, which is whole some frames later.

@@ -10,6 +10,7 @@
 #[expect(unsafe_code, reason = "the only room that calls libav")]
 mod av;
 mod capabilities;
+mod change;
 mod cost;
 mod elsewhere;
 mod engine;

@@ -65,7 +65,37 @@ impl Origin {
     }
 }
 
+/// libav's names of the demuxers whose containers state presentation times; others state decoding
+/// times at most.
+pub(crate) const STATES_PRESENTATION: [&str; 9] =
+    ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"];
+
 impl MediaInfo {
+    /// Whether codec parameters may change on the way without the container's header saying so.
+    pub fn parameters_may_change(&self) -> bool {
+        [
+            "mpegts",
+            "mpeg",
+            "flv",
+            "ogg",
+            "aac",
+            "loas",
+            "mp3",
+            "ac3",
+            "eac3",
+            "h264",
+            "hevc",
+            "mpegvideo",
+        ]
+        .iter()
+        .any(|name| self.is_format(name))
+    }
+
+    /// Whether the container states when pictures are shown, and not only when they are decoded.
+    pub fn states_presentation(&self) -> bool {
+        STATES_PRESENTATION.iter().any(|name| self.is_format(name))
+    }
+
     /// Streams of moving pictures: no cover art, no thumbnails.
     pub fn videos(&self) -> impl Iterator<Item = (&StreamInfo, &VideoInfo)> {
         self.streams.iter().filter_map(|stream| match &stream.kind {
@@ -134,6 +164,9 @@ pub struct StreamInfo {
     pub bit_rate: Option<u64>,
     /// How the container says players should treat it.
     pub disposition: Disposition,
+    /// Whether its codec parameters are known to change on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parameters_change: bool,
     /// Whether it is cover art or a thumbnail, not a stream in time.
     pub still: bool,
     /// Tags, among them `language`.

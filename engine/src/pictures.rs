@@ -14,8 +14,8 @@ use crate::{
     pipeline::open_sheet,
     plan::{Instant, Output, Sheet, StreamId},
     progress::CancelToken,
-    reader::{FrameReader, Shown, libav},
-    stage::{Outlet, Stop, finished},
+    reader::{Damage, FrameReader, Retries, Shown, libav},
+    stage::{Outlet, Stop, finished, fitted},
     tally::{Read, Tally},
 };
 
@@ -28,10 +28,8 @@ pub(crate) fn show(
 ) -> Result<()> {
     let shown: Shown = reader.at(instant)?;
     tally.note(|count| {
-        count.frames = 1;
-        count.decode_errors = reader.decode_errors;
-        count.concealed = u64::from(shown.frame.is_concealed());
         count.past_end = shown.past_end;
+        note(&shown, count);
     });
     for frame in shown.with_neighbors(instant.neighbors)? {
         match outlet.send(frame) {
@@ -40,6 +38,14 @@ pub(crate) fn show(
         }
     }
     finished(outlet.finish())
+}
+
+/// Counts a picture, and notes when it is on screen where it is damaged.
+fn note(shown: &Shown, count: &mut Read) {
+    count.frames += 1;
+    if shown.damage > Damage::None {
+        count.damaged.push(shown.time);
+    }
 }
 
 /// A sheet on its way; what writes it is opened when its turn comes, since there may be hundreds.
@@ -70,7 +76,10 @@ struct Worker {
 
 /// Workers that wait for their next task.
 #[derive(Default)]
-struct Idle(Mutex<Vec<(StreamId, Worker)>>);
+struct Idle {
+    workers: Mutex<Vec<(StreamId, Worker)>>,
+    retries: Retries,
+}
 
 /// Draws sheets, their pictures in parallel on so many threads.
 pub(crate) fn draw(
@@ -125,16 +134,19 @@ impl OpenSheet {
 impl Idle {
     /// A worker for a stream.
     fn take(&self, stream: StreamId, open: impl FnOnce() -> Result<FrameReader>) -> Result<Worker> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = idle.iter().position(|(other, _)| *other == stream) {
             return Ok(idle.swap_remove(place).1);
         }
         drop(idle);
-        Ok(Worker { reader: open()?, graph: None })
+        let mut reader = open()?;
+        reader.retries = self.retries.clone();
+        Ok(Worker { reader, graph: None })
     }
 
     fn give_back(&self, stream: StreamId, worker: Worker) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((stream, worker));
+        let mut idle = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push((stream, worker));
     }
 }
 
@@ -149,7 +161,7 @@ impl Worker {
     ) -> Result<Vec<Frame>> {
         let Self { reader, graph } = self;
         let neighbors = instants.iter().any(|instant| instant.neighbors);
-        let base = reader.base();
+        let (base, promised) = (reader.base(), reader.promised());
         let mut cells = Vec::with_capacity(instants.len());
         reader.at_each(instants, |shown| {
             if cancel.is_cancelled() {
@@ -157,7 +169,8 @@ impl Worker {
             }
             let kind = GraphInput::of_frame(&shown.frame);
             let open = || {
-                FilterGraph::new(filters, &kind, base, NonZeroU32::MIN)
+                let filters = fitted(filters, promised.as_ref(), &kind);
+                FilterGraph::new(&filters, &kind, base, NonZeroU32::MIN)
                     .map_err(|source| libav(Step::Open, "filter graph", source))
             };
             let kept = graph.take().filter(|(of, _)| *of == kind);
@@ -165,10 +178,7 @@ impl Worker {
                 Some((_, kept)) => kept,
                 None => open()?,
             };
-            drawn.note(|count| {
-                count.frames += 1;
-                count.concealed += u64::from(shown.frame.is_concealed());
-            });
+            drawn.note(|count| note(&shown, count));
             let (cell, is_drained) = filtered(shown, &mut open, neighbors)?;
             cells.push(cell);
             *graph = (!is_drained).then_some((kind, open));

@@ -42,6 +42,9 @@ pub struct Plan {
     /// What is run instead when an output or a track passes its size limit; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
+    /// What is run instead when codec parameters of a stream that is copied change on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_parameters_change: Option<Box<Plan>>,
     /// What the `ffmpeg` program does in the place of this library, for outputs that are
     /// [of a process](Content::OfProcess).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -679,6 +682,10 @@ impl fmt::Display for Plan {
             writeln!(f, "runs: ffmpeg {process}")?;
         } else {
             writeln!(f, "cost: {}", self.cost)?;
+        }
+        if let Some(encoded) = &self.if_parameters_change {
+            writeln!(f, "if codec parameters change on the way:")?;
+            encoded.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();

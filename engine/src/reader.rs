@@ -3,10 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use crate::{
-    av::{Decoder, Demuxer, Depth, Fault, Frame, OpenError, Packet, Parameters, Received},
+    av::{
+        Decoder, Demuxer, Depth, Fault, Frame, GraphInput, Health, OpenError, Packet, Parameters,
+        Received,
+    },
     error::{Error, LibavError, Result, Step},
     index::Entries,
     io::{Location, Source},
@@ -27,6 +34,51 @@ const MOST_HELD: usize = 64 << 20;
 /// How far apart instants are whose frames are decoded in one go, at most, in seconds: what lies
 /// between them is read for that.
 const NEAR: f64 = 2.0;
+
+/// How far before an instant decoding begins at most, when its picture came out damaged, in seconds.
+const FARTHEST_RETRY: f64 = 60.0;
+
+/// How often damaged pictures are decoded again; shared by all readers of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Retries(Arc<AtomicU32>);
+
+impl Default for Retries {
+    fn default() -> Self {
+        /// Earlier random access points of one job, all its pictures together.
+        const OF_A_JOB: u32 = 3;
+        Self(Arc::new(AtomicU32::new(OF_A_JOB)))
+    }
+}
+
+impl Retries {
+    /// Takes one, if any is left.
+    fn take(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// Whether a picture is what was encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Damage {
+    /// It is, as far as the decoder can tell.
+    None,
+    /// The decoder reported errors on the way to it.
+    Suspected,
+    /// The decoder guessed a part of it.
+    Certain,
+}
+
+impl Damage {
+    /// Of a frame, when the decoding that led to it went so.
+    fn of(frame: &Frame, health: Health) -> Self {
+        match (frame.is_concealed(), health.is_good()) {
+            (true, _) => Self::Certain,
+            (false, false) => Self::Suspected,
+            (false, true) => Self::None,
+        }
+    }
+}
 
 /// Decodes one stream of an input, from any place in it.
 pub(crate) struct FrameReader {
@@ -56,8 +108,12 @@ pub(crate) struct FrameReader {
     counted: Option<i64>,
     /// How long a frame lasts on average, in ticks.
     typical: i64,
-    /// Packets the decoder could make nothing of.
-    pub(crate) decode_errors: u64,
+    /// Time of the packet with which decoding began, in ticks.
+    entry: Option<i64>,
+    /// Whether [`Parameters::head`] was looked for.
+    knows_head: bool,
+    /// What is left of the tries to decode damaged pictures again.
+    pub(crate) retries: Retries,
 }
 
 /// The frame that is on screen at an instant, and its neighbors as far as they were asked for.
@@ -67,6 +123,10 @@ pub(crate) struct Shown {
     pub(crate) after: Option<Frame>,
     /// Whether the instant lies past the end of the last frame.
     pub(crate) past_end: bool,
+    /// When the frame begins to show, on the time line of the input.
+    pub(crate) time: Timestamp,
+    /// Whether the frame is what was encoded.
+    pub(crate) damage: Damage,
 }
 
 impl Shown {
@@ -122,7 +182,7 @@ impl FrameReader {
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
-        let (fresh, astray, drained, last_read, decode_errors) = (true, false, false, None, 0);
+        let (fresh, astray, drained, last_read, entry) = (true, false, false, None, None);
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
         let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
         Ok(Self {
@@ -141,13 +201,25 @@ impl FrameReader {
             last_read,
             counted: Some(start.ticks),
             typical,
-            decode_errors,
+            entry,
+            knows_head: false,
+            retries: Retries::default(),
         })
+    }
+
+    /// The kind of frame that the header of the stream promises.
+    pub(crate) fn promised(&self) -> Option<GraphInput> {
+        GraphInput::of_parameters(&self.parameters)
     }
 
     /// Seconds per tick of the stream.
     pub(crate) fn base(&self) -> TimeBase {
         self.base
+    }
+
+    /// What the decoder could not decode well so far.
+    pub(crate) fn health(&self) -> Health {
+        self.decoder.as_ref().map(Decoder::health).unwrap_or_default()
     }
 
     /// The next frame, in order of presentation; `None` at the end.
@@ -156,7 +228,7 @@ impl FrameReader {
             let decoder = self.decoder(usize::MAX)?;
             match decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
                 Received::One(frame) => return Ok(Some(self.timed(frame))),
-                Received::Failed(_) => self.decode_errors += 1,
+                Received::Failed(_) => {}
                 Received::Nothing if self.drained => return Ok(None),
                 Received::Nothing => self.feed()?,
             }
@@ -215,12 +287,13 @@ impl FrameReader {
         }
         self.astray = false;
         self.drained = packet.is_none();
+        self.entry = self.entry.or(packet.as_ref().and_then(|it| it.pts().or(it.dts())));
         let decoder = self.decoder(usize::MAX)?;
-        let fed = match packet {
+        // What is not taken counts for the decoder's health.
+        let _ = match packet {
             Some(packet) => decoder.send(&packet),
             None => decoder.finish(),
         };
-        self.decode_errors += u64::from(fed.is_err());
         Ok(())
     }
 
@@ -229,6 +302,7 @@ impl FrameReader {
     /// Answers whether reading goes on at the first packet.
     fn seek(&mut self, target: Option<Timestamp>) -> Result<bool> {
         if let Some(target) = target {
+            self.find_head()?;
             match self.demuxer.seek(self.stream, target.ticks) {
                 Ok(()) => {
                     self.restart(None);
@@ -246,10 +320,26 @@ impl FrameReader {
         Ok(true)
     }
 
+    /// Looks for what a decoder must know that begins in the middle, once, at the first packet.
+    fn find_head(&mut self) -> Result<()> {
+        if self.knows_head {
+            return Ok(());
+        }
+        self.knows_head = true;
+        let of_input = |fault: Fault| fault.of_input(&self.location);
+        if !self.fresh {
+            self.demuxer.rewind().map_err(of_input)?;
+        }
+        self.parameters.head =
+            self.entries.head(&mut self.demuxer, self.stream).map_err(of_input)?;
+        Ok(())
+    }
+
     fn restart(&mut self, counted: Option<i64>) {
         if let Some(decoder) = &mut self.decoder {
-            decoder.flush(counted.is_some());
+            decoder.flush(counted.is_some(), self.parameters.head.as_ref());
         }
+        self.entry = None;
         self.astray = counted.is_none();
         self.counted = counted;
         self.drained = false;
@@ -265,7 +355,31 @@ impl FrameReader {
     /// frames than could be read and the instant needs them.
     pub(crate) fn at(&mut self, instant: &Instant) -> Result<Shown> {
         let found = self.near(std::slice::from_ref(instant))?;
-        found.into_iter().flatten().next().map_or_else(|| self.go_to(instant), Ok)
+        let shown = found.into_iter().flatten().next().map_or_else(|| self.go_to(instant), Ok)?;
+        self.mended(shown, instant)
+    }
+
+    /// Decodes a damaged picture again, from earlier random access points; answers the best.
+    fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
+        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
+        while let Some(entry) = self.entry.filter(|_| shown.damage > Damage::None) {
+            let earlier = Timestamp::new(entry.saturating_sub(1), self.base);
+            let is_near = time.seconds() - earlier.seconds() <= FARTHEST_RETRY;
+            if earlier < self.start || !is_near || !self.retries.take() {
+                break;
+            }
+            let from_start = self.seek(Some(earlier))?;
+            let again = self.search(time, instant, from_start)?;
+            // Where a container knows of no earlier place, the seek led to the same one.
+            let is_earlier = self.entry < Some(entry);
+            if let Some(again) = again.filter(|again| again.damage < shown.damage) {
+                shown = again;
+            }
+            if from_start || !is_earlier {
+                break;
+            }
+        }
+        Ok(shown)
     }
 
     /// The frames at instants that rise, handed to `found` one by one: those that follow each other
@@ -286,8 +400,11 @@ impl FrameReader {
                 Some(frames) if !frames.is_empty() => frames,
                 _ => vec![self.go_to(first)?],
             };
-            rest = &rest[frames.len().min(near)..];
-            frames.into_iter().try_for_each(&mut found)?;
+            let (now, later) = rest.split_at(frames.len().min(near));
+            for (shown, instant) in frames.into_iter().zip(now) {
+                found(self.mended(shown, instant)?)?;
+            }
+            rest = later;
         }
         Ok(())
     }
@@ -372,8 +489,12 @@ impl FrameReader {
             if pts > time && packet.is_shown() {
                 after = Some(after.map_or(pts, |after: i64| after.min(pts)));
             }
-            held += packet.size();
-            packets.push(packet);
+            // Pictures that lead the keyframe of an open group refer to what was before it, and
+            // nothing behind it refers to them.
+            if packets.first().is_none_or(|key| Some(pts) >= key.pts()) {
+                held += packet.size();
+                packets.push(packet);
+            }
             if held > MOST_HELD {
                 return Ok(None);
             }
@@ -406,7 +527,9 @@ impl FrameReader {
             approach.wants(packet.pts()) || !spare
         };
         let packets: Vec<&Packet> = approach.packets.iter().filter(is_needed).collect();
+        let entry = packets.first().and_then(|packet| packet.pts());
         let decoder = self.decoder(packets.len())?;
+        let before = decoder.health();
         let mut frames: BTreeMap<i64, Frame> = BTreeMap::new();
         for packet in packets.into_iter().map(Some).chain([None]) {
             let fed = match packet {
@@ -431,6 +554,8 @@ impl FrameReader {
             }
         }
         decoder.skip_unreferenced(false);
+        let health = decoder.health().since(before);
+        self.entry = entry;
         self.drained = true;
         if approach.wanted.iter().any(|pts| !frames.contains_key(pts)) {
             return Ok(None);
@@ -447,7 +572,10 @@ impl FrameReader {
                 self.expect_all_read(Timestamp::new(*time, self.base))?;
             }
             let past_end = ended && shown + frame.duration().max(1) <= *time;
-            found.push(Shown { before: take(*before)?, frame, after: take(*after)?, past_end });
+            let damage = Damage::of(&frame, health);
+            let (before, after) = (take(*before)?, take(*after)?);
+            let time = Timestamp::new(*shown, self.base);
+            found.push(Shown { before, frame, after, past_end, time, damage });
         }
         Ok(Some(found))
     }
@@ -460,6 +588,7 @@ impl FrameReader {
         from_start: bool,
     ) -> Result<Option<Shown>> {
         let (mut before, mut shown, mut after) = (None, None, None);
+        let health = self.health();
         while let Some(frame) = self.next()? {
             if frame.pts().is_none() {
                 // Without times frames are counted, from the first one on.
@@ -488,7 +617,9 @@ impl FrameReader {
         }
         let end = frame.pts().map(|pts| pts + frame.duration().max(1));
         let past_end = ended && end.is_some_and(|end| end <= time.ticks);
-        Ok(Some(Shown { before, frame, after, past_end }))
+        let damage = Damage::of(&frame, self.health().since(health));
+        let time = frame.pts().map_or(time, |pts| Timestamp::new(pts, self.base));
+        Ok(Some(Shown { before, frame, after, past_end, time, damage }))
     }
 
     /// Fails when reading ended before what the container's index promises, and before `time`.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::time::Timestamp;
+use crate::{av::Health, time::Timestamp};
 
 /// What is counted while it goes on; written by stages, read by the run.
 #[derive(Debug, Default)]
@@ -23,10 +23,9 @@ pub(crate) struct Read {
     pub(crate) extent: Extent,
     /// Packets before the first one that can be decoded.
     pub(crate) before_keyframe: u64,
-    /// Packets the decoder could make nothing of.
-    pub(crate) decode_errors: u64,
-    /// Frames of which the decoder guessed a part.
-    pub(crate) concealed: u64,
+    /// What could not be decoded well: errors that were logged count where the whole stream is
+    /// decoded, frames where they are wanted.
+    pub(crate) health: Health,
     /// Frames that came out of the decoder.
     pub(crate) frames: u64,
     /// Those of them that lie outside the wanted span.
@@ -39,6 +38,8 @@ pub(crate) struct Read {
     pub(crate) error: Option<String>,
     /// Whether the instant asked for lies past the last frame.
     pub(crate) past_end: bool,
+    /// Instants whose pictures stayed damaged, from whichever place they were decoded.
+    pub(crate) damaged: Vec<Timestamp>,
     /// Whether it was read to the end of the input.
     pub(crate) to_end: bool,
 }

@@ -90,8 +90,23 @@ fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
 
 /// Warns of what was met in the pictures of sheets.
 pub(crate) fn warn_of_pictures(count: &Read, warnings: &mut Vec<Reason>) {
-    let what = "frames are damaged and partly guessed";
-    warn_of("pictures", "FRAMES_CONCEALED", count.concealed, what, warnings);
+    warn_of_damage(&count.damaged, warnings);
+}
+
+/// Warns of pictures that stayed damaged, and tells when they are on screen.
+fn warn_of_damage(damaged: &[Timestamp], warnings: &mut Vec<Reason>) {
+    /// The most instants that are listed.
+    const MOST: usize = 10;
+    if damaged.is_empty() {
+        return;
+    }
+    let mut seconds: Vec<f64> = damaged.iter().map(|at| at.seconds()).collect();
+    seconds.sort_unstable_by(f64::total_cmp);
+    let listed: Vec<_> = seconds.iter().take(MOST).map(|at| format!("{at:.3} s")).collect();
+    let more = seconds.len().saturating_sub(MOST);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!("the picture at {}{more} is damaged in the input", listed.join(", "));
+    warnings.push(Reason::new("PICTURE_DAMAGED", message));
 }
 
 fn warn_of(name: &str, code: &str, number: u64, what: &str, warnings: &mut Vec<Reason>) {
@@ -127,11 +142,16 @@ impl Seen<'_> {
         }
         let count = self.count;
         let mut warn = |code, number, what| warn_of(&name, code, number, what, warnings);
-        warn("DECODE_ERRORS", count.decode_errors, "packets could not be decoded");
-        warn("FRAMES_CONCEALED", count.concealed, "frames are damaged and partly guessed");
+        let health = count.health;
+        warn("DECODE_ERRORS", health.failed, "packets could not be decoded");
+        warn("FRAMES_CONCEALED", health.concealed, "frames are damaged and partly guessed");
+        if health.failed + health.concealed == 0 {
+            warn("DECODER_REPORTED", health.complaints, "errors were reported by the decoder");
+        }
         let what = "packets before the first keyframe left out";
         warn("BEFORE_KEYFRAME", count.before_keyframe, what);
         warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
+        warn_of_damage(&count.damaged, warnings);
         match self.shortfall(&name) {
             Some(short) if plan.lenient => {
                 let message = format!("{}; {:.3} s are lost", short.what, short.lost);
@@ -190,7 +210,7 @@ impl Seen<'_> {
             Select::At(_) => return None,
         }
         let tolerated = TOLERATED_SECONDS.max(read * TOLERATED_PART);
-        (self.is_encode() && count.decode_errors > 0 && count.lost_seconds > tolerated).then(|| {
+        (self.is_encode() && count.health.failed > 0 && count.lost_seconds > tolerated).then(|| {
             Shortfall {
                 what: format!("too much of {name} can not be decoded"),
                 // A damaged clock tells of more than there can have been.
@@ -500,7 +520,7 @@ fn compare_encode(
     if let [read] = &parts[..] {
         // What a damaged input did not give is a warning by now.
         let is_forgiven = plan.lenient && read.lost_seconds > 0.0;
-        let is_whole = read.before_keyframe == 0 && read.decode_errors == 0 && !is_forgiven;
+        let is_whole = read.before_keyframe == 0 && read.health.failed == 0 && !is_forgiven;
         let (read, made) = (read.extent.seconds(), written.extent.seconds());
         let is_timed = is_read && read > 0.0 && output.keeps_times();
         if is_whole && is_timed && (made - read).abs() > seen.longest + 0.1 {

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use avocet_engine::{
-    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamInfo, Timestamp, VideoInfo,
+    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamIndex, StreamInfo,
+    Timestamp, VideoInfo,
 };
 
 use crate::{
@@ -151,6 +152,7 @@ pub(crate) fn copyable_video(
     holds: Holds,
 ) -> Result<Reason, Reason> {
     let codec = source.stream.codec.as_str();
+    parameters_last(source)?;
     let common = match container.format() {
         Some(Format::Mp4) => matches!(codec, "h264" | "hevc" | "av1"),
         // libavformat has no way to write AV1 into QuickTime.
@@ -169,10 +171,7 @@ pub(crate) fn copyable_video(
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
     let is_reordered = matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg4");
-    let keeps_times = ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"]
-        .iter()
-        .any(|name| source.media.is_format(name));
-    if is_reordered && !keeps_times {
+    if is_reordered && !source.media.states_presentation() {
         return Err(Reason::new(
             "TIMES_MISSING",
             "its container does not say when a picture is shown; decoding it tells",
@@ -200,6 +199,7 @@ pub(crate) fn copyable_audio(
     holds: Holds,
 ) -> Result<Reason, Reason> {
     let codec = source.stream.codec.as_str();
+    parameters_last(source)?;
     let common = match container {
         Container::Of(Format::Mp4) => matches!(codec, "aac" | "mp3"),
         Container::Of(Format::Mov) => {
@@ -230,6 +230,16 @@ pub(crate) fn copyable_audio(
     }
     hidden_packets_fit(source, container)?;
     Ok(copied(codec, container))
+}
+
+/// Fails where codec parameters change on the way: the header of a copy tells of the first only.
+fn parameters_last<T>(source: &Source<'_, T>) -> Result<(), Reason> {
+    let changes = source.stream.parameters_change || source.index.is_some_and(StreamIndex::changes);
+    if !changes {
+        return Ok(());
+    }
+    let message = "its codec parameters change on the way, which a stream copy can not follow";
+    Err(Reason::new("PARAMETERS_CHANGE", message))
 }
 
 /// Whether ADTS has a place for what the AAC of a stream is (ISO/IEC 14496-3, 1.A.2): two bits of

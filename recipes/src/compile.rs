@@ -3,8 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use avocet_engine::{
-    Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Plan, Result, StreamInfo,
-    Timestamp,
+    Action, Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Plan, Result, StreamId,
+    StreamInfo, Timestamp, Track, TrackKind,
 };
 
 use crate::{
@@ -203,7 +203,47 @@ impl Recipe {
             Self::Concat(recipe) => recipe.compile(format, circumstances),
         }?;
         cost::fill(&mut plan, circumstances.inputs);
+        if let Some(encoded) = self.without_copies(&plan, format, circumstances)? {
+            let mut next = Some(&mut plan);
+            while let Some(plan) = next {
+                plan.if_parameters_change = Some(Box::new(encoded.clone()));
+                next = plan.otherwise.as_deref_mut();
+            }
+        }
         Ok(plan)
+    }
+
+    /// The plan for the case that codec parameters of a copied stream turn out to change; `None`
+    /// where they can not, or all packets were looked at.
+    fn without_copies(
+        &self,
+        plan: &Plan,
+        format: Format,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Option<Plan>> {
+        let is_copied = |track: &&Track| {
+            track.action == Action::Copy
+                && matches!(track.kind, TrackKind::Video | TrackKind::Audio)
+        };
+        let is_unknown = |id: &StreamId| {
+            let probed = circumstances.inputs.get(id.input);
+            probed.is_some_and(|it| it.index.is_none() && it.media.parameters_may_change())
+        };
+        let plans = std::iter::successors(Some(plan), |plan| plan.otherwise.as_deref());
+        let copied = plans.flat_map(Plan::tracks).filter(is_copied).flat_map(Track::sources);
+        let unknown: Vec<StreamId> = copied.filter(is_unknown).collect();
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        let mut inputs = circumstances.inputs.to_vec();
+        for id in unknown {
+            let stream =
+                inputs.get_mut(id.input).and_then(|it| it.media.streams.get_mut(id.stream));
+            if let Some(stream) = stream {
+                stream.parameters_change = true;
+            }
+        }
+        self.compile(format, &Circumstances { inputs: &inputs, ..circumstances.clone() }).map(Some)
     }
 
     fn needs_index(&self, media: &MediaInfo) -> bool {

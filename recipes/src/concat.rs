@@ -179,6 +179,7 @@ impl Join {
             lenient,
             cost: Cost::default(),
             otherwise: None,
+            if_parameters_change: None,
             process: None,
         })
     }

@@ -50,6 +50,10 @@ const ENCODED: &[(&str, &str)] = &[
     ("INTERLACED", "The lines of a frame belong to two instants, and browsers show both at once."),
     ("MADE_SMALLER", "The stream is encoded with fewer bits."),
     ("NOT_A_PURE_ROTATION", "The display matrix scales, mirrors or skews."),
+    (
+        "PARAMETERS_CHANGE",
+        "Codec parameters change on the way, which a stream copy can not follow.",
+    ),
     ("PIXELS_NOT_SQUARE", "Pixels are not square, and some browsers take them as square."),
     ("PRIMING_AT_JOIN", "Priming can not be hidden where inputs join."),
     ("PROXY", "A proxy is always encoded."),
@@ -108,11 +112,17 @@ const NOTICES: &[(&str, &str)] = &[
 const WARNINGS: &[(&str, &str)] = &[
     ("BEFORE_KEYFRAME", "Packets before the first keyframe were left out."),
     ("CLOCK_JUMPS_CLOSED", "Jumps of the input's clock were closed."),
+    ("DECODER_REPORTED", "The decoder reported errors; pictures or sound may be damaged."),
     ("DECODE_ERRORS", "Some packets could not be decoded."),
     ("DURATION_DECLARED_WRONG", "The input states another duration than it has."),
     ("FRAMES_CONCEALED", "Some frames are damaged and partly guessed by the decoder."),
     ("INPUT_SHORT", "The input has less than it promises; the message tells the seconds lost."),
     ("LARGER_THAN_INPUT", "The result is larger than the input."),
+    (
+        "PICTURE_DAMAGED",
+        "A picture is damaged, from whichever random access point it is decoded; the message tells \
+         when it is shown.",
+    ),
     ("PROGRAM_DIFFERS", "The ffmpeg program is of another release than the linked libraries."),
     ("READ_ERROR", "The input could not be read to its end."),
     (

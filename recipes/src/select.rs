@@ -292,6 +292,7 @@ impl<'a> Selection<'a> {
             lenient,
             cost: Cost::default(),
             otherwise: None,
+            if_parameters_change: None,
             process: None,
         }
     }
@@ -340,6 +341,7 @@ impl<'a> Selection<'a> {
             lenient: false,
             cost: Cost::default(),
             otherwise: None,
+            if_parameters_change: None,
             process: None,
         }
     }

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    Action, AudioInfo, Encoder, FrameFormat, Kind, Rational, Reason, Result, SoundFormat, Span,
-    StreamInfo, Timestamp, Track, TrackKind,
+    Action, AudioInfo, Encoder, FrameFormat, Kind, Reason, Result, SoundFormat, Span, StreamInfo,
+    Track, TrackKind,
 };
 
 use crate::{
@@ -192,15 +192,14 @@ fn filters(source: &Source<'_, AudioInfo>, format: &SoundFormat) -> String {
 /// The filter that keeps the samples of the section, or those that an edit list shows: a decoder
 /// hands out whole packets.
 pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
-    // The filter counts in samples.
-    let rate = Rational::of_rate(source.info.sample_rate?);
-    let samples = |at: Timestamp| Some(at.rescale(rate)?.ticks);
+    // The filter takes microseconds, of which the nearest sample is the one that is meant. Numbers
+    // of samples would mean other times where the sample rate changes on the way.
     match source.section {
         Some((_, kept)) => {
-            let start = samples(kept.first)?;
-            Some(format!("atrim=start_pts={start}:end_pts={}", samples(kept.end)?))
+            let (start, end) = (kept.first.seconds(), kept.end.seconds());
+            Some(format!("atrim=start={start:.6}:end={end:.6}"))
         }
-        None => Some(format!("atrim=end_pts={}", samples(stream_end(source.stream)?)?)),
+        None => Some(format!("atrim=end={:.6}", stream_end(source.stream)?.seconds())),
     }
 }
 

@@ -1,6 +1,13 @@
 //! Decoders and encoders.
 
-use std::{collections::VecDeque, ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
+use std::{
+    collections::VecDeque,
+    ffi::{c_int, c_void},
+    num::NonZeroU32,
+    ptr,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use ffmpeg_next::ffi;
 
@@ -10,6 +17,7 @@ use super::{
 };
 use crate::{
     error::LibavError,
+    nal::avc::Head,
     plan::{self, FrameFormat},
     time::TimeBase,
 };
@@ -58,19 +66,83 @@ pub(crate) enum Received<T> {
     Failed(LibavError),
 }
 
+/// What a decoder could not decode well, counted from when it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// Number of packets that it could make nothing of.
+    pub(crate) failed: u64,
+    /// Number of frames of which it guessed a part, or lacked what they refer to.
+    pub(crate) concealed: u64,
+    /// Number of errors that it logged, on any of its threads.
+    pub(crate) complaints: u64,
+}
+
+impl Health {
+    /// What was counted since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            failed: self.failed - before.failed,
+            concealed: self.concealed - before.concealed,
+            complaints: self.complaints - before.complaints,
+        }
+    }
+
+    /// Counts more.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.failed += more.failed;
+        self.concealed += more.concealed;
+        self.complaints += more.complaints;
+    }
+
+    /// Whether all was decoded well.
+    pub(crate) fn is_good(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Counts an error that libav logs, when the component is one of our decoders or a copy of it that
+/// works on another thread.
+///
+/// # Safety
+/// `component` is null or a live component of libav, as its log callback gets it.
+pub(super) unsafe fn note_complaint(component: *mut c_void) {
+    // SAFETY: the first field of every component is its class. Only a context of a codec has the
+    // class of those, so the cast is right; its `opaque` is null, or the counter that `Decoder`
+    // put there, which outlives the context and all copies that libav makes of it.
+    unsafe {
+        let class = component.cast::<*const ffi::AVClass>().as_ref();
+        if class.is_some_and(|class| *class == ffi::avcodec_get_class())
+            && let Some(count) =
+                (*component.cast::<ffi::AVCodecContext>()).opaque.cast::<AtomicU64>().as_ref()
+        {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A decoder.
 #[derive(Debug)]
 pub(crate) struct Decoder {
+    /// Dropped before `complaints`, which it points to.
     context: Context,
+    /// Errors that libav logged for this decoder; boxed for its address.
+    complaints: Box<AtomicU64>,
+    /// The rest of its health.
+    health: Health,
+    /// What is put before the next packet, when that is the first one after a start in the middle of
+    /// the stream.
+    lead: Option<Head>,
     /// Whether packets came from the first one of the stream on.
     from_start: bool,
+    /// Whether the container states when pictures are shown.
+    states_presentation: bool,
     /// Decoding times of the packets whose frames have not come out yet, in a container that states
     /// no others, as AVI: frames come out in order of presentation, and take them one by one.
     unshown: Option<VecDeque<i64>>,
 }
 
 impl Decoder {
-    /// Opens the decoder for a stream.
+    /// Opens the decoder for a stream; [`Parameters::head`] is put before its first packet.
     pub(crate) fn open(parameters: &Parameters, threads: NonZeroU32) -> Result<Self, OpenError> {
         // SAFETY: the parameters are live, and their codec id came from this libav.
         let codec = unsafe { ffi::avcodec_find_decoder((*parameters.as_ptr()).codec_id) };
@@ -79,13 +151,30 @@ impl Decoder {
         }
         let mut context = Context::new(codec)?;
         context.set_threads(threads);
-        // SAFETY: the context is live and ours, the parameters are valid.
+        let complaints = Box::<AtomicU64>::default();
+        // SAFETY: the context is live and ours, the parameters are valid; the counter outlives the
+        // context.
         unsafe {
             check(ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()))?;
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
+            (*context.as_ptr()).opaque = ptr::from_ref::<AtomicU64>(&complaints).cast_mut().cast();
             check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
-        Ok(Self { context, from_start: true, unshown: None })
+        Ok(Self {
+            context,
+            complaints,
+            health: Health::default(),
+            lead: parameters.head.clone(),
+            from_start: true,
+            states_presentation: parameters.states_presentation,
+            unshown: None,
+        })
+    }
+
+    /// What it could not decode well so far. Errors of packets that other threads still work on come
+    /// later.
+    pub(crate) fn health(&self) -> Health {
+        Health { complaints: self.complaints.load(Ordering::Relaxed), ..self.health }
     }
 
     /// Lets the decoder pass over the packets to come, as far as no other picture needs theirs.
@@ -98,26 +187,38 @@ impl Decoder {
 
     /// Gives the decoder a packet.
     pub(crate) fn send(&mut self, packet: &Packet) -> AvResult<()> {
-        if self.unshown.is_some() || packet.pts().is_none() {
+        let is_untimed = !self.states_presentation && packet.pts().is_none();
+        if self.unshown.is_some() || is_untimed {
             self.unshown.get_or_insert_default().extend(packet.dts());
         }
+        let led = match self.lead.take() {
+            Some(head) => Some(packet.with_other_data(&head.before(packet.data()))?),
+            None => None,
+        };
+        let packet = led.as_ref().unwrap_or(packet);
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), packet.as_ptr()) };
-        check(code).map(drop)
+        self.taken(code)
     }
 
     /// Tells the decoder that no packet follows; an error is that of one that it still had.
     pub(crate) fn finish(&mut self) -> AvResult<()> {
         // SAFETY: the context is live; null means the end, and saying it twice is harmless.
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
-        check(if code == ffi::AVERROR_EOF { 0 } else { code }).map(drop)
+        self.taken(if code == ffi::AVERROR_EOF { 0 } else { code })
     }
 
-    /// Forgets everything, for packets from another place: the first of the stream, or one in its
-    /// midst, where nobody can tell the times that a container does not state.
-    pub(crate) fn flush(&mut self, from_start: bool) {
+    /// Counts a packet that was not taken.
+    fn taken(&mut self, code: c_int) -> AvResult<()> {
+        check(code).map(drop).inspect_err(|_| self.health.failed += 1)
+    }
+
+    /// Forgets everything, for packets from another place: the first of the stream, or, led by its
+    /// head, one in its midst, where nobody can tell the times that a container does not state.
+    pub(crate) fn flush(&mut self, from_start: bool, head: Option<&Head>) {
         self.from_start = from_start;
         self.unshown = None;
+        self.lead = head.filter(|_| !from_start).cloned();
         // SAFETY: the context is open.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
     }
@@ -132,10 +233,16 @@ impl Decoder {
             frame.set_pts(next.unwrap_or(ffi::AV_NOPTS_VALUE));
         }
         Ok(match code {
-            0.. => Received::One(frame),
+            0.. => {
+                self.health.concealed += u64::from(frame.is_concealed());
+                Received::One(frame)
+            }
             ffi::AVERROR_EOF => Received::Nothing,
             code if is_again(code) => Received::Nothing,
-            code => Received::Failed(error(code)),
+            code => {
+                self.health.failed += 1;
+                Received::Failed(error(code))
+            }
         })
     }
 }

@@ -135,6 +135,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
                 original: disposition(ffi::AV_DISPOSITION_ORIGINAL),
                 dub: disposition(ffi::AV_DISPOSITION_DUB),
             },
+            parameters_change: false,
             still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
                 || disposition(ffi::AV_DISPOSITION_TIMED_THUMBNAILS),
             tags: tags(fields.metadata),

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     error::LibavError,
     media::MediaInfo,
+    nal::avc::Head,
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
 };
@@ -155,6 +156,11 @@ impl Demuxer {
         self.is_format("mov") || self.is_format("matroska")
     }
 
+    /// Whether the container states presentation times.
+    fn states_presentation(&self) -> bool {
+        crate::media::STATES_PRESENTATION.iter().any(|name| self.is_format(name))
+    }
+
     /// What was found.
     pub(crate) fn media(&self) -> MediaInfo {
         // SAFETY: the context is open, and its streams were looked at.
@@ -201,6 +207,47 @@ impl Demuxer {
         if let Some(padding) = padding {
             packet.set_duration((packet.duration() - padding.ticks).max(0));
         }
+    }
+
+    /// The first bytes of the first packet of a stream, from which nothing was read yet; no more than
+    /// `most` where the container lists its packets. Reading goes on at the first packet.
+    pub(crate) fn first_bytes(&mut self, stream: usize, most: usize) -> Result<Vec<u8>, Fault> {
+        let listed = self.is_format("mov").then(|| self.listed_at(stream, 0)).flatten();
+        if let Some(first) = listed {
+            let size = usize::try_from(first.bytes).unwrap_or(most).min(most);
+            return self.peek(first.at, size);
+        }
+        loop {
+            match self.read()? {
+                Some(packet) if packet.stream() == stream => {
+                    self.rewind()?;
+                    return Ok(packet.data().to_vec());
+                }
+                Some(_) => {}
+                None => {
+                    self.rewind()?;
+                    return Ok(Vec::new());
+                }
+            }
+        }
+    }
+
+    /// Bytes of the input at a place, as many as there are up to `size`; libav does not notice.
+    fn peek(&mut self, at: u64, size: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; size];
+        let length = c_int::try_from(size).unwrap_or(0);
+        // SAFETY: the I/O context is live, and libav is not in it; the buffer is as long as is said.
+        let read = unsafe {
+            let io = self.io.as_ptr();
+            let here = ffi::avio_seek(io, 0, ffi::SEEK_CUR);
+            ffi::avio_seek(io, i64::try_from(at).unwrap_or(i64::MAX), ffi::SEEK_SET);
+            let read = ffi::avio_read(io, bytes.as_mut_ptr(), length);
+            ffi::avio_seek(io, here, ffi::SEEK_SET);
+            read
+        };
+        self.all_was_read()?;
+        bytes.truncate(usize::try_from(read).unwrap_or(0));
+        Ok(bytes)
     }
 
     /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
@@ -272,6 +319,7 @@ impl Demuxer {
                 copy.frame_rate = rational((*stream).avg_frame_rate);
                 copy.start = ticks((*stream).start_time);
                 copy.table = describe::table(context, stream);
+                copy.states_presentation = self.states_presentation();
                 copy.side_data = describe::all_side_data(stream);
                 copy
             })
@@ -294,22 +342,24 @@ impl Demuxer {
 
     /// The packets of a stream, as the container's own index lists them, in order of decoding.
     pub(crate) fn listed(&self, stream: usize) -> Vec<Listed> {
-        let Some(stream) = self.streams().nth(stream) else { return Vec::new() };
-        // SAFETY: the stream belongs to the open context, and its index has as many entries as libav
-        // says.
-        unsafe {
-            let entry = |number| {
-                let entry = ffi::avformat_index_get_entry(stream, number).as_ref()?;
-                Some(Listed {
-                    at: u64::try_from(entry.pos).ok()?,
-                    dts: ticks(entry.timestamp)?,
-                    bytes: u32::try_from(entry.size()).ok()?,
-                    is_key: entry.flags() & ffi::AVINDEX_KEYFRAME != 0,
-                    is_hidden: entry.flags() & ffi::AVINDEX_DISCARD_FRAME != 0,
-                })
-            };
-            (0..ffi::avformat_index_get_entries_count(stream)).map_while(entry).collect()
-        }
+        let Some(pointer) = self.streams().nth(stream) else { return Vec::new() };
+        // SAFETY: the stream belongs to the open context.
+        let count = unsafe { ffi::avformat_index_get_entries_count(pointer) };
+        (0..count).map_while(|number| self.listed_at(stream, number)).collect()
+    }
+
+    /// One entry of the container's own index, counted from 0.
+    fn listed_at(&self, stream: usize, number: c_int) -> Option<Listed> {
+        let stream = self.streams().nth(stream)?;
+        // SAFETY: the stream belongs to the open context; an entry that is not there is null.
+        let entry = unsafe { ffi::avformat_index_get_entry(stream, number).as_ref() }?;
+        Some(Listed {
+            at: u64::try_from(entry.pos).ok()?,
+            dts: ticks(entry.timestamp)?,
+            bytes: u32::try_from(entry.size()).ok()?,
+            is_key: entry.flags() & ffi::AVINDEX_KEYFRAME != 0,
+            is_hidden: entry.flags() & ffi::AVINDEX_DISCARD_FRAME != 0,
+        })
     }
 
     fn streams(&self) -> impl Iterator<Item = *mut ffi::AVStream> + use<'_> {
@@ -367,6 +417,10 @@ pub(crate) struct Parameters {
     pub(crate) frame_rate: Option<Rational>,
     /// What the container's sample table promises.
     pub(crate) table: Option<Table>,
+    /// Whether the container states when pictures are shown, and not only when they are decoded.
+    pub(crate) states_presentation: bool,
+    /// What a decoder that begins in the middle of the stream must know from its first packet.
+    pub(crate) head: Option<Head>,
     /// Side data of the stream, such as its display matrix, that are not part of `coding`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
@@ -390,6 +444,8 @@ impl Parameters {
             start: None,
             frame_rate: None,
             table: None,
+            states_presentation: true,
+            head: None,
             side_data: Vec::new(),
         };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.

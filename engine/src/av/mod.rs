@@ -22,7 +22,7 @@ use std::{
     sync::Once,
 };
 
-pub(crate) use codec::{Decoder, Encoder, Received};
+pub(crate) use codec::{Decoder, Encoder, Health, Received};
 pub(crate) use describe::{Listing, color_of, describe_libav, list, pixel_format_of, try_device};
 use ffmpeg_next::ffi;
 pub(crate) use frame::Frame;
@@ -127,6 +127,8 @@ unsafe extern "C" fn log(
         };
         tracing::debug!(target: "avocet::libav", level, "{line}");
         if level <= ffi::AV_LOG_ERROR {
+            // SAFETY: libav passes its own component.
+            unsafe { codec::note_complaint(component) };
             LAST_LOG.with_borrow_mut(|last| *last = Some(line.to_owned()));
         }
     });

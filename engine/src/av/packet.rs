@@ -78,19 +78,25 @@ impl Packet {
 
     /// Samples at its end that are not heard, where the container says so.
     pub(crate) fn padding(&self) -> Option<i64> {
-        let mut size = 0;
-        // SAFETY: the packet is live; libav answers as many bytes as it says, or null.
-        let data = unsafe {
-            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
-            let data = ffi::av_packet_get_side_data(self.as_ptr(), kind, &raw mut size);
-            if data.is_null() {
-                return None;
-            }
-            std::slice::from_raw_parts(data, size)
-        };
+        let data = self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES)?;
         // Two numbers of 32 bits: samples at the start, samples at the end.
         let end = data.get(4..8)?.try_into().ok()?;
         Some(i64::from(u32::from_le_bytes(end))).filter(|padding| *padding > 0)
+    }
+
+    /// What its container says of the coding from this packet on, where it says so anew.
+    pub(crate) fn new_extradata(&self) -> Option<&[u8]> {
+        self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA)
+    }
+
+    fn side_data(&self, kind: ffi::AVPacketSideDataType) -> Option<&[u8]> {
+        let mut size = 0;
+        // SAFETY: the packet is live; libav answers as many bytes as it says, or null, which live
+        // as long as the packet.
+        unsafe {
+            let data = ffi::av_packet_get_side_data(self.as_ptr(), kind, &raw mut size);
+            (!data.is_null()).then(|| std::slice::from_raw_parts(data, size))
+        }
     }
 
     /// Size of the data, in bytes.

@@ -68,6 +68,9 @@ pub struct MovieTrack {
     pub handler: String,
     /// The codes of its sample entries, as in `avc1` (`stsd`); what is not readable is a `?`.
     pub entries: Vec<String>,
+    /// Whether its sample entries differ in anything: then codec parameters change on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entries_differ: bool,
     /// The edit list, in its order (`elst`); empty without one.
     pub edits: Vec<Edit>,
     /// The transformation `a b u c d v x y w` (`tkhd`): the figures u, v and w are 1/2³⁰, all
@@ -121,10 +124,11 @@ impl Movie {
                 b"mvex" => movie.fragmented = true,
                 b"trak" => {
                     let stbl = find(body, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
-                    let (entries, encrypted) = entries(stbl)?;
+                    let SampleEntries { names, encrypted, differ } = SampleEntries::read(stbl)?;
                     let (sample_bytes, end) = Sizes::read(stbl)
                         .map_or((None, None), |it| (it.sum(0, it.count), end_of_chunks(stbl, &it)));
-                    let track = MovieTrack::parse(body, entries, sample_bytes.unwrap_or(0))?;
+                    let track = MovieTrack::parse(body, names, sample_bytes.unwrap_or(0))?;
+                    let track = MovieTrack { entries_differ: differ, ..track };
                     items += 1 + track.entries.len() + track.edits.len() + track.references.len();
                     if items > MOST_ITEMS {
                         return None;
@@ -193,7 +197,8 @@ impl MovieTrack {
             })
             .take(MOST_ITEMS)
             .collect();
-        Some(Self { id, handler, entries, edits, matrix, sample_bytes, references })
+        let entries_differ = false;
+        Some(Self { id, handler, entries, entries_differ, edits, matrix, sample_bytes, references })
     }
 }
 
@@ -339,15 +344,27 @@ fn name(code: Code) -> String {
     code.into_iter().map(readable).collect()
 }
 
-/// The codes of the sample entries, and whether one is of encrypted samples.
-fn entries(stbl: &[u8]) -> Option<(Vec<String>, bool)> {
-    let Some(body) = find(stbl, &[b"stsd"]) else { return Some((Vec::new(), false)) };
-    let mut fields = Fields(body.get(4..)?);
-    let count = usize::try_from(fields.u32()?).ok()?;
-    let found = || Boxes(fields.0).take(count.min(MOST_ITEMS));
-    let names: Vec<_> = found().map(|(code, _)| name(code)).collect();
-    let encrypted = found().any(|(code, body)| ENCRYPTED.contains(&code) || has_sinf(body));
-    (names.len() == count).then_some((names, encrypted))
+/// What the sample entries of a track say (`stsd`).
+#[derive(Default)]
+struct SampleEntries {
+    names: Vec<String>,
+    /// Whether one is of encrypted samples.
+    encrypted: bool,
+    /// Whether they differ in anything.
+    differ: bool,
+}
+
+impl SampleEntries {
+    fn read(stbl: &[u8]) -> Option<Self> {
+        let Some(body) = find(stbl, &[b"stsd"]) else { return Some(Self::default()) };
+        let mut fields = Fields(body.get(4..)?);
+        let count = usize::try_from(fields.u32()?).ok()?;
+        let found = || Boxes(fields.0).take(count.min(MOST_ITEMS));
+        let names: Vec<_> = found().map(|(code, _)| name(code)).collect();
+        let encrypted = found().any(|(code, body)| ENCRYPTED.contains(&code) || has_sinf(body));
+        let differ = found().zip(found().skip(1)).any(|(one, next)| one != next);
+        (names.len() == count).then_some(Self { names, encrypted, differ })
+    }
 }
 
 /// Whether a `sinf` is anywhere in a sample entry: how many fields stand before its boxes depends
@@ -476,6 +493,7 @@ mod tests {
         let more = [boxed("edts", &[&edits]), boxed("tref", &[&references])].concat();
         let movie = Made { more, ..Made::default() }.read().expect("a movie");
         let track = MovieTrack {
+            entries_differ: false,
             id: 5,
             handler: "vide".to_owned(),
             entries: vec!["avc1".to_owned()],

@@ -4,6 +4,11 @@
 use super::{Bits, Framing, append, unescape, units};
 use crate::time::Rational;
 
+/// How the user data of x264 begins that names its build: a UUID (ITU-T H.264, D.1.7).
+const X264: [u8; 16] = [
+    0xdc, 0x45, 0xe9, 0xbd, 0xe6, 0xd9, 0x48, 0xb7, 0x96, 0x2c, 0xd8, 0x20, 0xd9, 0x23, 0xee, 0xef,
+];
+
 /// Types of units.
 pub(crate) const IDR: u8 = 5;
 pub(crate) const SEI: u8 = 6;
@@ -174,6 +179,53 @@ impl AvcSets {
     }
 }
 
+/// Units of the first packet of a stream that tell how all of its pictures are to be decoded.
+///
+/// Old builds of x264 coded some pictures otherwise than the standard says, 4:4:4 among them.
+/// libavcodec follows them when it has seen the user data that names the build, which stands before
+/// the first picture only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    framing: Framing,
+    units: Vec<Vec<u8>>,
+}
+
+impl Head {
+    /// Of the beginning of a first packet; `None` where it tells nothing of the kind.
+    pub(crate) fn of(data: &[u8], framing: Framing) -> Option<Self> {
+        let names_x264 =
+            |unit: &&[u8]| kind_of(unit) == SEI && unit.windows(X264.len()).any(|it| it == X264);
+        let units: Vec<_> = units(data, framing).filter(names_x264).map(<[u8]>::to_vec).collect();
+        (!units.is_empty()).then_some(Self { framing, units })
+    }
+
+    /// A packet with these units before its first picture, behind its parameter sets; one that has
+    /// them already stays as it is.
+    pub(crate) fn before(&self, data: &[u8]) -> Vec<u8> {
+        if Self::of(data, self.framing).is_some() {
+            return data.to_vec();
+        }
+        let leads = |unit: &&[u8]| {
+            matches!(kind_of(unit), DELIMITER | SEQUENCE | SEQUENCE_EXTENSION | PICTURE)
+        };
+        let own: Vec<&[u8]> = units(data, self.framing).collect();
+        let (sets, pictures) = own.split_at(own.iter().take_while(|unit| leads(unit)).count());
+        let mut packet = Vec::with_capacity(data.len() + 1024);
+        let head = self.units.iter().map(Vec::as_slice);
+        for unit in sets.iter().copied().chain(head).chain(pictures.iter().copied()) {
+            match self.framing {
+                // A unit that came out of this framing fits into it.
+                Framing::Lengths(length) => append(&mut packet, unit, length).unwrap_or_default(),
+                Framing::StartCodes => {
+                    packet.extend([0, 0, 0, 1]);
+                    packet.extend(unit);
+                }
+            }
+        }
+        packet
+    }
+}
+
 /// The type of a unit.
 pub(crate) fn kind_of(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
@@ -203,6 +255,11 @@ fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 impl AvcSequence {
+    /// Reads a unit that is one of these; `None` for any other.
+    pub(crate) fn of_unit(unit: &[u8]) -> Option<Self> {
+        if kind_of(unit) == SEQUENCE { Self::read(unit) } else { None }
+    }
+
     /// Reads a unit.
     pub(crate) fn read(unit: &[u8]) -> Option<Self> {
         /// Width and height of a pixel by `aspect_ratio_idc` (table E-1).
@@ -368,6 +425,24 @@ mod tests {
         assert_eq!(recovers_later(&[6, 6, 1, 0b1100_0000]), Some(false));
         assert_eq!(recovers_later(&[6, 5, 1, 0xab, 0x80]), None);
         assert_eq!(recovers_later(&[6]), None);
+    }
+
+    #[test]
+    fn the_build_of_x264_goes_before_the_first_picture() {
+        let named = [&[SEI, 5, 17][..], &X264, &[7]].concat();
+        let mut first = vec![0, 0, 0, 1, 0x67, 0, 0, 0, u8::try_from(named.len()).unwrap()];
+        first.extend(&named);
+        first.extend([0, 0, 0, 1, 0x65]);
+        let head = Head::of(&first, Framing::Lengths(4)).unwrap();
+        assert_eq!(head.before(&first), first);
+        let led = head.before(&[0, 0, 0, 1, 0x67, 0, 0, 0, 1, 0x65]);
+        assert_eq!(led, first);
+        assert_eq!(Head::of(&[0, 0, 0, 2, 6, 5], Framing::Lengths(4)), None);
+        let coded = Head { framing: Framing::StartCodes, units: vec![vec![6, 5]] };
+        assert_eq!(
+            coded.before(&[0, 0, 1, 9, 0, 0, 1, 0x41]),
+            [0, 0, 0, 1, 9, 0, 0, 0, 1, 6, 5, 0, 0, 0, 1, 0x41]
+        );
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub(crate) fn kind_of(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| (byte >> 1) & 0x3f)
 }
 
+/// Whether a unit is a sequence parameter set.
+pub(crate) fn is_sequence(unit: &[u8]) -> bool {
+    kind_of(unit) == SEQUENCE
+}
+
 /// Whether pictures of this type are keyframes that nothing refers past: BLA and IDR. A CRA may
 /// have leading pictures that refer back.
 pub(crate) fn is_closed(kind: u8) -> bool {
@@ -72,6 +77,11 @@ impl HevcSets {
         };
         let has_sequence = this.of(SEQUENCE).next().is_some();
         has_sequence.then_some(this)
+    }
+
+    /// The sequence parameter sets.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.of(SEQUENCE)
     }
 
     fn of(&self, kind: u8) -> impl Iterator<Item = &Vec<u8>> {

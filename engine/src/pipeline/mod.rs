@@ -13,6 +13,7 @@ use crate::{
         Parameters, Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
+    index::Entries,
     io::{Location, Remotes, Sink, Source, Sources, Unfinished, is_same_file},
     media::MediaInfo,
     movie::{self, Piece},
@@ -478,7 +479,12 @@ impl Opener<'_> {
             Select::All | Select::At(_) => None,
         };
         let (input, demuxer) = self.input(plan, source.input, span.is_none(), inputs)?;
-        let parameters = parameters_of(demuxer, location, source.stream)?;
+        let mut parameters = parameters_of(demuxer, location, source.stream)?;
+        if is_video && span.is_some() {
+            let entries = Entries::of(demuxer, source.stream);
+            let head = entries.head(demuxer, source.stream);
+            parameters.head = head.map_err(|fault| fault.of_input(location))?;
+        }
         let base = parameters.time_base;
         let route = Route {
             stream: source.stream,
@@ -492,9 +498,9 @@ impl Opener<'_> {
         let (line, parameters) = match action {
             Action::Copy => {
                 let stage = if is_video {
-                    PacketStage::Copy(Copy::new(span, onto, base, tally.clone()))
+                    PacketStage::Copy(Copy::new(span, onto, &parameters, tally.clone()))
                 } else {
-                    PacketStage::Sound(CopySound::new(span, onto, base, is_text))
+                    PacketStage::Sound(CopySound::new(span, onto, &parameters, is_text))
                 };
                 (Line::Packets { input, route, stage }, Some(parameters))
             }
@@ -534,8 +540,8 @@ impl Opener<'_> {
             Action::Convert(encoder) => {
                 let coder = SubtitleCoder::open(&parameters, encoder)
                     .map_err(|error| error.about("subtitle encoder", encoder))?;
+                let cut = CopySound::new(span, onto, &parameters, is_text);
                 let parameters = coder.parameters().map_err(|_| no_memory())?;
-                let cut = CopySound::new(span, onto, base, is_text);
                 let convert = Convert::new(coder, encoder);
                 let stage = PacketStage::Convert(cut, convert);
                 (Line::Packets { input, route, stage }, Some(parameters))
@@ -568,7 +574,7 @@ impl Opener<'_> {
         number: usize,
         shared: bool,
         inputs: &'i mut OpenInputs,
-    ) -> Result<(usize, &'i Demuxer)> {
+    ) -> Result<(usize, &'i mut Demuxer)> {
         let known = |input: &OpenInput| shared && input.shared && input.number == number;
         let place = if let Some(place) = inputs.0.iter().position(known) {
             place
@@ -578,7 +584,7 @@ impl Opener<'_> {
             inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
             inputs.0.len() - 1
         };
-        Ok((place, &inputs.0[place].demuxer))
+        Ok((place, &mut inputs.0[place].demuxer))
     }
 }
 

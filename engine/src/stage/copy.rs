@@ -7,11 +7,22 @@ use std::{
 
 use super::{Onto, Outlet, REORDERED, Stage, Stop};
 use crate::{
-    av::Packet,
+    av::{Packet, Parameters},
+    change::Coding,
+    error::Error,
+    nal::avc::Head,
     plan::Span,
     tally::{Read, Tally},
     time::{TimeBase, Timestamp},
 };
+
+/// The error of a packet that is coded with other parameters than those before it.
+fn parameters_change(kind: &str, packet: &Packet, base: TimeBase) -> Stop {
+    let at = packet.pts().or(packet.dts()).map(|ticks| Timestamp::new(ticks, base).seconds());
+    let at = at.map_or_else(String::new, |at| format!(" at {at:.3} s"));
+    let what = format!("the codec parameters of the {kind} change{at}");
+    Stop::Failed(Error::ParametersChange { what })
+}
 
 /// Leaves out what comes before the first keyframe, which no player could show, and what lies
 /// outside the wanted span; makes decoding times anew where the container has none, or libav guessed
@@ -20,6 +31,10 @@ pub(crate) struct Copy {
     span: Option<Span>,
     onto: Option<Onto>,
     base: TimeBase,
+    /// What decoders must know that see nothing before the span; written before its first picture.
+    head: Option<Head>,
+    /// The coding that all packets must have; none where somebody else looks after that.
+    coding: Option<Coding>,
     tally: Tally<Read>,
     /// Whether a keyframe came.
     begun: bool,
@@ -46,12 +61,19 @@ impl Copy {
     pub(crate) fn new(
         span: Option<Span>,
         onto: Option<Onto>,
-        base: TimeBase,
+        parameters: &Parameters,
         tally: Tally<Read>,
     ) -> Self {
+        let (head, coding) = (parameters.head.clone(), Some(Coding::of(parameters)));
+        let base = parameters.time_base;
+        Self { head, coding, ..Self::over(span, onto, base, tally) }
+    }
+
+    fn over(span: Option<Span>, onto: Option<Onto>, base: TimeBase, tally: Tally<Read>) -> Self {
         let (window, times) = (VecDeque::new(), BinaryHeap::new());
         let (begun, ended) = (false, false);
-        Self { span, onto, base, tally, begun, ended, window, times, dts: None }
+        let (head, coding, dts) = (None, None, None);
+        Self { span, onto, base, head, coding, tally, begun, ended, window, times, dts }
     }
 
     /// A stage for pictures of a span that are spliced: each is decoded `delay` ticks of `base`
@@ -64,7 +86,7 @@ impl Copy {
         tally: Tally<Read>,
     ) -> Self {
         let dts = Some(Dts::Made { delay });
-        Self { dts, ..Self::new(Some(span), onto, base, tally) }
+        Self { dts, ..Self::over(Some(span), onto, base, tally) }
     }
 
     /// Looks at the first packets.
@@ -141,6 +163,13 @@ impl Stage for Copy {
             self.tally.note(|count| count.before_keyframe += 1);
             return Ok(());
         }
+        if self.coding.as_mut().is_some_and(|coding| coding.changes(&packet)) {
+            return Err(parameters_change("video", &packet, self.base));
+        }
+        if let Some(head) = self.head.take() {
+            let led = packet.with_other_data(&head.before(packet.data()));
+            packet = led.map_err(|_| Error::Exhausted { what: "memory" })?;
+        }
         if let Some(onto) = self.onto {
             move_onto(&mut packet, onto, self.base);
         }
@@ -165,6 +194,7 @@ pub(crate) struct CopySound {
     onto: Option<Onto>,
     base: TimeBase,
     is_text: bool,
+    coding: Coding,
     /// The newest packets before the span, as many as decoders need to begin with.
     lead: VecDeque<Packet>,
 }
@@ -174,13 +204,17 @@ impl CopySound {
     pub(crate) fn new(
         span: Option<Span>,
         onto: Option<Onto>,
-        base: TimeBase,
+        parameters: &Parameters,
         is_text: bool,
     ) -> Self {
-        Self { span, onto, base, is_text, lead: VecDeque::new() }
+        let (base, coding) = (parameters.time_base, Coding::of(parameters));
+        Self { span, onto, base, is_text, coding, lead: VecDeque::new() }
     }
 
-    fn hand_on(&self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+    fn hand_on(&mut self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        if self.coding.changes(&packet) {
+            return Err(parameters_change("audio", &packet, self.base));
+        }
         if let Some(onto) = self.onto {
             move_onto(&mut packet, onto, self.base);
         }

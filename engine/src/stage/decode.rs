@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Outlet, Stage, Stop};
 use crate::{
-    av::{AvResult, Decoder, Frame, Packet, Received},
+    av::{AvResult, Decoder, Frame, Health, Packet, Received},
     error::{Error, Step},
     tally::{Read, Tally},
     time::{TimeBase, Timestamp},
@@ -27,6 +27,12 @@ pub(crate) struct Decode {
     from: i64,
     /// Whether that is decoded only as far as what follows refers to it.
     skips: bool,
+    /// The health of the decoder that is counted already.
+    noted: Health,
+    /// Number of packets before the first keyframe.
+    lead: u64,
+    /// Time of the first keyframe, in ticks.
+    key: Option<i64>,
 }
 
 impl Decode {
@@ -40,7 +46,20 @@ impl Decode {
         tally: Tally<Read>,
     ) -> Self {
         let (expected, from) = (BTreeSet::new(), from.unwrap_or(i64::MIN));
-        Self { decoder, base, is_video, tally, expected, end: None, from, skips: false }
+        let (end, skips, noted) = (None, false, decoder.health());
+        Self {
+            decoder,
+            base,
+            is_video,
+            tally,
+            expected,
+            end,
+            from,
+            skips,
+            noted,
+            lead: 0,
+            key: None,
+        }
     }
 
     /// The same, for pictures of which nobody looks at those before `from`.
@@ -56,18 +75,21 @@ impl Decode {
                 Received::Nothing => break,
                 Received::Failed(error) => {
                     failures += 1;
-                    self.note_error(Err(error));
+                    note_error(Err(error));
                 }
             }
         }
+        self.note_health();
         Ok(())
     }
 
-    fn note_error(&self, result: AvResult<()>) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "a packet could not be decoded");
-            self.tally.note(|count| count.decode_errors += 1);
-        }
+    /// Counts what could not be decoded well since the last time. Errors that are logged after a
+    /// start in the middle may be those of pictures that nobody wants.
+    fn note_health(&mut self) {
+        let health = self.decoder.health();
+        let more = health.since(std::mem::replace(&mut self.noted, health));
+        let complaints = if self.from == i64::MIN { more.complaints } else { 0 };
+        self.tally.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
     }
 
     /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
@@ -79,8 +101,11 @@ impl Decode {
         self.end = Some(start + frame.duration());
         self.tally.note(|count| {
             count.frames += 1;
-            count.concealed += u64::from(frame.is_concealed());
+            count.health.concealed += u64::from(frame.is_concealed() && start >= self.from);
         });
+        if is_first {
+            self.note_lead(start);
+        }
         if stated.is_some() {
             self.expected.remove(&start);
             let rest = self.expected.split_off(&start);
@@ -88,6 +113,14 @@ impl Decode {
             self.note_missed(&missed, start, is_first);
         }
         frame
+    }
+
+    /// Counts packets before the first keyframe that gave no frame, when their container does not
+    /// say when they are shown; those of which it does are counted by that.
+    fn note_lead(&self, first: i64) {
+        let timed = self.expected.range(..first).count() as u64;
+        let lead = if self.key.is_some_and(|key| first >= key) { self.lead } else { 0 };
+        self.tally.note(|count| count.before_keyframe += lead.saturating_sub(timed));
     }
 
     /// Counts packets without a frame: before the first frame they only lacked a keyframe.
@@ -105,26 +138,38 @@ impl Decode {
     }
 }
 
+/// Tells of a packet that could not be decoded; the decoder counts it.
+fn note_error(result: AvResult<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a packet could not be decoded");
+    }
+}
+
 impl Stage for Decode {
     type In = Packet;
     type Out = Frame;
 
     fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        let is_shown = !packet.is_hidden() && packet.size() > 0;
+        let is_shown = packet.is_shown();
+        if self.is_video && self.key.is_none() {
+            if packet.is_key() {
+                self.key = packet.pts().or(packet.dts());
+            } else if is_shown {
+                self.lead += 1;
+            }
+        }
         if let Some(pts) = packet.pts().filter(|pts| is_shown && *pts >= self.from) {
             self.expected.insert(pts);
         }
         if self.skips {
             self.decoder.skip_unreferenced(packet.pts().is_some_and(|pts| pts < self.from));
         }
-        let sent = self.decoder.send(&packet);
-        self.note_error(sent);
+        note_error(self.decoder.send(&packet));
         self.forward(outlet)
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        let finished = self.decoder.finish();
-        self.note_error(finished);
+        note_error(self.decoder.finish());
         self.forward(outlet)?;
         let missed = std::mem::take(&mut self.expected);
         let end =

@@ -1,6 +1,6 @@
 //! Frames are filtered into what the encoder takes.
 
-use std::num::NonZeroU32;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{Onto, Outlet, Stage, Stop};
 use crate::{
@@ -14,6 +14,8 @@ pub(crate) struct Filter {
     filters: String,
     threads: NonZeroU32,
     lines: Lines,
+    /// What the filters were planned for, where the header of the stream tells.
+    planned: Option<GraphInput>,
     graph: Option<(GraphInput, FilterGraph)>,
     /// Whether a frame came.
     fed: bool,
@@ -44,8 +46,9 @@ impl Filter {
         lines: Lines,
         threads: NonZeroU32,
     ) -> Result<Self, Error> {
-        let filters = filters.to_owned();
-        let mut this = Self { filters, threads, lines, graph: None, fed: false, end: i64::MIN };
+        let (filters, planned) = (filters.to_owned(), input.clone());
+        let (graph, fed, end) = (None, false, i64::MIN);
+        let mut this = Self { filters, threads, lines, planned, graph, fed, end };
         if let Some(input) = input {
             this.build(input).map_err(failed(Step::Open))?;
         }
@@ -53,7 +56,8 @@ impl Filter {
     }
 
     fn build(&mut self, input: GraphInput) -> AvResult<()> {
-        let graph = FilterGraph::new(&self.filters, &input, self.inside(&input), self.threads)?;
+        let filters = fitted(&self.filters, self.planned.as_ref(), &input);
+        let graph = FilterGraph::new(&filters, &input, self.inside(&input), self.threads)?;
         self.graph = Some((input, graph));
         Ok(())
     }
@@ -103,6 +107,44 @@ impl Filter {
         }
         self.forward(outlet)
     }
+}
+
+/// The filters for pictures of another shape than those they were planned for: such a picture is
+/// first fitted into the planned one, with black beside it, as the filters scale to a fixed size.
+pub(crate) fn fitted<'a>(
+    filters: &'a str,
+    planned: Option<&GraphInput>,
+    found: &GraphInput,
+) -> Cow<'a, str> {
+    /// How much two shapes may differ that are meant to be the same: what sides are rounded by.
+    const SAME: f64 = 0.02;
+    let shape = |input: &GraphInput| match *input {
+        GraphInput::Video { width, height, pixel_aspect, .. } if width > 0 && height > 0 => {
+            let aspect = pixel_aspect.unwrap_or(Rational::ONE);
+            Some((f64::from(width), f64::from(height), aspect))
+        }
+        _ => None,
+    };
+    let (Some((width, height, aspect)), Some((own_width, own_height, own_aspect))) =
+        (planned.and_then(shape), shape(found))
+    else {
+        return Cow::Borrowed(filters);
+    };
+    // Sizes as they are shown: with square pixels.
+    let (shown, own_shown) = (width * aspect.as_f64(), own_width * own_aspect.as_f64());
+    let (across, down) = (shown / own_shown, height / own_height);
+    if (across / down - 1.0).abs() < SAME {
+        return Cow::Borrowed(filters);
+    }
+    let factor = across.min(down);
+    let even = |side: f64, most: f64| ((side / 2.0).round() * 2.0).clamp(2.0, most.max(2.0));
+    let inner_width = even(own_shown * factor / aspect.as_f64(), width);
+    let inner_height = even(own_height * factor, height);
+    let (num, den) = (aspect.num, aspect.den);
+    Cow::Owned(format!(
+        "scale=w={inner_width}:h={inner_height}:flags=bicubic+accurate_rnd,\
+         pad=w={width}:h={height}:x=(ow-iw)/2:y=(oh-ih)/2:color=black,setsar={num}/{den},{filters}"
+    ))
 }
 
 fn failed(step: Step) -> impl Fn(LibavError) -> Error {

@@ -24,7 +24,7 @@ pub(crate) use cut::Cut;
 pub(crate) use decode::Decode;
 pub(crate) use demux::{Demux, Route};
 pub(crate) use encode::Encode;
-pub(crate) use filter::{Filter, Lines};
+pub(crate) use filter::{Filter, Lines, fitted};
 pub(crate) use mux::{Mux, MuxTrack};
 pub(crate) use splice::{Form, SeamMaker, Splice};
 

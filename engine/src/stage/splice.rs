@@ -8,10 +8,11 @@ use std::{
 use super::{Cut, Decode, Encode, Outlet, Stage, Stop, Then};
 use crate::{
     av::{Decoder, Encoder, Frame, OpenError, Packet, Parameters},
+    change::Coding,
     error::{Error, Result},
     nal::{
         Framing,
-        avc::AvcSets,
+        avc::{AvcSets, Head},
         hevc::{HevcSets, Renumber},
     },
     plan::{self, Span},
@@ -22,6 +23,7 @@ use crate::{
 /// Copies the packets that a plan names, and encodes the pictures before and behind them.
 pub(crate) struct Splice {
     maker: SeamMaker,
+    coding: Coding,
     ends: plan::Splice,
     span: Span,
     /// What encodes the pictures before the copied packets, until those begin.
@@ -57,6 +59,8 @@ pub(crate) enum Form {
         source: AvcSets,
         /// Those of the encoder.
         encoder: AvcSets,
+        /// What decoders must know of the source, which is not so of the encoder's pictures.
+        head: Option<Head>,
     },
     /// HEVC: the same, where the encoder's sets get other numbers.
     Hevc {
@@ -181,10 +185,12 @@ impl Form {
         let no_sets = || unspliceable("it has no parameter sets");
         let taken = || unspliceable("no number is left for parameter sets");
         if source.codec() == "h264" {
+            let head = source.head.as_ref();
             let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
             let (source, encoder) = (sets(source)?, sets(encoder)?);
             let record = source.record_with(&encoder).ok_or_else(taken)?;
-            return Ok((Self::Avc { source, encoder }, Some(record)));
+            let head = head.cloned();
+            return Ok((Self::Avc { source, encoder, head }, Some(record)));
         }
         let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);
         let (source, encoder) = (sets(source)?, sets(encoder)?);
@@ -196,6 +202,12 @@ impl Form {
 
     /// A packet of the source; `breaks` for the first one, which what was before does not lead to.
     fn of_source(&self, packet: Packet, breaks: bool) -> Result<Packet> {
+        let packet = match self {
+            Self::Avc { head: Some(head), .. } if packet.is_key() => {
+                repacked(&packet, Ok(head.before(packet.data())))?
+            }
+            _ => packet,
+        };
         match self {
             Self::Avc { source, .. } if source.must_repack(packet.data()) => {
                 let data = source.repack(packet.data(), source.framing, source.length());
@@ -211,7 +223,7 @@ impl Form {
     /// A packet of the encoder.
     fn of_encoder(&self, packet: Packet) -> Result<Packet> {
         match self {
-            Self::Avc { source, encoder } => {
+            Self::Avc { source, encoder, .. } => {
                 let data = encoder.repack(packet.data(), Framing::StartCodes, source.length());
                 repacked(&packet, data)
             }
@@ -272,7 +284,8 @@ impl Splice {
             Some(from) => Some(maker.seam(span.start, Some(from))?),
             None => Some(maker.seam(span.start, span.end)?),
         };
-        Ok(Self { maker, ends, span, head, first: None, begun: false, tail: None })
+        let coding = Coding::of(&maker.parameters);
+        Ok(Self { maker, coding, ends, span, head, first: None, begun: false, tail: None })
     }
 
     fn base(&self) -> TimeBase {
@@ -326,6 +339,9 @@ impl Stage for Splice {
         let Some(at) = packet.pts().map(|pts| Timestamp::new(pts, self.base())) else {
             return Err(unspliceable("a packet has no time").into());
         };
+        if self.coding.changes(&packet) {
+            return Err(unspliceable("its codec parameters change on the way").into());
+        }
         if !self.begun {
             if Some(at) > self.ends.from && self.first.is_some() {
                 self.begin(outlet)?;

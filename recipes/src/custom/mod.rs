@@ -141,6 +141,7 @@ pub(crate) fn compile(
         lenient: false,
         cost: Cost::default(),
         otherwise: None,
+        if_parameters_change: None,
         process: Some(Process { arguments }),
     })
 }

@@ -59,6 +59,7 @@ fn made(codec: &str, base: u32, kind: Kind, packets: Vec<IndexedPacket>) -> Made
         hidden_after: 0,
         bit_rate: None,
         disposition: Disposition { default: true, ..Disposition::default() },
+        parameters_change: false,
         still: false,
         tags: tags(&[("language", "und")]),
         extradata: Vec::new(),
@@ -99,6 +100,7 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
             bytes,
             entry: if number == 0 || is_intra { Entry::Closed } else { Entry::No },
             hidden: false,
+            changed: false,
         }));
     }
     let video = VideoInfo {
@@ -131,6 +133,7 @@ pub(crate) fn sound(codec: &str, base: u32, layout: (&str, u32), samples: i64, k
         bytes: (i64::from(kbps) * 125 * samples / 48_000).try_into().unwrap(),
         entry: Entry::Closed,
         hidden: false,
+        changed: false,
     };
     let audio = AudioInfo {
         sample_rate: NonZeroU32::new(48_000),
@@ -175,6 +178,7 @@ pub(crate) fn subtitles(codec: &str, base: u32, text: bool) -> Made {
         bytes: 40,
         entry: Entry::Closed,
         hidden: false,
+        changed: false,
     };
     let packets = (0..SECONDS / 2).map(packet).collect();
     let made = made(codec, base, Kind::Subtitle(SubtitleInfo { text }), packets);
