@@ -217,7 +217,7 @@ fn run_unchecked(line: &str, process: ProcessSettings) -> (Result<Report, Error>
     (result.map_err(Error::from), files(folder.path()))
 }
 
-/// Whether this kernel enforces the whole sandbox.
+/// Whether this kernel enforces the sandbox.
 fn is_confined() -> bool {
     Engine::default().capabilities_of_machine().program.unwrap().unprotected.is_none()
 }
@@ -440,4 +440,83 @@ fn what_is_let_through_opens_nothing_but_its_files() {
         }
     }
     assert!(ran > 0, "no list of the sample ran");
+}
+
+/// The list of system calls holds what the program makes: whatever arguments may name does in the
+/// sandbox what it does outside of it.
+#[test]
+fn what_arguments_may_name_runs_in_the_sandbox() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let listed = |kind: &str| {
+        let output = Command::new("ffmpeg").args(["-hide_banner", kind]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        move |name: &str| text.lines().any(|line| line.split_whitespace().nth(1) == Some(name))
+    };
+    let (has_encoder, has_muxer, has_filter) =
+        (listed("-encoders"), listed("-muxers"), listed("-filters"));
+    // Each of these calls the system in a way of its own.
+    let special = ["libx264", "libx265", "libsvtav1", "libaom-av1", "librav1e", "libopus", "png"];
+    let mut lines = Vec::new();
+    for codec in avocet::recipes::CODECS.iter().filter(|name| has_encoder(name)) {
+        if soak() || special.contains(codec) {
+            lines.push(format!("-i IN -t 0.2 -c {codec} -strict -2 -f matroska OUT"));
+            lines.push(format!("-i IN -t 0.2 -vn -c:a {codec} -strict -2 -f matroska OUT"));
+            lines.push(format!("-i IN -t 0.2 -an -c:v {codec} -strict -2 -f matroska OUT"));
+        }
+    }
+    for muxer in avocet::recipes::MUXERS.iter().filter(|name| has_muxer(name)) {
+        if soak() || ["mp4", "mpegts", "webp"].contains(muxer) {
+            lines.push(format!("-i IN -t 0.2 -f {muxer} OUT"));
+        }
+    }
+    for filter in avocet::recipes::FILTERS.iter().filter(|filter| has_filter(filter.name)) {
+        if soak() || ["rubberband", "nlmeans", "zscale"].contains(&filter.name) {
+            lines.push(format!("-i IN -t 0.2 -vf {} -f matroska OUT", filter.name));
+            lines.push(format!("-i IN -t 0.2 -af {} -f matroska OUT", filter.name));
+        }
+    }
+    if has_filter("drawtext") {
+        lines.push("-i IN -t 0.2 -vf drawtext=text=x -f matroska OUT".to_owned());
+    }
+    lines.push("-i IN -t 0.2 -c copy -movflags +faststart -f mp4 OUT".to_owned());
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let (mut ran, folder) = (0, tempfile::tempdir().unwrap());
+    for line in lines {
+        let made = folder.path().join("made");
+        let word = |word: &str| match word {
+            "IN" => clip.clone().into_os_string(),
+            "OUT" => made.clone().into_os_string(),
+            word => word.into(),
+        };
+        let mut outside = Command::new("ffmpeg");
+        outside.args(["-nostdin", "-y", "-v", "error"]).args(line.split(' ').map(word));
+        let runs_outside = outside.output().unwrap().status.success();
+        // What can not be read back is no failure of the program.
+        let runs_inside = match run_unchecked(&line, ProcessSettings::default()).0 {
+            Ok(_) => true,
+            Err(error) => error.code() == "OUTPUT_INCOMPLETE",
+        };
+        assert_eq!(runs_inside, runs_outside, "{line}");
+        ran += usize::from(runs_inside);
+    }
+    assert!(ran > 10, "{ran} of the lines ran");
+}
+
+#[test]
+fn a_file_that_comes_to_an_inputs_name_is_not_read() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.mp4");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let plan = unchecked(&pipe, &folder.path().join("out.mp4"), texts("-i IN -c copy OUT"));
+    let error = watched(fixtures::test_name!(), move || {
+        Engine::default().run(&plan, &CancelToken::new(), |_| std::ops::ControlFlow::Continue(()))
+    });
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), "INPUT_UNREACHABLE", "{error}");
+    assert_eq!(files(folder.path()), ["pipe.mp4"]);
 }

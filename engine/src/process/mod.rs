@@ -1,5 +1,6 @@
 //! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
 
+mod calls;
 mod program;
 #[expect(unsafe_code, reason = "it makes calls between fork and exec")]
 mod sandbox;
@@ -22,7 +23,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     error::{Error, Result},
-    io::{Location, Sink, Source, Sources, Unfinished},
+    io::{Bytes, Location, Sink, Source, Sources, Unfinished},
     pipeline::check_places,
     plan::{Argument, Content, Plan, Process, Reason},
     progress::{CancelToken, Meter, Progress, Reading},
@@ -136,8 +137,9 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         sources: &Sources,
     ) -> Result<(Vec<Sink>, Vec<Reason>)> {
         plan.check()?;
-        let inputs = plan.inputs.iter().map(|input| local(&input.location, sources));
-        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let inputs = plan.inputs.iter().map(|input| local(&input.location, sources, self.cancel));
+        let (inputs, files): (Vec<_>, Vec<_>) =
+            inputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         check_places(plan)?;
         let program = program::find(self.settings.program.as_deref())?;
         let layers = Layers::of_this_kernel();
@@ -170,7 +172,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             .stderr(Stdio::piped())
             .process_group(0);
         let largest_file = self.settings.largest_file;
-        let allowed = Allowed { program: &program, inputs, folder: &place, largest_file };
+        let allowed = Allowed { program: &program, inputs: &files, folder: &place, largest_file };
         let starting = |error| Error::Program {
             ended: format!("could not be started: {error}"),
             line: None,
@@ -276,15 +278,20 @@ fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The file behind a location.
-fn local(location: &Location, sources: &Sources) -> Result<PathBuf> {
+/// The file behind a location: its path without links, and the file, open.
+fn local(
+    location: &Location,
+    sources: &Sources,
+    cancel: &CancelToken,
+) -> Result<(PathBuf, fs::File)> {
     let unreadable = |source| Error::Read { location: location.clone(), source };
-    let source = sources.get(location);
-    let path = source
-        .as_ref()
-        .and_then(Source::local)
-        .ok_or_else(|| Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() })?;
-    path.canonicalize().map_err(unreadable)
+    let source = sources.expect(location)?;
+    let only_files = || Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() };
+    let path = source.local().ok_or_else(only_files)?.canonicalize().map_err(unreadable)?;
+    match Source::path(&path).open_bytes(cancel).map_err(unreadable)? {
+        Bytes::File(file) => Ok((path, file)),
+        Bytes::Other(_) => Err(only_files()),
+    }
 }
 
 fn failed(plan: &Plan, source: io::Error) -> Error {
