@@ -19,7 +19,7 @@ use std::{
     fmt,
     fs::{File, Metadata},
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -428,15 +428,30 @@ fn sought(to: SeekFrom, at: u64, length: impl FnOnce() -> io::Result<u64>) -> io
 
 /// Opens a regular file; anything else could block for ever or be no media at all.
 fn open_file(path: &Path) -> io::Result<File> {
-    let metadata = std::fs::metadata(path)?;
+    // To open a device may do something to it.
+    expect_file(&std::fs::metadata(path)?)?;
+    open_at_once(path, 0)
+}
+
+/// Opens a regular file, and looks at it once it is open: what is at the name may change any time.
+/// It does not wait for the other end of a pipe. `flags` are more flags of `open`.
+fn open_at_once(path: &Path, flags: i32) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags);
+    #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
+    let file = options.open(path)?;
+    expect_file(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn expect_file(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
     }
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
-    File::open(path)
+    Ok(())
 }
 
 /// The sources and writers of a caller that a plan names by number.
@@ -509,5 +524,40 @@ impl Sources {
     pub(crate) fn fetched(&self) -> (u64, u64) {
         let counts = self.remote.iter().map(Source::fetched);
         counts.fold((0, 0), |(requests, bytes), (r, b)| (requests + r, bytes + b))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::fs;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    /// A pipe that comes to the name between the look and the opening would block for ever.
+    #[test]
+    fn a_pipe_that_was_swapped_in_is_no_file_and_blocks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.mp4");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        for flags in [0, libc::O_NOFOLLOW] {
+            let error = open_at_once(&path, flags).unwrap_err();
+            assert!(error.to_string().contains("no regular file"), "{error}");
+        }
+        assert!(open_file(&path).is_err());
+    }
+
+    #[test]
+    fn a_link_is_followed_for_inputs_and_not_for_what_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
+        assert!(open_file(&link).is_ok());
+        let error = open_at_once(&link, libc::O_NOFOLLOW).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+        fs::remove_file(&link).unwrap();
+        assert_eq!(open_file(&link).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }
