@@ -20,7 +20,7 @@ use avocet::{
 use fixtures::bucket::{Body, Bucket, HttpResponse, S3Service};
 use futures_util::StreamExt;
 
-use crate::support::{SOON, document, remux, watched};
+use crate::support::{SOON, document, files, remux, watched};
 
 /// A bucket, and what goes wrong with it.
 struct Broken {
@@ -331,4 +331,58 @@ fn an_upload_that_is_cancelled_leaves_nothing() {
     }
     assert_eq!(faults.done.load(Ordering::Relaxed), 3);
     assert_eq!(broken.left(), before);
+}
+
+/// A storyboard whose picture and text are there already, of which the picture is sent first. The
+/// text is refused when both should appear.
+#[test]
+fn what_a_failing_job_has_replaced_is_told_or_put_back() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let broken = Broken::new();
+    let engine = broken.engine(Bucket::SECRET);
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let storyboard = || job(clip.to_str().unwrap(), "jpg", r#""storyboard","count":4"#);
+    run(&engine, storyboard(), "s3://media/board").unwrap();
+    broken.faults.no_text.store(1, Ordering::Relaxed);
+    let target = Target { replace: true, ..Target::from("s3://media/board") };
+    let error = run(&engine, storyboard(), target).unwrap_err();
+    assert_eq!((error.code(), error.step().name()), ("STORAGE_ERROR", "upload"), "{error}");
+    let Error::Engine(avocet::engine::Error::Unrestored { left, .. }) = &error else {
+        panic!("{error}");
+    };
+    assert!(left.iter().any(|place| place.to_string().contains(".jpg")), "{error}");
+
+    // A file is placed before objects appear, and the one that it replaced is put back.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("board.jpg");
+    fs::write(&path, "old").unwrap();
+    let before = broken.left();
+    let target = Target { replace: true, ..Target::from("s3://media/other") };
+    let mut plan = avocet::plan(&engine, &storyboard(), target, &CancelToken::new()).unwrap();
+    plan.outputs[0].location = path.clone().into();
+    let go =
+        |plan: &avocet::Plan| engine.run(plan, &CancelToken::new(), |_| ControlFlow::Continue(()));
+    let error = go(&plan).unwrap_err();
+    assert!(matches!(error, avocet::engine::Error::Write { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!((files(folder.path()).len(), broken.left()), (1, before.clone()));
+
+    // What was sent is taken back when a file can not be placed.
+    broken.faults.no_text.store(0, Ordering::Relaxed);
+    let mut is_first = true;
+    let result = engine.run(&plan, &CancelToken::new(), |_| {
+        if std::mem::take(&mut is_first) {
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+        }
+        ControlFlow::Continue(())
+    });
+    let error = result.unwrap_err();
+    assert!(matches!(error, avocet::engine::Error::OutputRefused { .. }), "{error}");
+    assert_eq!(broken.left(), before);
+    fs::remove_dir(&path).unwrap();
+    go(&plan).unwrap();
+    assert_eq!(broken.left().len(), before.len() + 1);
 }

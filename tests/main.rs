@@ -26,6 +26,7 @@ mod frames;
 mod index;
 mod origin;
 mod picture_color;
+mod places;
 mod recipes;
 mod running;
 mod seeks;

@@ -352,7 +352,8 @@ impl Engine {
     /// the outputs are in place; `Break` cancels the run.
     ///
     /// # Errors
-    /// Any [`Error`]; after one, no output is there and every input is as it was.
+    /// Any [`Error`]; after one, no output is there and every input is as it was, but for what
+    /// [`Error::Unrestored`] names.
     pub fn run(
         &self,
         plan: &Plan,
@@ -589,7 +590,13 @@ impl Engine {
 
 /// The caller's wish, where that is why something failed.
 fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
-    if cancel.is_cancelled() { Error::Cancelled } else { error }
+    match error {
+        error if !cancel.is_cancelled() => error,
+        Error::Unrestored { left, .. } => {
+            Error::Unrestored { cause: Box::new(Error::Cancelled), left }
+        }
+        _ => Error::Cancelled,
+    }
 }
 
 /// Whether the header of an EBML file (RFC 8794, 11.2.4) names the document type `webm`.

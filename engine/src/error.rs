@@ -263,6 +263,15 @@ pub enum Error {
         /// What the system or the caller's writer answered.
         source: io::Error,
     },
+    /// A run failed when some outputs were in their places, and not all could be made undone.
+    #[error("{cause}; may not be as before: {}", shown(.left))]
+    Unrestored {
+        /// Why the run failed.
+        cause: Box<Error>,
+        /// What is not as it was before: outputs that are in their places, or may be, and the names
+        /// at which files are kept that they replaced.
+        left: Vec<Location>,
+    },
     /// What was written passed the size limit of its plan, which has another for that case.
     #[error("the output passed its size limit at {bytes} bytes")]
     TooLarge {
@@ -331,6 +340,7 @@ impl Error {
             | Self::SizeRefused { .. }
             | Self::ExtensionRefused { .. } => "VALIDATION_ERROR",
             Self::LocationRefused { .. } => "LOCATION_REFUSED",
+            Self::Unrestored { cause, .. } => cause.code(),
             Self::OutputRefused { .. } | Self::Write { .. } => "STORAGE_ERROR",
             Self::Cancelled => "CANCELLED",
             Self::Exhausted { .. } | Self::Limit { .. } | Self::TooMuch { .. } => "LIMIT_EXCEEDED",
@@ -362,6 +372,7 @@ impl Error {
             | Self::ExtensionRefused { .. }
             | Self::ArgumentRefused { .. }
             | Self::LocationRefused { .. } => Step::Validate,
+            Self::Unrestored { cause, .. } => cause.step(),
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
             Self::TooLarge { .. }
             | Self::Unspliceable { .. }
@@ -376,6 +387,7 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::TimedOut { .. } => true,
+            Self::Unrestored { cause, .. } => cause.retryable(),
             Self::Read { source, .. } => {
                 is_full(source) || RemoteError::of(source).is_some_and(RemoteError::retryable)
             }
@@ -387,6 +399,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// Places, one after another.
+fn shown(places: &[Location]) -> String {
+    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a disk or a quota is full.

@@ -30,6 +30,22 @@ pub(super) struct Upload {
     pub(super) replace: bool,
 }
 
+/// There is none.
+pub(super) enum Sent {}
+
+impl Sent {
+    pub(super) fn complete(
+        self,
+        _: &CancelToken,
+    ) -> Result<(), ((String, io::Error), Vec<String>)> {
+        match self {}
+    }
+
+    pub(super) fn take_back(self) -> Vec<String> {
+        match self {}
+    }
+}
+
 fn refused<T>() -> io::Result<T> {
     Err(RemoteError::Refused("this build has not the feature `remote`".to_owned()).into())
 }
@@ -76,14 +92,13 @@ impl Remotes {
         refused()
     }
 
-    pub(super) fn upload(
+    pub(super) fn send(
         &self,
         uploads: Vec<Upload>,
         _: &CancelToken,
-    ) -> Result<(), (String, io::Error)> {
-        uploads.into_iter().try_for_each(|Upload { file: _, url, replace: _ }| {
-            refused().map_err(|error| (url, error))
-        })
+    ) -> Result<Sent, (String, io::Error)> {
+        let url = uploads.into_iter().next().map(|upload| upload.url).unwrap_or_default();
+        refused().map_err(|error| (url, error))
     }
 
     pub(crate) fn post(

@@ -4,6 +4,7 @@ mod address;
 mod behind;
 mod elsewhere;
 mod file;
+mod place;
 mod reader;
 #[cfg(feature = "remote")]
 mod remote;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, Permissions},
+    fs::{self, Metadata, Permissions},
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -13,7 +13,12 @@ use std::{
 use rustix::fs::FallocateFlags;
 use tempfile::{NamedTempFile, TempDir};
 
-use super::{Bytes, Location, Remotes, Source, behind::Behind, remote::Upload};
+use super::{
+    Bytes, Location, Remotes, Source,
+    behind::Behind,
+    place::{Calls, Placed, SYSTEM, folder_of},
+    remote::{Sent, Upload},
+};
 use crate::{
     av::{ReadSeek, WriteSeek},
     error::{Error, Result},
@@ -95,8 +100,11 @@ impl Drop for Folder {
 pub(crate) struct Sink {
     spool: NamedTempFile,
     target: Location,
+    /// The name that a file gets, with links followed; `None` for what is no file.
+    path: Option<PathBuf>,
     replace: bool,
     unfinished: Unfinished,
+    calls: Calls,
     /// For a movie whose index is to stand before its media: the room that is kept for that, in
     /// bytes, behind which the movie is written.
     gap: Option<u64>,
@@ -109,26 +117,39 @@ impl Sink {
         replace: bool,
         unfinished: &Unfinished,
     ) -> Result<Self> {
+        let path = match target {
+            Location::Given(_) | Location::Url(_) => None,
+            Location::Path(path) => {
+                let failed = |source| Error::Write { location: target.clone(), source };
+                look_at_target(path, fs::metadata(path), replace)?;
+                Some(resolve(path).map_err(failed)?)
+            }
+        };
+        Self::begin(target, path, replace, unfinished)
+    }
+
+    fn begin(
+        target: &Location,
+        path: Option<PathBuf>,
+        replace: bool,
+        unfinished: &Unfinished,
+    ) -> Result<Self> {
         let failed = |source| Error::Write { location: target.clone(), source };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".avocet-").suffix(".part");
-        let spool = match target {
-            Location::Given(_) | Location::Url(_) => builder.tempfile(),
-            Location::Path(path) => {
-                look_at_target(path, replace)?;
-                let path = resolve(path);
-                let folder = match path.parent() {
-                    Some(folder) if folder != Path::new("") => folder,
-                    _ => Path::new("."),
-                };
-                // The process' mask takes away from this what it takes from every new file.
-                builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
+        let spool = match &path {
+            None => builder.tempfile(),
+            // The process' mask takes away from this what it takes from every new file.
+            Some(path) => {
+                builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))
             }
         }
         // The error of the temporary file names it, which is nobody's business.
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                failed(io::Error::new(io::ErrorKind::NotFound, "its folder does not exist"))
+                let leads = path.as_deref().and_then(|path| leads_to(target, path));
+                let what = format!("its folder does not exist{}", leads.unwrap_or_default());
+                failed(io::Error::new(io::ErrorKind::NotFound, what))
             }
             kind => failed(io::Error::from(kind)),
         })?;
@@ -136,8 +157,10 @@ impl Sink {
         Ok(Self {
             spool,
             target: target.clone(),
+            path,
             replace,
             unfinished: unfinished.clone(),
+            calls: SYSTEM,
             gap: None,
         })
     }
@@ -148,24 +171,40 @@ impl Sink {
     }
 
     /// Takes a file that somebody else wrote in the place of what was written here.
-    pub(crate) fn adopt(mut self, made: &Path) -> Result<Self> {
-        let incomplete = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::Incomplete { what: format!("{} was not written", self.target) }
+    pub(crate) fn adopt(mut self, made: &Path, cancel: &CancelToken) -> Result<Self> {
+        let incomplete = |what| Err(Error::Incomplete { what: format!("{} {what}", self.target) });
+        // Whatever is at the name later, it is this file that is looked at and read.
+        let file = match super::open_at_once(made, libc::O_NOFOLLOW) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return incomplete("was not written");
             }
-            _ => self.failed(error),
+            // A link or a pipe would lead elsewhere.
+            Err(error) if is_no_file(&error) => return incomplete("is no plain file"),
+            Err(error) => return Err(self.failed(error)),
         };
-        // A link or a pipe would lead elsewhere.
-        let found = fs::symlink_metadata(made).map_err(incomplete)?;
-        if !found.is_file() || found.nlink() > 1 {
-            return Err(Error::Incomplete { what: format!("{} is no plain file", self.target) });
+        let failed = |source| self.failed(source);
+        if file.metadata().map_err(failed)?.nlink() > 1 {
+            return incomplete("is no plain file");
         }
-        let usual = self.spool.as_file().metadata().map_err(|source| self.failed(source))?;
-        fs::rename(made, self.spool.path()).map_err(incomplete)?;
-        fs::set_permissions(self.spool.path(), usual.permissions())
-            .map_err(|source| self.failed(source))?;
-        let file = super::open_file(self.spool.path()).map_err(|source| self.failed(source))?;
-        *self.spool.as_file_mut() = file;
+        match (self.calls.rename)(made, self.spool.path()) {
+            Ok(()) => {
+                let usual = self.spool.as_file().metadata().map_err(failed)?;
+                file.set_permissions(usual.permissions()).map_err(failed)?;
+                *self.spool.as_file_mut() = file;
+            }
+            // It was made beside another output.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut to = self.reopen()?;
+                while io::copy(&mut (&file).take(PIECE), &mut to).map_err(failed)? > 0 {
+                    if cancel.is_cancelled() {
+                        return Err(Error::Cancelled);
+                    }
+                }
+                fs::remove_file(made).map_err(failed)?;
+            }
+            Err(error) => return Err(self.failed(error)),
+        }
         Ok(self)
     }
 
@@ -207,7 +246,8 @@ impl Sink {
             bytes @ Piece::Bytes(_) => bytes,
         });
         let source = Source::path(self.spool.path());
-        let anew = Self::create(&self.target, self.replace, &self.unfinished)?;
+        let path = self.path.clone();
+        let anew = Self::begin(&self.target, path, self.replace, &self.unfinished)?;
         let mut copier = anew.copier(source, Some(pieces.collect()))?;
         // Both need the room of one only.
         copier.frees = Some(file);
@@ -242,10 +282,11 @@ impl Sink {
         Error::Write { location: self.target.clone(), source }
     }
 
-    /// Puts all outputs in their places.
+    /// Puts all outputs in their places, or none.
     ///
-    /// Writers of the caller come first, since they may fail half-way, then what is sent elsewhere;
-    /// a file that is placed and not replaced another is taken back when a later one fails.
+    /// Writers of the caller come first, which can not be taken back, then all is sent that goes
+    /// elsewhere. Files are renamed, those that they replace kept beside them; at last objects
+    /// appear. What can not be undone after a failure is told ([`Error::Unrestored`]).
     pub(crate) fn commit_all(
         sinks: &[Self],
         writers: &mut [Box<dyn Write + Send + '_>],
@@ -266,29 +307,30 @@ impl Sink {
             _ => None,
         });
         let uploads: Vec<_> = uploads.collect();
+        let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
+        let mut sent = None;
         if !uploads.is_empty() {
-            let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
-            remotes.upload(uploads, cancel).map_err(failed)?;
+            sent = Some(remotes.send(uploads, cancel).map_err(failed)?);
         }
         let mut placed = Vec::new();
-        for sink in sinks {
-            let Location::Path(path) = sink.target.clone() else { continue };
-            let existing = look_at_target(&path, sink.replace);
-            let result = existing
-                .and_then(|existing| sink.place(&path, existing.as_ref()).map(|()| existing));
-            match result {
-                Ok(None) => placed.push(path),
-                Ok(Some(_)) => {}
-                Err(error) => {
-                    for path in placed {
-                        // What can not be removed now could not be placed a moment ago.
-                        let _ = fs::remove_file(path);
-                    }
-                    return Err(error);
-                }
-            }
+        let files = sinks.iter().try_for_each(|sink| {
+            placed.extend(sink.place(sinks.len() == 1)?);
+            Ok(())
+        });
+        let (cause, left) = match (files, sent) {
+            (Ok(()), None) => return Ok(()),
+            (Ok(()), Some(sent)) => match sent.complete(cancel) {
+                Ok(()) => return Ok(()),
+                Err((cause, left)) => (failed(cause), left),
+            },
+            (Err(cause), sent) => (cause, sent.map(Sent::take_back).unwrap_or_default()),
+        };
+        let mut left: Vec<_> = left.into_iter().map(Location::Url).collect();
+        left.extend(placed.into_iter().rev().flat_map(Placed::take_back).map(Location::Path));
+        if left.is_empty() {
+            return Err(cause);
         }
-        Ok(())
+        Err(Error::Unrestored { cause: Box::new(cause), left })
     }
 
     /// How much is written, in bytes.
@@ -310,24 +352,27 @@ impl Sink {
         })
     }
 
-    /// Renames the temporary file. A replaced file's permissions stay, and a link at the name keeps
-    /// pointing where it does.
-    fn place(&self, path: &Path, existing: Option<&Permissions>) -> Result<()> {
-        let target = resolve(path);
+    /// Renames the temporary file, if it becomes a file. A replaced file's permissions stay, and a
+    /// link at the name keeps pointing where it does. What is placed alone needs no way back.
+    fn place(&self, is_alone: bool) -> Result<Option<Placed>> {
+        let (Some(path), Location::Path(name)) = (&self.path, &self.target) else {
+            return Ok(None);
+        };
+        // No link is followed now: those that were there are.
+        let existing = look_at_target(name, fs::symlink_metadata(path), self.replace)?;
         let failed = |source| self.failed(source);
         if let Some(permissions) = existing {
-            fs::set_permissions(self.spool.path(), permissions.clone()).map_err(failed)?;
+            fs::set_permissions(self.spool.path(), permissions).map_err(failed)?;
         }
-        if self.replace {
-            return fs::rename(self.spool.path(), target).map_err(failed);
+        if is_alone && self.replace {
+            return (self.calls.rename)(self.spool.path(), path).map(|()| None).map_err(failed);
         }
-        // A hard link fails where a rename would replace: nobody can slip in between.
-        match fs::hard_link(self.spool.path(), &target) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Error::OutputExists(path.to_owned()))
+        self.calls.place(self.spool.path(), path, self.replace).map(Some).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => Error::OutputExists(name.clone()),
+                _ => self.failed(error),
             }
-            linked => linked.map_err(failed),
-        }
+        })
     }
 }
 
@@ -446,16 +491,32 @@ fn free(file: &fs::File, range: &Range<u64>) {
     let _ = rustix::fs::fallocate(file, flags, range.start, range.end - range.start);
 }
 
-/// Where a name leads: a link is followed, also one that points to nothing yet.
-fn resolve(path: &Path) -> PathBuf {
+/// Where a name leads: links are followed, also one that points to nothing yet, so that its target
+/// is what is made.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    // As many as the kernel follows.
+    const MOST_LINKS: usize = 40;
     if let Ok(whole) = fs::canonicalize(path) {
-        return whole;
+        return Ok(whole);
     }
-    match (fs::read_link(path), path.parent()) {
-        (Ok(target), Some(folder)) => folder.join(target),
-        (Ok(target), None) => target,
-        (Err(_), _) => path.to_owned(),
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+        path = folder_of(&path).join(target);
     }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// Where an output's name leads, in words, if that is somewhere else.
+fn leads_to(target: &Location, path: &Path) -> Option<String> {
+    let is_link = !matches!(target, Location::Path(name) if name == path);
+    is_link.then(|| format!(": it is a link to {}", path.display()))
+}
+
+/// Whether an error of opening says that there is something else than a file.
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
+        || error.raw_os_error() == Some(libc::ELOOP)
 }
 
 impl Drop for Sink {
@@ -466,13 +527,15 @@ impl Drop for Sink {
 }
 
 /// What is at an output's name now: nothing, or a file with these permissions that may go.
-fn look_at_target(path: &Path, replace: bool) -> Result<Option<Permissions>> {
+fn look_at_target(
+    path: &Path,
+    found: io::Result<Metadata>,
+    replace: bool,
+) -> Result<Option<Permissions>> {
     let refused = |what| Err(Error::OutputRefused { path: path.to_owned(), what });
-    let metadata = match fs::metadata(path) {
+    let metadata = match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => {
-            metadata.map_err(|source| Error::Write { location: Location::from(path), source })?
-        }
+        found => found.map_err(|source| Error::Write { location: Location::from(path), source })?,
     };
     match metadata.file_type() {
         kind if kind.is_dir() => refused("a folder"),
@@ -487,5 +550,77 @@ pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     match (fs::metadata(a), fs::metadata(b)) {
         (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and looks at files from outside"
+)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    fn sink(folder: &Path, replace: bool) -> Sink {
+        let target = Location::from(folder.join("out"));
+        Sink::create(&target, replace, &Unfinished::default()).unwrap()
+    }
+
+    fn commit(sink: Sink) -> Result<()> {
+        Sink::commit_all(&[sink], &mut [], &Remotes::default(), &CancelToken::new())
+    }
+
+    #[test]
+    fn what_was_made_on_another_file_system_is_copied() {
+        let (folder, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made = work.path().join("made");
+        fs::write(&made, "made").unwrap();
+        let mut sink = sink(folder.path(), false);
+        sink.calls.rename = |_, _| Err(io::ErrorKind::CrossesDevices.into());
+        commit(sink.adopt(&made, &CancelToken::new()).unwrap()).unwrap();
+        assert_eq!(fs::read(folder.path().join("out")).unwrap(), b"made");
+        assert!(!made.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_but_a_plain_file_is_taken_over() {
+        let (folder, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let place = |name: &str| work.path().join(name);
+        fs::write(place("secret"), "secret").unwrap();
+        fs::hard_link(place("secret"), place("hard")).unwrap();
+        symlink("secret", place("link")).unwrap();
+        mknodat(CWD, place("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fs::create_dir(place("folder")).unwrap();
+        for name in ["hard", "link", "pipe", "folder", "missing"] {
+            let adopted = sink(folder.path(), false).adopt(&place(name), &CancelToken::new());
+            let error = adopted.unwrap_err().to_string();
+            let words = if name == "missing" { "was not written" } else { "is no plain file" };
+            assert!(error.contains(words), "{name}: {error}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_clobber_works_where_links_are_forbidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let sinks = [(); 2].map(|()| {
+            let mut sink = sink(folder.path(), false);
+            sink.calls.rename_new = |_, _| Err(io::Error::from_raw_os_error(libc::EINVAL));
+            sink.calls.link = |_, _| Err(io::Error::from_raw_os_error(libc::EPERM));
+            sink
+        });
+        let [first, second] = sinks;
+        first.write(b"first").unwrap();
+        second.write(b"second").unwrap();
+        commit(first).unwrap();
+        assert!(matches!(commit(second), Err(Error::OutputExists(_))));
+        assert_eq!(fs::read(folder.path().join("out")).unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

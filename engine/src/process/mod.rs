@@ -190,7 +190,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         }
         let take = |(sink, output): (Sink, &crate::plan::Output)| {
             let Content::OfProcess(name) = &output.content else { return Ok(sink) };
-            sink.adopt(&place.join(name))
+            sink.adopt(&place.join(name), self.cancel)
         };
         let sinks = sinks.into_iter().zip(&plan.outputs).map(take).collect::<Result<Vec<_>>>()?;
         Ok((sinks, warnings))

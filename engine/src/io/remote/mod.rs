@@ -33,7 +33,7 @@ use origin::{Facts, Origin};
 use ranged::Ranged;
 use staged::Staged;
 
-pub(super) use upload::Upload;
+pub(super) use upload::{Sent, Upload};
 
 /// How many inputs are kept between a look at them and the run that reads them.
 const KEPT: usize = 16;
@@ -169,15 +169,15 @@ impl Remotes {
         staged::fetch(&origin, &facts, target, cancel, observe)
     }
 
-    /// Sends files to object stores: all, or none.
-    pub(super) fn upload(
+    /// Sends files to object stores: all, or none. They are complete when the answer is told so.
+    pub(super) fn send(
         &self,
         uploads: Vec<Upload>,
         cancel: &CancelToken,
-    ) -> Result<(), (String, io::Error)> {
+    ) -> Result<Sent, (String, io::Error)> {
         let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
         let client = self.client().map_err(|error| (first, error.into()))?;
-        upload::upload_all(client, uploads, cancel)
+        upload::send_all(client, uploads, cancel)
     }
 
     /// Sends a body to a URL, and tells the status of the answer.

@@ -56,8 +56,11 @@ const LIMIT_ARRIVING: Duration = Duration::from_millis(300);
 /// How long it may take to clean up after a cancellation.
 const LIMIT_CLEANING: Duration = Duration::from_secs(10);
 
-/// An object of which all is there but the word that it is complete.
-struct Sent {
+/// Objects of which all is there but the word that they are complete.
+pub(in crate::io) struct Sent(Vec<Object>);
+
+/// One of them.
+struct Object {
     url: String,
     store: Arc<dyn ObjectStore>,
     key: Key,
@@ -72,58 +75,82 @@ struct Sent {
     may_be_there: bool,
 }
 
-/// Sends all files, and then says of each that it is complete. An error comes with the URL that it
-/// is of.
-///
-/// After an error or a cancellation no part is left, and no object that was not there before.
-pub(super) fn upload_all(
+/// What failed, with the URL that it is of.
+type Failed = (String, io::Error);
+
+/// Sends all files. After an error or a cancellation no part is left.
+pub(super) fn send_all(
     client: &Client,
     uploads: Vec<Upload>,
     cancel: &CancelToken,
-) -> Result<(), (String, io::Error)> {
+) -> Result<Sent, Failed> {
     let (client, token) = (client.clone(), cancel.clone());
     let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
     let work = async move {
-        let result = send_all(&client, uploads, &token).await;
-        Ok::<_, io::Error>(result.map_err(|(url, stop)| (url, io::Error::from(stop))))
+        let mut sent = Vec::new();
+        for upload in uploads {
+            let url = upload.url.clone();
+            match send(&client, upload, &token).await {
+                Ok(object) => sent.push(object),
+                Err(error) => {
+                    take_back(sent).await;
+                    return Ok(Err((url, error.into())));
+                }
+            }
+        }
+        Ok::<_, io::Error>(Ok(Sent(sent)))
     };
     // The work looks at the token itself: what it leaves must be cleaned up first.
     wait(work, &CancelToken::new(), || ()).map_err(|error| (first, error))?
 }
 
-async fn send_all(
-    client: &Client,
-    uploads: Vec<Upload>,
-    cancel: &CancelToken,
-) -> Result<(), (String, Stop)> {
-    let mut sent = Vec::new();
-    let mut result = Ok(());
-    for upload in uploads {
-        let url = upload.url.clone();
-        match send(client, upload, cancel).await {
-            Ok(object) => sent.push(object),
-            Err(error) => {
-                result = Err((url, error));
-                break;
+impl Sent {
+    /// Says of each that it is complete.
+    ///
+    /// After an error or a cancellation no part is left, and no object that was not there before,
+    /// but what is told beside the error: objects that are, or may be, other ones now.
+    pub(in crate::io) fn complete(self, cancel: &CancelToken) -> Result<(), (Failed, Vec<String>)> {
+        let token = cancel.clone();
+        let Self(mut sent) = self;
+        let urls: Vec<_> = sent.iter().map(|object| object.url.clone()).collect();
+        let work = async move {
+            let mut result = Ok(());
+            for object in &mut sent {
+                if result.is_ok() {
+                    let done = settled(object.complete(), &token).await;
+                    result = done.map_err(|error| (object.url.clone(), error.into()));
+                }
             }
-        }
+            match result {
+                Ok(()) => Ok::<_, io::Error>(Ok(())),
+                Err(failed) => Ok(Err((failed, take_back(sent).await))),
+            }
+        };
+        let done = wait(work, &CancelToken::new(), || ());
+        done.map_err(|error| ((urls.first().cloned().unwrap_or_default(), error), urls))?
     }
-    for object in &mut sent {
-        if result.is_ok() {
-            let done = settled(object.complete(), cancel).await;
-            result = done.map_err(|error| (object.url.clone(), error));
-        }
+
+    /// Removes what is there of them, none of which anybody has seen. The answer is what could not
+    /// be taken back.
+    pub(in crate::io) fn take_back(self) -> Vec<String> {
+        let Self(sent) = self;
+        let urls: Vec<_> = sent.iter().map(|object| object.url.clone()).collect();
+        let work = async move { Ok::<_, io::Error>(take_back(sent).await) };
+        wait(work, &CancelToken::new(), || ()).unwrap_or(urls)
     }
-    if result.is_err() {
-        for object in sent {
-            object.take_back().await;
-        }
+}
+
+/// Takes all of these back, and tells the URLs of those that could not be.
+async fn take_back(objects: Vec<Object>) -> Vec<String> {
+    let mut left = Vec::new();
+    for object in objects {
+        left.extend(object.take_back().await);
     }
-    result
+    left
 }
 
 /// Sends all of a file, and cleans up when that does not succeed.
-async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Sent, Stop> {
+async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Object, Stop> {
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
     let Opened { store, key, .. } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
@@ -143,7 +170,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<S
         return Err(RemoteError::Status { status: 409, what, after: None }.into());
     }
     let (whole, parts, may_be_there) = (None, None, false);
-    let mut object = Sent { url, store, key, replace, existed, size, whole, parts, may_be_there };
+    let mut object = Object { url, store, key, replace, existed, size, whole, parts, may_be_there };
     if size <= PART {
         object.whole = Some(read(&mut file, size).map_err(Stop::Local)?);
         return Ok(object);
@@ -186,7 +213,7 @@ async fn send_parts(
     Ok(())
 }
 
-impl Sent {
+impl Object {
     /// Makes the object appear, and looks whether it is as long as it should be.
     async fn complete(&mut self) -> Result<(), Stop> {
         self.may_be_there = true;
@@ -210,20 +237,24 @@ impl Sent {
         Err(RemoteError::Short { got: found, expected: self.size }.into())
     }
 
-    /// Leaves no part of it, and no object that was not there before.
-    async fn take_back(mut self) {
+    /// Leaves no part of it, and no object that was not there before. An object that is another
+    /// one now, or may be, and one that could not be removed, is told by its URL.
+    async fn take_back(mut self) -> Option<String> {
         // A store that can not be reached now removes parts that are left by its own rules.
         if let Some(mut parts) = self.parts.take()
             && let Err(Stop::Remote(error)) = limited(LIMIT_CLEANING, parts.abort()).await
         {
             tracing::warn!(%error, "an upload could not be aborted");
         }
-        if self.may_be_there && !self.existed {
-            let removed = limited(LIMIT_CLEANING, self.store.delete(&self.key)).await;
-            match removed {
-                Err(Stop::Remote(RemoteError::Status { status: 404, .. })) | Ok(()) => {}
-                Err(_) => tracing::warn!("an object could not be taken back"),
-            }
+        if !self.may_be_there {
+            return None;
+        }
+        if self.existed {
+            return Some(self.url);
+        }
+        match limited(LIMIT_CLEANING, self.store.delete(&self.key)).await {
+            Err(Stop::Remote(RemoteError::Status { status: 404, .. })) | Ok(()) => None,
+            Err(_) => Some(self.url),
         }
     }
 }
