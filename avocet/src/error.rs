@@ -24,6 +24,14 @@ impl Error {
         }
     }
 
+    /// The end of what the `ffmpeg` program wrote to standard error, at most 64 KiB, where it failed.
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            Self::Document(_) => None,
+            Self::Engine(error) => error.log(),
+        }
+    }
+
     /// The part of the job that failed.
     pub fn step(&self) -> Step {
         match self {

@@ -351,6 +351,14 @@ impl Error {
         }
     }
 
+    /// The end of what the `ffmpeg` program wrote to standard error, where it failed.
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            Self::Program { log, .. } => Some(log),
+            _ => None,
+        }
+    }
+
     /// The part of the run that failed.
     pub fn step(&self) -> Step {
         match self {

@@ -176,7 +176,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
                 return store.give_back(task, 0, true).await;
             }
             let message = format!("the worker of the job {how}, twice");
-            let failure = failure("ENGINE_INVOCATION_ERROR", message, stage, true);
+            let failure = Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true);
             end_without(service, task, State::Failed, Some(failure)).await
         }
         Ending::Failed(failure) => {
@@ -217,12 +217,6 @@ fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
     PAUSES.get(tries).copied().filter(|_| failure.retryable && passes)
 }
 
-/// A failure of ours.
-fn failure(code: &str, message: impl Into<String>, stage: &str, retryable: bool) -> Failure {
-    let (code, stage) = (code.to_owned(), stage.to_owned());
-    Failure { code, message: message.into(), stage, retryable }
-}
-
 /// Where outputs of a job go now; an error tells why they can go nowhere.
 async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>, sqlx::Error> {
     let Some(row) = service.store.default_provider().await? else {
@@ -231,7 +225,7 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     let target = Provider::read(&service.keys, &row).map(|provider| provider.target(job));
     Ok(target.map_err(|error| {
         let message = format!("the storage provider {} can not be used: {error}", row.name);
-        failure("STORAGE_ERROR", message, "upload", false)
+        Failure::new("STORAGE_ERROR", message, "upload", false)
     }))
 }
 
@@ -257,7 +251,7 @@ async fn run_once(
         Ok(worker) => worker,
         Err(error) => {
             seat.clear().await;
-            let failed = failure("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
+            let failed = Failure::new("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
             return Ok(Ending::Failed(failed));
         }
     };
@@ -273,7 +267,7 @@ async fn run_once(
                         | io::ErrorKind::ReadOnlyFilesystem
                 );
                 let message = format!("an output can not be kept: {error}");
-                Ending::Failed(failure("STORAGE_ERROR", message, "commit", retryable))
+                Ending::Failed(Failure::new("STORAGE_ERROR", message, "commit", retryable))
             }
         }),
         Followed::Failed(failure) => Ok(Ending::Failed(failure)),
@@ -340,14 +334,14 @@ async fn follow(
                 let stage = stage_of(state);
                 if begun.elapsed() > limit {
                     let message = format!("the time limit of {} s passed", limit.as_secs());
-                    return failed(failure("ENGINE_INVOCATION_ERROR", message, stage, true));
+                    return failed(Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true));
                 }
                 // One that is gone says so itself.
                 let Some(vitals) = worker.vitals() else { continue };
                 if vitals.memory > config.most_memory_bytes {
                     let most = config.most_memory_bytes;
                     let message = format!("the limit of {most} bytes of memory was passed");
-                    return failed(failure("LIMIT_EXCEEDED", message, stage, false));
+                    return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
                 }
                 if vitals.ticks != last.ticks {
                     heard = Instant::now();

@@ -183,8 +183,7 @@ impl Planners {
             .and_then(Result::ok)
             .ok_or_else(|| Problem::unavailable("too many plans are asked for"))?;
         let failed = |message: String| {
-            let code = "ENGINE_INVOCATION_ERROR".to_owned();
-            Problem::of_job(Failure { code, message, stage: "plan".to_owned(), retryable: true })
+            Problem::of_job(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
         };
         let order = Order { document, purpose: Purpose::Plan, limits: service.config.limits() };
         loop {

@@ -157,4 +157,15 @@ pub struct Failure {
     pub stage: String,
     /// Whether the same may succeed when it is simply tried again.
     pub retryable: bool,
+    /// The end of what the ffmpeg program wrote to standard error, at most 64 KiB, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+impl Failure {
+    /// A failure that is not the ffmpeg program's.
+    pub fn new(code: &str, message: impl Into<String>, stage: &str, retryable: bool) -> Self {
+        let (code, stage) = (code.to_owned(), stage.to_owned());
+        Self { code, message: message.into(), stage, retryable, log: None }
+    }
 }

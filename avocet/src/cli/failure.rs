@@ -30,13 +30,13 @@ pub(super) struct ArgumentProblem {
 }
 
 #[derive(Serialize)]
-struct Failed {
+struct Failed<'a> {
     state: &'static str,
-    error: Body,
+    error: Body<'a>,
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     code: &'static str,
     message: String,
     stage: Step,
@@ -45,7 +45,7 @@ struct Body {
     problems: Vec<ArgumentProblem>,
     /// The end of what the ffmpeg program wrote to standard error.
     #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
+    log: Option<&'a str>,
 }
 
 impl<E: Into<avocet::Error>> From<E> for Failure {
@@ -108,12 +108,10 @@ impl Failure {
         }
     }
 
-    fn log(&self) -> Option<String> {
+    fn log(&self) -> Option<&str> {
         match self {
-            Self::Job(avocet::Error::Engine(avocet::engine::Error::Program { log, .. })) => {
-                Some(log.clone())
-            }
-            Self::Job(_) | Self::Usage(_) | Self::Arguments(_) => None,
+            Self::Job(error) => error.log(),
+            Self::Usage(_) | Self::Arguments(_) => None,
         }
     }
 

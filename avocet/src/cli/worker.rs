@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    env,
     io::{self, BufRead, Write},
     ops::ControlFlow,
     panic::{self, AssertUnwindSafe},
@@ -82,28 +83,33 @@ fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
     let run = AssertUnwindSafe(|| run_job(&engine, order, cancel));
     match panic::catch_unwind(run) {
         Ok(Ok(done)) => Event::Done(done),
-        Ok(Err(error)) => Event::Failed(Failure {
-            code: error.code().to_owned(),
-            message: without_place(&error.to_string(), &order.purpose),
-            stage: error.step().name().to_owned(),
-            retryable: error.retryable(),
-        }),
+        Ok(Err(error)) => {
+            let message = without_places(&error.to_string(), &order.purpose);
+            let (code, stage) = (error.code(), error.step().name());
+            let log = error.log().map(|log| without_places(log, &order.purpose));
+            let failure = Failure::new(code, message, stage, error.retryable());
+            Event::Failed(Failure { log, ..failure })
+        }
         // What it says stands on standard error.
-        Err(_) => Event::Failed(Failure {
-            code: "ENGINE_ERROR".to_owned(),
-            message: "the engine has a fault".to_owned(),
-            stage: "plan".to_owned(),
-            retryable: false,
-        }),
+        Err(_) => {
+            let message = "the engine has a fault";
+            Event::Failed(Failure::new("ENGINE_ERROR", message, "plan", false))
+        }
     }
 }
 
-/// A message without the folder of the service in it.
-fn without_place(message: &str, purpose: &Purpose) -> String {
-    match purpose {
-        Purpose::Folder(folder) => message.replace(&format!("{}/", folder.display()), ""),
-        Purpose::Plan | Purpose::Store(_) => message.to_owned(),
-    }
+/// A text without the folders of the service in it: of the job, and of copies of its inputs.
+fn without_places(text: &str, purpose: &Purpose) -> String {
+    let folder = match purpose {
+        Purpose::Folder(folder) => Some(folder.clone()),
+        Purpose::Plan | Purpose::Store(_) => None,
+    };
+    let folders = folder.into_iter().chain([env::temp_dir()]);
+    // The ffmpeg program is given paths without links.
+    let folders = folders.flat_map(|folder| [folder.canonicalize().ok(), Some(folder)]);
+    folders
+        .flatten()
+        .fold(text.to_owned(), |text, folder| text.replace(&format!("{}/", folder.display()), ""))
 }
 
 fn settings(order: &Order) -> Settings {

@@ -24,6 +24,31 @@ async fn attempted(service: &Service, id: &str) -> Value {
 }
 
 #[tokio::test]
+async fn what_the_ffmpeg_program_wrote_last_is_told_with_its_failure() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let receiver = Receiver::start().await;
+    let job = json!({
+        "mode": "ffmpeg", "input": { "url": origin.url("counter-h264-aac.mp4") },
+        "output": { "format": "mp4" }, "webhookUrl": receiver.url,
+        "ffmpeg": { "args": ["-i", "{{input}}", "-map", "0:v:7", "{{output}}"] },
+    });
+    let failed = service.failed(&job).await;
+    assert_eq!(failed["error"]["code"], "TRANSCODE_ERROR", "{failed}");
+    let log = failed["error"]["log"].as_str().unwrap();
+    assert!(log.starts_with("ffmpeg version") && log.contains("matches no streams"), "{log}");
+    assert!(log.len() <= 64 << 10);
+    let data = service.data.path().to_str().unwrap();
+    assert!(!failed.to_string().contains(data), "the data folder shows: {log}");
+    assert_eq!(receiver.hears(1).await[0].job()["error"], failed["error"]);
+    // What fails without the program has none.
+    let failed = service.failed(&thumbnail(&origin.url("text.mp4"))).await;
+    assert_eq!(failed["error"].get("log"), None, "{failed}");
+}
+
+#[tokio::test]
 async fn every_end_is_told_and_told_again_until_it_is_taken() {
     if !fixtures::has_ffmpeg!() {
         return;

@@ -375,7 +375,7 @@ fn judge(
         return Err(Error::Limit { what: "one file", limit, unit: "MiB" });
     }
     let log: Vec<u8> = heard.log.iter().copied().collect();
-    let log = String::from_utf8_lossy(&log).into_owned();
+    let log = end_of(&String::from_utf8_lossy(&log), LOG).to_owned();
     if log.contains("No space left on device") && is_full(folder) {
         return Err(failed(plan, io::ErrorKind::StorageFull.into()));
     }
@@ -385,6 +385,15 @@ fn judge(
         (None, None) => "ended".to_owned(),
     };
     Err(Error::Program { ended, line: telling_line(&log), log })
+}
+
+/// The end of a text, of so many bytes at most: what is no UTF-8 became longer.
+fn end_of(text: &str, most: usize) -> &str {
+    let mut at = text.len().saturating_sub(most);
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    &text[at..]
 }
 
 /// The last line that tells what went wrong: the ones that only say that something did follow it.
@@ -417,4 +426,19 @@ fn resident(process: u32) -> u64 {
 fn sizes(folder: &Path) -> Vec<u64> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().take(2 * FILES);
     files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_has_as_many_bytes_as_it_may_and_whole_letters() {
+        assert_eq!([end_of("short", 9), end_of("longer", 4)], ["short", "nger"]);
+        assert_eq!(end_of("é—é", 6), "—é");
+        assert_eq!(end_of("é—é", 4), "é");
+        // Bytes that are no UTF-8 become letters of three bytes.
+        let bytes = vec![0xff; LOG];
+        assert!(end_of(&String::from_utf8_lossy(&bytes), LOG).len() <= LOG);
+    }
 }

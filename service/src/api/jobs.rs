@@ -98,8 +98,8 @@ fn row_of(document: String, job: &Job) -> JobRow {
     let refused = job.check_arguments().err();
     let now = millis();
     let error = refused.map(|error| {
-        let (code, stage) = (error.code().to_owned(), error.step().name().to_owned());
-        json!(Failure { code, message: error.to_string(), stage, retryable: false }).to_string()
+        let (code, stage) = (error.code(), error.step().name());
+        json!(Failure::new(code, error.to_string(), stage, false)).to_string()
     });
     JobRow {
         id: new_id(),
