@@ -34,6 +34,7 @@ mod cut;
 mod document;
 mod elsewhere;
 mod error;
+mod errors;
 mod extract_audio;
 mod format;
 mod job;
@@ -67,6 +68,7 @@ pub use custom::{
     OPTIONS, OptionGroup, Scope,
 };
 pub use error::{DocumentError, Problem};
+pub use errors::{ERRORS, ErrorCode, ErrorGroup, error_code};
 pub use extract_audio::ExtractAudio;
 pub use format::Format;
 pub use job::{Job, JobInput, JobOutputs, Task};

@@ -1,4 +1,5 @@
-//! The reference in `docs` is written from the tables in code, and holds every code of a reason.
+//! The reference in `docs` is written from the tables in code, and holds every code of a reason or
+//! an error.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,12 +14,19 @@ use std::{
 };
 
 use avocet_recipes::{
-    BITSTREAM_FILTERS, CODECS, DEMUXERS, EXTENSIONS, FILTERS, Filter, Format, MUXERS, OPTIONS,
-    REASONS, RecipeName, VideoCodec,
+    BITSTREAM_FILTERS, CODECS, DEMUXERS, ERRORS, EXTENSIONS, FILTERS, Filter, Format, MUXERS,
+    OPTIONS, REASONS, RecipeName, VideoCodec,
 };
 
 /// What stands before the code of a reason where it is made.
 const MAKERS: [&str; 4] = ["Reason::new(", "warn_of(", " warn(", " no("];
+
+/// What stands before the code of an error where it is answered.
+const ANSWERERS: [&str; 6] =
+    ["Problem::new(", "Self::new(", "Failure::new(", "=> {", "=> ", "code: "];
+
+/// What variables of the environment begin with: names that look like codes.
+const VARIABLES: [&str; 2] = ["AVOCET_", "CARGO_"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -195,6 +203,59 @@ fn the_reference_of_reasons_is_what_the_code_says() {
     check_file("docs/reasons.md", &reasons());
 }
 
+/// The table of errors as text.
+fn errors() -> String {
+    let mut text = "# Errors\n\n\
+         An error has a `code` for programs, a `message` for people, `retryable`, and, of a job, \
+         the `stage` in which it came about. Codes are kept for good once released; messages may \
+         change.\n\n\
+         *Retryable* says whether the same may succeed when it is simply tried again; where it \
+         depends on the cause, the field `retryable` of the error tells. Answers with 429 and 503 \
+         have `Retry-After`, in seconds. Jobs end with the codes of the second table, and with \
+         `VALIDATION_ERROR` and `ENGINE_ERROR`; over HTTP, `POST /v1/jobs/plan` answers those \
+         with 422. The program exits with 2 for `VALIDATION_ERROR` and `UNSUPPORTED_COMMAND`, \
+         with 130 for `CANCELLED`, and with 1 for all others.\n\n\
+         This file is written from the table in `recipes/src/errors.rs` by `scripts/docs`.\n"
+        .to_owned();
+    for (heading, codes) in ERRORS {
+        text += &format!("\n## {heading}\n\n");
+        let rows = codes.iter().map(|error| {
+            let status = error.status.map_or_else(|| "job".to_owned(), |status| status.to_string());
+            let retryable = match error.retryable {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "depends",
+            };
+            let [when, remedy] = [error.when, error.remedy].map(str::to_owned);
+            vec![format!("`{}`", error.code), status, retryable.to_owned(), when, remedy]
+        });
+        text += &table(&["code", "HTTP", "retryable", "when", "what to do"], rows);
+    }
+    text
+}
+
+#[test]
+fn the_reference_of_errors_is_what_the_code_says() {
+    check_file("docs/errors.md", &errors());
+}
+
+#[test]
+fn errors_are_in_order_and_in_sentences() {
+    let mut seen = BTreeSet::new();
+    for (heading, codes) in ERRORS {
+        assert!(codes.is_sorted_by_key(|error| error.code), "{heading}: not in order");
+        for error in *codes {
+            assert!(seen.insert(error.code), "{} stands there twice", error.code);
+            assert!(is_code(error.code), "{} is not in upper case", error.code);
+            let has_status = error.status.is_none_or(|status| (400..600).contains(&status));
+            assert!(has_status, "{}: {:?} is no status of an error", error.code, error.status);
+            for text in [error.when, error.remedy] {
+                assert!(text.ends_with('.') && !text.contains('|'), "{}: {text}", error.code);
+            }
+        }
+    }
+}
+
 #[test]
 fn reasons_are_in_order_and_in_sentences() {
     let mut seen = BTreeSet::new();
@@ -225,20 +286,29 @@ fn codes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-#[test]
-fn every_code_in_the_source_is_in_the_table_and_the_reverse() {
-    let mut folders = vec![root().join("recipes/src"), root().join("engine/src")];
-    let mut made = BTreeMap::new();
+/// The sources of some crates: the path and the text of each.
+fn sources(crates: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut folders: Vec<_> = crates.iter().map(|name| root().join(name).join("src")).collect();
+    let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-                continue;
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
             }
-            let text = fs::read_to_string(&path).unwrap();
-            made.extend(codes(&text).map(|code| (code.to_owned(), path.clone())));
         }
+    }
+    found
+}
+
+#[test]
+fn every_code_in_the_source_is_in_the_table_and_the_reverse() {
+    let mut made = BTreeMap::new();
+    for (path, text) in sources(&["recipes", "engine"]) {
+        made.extend(codes(&text).map(|code| (code.to_owned(), path.clone())));
     }
     let known: BTreeSet<_> =
         REASONS.iter().flat_map(|(_, codes)| *codes).map(|(code, _)| (*code).to_owned()).collect();
@@ -256,4 +326,55 @@ fn codes_are_found_however_they_are_laid_out() {
     check("    warn(\"LOST_ONES\", 3)", &["LOST_ONES"]);
     check("return no(\"TOO_OLD\", message);", &["TOO_OLD"]);
     check("Reason::new(code, message); let other = \"OTHER\";", &[]);
+}
+
+/// The codes of errors that a source answers with, tests aside: every text that has the form of a
+/// code and several words, and each of one word behind an answerer.
+fn error_codes(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.match_indices('"').filter_map(move |(at, _)| {
+        let word = code[at + 1..].split('"').next().filter(|word| is_code(word))?;
+        if word.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        let before = code[..at].trim_end();
+        let is_answered = ANSWERERS.iter().any(|answerer| before.ends_with(answerer.trim_end()));
+        let is_variable = VARIABLES.iter().any(|variable| word.starts_with(variable));
+        ((word.contains('_') || is_answered) && !is_variable).then_some(word)
+    })
+}
+
+#[test]
+fn every_error_code_in_the_source_is_in_the_table_and_the_reverse() {
+    let reasons: BTreeSet<_> =
+        REASONS.iter().flat_map(|(_, codes)| *codes).map(|(code, _)| *code).collect();
+    let known: BTreeSet<_> =
+        ERRORS.iter().flat_map(|(_, codes)| *codes).map(|error| error.code).collect();
+    let mut answered = BTreeMap::new();
+    for (path, text) in sources(&["recipes", "engine", "service", "avocet"]) {
+        // The tables do not answer.
+        if path.ends_with("recipes/src/errors.rs") || path.ends_with("recipes/src/reasons.rs") {
+            continue;
+        }
+        answered.extend(error_codes(&text).map(|code| (code.to_owned(), path.clone())));
+    }
+    let is_known = |code: &str| known.contains(code) || reasons.contains(code);
+    let unknown: Vec<_> = answered.iter().filter(|(code, _)| !is_known(code)).collect();
+    assert!(unknown.is_empty(), "not in recipes/src/errors.rs: {unknown:#?}");
+    let unused: Vec<_> = known.iter().filter(|code| !answered.contains_key(**code)).collect();
+    assert!(unused.is_empty(), "in recipes/src/errors.rs, and answered nowhere: {unused:#?}");
+    let both: Vec<_> = known.intersection(&reasons).collect();
+    assert!(both.is_empty(), "errors and reasons: {both:#?}");
+}
+
+#[test]
+fn codes_of_errors_are_found_however_they_are_answered() {
+    let check =
+        |text, expected: &[&str]| assert_eq!(error_codes(text).collect::<Vec<_>>(), expected);
+    check("Problem::new(\n    \"GONE\", message)", &["GONE"]);
+    check("Self::Write { .. } => {\n    \"STORAGE_ERROR\"\n}", &["STORAGE_ERROR"]);
+    check("Self::Late => \"LATE\",", &["LATE"]);
+    check("let name = (\"TOO_LATE\", 1);", &["TOO_LATE"]);
+    check("var(\"AVOCET_MEDIA\"); let magic = \"RIFF\";", &[]);
+    check("a();\n#[cfg(test)]\nmod tests { fn a() { b(\"NOT_ONE\") } }", &[]);
 }

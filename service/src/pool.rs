@@ -181,7 +181,7 @@ impl Planners {
         let _place = place
             .ok()
             .and_then(Result::ok)
-            .ok_or_else(|| Problem::unavailable("too many plans are asked for"))?;
+            .ok_or_else(|| Problem::unavailable("too many plans are asked for", TO_BEGIN))?;
         let failed = |message: String| {
             Problem::of_job(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
         };

@@ -1,6 +1,6 @@
 //! How the API says no: one form for all answers from 400 on.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     Json,
@@ -14,9 +14,12 @@ use serde::Serialize;
 use sqlx::error::DatabaseError;
 use utoipa::ToSchema;
 
-use avocet_recipes::{DocumentError, Problem as DocumentProblem};
+use avocet_recipes::{DocumentError, Problem as DocumentProblem, error_code};
 
-use crate::protocol::Failure;
+use crate::{protocol::Failure, store::BUSY_TIMEOUT};
+
+/// After which time it is worth another try where a disk is full: somebody must clear it.
+pub(crate) const TO_CLEAR: Duration = Duration::from_secs(60);
 
 /// An answer that is none.
 #[derive(Debug)]
@@ -26,12 +29,23 @@ pub(crate) struct Problem {
     message: String,
     retryable: bool,
     problems: Vec<DocumentProblem>,
+    /// How long to wait before the same is tried again.
+    after: Option<Duration>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let (code, message) = (Cow::Borrowed(code), message.into());
-        Self { status, code, message, retryable: false, problems: Vec::new() }
+    /// An answer with the status that the table of codes has for it.
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        let listed = error_code(code);
+        let status = listed.and_then(|listed| StatusCode::from_u16(listed.status?).ok());
+        Self {
+            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            retryable: listed.is_some_and(|listed| listed.retryable == Some(true)),
+            problems: Vec::new(),
+            after: None,
+        }
     }
 
     /// The body, or a part of the address, is not what it should be.
@@ -49,59 +63,57 @@ impl Problem {
             [one] => format!("{}: {} is not {}", one.path, one.found, one.allowed),
             several => format!("{} things are wrong with the request", several.len()),
         };
-        Self { problems, ..Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message) }
+        Self { problems, ..Self::new("VALIDATION_ERROR", message) }
     }
 
     pub(crate) fn unauthorized(message: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+        Self::new("UNAUTHORIZED", message)
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no such {what}"))
+        Self::new("NOT_FOUND", format!("there is no such {what}"))
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        let message = "the path is there, and does not know this method";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+        Self::new("METHOD_NOT_ALLOWED", "the path is there, and does not know this method")
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
         let message = "the body must be JSON, with the content type application/json";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+        Self::new("UNSUPPORTED_MEDIA_TYPE", message)
     }
 
     pub(crate) fn payload_too_large(most: usize) -> Self {
-        let message = format!("the body has more than {most} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message)
+        Self::new("PAYLOAD_TOO_LARGE", format!("the body has more than {most} bytes"))
     }
 
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "CONFLICT", message)
+        Self::new("CONFLICT", message)
     }
 
-    pub(crate) fn rate_limited() -> Self {
-        let message = "too many requests with this key";
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message);
-        Self { retryable: true, ..problem }
+    /// Too many requests with a key, which may make more after a while.
+    pub(crate) fn rate_limited(after: Duration) -> Self {
+        let problem = Self::new("RATE_LIMITED", "too many requests with this key");
+        Self { after: Some(after), ..problem }
     }
 
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
-        Self { retryable: true, ..problem }
+    /// What can not be done now, and after which time it is worth another try.
+    pub(crate) fn unavailable(message: impl Into<String>, after: Duration) -> Self {
+        Self { after: Some(after), ..Self::new("UNAVAILABLE", message) }
     }
 
     /// What a job would end with, for those who only want its plan.
     pub(crate) fn of_job(failure: Failure) -> Self {
         let Failure { code, message, retryable, .. } = failure;
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { status, code: code.into(), message, retryable, problems: Vec::new() }
+        let (problems, after) = (Vec::new(), None);
+        Self { status, code: code.into(), message, retryable, problems, after }
     }
 
     /// A fault of ours.
     pub(crate) fn fault(what: &str) -> Self {
         tracing::error!(what, "the service has a fault");
-        let message = "the service has a fault, which is in its log";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ENGINE_ERROR", message)
+        Self::new("ENGINE_ERROR", "the service has a fault, which is in its log")
     }
 
     /// One thing that is wrong.
@@ -115,18 +127,23 @@ impl Problem {
 
     /// A part of a file that it does not have.
     pub(crate) fn range_not_satisfiable(length: u64) -> Self {
-        let problem = Self::invalid("Range", "another one", format!("within {length} bytes"));
-        Self { status: StatusCode::RANGE_NOT_SATISFIABLE, ..problem }
+        let message = format!("the range asked for is not within the {length} bytes of the file");
+        Self::new("RANGE_NOT_SATISFIABLE", message)
     }
 
-    /// A signed URL whose time is over.
-    pub(crate) fn gone() -> Self {
-        Self::new(StatusCode::GONE, "NOT_FOUND", "the URL has expired")
+    /// What was there and does not come back: a signed URL, or an output.
+    pub(crate) fn gone(message: &str) -> Self {
+        Self::new("GONE", message)
     }
 
     pub(crate) fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "UNAUTHORIZED", "the signature is not that of this URL")
+        Self::new("FORBIDDEN", "the signature is not that of this URL")
     }
+}
+
+/// A pause in seconds, so that nobody comes back before it is over.
+fn whole_seconds(pause: Duration) -> u64 {
+    pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }
 
 impl From<DocumentError> for Problem {
@@ -146,10 +163,10 @@ impl From<sqlx::Error> for Problem {
         let code = error.as_database_error().and_then(DatabaseError::code);
         let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
         if primary == Some(FULL) {
-            return Self::unavailable("the disk is full");
+            return Self::unavailable("the disk is full", TO_CLEAR);
         }
         if primary == Some(BUSY) || matches!(error, sqlx::Error::PoolTimedOut) {
-            return Self::unavailable("the database is busy");
+            return Self::unavailable("the database is busy", BUSY_TIMEOUT);
         }
         Self::fault(&format!("the database: {error}"))
     }
@@ -197,13 +214,46 @@ impl IntoResponse for Problem {
             problems: problems.collect(),
         };
         let mut response = (self.status, Json(ErrorBody { error })).into_response();
-        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(after) = self.after {
+            let seconds = HeaderValue::from(whole_seconds(after));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use avocet_recipes::ERRORS;
+
+    use super::*;
+
+    #[test]
+    fn every_listed_code_is_answered_with_its_status() {
+        let mut codes = ERRORS.iter().flat_map(|(_, codes)| *codes);
+        assert!(codes.clone().any(|listed| listed.code == "RANGE_NOT_SATISFIABLE"));
+        assert!(codes.all(|listed| {
+            let answer = Problem::new(listed.code, "").into_response();
+            answer.status().as_u16() == listed.status.unwrap_or(500)
+        }));
+    }
+
+    #[test]
+    fn a_pause_is_told_in_seconds_that_are_not_too_few() {
+        let told = |millis: u64| {
+            let problem = Problem::unavailable("", Duration::from_millis(millis)).into_response();
+            problem.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
+        };
+        assert_eq!([told(1), told(1000), told(59_001)], ["1", "1", "60"]);
+        assert!(Problem::conflict("").into_response().headers().get(RETRY_AFTER).is_none());
+        // Each kind of answer that may be tried again tells when.
+        let again = [Problem::rate_limited(TO_CLEAR), sqlx::Error::PoolTimedOut.into()];
+        assert!(again.iter().all(|problem| problem.retryable && problem.after.is_some()));
     }
 }

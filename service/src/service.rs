@@ -15,11 +15,12 @@ use tokio::sync::{Notify, watch};
 use url::Url;
 
 use crate::{
+    TO_END,
     api::Rates,
     config::Config,
     metrics::Metrics,
     pool::{Planners, Program},
-    problem::Problem,
+    problem::{Problem, TO_CLEAR},
     secret::Keys,
     storage::Reaching,
     store::{Store, millis},
@@ -127,11 +128,12 @@ impl Shared {
     /// Refuses new work when there is no room for it, or nobody will do it.
     pub(crate) fn expect_room(&self) -> Result<(), Problem> {
         if self.is_ending() {
-            return Err(Problem::unavailable("the service is shutting down"));
+            // By then another one may have begun.
+            return Err(Problem::unavailable("the service is shutting down", 2 * TO_END));
         }
         match free_bytes(&self.config.data) {
             Some(free) if free < self.config.least_free_bytes => {
-                Err(Problem::unavailable("the disk is full"))
+                Err(Problem::unavailable("the disk is full", TO_CLEAR))
             }
             _ => Ok(()),
         }

@@ -238,7 +238,7 @@ async fn a_disk_without_room_takes_no_job_and_loses_none() {
     let response = service.request("POST", "/v1/jobs").json(&thumbnail("http://127.0.0.1:9/a"));
     let response = response.send().await.unwrap();
     assert_eq!(response.status(), 503);
-    assert_eq!(response.headers()["retry-after"], "5");
+    assert_eq!(response.headers()["retry-after"], "60");
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["error"]["code"], "UNAVAILABLE");
     assert_eq!(service.get("/readyz").await.0, 503);

@@ -19,21 +19,24 @@ use crate::{problem::Problem, secret::KEY_PREFIX, service::Service};
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) String);
 
+/// The time in which requests of a key are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// How often keys were used in this minute.
 #[derive(Debug, Default)]
 pub(crate) struct Rates(Mutex<HashMap<String, (Instant, u32)>>);
 
 impl Rates {
-    /// Whether one more request of a key is within the rate; 0 is any.
-    fn admits(&self, token: &str, per_minute: u32) -> bool {
+    /// Counts a request of a key; 0 is any rate. An error tells how long no other one is within it.
+    fn admit(&self, token: &str, per_minute: u32, now: Instant) -> Result<(), Duration> {
         if per_minute == 0 {
-            return true;
+            return Ok(());
         }
         let mut counts = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        counts.retain(|_, (begun, _)| begun.elapsed() < Duration::from_secs(60));
-        let (_, count) = counts.entry(token.to_owned()).or_insert_with(|| (Instant::now(), 0));
-        *count += 1;
-        *count <= per_minute
+        counts.retain(|_, (begun, _)| now - *begun < MINUTE);
+        let (begun, count) = counts.entry(token.to_owned()).or_insert((now, 0));
+        *count = count.saturating_add(1);
+        if *count <= per_minute { Ok(()) } else { Err(MINUTE.saturating_sub(now - *begun)) }
     }
 }
 
@@ -60,10 +63,25 @@ pub(super) async fn admit(
         return Err(unknown());
     }
     let token = service.store.token_of(key).await?.ok_or_else(unknown)?;
-    if !service.rates.admits(&token, service.config.requests_per_minute) {
-        return Err(Problem::rate_limited());
-    }
+    let per_minute = service.config.requests_per_minute;
+    service.rates.admit(&token, per_minute, Instant::now()).map_err(Problem::rate_limited)?;
     service.note_use(&token);
     request.extensions_mut().insert(Caller(token));
     Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_hears_when_its_minute_is_over() {
+        let (rates, begun) = (Rates::default(), Instant::now());
+        let admit = |token, seconds| rates.admit(token, 2, begun + Duration::from_secs(seconds));
+        assert_eq!([admit("a", 0), admit("a", 10)], [Ok(()), Ok(())]);
+        assert_eq!(admit("a", 15), Err(Duration::from_secs(45)));
+        assert_eq!(admit("b", 15), Ok(()));
+        assert_eq!(admit("a", 59), Err(Duration::from_secs(1)));
+        assert_eq!(admit("a", 60), Ok(()));
+    }
 }

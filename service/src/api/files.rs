@@ -1,6 +1,9 @@
 //! Outputs in managed storage: by signed URLs, with byte ranges.
 
-use std::io::SeekFrom;
+use std::{
+    io::{self, SeekFrom},
+    time::Duration,
+};
 
 use axum::{
     Json,
@@ -21,6 +24,9 @@ use crate::{
     storage::{At, Stored, outputs_of, without},
     store::JobRow,
 };
+
+/// After which time it is worth another try where an output could not be removed.
+const TO_REACH: Duration = Duration::from_secs(30);
 
 /// Outputs by their ids, which need a key.
 pub(super) fn router() -> OpenApiRouter<Service> {
@@ -66,18 +72,21 @@ pub(super) async fn download(
         return Err(Problem::forbidden());
     }
     if now().as_secs() > expires {
-        return Err(Problem::gone());
+        return Err(Problem::gone("the URL has expired"));
     }
     // Nobody gets a signature for a way out of the folder; should he, it leads nowhere.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Problem::not_found("file"));
     }
-    let missing = || Problem::not_found("file");
-    let made = made_of(&service, &path).await?.ok_or_else(missing)?;
+    let made = made_of(&service, &path).await?;
     let place = service.files().join(&path);
+    let unread = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::gone(DELETED),
+        _ => Problem::fault(&format!("the output {}: {error}", place.display())),
+    };
     #[expect(clippy::disallowed_methods, reason = "this is the door of stored outputs")]
-    let file = std::fs::File::open(&place).map_err(|_| missing())?;
-    let length = file.metadata().map_err(|_| missing())?.len();
+    let file = std::fs::File::open(&place).map_err(unread)?;
+    let length = file.metadata().map_err(unread)?.len();
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     // Nothing here has a version that the condition could hold for.
     let asked = asked.filter(|_| !headers.contains_key(header::IF_RANGE));
@@ -94,7 +103,7 @@ pub(super) async fn download(
         Body::empty()
     } else {
         let mut file = tokio::fs::File::from_std(file);
-        file.seek(SeekFrom::Start(first)).await.map_err(|_| missing())?;
+        file.seek(SeekFrom::Start(first)).await.map_err(unread)?;
         Body::from_stream(tokio_util::io::ReaderStream::new(file.take(last - first)))
     });
     *response.status_mut() = status;
@@ -115,12 +124,21 @@ pub(super) async fn download(
     Ok(response)
 }
 
-/// What is known of an output, from its path; `None` when no job has it.
-async fn made_of(service: &Service, path: &str) -> Result<Option<Made>, Problem> {
+/// What is told of an output that was deleted.
+const DELETED: &str = "the output was deleted";
+
+/// The output of a job for which something holds.
+fn one_of(job: &JobRow, is_it: impl Fn(&Stored) -> bool) -> Result<Stored, Problem> {
+    let found = outputs_of(&job.outputs).into_iter().find(is_it);
+    let output = found.ok_or_else(|| Problem::not_found("file"))?;
+    if output.deleted { Err(Problem::gone(DELETED)) } else { Ok(output) }
+}
+
+/// What is known of an output, from its path.
+async fn made_of(service: &Service, path: &str) -> Result<Made, Problem> {
     let job = path.rsplit('/').nth(1).unwrap_or_default();
-    let Some(job) = service.store.job(job).await? else { return Ok(None) };
-    let is_it = |output: &Stored| output.at == At::Folder(path.to_owned()) && !output.deleted;
-    Ok(outputs_of(&job.outputs).into_iter().find(is_it).map(|output| output.made))
+    let job = service.store.job(job).await?.ok_or_else(|| Problem::not_found("file"))?;
+    Ok(one_of(&job, |output| output.at == At::Folder(path.to_owned()))?.made)
 }
 
 /// What a `Range` asks for of a file.
@@ -158,8 +176,7 @@ async fn find(service: &Service, id: &str) -> Result<(JobRow, Stored), Problem> 
     let missing = || Problem::not_found("file");
     let (job, key) = id.split_once('-').ok_or_else(missing)?;
     let job = service.store.job(job).await?.ok_or_else(missing)?;
-    let is_it = |output: &Stored| output.made.key == key && !output.deleted;
-    let output = outputs_of(&job.outputs).into_iter().find(is_it).ok_or_else(missing)?;
+    let output = one_of(&job, |output| output.made.key == key)?;
     Ok((job, output))
 }
 
@@ -179,7 +196,8 @@ async fn describe(
     responses((status = 204, description = "It is gone")))]
 async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     let (job, output) = find(&service, &id).await?;
-    service.remove(&output.at).await.map_err(Problem::unavailable)?;
+    let unreachable = |error| Problem::unavailable(error, TO_REACH);
+    service.remove(&output.at).await.map_err(unreachable)?;
     service.store.change_outputs(&job.id, |outputs| without(outputs, &[output.made.key])).await?;
     Ok(StatusCode::NO_CONTENT)
 }

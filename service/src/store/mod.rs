@@ -11,6 +11,7 @@ mod providers;
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use sqlx::{
@@ -35,6 +36,9 @@ pub(crate) struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
 }
+
+/// How long a writer waits for another one.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Begins a transaction that writes: one that reads first and writes then would be refused when
 /// somebody else wrote in between, as `avocet token create` may.
@@ -71,7 +75,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on the disk before it is answered.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(std::time::Duration::from_secs(5));
+            .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)
