@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet_engine::{Reach, RemoteSettings};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::protocol::Limits;
 
@@ -16,7 +16,9 @@ use crate::protocol::Limits;
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// The folder of everything that must last. Default: `avocet-data`.
+    /// The folder of everything that must last: a new or an empty one, or that of a service.
+    /// Default: `avocet-data`.
+    #[serde(deserialize_with = "folder")]
     pub data: PathBuf,
     /// Where to listen. Default: `127.0.0.1:8080`.
     pub listen: SocketAddr,
@@ -197,6 +199,15 @@ impl Config {
     }
 }
 
+/// The path of a folder: an empty one would be the folder that the program happens to run in.
+fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.as_os_str().is_empty() {
+        return Err(D::Error::custom("`data` is empty, and must be the path of a folder"));
+    }
+    Ok(path)
+}
+
 fn wrong(place: &str, error: &toml::de::Error) -> ConfigError {
     ConfigError::Wrong { place: place.to_owned(), what: error.to_string().trim_end().to_owned() }
 }
@@ -258,6 +269,8 @@ mod tests {
         told("listen = 8080\n", &[], "listen");
         told("", &[("AVOCET_SERVE_WORKER", "2")], "AVOCET_SERVE_WORKER");
         told("", &[("AVOCET_SERVE_WORKERS", "0")], "AVOCET_SERVE_WORKERS");
+        told("", &[("AVOCET_SERVE_DATA", "")], "AVOCET_SERVE_DATA: `data` is empty");
+        told("data = \"\"\n", &[], "`data` is empty");
     }
 
     /// The error for an unknown key names all that are known.

@@ -41,7 +41,7 @@ pub use config::{Config, ConfigError, LogFormat};
 use pool::Program;
 use secret::Keys;
 use service::Service;
-use store::Store;
+use store::{DATABASE, Store};
 
 /// The name of the file with the first key.
 const KEY_FILE: &str = "api-key";
@@ -64,9 +64,25 @@ pub enum ServeError {
         /// What the system answered.
         source: io::Error,
     },
+    /// The data folder holds files, and none is the database of a service.
+    #[error(
+        "the data folder {} is not empty and has no `{DATABASE}`: it belongs to no service",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// The database.
     #[error("the database of the data folder: {0}")]
     Store(#[from] sqlx::Error),
+}
+
+impl ServeError {
+    /// The code for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Foreign(_) => "VALIDATION_ERROR",
+            Self::Io { .. } | Self::Store(_) => "CONFIG_ERROR",
+        }
+    }
 }
 
 fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServeError {
@@ -178,8 +194,32 @@ fn public_url(config: &Config, address: SocketAddr) -> String {
 /// The folder of work that goes on, in the data folder.
 const WORK: &str = "work";
 
+/// Refuses a folder that is somebody else's. A service's is told by its database, which is the
+/// first file that it makes; a disk of its own has `lost+found`, too.
+fn expect_ours(data: &Path) -> Result<(), ServeError> {
+    let failed = |error| io_error(format!("the data folder {}", data.display()))(error);
+    let database = data.join(DATABASE);
+    if database.is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(data).map_err(failed)?;
+    for entry in std::fs::read_dir(data).map_err(failed)? {
+        if entry.map_err(failed)?.file_name() != "lost+found" {
+            return Err(ServeError::Foreign(data.to_owned()));
+        }
+    }
+    #[expect(clippy::disallowed_methods, reason = "a database is no media")]
+    let made = std::fs::File::create_new(&database);
+    match made {
+        // Another service that starts was quicker; the lock decides between them.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the folders of a service, which belong to this process for as long as the lock lives.
 fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
+    expect_ours(data)?;
     let folder = |path: PathBuf| {
         std::fs::create_dir_all(&path).map_err(io_error(format!("the folder {}", path.display())))
     };

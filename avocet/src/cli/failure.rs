@@ -3,6 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use avocet::{engine::Step, recipes::Problem};
+use avocet_service::ServeError;
 use serde::Serialize;
 
 use super::terminal;
@@ -16,6 +17,8 @@ pub(super) enum Failure {
     Arguments(Vec<ArgumentProblem>),
     /// The document, the plan or the run failed.
     Job(avocet::Error),
+    /// The service could not be started.
+    Serve(ServeError),
 }
 
 /// What is wrong with an argument.
@@ -82,6 +85,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Arguments(_) => "VALIDATION_ERROR",
             Self::Job(error) => error.code(),
+            Self::Serve(error) => error.code(),
         }
     }
 
@@ -94,6 +98,7 @@ impl Failure {
                 format!("{}: {}", self.heading(problems), list.join("; "))
             }
             Self::Job(error) => with_causes(error),
+            Self::Serve(error) => with_causes(error),
         }
     }
 
@@ -104,14 +109,14 @@ impl Failure {
                 let problems = error.problems().iter().cloned();
                 problems.map(|problem| ArgumentProblem { argument: None, problem }).collect()
             }
-            Self::Usage(_) | Self::Job(_) => Vec::new(),
+            Self::Usage(_) | Self::Job(_) | Self::Serve(_) => Vec::new(),
         }
     }
 
     fn log(&self) -> Option<&str> {
         match self {
             Self::Job(error) => error.log(),
-            Self::Usage(_) | Self::Arguments(_) => None,
+            Self::Usage(_) | Self::Arguments(_) | Self::Serve(_) => None,
         }
     }
 
@@ -140,7 +145,7 @@ impl Failure {
     /// For programs.
     fn to_json(&self) -> String {
         let (stage, retryable) = match self {
-            Self::Usage(_) | Self::Arguments(_) => (Step::Validate, false),
+            Self::Usage(_) | Self::Arguments(_) | Self::Serve(_) => (Step::Validate, false),
             Self::Job(error) => (error.step(), error.retryable()),
         };
         let code = self.code();

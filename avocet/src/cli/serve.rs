@@ -61,7 +61,7 @@ fn serve(matches: &ArgMatches) -> Result<(), Failure> {
     let served = runtime.block_on(avocet_service::serve(config, program, tell, ended));
     // A store or a receiver that does not answer holds nobody.
     runtime.shutdown_background();
-    served.map_err(|error| Failure::Usage(error.to_string()))
+    served.map_err(Failure::Serve)
 }
 
 /// Writes the log to standard error; `RUST_LOG` says what is in it, by default all from info on.

@@ -472,6 +472,55 @@ async fn browsers_of_known_origins_may_call_and_rates_hold() {
 }
 
 #[test]
+fn a_folder_that_is_somebody_elses_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("home");
+    std::fs::create_dir_all(data.join("work")).unwrap();
+    std::fs::write(data.join("work/letter"), "of mine").unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions();
+    let before = mode(&data);
+    // A taken address ends what would start.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let serve = |arguments: &[&std::ffi::OsStr], variable: Option<(&str, &str)>| {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+            .args(["serve", "--listen", &taken.local_addr().unwrap().to_string()])
+            .args(arguments)
+            .envs(variable)
+            .current_dir(&data)
+            .output()
+            .unwrap();
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    for (arguments, variable) in [
+        (&["--data".as_ref(), data.as_os_str()][..], None),
+        (&["--data".as_ref(), ".".as_ref()], None),
+        (&[], Some(("AVOCET_SERVE_DATA", "."))),
+        (&[], Some(("AVOCET_SERVE_DATA", ""))),
+        (&["--data".as_ref(), "".as_ref()], None),
+    ] {
+        let (status, told) = serve(arguments, variable);
+        assert_eq!(status, Some(2), "{told}");
+        let is_told = told.contains("belongs to no service") || told.contains("empty");
+        assert!(is_told || told.contains("value is required"), "{told}");
+        assert_eq!(std::fs::read_to_string(data.join("work/letter")).unwrap(), "of mine");
+        assert_eq!(mode(&data), before);
+        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "something was made");
+    }
+    // A new folder, an empty one, the root of a disk, and that of a service are ours.
+    for name in ["new", "empty", "disk", "disk"] {
+        let data = folder.path().join(name);
+        let inside = match name {
+            "empty" => data.clone(),
+            "disk" => data.join("lost+found"),
+            _ => folder.path().to_owned(),
+        };
+        std::fs::create_dir_all(inside).unwrap();
+        let (status, told) = serve(&["--data".as_ref(), data.as_os_str()], None);
+        assert!(status == Some(1) && told.contains("in use"), "{name}: {told}");
+    }
+}
+
+#[test]
 fn wrong_configurations_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("avocet.toml");
@@ -505,7 +554,9 @@ fn wrong_configurations_are_told() {
         .arg(folder.path().join("data"))
         .output()
         .unwrap();
-    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("in use") && told.contains("[CONFIG_ERROR]"), "{told}");
     assert!(!folder.path().join("data/api-key").exists());
     // A key needs a service's folder.
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))

@@ -40,6 +40,9 @@ pub(crate) struct Store {
 /// How long a writer waits for another one.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The file of the database, in the data folder.
+pub(crate) const DATABASE: &str = "avocet.db";
+
 /// Begins a transaction that writes: one that reads first and writes then would be refused when
 /// somebody else wrote in between, as `avocet token create` may.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -70,7 +73,7 @@ impl Store {
 
     async fn connect(folder: &Path, may_be_new: bool) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("avocet.db"))
+            .filename(folder.join(DATABASE))
             .create_if_missing(may_be_new)
             .journal_mode(SqliteJournalMode::Wal)
             // A commit is on the disk before it is answered.
