@@ -1,11 +1,12 @@
 //! What services do elsewhere beside running plans: telling how jobs ended, and keeping outputs.
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use crate::{
     engine::Engine,
     error::{Error, Result},
     io::Location,
+    progress::CancelToken,
 };
 
 /// Errors of all of these are [`Error::Write`], with the cause as a
@@ -33,6 +34,24 @@ impl Engine {
     /// [`Error::Write`].
     pub fn try_out(&self, url: &str) -> Result<()> {
         self.remotes().try_out(url).map_err(of(url))
+    }
+
+    /// Whether an output can go to a URL, as far as the URL and the settings tell; nothing is asked.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn check_output(&self, url: &str) -> Result<()> {
+        self.remotes().check_target(&Location::Url(url.to_owned()))
+    }
+
+    /// Sends finished files to object stores, each to its URL: all of them, or none. An object that
+    /// is there is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Cancelled`].
+    pub fn upload(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
+        let sent = self.remotes().send(files, cancel);
+        sent.map_err(|error| if cancel.is_cancelled() { Error::Cancelled } else { error })
     }
 
     /// Removes an object of a store; one that is not there is removed already.

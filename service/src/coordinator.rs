@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -13,10 +13,11 @@ use tokio::{
 };
 
 use crate::{
+    outputs::{Finished, bring, is_plain, names},
     pool::{Program, Vitals, Worker},
-    protocol::{Done, Event, Failure, Made, Order, Purpose},
+    protocol::{Done, Event, Failure, Order, Purpose, Sending},
     service::Service,
-    storage::{At, Provider, Stored, Target, outputs_text},
+    storage::{At, Provider, Target, outputs_text},
     store::{End, State, Task},
 };
 
@@ -38,7 +39,7 @@ const PAUSES: &[i64] = &[2_000, 10_000];
 
 /// How a task ended.
 enum Ending {
-    Completed(Vec<Stored>, Done),
+    Completed(Finished),
     Cancelled,
     Failed(Failure),
     /// Its worker died over it: how, and in which stage of the work.
@@ -55,13 +56,7 @@ struct Seat {
 
 impl Seat {
     /// Gives a job to the worker that is there, or to a new one.
-    async fn give(
-        &mut self,
-        service: &Service,
-        folder: &Path,
-        order: Order,
-    ) -> io::Result<&mut Worker> {
-        tokio::fs::create_dir_all(folder).await?;
+    async fn give(&mut self, service: &Service, order: Order) -> io::Result<&mut Worker> {
         if let Some(mut worker) = self.worker.take() {
             if worker.run(order.clone()).await.is_ok() {
                 return Ok(self.worker.insert(worker));
@@ -88,13 +83,13 @@ pub(crate) async fn run(service: Service, program: Program) {
     let mut seat = Seat { program, worker: None };
     while !service.is_ending() {
         match service.store.take().await {
-            Ok(Some(task)) => {
+            Ok(Some(mut task)) => {
                 // Who cancels from now on is heard.
                 let stop = service.stop_of(&task.job_id);
                 // The next one may be due at once.
                 service.wake();
                 service.changed(&task.job_id);
-                let done = attend(&service, &mut seat, &task, &stop).await;
+                let done = attend(&service, &mut seat, &mut task, &stop).await;
                 if let Err(error) = done {
                     tracing::error!(%error, job = task.job_id, "the database failed in a job");
                     seat.clear().await;
@@ -131,7 +126,7 @@ async fn put_back(service: &Service, task: &Task) {
 async fn attend(
     service: &Service,
     seat: &mut Seat,
-    task: &Task,
+    task: &mut Task,
     stop: &Notify,
 ) -> Result<(), sqlx::Error> {
     let Some(job) = service.store.job(&task.job_id).await? else { return Ok(()) };
@@ -139,7 +134,8 @@ async fn attend(
     let begun = Instant::now();
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
     let ending = if job.cancel == 0 {
-        run_once(service, seat, task, &job.document, &folder, stop).await?
+        let document = job.document.clone();
+        Attempt { service, seat, task, document, folder: &folder, stop, begun }.run().await?
     } else {
         Ending::Cancelled
     };
@@ -157,11 +153,11 @@ async fn attend(
 async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, sqlx::Error> {
     let store = &service.store;
     match ending {
-        Ending::Completed(outputs, done) => {
-            let bytes = outputs.iter().map(|output| output.made.size_bytes).sum();
+        Ending::Completed(finished) => {
+            let bytes = finished.outputs.iter().map(|output| output.made.size_bytes).sum();
             service.metrics.output_bytes.inc_by(bytes);
-            let (outputs, kept) = outputs_text(&outputs);
-            let (state, warnings) = (State::Completed, json!(done.warnings).to_string());
+            let (outputs, kept) = outputs_text(&finished.outputs);
+            let (state, warnings) = (State::Completed, json!(finished.warnings).to_string());
             if !store.finish(task, &End { state, outputs, warnings, error: None, kept }).await? {
                 tracing::warn!(job = task.job_id, "it was somebody else's when it was done");
             }
@@ -222,59 +218,152 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     let Some(row) = service.store.default_provider().await? else {
         return Ok(Ok(Target::usual(job)));
     };
-    let target = Provider::read(&service.keys, &row).map(|provider| provider.target(job));
-    Ok(target.map_err(|error| {
+    let checked = async {
+        let target = Provider::read(&service.keys, &row)?.target(job);
+        if let Target::Provider(_, url) = &target {
+            // What can not be sent need not be made.
+            let url = format!("{url}/output");
+            service.at_provider(&row, move |engine| engine.check_output(&url)).await?;
+        }
+        Ok(target)
+    };
+    Ok(checked.await.map_err(|error: String| {
         let message = format!("the storage provider {} can not be used: {error}", row.name);
         Failure::new("STORAGE_ERROR", message, "upload", false)
     }))
 }
 
-async fn run_once(
-    service: &Service,
-    seat: &mut Seat,
-    task: &Task,
-    document: &str,
-    folder: &Path,
-    stop: &Notify,
-) -> Result<Ending, sqlx::Error> {
-    let target = match target(service, &task.job_id).await? {
-        Ok(target) => target,
-        Err(failure) => return Ok(Ending::Failed(failure)),
-    };
-    let purpose = match &target {
-        Target::Folder(_) => Purpose::Folder(folder.to_owned()),
-        Target::Provider(_, place) => Purpose::Store(place.clone()),
-    };
-    let document = document.to_owned();
-    let order = Order { document, purpose, limits: service.config.limits() };
-    let worker = match seat.give(service, folder, order).await {
-        Ok(worker) => worker,
-        Err(error) => {
-            seat.clear().await;
-            let failed = Failure::new("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
-            return Ok(Ending::Failed(failed));
-        }
-    };
-    match follow(service, task, worker, stop, &target).await {
-        Followed::Done(done) => Ok(match place(service, &target, folder, &done.outputs).await {
-            Ok(outputs) => Ending::Completed(outputs, done),
-            Err(error) => {
-                let retryable = !matches!(
-                    error.kind(),
-                    io::ErrorKind::IsADirectory
-                        | io::ErrorKind::NotADirectory
-                        | io::ErrorKind::PermissionDenied
-                        | io::ErrorKind::ReadOnlyFilesystem
-                );
-                let message = format!("an output can not be kept: {error}");
-                Ending::Failed(Failure::new("STORAGE_ERROR", message, "commit", retryable))
+/// Where outputs of a job stay until they are at their provider, below the folder of files.
+fn unsent(job: &str) -> Target {
+    Target::Folder(format!("unsent/{job}"))
+}
+
+/// A task that is being run.
+struct Attempt<'a> {
+    service: &'a Service,
+    seat: &'a mut Seat,
+    task: &'a mut Task,
+    document: String,
+    /// What its worker may fill.
+    folder: &'a Path,
+    stop: &'a Notify,
+    begun: Instant,
+}
+
+impl Attempt<'_> {
+    /// Makes the outputs, unless an earlier attempt did, and brings them where they stay.
+    async fn run(mut self) -> Result<Ending, sqlx::Error> {
+        let store = &self.service.store;
+        if let Some(finished) = store.unsent(&self.task.job_id).await? {
+            match serde_json::from_str(&finished) {
+                Ok(finished) => return self.send(finished).await,
+                // Another version wrote it.
+                Err(error) => tracing::warn!(%error, job = self.task.job_id, "made anew"),
             }
-        }),
-        Followed::Failed(failure) => Ok(Ending::Failed(failure)),
-        Followed::Cancelled => Ok(Ending::Cancelled),
-        Followed::Lost(ending) => {
-            seat.clear().await;
-            Ok(ending)
+        }
+        let target = match target(self.service, &self.task.job_id).await? {
+            Ok(target) => target,
+            Err(failure) => return Ok(Ending::Failed(failure)),
+        };
+        let done = match self.ask(Purpose::Folder(self.folder.to_owned()), Some(&target)).await {
+            Ok(done) => done,
+            Err(ending) => return Ok(ending),
+        };
+        let names = names(&done);
+        let finished = Finished::new(done, &target);
+        let home = match &target {
+            Target::Provider(..) if !names.is_empty() => unsent(&self.task.job_id),
+            _ => target,
+        };
+        if let Err(failure) = self.take_over(&home, &names).await {
+            return Ok(Ending::Failed(failure));
+        }
+        let is_there =
+            finished.outputs.iter().all(|output| !matches!(output.at, At::Provider { .. }));
+        if is_there {
+            return Ok(Ending::Completed(finished));
+        }
+        let places: Vec<String> =
+            names.iter().map(|name| json!(home.at(name)).to_string()).collect();
+        if !store.keep_unsent(self.task, &json!(finished).to_string(), &places).await? {
+            return Ok(Ending::GivenBack);
+        }
+        self.task.tries = 0;
+        // It may have been done before it heard that it should stop.
+        if store.job(&self.task.job_id).await?.is_none_or(|job| job.cancel != 0) {
+            return Ok(Ending::Cancelled);
+        }
+        self.send(finished).await
+    }
+
+    /// Moves what a worker made out of its reach. One that names anything else is ended.
+    async fn take_over(&mut self, home: &Target, names: &[String]) -> Result<(), Failure> {
+        let Target::Folder(key) = home else { return Ok(()) };
+        let (folder, home) = (self.folder.to_owned(), self.service.files().join(key));
+        let names = names.to_owned();
+        let brought = tokio::task::spawn_blocking(move || bring(&folder, &home, &names)).await;
+        let brought = brought.unwrap_or_else(|error| {
+            Err(Failure::new("ENGINE_ERROR", error.to_string(), "commit", false))
+        });
+        if brought.as_ref().is_err_and(|failure| failure.code == "ENGINE_ERROR") {
+            self.seat.clear().await;
+        }
+        brought
+    }
+
+    /// Sends what is finished to its provider.
+    async fn send(&mut self, finished: Finished) -> Result<Ending, sqlx::Error> {
+        let (mut files, mut provider) = (Vec::new(), None);
+        for output in &finished.outputs {
+            let At::Provider { id, url } = &output.at else { continue };
+            let name = url.rsplit('/').next().unwrap_or_default();
+            if let At::Folder(path) = unsent(&self.task.job_id).at(name) {
+                files.push((self.service.files().join(path), url.clone()));
+            }
+            provider = Some(id);
+        }
+        let row = match provider {
+            Some(id) => self.service.store.provider(id).await?,
+            None => None,
+        };
+        let read = row.ok_or_else(|| "it was deleted".to_owned());
+        let options = match read.and_then(|row| Provider::read(&self.service.keys, &row)) {
+            Ok(provider) => provider.options(),
+            Err(error) => {
+                let message = format!("the storage provider of the job can not be used: {error}");
+                let failure = Failure::new("STORAGE_ERROR", message, "upload", false);
+                return Ok(Ending::Failed(failure));
+            }
+        };
+        let sent = self.ask(Purpose::Send(Sending { files, options }), None).await;
+        Ok(sent.map_or_else(|ending| ending, |_| Ending::Completed(finished)))
+    }
+
+    /// Has a worker do something, and tells what it made, or how else that ended. `target` is where
+    /// outputs will be that are made.
+    async fn ask(&mut self, purpose: Purpose, target: Option<&Target>) -> Result<Done, Ending> {
+        let document = self.document.clone();
+        let order = Order { document, purpose, limits: self.service.config.limits() };
+        let given = async {
+            tokio::fs::create_dir_all(self.folder).await?;
+            self.seat.give(self.service, order).await
+        };
+        let worker = match given.await {
+            Ok(worker) => worker,
+            Err(error) => {
+                self.seat.clear().await;
+                let failed = Failure::new("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
+                return Err(Ending::Failed(failed));
+            }
+        };
+        match follow(self.service, self.task, worker, self.stop, self.begun, target).await {
+            Followed::Done(done) => Ok(done),
+            Followed::Failed(failure) => Err(Ending::Failed(failure)),
+            Followed::Cancelled => Err(Ending::Cancelled),
+            Followed::Lost(ending) => {
+                self.seat.clear().await;
+                Err(ending)
+            }
         }
     }
 }
@@ -288,11 +377,12 @@ enum Followed {
     Lost(Ending),
 }
 
-/// What a job in a state does, for errors.
-const fn stage_of(state: State) -> &'static str {
-    match state {
-        State::Probing => "probe",
-        State::Planning => "fetch",
+/// What a job in a state does, for errors; without a target its outputs are sent.
+const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
+    match (state, target) {
+        (_, None) => "upload",
+        (State::Probing, _) => "probe",
+        (State::Planning, _) => "fetch",
         _ => "encode",
     }
 }
@@ -303,10 +393,11 @@ async fn follow(
     task: &Task,
     worker: &mut Worker,
     stop: &Notify,
-    target: &Target,
+    begun: Instant,
+    target: Option<&Target>,
 ) -> Followed {
     let config = &service.config;
-    let (begun, limit) = (Instant::now(), Duration::from_secs(config.most_job_seconds));
+    let limit = Duration::from_secs(config.most_job_seconds);
     let silence = Duration::from_secs(config.most_silent_seconds);
     let (mut heard, mut last) = (Instant::now(), Vitals::default());
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
@@ -331,7 +422,7 @@ async fn follow(
                     return Followed::Lost(Ending::GivenBack);
                 }
                 let failed = |failure| Followed::Lost(Ending::Failed(failure));
-                let stage = stage_of(state);
+                let stage = stage_of(state, target);
                 if begun.elapsed() > limit {
                     let message = format!("the time limit of {} s passed", limit.as_secs());
                     return failed(Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true));
@@ -360,9 +451,18 @@ async fn follow(
             Some(Event::Planning) => state = State::Planning,
             Some(Event::Planned { strategy, reasons, outputs, .. }) => {
                 state = State::Planning;
+                if let Some(name) = outputs.iter().find(|name| !is_plain(name)) {
+                    let message = format!("the worker plans an output {name:?}, which is no name");
+                    let failure = Failure::new("ENGINE_ERROR", message, "plan", false);
+                    return Followed::Lost(Ending::Failed(failure));
+                }
                 let reasons = json!(reasons).to_string();
-                let places: Vec<String> =
-                    outputs.iter().map(|name| json!(target.at(name)).to_string()).collect();
+                // What is to be sent is here before.
+                let here = unsent(&task.job_id);
+                let here = matches!(target, Some(Target::Provider(..))).then_some(&here);
+                let places = target.into_iter().chain(here);
+                let places = places.flat_map(|target| outputs.iter().map(|name| target.at(name)));
+                let places: Vec<String> = places.map(|at| json!(at).to_string()).collect();
                 let noted = service.store.planned(task, &strategy, &reasons, &places).await;
                 if let Err(error) = noted {
                     // What it wrote then, nobody would know of.
@@ -379,7 +479,7 @@ async fn follow(
             Some(Event::Failed(_)) if asked_to_stop.is_some() => return Followed::Cancelled,
             Some(Event::Failed(failed)) => return Followed::Failed(failed),
             None if asked_to_stop.is_some() => return Followed::Lost(Ending::Cancelled),
-            None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state))),
+            None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state, target))),
         }
         if state == before && written.elapsed() < WRITE {
             continue;
@@ -393,50 +493,4 @@ async fn follow(
             Err(error) => tracing::warn!(%error, job = task.job_id, "progress was not noted"),
         }
     }
-}
-
-/// Brings outputs where they stay.
-async fn place(
-    service: &Service,
-    target: &Target,
-    folder: &Path,
-    made: &[Made],
-) -> io::Result<Vec<Stored>> {
-    let mut stored = Vec::new();
-    for made in made {
-        let at = if made.filename.contains("://") {
-            At::Input(made.filename.clone())
-        } else {
-            if let Target::Folder(key) = target {
-                let (from, home) = (folder.join(&made.filename), service.files().join(key));
-                keep(from, home, made.filename.clone()).await?;
-            }
-            target.at(&made.filename)
-        };
-        let mut made = made.clone();
-        if let Some(name) = usual_name(&made) {
-            made.filename = name;
-        }
-        stored.push(Stored { made, at, deleted: false });
-    }
-    Ok(stored)
-}
-
-/// What the only output of a job is called, wherever it is.
-fn usual_name(made: &Made) -> Option<String> {
-    let extension = made.file_format.as_deref()?;
-    (made.key == "output").then(|| format!("output.{extension}"))
-}
-
-/// Moves a file into a folder, and is back when that is on the disk: file systems with a journal
-/// write down the name with the file.
-async fn keep(from: PathBuf, folder: PathBuf, name: String) -> io::Result<()> {
-    let kept = tokio::task::spawn_blocking(move || {
-        std::fs::create_dir_all(&folder)?;
-        let place = folder.join(name);
-        std::fs::rename(from, &place)?;
-        #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
-        std::fs::File::open(place)?.sync_all()
-    });
-    kept.await.map_err(io::Error::other)?
 }

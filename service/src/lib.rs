@@ -8,6 +8,7 @@ mod coordinator;
 mod due;
 mod leftovers;
 mod metrics;
+mod outputs;
 mod pool;
 mod problem;
 pub mod protocol;

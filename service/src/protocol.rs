@@ -27,23 +27,23 @@ pub enum Purpose {
     Plan,
     /// To run it, into a folder.
     Folder(PathBuf),
-    /// To run it, into an object store.
-    Store(Place),
+    /// To send outputs of an earlier run of it to an object store.
+    Send(Sending),
 }
 
-/// A place in an object store.
+/// Finished outputs on their way to an object store.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
-    /// As in `s3://bucket/outputs/name`, without a slash at its end.
-    pub url: String,
+pub struct Sending {
+    /// The file of each, and the URL that it goes to, as in `s3://bucket/outputs/name`.
+    pub files: Vec<(PathBuf, String)>,
     /// Options of the store by the names of the crate `object_store`, secrets among them.
     pub options: BTreeMap<String, String>,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Sending").field("files", &self.files).finish_non_exhaustive()
     }
 }
 

@@ -14,12 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::{
-    protocol::{Made, Place},
-    secret::Keys,
-    service::Service,
-    store::ProviderRow,
-};
+use crate::{protocol::Made, secret::Keys, service::Service, store::ProviderRow};
 
 /// An output in its place.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -228,11 +223,11 @@ impl Provider {
             Kind::Azure => "az",
         };
         let url = format!("{scheme}://{}/{key}", field("bucket"));
-        Target::Provider(self.id.clone(), Place { url, options: self.options() })
+        Target::Provider(self.id.clone(), url)
     }
 
     /// Options of the store, by the names that the crate `object_store` has for them.
-    fn options(&self) -> BTreeMap<String, String> {
+    pub(crate) fn options(&self) -> BTreeMap<String, String> {
         let field = |name: &str| self.fields.get(name).cloned();
         let secret = self.secret.clone();
         let options: Vec<(&str, Option<String>)> = match self.kind {
@@ -275,8 +270,8 @@ impl Provider {
 pub(crate) enum Target {
     /// A path below the folder of files.
     Folder(String),
-    /// A place at a provider of that id.
-    Provider(String, Place),
+    /// A place at a provider of that id, as in `s3://bucket/outputs/name`.
+    Provider(String, String),
 }
 
 impl Target {
@@ -289,8 +284,8 @@ impl Target {
     pub(crate) fn at(&self, name: &str) -> At {
         match self {
             Self::Folder(key) => At::Folder(format!("{key}/{name}")),
-            Self::Provider(id, place) => {
-                At::Provider { id: id.clone(), url: format!("{}/{name}", place.url) }
+            Self::Provider(id, url) => {
+                At::Provider { id: id.clone(), url: format!("{url}/{name}") }
             }
         }
     }
@@ -325,7 +320,7 @@ impl Service {
     }
 
     /// Does something with an object of a provider, off the threads that answer requests.
-    async fn at_provider<T: Send + 'static>(
+    pub(crate) async fn at_provider<T: Send + 'static>(
         &self,
         row: &ProviderRow,
         work: impl FnOnce(&Engine) -> avocet_engine::Result<T> + Send + 'static,
@@ -351,8 +346,8 @@ impl Service {
                 let _ = tokio::fs::remove_dir_all(&folder).await;
                 tried.map_err(|error| error.to_string())
             }
-            Target::Provider(_, place) => {
-                let trial = self.at_provider(row, move |engine| engine.try_out(&place.url));
+            Target::Provider(_, url) => {
+                let trial = self.at_provider(row, move |engine| engine.try_out(&url));
                 let limit = TO_TRY.as_secs();
                 let late = || format!("the store did not answer within {limit} s");
                 tokio::time::timeout(TO_TRY, trial).await.unwrap_or_else(|_| Err(late()))

@@ -102,7 +102,7 @@ fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
 fn without_places(text: &str, purpose: &Purpose) -> String {
     let folder = match purpose {
         Purpose::Folder(folder) => Some(folder.clone()),
-        Purpose::Plan | Purpose::Store(_) => None,
+        Purpose::Plan | Purpose::Send(_) => None,
     };
     let folders = folder.into_iter().chain([env::temp_dir()]);
     // The ffmpeg program is given paths without links.
@@ -120,8 +120,8 @@ fn settings(order: &Order) -> Settings {
     // Credentials of a store come with the job, or it has none.
     settings.remote =
         RemoteSettings { reach, most_bytes, uses_environment: false, ..settings.remote };
-    if let Purpose::Store(place) = &order.purpose {
-        settings.remote.stores.clone_from(&place.options);
+    if let Purpose::Send(sending) = &order.purpose {
+        settings.remote.stores.clone_from(&sending.options);
     }
     settings.process.needs_sandbox = !order.limits.unconfined;
     settings.process.most_seconds = order.limits.most_seconds;
@@ -130,6 +130,12 @@ fn settings(order: &Order) -> Settings {
 }
 
 fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done, avocet::Error> {
+    if let Purpose::Send(sending) = &order.purpose {
+        // All is done but this.
+        say(&Event::Progress(99));
+        engine.upload(sending.files.clone(), cancel)?;
+        return Ok(Done::default());
+    }
     let mut job = Job::from_json(&order.document, Door::Service)?;
     // They are the service's.
     (job.preset_id, job.webhook_url) = (None, None);
@@ -174,12 +180,10 @@ fn target(job: &Job, purpose: &Purpose) -> Target {
     let within =
         |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
     let location = match purpose {
-        Purpose::Plan => Location::Path(name.clone().unwrap_or_else(|| PathBuf::from("."))),
+        Purpose::Plan | Purpose::Send(_) => {
+            Location::Path(name.clone().unwrap_or_else(|| PathBuf::from(".")))
+        }
         Purpose::Folder(folder) => Location::Path(within(folder)),
-        Purpose::Store(place) => match &name {
-            Some(name) => Location::Url(format!("{}/{}", place.url, name.display())),
-            None => Location::Url(place.url.clone()),
-        },
     };
     Target { location, replace: true, named: false }
 }

@@ -18,3 +18,4 @@ mod place;
 mod providers;
 mod requests;
 mod webhooks;
+mod workers;

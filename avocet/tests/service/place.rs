@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -228,6 +228,18 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// What something is at last.
+pub(crate) async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn database(data: &Path) -> sqlx::SqliteConnection {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("avocet.db"));
     sqlx::ConnectOptions::connect(&options).await.unwrap()
@@ -263,13 +275,22 @@ pub(crate) async fn tidied(service: Service) -> Service {
 /// A server of fixtures and real clips, with byte ranges.
 pub(crate) struct Origin {
     pub(crate) base: String,
+    is_gone: Arc<AtomicBool>,
 }
 
 impl Origin {
     pub(crate) async fn start() -> Self {
-        let router =
-            Router::new().route("/{*path}", get(give)).route("/slow/{name}", get(give_slowly));
-        Self { base: listen(router).await }
+        let is_gone = Arc::<AtomicBool>::default();
+        let router = Router::new()
+            .route("/{*path}", get(give))
+            .route("/slow/{name}", get(give_slowly))
+            .with_state(Arc::clone(&is_gone));
+        Self { base: listen(router).await, is_gone }
+    }
+
+    /// Gives nothing away any more.
+    pub(crate) fn go(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
     }
 
     /// The URL of a fixture.
@@ -303,8 +324,13 @@ async fn give_slowly(Named(name): Named<String>) -> Response<Body> {
     Response::new(Body::from_stream(pieces))
 }
 
-async fn give(Named(path): Named<String>, headers: HeaderMap) -> Response<Body> {
+async fn give(
+    State(is_gone): State<Arc<AtomicBool>>,
+    Named(path): Named<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
     let file = match path.strip_prefix("media/") {
+        _ if is_gone.load(Ordering::Relaxed) => None,
         Some(clip) => fixtures::media(clip),
         None => tokio::task::spawn_blocking(move || Some(fixtures::get(&path))).await.unwrap(),
     };

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,9 @@ use fixtures::bucket::{Bucket, HttpResponse, S3Service};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::place::{Origin, Service, change, document, left, thumbnail, tidied, until};
+use crate::place::{
+    Origin, PATIENCE, Service, change, document, is_terminal, left, thumbnail, tidied, until,
+};
 
 /// A bucket that takes its time to put what it has, and to say so.
 fn slow_bucket(pause: Duration) -> Bucket {
@@ -112,7 +114,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     let url = job["output"]["signedUrl"].as_str().unwrap();
     assert!(url.starts_with(bucket.base()) && !url.contains("SERVICETOKEN"), "{url}");
     assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), bytes);
-    assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
+    until("nothing is left here", || left(service.data.path()).is_empty()).await;
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
     let several = service.completed(&document(&clip, "jpg", &board)).await;
     let board = several["jobId"].as_str().unwrap();
@@ -210,13 +212,13 @@ async fn an_object_that_nobody_was_told_of_goes_after_a_kill() {
     let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
     until("it is put", || object.exists()).await;
     let data = service.kill();
-    // The next attempt puts its output elsewhere.
-    change(data.path(), "UPDATE providers SET is_default = FALSE").await;
+    // Somebody had just asked it to stop.
+    change(data.path(), "UPDATE jobs SET cancel = 1").await;
     let service = Service::start_in(data, &["--allow-private-network"], &[]);
     let job = service.finished(&id).await;
-    assert_eq!((&job["state"], &job["attempts"]), (&json!("completed"), &json!(2)), "{job}");
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("cancelled"), &json!(2)), "{job}");
     until("the object is removed", || !object.exists()).await;
-    assert_eq!(left(service.data.path()).len(), 1);
+    until("nothing is left here", || left(service.data.path()).is_empty()).await;
 }
 
 #[tokio::test]
@@ -259,6 +261,93 @@ async fn an_object_that_a_job_tells_of_stays_whoever_put_it_first() {
     assert_eq!(service.send("PATCH", &first, &sound).await.0, 200);
     tidied(service).await;
     assert!(bucket.object(&format!("made/here/outputs/{id}/result.jpg")).exists());
+}
+
+/// A bucket that answers every PUT with 503 for as long as it is told to.
+fn moody_bucket() -> (Bucket, Arc<AtomicBool>) {
+    let is_moody = Arc::new(AtomicBool::new(true));
+    let refuses = Arc::clone(&is_moody);
+    let bucket = Bucket::start(move |store, request| {
+        let refuses = request.method() == Method::PUT && refuses.load(Ordering::Relaxed);
+        async move {
+            if !refuses {
+                return store.call(request.map(fixtures::bucket::Body::from)).await.unwrap();
+            }
+            let mut refused = HttpResponse::default();
+            *refused.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+            refused
+        }
+    });
+    (bucket, is_moody)
+}
+
+/// Waits until a job could not be sent and waits for the next try.
+async fn waits(service: &Service, id: &str) {
+    let begun = std::time::Instant::now();
+    loop {
+        let (_, job) = service.get(&format!("/v1/jobs/{id}")).await;
+        if job["state"] == "queued" && job["attempts"].as_i64() > Some(0) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE && !is_terminal(&job), "{job}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_sent_again_and_not_made_again() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (mut service, origin) = (Service::start(), Origin::start().await);
+    let (bucket, is_moody) = moody_bucket();
+    add(&service, &provider(&bucket)).await;
+    let clip = origin.url("counter-h264-aac.mp4");
+    let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
+    let ids = [
+        service.submit(&thumbnail(&clip)).await,
+        service.submit(&document(&clip, "jpg", &board)).await,
+    ];
+    for id in &ids {
+        waits(&service, id).await;
+    }
+    // Whoever makes them again finds no input.
+    origin.go();
+    service = Service::start_in(service.kill(), &["--allow-private-network"], &[]);
+    is_moody.store(false, Ordering::Relaxed);
+    for id in &ids {
+        let job = service.finished(id).await;
+        assert_eq!(job["state"], "completed", "{job}");
+        assert!(job["attempts"].as_i64() > Some(1), "{job}");
+    }
+    let object = |id: &str, name: &str| bucket.object(&format!("made/here/outputs/{id}/{name}"));
+    assert!(fixtures::judge::counters(&object(&ids[0], "result.jpg"))[0].is_some());
+    assert_eq!(fs::read_dir(object(&ids[1], "")).unwrap().count(), 2);
+    until("nothing is left here", || left(service.data.path()).is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_is_not_sent_at_last_goes() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let (bucket, _) = moody_bucket();
+    add(&service, &provider(&bucket)).await;
+    let clip = origin.url("counter-h264-aac.mp4");
+    let ids = [service.submit(&thumbnail(&clip)).await, service.submit(&thumbnail(&clip)).await];
+    for id in &ids {
+        waits(&service, id).await;
+        let kept = format!("files/unsent/{id}/result.jpg");
+        assert!(left(service.data.path()).contains(&kept.into()));
+    }
+    service.send("POST", &format!("/v1/jobs/{}/cancel", ids[0]), &json!({})).await;
+    assert_eq!(service.finished(&ids[0]).await["state"], "cancelled");
+    let failed = service.finished(&ids[1]).await;
+    let error = &failed["error"];
+    assert_eq!((&failed["attempts"], &error["code"]), (&json!(3), &json!("STORAGE_ERROR")));
+    assert_eq!((&error["stage"], &error["retryable"]), (&json!("upload"), &json!(true)));
+    until("nothing is left here", || left(service.data.path()).is_empty()).await;
 }
 
 #[tokio::test]

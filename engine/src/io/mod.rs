@@ -40,9 +40,18 @@ pub use address::special_purpose;
 pub use elsewhere::RemoteError;
 use file::FileReader;
 use reader::SharedReader;
-use remote::Remote;
 pub(crate) use remote::Remotes;
+use remote::{Remote, Upload};
 pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
+
+impl Remotes {
+    /// Sends files to object stores, each to its URL, and replaces what is there: all, or none.
+    pub(crate) fn send(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
+        let upload = |(file, url)| Upload { file, url, replace: true };
+        let sent = self.upload(files.into_iter().map(upload).collect(), cancel);
+        sent.map_err(|(url, source)| Error::Write { location: Location::Url(url), source })
+    }
+}
 
 /// Where an input is, or an output goes. Printed, a URL has no credentials and no query.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

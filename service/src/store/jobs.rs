@@ -261,6 +261,7 @@ impl Store {
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(false);
         }
+        forget_unsent(&mut transaction, &task.job_id).await?;
         let text = "UPDATE jobs SET state = $2, outputs = $3, warnings = $4, error = $5, \
                     finished_at = $6, cancel = 0, kept = $7, \
                     progress = CASE WHEN $2 = 'completed' THEN 100 ELSE progress END \
@@ -422,6 +423,15 @@ async fn read(
     job.map(Box::new).ok_or(sqlx::Error::RowNotFound)
 }
 
+/// Forgets what a job made and did not send: it is at its end.
+async fn forget_unsent(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &str,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("DELETE FROM unsent WHERE job_id = $1").bind(id);
+    query.execute(&mut **transaction).await.map(drop)
+}
+
 /// Stops a job that waits; `false` when it does not.
 async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<bool, sqlx::Error> {
     let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
@@ -429,6 +439,7 @@ async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<boo
     if waits.rows_affected() == 0 {
         return Ok(false);
     }
+    forget_unsent(transaction, id).await?;
     let text = "UPDATE jobs SET state = 'cancelled', finished_at = $2, cancel = 0 WHERE id = $1";
     sqlx::query(text).bind(id).bind(millis()).execute(&mut **transaction).await?;
     announce(transaction, id).await?;

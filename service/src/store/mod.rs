@@ -7,6 +7,7 @@ mod deliveries;
 mod jobs;
 mod leftovers;
 mod providers;
+mod unsent;
 
 use std::{
     path::Path,

@@ -47,6 +47,14 @@ CREATE TABLE IF NOT EXISTS leftovers (
 );
 CREATE INDEX IF NOT EXISTS leftovers_in_order ON leftovers (taken, not_before);
 
+-- Outputs of jobs that are finished here and not at their provider yet: a row until they are there,
+-- or the job is at its end.
+CREATE TABLE IF NOT EXISTS unsent (
+    job_id TEXT PRIMARY KEY,
+    -- JSON.
+    finished TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS idempotency (
     token_id TEXT NOT NULL,
     key TEXT NOT NULL,

@@ -1,0 +1,171 @@
+//! Outputs that a worker made: looked at, and moved out of its reach.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Component, Path, PathBuf},
+};
+
+use avocet_engine::Reason;
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    protocol::{Done, Failure, Made},
+    storage::{At, Stored, Target},
+};
+
+/// Outputs of a job that are made, and the warnings of the run.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Finished {
+    pub(crate) outputs: Vec<Stored>,
+    pub(crate) warnings: Vec<Reason>,
+}
+
+impl Finished {
+    /// What a worker says that it made, as it will be at a target.
+    pub(crate) fn new(done: Done, target: &Target) -> Self {
+        let outputs = done.outputs.into_iter().map(|made| {
+            let at = if is_input(&made) {
+                At::Input(made.filename.clone())
+            } else {
+                target.at(&made.filename)
+            };
+            let filename = usual_name(&made).unwrap_or_else(|| made.filename.clone());
+            Stored { made: Made { filename, ..made }, at, deleted: false }
+        });
+        Self { outputs: outputs.collect(), warnings: done.warnings }
+    }
+}
+
+/// Whether an output is the input itself, whose URL stands in the place of its name.
+fn is_input(made: &Made) -> bool {
+    made.filename.contains("://")
+}
+
+/// What the only output of a job is called, wherever it is.
+fn usual_name(made: &Made) -> Option<String> {
+    let extension = made.file_format.as_deref()?;
+    (made.key == "output").then(|| format!("output.{extension}"))
+}
+
+/// The names of the files that a worker says it made.
+pub(crate) fn names(done: &Done) -> Vec<String> {
+    let files = done.outputs.iter().filter(|made| !is_input(made));
+    files.map(|made| made.filename.clone()).collect()
+}
+
+/// Whether a name is that of a file in a folder, and leads nowhere else.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let is_one = Path::new(name).components().eq([Component::Normal(name.as_ref())]);
+    // A slash at the end and a zero byte are no part of a component.
+    is_one && !name.contains(['/', '\0'])
+}
+
+/// What is wrong with a file that a worker reports; `None` when it is a plain file of its folder.
+fn wrong_with(folder: &Path, name: &str) -> Option<&'static str> {
+    if !is_plain(name) {
+        return Some("is not named as a file of its folder");
+    }
+    let is_folder = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+    match fs::symlink_metadata(folder.join(name)) {
+        // A link would lead elsewhere.
+        Ok(found) if is_folder && found.is_file() && found.nlink() == 1 => None,
+        Ok(_) => Some("is no plain file"),
+        Err(_) => Some("is not there"),
+    }
+}
+
+/// Moves files from the folder of a worker to another one, once all of them are looked at, and is
+/// back when they are on the disk: file systems with a journal write down the name with the file.
+pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let twice = (!seen.insert(name)).then_some("stands twice");
+        if let Some(what) = wrong_with(folder, name).or(twice) {
+            let message = format!("the worker reported an output, {name:?}, that {what}");
+            return Err(Failure::new("ENGINE_ERROR", message, "commit", false));
+        }
+    }
+    move_all(folder, home, names).map_err(|error| {
+        let retryable = !matches!(
+            error.kind(),
+            io::ErrorKind::IsADirectory
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::ReadOnlyFilesystem
+        );
+        let message = format!("an output can not be kept: {error}");
+        Failure::new("STORAGE_ERROR", message, "commit", retryable)
+    })
+}
+
+fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<()> {
+    fs::create_dir_all(home)?;
+    for name in names {
+        let place: PathBuf = home.join(name);
+        fs::rename(folder.join(name), &place)?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
+        options.open(place)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test looks at files")]
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_plain_files_of_a_workers_folder_are_moved_and_all_or_none() {
+        let data = tempfile::tempdir().unwrap();
+        let (folder, home) = (data.path().join("work"), data.path().join("home"));
+        fs::create_dir_all(folder.join("below")).unwrap();
+        let outside = data.path().join("keys");
+        for path in [&outside, &folder.join("a.mp4"), &folder.join("below/b.mp4")] {
+            fs::write(path, "bytes").unwrap();
+        }
+        symlink(&outside, folder.join("link.mp4")).unwrap();
+        fs::write(folder.join("two.mp4"), "bytes").unwrap();
+        fs::hard_link(folder.join("two.mp4"), folder.join("names.mp4")).unwrap();
+        let absolute = outside.to_str().unwrap();
+        for name in [
+            "",
+            ".",
+            "..",
+            "/",
+            "../keys",
+            "./a.mp4",
+            "a.mp4/",
+            "a.mp4/.",
+            "below",
+            "below/b.mp4",
+            "below/../a.mp4",
+            "link.mp4",
+            "names.mp4",
+            "none.mp4",
+            "a\0.mp4",
+            "a.mp4",
+            absolute,
+        ] {
+            // What is right beside it stays, too.
+            let names = ["a.mp4".to_owned(), name.to_owned()];
+            let failure = bring(&folder, &home, &names).unwrap_err();
+            assert_eq!((failure.code.as_str(), failure.retryable), ("ENGINE_ERROR", false));
+            assert!(folder.join("a.mp4").exists() && outside.exists() && !home.exists(), "{name}");
+        }
+        symlink(&folder, data.path().join("link")).unwrap();
+        let names = ["a.mp4".to_owned()];
+        assert!(bring(&data.path().join("link"), &home, &names).is_err());
+        bring(&folder, &home, &names).unwrap();
+        assert_eq!(fs::read_to_string(home.join("a.mp4")).unwrap(), "bytes");
+        fs::write(folder.join("..a"), "bytes").unwrap();
+        bring(&folder, &home, &["..a".to_owned()]).unwrap();
+    }
+}
