@@ -54,6 +54,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is a time, or made of times.
+    pub const fn is_time(self) -> bool {
+        matches!(self, Self::Seconds | Self::PositiveSeconds | Self::Ranges)
+    }
+
     /// What is allowed, in one phrase.
     pub fn allowed(self) -> String {
         self.allowed_for(&VideoCodec::ALL)

@@ -8,7 +8,7 @@ use avocet::{
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
-use super::{bench, failure::Failure, name::kebab, terminal};
+use super::{bench, failure::Failure, name::kebab, terminal, time};
 
 pub(super) const ACCURACY: &str = "accuracy";
 pub(super) const ARGS: &str = "ARGS";
@@ -173,10 +173,17 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     let input = if several { input().num_args(1..).action(ArgAction::Append) } else { input() };
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
     let usual = formats.first().copied().unwrap_or_default();
+    let mut command =
+        clap::Command::new(kebab(recipe.name())).about(recipe.summary().trim_end_matches('.'));
+    let mut kinds = recipe.parameters().iter().map(|parameter| parameter.kind);
+    if kinds.any(|kind| kind.is_time()) {
+        command = command.after_help(help_on_times());
+    }
     if recipe.makes_several() {
-        let output = output().help("The folder where the outputs go; default: the current one");
-        return clap::Command::new(kebab(recipe.name()))
-            .about(recipe.summary().trim_end_matches('.'))
+        let output = output().help(
+            "The folder where the outputs go, made if it is missing; default: the current one",
+        );
+        return command
             .args([input, output, format(&formats)])
             .args(recipe.parameters().iter().map(flag))
             .args([plan_only(), progress(), no_clobber(), json()]);
@@ -187,11 +194,12 @@ fn recipe(recipe: RecipeName) -> clap::Command {
         formats.join(", "),
         kebab(recipe.name()),
     ));
-    clap::Command::new(kebab(recipe.name()))
-        .about(recipe.summary().trim_end_matches('.'))
-        .args([input, output])
-        .args(recipe.parameters().iter().map(flag))
-        .args([plan_only(), progress(), no_clobber(), json()])
+    command.args([input, output]).args(recipe.parameters().iter().map(flag)).args([
+        plan_only(),
+        progress(),
+        no_clobber(),
+        json(),
+    ])
 }
 
 /// The command that makes many thumbnails.
@@ -209,8 +217,8 @@ fn thumbnails() -> clap::Command {
         .help("How many, each from the middle of its part of the input; at most 500");
     let every = Arg::new(EVERY)
         .long(EVERY)
-        .value_name("SECONDS")
-        .value_parser(seconds)
+        .value_name("TIME")
+        .value_parser(length)
         .conflicts_with(COUNT)
         .required_unless_present(COUNT)
         .help("One for so many seconds of the input; more than 0");
@@ -229,15 +237,24 @@ fn thumbnails() -> clap::Command {
     clap::Command::new("thumbnails")
         .about("Saves many frames of a file as pictures, <stem>-0001.jpg and so on, in one job")
         .arg(input())
-        .arg(output().help("The folder where they go; default: the current one"))
+        .arg(
+            output()
+                .help("The folder where they go, made if it is missing; default: the current one"),
+        )
         .args([count, every, side(WIDTH, "Width"), side(HEIGHT, "Height"), quality, accuracy])
         .args([format(&formats), plan_only(), progress(), no_clobber(), json()])
+        .after_help(help_on_times())
 }
 
-/// A finite number of seconds, more than 0.
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0);
-    seconds.ok_or_else(|| "a finite number of seconds, more than 0".to_owned())
+/// A length of time more than 0, in seconds.
+fn length(text: &str) -> Result<f64, String> {
+    let seconds = time::seconds(text).filter(|seconds| *seconds > 0.0);
+    seconds.ok_or_else(|| format!("a finite number of seconds, more than 0, {}", time::FORMS))
+}
+
+/// How times are written, for the end of the help of a command that takes some.
+fn help_on_times() -> String {
+    format!("Times are {}; a number alone is seconds.", time::FORMS)
 }
 
 fn format(names: &[&'static str]) -> Arg {
@@ -268,7 +285,7 @@ fn flag(parameter: &'static Parameter) -> Arg {
             .default_missing_value("true")
             .value_name("true|false"),
         Kind::Seconds | Kind::PositiveSeconds => {
-            flag.allow_negative_numbers(true).value_name("SECONDS")
+            flag.allow_negative_numbers(true).value_name("TIME")
         }
         Kind::Ranges => flag.value_name("START+DURATION,…"),
         Kind::Choice(names) => flag.value_name(names.join("|")),

@@ -10,6 +10,7 @@ use avocet::{
 use super::{
     failure::{ArgumentProblem, Failure},
     name::{self, kebab},
+    time,
 };
 
 /// The largest document that is read, in bytes; anything larger was never meant to be one.
@@ -144,16 +145,20 @@ impl Arguments<'_> {
     }
 
     /// The problem with the argument that it comes from.
-    fn named(&self, problem: Problem) -> ArgumentProblem {
+    fn named(&self, mut problem: Problem) -> ArgumentProblem {
         let path = problem.path.as_str();
-        let is_parameter =
-            |name: &&str| self.recipe.parameters().iter().any(|parameter| parameter.name == *name);
-        let argument = match path.strip_prefix("recipe.").filter(is_parameter) {
-            Some(name) => Some(format!("--{}", kebab(name))),
+        let parameter = path.strip_prefix("recipe.").and_then(|name| {
+            self.recipe.parameters().iter().find(|parameter| parameter.name == name)
+        });
+        let argument = match parameter {
+            Some(parameter) => Some(format!("--{}", kebab(parameter.name))),
             None if path.starts_with("output") => Some("-o".to_owned()),
             None if path.starts_with("input") => Some("INPUT".to_owned()),
             None => None,
         };
+        if parameter.is_some_and(|parameter| parameter.kind.is_time()) {
+            problem.allowed = format!("{}, {}", problem.allowed, time::FORMS);
+        }
         ArgumentProblem { argument, problem }
     }
 }
@@ -161,25 +166,22 @@ impl Arguments<'_> {
 /// What stands in a document for the text of a flag; text that is no such value stays text, which
 /// the check then names.
 fn value(kind: Kind, text: &str) -> Tree {
-    let number_of = |text: &str| {
-        let finite = text.parse::<f64>().ok().filter(|number| number.is_finite());
-        finite.and_then(|number| Tree::read(&number.to_string()).ok())
-    };
-    let number = || number_of(text);
+    let tree = |number: f64| Tree::read(&number.to_string()).ok();
+    let number = || text.parse().ok().filter(|number: &f64| number.is_finite()).and_then(tree);
+    let time = |text: &str| time::seconds(text).and_then(tree);
     // START+DURATION, with commas between.
     let range = |text: &str| {
         let (start, duration) = text.split_once('+')?;
         Some(Tree::Object(vec![
-            ("startSeconds".to_owned(), number_of(start.trim())?),
-            ("durationSeconds".to_owned(), number_of(duration.trim())?),
+            ("startSeconds".to_owned(), time(start.trim())?),
+            ("durationSeconds".to_owned(), time(duration.trim())?),
         ]))
     };
     let value = match kind {
         Kind::Boolean => text.parse().ok().map(Tree::Boolean),
         Kind::Ranges => text.split(',').map(range).collect::<Option<_>>().map(Tree::Array),
-        Kind::Seconds | Kind::PositiveSeconds | Kind::Integer { .. } | Kind::Crf | Kind::Preset => {
-            number()
-        }
+        Kind::Seconds | Kind::PositiveSeconds => time(text),
+        Kind::Integer { .. } | Kind::Crf | Kind::Preset => number(),
         _ => None,
     };
     value.unwrap_or_else(|| Tree::Text(text.to_owned()))
@@ -268,6 +270,28 @@ mod tests {
     }
 
     #[test]
+    fn times_may_have_hours_and_minutes() {
+        check(
+            RecipeName::Trim,
+            &["a"],
+            "b.mp4",
+            &[("start-seconds", "1:23:45.5"), ("duration-seconds", "90s")],
+            &[
+                r#"{"mode":"recipe","input":{"url":"a"},"output":{"format":"mp4"},"recipe":{"name":"trim","startSeconds":5025.5,"durationSeconds":90}}"#,
+            ],
+        );
+        check(
+            RecipeName::Trim,
+            &["a"],
+            "b.mp4",
+            &[("ranges", "00:01:00+30s, 1:30:00+0:10")],
+            &[
+                r#"{"mode":"recipe","input":{"url":"a"},"output":{"format":"mp4"},"recipe":{"name":"trim","ranges":[{"startSeconds":60,"durationSeconds":30},{"startSeconds":5400,"durationSeconds":10}]}}"#,
+            ],
+        );
+    }
+
+    #[test]
     fn presets_are_names_or_numbers() {
         let document = |preset: &str, format: &str| {
             format!(
@@ -292,8 +316,9 @@ mod tests {
 
     #[test]
     fn numbers_that_are_none_are_named() {
-        let seconds = "a finite number of seconds, 0 or more";
-        for text in ["NaN", "inf", "-inf", "1e999", "1s", ""] {
+        let seconds = "a finite number of seconds, 0 or more, \
+                       written as 90.5, 90s, 500ms or 1:23:45.5";
+        for text in ["NaN", "inf", "-inf", "1e999", "1m", "1:60", ""] {
             check(
                 RecipeName::Thumbnail,
                 &["a"],

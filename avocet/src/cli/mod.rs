@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod serve;
 mod terminal;
+mod time;
 mod worker;
 
 use std::process::ExitCode;

@@ -261,3 +261,29 @@ fn help_and_version_are_no_failures() {
     check("--help", &["thumbnail", "web-ready", "extract-audio", "130 cancelled"]);
     check("thumbnail --help", &["--seek-seconds", "--no-clobber", "--json", "jpg, png, webp"]);
 }
+
+#[test]
+fn times_are_taken_with_units_and_as_hours_minutes_and_seconds() {
+    let Some(room) = room!(INPUT) else { return };
+    for (flags, expected) in [
+        ("--start-seconds 00:00:01 --duration-seconds 1500ms", "from 1.000 s to 2.500 s"),
+        ("--start-seconds 0:01 --duration-seconds 1.5s", "from 1.000 s to 2.500 s"),
+        ("--start-seconds 1 --duration-seconds 1.5", "from 1.000 s to 2.500 s"),
+        ("--ranges 0:01+1.5s,00:00:03+500ms", "from 1.000 s to 2.500 s"),
+    ] {
+        let line = format!("trim {INPUT} -o out.mp4 --plan {flags}");
+        let ended = room.run(&line);
+        assert!(ended.stdout.contains(expected), "{line}: {}{}", ended.stdout, ended.stderr);
+    }
+    let ended = room.run(&format!("thumbnails {INPUT} --every 0:01 --plan"));
+    assert_eq!(ended.stdout.matches("output: ").count(), 4, "{}", ended.stdout);
+    for line in [
+        format!("trim {INPUT} -o out.mp4 --start-seconds 1m"),
+        format!("trim {INPUT} -o out.mp4 --start-seconds 0:60"),
+        format!("thumbnails {INPUT} --every 0:00"),
+    ] {
+        let ended = room.run(&line);
+        assert_eq!(ended.status, Some(2), "{line}");
+        assert!(ended.stderr.contains("written as 90.5, 90s, 500ms or 1:23:45.5"), "{line}");
+    }
+}
