@@ -13,7 +13,7 @@ use std::{
 
 use avocet::{CancelToken, Engine};
 
-use super::{Context, failure::Failure, progress::Show};
+use super::{Context, failure::Failure, folder::MadeFolder, progress::Show};
 
 /// How long a command may take to end by itself once it is cancelled; with the time that a busy
 /// machine takes to notice, and to take back the memory, it comes to less than 200 ms.
@@ -31,6 +31,7 @@ pub(super) struct Ending {
     cancel: CancelToken,
     json: bool,
     show: Show,
+    folder: MadeFolder,
     claimed: AtomicBool,
 }
 
@@ -42,6 +43,7 @@ impl Ending {
             cancel: context.cancel.clone(),
             json: context.json,
             show: context.show.clone(),
+            folder: context.folder.clone(),
             claimed: AtomicBool::new(false),
         });
         // Without a watch, a signal ends the program in the system's way.
@@ -90,6 +92,7 @@ impl Ending {
         // A second signal has no patience with what the first one brings.
         let _ = signals.recv_timeout(GRACE);
         self.engine.discard_unfinished();
+        self.folder.remove();
         true
     }
 

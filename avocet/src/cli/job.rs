@@ -91,10 +91,15 @@ pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<
     let folder = output(matches)?.unwrap_or(Path::new("."));
     let replace = !matches.get_flag(NO_CLOBBER);
     let target = Target { location: name::place(folder), replace, named: true };
+    let folder = target.location.clone();
     let format = asked_format(matches).unwrap_or(Format::Jpg);
     let (engine, cancel) = (&context.engine, &context.cancel);
     let plan = avocet::plan_thumbnails(engine, &input, &thumbnails, format, target, cancel)?;
-    if matches.get_flag(PLAN) { show(context, &plan) } else { carry_out(context, &plan) }
+    if matches.get_flag(PLAN) {
+        show(context, &plan)
+    } else {
+        carry_out(context, &plan, Some(&folder))
+    }
 }
 
 /// The format that `--format` names.
@@ -160,14 +165,22 @@ fn show(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
 }
 
 pub(super) fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
-    carry_out(context, &avocet::plan(&context.engine, job, target, &context.cancel)?)
+    let makes_several = name::format(job).is_none();
+    let folder = makes_several.then(|| target.location.clone());
+    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
+    carry_out(context, &plan, folder.as_ref())
 }
 
-fn carry_out(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
+/// Runs a plan whose outputs go into `folder`, when there are several.
+fn carry_out(context: &Context, plan: &Plan, folder: Option<&Location>) -> Result<Answer, Failure> {
+    if let Some(folder) = folder {
+        context.folder.make(folder)?;
+    }
     let report = context.engine.run(plan, &context.cancel, |progress| {
         context.show.observe(progress);
         ControlFlow::Continue(())
     })?;
+    context.folder.keep();
     if context.json {
         return Ok(Answer::new(report::to_json(&report)));
     }

@@ -7,6 +7,7 @@ mod custom;
 mod document;
 mod ending;
 mod failure;
+mod folder;
 mod job;
 mod name;
 mod probe;
@@ -28,6 +29,7 @@ use clap::ArgMatches;
 use arguments::{Command, JSON};
 use ending::Ending;
 use failure::Failure;
+use folder::MadeFolder;
 use progress::Show;
 
 /// What every command works with.
@@ -36,6 +38,7 @@ pub(crate) struct Context {
     cancel: CancelToken,
     json: bool,
     show: Show,
+    folder: MadeFolder,
 }
 
 /// What a command answers when it succeeds.
@@ -69,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
         cancel: CancelToken::new(),
         json: matches.get_flag(JSON),
         show: Show::asked_for(matches),
+        folder: MadeFolder::default(),
     };
     let ending = Ending::at_signals(&context);
     let result = answer(&context, command, matches);
@@ -76,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
     ending.claim();
     // What was planned and not run may have left copies.
     context.engine.discard_unfinished();
+    context.folder.remove();
     match result {
         Ok(answer) => {
             for warning in &answer.warnings {

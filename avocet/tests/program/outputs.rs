@@ -64,6 +64,63 @@ fn a_folder_that_is_missing_is_not_made() {
     }
 }
 
+/// Commands that put several files into the folder `made`.
+fn lines_of_several(room: &Room, input: &str) -> [String; 3] {
+    room.write("job.json", document(input, "jpg", r#""name":"storyboard","count":4"#));
+    [
+        format!("storyboard {input} -o made --count 4"),
+        format!("thumbnails {input} -o made --count 2"),
+        "run job.json -o made".to_owned(),
+    ]
+}
+
+#[test]
+fn a_folder_of_several_outputs_is_made() {
+    let Some(room) = room!(INPUT) else { return };
+    for line in lines_of_several(&room, INPUT) {
+        let answer = room.succeed(&line);
+        let outputs = answer["outputs"].as_array().unwrap();
+        let path = |output: &Value| room.path(output["path"].as_str().unwrap());
+        assert!(outputs.iter().map(path).all(|path| path.starts_with(room.path("made"))), "{line}");
+        assert_eq!(fs::read_dir(room.path("made")).unwrap().count(), outputs.len(), "{line}");
+        fs::remove_dir_all(room.path("made")).unwrap();
+        // A plan makes nothing.
+        if !line.starts_with("run") {
+            assert_eq!(room.run(&format!("{line} --plan")).status, Some(0), "{line}");
+            assert!(!room.path("made").exists(), "{line}");
+        }
+    }
+    // Only the folder itself: another one that is missing is a mistake.
+    let line = format!("storyboard {INPUT} -o missing/made");
+    room.check_failure(&line, "1 STORAGE_ERROR in commit", &["missing/made"]);
+}
+
+#[test]
+fn a_folder_that_was_made_goes_when_the_job_fails() {
+    let Some(room) = room!() else { return };
+    let mut failed = 0;
+    for name in fixtures::broken() {
+        room.link(fixtures::get(name), name);
+        for line in lines_of_several(&room, name) {
+            let before = room.sight();
+            let ended = room.run(&line);
+            if ended.status == Some(0) {
+                fs::remove_dir_all(room.path("made")).unwrap();
+                continue;
+            }
+            assert_eq!(room.new_names(&before), [""; 0], "`{line}`: {}", ended.stderr);
+            // One that was there stays.
+            fs::create_dir(room.path("made")).unwrap();
+            assert_eq!(room.run(&line).status, ended.status, "`{line}`");
+            assert_eq!(fs::read_dir(room.path("made")).unwrap().count(), 0, "`{line}`");
+            fs::remove_dir(room.path("made")).unwrap();
+            // Refused when it is planned, and failed when it is run.
+            failed += u32::from(ended.stderr.contains("OUTPUT") || ended.stderr.contains("lost"));
+        }
+    }
+    assert!(failed > 0, "nothing failed after its folder was made");
+}
+
 #[test]
 fn an_input_is_never_its_own_output() {
     let Some(room) = room!(INPUT) else { return };
