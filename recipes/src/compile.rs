@@ -180,7 +180,8 @@ impl Job {
 impl Thumbnails {
     /// Whether the plan depends on where the packets of an input stand.
     pub fn needs_index(&self, media: &MediaInfo) -> bool {
-        self.accuracy == Accuracy::Keyframe && lists_keyframes(media)
+        let asks_for_keyframes = self.accuracy == Accuracy::Keyframe && lists_keyframes(media);
+        asks_for_keyframes || states_no_end(media)
     }
 }
 
@@ -259,10 +260,17 @@ impl Recipe {
             Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
             Self::Trim(_) | Self::Concat(_) => true,
             Self::Compress(_) => !has_sizes(),
-            Self::Storyboard(_) => lists_keyframes(media),
+            Self::Storyboard(_) => lists_keyframes(media) || states_no_end(media),
             Self::Transcode(_) | Self::Resize(_) | Self::Thumbnail(_) => false,
         }
     }
+}
+
+/// Whether a container does not state when its media ends, as one that was written live: only its
+/// packets tell.
+fn states_no_end(media: &MediaInfo) -> bool {
+    let is_stated = |stream: &StreamInfo| stream.duration.is_some();
+    media.duration.is_none() && !media.streams.iter().any(is_stated)
 }
 
 /// Whether a container tells where keyframes are without being read as a whole.

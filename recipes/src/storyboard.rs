@@ -142,7 +142,9 @@ struct Slot {
 impl Spread {
     fn slots(self, probed: &Probed, most: usize) -> Result<Vec<Slot>> {
         let zero = probed.media.start.map_or(0.0, Timestamp::seconds);
-        let length = probed.end().map_or(0.0, |end| end - zero);
+        // A last picture may have no length of its own, and is the only one of some inputs.
+        let least = if probed.index.is_some() { 0.001 } else { 0.0 };
+        let length = probed.end().map_or(0.0, |end| (end - zero).max(least));
         let lacking = |found: String, needed: &str| avocet_engine::Error::Lacking {
             location: probed.location.clone(),
             found,
@@ -296,7 +298,7 @@ impl Storyboard {
             (Some(seconds), _) => Spread::Every(seconds),
             (None, count) => Spread::Count(count.unwrap_or(usual)),
         };
-        let slots = spread.slots(probed, 10_000)?;
+        let slots = with_length(spread.slots(probed, 10_000)?);
         let shown = video.shown_size();
         let width = picture::even(f64::from(self.width.get()));
         let height = picture::even(shown.1 * f64::from(width.get()) / shown.0);
@@ -319,6 +321,7 @@ impl Storyboard {
         outputs.push(output(circumstances, "out_vtt.vtt", outputs.len(), "webvtt", content));
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
         plan.dropped.retain(|dropped| dropped.stream != stream.index);
+        plan.seconds = plan.seconds.or(slots.last().map(|slot| slot.to));
         Ok(Plan { outputs, ..plan })
     }
 }
@@ -358,6 +361,7 @@ impl Thumbnails {
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), false);
         plan.dropped.retain(|dropped| dropped.stream != stream.index);
         plan.outputs = outputs;
+        plan.seconds = plan.seconds.or(slots.last().map(|slot| slot.to));
         crate::cost::fill(&mut plan, circumstances.inputs);
         Ok(plan)
     }
@@ -385,6 +389,25 @@ fn output(
     }
 }
 
+/// Leaves out parts that begin and end in the same millisecond: cues count in those, and `WebVTT`
+/// forbids one without a length. Their neighbors meet there, so no instant is without a cue.
+fn with_length(mut slots: Vec<Slot>) -> Vec<Slot> {
+    let from = slots.first().map_or(0.0, |first| first.from);
+    slots.retain(|slot| millis(slot.from) < millis(slot.to));
+    if slots.is_empty() {
+        // All of the input is shorter than what a cue can tell.
+        slots.push(Slot { from, to: from + 0.001 });
+    }
+    slots
+}
+
+/// The nearest whole number of milliseconds.
+fn millis(seconds: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let millis = (seconds * 1000.0).round() as u64;
+    millis
+}
+
 /// Which picture stands for which part: a cue for each, with its place as a media fragment (W3C
 /// `WebVTT`; `xywh` of W3C Media Fragments).
 fn vtt(
@@ -393,9 +416,8 @@ fn vtt(
     (width, height): (NonZeroU32, NonZeroU32),
     format: Format,
 ) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let time = |seconds: f64| {
-        let millis = (seconds * 1000.0).round() as u64;
+        let millis = millis(seconds);
         let (minutes, millis) = (millis / 60_000, millis % 60_000);
         let (hours, minutes) = (minutes / 60, minutes % 60);
         format!("{hours:02}:{minutes:02}:{:02}.{:03}", millis / 1000, millis % 1000)
@@ -419,6 +441,23 @@ fn vtt(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_without_a_length_have_no_cue() {
+        let parts = |length: f64, count: u32| {
+            let at = |number: u32| length * f64::from(number) / f64::from(count);
+            let slots = (0..count).map(|number| Slot { from: at(number), to: at(number + 1) });
+            let slots = with_length(slots.collect());
+            let is_whole = slots.windows(2).all(|two| millis(two[0].to) == millis(two[1].from));
+            assert!(is_whole && millis(slots[0].from) == 0, "{length} {count}");
+            (slots.len(), millis(slots.last().unwrap().to))
+        };
+        assert_eq!(parts(0.04, 100), (40, 40));
+        assert_eq!(parts(0.04, 40), (40, 40));
+        assert_eq!(parts(0.0101, 100), (10, 10));
+        assert_eq!(parts(60.0, 100), (100, 60_000));
+        assert_eq!(parts(0.0003, 100), (1, 1));
+    }
 
     #[test]
     fn cues_tell_when_and_where() {
