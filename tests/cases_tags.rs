@@ -1,14 +1,49 @@
 //! Cases of what stands beside the samples: tags, projections, chapters, text.
 
-use std::{fs, num::NonZeroU32, ops::ControlFlow};
+use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
 
 use avocet::{
-    CancelToken, Engine, Format,
+    CancelToken, Engine, Format, Report,
     recipes::{Accuracy, Spread, Thumbnails},
 };
 use fixtures::judge;
 
-use crate::support::job;
+use crate::support::{job, run};
+
+/// Whether a report warns of something by this code.
+fn warns(report: &Report, code: &str) -> bool {
+    report.warnings.iter().any(|warning| warning.code == code)
+}
+
+/// Lines as `start-end text`, in tenths of a second.
+fn lines(path: &Path) -> Vec<String> {
+    let tenths = |seconds: f64| (seconds * 10.0).round();
+    let line = |line: judge::Line| {
+        format!("{}-{} {}", tenths(line.start), tenths(line.end), line.text.replace('\n', "/"))
+    };
+    judge::lines(path, "s:0").into_iter().map(line).collect()
+}
+
+#[test]
+fn cues_that_overlap_are_both_shown_in_mp4() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("overlapping.mkv");
+    let expected =
+        ["5-10 first", "10-15 first/second", "15-20 second", "25-30 third/fourth", "30-35 fifth"];
+    for format in ["mp4", "mov"] {
+        let made = run(&clip, format, r#""transcode","tracks":"all""#).unwrap();
+        assert_eq!(lines(&made.path), expected, "{format}");
+        assert!(!warns(&made.report, "TIMES_MOVED"), "{format}");
+    }
+    let cut = r#""trim","tracks":"all","startSeconds":1.2,"durationSeconds":1"#;
+    let made = run(&clip, "mp4", cut).unwrap();
+    assert_eq!(lines(&made.path), ["0-3 first/second", "3-8 second"]);
+    // WebM holds them as they are.
+    let made = run(&clip, "webm", r#""transcode","tracks":"all""#).unwrap();
+    assert_eq!(lines(&made.path), lines(&clip));
+}
 
 #[test]
 fn pictures_of_a_recording_without_a_duration_are_spread_over_all_of_it() {

@@ -31,7 +31,7 @@ pub(crate) use input::{Demuxer, Depth, Fault, Listed, Parameters, Table};
 pub(crate) use io::{ReadSeek, WriteSeek};
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
-pub(crate) use subtitle::SubtitleCoder;
+pub(crate) use subtitle::{Cue, SubtitleCoder};
 
 use crate::{
     error::{Error, LibavError, Step},

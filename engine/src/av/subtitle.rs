@@ -6,7 +6,7 @@ use ffmpeg_next::ffi;
 
 use super::{
     AvResult, OpenError, Packet, Parameters, allocated, av_rational, c_string, check,
-    codec::Context,
+    codec::Context, text,
 };
 use crate::time::{Rational, TimeBase, Timestamp};
 
@@ -20,12 +20,59 @@ pub(crate) struct SubtitleCoder {
     encoder: Context,
 }
 
-/// What a decoder made of a packet; freed when it is dropped.
-struct Decoded(ffi::AVSubtitle);
+/// Text that is on screen for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cue {
+    /// When it appears, in microseconds.
+    pub(crate) start: i64,
+    /// When it goes, in microseconds; `None` when that is not known.
+    pub(crate) end: Option<i64>,
+    /// What is shown: events of ASS as libav hands them on, without their times.
+    pub(crate) events: Vec<String>,
+}
 
-impl Drop for Decoded {
+/// A subtitle of libav, freed with all that is in it when it is dropped.
+struct Subtitle(ffi::AVSubtitle);
+
+impl Subtitle {
+    fn empty() -> Self {
+        // SAFETY: a struct of zeros is an empty subtitle.
+        Self(unsafe { MaybeUninit::zeroed().assume_init() })
+    }
+
+    /// One that shows these events.
+    fn of(events: &[String]) -> AvResult<Self> {
+        let mut subtitle = Self::empty();
+        let size = size_of::<*mut ffi::AVSubtitleRect>();
+        // SAFETY: all memory is libav's own, as `avsubtitle_free` expects; the list has room for all
+        // rectangles and counts those that are in it.
+        unsafe {
+            let rects = allocated(ffi::av_calloc(events.len().max(1), size))?;
+            subtitle.0.rects = rects.as_ptr().cast();
+            for (place, event) in events.iter().enumerate() {
+                let rect = allocated(ffi::av_mallocz(size_of::<ffi::AVSubtitleRect>()))?;
+                let rect = rect.as_ptr().cast::<ffi::AVSubtitleRect>();
+                subtitle.0.rects.add(place).write(rect);
+                subtitle.0.num_rects += 1;
+                (*rect).type_ = ffi::AVSubtitleType::SUBTITLE_ASS;
+                (*rect).ass = allocated(ffi::av_strdup(c_string(event).as_ptr()))?.as_ptr();
+            }
+        }
+        // Text, not pictures.
+        subtitle.0.format = 1;
+        Ok(subtitle)
+    }
+
+    fn events(&self) -> Vec<String> {
+        // SAFETY: there are as many rectangles as is said, and the text of each is null or a string.
+        let event = |place| unsafe { text((**self.0.rects.add(place)).ass) };
+        (0..self.0.num_rects as usize).map(event).filter(|event| !event.is_empty()).collect()
+    }
+}
+
+impl Drop for Subtitle {
     fn drop(&mut self) {
-        // SAFETY: libav filled the struct, or it is zero, which is an empty one.
+        // SAFETY: what is in it was allocated by libav, or it is zero, which is an empty one.
         unsafe { ffi::avsubtitle_free(&raw mut self.0) };
     }
 }
@@ -78,11 +125,10 @@ impl SubtitleCoder {
         }
     }
 
-    /// Converts a packet; `None` when it shows nothing.
-    pub(crate) fn convert(&mut self, packet: &Packet) -> AvResult<Option<Packet>> {
+    /// The text of a packet; `None` when it shows nothing.
+    pub(crate) fn decode(&mut self, packet: &Packet) -> AvResult<Option<Cue>> {
         let mut got: c_int = 0;
-        // SAFETY: a struct of zeros is an empty subtitle.
-        let mut decoded = Decoded(unsafe { MaybeUninit::zeroed().assume_init() });
+        let mut decoded = Subtitle::empty();
         // SAFETY: the context is open, the packet live, and libav only reads it.
         check(unsafe {
             ffi::avcodec_decode_subtitle2(
@@ -108,15 +154,27 @@ impl SubtitleCoder {
             0 if shown < u32::MAX => milliseconds(shown),
             known => micros(pts + known) - micros(pts),
         };
-        decoded.0.end_display_time = shown;
-        decoded.0.start_display_time = 0;
-        decoded.0.pts = start;
+        let end = (duration > 0).then_some(start + duration);
+        Ok(Some(Cue { start, end, events: decoded.events() }))
+    }
+
+    /// A packet that shows events for so many microseconds, 0 for a time that is not known; `None`
+    /// when there is nothing to show.
+    pub(crate) fn encode(
+        &mut self,
+        start: i64,
+        duration: i64,
+        events: &[String],
+    ) -> AvResult<Option<Packet>> {
+        let mut subtitle = Subtitle::of(events)?;
+        subtitle.0.pts = start;
+        subtitle.0.end_display_time = u32::try_from(duration / 1000).unwrap_or(u32::MAX);
         let mut bytes = vec![0_u8; LARGEST];
         let size = c_int::try_from(bytes.len()).unwrap_or(c_int::MAX);
         // SAFETY: the context is open, and the buffer as long as is said.
         let written = check(unsafe {
             let (context, buffer) = (self.encoder.as_ptr(), bytes.as_mut_ptr());
-            ffi::avcodec_encode_subtitle(context, buffer, size, &raw const decoded.0)
+            ffi::avcodec_encode_subtitle(context, buffer, size, &raw const subtitle.0)
         })?;
         let written = bytes.get(..usize::try_from(written).unwrap_or(0)).unwrap_or_default();
         if written.is_empty() {
