@@ -15,6 +15,91 @@ fn warns(report: &Report, code: &str) -> bool {
     report.warnings.iter().any(|warning| warning.code == code)
 }
 
+/// Each way of a recipe: as a whole, with the index moved, copied, cut with seams, and encoded.
+const WAYS: [&str; 4] = [
+    r#""transcode""#,
+    r#""trim","startSeconds":0.5,"durationSeconds":3"#,
+    r#""trim","startSeconds":2,"durationSeconds":2,"accuracy":"keyframe""#,
+    r#""transcode","reencode":true"#,
+];
+
+fn tag<'a>(probe: &'a judge::Probe, name: &str) -> &'a str {
+    probe.tags.get(name).map_or("", String::as_str)
+}
+
+#[test]
+fn place_and_date_of_an_iphone_stay_as_they_are_in_quicktime() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("iphone.mov");
+    for recipe in WAYS {
+        let made = run(&clip, "mov", recipe).unwrap();
+        let probe = judge::probe(&made.path);
+        for (name, value) in [
+            ("location.iso6709", "+48.8577+002.2950+035.000/"),
+            ("creationdate", "2024-05-01T10:00:00+0200"),
+            ("make", "Apple"),
+            ("content.identifier", "0123"),
+        ] {
+            let name = format!("com.apple.quicktime.{name}");
+            assert_eq!(tag(&probe, &name), value, "{recipe}: {name}");
+        }
+    }
+}
+
+#[test]
+fn place_and_date_of_an_iphone_get_their_common_names_in_mp4() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, place, date) in [
+        ("iphone.mov", "+48.8577+002.2950+035.000/", "2024-05-01T10:00:00+0200"),
+        ("located.mov", "+48.8577+002.2950/", "2024-05-01"),
+    ] {
+        for recipe in WAYS {
+            let made = run(&fixtures::get(name), "mp4", recipe).unwrap();
+            let probe = judge::probe(&made.path);
+            assert_eq!(tag(&probe, "location"), place, "{name} {recipe}");
+            assert_eq!(tag(&probe, "date"), date, "{name} {recipe}");
+            assert!(!tag(&probe, "make").is_empty(), "{name} {recipe}");
+            let bytes = fs::read(&made.path).unwrap();
+            assert!(bytes.windows(4).any(|four| four == b"\xa9xyz"), "{name} {recipe}");
+            assert_eq!(judge::decode_errors(&made.path), [""; 0], "{name} {recipe}");
+            // And back.
+            let back = run(&made.path, "mov", r#""transcode""#).unwrap();
+            assert_eq!(tag(&judge::probe(&back.path), "location"), place, "{name} {recipe}");
+        }
+    }
+}
+
+#[test]
+fn chapters_of_an_audiobook_are_in_its_mp3() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["chapters.mp4", "chapters.mkv"] {
+        let clip = fixtures::get(name);
+        let chapters = |path: &Path| -> Vec<(String, i64)> {
+            let chapters = judge::probe(path).chapters;
+            let chapter = |it: judge::Chapter| (it.title, (it.start * 100.0).round() as i64);
+            chapters.into_iter().map(chapter).collect()
+        };
+        let made = run(&clip, "mp3", r#""extractAudio""#).unwrap();
+        let expected = [("Before".to_owned(), 0), ("After".to_owned(), 152)];
+        assert_eq!(chapters(&made.path), expected, "{name}");
+        let cut = run(&clip, "mp3", r#""extractAudio","startSeconds":1"#).unwrap();
+        let expected = [("Before".to_owned(), 0), ("After".to_owned(), 52)];
+        assert_eq!(chapters(&cut.path), expected, "{name}");
+        // What has no place for them says so.
+        for format in ["wav", "aac"] {
+            let made = run(&clip, format, r#""extractAudio""#).unwrap();
+            assert!(warns(&made.report, "CHAPTERS_LEFT_OUT"), "{name} {format}");
+            assert_eq!(chapters(&made.path), [], "{name} {format}");
+        }
+    }
+}
+
 /// Lines as `start-end text`, in tenths of a second.
 fn lines(path: &Path) -> Vec<String> {
     let tenths = |seconds: f64| (seconds * 10.0).round();

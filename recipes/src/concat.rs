@@ -162,7 +162,8 @@ impl Join {
         let cover = Chooser { input: 0, probed, section: None }.cover(container);
         tracks.extend(cover.map(|cover| cover.kept_cover()));
         let dropped = dropped(circumstances, &tracks, container, wanted);
-        let chapters = pieces.iter().flat_map(Piece::chapters).collect();
+        let chapters: Vec<_> = pieces.iter().flat_map(Piece::chapters).collect();
+        notices.extend(container.chapters_notice(&chapters));
         let output = container::output(container, probed, tracks, chapters, circumstances);
         Ok(Plan {
             strategy: match (splices, copies) {

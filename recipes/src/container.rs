@@ -1,7 +1,7 @@
 //! Containers: their muxers, what they hold, and how the output is put together.
 
 use avocet_engine::{
-    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Timestamp, Track,
+    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Reason, Tags, Timestamp, Track,
     greatest_common_divisor,
 };
 
@@ -94,9 +94,77 @@ impl Container {
             && matches!(codec, "mjpeg" | "png")
     }
 
+    /// Whether chapters are written into it. Ogg would have a place for them, but libavformat
+    /// rounds their times to whole seconds there.
     const fn holds_chapters(self) -> bool {
-        matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a | Format::Webm))
+        matches!(
+            self,
+            Self::Of(Format::Mp4 | Format::Mov | Format::M4a | Format::Webm | Format::Mp3)
+        )
     }
+
+    /// What the user should know of chapters that are not written into it.
+    pub(crate) fn chapters_notice(self, chapters: &[Chapter]) -> Option<Reason> {
+        let is_picture = self.format().is_some_and(Format::is_picture);
+        (!chapters.is_empty() && !is_picture && !self.holds_chapters()).then(|| {
+            let message = format!("chapters are not written into {}", self.name());
+            Reason::new("CHAPTERS_LEFT_OUT", message)
+        })
+    }
+}
+
+/// The prefix of the names in QuickTime's list of metadata (`mdta`), as iPhones write it.
+const QUICKTIME_PREFIX: &str = "com.apple.quicktime.";
+
+/// Names in QuickTime's list of metadata, without their prefix, and the common names of the same.
+const QUICKTIME_NAMES: [(&str, &str); 13] = [
+    ("album", "album"),
+    ("artist", "artist"),
+    ("author", "author"),
+    ("comment", "comment"),
+    ("copyright", "copyright"),
+    ("creationdate", "date"),
+    ("description", "description"),
+    ("genre", "genre"),
+    ("keywords", "keywords"),
+    ("location.ISO6709", "location"),
+    ("make", "make"),
+    ("model", "model"),
+    ("title", "title"),
+];
+
+/// The part of a tag's name behind the prefix of QuickTime's list of metadata.
+fn in_quicktime(name: &str) -> Option<&str> {
+    let (prefix, rest) = name.split_at_checked(QUICKTIME_PREFIX.len())?;
+    // Matroska writes names in capitals.
+    prefix.eq_ignore_ascii_case(QUICKTIME_PREFIX).then_some(rest)
+}
+
+/// The tags of a file, by the names that the container knows.
+///
+/// Where there is one of QuickTime's list of metadata, QuickTime keeps that list, with all tags that
+/// have a name in it; other containers get the common names.
+fn file_tags(container: Container, tags: &Tags) -> Tags {
+    let mut tags = kept_tags(tags);
+    if !tags.keys().any(|name| in_quicktime(name).is_some()) {
+        return tags;
+    }
+    let keeps_list = container == Container::Of(Format::Mov);
+    for (own, common) in QUICKTIME_NAMES {
+        let listed = |(name, _): &(&String, &String)| {
+            in_quicktime(name).is_some_and(|name| name.eq_ignore_ascii_case(own))
+        };
+        let listed = tags.iter().find(listed).map(|(name, _)| name.clone());
+        let listed = listed.and_then(|name| tags.remove(&name));
+        let Some(value) = listed.or_else(|| tags.get(common).cloned()) else { continue };
+        if keeps_list {
+            tags.remove(common);
+            tags.insert(format!("{QUICKTIME_PREFIX}{own}"), value);
+        } else {
+            tags.insert(common.to_owned(), value);
+        }
+    }
+    tags
 }
 
 /// The only output of a recipe, holding `tracks`; tags and chapters are those of `probed`.
@@ -116,12 +184,17 @@ pub(crate) fn output(
         let scale = movie_timescale(circumstances, &tracks).to_string();
         options.push(("movie_timescale".to_owned(), scale));
     }
+    let tags = file_tags(container, &probed.media.tags);
+    if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
+        // Without it, libavformat writes the older list of user data, which knows a few names.
+        options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
+    }
     Output {
         location: circumstances.output.clone(),
         replace: circumstances.replace,
         muxer: container.muxer().to_owned(),
         options,
-        tags: kept_tags(&probed.media.tags),
+        tags,
         chapters: if container.holds_chapters() { chapters } else { Vec::new() },
         content: Content::Tracks(tracks),
         index_first: container.is_movie(),
@@ -232,5 +305,35 @@ fn track_timescale(circumstances: &Circumstances<'_>, track: &Track) -> Option<u
                 _ => None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_have_the_names_that_a_container_knows() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let check = |format: Format, from: &[(&str, &str)], to: &[(&str, &str)]| {
+            assert_eq!(file_tags(Container::Of(format), &tags(from)), tags(to), "{from:?}");
+        };
+        let (place, day) =
+            ("com.apple.quicktime.location.ISO6709", "com.apple.quicktime.creationdate");
+        let phone = [(day, "2024"), (place, "+48+002/"), ("com.apple.quicktime.x", "y")];
+        check(Format::Mov, &phone, &phone);
+        let common = [("com.apple.quicktime.x", "y"), ("date", "2024"), ("location", "+48+002/")];
+        check(Format::Mp4, &phone, &common);
+        check(Format::Webm, &phone, &common);
+        // As they come out of Matroska, with a title that somebody gave the file.
+        let capitals = [("COM.APPLE.QUICKTIME.LOCATION.ISO6709", "+48+002/"), ("title", "Paris")];
+        check(Format::Mp4, &capitals, &[("location", "+48+002/"), ("title", "Paris")]);
+        let titled = [(place, "+48+002/"), ("com.apple.quicktime.title", "Paris")];
+        check(Format::Mov, &capitals, &titled);
+        let usual = [("date", "2024"), ("location", "+48+002/")];
+        check(Format::Mov, &usual, &usual);
+        check(Format::Mp4, &usual, &usual);
     }
 }

@@ -100,6 +100,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 const NOTICES: &[(&str, &str)] = &[
+    ("CHAPTERS_LEFT_OUT", "The input has chapters, and they are not written into the format."),
     ("COLOR_TAGS_RESERVED", "Color tags of the video are reserved values and count as not said."),
     ("CUT_CLIPPED", "The media ends before the section that was asked for."),
     (

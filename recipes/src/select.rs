@@ -276,6 +276,7 @@ impl<'a> Selection<'a> {
             Timestamp::from_seconds(end, Rational::MICROSECONDS)
         });
         let chapters = container::chapters(&self.probed.media, self.origin, end);
+        let left_out = self.container.chapters_notice(&chapters);
         let circumstances = self.circumstances;
         let moves_index = dropped.is_empty() && self.is_as_it_was(&tracks);
         let output =
@@ -287,7 +288,7 @@ impl<'a> Selection<'a> {
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,
-            notices: self.notices.clone(),
+            notices: self.notices.iter().cloned().chain(left_out).collect(),
             seconds: self.seconds(),
             lenient,
             cost: Cost::default(),

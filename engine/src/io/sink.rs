@@ -108,6 +108,8 @@ pub(crate) struct Sink {
     /// For a movie whose index is to stand before its media: the room that is kept for that, in
     /// bytes, behind which the movie is written.
     gap: Option<u64>,
+    /// Boxes that are added to the user data of such a movie.
+    user_data: Vec<u8>,
 }
 
 impl Sink {
@@ -162,6 +164,7 @@ impl Sink {
             unfinished: unfinished.clone(),
             calls: SYSTEM,
             gap: None,
+            user_data: Vec::new(),
         })
     }
 
@@ -208,11 +211,13 @@ impl Sink {
         Ok(self)
     }
 
-    /// Keeps so many bytes free for the index of a movie, which [`finish`](Self::finish) puts there.
+    /// Keeps so many bytes free for the index of a movie, which [`finish`](Self::finish) puts there
+    /// with the boxes `user_data` in it.
     ///
     /// Too little room costs a copy by the kernel, too much some empty bytes.
-    pub(crate) fn keep_room(&mut self, bytes: u64) {
+    pub(crate) fn keep_room(&mut self, bytes: u64, user_data: Vec<u8>) {
         self.gap = Some(bytes.next_multiple_of(BLOCK));
+        self.user_data = user_data;
     }
 
     /// Where it is written to, for those who outlive a loan of it.
@@ -232,12 +237,12 @@ impl Sink {
         let failed = |source| self.failed(source);
         let mut file = self.reopen()?;
         let mut movie = Behind::new(&mut file, gap).map_err(failed)?;
-        if let Some((head, length)) = filling(&mut movie, gap).map_err(failed)? {
+        if let Some((head, length)) = filling(&mut movie, gap, &self.user_data).map_err(failed)? {
             let written = file.rewind().and_then(|()| file.write_all(&head));
             written.and_then(|()| file.set_len(gap + length)).map_err(failed)?;
             return Ok(self);
         }
-        let pieces = moved(&mut movie).map_err(failed)?.ok_or_else(|| {
+        let pieces = moved(&mut movie, &self.user_data).map_err(failed)?.ok_or_else(|| {
             let what = format!("the index of {} can not be moved", self.target);
             Error::Incomplete { what }
         })?;

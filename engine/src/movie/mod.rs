@@ -8,7 +8,7 @@ use std::{
     ops::Range,
 };
 
-pub(crate) use moved::{Piece, filling, moved};
+pub(crate) use moved::{Piece, filling, moved, user_data};
 pub(crate) use samples::{Shifts, shifts};
 use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};

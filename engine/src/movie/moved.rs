@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Boxes, Code, Header, MOST_BOXES, find, read_range};
+use crate::media::Tags;
 
 /// Boxes that others lie in, on the way to where chunks are told.
 const PARENTS: [Code; 4] = [*b"trak", *b"mdia", *b"minf", *b"stbl"];
@@ -37,10 +38,16 @@ pub(crate) enum Piece {
 /// The pieces of a file whose `moov` stands before its first `mdat`; `None` for a file that is not
 /// known well enough, or has no `moov` behind an `mdat`.
 ///
+/// The boxes `user_data` are added to those of the movie (`moov/udta`).
+///
 /// # Errors
 /// The reader's.
-pub(crate) fn moved(reader: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Piece>>> {
+pub(crate) fn moved(
+    reader: &mut (impl Read + Seek),
+    user_data: &[u8],
+) -> io::Result<Option<Vec<Piece>>> {
     let Some(Layout { begin, old, moov, length }) = Layout::read(reader)? else { return Ok(None) };
+    let Some(moov) = with_user_data(moov, user_data) else { return Ok(None) };
     let pads = length >= WORTH_A_BLOCK;
     let Some(moov) = rebuilt(&moov, begin, &old, pads) else { return Ok(None) };
     Ok(Some(vec![
@@ -55,18 +62,21 @@ pub(crate) fn moved(reader: &mut (impl Read + Seek)) -> io::Result<Option<Vec<Pi
 /// stands before its media, which stays where it is; and how long the file is without the old one.
 ///
 /// `None` where the gap is too small, or so large that too much of the file would be empty; for a
-/// file that is not known well enough, or when something follows its `moov`.
+/// file that is not known well enough, or when something follows its `moov`. The boxes `user_data`
+/// are added to those of the movie.
 ///
 /// # Errors
 /// The reader's.
 pub(crate) fn filling(
     reader: &mut (impl Read + Seek),
     gap: u64,
+    user_data: &[u8],
 ) -> io::Result<Option<(Vec<u8>, u64)>> {
     let Some(Layout { begin, old, moov, length }) = Layout::read(reader)? else { return Ok(None) };
     if old.end != length {
         return Ok(None);
     }
+    let Some(moov) = with_user_data(moov, user_data) else { return Ok(None) };
     let Some(mut head) = read_range(reader, 0..begin)? else { return Ok(None) };
     // Wide numbers only where narrow ones do not do, not to fill the gap.
     let made = [false, true]
@@ -86,6 +96,39 @@ pub(crate) fn filling(
         head.extend(padding);
         (head, old.start)
     }))
+}
+
+/// Boxes of user data for what MP4 has a place for and libavformat writes into QuickTime only: where
+/// a movie was made, and with what. Each is a text behind its length and its language (QuickTime
+/// File Format, "User data text strings and language codes").
+pub(crate) fn user_data(tags: &Tags) -> Vec<u8> {
+    const NAMES: [(&str, Code); 3] =
+        [("location", *b"\xa9xyz"), ("make", *b"\xa9mak"), ("model", *b"\xa9mod")];
+    /// `und`, each letter in five bits.
+    const UNDETERMINED: [u8; 2] = [0x55, 0xC4];
+
+    let text = |(name, code): (&str, Code)| {
+        let text = tags.get(name)?.as_bytes();
+        let length = u16::try_from(text.len()).ok()?.to_be_bytes();
+        boxed(code, &[&length, &UNDETERMINED, text].concat())
+    };
+    NAMES.into_iter().filter_map(text).flatten().collect()
+}
+
+/// What is in a `moov`, with boxes added to its user data; `None` when that does not fit.
+fn with_user_data(moov: Vec<u8>, added: &[u8]) -> Option<Vec<u8>> {
+    if added.is_empty() {
+        return Some(moov);
+    }
+    let (mut made, mut old) = (Vec::with_capacity(moov.len() + added.len() + 8), &[][..]);
+    for (code, body) in Boxes(&moov) {
+        match &code {
+            b"udta" => old = body,
+            _ => made.extend(boxed(code, body)?),
+        }
+    }
+    made.extend(boxed(*b"udta", &[old, added].concat())?);
+    Some(made)
 }
 
 /// A movie whose `moov` is behind its media.
@@ -257,7 +300,7 @@ mod tests {
     }
 
     fn made(file: &[u8]) -> Option<Vec<u8>> {
-        let pieces = moved(&mut Cursor::new(file)).expect("memory can be read")?;
+        let pieces = moved(&mut Cursor::new(file), &[]).expect("memory can be read")?;
         let bytes = |piece: Piece| match piece {
             Piece::Bytes(bytes) => bytes,
             Piece::Range(range) => {
@@ -285,7 +328,8 @@ mod tests {
         let file = [boxed(b"ftyp", b"isom"), media.clone(), moov(&[20, 23])].concat();
         let size = u32::try_from(moov(&[20, 23]).len()).expect("small");
         let check = |gap: u32, padding: Option<&[u8]>| {
-            let filled = filling(&mut Cursor::new(&file), gap.into()).expect("memory can be read");
+            let filled =
+                filling(&mut Cursor::new(&file), gap.into(), &[]).expect("memory can be read");
             let expected = padding.map(|padding| {
                 let index = moov(&[20 + gap, 23 + gap]);
                 let head = [&boxed(b"ftyp", b"isom"), &index[..], padding].concat();
@@ -300,7 +344,8 @@ mod tests {
         check(size + 40, Some(&boxed(b"free", &[0; 32])));
         check(size + 100, None);
         let file = [file, boxed(b"free", b"")].concat();
-        let filled = filling(&mut Cursor::new(&file), size.into()).expect("memory can be read");
+        let filled =
+            filling(&mut Cursor::new(&file), size.into(), &[]).expect("memory can be read");
         assert_eq!(filled, None);
     }
 

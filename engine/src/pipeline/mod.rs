@@ -290,7 +290,10 @@ impl Opener<'_> {
         }
         let mut sink = Sink::create(&output.location, output.replace, self.unfinished)?;
         if output.index_first {
-            sink.keep_room(room_for_index(plan, output, &tracks));
+            // libavformat writes this into QuickTime by itself.
+            let is_mp4 = output.muxer != "mov";
+            let user_data = if is_mp4 { movie::user_data(&output.tags) } else { Vec::new() };
+            sink.keep_room(room_for_index(plan, output, &tracks), user_data);
         }
         let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
         let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
@@ -363,7 +366,7 @@ impl Opener<'_> {
     fn moved(&self, location: &Location) -> Result<Option<Vec<Piece>>> {
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let mut reader = self.sources.expect(location)?.open(self.cancel).map_err(unreadable)?;
-        movie::moved(&mut reader).map_err(unreadable)
+        movie::moved(&mut reader, &[]).map_err(unreadable)
     }
 
     /// Opens an output that has the bytes of an input, or pieces of them.
