@@ -77,7 +77,8 @@ pub struct LibavError {
     pub code: i32,
     /// libav's own words for the code.
     pub message: String,
-    /// The last error line that libav logged on this thread during the call.
+    /// The last error line that libav logged during the call, on this thread or on one of the
+    /// codec's own; without addresses in memory.
     pub log: Option<String>,
 }
 

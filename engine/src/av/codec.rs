@@ -1,19 +1,12 @@
 //! Decoders and encoders.
 
-use std::{
-    collections::VecDeque,
-    ffi::{c_int, c_void},
-    num::NonZeroU32,
-    ptr,
-    ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::VecDeque, ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
 use super::{
     AvResult, Frame, Layout, OpenError, Options, Packet, Parameters, allocated, av_rational,
-    c_string, check, error, is_again, text,
+    c_string, check, error_with, is_again, log, text,
 };
 use crate::{
     error::LibavError,
@@ -32,7 +25,26 @@ unsafe impl Send for Context {}
 impl Context {
     pub(super) fn new(codec: *const ffi::AVCodec) -> AvResult<Self> {
         // SAFETY: allocates for a codec of libav's own table; null is caught.
-        allocated(unsafe { ffi::avcodec_alloc_context3(codec) }).map(Self)
+        let context = Self(allocated(unsafe { ffi::avcodec_alloc_context3(codec) })?);
+        // SAFETY: the context is not yet open, and `drop` ends what begins here.
+        unsafe { log::listen(context.as_ptr()) };
+        Ok(context)
+    }
+
+    /// Turns the answer of a call for this context into a result, with what the codec logged.
+    fn check(&self, code: c_int) -> AvResult<c_int> {
+        if code < 0 { Err(self.error(code)) } else { check(code) }
+    }
+
+    /// The error behind a negative answer, with what the codec logged on any thread.
+    fn error(&self, code: c_int) -> LibavError {
+        error_with(code, log::take_of(self.as_ptr()))
+    }
+
+    /// Notes that a picture or packet came out.
+    fn answered(&self) {
+        // SAFETY: the context is live.
+        log::age(self.as_ptr(), unsafe { (*self.as_ptr()).thread_count });
     }
 
     pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecContext {
@@ -52,6 +64,7 @@ impl Drop for Context {
         let mut pointer = self.0.as_ptr();
         // SAFETY: the context is ours and is dropped once.
         unsafe { ffi::avcodec_free_context(&raw mut pointer) };
+        log::forget(self.0.as_ptr());
     }
 }
 
@@ -100,34 +113,11 @@ impl Health {
     }
 }
 
-/// Counts an error that libav logs, when the component is one of our decoders or a copy of it that
-/// works on another thread.
-///
-/// # Safety
-/// `component` is null or a live component of libav, as its log callback gets it.
-pub(super) unsafe fn note_complaint(component: *mut c_void) {
-    // SAFETY: the first field of every component is its class. Only a context of a codec has the
-    // class of those, so the cast is right; its `opaque` is null, or the counter that `Decoder`
-    // put there, which outlives the context and all copies that libav makes of it.
-    unsafe {
-        let class = component.cast::<*const ffi::AVClass>().as_ref();
-        if class.is_some_and(|class| *class == ffi::avcodec_get_class())
-            && let Some(count) =
-                (*component.cast::<ffi::AVCodecContext>()).opaque.cast::<AtomicU64>().as_ref()
-        {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// A decoder.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    /// Dropped before `complaints`, which it points to.
     context: Context,
-    /// Errors that libav logged for this decoder; boxed for its address.
-    complaints: Box<AtomicU64>,
-    /// The rest of its health.
+    /// Its health, without the errors that it logged.
     health: Health,
     /// What is put before the next packet, when that is the first one after a start in the middle of
     /// the stream.
@@ -151,18 +141,14 @@ impl Decoder {
         }
         let mut context = Context::new(codec)?;
         context.set_threads(threads);
-        let complaints = Box::<AtomicU64>::default();
-        // SAFETY: the context is live and ours, the parameters are valid; the counter outlives the
-        // context.
+        // SAFETY: the context is live and ours, the parameters are valid.
         unsafe {
             check(ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()))?;
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
-            (*context.as_ptr()).opaque = ptr::from_ref::<AtomicU64>(&complaints).cast_mut().cast();
-            check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
+            context.check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
         Ok(Self {
             context,
-            complaints,
             health: Health::default(),
             lead: parameters.head.clone(),
             from_start: true,
@@ -174,7 +160,7 @@ impl Decoder {
     /// What it could not decode well so far. Errors of packets that other threads still work on come
     /// later.
     pub(crate) fn health(&self) -> Health {
-        Health { complaints: self.complaints.load(Ordering::Relaxed), ..self.health }
+        Health { complaints: log::errors_of(self.context.as_ptr()), ..self.health }
     }
 
     /// Lets the decoder pass over the packets to come, as far as no other picture needs theirs.
@@ -210,7 +196,7 @@ impl Decoder {
 
     /// Counts a packet that was not taken.
     fn taken(&mut self, code: c_int) -> AvResult<()> {
-        check(code).map(drop).inspect_err(|_| self.health.failed += 1)
+        self.context.check(code).map(drop).inspect_err(|_| self.health.failed += 1)
     }
 
     /// Forgets everything, for packets from another place: the first of the stream, or, led by its
@@ -232,6 +218,9 @@ impl Decoder {
             let next = unshown.pop_front().filter(|_| self.from_start);
             frame.set_pts(next.unwrap_or(ffi::AV_NOPTS_VALUE));
         }
+        if code >= 0 {
+            self.context.answered();
+        }
         Ok(match code {
             0.. => {
                 self.health.concealed += u64::from(frame.is_concealed());
@@ -241,7 +230,7 @@ impl Decoder {
             code if is_again(code) => Received::Nothing,
             code => {
                 self.health.failed += 1;
-                Received::Failed(error(code))
+                Received::Failed(self.context.error(code))
             }
         })
     }
@@ -297,7 +286,8 @@ impl Encoder {
                 FrameFormat::Video(format) => set_picture(fields, format),
                 FrameFormat::Audio(format) => set_sound(fields, format)?,
             }
-            check(ffi::avcodec_open2(context.as_ptr(), codec, options.as_mut_ptr()))?;
+            let options = options.as_mut_ptr();
+            context.check(ffi::avcodec_open2(context.as_ptr(), codec, options))?;
         }
         options.expect_all_read()?;
         Ok(Self { context, time_base, fed: false })
@@ -329,7 +319,7 @@ impl Encoder {
         self.fed = true;
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), frame.as_ptr()) };
-        check(code).map(drop)
+        self.context.check(code).map(drop)
     }
 
     /// Tells the encoder that no frame follows.
@@ -343,11 +333,14 @@ impl Encoder {
         let packet = Packet::new()?;
         // SAFETY: both are live, and the packet is fresh.
         let code = unsafe { ffi::avcodec_receive_packet(self.context.as_ptr(), packet.as_ptr()) };
+        if code >= 0 {
+            self.context.answered();
+        }
         Ok(match code {
             0.. => Received::One(packet),
             ffi::AVERROR_EOF => Received::Nothing,
             code if is_again(code) => Received::Nothing,
-            code => Received::Failed(error(code)),
+            code => Received::Failed(self.context.error(code)),
         })
     }
 }
@@ -425,4 +418,39 @@ fn set_sound(fields: &mut ffi::AVCodecContext, format: &plan::SoundFormat) -> Av
         check(ffi::av_channel_layout_copy(&raw mut fields.ch_layout, &raw const layout.0))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decoder with threads for frames logs on them.
+    #[test]
+    fn an_error_tells_what_the_threads_of_a_codec_logged() {
+        super::super::start();
+        // SAFETY: the parameters are ours; those of PNG need nothing but the codec's number.
+        let parameters = unsafe {
+            let mut coding = ffi::avcodec_parameters_alloc();
+            (*coding).codec_type = ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
+            (*coding).codec_id = ffi::AVCodecID::AV_CODEC_ID_PNG;
+            let copy = Parameters::copy(coding, None).unwrap();
+            ffi::avcodec_parameters_free(&raw mut coding);
+            copy
+        };
+        let four = NonZeroU32::new(4).unwrap();
+        let mut decoder = Decoder::open(&parameters, four).unwrap();
+        let garbage = Packet::with_data(b"This is no picture.").unwrap();
+        let mut failures = Vec::new();
+        for _ in 0..8 {
+            failures.extend(decoder.send(&garbage).err());
+            if let Received::Failed(error) = decoder.receive().unwrap() {
+                failures.push(error);
+            }
+        }
+        assert!(!failures.is_empty());
+        for failure in failures {
+            let log = failure.log.unwrap_or_default();
+            assert!(log.starts_with("[png] Invalid PNG signature"), "{log}");
+        }
+    }
 }

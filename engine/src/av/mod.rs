@@ -9,17 +9,15 @@ mod frame;
 mod graph;
 mod input;
 mod io;
+mod log;
 mod opus;
 mod output;
 mod packet;
 mod subtitle;
 
 use std::{
-    cell::RefCell,
-    ffi::{CStr, CString, c_char, c_int, c_void},
-    panic,
+    ffi::{CStr, CString, c_char, c_int},
     ptr::{self, NonNull},
-    sync::Once,
 };
 
 pub(crate) use codec::{Decoder, Encoder, Health, Received};
@@ -29,6 +27,7 @@ pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput};
 pub(crate) use input::{Demuxer, Depth, Fault, Listed, Parameters, Table};
 pub(crate) use io::{ReadSeek, WriteSeek};
+pub(crate) use log::start;
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
 pub(crate) use subtitle::{Cue, SubtitleCoder};
@@ -72,82 +71,29 @@ impl From<LibavError> for OpenError {
     }
 }
 
-thread_local! {
-    /// The last error line that libav logged on this thread.
-    static LAST_LOG: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// The beginning of a line that libav logs in pieces.
-    static PIECES: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Prepares libav for this process; cheap after the first call.
-pub(crate) fn start() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the callback has the signature libav asks for and lives as long as the process.
-        unsafe {
-            ffi::av_log_set_callback(Some(log));
-            ffi::av_log_set_level(ffi::AV_LOG_WARNING);
-        }
-    });
-}
-
-#[cfg(target_arch = "x86_64")]
-type VaList = *mut ffi::__va_list_tag;
-#[cfg(not(target_arch = "x86_64"))]
-type VaList = ffi::va_list;
-
-/// Takes a line that libav logs: the last error stays with the thread, everything goes to `tracing`.
-unsafe extern "C" fn log(
-    component: *mut c_void,
-    level: c_int,
-    format: *const c_char,
-    list: VaList,
-) {
-    if level > ffi::AV_LOG_WARNING {
-        return;
-    }
-    let mut line: [c_char; 1024] = [0; 1024];
-    let mut prefix = 1;
-    // SAFETY: libav passes its own component, format and list; `line` is as long as is said.
-    let line = unsafe {
-        let room = c_int::try_from(line.len()).unwrap_or(0);
-        let line = line.as_mut_ptr();
-        ffi::av_log_format_line2(component, level, format, list, line, room, &raw mut prefix);
-        text(line)
-    };
-    // A subscriber of the host program runs in here; its panic must not cross libav.
-    let _ = panic::catch_unwind(|| {
-        // Some lines come in pieces, the last of which ends with a line feed.
-        let whole = PIECES.with_borrow_mut(|pieces| {
-            pieces.push_str(&line);
-            pieces.ends_with('\n').then(|| std::mem::take(pieces))
-        });
-        let Some(line) = whole.as_deref().map(str::trim).filter(|line| !line.is_empty()) else {
-            return;
-        };
-        tracing::debug!(target: "avocet::libav", level, "{line}");
-        if level <= ffi::AV_LOG_ERROR {
-            // SAFETY: libav passes its own component.
-            unsafe { codec::note_complaint(component) };
-            LAST_LOG.with_borrow_mut(|last| *last = Some(line.to_owned()));
-        }
-    });
-}
-
 /// Turns the answer of a libav function into a result, with what was logged meanwhile.
 fn check(code: c_int) -> AvResult<c_int> {
-    if code >= 0 { Ok(code) } else { Err(error(code)) }
+    if code < 0 {
+        return Err(error(code));
+    }
+    // What a call logs that succeeds is not the reason of a later failure.
+    log::take();
+    Ok(code)
 }
 
-/// The error behind a negative answer.
+/// The error behind a negative answer, with the last error line of this thread.
 fn error(code: c_int) -> LibavError {
+    error_with(code, log::take())
+}
+
+fn error_with(code: c_int, log: Option<String>) -> LibavError {
     let mut message: [c_char; 128] = [0; 128];
     // SAFETY: `message` is as long as is said; libav ends it with a zero.
     let message = unsafe {
         ffi::av_strerror(code, message.as_mut_ptr(), message.len());
         text(message.as_ptr())
     };
-    LibavError { code, message, log: LAST_LOG.take() }
+    LibavError { code, message, log }
 }
 
 /// The error of an allocation that failed.

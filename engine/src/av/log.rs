@@ -1,0 +1,204 @@
+//! What libav logs: all of it for `tracing`, the last error of a call for its error.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    ffi::{c_char, c_int, c_void},
+    panic,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
+
+use ffmpeg_next::ffi;
+
+use super::text;
+
+thread_local! {
+    /// The last error line that libav logged on this thread, since a call succeeded or failed.
+    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The beginning of a line that libav logs in pieces.
+    static PIECES: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// What each open codec logged, by the address of its context: codecs with threads of their own log
+/// there.
+static CODECS: Mutex<BTreeMap<usize, Heard>> = Mutex::new(BTreeMap::new());
+
+fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
+    CODECS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Errors that a codec logged.
+#[derive(Default)]
+struct Heard {
+    /// Number of error lines since it was opened.
+    errors: u64,
+    last: Option<Line>,
+}
+
+/// An error line of a codec.
+struct Line {
+    text: String,
+    /// How many answers of the codec may follow until it is no longer of theirs: a picture comes
+    /// out as many calls later as there are threads. `None` before the first one follows.
+    answers: Option<c_int>,
+}
+
+/// Prepares libav for this process; cheap after the first call.
+pub(crate) fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the callback has the signature libav asks for and lives as long as the process.
+        unsafe {
+            ffi::av_log_set_callback(Some(log));
+            ffi::av_log_set_level(ffi::AV_LOG_WARNING);
+        }
+    });
+}
+
+/// The last error line of this thread, taken out.
+pub(super) fn take() -> Option<String> {
+    LAST.take()
+}
+
+/// Begins to listen for error lines of a codec's own threads.
+///
+/// # Safety
+/// `context` points to a live context that is not yet open, and is given to [`forget`] before it is
+/// freed.
+pub(super) unsafe fn listen(context: *mut ffi::AVCodecContext) {
+    // The contexts of a codec's threads are copies of this one, and tell by the field whose.
+    // SAFETY: the field is the caller's to use.
+    unsafe { (*context).opaque = context.cast() };
+    codecs().insert(context.addr(), Heard::default());
+}
+
+/// Ends what [`listen`] began.
+pub(super) fn forget(context: *mut ffi::AVCodecContext) {
+    codecs().remove(&context.addr());
+}
+
+/// The last error line of a codec, on this thread or one of its own, taken out.
+pub(super) fn take_of(context: *mut ffi::AVCodecContext) -> Option<String> {
+    let of_codec = codecs().get_mut(&context.addr()).and_then(|heard| heard.last.take());
+    take().or(of_codec.map(|line| line.text))
+}
+
+/// Number of error lines that a codec logged since it was opened, on whichever thread.
+pub(super) fn errors_of(context: *mut ffi::AVCodecContext) -> u64 {
+    codecs().get(&context.addr()).map_or(0, |heard| heard.errors)
+}
+
+/// Notes that a codec with so many threads gave an answer that is no error.
+pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
+    take();
+    if let Some(Heard { last: line, .. }) = codecs().get_mut(&context.addr()) {
+        let left = line.as_ref().map_or(0, |line| line.answers.unwrap_or(threads) - 1);
+        match line {
+            Some(line) if left > 0 => line.answers = Some(left),
+            _ => *line = None,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+type VaList = *mut ffi::__va_list_tag;
+#[cfg(not(target_arch = "x86_64"))]
+type VaList = ffi::va_list;
+
+/// Takes a line that libav logs.
+unsafe extern "C" fn log(
+    component: *mut c_void,
+    level: c_int,
+    format: *const c_char,
+    list: VaList,
+) {
+    if level > ffi::AV_LOG_WARNING {
+        return;
+    }
+    let mut line: [c_char; 1024] = [0; 1024];
+    let mut prefix = 1;
+    // SAFETY: libav passes its own component, format and list; `line` is as long as is said.
+    let (line, codec) = unsafe {
+        let room = c_int::try_from(line.len()).unwrap_or(0);
+        let line = line.as_mut_ptr();
+        ffi::av_log_format_line2(component, level, format, list, line, room, &raw mut prefix);
+        (text(line), codec_of(component))
+    };
+    // A subscriber of the host program runs in here; its panic must not cross libav.
+    let _ = panic::catch_unwind(|| {
+        // Some lines come in pieces, the last of which ends with a line feed.
+        let whole = PIECES.with_borrow_mut(|pieces| {
+            pieces.push_str(&line);
+            pieces.ends_with('\n').then(|| std::mem::take(pieces))
+        });
+        let Some(line) = whole.as_deref().map(str::trim).filter(|line| !line.is_empty()) else {
+            return;
+        };
+        tracing::debug!(target: "avocet::libav", level, "{line}");
+        if level <= ffi::AV_LOG_ERROR {
+            let text = without_addresses(line);
+            if let Some(heard) = codecs().get_mut(&codec) {
+                heard.errors += 1;
+                heard.last = Some(Line { text: text.clone(), answers: None });
+            }
+            LAST.set(Some(text));
+        }
+    });
+}
+
+/// What a component of libav says in the field that [`listen`] sets, when it is a codec's context;
+/// that of somebody else in this process may hold anything.
+///
+/// # Safety
+/// `component` is null, or what libav passes to a callback of its log.
+unsafe fn codec_of(component: *mut c_void) -> usize {
+    // SAFETY: a component begins with the pointer to its class, which tells what it is; the field
+    // is read as a number.
+    unsafe {
+        let is_codec = !component.is_null()
+            && component.cast::<*const ffi::AVClass>().read() == ffi::avcodec_get_class();
+        if is_codec { (*component.cast::<ffi::AVCodecContext>()).opaque.addr() } else { 0 }
+    }
+}
+
+/// A line without the addresses in which libav tells its components apart, as in `[png @ 0x55…]`.
+fn without_addresses(line: &str) -> String {
+    let mut parts = line.split(" @ 0x");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, part| {
+        line + part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::av::{check, error};
+
+    fn complain() {
+        start();
+        // SAFETY: the format is zero-terminated and asks for no further argument.
+        unsafe {
+            ffi::av_log(std::ptr::null_mut(), ffi::AV_LOG_ERROR, c"on purpose\n".as_ptr());
+        }
+    }
+
+    #[test]
+    fn an_error_holds_lines_of_its_own_call_only() {
+        let failed = ffi::AVERROR(ffi::EINVAL);
+        complain();
+        assert_eq!(error(failed).log.as_deref(), Some("on purpose"));
+        assert_eq!(error(failed).log, None);
+        complain();
+        check(0).unwrap();
+        assert_eq!(error(failed).log, None, "a call that succeeded had logged it");
+    }
+
+    #[test]
+    fn lines_hold_no_addresses() {
+        let check = |line: &str, expected: &str| assert_eq!(without_addresses(line), expected);
+        check("[png @ 0x55d0c0ffee00] bad", "[png] bad");
+        check("[mov @ 0x7f00] [png @ 0x7f01] tag 0x1234 @ 5", "[mov] [png] tag 0x1234 @ 5");
+        check("nothing", "nothing");
+    }
+}
