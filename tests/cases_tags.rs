@@ -1,6 +1,6 @@
 //! Cases of what stands beside the samples: tags, projections, chapters, text.
 
-use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
+use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
 
 use avocet::{
     CancelToken, Engine, Format, Report,
@@ -183,4 +183,27 @@ fn every_cue_of_a_short_storyboard_has_a_length() {
         assert!(times.windows(2).all(|two| two[0].1 == two[1].0), "{cues}");
         assert_eq!((times[0].0, times[expected - 1].1), ("00:00:00.000", "00:00:00.040"));
     }
+}
+
+/// A run that begins anew with another plan takes the time of both.
+#[test]
+fn wall_time_covers_plans_that_were_given_up() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("one-frame.mp4");
+    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(&clip, "mp4", r#""compress","crf":0"#);
+    let plan = avocet::plan(&engine, &job, folder.path().join("a.mp4"), &cancel).unwrap();
+    let mut shown: Option<(Instant, Instant)> = None;
+    let report = engine.run(&plan, &cancel, |_| {
+        let now = Instant::now();
+        shown = Some((shown.map_or(now, |(first, _)| first), now));
+        ControlFlow::Continue(())
+    });
+    let report = report.unwrap();
+    assert_ne!(report.plan, plan, "the first plan was not given up");
+    let (first, last) = shown.unwrap();
+    assert!(report.stats.wall_seconds >= (last - first).as_secs_f64());
 }

@@ -129,11 +129,12 @@ pub struct Written {
     pub media: MediaInfo,
 }
 
-/// What a run took.
+/// What a run took. Packets and frames are those of the plan that met the goal, all else is that of
+/// the whole run, with plans that were given up.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Wall time, in seconds.
+    /// Wall time, in seconds, from the first look at the inputs until the outputs were in place.
     pub wall_seconds: f64,
     /// Packets read, over all tracks.
     pub packets_read: u64,
@@ -396,6 +397,7 @@ impl Engine {
         for output in &plan.outputs {
             self.remotes.check_target(&output.location)?;
         }
+        let begun = Instant::now();
         let mut meter = Meter::default();
         let sources = self.open_inputs(plan, given, cancel, observe, &mut meter)?;
         loop {
@@ -418,7 +420,12 @@ impl Engine {
                 {
                     plan = otherwise;
                 }
-                (result, _) => return result,
+                (result, _) => {
+                    return result.map(|mut report| {
+                        report.stats.wall_seconds = begun.elapsed().as_secs_f64();
+                        report
+                    });
+                }
             }
         }
     }
@@ -520,13 +527,13 @@ impl Engine {
         let sheets = plan.outputs.iter().filter(is_sheet).count() as u64;
         let (requests, bytes_fetched) = sources.fetched();
         let stats = Stats {
-            wall_seconds: begun.elapsed().as_secs_f64(),
             packets_read: read().map(|count| count.packets).sum(),
             frames_decoded: read().map(|count| count.frames).sum::<u64>() + pictures.count().frames,
             frames_encoded: all().map(|counted| counted.written.frames).sum::<u64>() + sheets,
             packets_written: all().map(|counted| counted.written.packets).sum(),
             requests,
             bytes_fetched,
+            ..Stats::default()
         };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
@@ -558,8 +565,7 @@ impl Engine {
         Sink::commit_all(&sinks, writers, &self.remotes, cancel)?;
         runner.done(plan);
         let (requests, bytes_fetched) = sources.fetched();
-        let wall_seconds = begun.elapsed().as_secs_f64();
-        let stats = Stats { wall_seconds, requests, bytes_fetched, ..Stats::default() };
+        let stats = Stats { requests, bytes_fetched, ..Stats::default() };
         Ok(Report { strategy: plan.strategy, plan: plan.clone(), outputs, warnings, stats })
     }
 

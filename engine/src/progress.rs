@@ -52,7 +52,9 @@ impl CancelToken {
     }
 }
 
-/// How far a run is. Fields never go back during a run.
+/// How far a run is. `fraction`, `seconds`, `frames` and `bytes` never go back during a run: when it
+/// begins anew with another plan, they wait until that one has passed them. The other fields are
+/// those of the plan that is carried out now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -99,27 +101,25 @@ impl Meter {
     /// The largest fraction shown before the outputs are in place.
     const BEFORE_COMMIT: f64 = 0.999;
 
-    /// The progress at `elapsed` since the start.
+    /// The progress at `elapsed` since the plan of this reading was begun.
     pub(crate) fn read(&mut self, now: Reading, elapsed: Duration) -> &Progress {
         let wall = elapsed.as_secs_f64();
         let rate = |amount: f64| (wall > 0.0 && amount > 0.0).then(|| amount / wall);
-        let seconds = now.seconds.max(self.last.seconds);
-        let frames = now.frames.max(self.last.frames);
-        let speed = rate(seconds);
+        let speed = rate(now.seconds);
         let fraction = now
             .total
             .filter(|total| *total > 0.0)
-            .map_or(0.0, |total| (seconds / total).clamp(0.0, Self::BEFORE_COMMIT));
+            .map_or(0.0, |total| (now.seconds / total).clamp(0.0, Self::BEFORE_COMMIT));
         self.last = Progress {
             fraction: fraction.max(self.last.fraction),
-            seconds,
-            frames,
-            fps: rate(frames as f64),
+            seconds: now.seconds.max(self.last.seconds),
+            frames: now.frames.max(self.last.frames),
+            fps: rate(now.frames as f64),
             speed,
             eta_seconds: now
                 .total
                 .zip(speed)
-                .map(|(total, speed)| (total - seconds).max(0.0) / speed),
+                .map(|(total, speed)| (total - now.seconds).max(0.0) / speed),
             bytes: now.bytes.max(self.last.bytes),
             fetched: None,
         };
@@ -157,6 +157,18 @@ mod tests {
         assert!(read(20.0, 3).fraction < 1.0);
         let now = Reading { seconds: 10.0, total: Some(10.0), frames: 1, bytes: 1 };
         assert!((meter.done(now, Duration::from_secs(4)).fraction - 1.0).abs() < 1e-9);
+    }
+
+    /// A plan that is begun anew has its own clock: what the first one wrote is no work of it.
+    #[test]
+    fn rates_are_those_of_the_plan_that_is_carried_out() {
+        let mut meter = Meter::default();
+        let now = Reading { seconds: 8.0, total: Some(10.0), frames: 200, bytes: 1000 };
+        meter.read(now, Duration::from_secs(4));
+        let now = Reading { seconds: 1.0, total: Some(10.0), frames: 25, bytes: 100 };
+        let anew = meter.read(now, Duration::from_secs(1));
+        assert_eq!((anew.seconds, anew.frames, anew.bytes), (8.0, 200, 1000));
+        assert_eq!((anew.fps, anew.speed, anew.eta_seconds), (Some(25.0), Some(1.0), Some(9.0)));
     }
 
     #[test]

@@ -132,8 +132,10 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
             Ok(())
         };
         let mut first = stop_at(start(jobs, &mut running), cancel);
+        // Results of short parts may come faster than ticks are due, so these have a clock.
+        let mut due = Instant::now() + TICK;
         while running.lasting + running.of_part > 0 {
-            match results.recv_timeout(TICK) {
+            match results.recv_deadline(due) {
                 Ok((of_part, result)) => {
                     *running.of(of_part) -= 1;
                     first = first.and(result);
@@ -144,9 +146,12 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
                         first = stop_at(begun, cancel);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if first.is_ok() => first = watch.tick(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if Instant::now() >= due {
+                due = Instant::now() + TICK;
+                first = first.and_then(|()| watch.tick());
             }
             if first.is_err() {
                 // What waits for later parts waits no longer.
@@ -209,4 +214,40 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However fast parts follow each other, their results must not keep progress from the caller.
+    #[test]
+    fn progress_is_shown_while_many_short_parts_end() {
+        let short = || Job { name: "short".to_owned(), of_part: true, run: Box::new(|| Ok(())) };
+        let plan = r#"{"strategy":"copy","inputs":[],"outputs":[],"dropped":[],"notices":[],
+                       "seconds":null,"lenient":false}"#;
+        let plan: Plan = serde_json::from_str(plan).unwrap();
+        let (shown, begun) = (std::cell::Cell::new(0), Instant::now());
+        let cancel = CancelToken::new();
+        let mut watch = Watch {
+            observe: &mut |_: &Progress| {
+                shown.set(shown.get() + 1);
+                ControlFlow::Continue(())
+            },
+            cancel: &cancel,
+            tallies: &[],
+            copied: Vec::new(),
+            drawn: Tally::default(),
+            plan: &plan,
+            begun,
+            meter: &mut Meter::default(),
+        };
+        // There are parts until progress was shown, or for far too long.
+        let next = || {
+            let is_over = shown.get() >= 3 || begun.elapsed() > 40 * TICK;
+            Ok(if is_over { Vec::new() } else { vec![short(), short()] })
+        };
+        run_jobs(vec![short(), short()], &mut watch, next).unwrap();
+        assert!(shown.get() >= 3, "shown {} times", shown.get());
+    }
 }
