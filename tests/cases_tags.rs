@@ -8,7 +8,7 @@ use avocet::{
 };
 use fixtures::judge;
 
-use crate::support::{job, run};
+use crate::support::{Outcome, job, join, run};
 
 /// Whether a report warns of something by this code.
 fn warns(report: &Report, code: &str) -> bool {
@@ -183,6 +183,79 @@ fn every_cue_of_a_short_storyboard_has_a_length() {
         assert!(times.windows(2).all(|two| two[0].1 == two[1].0), "{cues}");
         assert_eq!((times[0].0, times[expected - 1].1), ("00:00:00.000", "00:00:00.040"));
     }
+}
+
+/// The packing of two views and the kind of sphere, as the ffprobe program names them.
+fn projection(path: &Path) -> (String, String) {
+    let probe = judge::probe(path);
+    let video = probe.video();
+    let text = |kind: &str, field: &str| {
+        let data = video.side_data(kind).map(|data| data[field].as_str().unwrap_or_default());
+        data.unwrap_or_default().to_owned()
+    };
+    (text("Stereo 3D", "type"), text("Spherical Mapping", "projection"))
+}
+
+fn whole() -> (String, String) {
+    ("top and bottom".to_owned(), "equirectangular".to_owned())
+}
+
+fn made_of(name: &str, format: &str, recipe: &str) -> Outcome {
+    let made = run(&fixtures::get(name), format, recipe);
+    made.unwrap_or_else(|error| panic!("{name} {format} {recipe}: {error}"))
+}
+
+#[test]
+fn a_projection_is_kept_by_copies_cuts_and_encodes() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["spherical.mp4", "spherical.mkv", "spherical-hevc.mkv"] {
+        assert_eq!(projection(&fixtures::get(name)), whole(), "{name}");
+        let more = [
+            r#""webReady""#,
+            r#""proxy","width":160"#,
+            r#""compress""#,
+            r#""resize","width":160"#,
+            r#""resize","width":320,"height":160,"fit":"stretch""#,
+        ];
+        for recipe in WAYS.into_iter().chain(more) {
+            let made = made_of(name, "mp4", recipe);
+            assert_eq!(projection(&made.path), whole(), "{name} {recipe}");
+            assert!(!warns(&made.report, "PROJECTION_LEFT_OUT"), "{name} {recipe}");
+        }
+        let made = made_of(name, "webm", r#""transcode""#);
+        assert_eq!(projection(&made.path), whole(), "{name}");
+        let back = run(&made.path, "mp4", r#""transcode""#).unwrap();
+        assert_eq!(projection(&back.path), whole(), "{name}");
+    }
+    let clip = fixtures::get("spherical.mp4");
+    assert_eq!(projection(&join(&[clip.clone(), clip], "mp4").unwrap().path), whole());
+}
+
+#[test]
+fn a_projection_that_does_not_fit_the_result_is_left_out_and_told() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let none = (String::new(), String::new());
+    for (format, recipe) in [
+        ("mp4", r#""resize","width":320,"height":180,"fit":"contain""#),
+        ("mp4", r#""resize","width":320,"height":180,"fit":"cover""#),
+        ("mov", r#""transcode""#),
+        ("mov", r#""transcode","reencode":true"#),
+    ] {
+        for name in ["spherical.mp4", "spherical.mkv"] {
+            let made = made_of(name, format, recipe);
+            assert_eq!(projection(&made.path), none, "{name} {format} {recipe}");
+            assert!(warns(&made.report, "PROJECTION_LEFT_OUT"), "{name} {format} {recipe}");
+        }
+    }
+    // What is joined with something else is neither.
+    let others = [fixtures::get("spherical.mp4"), fixtures::get("counter-h264-aac.mp4")];
+    let made = join(&others, "mp4").unwrap();
+    assert_eq!(projection(&made.path), none);
+    assert!(warns(&made.report, "PROJECTION_LEFT_OUT"));
 }
 
 /// A run that begins anew with another plan takes the time of both.

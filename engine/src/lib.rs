@@ -47,7 +47,8 @@ pub use io::{
 };
 pub use media::{
     AudioInfo, Chapter, Color, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
-    Orientation, Origin, PixelFormat, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+    Orientation, Origin, PixelFormat, Projection, Scan, Sphere, Stereo, StreamInfo, SubtitleInfo,
+    Tags, VideoInfo,
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};

@@ -266,6 +266,9 @@ pub struct VideoInfo {
     /// Static metadata of high dynamic range, where there is any.
     #[serde(default, skip_serializing_if = "Hdr::is_empty")]
     pub hdr: Hdr,
+    /// What players that show a sphere, or two views, must know.
+    #[serde(default, skip_serializing_if = "Projection::is_empty")]
+    pub projection: Projection,
 }
 
 impl VideoInfo {
@@ -366,6 +369,51 @@ pub struct LightLevel {
     pub max_content: u32,
     /// Brightest average of one frame, in cd/m².
     pub max_frame_average: u32,
+}
+
+/// How the pictures of a stream are laid onto a sphere, and how two views stand in each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Projection {
+    /// How views are packed; `None` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stereo: Option<Stereo>,
+    /// The sphere; `None` for a flat picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sphere: Option<Sphere>,
+}
+
+impl Projection {
+    /// Whether there is nothing to carry.
+    pub fn is_empty(&self) -> bool {
+        self.stereo.is_none() && self.sphere.is_none()
+    }
+}
+
+/// How the views of a left and a right eye are packed into one picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stereo {
+    /// libav's name of the packing, as in `top and bottom`; `2D` for one view.
+    pub packing: String,
+    /// Whether the right view comes first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inverted: bool,
+}
+
+/// How a picture is laid onto a sphere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sphere {
+    /// libav's name of the mapping, as in `equirectangular`.
+    pub mapping: String,
+    /// How far the sphere is turned by yaw, pitch and roll, in degrees of 1/65536.
+    pub turn: [i32; 3],
+    /// How much of the whole lies beyond the left, top, right and bottom edge: figures of 1/2³² of
+    /// its width or height.
+    pub beyond: [u32; 4],
+    /// How far the faces of a cube go on beyond their edges, in pixels.
+    pub padding: u32,
 }
 
 /// How a picture must be turned to stand upright (the display matrix of ISO/IEC 14496-12, 8.5.3,

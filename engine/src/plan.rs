@@ -8,7 +8,7 @@ use crate::{
     cost::Cost,
     error::{Error, Result},
     io::Location,
-    media::{Chapter, Color, Disposition, Hdr, Tags},
+    media::{Chapter, Color, Disposition, Hdr, Projection, Tags},
     time::{Rational, TimeBase, Timestamp},
 };
 
@@ -257,6 +257,9 @@ pub struct Track {
     pub disposition: Disposition,
     /// Tags, among them `language`.
     pub tags: Tags,
+    /// What is written of how pictures are laid onto a sphere, or hold two views.
+    #[serde(default, skip_serializing_if = "Projection::is_empty")]
+    pub projection: Projection,
     /// The most that its packets may hold, in bytes; beyond that [`Plan::otherwise`] is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,

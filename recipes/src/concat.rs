@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     Action, AudioInfo, Chapter, Cost, Dropped, Encoder, Entry, FrameFormat, IndexedPacket, Part,
-    PictureFormat, Plan, Rational, Reason, Result, Select, SoundFormat, Strategy, StreamId,
-    StreamIndex, TimeBase, Timestamp, Track, TrackKind, VideoInfo, greatest_common_divisor,
+    PictureFormat, Plan, Projection, Rational, Reason, Result, Select, SoundFormat, Strategy,
+    StreamId, StreamIndex, TimeBase, Timestamp, Track, TrackKind, VideoInfo,
+    greatest_common_divisor,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::cut::{Section, is_independent, stream_end};
 use crate::format::Format;
 use crate::parameter::{LENIENT, Parameter, TRACKS, Tracks};
 use crate::picture::{self, Target};
+use crate::projection;
 use crate::resize::Fit;
 use crate::seam;
 use crate::select::{Chooser, Source};
@@ -165,6 +167,9 @@ impl Join {
         let chapters: Vec<_> = pieces.iter().flat_map(Piece::chapters).collect();
         notices.extend(container.chapters_notice(&chapters));
         let output = container::output(container, probed, tracks, chapters, circumstances);
+        let videos = pieces.iter().filter_map(|piece| piece.video);
+        let videos = videos.map(|video| video.info);
+        notices.extend(projection::notice(videos, container, &output));
         Ok(Plan {
             strategy: match (splices, copies) {
                 (true, _) => Strategy::SmartCut,
@@ -362,11 +367,15 @@ fn video_track(
         encoder.options.retain(|(key, _)| key != "x264-params");
     }
     let mut parts = Vec::new();
+    let mut projection = projection::after_encode(first.info, &target);
     for piece in pieces {
         parts.push(match &piece.video {
             Some(source) => {
                 target =
                     target_of(source, first, (width, height), codec, is_mixed, &mut Vec::new());
+                if projection::after_encode(source.info, &target) != projection {
+                    projection = Projection::default();
+                }
                 let filters = picture::filters(source.stream, source.info, &target, capabilities)?;
                 Part { origin: piece.origin(), ..source.encoded(filters.text) }
             }
@@ -379,6 +388,7 @@ fn video_track(
         action: Action::Encode(Box::new(encoder)),
         tag,
         parts,
+        projection,
         ..first.track(TrackKind::Video, part, because)
     })
 }
@@ -512,6 +522,9 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
     }
     if own.pixel_format != other.pixel_format || own.color != other.color || own.hdr != other.hdr {
         return Some("has other colors than the first".to_owned());
+    }
+    if own.projection != other.projection {
+        return Some("shows another sphere, or other views, than the first".to_owned());
     }
     (!is_alike.1).then(|| "is coded with other parameter sets than the first".to_owned())
 }

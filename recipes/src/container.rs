@@ -1,14 +1,15 @@
 //! Containers: their muxers, what they hold, and how the output is put together.
 
 use avocet_engine::{
-    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Reason, Tags, Timestamp, Track,
-    greatest_common_divisor,
+    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Projection, Reason, Tags,
+    Timestamp, Track, greatest_common_divisor,
 };
 
 use crate::{
     choose::kept_tags,
     compile::{Circumstances, Probed},
     format::Format,
+    projection,
 };
 
 /// The container of a result: that of a format, or one that only copied audio gets.
@@ -179,6 +180,16 @@ pub(crate) fn output(
     if container == Container::Of(Format::Mov) {
         let languages = tracks.iter_mut().filter_map(|track| track.tags.get_mut("language"));
         languages.for_each(name_in_quicktime);
+    }
+    for track in &mut tracks {
+        if !projection::fits(&track.projection, container) {
+            track.projection = Projection::default();
+        }
+    }
+    let is_mp4 = container == Container::Of(Format::Mp4);
+    if is_mp4 && tracks.iter().any(|track| !track.projection.is_empty()) {
+        // Its boxes are no part of the standard, and are written only when that is said.
+        options.push(("strict".to_owned(), "unofficial".to_owned()));
     }
     if container.is_movie() {
         let scale = movie_timescale(circumstances, &tracks).to_string();

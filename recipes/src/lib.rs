@@ -43,6 +43,7 @@ mod look;
 mod merge;
 mod parameter;
 mod picture;
+mod projection;
 mod proxy;
 mod reasons;
 mod recipe;

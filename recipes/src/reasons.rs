@@ -107,6 +107,10 @@ const NOTICES: &[(&str, &str)] = &[
         "CUT_ROUNDED_TO_PACKET",
         "The format has no place for a part of a packet, so whole ones stay.",
     ),
+    (
+        "PROJECTION_LEFT_OUT",
+        "The result does not say that its pictures show a sphere or two views, as the input does.",
+    ),
     ("TRACKS_NOT_JOINED", "Inputs are joined by their best streams; others have no counterpart."),
 ];
 

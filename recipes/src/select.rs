@@ -1,9 +1,9 @@
 //! Which streams of an input a recipe works on, and what of them: from here plans are put together.
 
 use avocet_engine::{
-    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Output, Part, Plan, Rational,
-    Reason, Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp, Track,
-    TrackKind, VideoInfo,
+    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Output, Part, Plan, Projection,
+    Rational, Reason, Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp,
+    Track, TrackKind, VideoInfo,
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     cut::{self, Kept, Section},
     format::Format,
     parameter::Tracks,
+    projection,
 };
 
 /// What a recipe can not do without.
@@ -80,8 +81,14 @@ impl<T> Source<'_, T> {
     pub(crate) fn track(&self, kind: TrackKind, part: Part, because: Vec<Reason>) -> Track {
         let mut tags = kept_tags(&self.stream.tags);
         if kind == TrackKind::Video {
+            // The display matrix and the projection say this.
             tags.remove("rotate");
+            tags.remove("stereo_mode");
         }
+        let projection = match &self.stream.kind {
+            Kind::Video(video) if kind == TrackKind::Video => video.projection.clone(),
+            _ => Projection::default(),
+        };
         Track {
             kind,
             parts: vec![part],
@@ -90,6 +97,7 @@ impl<T> Source<'_, T> {
             tag: None,
             disposition: self.stream.disposition,
             tags,
+            projection,
             at_most: None,
         }
     }
@@ -282,13 +290,15 @@ impl<'a> Selection<'a> {
         let output =
             container::output(self.container, self.probed, tracks, chapters, circumstances);
         let output = Output { moves_index, ..output };
+        let video = self.video.iter().map(|video| video.info);
+        let flat = projection::notice(video, self.container, &output).filter(|_| !moves_index);
         Plan {
             strategy,
             because: Vec::new(),
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,
-            notices: self.notices.iter().cloned().chain(left_out).collect(),
+            notices: self.notices.iter().cloned().chain(left_out).chain(flat).collect(),
             seconds: self.seconds(),
             lenient,
             cost: Cost::default(),

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     Action, Color, Disposition, Encoder, FrameFormat, Hdr, Instant, Part, PictureFormat, Plan,
-    Rational, Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track, TrackKind,
-    VideoInfo,
+    Projection, Rational, Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track,
+    TrackKind, VideoInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,7 @@ impl Thumbnail {
             tag: None,
             disposition: Disposition::default(),
             tags: Tags::new(),
+            projection: Projection::default(),
             at_most: None,
         };
         let mut plan = selection.plan(Strategy::Thumbnail, vec![track], self.lenient);

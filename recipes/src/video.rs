@@ -14,6 +14,7 @@ use crate::{
     format::Format,
     level::Load,
     picture::{self, Framed, Target},
+    projection,
     resize::Fit,
     seam,
     select::Source,
@@ -146,7 +147,8 @@ pub(crate) fn encode(
     let encoder = encoder(source, settings, &target, &mut because);
     let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
     let action = Action::Encode(Box::new(encoder));
-    Ok(Track { action, tag, ..source.track(TrackKind::Video, part, because) })
+    let projection = projection::after_encode(source.info, &target);
+    Ok(Track { action, tag, projection, ..source.track(TrackKind::Video, part, because) })
 }
 
 /// The size of the result, and the size that the picture is scaled to where it is padded or cut.

@@ -7,7 +7,7 @@ use std::{
 
 use ffmpeg_next::ffi;
 
-use super::{Table, describe_layout, frame, number_of, rational, text, ticks};
+use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
 use crate::{
     media::{
         AudioInfo, Chapter, Color, Disposition, Hdr, Kind, MediaInfo, Orientation, PixelFormat,
@@ -334,6 +334,7 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
                     Orientation::from_matrix([matrix[0], matrix[1], matrix[3], matrix[4]])
                 }),
             hdr: hdr(stream),
+            projection: projection::of(stream),
         }
     }
 }
@@ -373,7 +374,7 @@ unsafe fn hdr(stream: *mut ffi::AVStream) -> Hdr {
 ///
 /// # Safety
 /// `stream` belongs to an open context.
-unsafe fn side_data(
+pub(super) unsafe fn side_data(
     stream: *mut ffi::AVStream,
     kind: ffi::AVPacketSideDataType,
 ) -> Option<*const c_void> {

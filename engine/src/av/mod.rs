@@ -13,6 +13,7 @@ mod log;
 mod opus;
 mod output;
 mod packet;
+mod projection;
 mod subtitle;
 
 use std::{

@@ -12,7 +12,7 @@ use ffmpeg_next::ffi;
 use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated};
 use crate::{
     media::Disposition,
-    media::{Hdr, Tags},
+    media::{Hdr, Projection, Tags},
     progress::CancelToken,
     time::Rational,
 };
@@ -82,6 +82,7 @@ fn try_delay() -> Option<bool> {
         cover: false,
         tags: &Tags::new(),
         hdr: &Hdr::default(),
+        projection: &Projection::default(),
     };
     muxer.add(&header).ok()?;
     muxer.begin(&[]).ok()?;

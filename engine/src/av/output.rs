@@ -9,10 +9,10 @@ use super::{
     frame::{AvLight, AvMastering},
     input::{Fault, interrupted_by, refuse_open},
     io::{Io, WriteSeek},
-    opus, rational, text,
+    opus, projection, rational, text,
 };
 use crate::{
-    media::{Chapter, Disposition, Hdr, Tags},
+    media::{Chapter, Disposition, Hdr, Projection, Tags},
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
 };
@@ -46,6 +46,9 @@ pub(crate) struct TrackHeader<'a> {
     pub(crate) tags: &'a Tags,
     /// Static metadata of high dynamic range.
     pub(crate) hdr: &'a Hdr,
+    /// How pictures are laid onto a sphere, or hold two views: what the parameters say of that is
+    /// written only as far as it stands here, too.
+    pub(crate) projection: &'a Projection,
 }
 
 /// Whether a muxer of this name keeps parameter sets in its header; `None` when there is none.
@@ -144,7 +147,8 @@ impl Muxer {
                 let place = new_side_data(stream, *kind, bytes.len())?;
                 ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), bytes.len());
             }
-            set_hdr(stream, header.hdr)
+            set_hdr(stream, header.hdr)?;
+            projection::set(stream, header.projection)
         }
     }
 
@@ -298,7 +302,7 @@ unsafe fn set_hdr(stream: *mut ffi::AVStream, hdr: &Hdr) -> AvResult<()> {
 
 /// # Safety
 /// `stream` belongs to a live context, and side data of type `kind` holds a `T`.
-unsafe fn add_side_data<T>(
+pub(super) unsafe fn add_side_data<T>(
     stream: *mut ffi::AVStream,
     kind: ffi::AVPacketSideDataType,
     value: T,

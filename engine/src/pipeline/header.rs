@@ -37,6 +37,7 @@ pub(crate) fn open_sheet(
         cover: false,
         tags: &media::Tags::new(),
         hdr: &Hdr::default(),
+        projection: &media::Projection::default(),
     };
     let muxer = begin_muxer(output, draft, cancel, |muxer| muxer.add(&header))?;
     let track = MuxTrack::of_picture(muxer.time_base(0), tally);
@@ -68,6 +69,7 @@ pub(super) fn open_muxer(
                 cover: track.kind == TrackKind::Cover,
                 tags: &track.tags,
                 hdr: &hdr,
+                projection: &track.projection,
             })?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     AudioInfo, Color, Disposition, Edit, Entry, Hdr, Index, IndexedPacket, Kind, LightLevel,
-    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, Rational, Scan,
-    StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
+    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, Projection, Rational,
+    Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
 };
 use avocet_recipes::Probed;
 
@@ -115,6 +115,7 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
         reserved_color: false,
         orientation: Orientation::Upright,
         hdr: Hdr::default(),
+        projection: Projection::default(),
     };
     made(codec, base, Kind::Video(video), packets)
 }
