@@ -15,7 +15,7 @@ use crate::{
     pipeline::Job,
     plan::{Content, Plan, TrackKind},
     progress::{CancelToken, Meter, Progress, Reading},
-    tally::{Read, Tally, TrackTally, Written},
+    tally::{Read, Tally, TrackTally, Written, with_counts},
 };
 
 /// How often a caller sees progress.
@@ -52,7 +52,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
     fn reading(&self) -> Reading {
         let mut now = Reading { total: self.plan.seconds, ..Reading::default() };
         let mut slowest = f64::INFINITY;
-        for (track, tally) in self.plan.tracks().zip(self.tallies.iter().flatten()) {
+        for (track, tally) in with_counts(self.plan, self.tallies) {
             let count = tally.written.count();
             now.bytes += count.bytes;
             if track.kind == TrackKind::Video {

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{av::Health, time::Timestamp};
+use crate::{
+    av::Health,
+    plan::{Plan, Track},
+    time::Timestamp,
+};
 
 /// What is counted while it goes on; written by stages, read by the run.
 #[derive(Debug, Default)]
@@ -87,6 +91,16 @@ impl Counted {
             written: tally.written.count(),
         }
     }
+}
+
+/// The tracks of a plan, each with what is counted of it, by output and track. An output that is
+/// copied as a whole has tracks of which nothing is counted.
+pub(crate) fn with_counts<'a, T>(
+    plan: &'a Plan,
+    counts: &'a [Vec<T>],
+) -> impl Iterator<Item = (&'a Track, &'a T)> {
+    let outputs = plan.outputs.iter().zip(counts);
+    outputs.flat_map(|(output, counts)| output.tracks().iter().zip(counts))
 }
 
 impl<T> Tally<T> {

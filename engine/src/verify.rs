@@ -13,7 +13,7 @@ use crate::{
         TrackKind,
     },
     progress::CancelToken,
-    tally::{Counted, Extent, Read},
+    tally::{Counted, Extent, Read, with_counts},
     time::Timestamp,
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn check_inputs(
     counts: &[Vec<Counted>],
     warnings: &mut Vec<Reason>,
 ) -> Result<()> {
-    for (track, counted) in plan.tracks().zip(counts.iter().flatten()) {
+    for (track, counted) in with_counts(plan, counts) {
         for (part, count) in track.parts.iter().zip(&counted.parts) {
             if let Some(source) = part.source {
                 let stream = media[source.input].streams.get(source.stream);
@@ -57,9 +57,7 @@ pub(crate) fn check_inputs(
         check_packets(plan, track, counted)?;
     }
     for (number, media) in media.iter().enumerate() {
-        let of_input: Vec<&Read> = plan
-            .tracks()
-            .zip(counts.iter().flatten())
+        let of_input: Vec<&Read> = with_counts(plan, counts)
             .flat_map(|(track, counted)| track.parts.iter().zip(&counted.parts))
             .filter(|(part, _)| {
                 let goes_to_end = match part.select {
