@@ -16,7 +16,8 @@ use serde::Serialize;
 use crate::{
     av::{self, Demuxer, Depth, Listing},
     capabilities::Capabilities,
-    error::{Error, Result},
+    damage,
+    error::{Error, Result, Step},
     frames::{FrameRequest, Frames},
     glance,
     index::{Index, Indexes},
@@ -419,6 +420,16 @@ impl Engine {
                     if plan.strategy == Strategy::SmartCut =>
                 {
                     plan = otherwise;
+                }
+                // A copy does not look into its packets, so what was damaged shows here only.
+                (
+                    Err(
+                        failure @ (Error::Incomplete { .. } | Error::Libav { step: Step::Mux, .. }),
+                    ),
+                    _,
+                ) => {
+                    let threads = self.settings.threads;
+                    return Err(damage::cause(failure, plan, &sources, threads, cancel));
                 }
                 (result, _) => {
                     return result.map(|mut report| {

@@ -12,6 +12,7 @@ mod av;
 mod capabilities;
 mod change;
 mod cost;
+mod damage;
 mod elsewhere;
 mod engine;
 mod error;
