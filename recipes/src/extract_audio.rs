@@ -50,7 +50,7 @@ impl ExtractAudio {
         let (stream, _) = choose::first_audio(&probed.location, &probed.media)?;
         // A valid format that is not one of audio means mp3.
         let format = if format.is_audio() { format } else { Format::Mp3 };
-        let natural = natural(&stream.codec, format);
+        let natural = natural(&stream.codec, format, circumstances);
         let container = match extension(circumstances) {
             None => natural.unwrap_or(Container::Of(format)),
             Some(extension) => demanded(&extension, natural).ok_or_else(|| {
@@ -77,10 +77,12 @@ impl ExtractAudio {
 }
 
 /// The container that a codec is copied into; `None` when there is none.
-fn natural(codec: &str, format: Format) -> Option<Container> {
+fn natural(codec: &str, format: Format, circumstances: &Circumstances<'_>) -> Option<Container> {
+    // A name that nobody chose tells what AAC goes into, before its codec is known.
+    let is_m4a = !circumstances.named && circumstances.output.extension().as_deref() == Some("m4a");
     Some(match codec {
         "mp3" => Container::Of(Format::Mp3),
-        "aac" if format == Format::M4a => Container::Of(Format::M4a),
+        "aac" if format == Format::M4a || is_m4a => Container::Of(Format::M4a),
         "aac" => Container::Of(Format::Aac),
         "opus" => Container::Opus,
         "vorbis" => Container::Ogg,

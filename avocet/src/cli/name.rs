@@ -40,7 +40,8 @@ pub(super) fn format(job: &Job) -> Option<Format> {
     }
 }
 
-/// `<stem>-<recipe>.<extension>`, in the current folder.
+/// `<stem>-<recipe>.<extension>`, in the current folder. `extractAudio` puts AAC into MP4 unless ADTS
+/// was asked for, which keeps neither gaps nor the length of the sound.
 pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathBuf {
     let stem = match input {
         Location::Path(path) => path.file_stem().map(OsStr::to_owned),
@@ -56,7 +57,10 @@ pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathB
         Task::Ffmpeg(_) => "ffmpeg".to_owned(),
     });
     name.push(".");
-    name.push(format.extension());
+    name.push(match &job.task {
+        Task::Recipe(Recipe::ExtractAudio(_)) if format != Format::Aac => "m4a",
+        _ => format.extension(),
+    });
     PathBuf::from(name)
 }
 
@@ -127,7 +131,9 @@ mod tests {
         check_usual("/clips/holiday.mp4", "jpg", "thumbnail", "holiday-thumbnail.jpg");
         check_usual("a.b.mkv", "mp4", "webReady", "a.b-web-ready.mp4");
         check_usual("noise", "wav", "transcode", "noise-transcode.wav");
-        check_usual("a.mkv", "gif", "extractAudio", "a-extract-audio.mp3");
+        check_usual("a.mkv", "gif", "extractAudio", "a-extract-audio.m4a");
+        check_usual("a.mkv", "mp3", "extractAudio", "a-extract-audio.m4a");
+        check_usual("a.mkv", "aac", "extractAudio", "a-extract-audio.aac");
         check_usual("..", "mp4", "trim", "output-trim.mp4");
     }
 

@@ -208,4 +208,8 @@ fn an_output_without_a_name_is_named_after_input_and_recipe() {
     check("run job.json", "counter-h264-aac-thumbnail.png");
     document("wav", "transcode");
     check("run job.json", "counter-h264-aac-transcode.wav");
+    // AAC goes into ADTS only where that is asked for.
+    check(&format!("extract-audio {INPUT}"), "counter-h264-aac-extract-audio.m4a");
+    document("aac", "extractAudio");
+    check("run job.json", "counter-h264-aac-extract-audio.aac");
 }
