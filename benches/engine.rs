@@ -51,7 +51,8 @@ fn plan(criterion: &mut Criterion) {
     for (name, job) in [("thumbnail", picture_of(&path)), ("transcode", encode_of(&path))] {
         let output = Location::from("out");
         let (replace, named) = (true, true);
-        let circumstances = Circumstances { inputs, output, replace, named, capabilities };
+        let circumstances =
+            Circumstances { inputs, output, replace, named, has_gaps: false, capabilities };
         group.bench_function(name, |bencher| {
             bencher.iter(|| job.compile(black_box(&circumstances)).unwrap());
         });

@@ -113,7 +113,8 @@ fn plan_of(
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
-    let circumstances = Circumstances { inputs: &inputs, output, replace, named, capabilities };
+    let circumstances =
+        Circumstances { inputs: &inputs, output, replace, named, has_gaps: false, capabilities };
     Ok(job.compile(&circumstances)?)
 }
 
@@ -158,7 +159,8 @@ pub fn plan_thumbnails(
     let index = |media: &MediaInfo| thumbnails.needs_index(media).then_some(0.0..0.0);
     let inputs = &[look_at(engine, location, true, index, cancel, &mut |_| ())?];
     let capabilities = engine.capabilities();
-    let circumstances = Circumstances { inputs, output, replace, named, capabilities };
+    let circumstances =
+        Circumstances { inputs, output, replace, named, has_gaps: false, capabilities };
     Ok(thumbnails.compile(format, &circumstances)?)
 }
 

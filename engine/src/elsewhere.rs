@@ -50,7 +50,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Write`], [`Error::Cancelled`].
     pub fn upload(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
-        let sent = self.remotes().send(files, cancel);
+        let sent = self.remotes().deliver(files, cancel);
         sent.map_err(|error| if cancel.is_cancelled() { Error::Cancelled } else { error })
     }
 

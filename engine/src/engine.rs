@@ -412,9 +412,14 @@ impl Engine {
                 continue;
             }
             match (result, &plan.otherwise) {
-                (Err(Error::TooLarge { .. } | Error::Unspliceable { .. }), Some(otherwise)) => {
-                    plan = otherwise;
-                }
+                (
+                    Err(
+                        Error::TooLarge { .. }
+                        | Error::Unspliceable { .. }
+                        | Error::NotContinuous { .. },
+                    ),
+                    Some(otherwise),
+                ) => plan = otherwise,
                 // What was spliced and is not what it should be can still be encoded.
                 (Err(Error::Incomplete { .. }), Some(otherwise))
                     if plan.strategy == Strategy::SmartCut =>

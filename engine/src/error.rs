@@ -292,6 +292,13 @@ pub enum Error {
         /// Why not.
         what: String,
     },
+    /// Copied sound has holes or overlaps, which its container can not tell; the plan has another
+    /// for that case where this libav has the encoder.
+    #[error("the sound can not be copied: {what}")]
+    NotContinuous {
+        /// How much is missing or too much, and where.
+        what: String,
+    },
     /// The caller cancelled the run.
     #[error("cancelled")]
     Cancelled,
@@ -312,6 +319,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// A failure after which something stays where it should not be.
+    pub(crate) fn with_leftovers(cause: Self, left: Vec<Location>) -> Self {
+        if left.is_empty() {
+            return cause;
+        }
+        Self::Unrestored { cause: Box::new(cause), left }
+    }
+
     /// The code for machines, as the job API has it; kept for good once released.
     pub fn code(&self) -> &'static str {
         match self {
@@ -328,7 +343,8 @@ impl Error {
             Self::NotMedia { .. }
             | Self::Lacking { .. }
             | Self::Damaged { .. }
-            | Self::ParametersChange { .. } => "INPUT_INVALID",
+            | Self::ParametersChange { .. }
+            | Self::NotContinuous { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } | Self::Program { .. } => "TRANSCODE_ERROR",
             Self::UnknownOption { .. } | Self::Absent { .. } | Self::Unprotected { .. } => {
@@ -385,6 +401,7 @@ impl Error {
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
             Self::TooLarge { .. }
             | Self::Unspliceable { .. }
+            | Self::NotContinuous { .. }
             | Self::Cancelled
             | Self::Panicked { .. } => Step::Mux,
         }

@@ -11,6 +11,7 @@
 mod av;
 mod capabilities;
 mod change;
+mod container;
 mod cost;
 mod damage;
 mod elsewhere;

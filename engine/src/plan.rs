@@ -39,7 +39,8 @@ pub struct Plan {
     /// What the run is expected to take; without what [`otherwise`](Self::otherwise) takes.
     #[serde(default)]
     pub cost: Cost,
-    /// What is run instead when an output or a track passes its size limit; it may have another.
+    /// What is run instead when an output or a track passes its size limit, pictures can not be
+    /// spliced, or copied sound has gaps that its container can not keep; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
     /// What is run instead when codec parameters of a stream that is copied change on the way.
@@ -225,16 +226,6 @@ impl Output {
             Content::Sheet(sheet) => Some(sheet),
             _ => None,
         }
-    }
-
-    /// Whether the output is one still picture.
-    pub fn is_picture(&self) -> bool {
-        self.muxer == "image2pipe"
-    }
-
-    /// Whether the container keeps the times of its packets, so that a track may begin late.
-    pub fn keeps_times(&self) -> bool {
-        !matches!(self.muxer.as_str(), "mp3" | "adts" | "wav" | "image2pipe")
     }
 }
 
@@ -693,7 +684,14 @@ impl fmt::Display for Plan {
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
             let splices = self.tracks().any(|track| matches!(track.action, Action::Splice(_)));
-            let case = if splices { "can not be spliced" } else { "becomes too large" };
+            let may_have_gaps = self.outputs.iter().any(Output::copies_without_gaps);
+            let case = if splices {
+                "can not be spliced"
+            } else if may_have_gaps {
+                "has gaps"
+            } else {
+                "becomes too large"
+            };
             writeln!(f, "if that {case}:")?;
             text.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         }

@@ -14,7 +14,7 @@ use crate::{
     },
     progress::CancelToken,
     tally::{Counted, Extent, Read, with_counts},
-    time::Timestamp,
+    time::{Rational, Timestamp},
 };
 
 /// Undecodable media that is still a warning: so many seconds, or this part of the whole.
@@ -263,6 +263,8 @@ struct Shown {
     knows_end: bool,
     /// Whether it is sound without a codec.
     is_raw: bool,
+    /// Samples at the beginning that decoders leave out though packets have them, in seconds.
+    left_out: f64,
 }
 
 /// What opens something for reading, as often as it takes.
@@ -343,13 +345,18 @@ pub(crate) fn check_output(
             incomplete("its text differs".into())
         };
     }
-    let mut demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
-    let media = demuxer.media();
+    let demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
+    let mut media = demuxer.media();
     let tracks = match &output.content {
         Content::Tracks(tracks) => tracks,
         // What it should hold is known to nobody but the user.
         Content::OfProcess(_) if media.streams.is_empty() => {
             return incomplete("it has no stream".to_owned());
+        }
+        Content::OfProcess(_) if !output.keeps_gaps() => {
+            let seen = read_all(demuxer, &media).map_err(unreadable)?;
+            count_length(&mut media, &seen);
+            return Ok(media);
         }
         Content::Sheet(sheet) => {
             let found = media.videos().next().map(|(_, video)| (video.width, video.height));
@@ -370,37 +377,11 @@ pub(crate) fn check_output(
         let expected = tracks.len();
         return incomplete(format!("it has {found} streams instead of {expected}"));
     }
-    let mut seen = vec![Shown::default(); tracks.len()];
-    let mut see = |stream: usize, start: Option<i64>, duration: i64, is_hidden: bool| {
-        let (Some(seen), Some(info)) = (seen.get_mut(stream), media.streams.get(stream)) else {
-            return;
-        };
-        let Some(start) = start else {
-            seen.packets += u64::from(!is_hidden);
-            return;
-        };
-        let end = start + duration;
-        if is_hidden || (end <= 0 && start < 0) {
-            return;
-        }
-        let at = |ticks| Timestamp::new(ticks, info.time_base);
-        seen.packets += u64::from(start >= 0);
-        seen.extent.add(at(start.max(0)), at(end.max(start)));
-        seen.longest = seen.longest.max(at(duration).seconds());
-    };
     // What was written by this run, and lies inside the file, need not be read for being counted.
-    if let Some(index) = listed(&media, open, cancel).map_err(unreadable)? {
-        for (number, stream) in index.streams.iter().enumerate() {
-            for packet in &stream.packets {
-                see(number, packet.pts, packet.duration, packet.hidden);
-            }
-        }
-    } else {
-        while let Some(packet) = demuxer.read().map_err(unreadable)? {
-            let start = packet.pts().or(packet.dts());
-            see(packet.stream(), start, packet.duration(), packet.is_hidden());
-        }
-    }
+    let mut seen = match listed(&media, open, cancel).map_err(unreadable)? {
+        Some(index) => look_through(&index, &media),
+        None => read_all(demuxer, &media).map_err(unreadable)?,
+    };
     let longest = counts.iter().map(|counted| counted.written.extent.end()).max().flatten();
     for ((seen, info), counted) in seen.iter_mut().zip(&media.streams).zip(counts) {
         seen.is_raw = info.codec.starts_with("pcm_");
@@ -414,7 +395,79 @@ pub(crate) fn check_output(
             what: format!("{} track {number} {what}", track.kind.name()),
         })?;
     }
+    if !output.keeps_gaps() {
+        count_length(&mut media, &seen);
+    }
     Ok(media)
+}
+
+impl Shown {
+    /// Takes in one packet, whose times count in ticks of its stream.
+    fn add(&mut self, info: &StreamInfo, start: Option<i64>, duration: i64, is_hidden: bool) {
+        let Some(start) = start else {
+            self.packets += u64::from(!is_hidden);
+            return;
+        };
+        let end = start + duration;
+        if is_hidden || (end <= 0 && start < 0) {
+            return;
+        }
+        let at = |ticks| Timestamp::new(ticks, info.time_base);
+        self.packets += u64::from(start >= 0);
+        self.extent.add(at(start.max(0)), at(end.max(start)));
+        self.longest = self.longest.max(at(duration).seconds());
+    }
+}
+
+/// What a player sees of each stream, by the packets that are listed.
+fn look_through(index: &Index, media: &MediaInfo) -> Vec<Shown> {
+    let mut seen = vec![Shown::default(); media.streams.len()];
+    for ((seen, info), stream) in seen.iter_mut().zip(&media.streams).zip(&index.streams) {
+        for packet in &stream.packets {
+            seen.add(info, packet.pts, packet.duration, packet.hidden);
+        }
+    }
+    seen
+}
+
+/// What a player sees of each stream, by its packets.
+fn read_all(mut demuxer: Demuxer, media: &MediaInfo) -> Result<Vec<Shown>, Fault> {
+    let mut seen = vec![Shown::default(); media.streams.len()];
+    while let Some(packet) = demuxer.read()? {
+        let number = packet.stream();
+        let Some((seen, info)) = seen.get_mut(number).zip(media.streams.get(number)) else {
+            continue;
+        };
+        seen.add(info, packet.pts().or(packet.dts()), packet.duration(), packet.is_hidden());
+        // What is before 0 is no part of the extent.
+        let skipped = packet.skipped().filter(|_| packet.pts().is_some_and(|pts| pts >= 0));
+        if let (Some(samples), Kind::Audio(audio)) = (skipped, &info.kind) {
+            let rate = audio.sample_rate.map_or(0.0, |rate| 1.0 / f64::from(rate.get()));
+            seen.left_out += samples as f64 * rate;
+        }
+    }
+    Ok(seen)
+}
+
+/// Lets sound in a container without gaps be as long as its packets are, where the container tells
+/// nothing, or the bytes of a second were taken for those of all.
+fn count_length(media: &mut MediaInfo, seen: &[Shown]) {
+    let mut longest: Option<Timestamp> = None;
+    for (stream, seen) in media.streams.iter_mut().zip(seen) {
+        if !matches!(stream.kind, Kind::Audio(_)) {
+            continue;
+        }
+        let length = |base| {
+            let seconds = (seen.extent.seconds() - seen.left_out).max(0.0);
+            Timestamp::from_seconds(seconds, base)
+        };
+        stream.duration = Some(length(stream.time_base));
+        longest = longest.max(Some(length(Rational::MICROSECONDS)));
+    }
+    if longest.is_some() {
+        media.duration = longest;
+        media.duration_is_estimate = false;
+    }
 }
 
 /// Sets where a track ends, as a player would know it, and answers whether anybody knows.

@@ -8,7 +8,12 @@ use avocet_engine::{
 };
 
 use crate::{
-    compile::Probed, container::Container, format::Format, parameter::Tracks, select::Source,
+    compile::{Circumstances, Probed},
+    container::Container,
+    cut,
+    format::Format,
+    parameter::Tracks,
+    select::Source,
 };
 
 /// The best real video stream: the one marked as default, then the largest, then the first.
@@ -145,6 +150,98 @@ pub(crate) enum Holds {
     Standard,
 }
 
+/// The codecs that a container holds as they are, by libav's names.
+struct Held {
+    container: Container,
+    is_video: bool,
+    /// What plays wherever the container does.
+    common: &'static [&'static str],
+    /// What its standard has a place for beside that.
+    standard: &'static [&'static str],
+}
+
+impl Held {
+    const fn video(
+        format: Format,
+        common: &'static [&'static str],
+        standard: &'static [&'static str],
+    ) -> Self {
+        Self { container: Container::Of(format), is_video: true, common, standard }
+    }
+
+    const fn audio(
+        container: Container,
+        common: &'static [&'static str],
+        standard: &'static [&'static str],
+    ) -> Self {
+        Self { container, is_video: false, common, standard }
+    }
+}
+
+/// PCM that both WAV and QuickTime hold as it is.
+const LITTLE_ENDIAN_PCM: &[&str] =
+    &["pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_u8"];
+
+/// What is copied into each container. libavformat has no way to write AV1 into QuickTime.
+const HELD: &[Held] = &[
+    Held::video(Format::Mp4, &["h264", "hevc", "av1"], &["mpeg2video", "mpeg4", "vp9"]),
+    Held::video(
+        Format::Mov,
+        &["h264", "hevc", "prores", "dnxhd"],
+        &["mpeg2video", "mpeg4", "mjpeg"],
+    ),
+    Held::video(Format::Webm, &["vp8", "vp9", "av1"], &[]),
+    Held::audio(Container::Of(Format::Mp4), &["aac", "mp3"], &["ac3", "eac3", "alac"]),
+    Held::audio(Container::Of(Format::Mov), &["aac", "mp3", "alac"], &["ac3", "eac3"]),
+    Held::audio(Container::Of(Format::Mov), LITTLE_ENDIAN_PCM, &[]),
+    Held::audio(Container::Of(Format::Webm), &["opus", "vorbis"], &[]),
+    Held::audio(Container::Of(Format::Mp3), &["mp3"], &[]),
+    Held::audio(Container::Of(Format::Aac), &["aac"], &[]),
+    Held::audio(Container::Of(Format::M4a), &["aac", "alac"], &[]),
+    Held::audio(Container::Of(Format::Wav), LITTLE_ENDIAN_PCM, &[]),
+    Held::audio(Container::Opus, &["opus"], &[]),
+    Held::audio(Container::Ogg, &["vorbis"], &[]),
+    Held::audio(Container::Flac, &["flac"], &[]),
+];
+
+/// A codec that recipes copy into a container.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Copied {
+    /// The extension of the container's files, without the dot.
+    pub extension: &'static str,
+    /// libav's name of the codec.
+    pub codec: &'static str,
+    /// Whether it is a codec of video, and not of audio.
+    pub is_video: bool,
+    /// Whether all recipes copy it, and not only `trim` and `concat`.
+    pub by_all: bool,
+}
+
+/// Every codec that recipes copy, with each container that holds it: the list by which they decide.
+pub fn copied_codecs() -> impl Iterator<Item = Copied> {
+    HELD.iter().flat_map(|held| {
+        let of = move |by_all| {
+            move |codec: &&'static str| Copied {
+                extension: held.container.name(),
+                codec,
+                is_video: held.is_video,
+                by_all,
+            }
+        };
+        held.common.iter().map(of(true)).chain(held.standard.iter().map(of(false)))
+    })
+}
+
+/// Whether a container holds a codec as it is.
+fn is_held(codec: &str, is_video: bool, container: Container, holds: Holds) -> bool {
+    HELD.iter().any(|held| {
+        let is_standard = holds == Holds::Standard && held.standard.contains(&codec);
+        held.container == container
+            && held.is_video == is_video
+            && (is_standard || held.common.contains(&codec))
+    })
+}
+
 /// Whether a video stream may be copied into a container, else the reason why not.
 pub(crate) fn copyable_video(
     source: &Source<'_, VideoInfo>,
@@ -153,25 +250,17 @@ pub(crate) fn copyable_video(
 ) -> Result<Reason, Reason> {
     let codec = source.stream.codec.as_str();
     parameters_last(source)?;
-    let common = match container.format() {
-        Some(Format::Mp4) => matches!(codec, "h264" | "hevc" | "av1"),
-        // libavformat has no way to write AV1 into QuickTime.
-        Some(Format::Mov) => matches!(codec, "h264" | "hevc" | "prores" | "dnxhd"),
-        Some(Format::Webm) => matches!(codec, "vp8" | "vp9" | "av1"),
-        _ => false,
-    };
-    let standard = match container.format() {
-        Some(Format::Mp4) => matches!(codec, "mpeg2video" | "mpeg4" | "vp9"),
-        Some(Format::Mov) => matches!(codec, "mpeg2video" | "mpeg4" | "mjpeg"),
-        _ => false,
-    };
-    let held = common || (standard && holds == Holds::Standard);
-    if !held {
+    if !is_held(codec, true, container, holds) {
         return Err(not_in_container(codec, container));
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
     let is_reordered = matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg4");
-    if is_reordered && !source.media.states_presentation() {
+    // Program streams may leave out times, and then one picture seems to be shown with another.
+    let shown = source.index.filter(|_| source.media.is_format("mpeg") && source.section.is_none());
+    let shares_times = shown.is_some_and(|index| {
+        cut::as_shown(index.packets.iter().filter_map(|packet| packet.pts)).is_err()
+    });
+    if is_reordered && (!source.media.states_presentation() || shares_times) {
         return Err(Reason::new(
             "TIMES_MISSING",
             "its container does not say when a picture is shown; decoding it tells",
@@ -197,36 +286,20 @@ pub(crate) fn copyable_audio(
     source: &Source<'_, AudioInfo>,
     container: Container,
     holds: Holds,
+    circumstances: &Circumstances<'_>,
 ) -> Result<Reason, Reason> {
     let codec = source.stream.codec.as_str();
     parameters_last(source)?;
-    let common = match container {
-        Container::Of(Format::Mp4) => matches!(codec, "aac" | "mp3"),
-        Container::Of(Format::Mov) => {
-            matches!(codec, "aac" | "mp3" | "alac") || is_little_endian_pcm(codec)
-        }
-        Container::Of(Format::Webm) => matches!(codec, "opus" | "vorbis"),
-        Container::Of(Format::Mp3) => codec == "mp3",
-        Container::Of(Format::Aac) if codec == "aac" && !fits_adts(source.stream) => {
-            let message = "ADTS has no place for its configuration";
-            return Err(Reason::new("AAC_NOT_IN_ADTS", message));
-        }
-        Container::Of(Format::Aac) => codec == "aac",
-        Container::Of(Format::M4a) => matches!(codec, "aac" | "alac"),
-        Container::Of(Format::Wav) => is_little_endian_pcm(codec),
-        Container::Opus => codec == "opus",
-        Container::Ogg => codec == "vorbis",
-        Container::Flac => codec == "flac",
-        Container::Of(_) => false,
-    };
-    let standard = match container {
-        Container::Of(Format::Mp4) => matches!(codec, "ac3" | "eac3" | "alac"),
-        Container::Of(Format::Mov) => matches!(codec, "ac3" | "eac3"),
-        _ => false,
-    };
-    let held = common || (standard && holds == Holds::Standard);
-    if !held {
+    if !is_held(codec, false, container, holds) {
         return Err(not_in_container(codec, container));
+    }
+    if container == Container::Of(Format::Aac) && !fits_adts(source.stream) {
+        let message = "ADTS has no place for its configuration";
+        return Err(Reason::new("AAC_NOT_IN_ADTS", message));
+    }
+    if circumstances.has_gaps && !container.keeps_gaps() {
+        let message = format!("packets leave gaps or overlap, and {} keeps none", container.name());
+        return Err(Reason::new("SOUND_HAS_GAPS", message));
     }
     hidden_packets_fit(source, container)?;
     Ok(copied(codec, container))
@@ -251,11 +324,6 @@ fn fits_adts(stream: &StreamInfo) -> bool {
     };
     let (object_type, channels) = (first >> 3, (second >> 3) & 15);
     (1..=4).contains(&object_type) && (1..=7).contains(&channels)
-}
-
-/// PCM that both WAV and QuickTime hold as it is.
-fn is_little_endian_pcm(codec: &str) -> bool {
-    matches!(codec, "pcm_s16le" | "pcm_s24le" | "pcm_s32le" | "pcm_f32le" | "pcm_f64le" | "pcm_u8")
 }
 
 /// Fails where packets that an edit list hides would be shown in a copy.

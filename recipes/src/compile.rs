@@ -3,8 +3,8 @@
 use std::{ops::Range, sync::Arc};
 
 use avocet_engine::{
-    Action, Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Plan, Result, StreamId,
-    StreamInfo, Timestamp, Track, TrackKind,
+    Action, Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Output, Plan, Result,
+    StreamId, StreamInfo, Timestamp, Track, TrackKind,
 };
 
 use crate::{
@@ -24,10 +24,13 @@ pub struct Circumstances<'a> {
     /// Where the output goes.
     pub output: Location,
     /// Whether the extension of the output is the user's wish; one that is not becomes that of what
-    /// is made.
+    /// is made. An `m4a` that is not is what `extractAudio` puts AAC into.
     pub named: bool,
     /// Whether an existing output may be replaced.
     pub replace: bool,
+    /// Whether sound is taken to have gaps, so that it is not copied into containers that keep none;
+    /// `false` by default, since only a run finds them.
+    pub has_gaps: bool,
     /// What this libav can do.
     pub capabilities: &'a Capabilities,
 }
@@ -191,7 +194,29 @@ impl Recipe {
     /// # Errors
     /// As for [`Job::compile`].
     pub fn compile(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
-        let mut plan = match self {
+        let mut plan = self.compile_once(format, circumstances)?;
+        if plan.outputs.iter().any(Output::copies_without_gaps) {
+            let with_gaps = Circumstances { has_gaps: true, ..circumstances.clone() };
+            plan.otherwise = match self.compile_once(format, &with_gaps) {
+                Ok(encoded) => Some(Box::new(encoded)),
+                // What can not be encoded is still copied where it has no gaps.
+                Err(Error::Absent { .. }) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        cost::fill(&mut plan, circumstances.inputs);
+        if let Some(encoded) = self.without_copies(&plan, format, circumstances)? {
+            let mut next = Some(&mut plan);
+            while let Some(plan) = next {
+                plan.if_parameters_change = Some(Box::new(encoded.clone()));
+                next = plan.otherwise.as_deref_mut();
+            }
+        }
+        Ok(plan)
+    }
+
+    fn compile_once(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
+        match self {
             Self::WebReady(recipe) => recipe.compile(circumstances),
             Self::Proxy(recipe) => recipe.compile(circumstances),
             Self::Compress(recipe) => recipe.compile(format, circumstances),
@@ -202,16 +227,7 @@ impl Recipe {
             Self::Thumbnail(recipe) => recipe.compile(format, circumstances),
             Self::Storyboard(recipe) => recipe.compile(format, circumstances),
             Self::Concat(recipe) => recipe.compile(format, circumstances),
-        }?;
-        cost::fill(&mut plan, circumstances.inputs);
-        if let Some(encoded) = self.without_copies(&plan, format, circumstances)? {
-            let mut next = Some(&mut plan);
-            while let Some(plan) = next {
-                plan.if_parameters_change = Some(Box::new(encoded.clone()));
-                next = plan.otherwise.as_deref_mut();
-            }
         }
-        Ok(plan)
     }
 
     /// The plan for the case that codec parameters of a copied stream turn out to change; `None`
@@ -244,7 +260,13 @@ impl Recipe {
                 stream.parameters_change = true;
             }
         }
-        self.compile(format, &Circumstances { inputs: &inputs, ..circumstances.clone() }).map(Some)
+        let changing = Circumstances { inputs: &inputs, ..circumstances.clone() };
+        match self.compile(format, &changing) {
+            Ok(encoded) => Ok(Some(encoded)),
+            // What can not be encoded is still copied where its parameters last.
+            Err(Error::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn needs_index(&self, media: &MediaInfo) -> bool {

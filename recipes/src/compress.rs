@@ -179,7 +179,7 @@ impl Compress {
         let Action::Encode(encoder) = &encoded.action else { return Ok(encoded) };
         let wanted = encoder.bit_rate.map_or(f64::INFINITY, f64::from);
         let found = kbps(source.stream, source);
-        match choose::copyable_audio(source, container, Holds::Common) {
+        match choose::copyable_audio(source, container, Holds::Common, circumstances) {
             // Encoders meet their rate to a few percent.
             Ok(_) if found.is_some_and(|found| found <= wanted * 1.03) => {
                 let message = format!("it has no more than {wanted} kbit/s");

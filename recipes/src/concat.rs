@@ -551,7 +551,7 @@ fn audio_track(
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
     let may_copy = if way == Way::Whole {
-        joins(pieces, first, container)
+        joins(pieces, first, container, circumstances)
     } else {
         let message = "what is cut off within a packet can not be hidden in the midst of a stream";
         Err(vec![Reason::new("PRIMING_AT_JOIN", message)])
@@ -619,8 +619,10 @@ fn joins(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
     container: Container,
+    circumstances: &Circumstances<'_>,
 ) -> Result<Reason, Vec<Reason>> {
-    choose::copyable_audio(first, container, Holds::Standard).map_err(|why| vec![why])?;
+    choose::copyable_audio(first, container, Holds::Standard, circumstances)
+        .map_err(|why| vec![why])?;
     let mut why = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         let differs = match &piece.audio {

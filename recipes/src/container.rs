@@ -75,6 +75,14 @@ impl Container {
         matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
     }
 
+    /// Whether a gap between packets of sound stays one.
+    pub(crate) const fn keeps_gaps(self) -> bool {
+        match self {
+            Self::Of(format) => !matches!(format, Format::Mp3 | Format::Aac | Format::Wav),
+            Self::Opus | Self::Ogg | Self::Flac => false,
+        }
+    }
+
     /// Whether it holds several streams of sound.
     pub(crate) const fn holds_many(self) -> bool {
         !self.is_audio() || self.is_movie()
@@ -168,6 +176,10 @@ fn file_tags(container: Container, tags: &Tags) -> Tags {
     tags
 }
 
+/// How much sound a page of Ogg holds, in microseconds: libavformat's own second makes a short file a
+/// single page.
+const PAGE_MICROSECONDS: u32 = 200_000;
+
 /// The only output of a recipe, holding `tracks`; tags and chapters are those of `probed`.
 pub(crate) fn output(
     container: Container,
@@ -199,6 +211,10 @@ pub(crate) fn output(
     if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
         // Without it, libavformat writes the older list of user data, which knows a few names.
         options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
+    }
+    if matches!(container, Container::Opus | Container::Ogg) {
+        // libavformat places the packets of a first page wrongly that is the last one, too.
+        options.push(("page_duration".to_owned(), PAGE_MICROSECONDS.to_string()));
     }
     Output {
         location: circumstances.output.clone(),

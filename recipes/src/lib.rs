@@ -60,6 +60,7 @@ mod video;
 mod web_ready;
 
 pub use check::Door;
+pub use choose::{Copied, copied_codecs};
 pub use codec::{Preset, VideoCodec};
 pub use compile::{Circumstances, Probed};
 pub use compress::Compress;

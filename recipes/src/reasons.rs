@@ -59,6 +59,10 @@ const ENCODED: &[(&str, &str)] = &[
     ("PROXY", "A proxy is always encoded."),
     ("REENCODE_ASKED_FOR", "Everything was asked to be encoded anew."),
     ("SEAM_NOT_COPYABLE", "The cut lies where a copy can not begin or end."),
+    (
+        "SOUND_HAS_GAPS",
+        "Packets of the sound leave gaps or overlap, which the container can not keep.",
+    ),
     ("TIMES_MISSING", "The input's container does not say when a picture is shown."),
     ("TOO_MANY_CHANNELS", "Few browsers play sound of more than six channels."),
     ("VIDEO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the video."),

@@ -83,13 +83,15 @@ impl Resize {
             tracks.push(self.video(source, format, circumstances)?);
         }
         for source in &selection.audios {
-            tracks.push(match choose::copyable_audio(source, container, Holds::Common) {
-                Ok(because) => sound::copy(source, None, vec![because]),
-                Err(why) => {
-                    let settings = sound::Settings::usual(container);
-                    sound::encode(source, container, settings, vec![why], circumstances)?
-                }
-            });
+            tracks.push(
+                match choose::copyable_audio(source, container, Holds::Common, circumstances) {
+                    Ok(because) => sound::copy(source, None, vec![because]),
+                    Err(why) => {
+                        let settings = sound::Settings::usual(container);
+                        sound::encode(source, container, settings, vec![why], circumstances)?
+                    }
+                },
+            );
         }
         Ok(selection.plan(Strategy::Encode, tracks, self.lenient))
     }

@@ -211,7 +211,7 @@ pub(crate) fn cut(
     notices: &mut Vec<Reason>,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
-    let why = match choose::copyable_audio(source, container, holds) {
+    let why = match choose::copyable_audio(source, container, holds, circumstances) {
         Ok(because) => match (source.copy_span(container), source.section, source.index) {
             (Ok(span), _, _) => return Ok(copy(source, span, vec![because])),
             (Err(_), Some((_, kept)), Some(index)) if container == Container::Of(Format::Aac) => {

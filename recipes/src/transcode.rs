@@ -70,7 +70,7 @@ impl Transcode {
             let may_copy = if self.reencode {
                 Err(reencode_asked_for())
             } else {
-                choose::copyable_audio(source, container, Holds::Common)
+                choose::copyable_audio(source, container, Holds::Common, circumstances)
             };
             tracks.push(match may_copy {
                 Ok(because) => sound::copy(source, None, vec![because]),

@@ -168,7 +168,7 @@ impl WebReady {
 fn sound_of(source: &Source<'_, AudioInfo>, circumstances: &Circumstances<'_>) -> Result<Track> {
     let may_copy = audio_plays(source.stream, source.info).and_then(|because| {
         edits_play(source)?;
-        choose::copyable_audio(source, CONTAINER, Holds::Common)?;
+        choose::copyable_audio(source, CONTAINER, Holds::Common, circumstances)?;
         Ok((because, source.copy_span(CONTAINER)?))
     });
     match may_copy {

@@ -76,6 +76,7 @@ impl Snapshots {
                 .map_or_else(|| Location::Path(format!("out.{format}").into()), Location::from),
             named: self.output.is_some(),
             replace: true,
+            has_gaps: false,
             capabilities: &self.capabilities,
         });
         let plan = plan.map_err(|error| format!("{}: {error}", error.code()))?;

@@ -321,7 +321,7 @@ async fn what_could_not_be_sent_is_sent_again_and_not_made_again() {
         assert!(job["attempts"].as_i64() > Some(1), "{job}");
     }
     let object = |id: &str, name: &str| bucket.object(&format!("made/here/outputs/{id}/{name}"));
-    assert!(fixtures::judge::counters(&object(&ids[0], "result.jpg"))[0].is_some());
+    assert!(fixtures::judge::counters(object(&ids[0], "result.jpg"))[0].is_some());
     assert_eq!(fs::read_dir(object(&ids[1], "")).unwrap().count(), 2);
     until("nothing is left here", || left(service.data.path()).is_empty()).await;
 }

@@ -14,6 +14,7 @@ mod opus;
 mod output;
 mod packet;
 mod projection;
+mod samples;
 mod subtitle;
 
 use std::{
@@ -31,6 +32,7 @@ pub(crate) use io::{ReadSeek, WriteSeek};
 pub(crate) use log::start;
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
+pub(crate) use samples::SampleCounter;
 pub(crate) use subtitle::{Cue, SubtitleCoder};
 
 use crate::{

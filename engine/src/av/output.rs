@@ -51,6 +51,9 @@ pub(crate) struct TrackHeader<'a> {
     pub(crate) projection: &'a Projection,
 }
 
+/// How much later than its input a decoder of MP3 gives its output, in samples.
+const MP3_DECODER_DELAY: c_int = 528 + 1;
+
 /// Whether a muxer of this name keeps parameter sets in its header; `None` when there is none.
 pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
     let name = c_string(muxer);
@@ -136,6 +139,12 @@ impl Muxer {
             check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
             // A tag of another container means nothing here.
             opus::set_padding(coding);
+            if text((*(*self.context.as_ptr()).oformat).name) == "mp3" {
+                // It writes what is beyond the decoder's own delay; where that is nothing it looks
+                // into the side data of packets, and writes less than nothing as a large number.
+                let least = MP3_DECODER_DELAY + 1;
+                (*coding).initial_padding = (*coding).initial_padding.max(least);
+            }
             (*coding).codec_tag = header.tag.map_or(0, four_characters);
             (*stream).time_base = av_rational(Some(header.time_base));
             (*stream).avg_frame_rate =

@@ -1,6 +1,6 @@
 //! Coded units.
 
-use std::{ffi::c_int, ptr::NonNull};
+use std::{ffi::c_int, ops::Range, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
@@ -78,10 +78,20 @@ impl Packet {
 
     /// Samples at its end that are not heard, where the container says so.
     pub(crate) fn padding(&self) -> Option<i64> {
+        self.silent_samples(4..8)
+    }
+
+    /// Samples at its start that are not heard, where the container says so.
+    pub(crate) fn skipped(&self) -> Option<i64> {
+        self.silent_samples(0..4)
+    }
+
+    /// One of the two numbers of 32 bits that tell how many samples are not heard: at the start, at
+    /// the end.
+    fn silent_samples(&self, place: Range<usize>) -> Option<i64> {
         let data = self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES)?;
-        // Two numbers of 32 bits: samples at the start, samples at the end.
-        let end = data.get(4..8)?.try_into().ok()?;
-        Some(i64::from(u32::from_le_bytes(end))).filter(|padding| *padding > 0)
+        let number = data.get(place)?.try_into().ok()?;
+        Some(i64::from(u32::from_le_bytes(number))).filter(|samples| *samples > 0)
     }
 
     /// What its container says of the coding from this packet on, where it says so anew.

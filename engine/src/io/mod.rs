@@ -45,11 +45,20 @@ use remote::{Remote, Upload};
 pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
 
 impl Remotes {
-    /// Sends files to object stores, each to its URL, and replaces what is there: all, or none.
-    pub(crate) fn send(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
+    /// Sends files to object stores, each to its URL, and replaces what is there: all, or none. What
+    /// can not be undone after a failure is told ([`Error::Unrestored`]).
+    pub(crate) fn deliver(
+        &self,
+        files: Vec<(PathBuf, String)>,
+        cancel: &CancelToken,
+    ) -> Result<()> {
         let upload = |(file, url)| Upload { file, url, replace: true };
-        let sent = self.upload(files.into_iter().map(upload).collect(), cancel);
-        sent.map_err(|(url, source)| Error::Write { location: Location::Url(url), source })
+        let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
+        let sent = self.send(files.into_iter().map(upload).collect(), cancel).map_err(failed)?;
+        sent.complete(cancel).map_err(|(cause, left)| {
+            let left = left.into_iter().map(Location::Url).collect();
+            Error::with_leftovers(failed(cause), left)
+        })
     }
 }
 

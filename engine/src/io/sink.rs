@@ -332,10 +332,7 @@ impl Sink {
         };
         let mut left: Vec<_> = left.into_iter().map(Location::Url).collect();
         left.extend(placed.into_iter().rev().flat_map(Placed::take_back).map(Location::Path));
-        if left.is_empty() {
-            return Err(cause);
-        }
-        Err(Error::Unrestored { cause: Box::new(cause), left })
+        Err(Error::with_leftovers(cause, left))
     }
 
     /// How much is written, in bytes.

@@ -26,9 +26,9 @@ use crate::{
     reader::{FrameReader, libav},
     riff,
     stage::{
-        Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox, Joined,
-        Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker,
-        Splice, Then, finished, queue,
+        Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form,
+        Inbox, Joined, Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route,
+        SeamMaker, Splice, Then, finished, queue,
     },
     tally::{Read, Tally, TrackTally, Written},
     time::{TimeBase, Timestamp},
@@ -298,7 +298,10 @@ impl Opener<'_> {
         let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
         let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
         let mut places = Vec::new();
-        for (number, (track, tally)) in output.tracks().iter().zip(&tallies).enumerate() {
+        for (number, (track, open)) in output.tracks().iter().zip(&tracks).enumerate() {
+            let is_copy = track.action == Action::Copy && track.kind == TrackKind::Audio;
+            let has_no_gaps = is_copy && !output.keeps_gaps();
+            let continuity = has_no_gaps.then(|| Continuity::of(&open.parameters)).transpose();
             places.push(MuxTrack {
                 origin: track.parts.first().map_or(Timestamp::ZERO, |part| part.origin),
                 base: muxer.time_base(number),
@@ -307,11 +310,11 @@ impl Opener<'_> {
                 first: None,
                 held: VecDeque::new(),
                 delay: muxer.missing_delay(number),
-                is_copy: track.action == Action::Copy,
                 is_video: track.kind == TrackKind::Video,
                 is_still: track.kind == TrackKind::Cover || output.is_picture(),
+                continuity: continuity.map_err(|_| no_memory())?.flatten(),
                 at_most: track.at_most,
-                tally: tally.written.clone(),
+                tally: open.tally.written.clone(),
             });
         }
         let mux = Mux::new(muxer, output, places);

@@ -4,6 +4,7 @@
 //! thread, or the next stage itself. A stage never knows which, nor who its neighbors are.
 
 mod clock;
+mod continuity;
 mod convert;
 mod copy;
 mod cut;
@@ -17,6 +18,7 @@ mod splice;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use clock::Clock;
+pub(crate) use continuity::Continuity;
 pub(crate) use convert::Convert;
 pub(crate) use copy::{Copy, CopySound};
 use crossbeam::channel::{Receiver, Sender, bounded};

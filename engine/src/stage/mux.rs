@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Outlet, REORDERED, Stage, Stop};
+use super::{Continuity, Outlet, REORDERED, Stage, Stop};
 use crate::{
     av::{Fault, Muxer, Packet},
     error::{Error, Step},
@@ -17,8 +17,6 @@ pub(crate) struct Mux {
     muxer: Muxer,
     name: String,
     location: Location,
-    /// Whether the container keeps the times of its packets.
-    keeps_times: bool,
     tracks: Vec<MuxTrack>,
 }
 
@@ -38,12 +36,13 @@ pub(crate) struct MuxTrack {
     pub(crate) held: VecDeque<Packet>,
     /// What is added to all times on their way into the container.
     pub(crate) delay: Option<Timestamp>,
-    /// Whether its packets are those of the input.
-    pub(crate) is_copy: bool,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
     /// Whether it is a still picture, which has no time: cover art, or all that there is.
     pub(crate) is_still: bool,
+    /// Where its packets follow each other sample by sample: sound that is copied into a container
+    /// without gaps.
+    pub(crate) continuity: Option<Continuity>,
     /// The most that its packets may hold, in bytes.
     pub(crate) at_most: Option<u64>,
     /// What is counted.
@@ -53,13 +52,7 @@ pub(crate) struct MuxTrack {
 impl Mux {
     /// A stage over a muxer whose header is written.
     pub(crate) fn new(muxer: Muxer, output: &Output, tracks: Vec<MuxTrack>) -> Self {
-        Self {
-            muxer,
-            name: output.muxer.clone(),
-            location: output.location.clone(),
-            keeps_times: output.keeps_times(),
-            tracks,
-        }
+        Self { muxer, name: output.muxer.clone(), location: output.location.clone(), tracks }
     }
 
     fn write(&mut self, packet: Packet, track: usize) -> Result<(), Stop> {
@@ -89,9 +82,9 @@ impl MuxTrack {
             first: None,
             held: VecDeque::new(),
             delay: None,
-            is_copy: false,
             is_video: true,
             is_still: true,
+            continuity: None,
             at_most: None,
             tally,
         }
@@ -145,8 +138,9 @@ impl MuxTrack {
     /// Puts a packet on the output's time line.
     ///
     /// Decoding times must rise strictly and come no later than the presentation; a packet that
-    /// would break that moves on by as little as it takes, and is counted.
-    fn place(&mut self, packet: &mut Packet) {
+    /// would break that moves on by as little as it takes, and is counted. Answers whether the
+    /// packet is to be written at all.
+    fn place(&mut self, packet: &mut Packet) -> Result<bool, Stop> {
         let base = packet.time_base().unwrap_or(self.base);
         let zero = self.zero();
         let rescale =
@@ -161,6 +155,16 @@ impl MuxTrack {
             // A packet that does not say lasts as long as the one before it.
             Some((start, _)) => (start, start + self.typical),
             None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
+        };
+        let (start, end) = match &mut self.continuity {
+            Some(continuity) => {
+                let at = |ticks| Timestamp::new(ticks, self.base);
+                let placed = continuity.place(packet, at(start), at(end - start))?;
+                let Some((start, end)) = placed else { return Ok(false) };
+                let in_base = |at: Timestamp| at.rescale(self.base).map_or(0, |at| at.ticks);
+                (in_base(start), in_base(end))
+            }
+            None => (start, end),
         };
         // Half a tick of rounding must not put the first block before the file begins.
         let start = if self.delay.is_some() { start.max(0) } else { start };
@@ -184,6 +188,7 @@ impl MuxTrack {
                 count.extent.add(at(pts.max(0)), at(end.max(pts)));
             }
         });
+        Ok(true)
     }
 }
 
@@ -203,16 +208,12 @@ impl Stage for Mux {
             // Encoders end with such ones to tell what belongs into the header.
             return self.write(packet, track);
         }
-        place.place(&mut packet);
+        if !place.place(&mut packet)? {
+            return Ok(());
+        }
         let bytes = place.tally.note(|count| count.bytes);
         if place.at_most.is_some_and(|most| bytes > most) {
             return Err(Error::TooLarge { bytes }.into());
-        }
-        let is_copied = !self.keeps_times && place.is_copy;
-        if is_copied && packet.pts().is_some_and(|pts| pts + packet.duration() < 0) {
-            // What an edit list hid would be heard here. The packet that ends at 0 stays: decoders
-            // need it to begin.
-            return Ok(());
         }
         if !place.is_video {
             return self.write(packet, track);
