@@ -132,6 +132,51 @@ fn the_times_of_a_span_are_those_of_the_frames() {
 }
 
 #[test]
+fn the_times_of_deinterlaced_pictures_are_those_of_the_frames() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["h264-tff.mp4", "mpeg2-tff.ts", "huffyuv-tff.mkv"] {
+        let clip = fixtures::get(name);
+        watched(name, move || {
+            let times: Vec<_> = judge::frames(&clip).iter().map(|frame| frame.pts).collect();
+            let start = judge::probe(&clip).start.unwrap_or(0.0).max(0.0);
+            let at = When::At(vec![times[25] - start + 0.01, times[30] - start + 0.01]);
+            for (when, expected) in
+                [(at, vec![times[25], times[30]]), (span(0.0, None), times.clone())]
+            {
+                let pictures = all(&clip, &look(when, "gray"));
+                assert_eq!(pictures.len(), expected.len(), "{name}");
+                for (picture, expected) in pictures.iter().zip(expected) {
+                    let time = picture.as_ref().unwrap().time().expect("a time").seconds();
+                    assert!((time - expected).abs() < 1e-3, "{name}: {time} s for {expected} s");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn pictures_that_are_stored_from_the_bottom_on_have_their_rows_from_the_top() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("bottom-up.avi");
+    watched(fixtures::test_name!(), move || {
+        for when in [When::At(vec![0.0]), span(0.0, Some(0.02))] {
+            let pictures = all(&clip, &look(when, "bgr24"));
+            let planes = pictures[0].as_ref().unwrap().planes();
+            assert_eq!(planes.len(), 1);
+            // Blue, green and red of the corner at the top left, which is red.
+            let corner = &planes[0].bytes[4 * planes[0].row_bytes..][12..15];
+            assert!(corner[2] > 200 && corner[0] < 60 && corner[1] < 60, "{corner:?}");
+            let bottom = &planes[0].bytes[175 * planes[0].row_bytes..][12..15];
+            assert!(bottom[0] > 200 && bottom[1] < 60 && bottom[2] < 60, "{bottom:?}");
+        }
+    });
+}
+
+#[test]
 fn pictures_have_the_size_and_the_pixel_format_asked_for() {
     if !fixtures::has_ffmpeg!() {
         return;

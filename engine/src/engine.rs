@@ -19,9 +19,10 @@ use crate::{
     damage,
     error::{Error, Result, Step},
     frames::{FrameRequest, Frames},
-    glance,
+    glance, head,
     index::{Index, Indexes},
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
+    matroska,
     media::{Kind, MediaInfo, StreamInfo},
     movie::Movie,
     pipeline::{Opener, Pipeline},
@@ -274,7 +275,7 @@ impl Engine {
     fn finish_probe(
         &self,
         source: &Source,
-        demuxer: Demuxer,
+        mut demuxer: Demuxer,
         mut media: MediaInfo,
         cancel: &CancelToken,
     ) -> Result<MediaInfo> {
@@ -297,9 +298,14 @@ impl Engine {
             }
         } else if media.is_format("webm") {
             media.is_webm = is_webm(&mut open()?).map_err(unreadable)?;
+            matroska::complete(&mut open()?, &mut media).map_err(unreadable)?;
         }
+        head::look(&mut demuxer, &mut media).map_err(|fault| fault.of_input(&location))?;
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
         if let Some(stream) = wanting.map(|(stream, _)| stream.index) {
+            if demuxer.rewind().is_err() {
+                demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+            }
             let mut reader = FrameReader::over(demuxer, location, stream, NonZeroU32::MIN)?;
             let hdr = reader.next()?.map(|frame| frame.hdr());
             if let (Some(hdr), Kind::Video(video)) = (hdr, &mut media.streams[stream].kind) {

@@ -155,6 +155,7 @@ fn pull(graph: &mut FilterGraph) -> Result<Option<Picture>> {
     match graph.pull().map_err(|_| Error::Exhausted { what: "memory" })? {
         Received::One(frame) => {
             let is_damaged = frame.is_concealed();
+            let frame = frame.top_down().map_err(|_| Error::Exhausted { what: "memory" })?;
             Ok(Some(Picture { frame, base, is_damaged }))
         }
         Received::Nothing => Ok(None),
@@ -199,7 +200,8 @@ impl Picture {
 
     /// When the picture begins to show, on the input's time line.
     pub fn time(&self) -> Option<Timestamp> {
-        self.frame.pts().map(|pts| Timestamp::new(pts, self.base))
+        // The decoder's guess counts in the ticks of the stream, and filters may count in others.
+        self.frame.exact_pts().map(|pts| Timestamp::new(pts, self.base))
     }
 
     /// Width, in pixels.

@@ -16,10 +16,10 @@ use crate::{
     change::Coding,
     error::{Error, Result},
     io::{Identity, Location, Source},
-    media::{MediaInfo, StreamInfo},
+    media::{MediaInfo, Orientation, StreamInfo},
     movie::{self, Shifts},
     nal::{
-        Framing,
+        self, Framing,
         avc::{self, Head},
         hevc, units,
     },
@@ -322,6 +322,9 @@ pub(crate) enum Entries {
     Hevc(Framing),
     /// Keyframes refer to nothing and are referred past by nothing.
     Always,
+    /// The same, where that of the alpha channel beside, if there is one, is a keyframe, too.
+    Vp8,
+    Vp9,
     /// By what follows them: pictures shown before them.
     ByOrder,
 }
@@ -339,20 +342,26 @@ impl Entries {
         match parameters.codec().as_str() {
             "h264" => Self::Avc(framing(4)),
             "hevc" => Self::Hevc(framing(21)),
+            "vp8" => Self::Vp8,
+            "vp9" => Self::Vp9,
             "mpeg1video" | "mpeg2video" | "mpeg4" | "vc1" => Self::ByOrder,
             _ => Self::Always,
         }
     }
 
     fn look(&self, packet: &Packet) -> Entry {
-        if packet.is_key() { self.look_into(packet.data()) } else { Entry::No }
+        if packet.is_key() && !self.needs_alpha(packet) {
+            self.look_into(packet.data())
+        } else {
+            Entry::No
+        }
     }
 
     /// Looks at as much of a listed keyframe as it takes to tell what it is.
     fn look_at(&self, reader: &mut (impl Read + Seek), listed: &Listed) -> io::Result<Entry> {
         /// What stands before the first piece of a picture, in bytes: seldom more.
         const HEAD: u32 = 4096;
-        if matches!(self, Self::Always | Self::ByOrder) {
+        if !matches!(self, Self::Avc(_) | Self::Hevc(_)) {
             return Ok(Entry::Closed);
         }
         let mut read = |bytes: u32| {
@@ -365,7 +374,7 @@ impl Entries {
         let has_picture = match *self {
             Self::Avc(framing) => units(&head, framing).any(avc::is_slice),
             Self::Hevc(framing) => units(&head, framing).any(|unit| hevc::kind_of(unit) < 32),
-            Self::Always | Self::ByOrder => true,
+            _ => true,
         };
         Ok(self.look_into(&if has_picture { head } else { read(listed.bytes)? }))
     }
@@ -378,7 +387,7 @@ impl Entries {
             Self::Hevc(framing) => {
                 units(data, framing).any(|unit| hevc::is_closed(hevc::kind_of(unit)))
             }
-            Self::Always | Self::ByOrder => true,
+            _ => true,
         };
         if is_closed { Entry::Closed } else { Entry::Open }
     }
@@ -392,15 +401,37 @@ impl Entries {
         Ok(Head::of(&demuxer.first_bytes(stream, HEAD)?, framing))
     }
 
-    /// Whether a keyframe only begins to refresh the picture, which is whole some frames later.
+    /// Whether a keyframe only begins to refresh the picture, which is whole some frames later, or
+    /// lacks what its alpha channel refers to.
     pub(crate) fn is_gradual(&self, packet: &Packet) -> bool {
-        self.refreshes(packet.data())
+        self.refreshes(packet.data()) || self.needs_alpha(packet)
+    }
+
+    /// Whether the alpha channel beside a packet refers to those before.
+    fn needs_alpha(&self, packet: &Packet) -> bool {
+        let Some(first) = packet.alpha().and_then(<[u8]>::first) else { return false };
+        // A bit is set for what is no keyframe (RFC 6386, 9.1; VP9 bitstream, 6.2).
+        match self {
+            Self::Vp8 => first & 1 != 0,
+            Self::Vp9 => first & 4 != 0,
+            _ => false,
+        }
     }
 
     /// The sub-layer of a picture of HEVC, and whether no other picture of it refers to that one.
     pub(crate) fn layer(&self, packet: &Packet) -> Option<(u8, bool)> {
         let Self::Hevc(framing) = *self else { return None };
         units(packet.data(), framing).find_map(hevc::layer_of)
+    }
+
+    /// The orientation that a packet asks for.
+    pub(crate) fn orientation(&self, packet: &Packet) -> Option<Orientation> {
+        let (Self::Avc(framing) | Self::Hevc(framing)) = *self else { return None };
+        units(packet.data(), framing).find_map(|unit| match self {
+            Self::Avc(_) if avc::kind_of(unit) == avc::SEI => nal::orientation(unit, 1),
+            Self::Hevc(_) if hevc::kind_of(unit) == hevc::SEI => nal::orientation(unit, 2),
+            _ => None,
+        })
     }
 
     fn refreshes(&self, data: &[u8]) -> bool {

@@ -17,10 +17,13 @@ mod damage;
 mod elsewhere;
 mod engine;
 mod error;
+mod exif;
 mod frames;
 mod glance;
+mod head;
 mod index;
 mod io;
+mod matroska;
 mod media;
 mod movie;
 mod nal;
@@ -48,9 +51,9 @@ pub use io::{
     without_secrets,
 };
 pub use media::{
-    AudioInfo, Chapter, Color, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
-    Orientation, Origin, PixelFormat, Projection, Scan, Sphere, Stereo, StreamInfo, SubtitleInfo,
-    Tags, VideoInfo,
+    AudioInfo, Chapter, Color, Crop, Disposition, Hdr, Kind, LightLevel, MasteringDisplay,
+    MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection, Scan, Sphere, Stereo,
+    StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};

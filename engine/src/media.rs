@@ -34,6 +34,9 @@ pub struct MediaInfo {
     pub chapters: Vec<Chapter>,
     /// Streams, in the container's order: the n-th has index n.
     pub streams: Vec<StreamInfo>,
+    /// What the container groups to be shown together, as a transport stream may have several of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramInfo>,
     /// Whether a Matroska file says that it is `WebM`.
     #[serde(default)]
     pub is_webm: bool,
@@ -43,6 +46,19 @@ pub struct MediaInfo {
     /// What the server told of it; `None` for what is on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+}
+
+/// Streams that are shown together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramInfo {
+    /// The container's number of it.
+    pub number: i32,
+    /// The container's name of it, as that of a television service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Numbers of its streams in the input, from 0.
+    pub streams: Vec<usize>,
 }
 
 /// What a server told of an input that it has.
@@ -167,7 +183,8 @@ pub struct StreamInfo {
     /// Whether its codec parameters are known to change on the way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parameters_change: bool,
-    /// Whether it is cover art or a thumbnail, not a stream in time.
+    /// Whether it is cover art or a thumbnail, not a stream in time; a stream of one picture is,
+    /// beside streams of more.
     pub still: bool,
     /// Tags, among them `language`.
     pub tags: Tags,
@@ -241,10 +258,13 @@ pub struct SubtitleInfo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VideoInfo {
-    /// Coded width, before any rotation, in pixels.
+    /// Width before any rotation, without what the container crops, in pixels.
     pub width: u32,
-    /// Coded height, before any rotation, in pixels.
+    /// Height before any rotation, without what the container crops, in pixels.
     pub height: u32,
+    /// What the container crops of decoded frames.
+    #[serde(default, skip_serializing_if = "Crop::is_empty")]
+    pub crop: Crop,
     /// libav's name of the pixel format, as in `yuv420p`, with what it means.
     pub pixel_format: Option<PixelFormat>,
     /// Width of a pixel over its height; 1/1 when the source does not say.
@@ -256,6 +276,9 @@ pub struct VideoInfo {
     pub nominal_frame_rate: Option<Rational>,
     /// Whether the lines of a frame belong to two instants.
     pub scan: Scan,
+    /// Whether the upper field of an interlaced frame is the earlier one, where the container says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_field_first: Option<bool>,
     /// How numbers become colors.
     pub color: Color,
     /// Whether the source says something of its colors that has no meaning.
@@ -263,6 +286,9 @@ pub struct VideoInfo {
     pub reserved_color: bool,
     /// How the picture must be turned to stand upright.
     pub orientation: Orientation,
+    /// Whether that is said by the pictures themselves (EXIF, SEI), and not by the container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orientation_in_pictures: bool,
     /// Static metadata of high dynamic range, where there is any.
     #[serde(default, skip_serializing_if = "Hdr::is_empty")]
     pub hdr: Hdr,
@@ -282,6 +308,27 @@ impl VideoInfo {
     /// Whether the transfer function is one of high dynamic range, PQ or HLG.
     pub fn is_hdr(&self) -> bool {
         matches!(self.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+    }
+}
+
+/// Rows and columns that a container hides of decoded frames, in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Crop {
+    /// Columns at the left, in pixels.
+    pub left: u32,
+    /// Columns at the right, in pixels.
+    pub right: u32,
+    /// Rows at the top, in pixels.
+    pub top: u32,
+    /// Rows at the bottom, in pixels.
+    pub bottom: u32,
+}
+
+impl Crop {
+    /// Whether nothing is hidden.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -458,6 +505,19 @@ impl Orientation {
         }
     }
 
+    /// The orientation of a picture that is mirrored first, left to right, top to bottom or both,
+    /// and then turned to the left by so many quarters.
+    pub(crate) fn of_turn(mirrored: bool, flipped: bool, quarters: u32) -> Self {
+        let sign = |negative: bool| if negative { -1 } else { 1 };
+        // Where the axes to the right and down lead.
+        let (mut right, mut down) = ((sign(mirrored), 0), (0, sign(flipped)));
+        for _ in 0..quarters % 4 {
+            let turned = |(x, y): (i32, i32)| (y, -x);
+            (right, down) = (turned(right), turned(down));
+        }
+        Self::from_matrix([right.0, right.1, down.0, down.1])
+    }
+
     /// Whether width and height change places.
     pub const fn swaps_sides(self) -> bool {
         matches!(
@@ -495,5 +555,21 @@ mod tests {
         check([0, -one, one, 0], Orientation::CounterClockwise);
         check([-one, 0, 0, one], Orientation::FlipLeftRight);
         check([one / 2, one / 2, -one / 2, one / 2], Orientation::Skewed);
+    }
+
+    #[test]
+    fn mirroring_comes_before_turning() {
+        let check = |turn: (bool, bool, u32), expected| {
+            assert_eq!(Orientation::of_turn(turn.0, turn.1, turn.2), expected, "{turn:?}");
+        };
+        check((false, false, 0), Orientation::Upright);
+        check((false, false, 1), Orientation::CounterClockwise);
+        check((false, false, 2), Orientation::HalfTurn);
+        check((false, false, 3), Orientation::Clockwise);
+        check((true, false, 0), Orientation::FlipLeftRight);
+        check((false, true, 0), Orientation::FlipTopBottom);
+        check((true, true, 0), Orientation::HalfTurn);
+        check((true, false, 1), Orientation::Transpose);
+        check((true, false, 3), Orientation::AntiTranspose);
     }
 }

@@ -135,7 +135,8 @@ impl Decoder {
     /// Opens the decoder for a stream; [`Parameters::head`] is put before its first packet.
     pub(crate) fn open(parameters: &Parameters, threads: NonZeroU32) -> Result<Self, OpenError> {
         // SAFETY: the parameters are live, and their codec id came from this libav.
-        let codec = unsafe { ffi::avcodec_find_decoder((*parameters.as_ptr()).codec_id) };
+        let usual = unsafe { ffi::avcodec_find_decoder((*parameters.as_ptr()).codec_id) };
+        let codec = parameters.decoder.unwrap_or(usual);
         if codec.is_null() {
             return Err(OpenError::Absent);
         }
@@ -221,6 +222,7 @@ impl Decoder {
         if code >= 0 {
             self.context.answered();
         }
+        frame.forget_orientation();
         Ok(match code {
             0.. => {
                 self.health.concealed += u64::from(frame.is_concealed());

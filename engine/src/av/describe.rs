@@ -10,8 +10,8 @@ use ffmpeg_next::ffi;
 use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
 use crate::{
     media::{
-        AudioInfo, Chapter, Color, Disposition, Hdr, Kind, MediaInfo, Orientation, PixelFormat,
-        Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+        AudioInfo, Chapter, Color, Crop, Disposition, Hdr, Kind, MediaInfo, Orientation,
+        PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
     time::{Rational, Timestamp},
 };
@@ -52,6 +52,9 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
         let chapters = (0..fields.nb_chapters as usize)
             .filter_map(|number| chapter(&**fields.chapters.add(number)))
             .collect();
+        let programs = (0..fields.nb_programs as usize)
+            .map(|number| program(&**fields.programs.add(number)))
+            .collect();
         MediaInfo {
             format: text((*fields.iformat).name),
             size_bytes: u64::try_from(ffi::avio_size(fields.pb)).ok(),
@@ -63,6 +66,7 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             tags: tags(fields.metadata),
             chapters,
             streams,
+            programs,
             is_webm: false,
             movie: None,
             origin: None,
@@ -78,6 +82,21 @@ unsafe fn chapter(chapter: &ffi::AVChapter) -> Option<Chapter> {
     let tags = unsafe { tags(chapter.metadata) };
     let at = |ticks| Timestamp::new(ticks, base);
     Some(Chapter { start: at(chapter.start), end: at(chapter.end), tags })
+}
+
+/// # Safety
+/// The program belongs to an open context.
+unsafe fn program(program: &ffi::AVProgram) -> ProgramInfo {
+    // SAFETY: the tags belong to the program, which has as many numbers of streams as it says.
+    unsafe {
+        let numbers = (0..program.nb_stream_indexes as usize)
+            .filter_map(|place| usize::try_from(*program.stream_index.add(place)).ok());
+        ProgramInfo {
+            number: program.program_num,
+            name: tags(program.metadata).remove("service_name"),
+            streams: numbers.collect(),
+        }
+    }
 }
 
 /// # Safety
@@ -306,8 +325,9 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
         let nominal = rational((*stream).r_frame_rate);
         let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
         let field_order = number_of!((*coding).field_order);
+        let is_order = |order: ffi::AVFieldOrder| field_order == order as c_int;
         let (color, reserved_color) = color(
-            number_of!((*coding).color_range),
+            range_of(coding),
             number_of!((*coding).color_space),
             number_of!((*coding).color_primaries),
             number_of!((*coding).color_trc),
@@ -315,16 +335,23 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
         VideoInfo {
             width: u32::try_from((*coding).width).unwrap_or(0),
             height: u32::try_from((*coding).height).unwrap_or(0),
-            pixel_format: pixel_format((*coding).format).map(describe_pixel_format),
+            crop: Crop::default(),
+            pixel_format: pixel_format(format_of(stream)).map(describe_pixel_format),
             pixel_aspect: rational(aspect).unwrap_or(Rational::ONE),
             frame_rate: average_rate(average, nominal, (*stream).nb_frames),
             nominal_frame_rate: nominal,
-            scan: match field_order {
-                order if order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as c_int => {
-                    Scan::Progressive
-                }
-                order if order == ffi::AVFieldOrder::AV_FIELD_UNKNOWN as c_int => Scan::Unknown,
-                _ => Scan::Interlaced,
+            scan: match () {
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE) => Scan::Progressive,
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_UNKNOWN) => Scan::Unknown,
+                () => Scan::Interlaced,
+            },
+            // The second letter says which field is stored first where they are interleaved.
+            top_field_first: match () {
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_TT) => Some(true),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_TB) => Some(true),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_BB) => Some(false),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_BT) => Some(false),
+                () => None,
             },
             color,
             reserved_color,
@@ -333,9 +360,69 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
                     let matrix = &*matrix.cast::<[i32; 9]>();
                     Orientation::from_matrix([matrix[0], matrix[1], matrix[3], matrix[4]])
                 }),
+            orientation_in_pictures: false,
             hdr: hdr(stream),
             projection: projection::of(stream),
         }
+    }
+}
+
+/// libav's number of the color range. H.264 and HEVC are in limited range where they do not say
+/// otherwise (ITU-T H.264, E.2.1; H.265, E.3.1); libav leaves that open, and swscale then takes gray
+/// for full range.
+///
+/// # Safety
+/// `coding` points to valid codec parameters.
+unsafe fn range_of(coding: *const ffi::AVCodecParameters) -> c_int {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let range = number_of!((*coding).color_range);
+        let id = number_of!((*coding).codec_id);
+        let is_limited = id == ffi::AVCodecID::AV_CODEC_ID_H264 as c_int
+            || id == ffi::AVCodecID::AV_CODEC_ID_HEVC as c_int;
+        let is_gray = pixel_format((*coding).format)
+            .is_some_and(|format| describe_pixel_format(format).name.starts_with("gray"));
+        if range == ffi::AVColorRange::AVCOL_RANGE_UNSPECIFIED as c_int && is_limited && is_gray {
+            return ffi::AVColorRange::AVCOL_RANGE_MPEG as c_int;
+        }
+        range
+    }
+}
+
+/// The decoder of libvpx that decodes the alpha channel that Matroska keeps beside each packet;
+/// `None` where a stream has none, or this libav no such decoder. libavcodec's own passes over it.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn alpha_decoder(stream: *mut ffi::AVStream) -> Option<*const ffi::AVCodec> {
+    // SAFETY: as promised by the caller; the names are zero-terminated.
+    unsafe {
+        let id = number_of!((*(*stream).codecpar).codec_id);
+        let name = match () {
+            () if id == ffi::AVCodecID::AV_CODEC_ID_VP8 as c_int => c"libvpx",
+            () if id == ffi::AVCodecID::AV_CODEC_ID_VP9 as c_int => c"libvpx-vp9",
+            () => return None,
+        };
+        let tag = ffi::av_dict_get((*stream).metadata, c"alpha_mode".as_ptr(), ptr::null(), 0);
+        let decoder = ffi::avcodec_find_decoder_by_name(name.as_ptr());
+        let has_alpha = !tag.is_null() && text((*tag).value) == "1";
+        (has_alpha && !decoder.is_null()).then_some(decoder)
+    }
+}
+
+/// libav's number of the pixel format that is decoded.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn format_of(stream: *mut ffi::AVStream) -> c_int {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let format = (*(*stream).codecpar).format;
+        let is_plain = format == ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as c_int;
+        if is_plain && alpha_decoder(stream).is_some() {
+            return ffi::AVPixelFormat::AV_PIX_FMT_YUVA420P as c_int;
+        }
+        format
     }
 }
 

@@ -175,6 +175,18 @@ impl Frame {
         }
     }
 
+    /// Takes away what says how the picture is to be turned: the plan tells, and an encoder that
+    /// wrote it down once more would have it turned twice.
+    pub(super) fn forget_orientation(&mut self) {
+        use ffi::AVFrameSideDataType as Kind;
+        // SAFETY: the frame is live and ours; what is not there is not missed.
+        unsafe {
+            ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_DISPLAYMATRIX);
+            #[cfg(ffmpeg_8_1)]
+            ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_EXIF);
+        }
+    }
+
     /// Static metadata of high dynamic range on this frame.
     pub(crate) fn hdr(&self) -> Hdr {
         use ffi::AVFrameSideDataType::{
@@ -194,7 +206,28 @@ impl Frame {
         }
     }
 
-    /// The planes of a picture: rows of bytes, and bytes from one row to the next.
+    /// The same picture with its rows in memory from the top on: that of a raw AVI, or one that a
+    /// filter flipped, may have them from the bottom on.
+    pub(crate) fn top_down(self) -> AvResult<Self> {
+        // SAFETY: both frames are live and ours; libav gives the new one room for a picture of the
+        // same kind before it copies rows and properties into it.
+        unsafe {
+            let old = &*self.as_ptr();
+            if old.linesize.iter().all(|stride| *stride >= 0) {
+                return Ok(self);
+            }
+            let copy = Self::new()?;
+            let new = &mut *copy.as_ptr();
+            (new.width, new.height, new.format) = (old.width, old.height, old.format);
+            check(ffi::av_frame_get_buffer(copy.as_ptr(), 0))?;
+            check(ffi::av_frame_copy(copy.as_ptr(), self.as_ptr()))?;
+            check(ffi::av_frame_copy_props(copy.as_ptr(), self.as_ptr()))?;
+            Ok(copy)
+        }
+    }
+
+    /// The planes of a picture [from the top](Self::top_down): rows of bytes, and bytes from one row
+    /// to the next.
     pub(crate) fn planes(&self) -> Vec<(&[u8], usize)> {
         // SAFETY: the frame is live. Each plane of it holds `rows` rows of `stride` bytes, the last
         // one at least as long as the picture is wide, as `av_image_get_linesize` counts it.

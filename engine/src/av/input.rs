@@ -316,6 +316,8 @@ impl Demuxer {
                 let context = self.context.as_ptr();
                 let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
                 (*copy.as_ptr()).sample_aspect_ratio = aspect;
+                (*copy.as_ptr()).format = describe::format_of(stream);
+                copy.decoder = describe::alpha_decoder(stream);
                 copy.frame_rate = rational((*stream).avg_frame_rate);
                 copy.start = ticks((*stream).start_time);
                 copy.table = describe::table(context, stream);
@@ -421,11 +423,13 @@ pub(crate) struct Parameters {
     pub(crate) states_presentation: bool,
     /// What a decoder that begins in the middle of the stream must know from its first packet.
     pub(crate) head: Option<Head>,
+    /// The decoder, where it is not the one that libav takes by itself; static.
+    pub(super) decoder: Option<*const ffi::AVCodec>,
     /// Side data of the stream, such as its display matrix, that are not part of `coding`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
 
-// SAFETY: codec parameters are plain memory without thread affinity.
+// SAFETY: codec parameters are plain memory without thread affinity, and decoders are static.
 unsafe impl Send for Parameters {}
 
 impl Parameters {
@@ -446,6 +450,7 @@ impl Parameters {
             table: None,
             states_presentation: true,
             head: None,
+            decoder: None,
             side_data: Vec::new(),
         };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.

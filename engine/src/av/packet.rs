@@ -109,6 +109,22 @@ impl Packet {
         }
     }
 
+    /// What Matroska keeps beside it by the number 1: the alpha channel of VP8 and VP9, coded.
+    pub(crate) fn alpha(&self) -> Option<&[u8]> {
+        let mut size = 0;
+        // SAFETY: the packet is live; libav answers as many bytes as it says, or null.
+        let data = unsafe {
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL;
+            let data = ffi::av_packet_get_side_data(self.as_ptr(), kind, &raw mut size);
+            if data.is_null() {
+                return None;
+            }
+            std::slice::from_raw_parts(data, size)
+        };
+        let (number, alpha) = data.split_first_chunk()?;
+        (u64::from_be_bytes(*number) == 1).then_some(alpha)
+    }
+
     /// Size of the data, in bytes.
     pub(crate) fn size(&self) -> usize {
         usize::try_from(self.fields().size).unwrap_or(0)

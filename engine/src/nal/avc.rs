@@ -1,7 +1,7 @@
 //! H.264: parameter sets (ITU-T H.264, 7.3.2), and the record in which MP4 and Matroska keep them
 //! (ISO/IEC 14496-15, 5.3.3).
 
-use super::{Bits, Framing, append, unescape, units};
+use super::{Bits, Framing, append, messages, unescape, units};
 use crate::time::Rational;
 
 /// How the user data of x264 begins that names its build: a UUID (ITU-T H.264, D.1.7).
@@ -388,21 +388,9 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
 /// frames ahead (D.1.8).
 pub(crate) fn recovers_later(unit: &[u8]) -> Option<bool> {
     const RECOVERY_POINT: usize = 6;
-    let mut rest = unit.get(1..)?;
-    loop {
-        let [mut kind, mut size] = [0; 2];
-        // Both are sums of bytes, the last of which is not 255.
-        for sum in [&mut kind, &mut size] {
-            let full = rest.iter().take_while(|byte| **byte == 0xff).count();
-            *sum = 255 * full + usize::from(*rest.get(full)?);
-            rest = rest.get(full + 1..)?;
-        }
-        if kind == RECOVERY_POINT {
-            // The number of frames is an Exp-Golomb code, in which a first bit that is set means 0.
-            return rest.first().map(|first| first & 0x80 == 0);
-        }
-        rest = rest.get(size..)?;
-    }
+    let (_, message) = messages(unit.get(1..)?).find(|(kind, _)| *kind == RECOVERY_POINT)?;
+    // The number of frames is an Exp-Golomb code, in which a first bit that is set means 0.
+    message.first().map(|first| first & 0x80 == 0)
 }
 
 #[cfg(test)]

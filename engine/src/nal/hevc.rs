@@ -10,6 +10,8 @@ const VIDEO: u8 = 32;
 const SEQUENCE: u8 = 33;
 const PICTURE: u8 = 34;
 const DELIMITER: u8 = 35;
+/// Messages before the picture that they are about.
+pub(crate) const SEI: u8 = 39;
 
 /// Bytes of the header of a unit.
 const HEADER: usize = 2;

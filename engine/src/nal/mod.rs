@@ -3,6 +3,8 @@
 pub(crate) mod avc;
 pub(crate) mod hevc;
 
+use crate::media::Orientation;
+
 /// How the units of a packet are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -83,6 +85,44 @@ pub(crate) fn escape(plain: &[u8]) -> Vec<u8> {
         unit.push(byte);
     }
     unit
+}
+
+/// The messages of a unit of supplemental enhancement information, behind its header: the type and
+/// the payload of each (ITU-T H.264, 7.3.2.3.1; H.265, 7.3.5).
+pub(crate) fn messages(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let [mut kind, mut size] = [0; 2];
+        // Both are sums of bytes, the last of which is not 255.
+        for sum in [&mut kind, &mut size] {
+            let full = rest.iter().take_while(|byte| **byte == 0xff).count();
+            *sum = 255 * full + usize::from(*rest.get(full)?);
+            rest = rest.get(full + 1..)?;
+        }
+        let (payload, after) = rest.split_at(size.min(rest.len()));
+        rest = after;
+        Some((kind, payload))
+    })
+}
+
+/// The orientation that the messages of a unit ask for, whose header is so many bytes long (ITU-T
+/// H.264, D.1.27; H.265, D.2.17).
+pub(crate) fn orientation(unit: &[u8], header: usize) -> Option<Orientation> {
+    const DISPLAY_ORIENTATION: usize = 47;
+    /// A quarter of a turn, in the units of the message.
+    const QUARTER: u32 = 1 << 14;
+    let plain = unescape(unit.get(header..)?);
+    let (_, message) = messages(&plain).find(|(kind, _)| *kind == DISPLAY_ORIENTATION)?;
+    let mut bits = Bits::new(message);
+    if bits.flag()? {
+        return None;
+    }
+    let (mirrored, flipped, turn) = (bits.flag()?, bits.flag()?, bits.number(16)?);
+    Some(if turn % QUARTER == 0 {
+        Orientation::of_turn(mirrored, flipped, turn / QUARTER)
+    } else {
+        Orientation::Skewed
+    })
 }
 
 /// Reads the bits of an unescaped unit, the most significant first.
@@ -200,6 +240,22 @@ mod tests {
         check(&[0, 0, 0, 0, 0, 0, 0, 1, 7], lengths, &[&[7]]);
         check(&[], lengths, &[]);
         check(&[1, 2, 3], Framing::StartCodes, &[]);
+    }
+
+    #[test]
+    fn orientations_are_read_behind_other_messages() {
+        let check = |message: &[u8], expected| {
+            // A message of type 5 and one byte stands before, as that of an encoder's version.
+            let plain = [&[6, 5, 1, 9][..], message, &[0x80]].concat();
+            assert_eq!(orientation(&escape(&plain), 1), expected, "{message:?}");
+        };
+        // No cancellation, no mirror, and a quarter: 0x4000 behind three bits.
+        check(&[47, 3, 0b0000_1000, 0, 0b0000_1000], Some(Orientation::CounterClockwise));
+        check(&[47, 3, 0b0100_0000, 0, 0b0000_1000], Some(Orientation::FlipLeftRight));
+        check(&[47, 3, 0b0000_0100, 0, 0b0000_1000], Some(Orientation::Skewed));
+        check(&[47, 1, 0b1000_0000], None);
+        check(&[47, 1, 0], None);
+        check(&[4, 200, 1], None);
     }
 
     #[test]

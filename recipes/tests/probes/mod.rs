@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::num::NonZeroU32;
 
 use avocet_engine::{
-    AudioInfo, Color, Disposition, Edit, Entry, Hdr, Index, IndexedPacket, Kind, LightLevel,
-    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, Projection, Rational,
-    Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
+    AudioInfo, Color, Crop, Disposition, Edit, Entry, Hdr, Index, IndexedPacket, Kind, LightLevel,
+    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, ProgramInfo, Projection,
+    Rational, Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
 };
 use avocet_recipes::Probed;
 
@@ -106,14 +106,17 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
     let video = VideoInfo {
         width: size.0,
         height: size.1,
+        crop: Crop::default(),
         pixel_format: Some(pixels("yuv420p")),
         pixel_aspect: Rational::ONE,
         frame_rate: Some(ratio(rate, 1)),
         nominal_frame_rate: Some(ratio(rate, 1)),
         scan: Scan::Progressive,
+        top_field_first: None,
         color: Color::default(),
         reserved_color: false,
         orientation: Orientation::Upright,
+        orientation_in_pictures: false,
         hdr: Hdr::default(),
         projection: Projection::default(),
     };
@@ -394,6 +397,49 @@ pub(crate) fn many_tracks() -> Probed {
         subtitles("subrip", MATROSKA, true),
         subtitles("hdmv_pgs_subtitle", MATROSKA, false),
     ])
+}
+
+/// Pictures that only their container calls interlaced.
+pub(crate) fn interlaced_by_container() -> Probed {
+    mkv(vec![pictures("huffyuv", MATROSKA, (720, 576), 25, 80_000).video(|video| {
+        video.scan = Scan::Interlaced;
+        video.top_field_first = Some(false);
+    })])
+}
+
+pub(crate) fn cropped() -> Probed {
+    mkv(vec![h264(MATROSKA, 4000).video(|video| {
+        video.crop = Crop { left: 8, right: 8, top: 140, bottom: 140 };
+        (video.width, video.height) = (1904, 800);
+    })])
+}
+
+pub(crate) fn turned_by_pictures() -> Probed {
+    ts(vec![h264(TRANSPORT, 4000).video(|video| {
+        video.orientation = Orientation::Clockwise;
+        video.orientation_in_pictures = true;
+    })])
+}
+
+pub(crate) fn transparent() -> Probed {
+    let mut made = pictures("vp9", MATROSKA, (640, 360), 25, 800).video(|video| {
+        video.pixel_format = Some(PixelFormat { alpha: true, ..pixels("yuva420p") });
+    });
+    made.info.tags = tags(&[("alpha_mode", "1")]);
+    webm(vec![made])
+}
+
+/// Small pictures and their sound, and large ones with theirs.
+pub(crate) fn two_programs() -> Probed {
+    let small = pictures("h264", TRANSPORT, (640, 360), 25, 800).profiled("High", 30, "avc1");
+    let sound = || sound("aac", TRANSPORT, ("stereo", 2), 1024, 128);
+    let mut probed = ts(vec![sound(), small, h264(TRANSPORT, 4000), sound()]);
+    let program = |number: i32, name: &str, streams| {
+        let name = Some(name.to_owned());
+        ProgramInfo { number, name, streams }
+    };
+    probed.media.programs = vec![program(1, "Small", vec![0, 1]), program(2, "Large", vec![2, 3])];
+    probed
 }
 
 /// Pictures that are of another kind than the everyday ones, beside everyday sound.

@@ -1,0 +1,97 @@
+//! What the first packets of an input say, and its header does not.
+
+use crate::{
+    av::{Demuxer, Fault, Packet},
+    exif,
+    index::Entries,
+    media::{Kind, MediaInfo, Orientation, StreamInfo},
+};
+
+/// The most that is read in search of a second picture.
+const MOST_PACKETS: usize = 500;
+
+/// The same, in bytes.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What is looked for in the first packets of a stream.
+struct Search {
+    /// How keyframes say how they are turned, where they may.
+    entries: Option<Entries>,
+    /// How many packets are looked at.
+    wanted: usize,
+    /// How many were.
+    found: usize,
+    /// What they say.
+    orientation: Option<Orientation>,
+}
+
+/// Fills in what only packets tell: how pictures are turned, where the container does not say, and
+/// which streams have one picture beside streams of more. The demuxer stands behind them then.
+pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), Fault> {
+    let are_several = media.videos().count() > 1;
+    let mut searches: Vec<Search> = media
+        .streams
+        .iter()
+        .map(|stream| Search::of(demuxer, media, stream, are_several))
+        .collect();
+    if searches.iter().all(Search::is_over) {
+        return Ok(());
+    }
+    demuxer.keep_only(|stream| searches.get(stream).is_some_and(|search| !search.is_over()));
+    let (mut packets, mut bytes) = (0, 0);
+    while !searches.iter().all(Search::is_over) && packets < MOST_PACKETS && bytes < MOST_BYTES {
+        let packet = match demuxer.read() {
+            Ok(Some(packet)) => packet,
+            // How much is missing is judged by the run.
+            Ok(None) | Err(Fault::Libav(_)) => break,
+            Err(fault) => return Err(fault),
+        };
+        (packets, bytes) = (packets + 1, bytes + packet.size());
+        let number = packet.stream();
+        if let (Some(search), Some(stream)) = (searches.get_mut(number), media.streams.get(number))
+        {
+            search.look_at(stream, &packet);
+        }
+    }
+    let is_moving = |search: &Search| search.wanted > 1 && search.found > 1;
+    let moves = searches.iter().any(is_moving);
+    for (stream, search) in media.streams.iter_mut().zip(&searches) {
+        stream.still |= moves && search.wanted > 1 && search.found == 1;
+        if let (Kind::Video(video), Some(orientation)) = (&mut stream.kind, search.orientation) {
+            (video.orientation, video.orientation_in_pictures) = (orientation, true);
+        }
+    }
+    Ok(())
+}
+
+impl Search {
+    fn of(demuxer: &Demuxer, media: &MediaInfo, stream: &StreamInfo, are_several: bool) -> Self {
+        let mut search = Self { entries: None, wanted: 0, found: 0, orientation: None };
+        let Kind::Video(video) = &stream.kind else { return search };
+        // A container of one picture; in one of many each picture might say something else.
+        let is_picture = media.format.ends_with("_pipe") || stream.still;
+        let may_tell = matches!(stream.codec.as_str(), "h264" | "hevc")
+            || (is_picture && matches!(stream.codec.as_str(), "mjpeg" | "png" | "webp"));
+        if may_tell && video.orientation == Orientation::Upright {
+            search.entries = Some(Entries::of(demuxer, stream.index));
+            search.wanted = 1;
+        }
+        if are_several && !stream.still {
+            search.wanted = 2;
+        }
+        search
+    }
+
+    fn is_over(&self) -> bool {
+        self.found >= self.wanted
+    }
+
+    fn look_at(&mut self, stream: &StreamInfo, packet: &Packet) {
+        if let Some(entries) = self.entries.as_ref().filter(|_| self.found == 0) {
+            let stated = exif::orientation(&stream.codec, packet.data());
+            let stated = stated.or_else(|| entries.orientation(packet));
+            self.orientation = stated.filter(|stated| *stated != Orientation::Upright);
+        }
+        self.found += 1;
+    }
+}
