@@ -1,1 +1,331 @@
 //! Cases of streams that were chosen or shown wrongly.
+
+use std::path::Path;
+
+use avocet::engine::{Kind, Orientation};
+use avocet::{CancelToken, Engine, Source};
+use fixtures::judge;
+
+use crate::{
+    support::{Outcome, plan, source_frames},
+    traps_picture::{action, warning},
+    traps_stream::{COPY, ENCODE, FRAME, counted, done, in_sync},
+    traps_tracks::bar,
+};
+
+/// What probing finds of the pictures of a clip.
+fn probed(clip: &Path) -> avocet::engine::VideoInfo {
+    let media = Engine::default().probe(&Source::path(clip), &CancelToken::new()).unwrap();
+    let video = media.streams.iter().find_map(|stream| match &stream.kind {
+        Kind::Video(video) => Some(video.clone()),
+        _ => None,
+    });
+    video.expect("pictures")
+}
+
+/// Codes of the reasons why streams are dropped, by their numbers.
+fn dropped(outcome: &Outcome) -> Vec<(usize, &str)> {
+    let dropped = outcome.plan.dropped.iter();
+    dropped.map(|stream| (stream.stream, stream.because.code.as_str())).collect()
+}
+
+#[test]
+fn moving_pictures_win_over_a_preview_of_one_picture() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["preview-first.mp4", "preview-first.mkv"] {
+        let clip = fixtures::get(name);
+        for recipe in [COPY, ENCODE, r#""webReady""#, r#""trim","startSeconds":0"#] {
+            let outcome = done(&clip, "mp4", recipe);
+            let what = format!("{name} by {recipe}");
+            assert_eq!(judge::counters(&outcome.path), counted(0..100), "{what}");
+            assert_eq!(dropped(&outcome), [(0, "ATTACHED_PICTURE")], "{what}");
+        }
+        let outcome = done(&clip, "png", r#""thumbnail","seekSeconds":2.03"#);
+        assert_eq!(judge::counters(&outcome.path), counted([50]), "{name}");
+        let outcome = done(&clip, "m4a", r#""extractAudio""#);
+        assert_eq!(judge::clicks(&outcome.path).len(), 4, "{name}");
+    }
+}
+
+#[test]
+fn picture_and_sound_are_of_one_program() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("two-programs.ts");
+    let media = Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap();
+    let programs = media.programs.iter();
+    let programs: Vec<_> = programs.map(|it| (it.number, it.name.as_deref())).collect();
+    assert_eq!(programs, [(1, Some("Small")), (2, Some("Large"))]);
+    // libav lists streams by their programs.
+    let others = [(0, "OTHER_PROGRAM"), (1, "OTHER_PROGRAM")];
+    for recipe in [
+        COPY,
+        ENCODE,
+        r#""webReady""#,
+        r#""trim","startSeconds":0"#,
+        r#""transcode","tracks":"all""#,
+    ] {
+        let outcome = done(&clip, "mp4", recipe);
+        in_sync(&outcome.path, 4, 0.03, recipe);
+        assert_eq!(judge::probe(&outcome.path).of_kind("audio").count(), 1, "{recipe}");
+        assert_eq!(dropped(&outcome), others, "{recipe}");
+        let told = warning(&outcome, "PROGRAM_CHOSEN").expect("a warning");
+        assert_eq!(told, "program 2 (Large) is taken, and not 1 (Small)", "{recipe}");
+    }
+    let outcome = done(&clip, "m4a", r#""extractAudio""#);
+    assert_eq!(judge::clicks(&outcome.path).len(), 4, "the sound of the same program");
+}
+
+#[test]
+fn the_thumbnail_of_sound_with_a_cover_is_the_cover() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["cover.mp3", "cover-last.m4a", "cover-first.m4a"] {
+        for seconds in [0.0, 1.5, 100.0] {
+            let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+            let outcome = done(&fixtures::get(name), "png", &recipe);
+            let picture = judge::picture(&outcome.path);
+            assert_eq!((picture.width, picture.height), (64, 64), "{name} at {seconds} s");
+            let [red, green, blue] = picture.mean(0, 0, 64, 64);
+            assert!(red > 250.0 && (green - 165.0).abs() < 4.0 && blue < 5.0, "{name}: orange");
+            let codes: Vec<_> = outcome.report.warnings.iter().map(|it| it.code.as_str()).collect();
+            assert_eq!(codes, ["COVER_SHOWN"], "{name} at {seconds} s");
+        }
+    }
+    let error = plan(&fixtures::get("clicks.wav"), "png", r#""thumbnail""#).unwrap_err();
+    assert_eq!(error.code(), "INPUT_INVALID");
+}
+
+/// How opaque the halves of the frame of a number are, from 0 to 255, by the decoder of libvpx.
+fn opacity(clip: &Path, frame: usize) -> [f64; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alpha.png");
+    let filters = format!("select=eq(n\\,{frame}),alphaextract,format=gray");
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-c:v", "libvpx-vp9", "-i"])
+        .arg(clip)
+        .args(["-vf", &filters, "-frames:v", "1", "-update", "1"])
+        .arg(&path)
+        .status();
+    if !status.unwrap().success() {
+        return [255.0; 2];
+    }
+    let picture = judge::picture(&path);
+    let (half, height) = (picture.width / 2, picture.height);
+    [4, half + 4].map(|x| picture.mean(x, 4, half - 8, height - 8)[0])
+}
+
+/// Whether a clip says that its pictures have an alpha channel.
+fn claims_alpha(clip: &Path) -> bool {
+    let tags = judge::probe(clip).video().json["tags"].as_object().cloned().unwrap_or_default();
+    tags.iter().any(|(key, _)| key.eq_ignore_ascii_case("alpha_mode"))
+}
+
+#[test]
+fn transparent_vp9_stays_transparent() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("alpha.webm");
+    assert_eq!(opacity(&clip, 30).map(|alpha| alpha > 128.0), [false, true]);
+    for (recipe, expected) in [
+        (COPY, "copy"),
+        (r#""transcode","reencode":true,"preset":8"#, "encode"),
+        (r#""resize","width":160"#, "encode"),
+        (r#""compress","preset":8"#, "encode"),
+        (r#""trim","startSeconds":2"#, "copy"),
+        // Spliced: pictures are encoded up to where the alpha channel has a keyframe, too.
+        (r#""trim","startSeconds":1"#, "copy"),
+        (
+            r#""trim","ranges":[{"startSeconds":0.5,"durationSeconds":1},
+                {"startSeconds":2,"durationSeconds":1}]"#,
+            "copy",
+        ),
+    ] {
+        let outcome = done(&clip, "webm", recipe);
+        assert_eq!(action(&outcome), expected, "{recipe}");
+        assert_eq!(warning(&outcome, "ALPHA_DROPPED"), None, "{recipe}");
+        assert!(claims_alpha(&outcome.path), "{recipe}");
+        for frame in [0, 10, 24, 30, 49] {
+            let [left, right] = opacity(&outcome.path, frame);
+            assert!(left < 10.0 && right > 245.0, "{recipe}: {left} and {right} in frame {frame}");
+        }
+    }
+    let outcome = done(&clip, "png", r#""thumbnail","seekSeconds":1.5"#);
+    let [left, right] = opacity_of_picture(&outcome.path);
+    assert!(left < 10.0 && right > 245.0, "{left} and {right}");
+}
+
+/// How opaque the halves of a picture are, from 0 to 255.
+fn opacity_of_picture(path: &Path) -> [f64; 2] {
+    let picture = judge::rgb(path, 0.0, "alphaextract");
+    let half = picture.width / 2;
+    [4, half + 4].map(|x| picture.mean(x, 4, half - 8, picture.height - 8)[0])
+}
+
+#[test]
+fn transparency_that_is_lost_is_told_and_not_claimed() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format, recipe) in [
+        ("alpha.webm", "mp4", ENCODE),
+        ("alpha.webm", "mp4", r#""compress","preset":"ultrafast""#),
+        // MP4 holds VP9, and nothing beside its packets.
+        ("alpha.webm", "mp4", r#""trim","startSeconds":2"#),
+        ("alpha.webm", "webm", r#""compress","codec":"av1","preset":12"#),
+        ("alpha.webm", "jpg", r#""thumbnail""#),
+        ("ffv1-alpha.mkv", "mp4", ENCODE),
+    ] {
+        let outcome = done(&fixtures::get(name), format, recipe);
+        assert!(warning(&outcome, "ALPHA_DROPPED").is_some(), "{name} in {format} by {recipe}");
+        assert!(!claims_alpha(&outcome.path), "{name} in {format} by {recipe}");
+    }
+}
+
+#[test]
+fn fields_that_only_the_container_tells_of_leave_no_combs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["huffyuv-tff.mkv", "utvideo-bff.mkv", "mjpeg-tff.mov", "png-tff.mov"] {
+        let source = fixtures::get(name);
+        assert!(!source_frames(&source)[30].interlaced, "{name}: its frames do not tell");
+        let expected = [20, 30].map(|number| {
+            let [top, bottom] = bar(&judge::rgb(&source, f64::from(number) * FRAME, ""));
+            assert!((top - bottom).abs() > 6.0, "{name}: fields at {top} and {bottom}");
+            if name.contains("bff") { bottom } else { top }
+        });
+        let check = |picture: &judge::Picture, expected: f64, what: &str| {
+            let [even, odd] = bar(picture);
+            let is_there = (even - expected).abs() < 2.0 && (odd - expected).abs() < 2.0;
+            assert!(is_there, "{what}: at {even} and {odd} instead of {expected}");
+        };
+        for recipe in [ENCODE, r#""webReady""#] {
+            let outcome = done(&source, "mp4", recipe);
+            let frames = judge::frames(&outcome.path);
+            for (number, expected) in [20, 30].into_iter().zip(expected) {
+                let picture = judge::rgb(&outcome.path, frames[number].pts, "");
+                check(&picture, expected, &format!("{name} by {recipe}"));
+            }
+        }
+        for (seconds, expected) in [0.82, 1.22].into_iter().zip(expected) {
+            let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+            let outcome = done(&source, "png", &recipe);
+            check(&judge::picture(&outcome.path), expected, &format!("{name} at {seconds} s"));
+        }
+    }
+}
+
+#[test]
+fn pictures_stand_upright_by_their_exif() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in [
+        "exif-2.jpg",
+        "exif-3.jpg",
+        "exif-4.jpg",
+        "exif-5.jpg",
+        "exif-6.jpg",
+        "exif-7.jpg",
+        "exif-8.jpg",
+        "exif-6.png",
+        "exif-6.webp",
+    ] {
+        let clip = fixtures::get(name);
+        let video = probed(&clip);
+        assert!(video.orientation_in_pictures, "{name}");
+        for (format, recipe) in
+            [("png", r#""thumbnail""#), ("jpg", r#""thumbnail""#), ("mp4", ENCODE)]
+        {
+            let outcome = done(&clip, format, recipe);
+            let what = format!("{name} in {format}");
+            let picture = judge::picture(&outcome.path);
+            assert_eq!((picture.width, picture.height), (320, 180), "{what}");
+            assert_eq!(picture.corners(), judge::UPRIGHT, "{what}");
+            // Nothing is left that would turn it once more.
+            assert_eq!(probed(&outcome.path).orientation, Orientation::Upright, "{what}");
+        }
+    }
+}
+
+#[test]
+fn pictures_stand_upright_by_their_sei() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, orientation) in [
+        ("sei-turned.ts", Orientation::CounterClockwise),
+        ("sei-mirrored.mp4", Orientation::FlipLeftRight),
+        ("sei-turned.hevc", Orientation::CounterClockwise),
+    ] {
+        let clip = fixtures::get(name);
+        let video = probed(&clip);
+        assert_eq!(video.orientation, orientation, "{name}");
+        assert!(video.orientation_in_pictures, "{name}");
+        for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", COPY), ("mp4", r#""webReady""#)]
+        {
+            let outcome = done(&clip, format, recipe);
+            let what = format!("{name} in {format} by {recipe}");
+            let picture = judge::picture(&outcome.path);
+            assert_eq!((picture.width, picture.height), (320, 180), "{what}");
+            assert_eq!(picture.corners(), judge::UPRIGHT, "{what}");
+        }
+    }
+}
+
+#[test]
+fn cropped_rows_and_columns_of_matroska_are_hidden() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("cropped.mkv");
+    let video = probed(&clip);
+    assert_eq!((video.width, video.height), (320, 180));
+    assert_eq!((video.crop.left, video.crop.bottom), (32, 20));
+    for (format, recipe) in [
+        ("mp4", COPY),
+        ("mp4", r#""webReady""#),
+        ("mp4", r#""trim","startSeconds":1"#),
+        ("webm", r#""transcode","preset":8"#),
+        ("png", r#""thumbnail","seekSeconds":1"#),
+    ] {
+        let outcome = done(&clip, format, recipe);
+        let picture = judge::picture(&outcome.path);
+        assert_eq!((picture.width, picture.height), (320, 180), "{format} by {recipe}");
+        assert_eq!(picture.corners(), judge::UPRIGHT, "{format} by {recipe}");
+    }
+}
+
+#[test]
+fn gray_has_one_range_in_pictures_and_videos() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, black, white) in [("gray16.nut", 0.0, 255.0), ("gray-limited.mp4", 16.0, 235.0)] {
+        let clip = fixtures::get(name);
+        // Columns are as bright as their number, in what the range calls black and white.
+        let expected = |x: f64| (255.0 * (x - black) / (white - black)).clamp(0.0, 255.0);
+        let check = |picture: &judge::Picture, what: &str| {
+            for x in [8, 32, 64, 128, 192, 224, 248] {
+                let found = picture.mean(x - 1, 8, 3, 48)[1];
+                let expected = expected(x as f64);
+                assert!((found - expected).abs() < 3.0, "{what}: {found} for {expected} at {x}");
+            }
+        };
+        for (format, recipe) in [
+            ("png", r#""thumbnail""#),
+            ("jpg", r#""thumbnail","quality":100"#),
+            ("webp", r#""thumbnail","quality":100"#),
+            ("mp4", r#""transcode","reencode":true,"crf":4"#),
+        ] {
+            let outcome = done(&clip, format, recipe);
+            check(&judge::picture(&outcome.path), &format!("{name} in {format}"));
+        }
+    }
+}

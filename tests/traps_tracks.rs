@@ -220,7 +220,7 @@ fn trap_21_subtitles_that_are_left_out_have_a_reason() {
 
 /// Where the moving bar of the interlaced fixtures is seen in the even and in the odd lines: the
 /// middle of what is white, in pixels.
-fn bar(picture: &judge::Picture) -> [f64; 2] {
+pub(crate) fn bar(picture: &judge::Picture) -> [f64; 2] {
     [0, 1].map(|parity| {
         let lines = (400..540).filter(|y| y % 2 == parity);
         let points = lines.flat_map(|y| (100..620).map(move |x| (x, y)));

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use avocet_engine::{
-    AudioInfo, Error, Kind, Location, MediaInfo, Reason, Result, StreamIndex, StreamInfo,
-    Timestamp, VideoInfo,
+    Action, AudioInfo, Encoder, Error, FrameFormat, Kind, Location, MediaInfo, ProgramInfo, Reason,
+    Result, StreamIndex, StreamInfo, Timestamp, Track, VideoInfo,
 };
 
 use crate::{
@@ -26,9 +26,42 @@ pub(crate) fn best_video(media: &MediaInfo) -> Option<(&StreamInfo, &VideoInfo)>
     )
 }
 
-/// The audio streams of which something is known.
+/// The audio streams of which something is known, of the one [`program`].
 pub(crate) fn real_audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> {
+    let program = program(media);
+    audios(media).filter(move |(stream, _)| program.is_none_or(|it| holds(media, it, stream)))
+}
+
+fn audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> {
     media.audios().filter(|(_, audio)| audio.channels > 0 && audio.sample_rate.is_some())
+}
+
+/// The program whose streams are taken, of several: that of the best pictures, else of the first
+/// sound.
+pub(crate) fn program(media: &MediaInfo) -> Option<&ProgramInfo> {
+    let video = best_video(media).map(|(stream, _)| stream);
+    let stream = video.or_else(|| audios(media).next().map(|(stream, _)| stream))?;
+    let program = media.programs.iter().find(|it| it.streams.contains(&stream.index))?;
+    media.streams.iter().any(|stream| !holds(media, program, stream)).then_some(program)
+}
+
+/// Whether a stream is of a program, or of none.
+pub(crate) fn holds(media: &MediaInfo, program: &ProgramInfo, stream: &StreamInfo) -> bool {
+    let is_of = |program: &ProgramInfo| program.streams.contains(&stream.index);
+    is_of(program) || !media.programs.iter().any(is_of)
+}
+
+/// What the user should know of programs that are left out.
+pub(crate) fn program_notice(media: &MediaInfo) -> Option<Reason> {
+    let chosen = program(media)?;
+    let name = |program: &ProgramInfo| match &program.name {
+        Some(name) => format!("{} ({name})", program.number),
+        None => program.number.to_string(),
+    };
+    let others = media.programs.iter().filter(|it| it.number != chosen.number);
+    let others: Vec<String> = others.filter(|it| !it.streams.is_empty()).map(name).collect();
+    let message = format!("program {} is taken, and not {}", name(chosen), others.join(", "));
+    Some(Reason::new("PROGRAM_CHOSEN", message))
 }
 
 /// The audio stream marked as default, else the first.
@@ -54,6 +87,30 @@ pub(crate) fn need_video<'a>(
     media: &'a MediaInfo,
 ) -> Result<(&'a StreamInfo, &'a VideoInfo)> {
     best_video(media).ok_or_else(|| lacking(location, media, "a video stream"))
+}
+
+/// The picture that is shown of an input: of the best video stream, else its cover art, with what
+/// the user should know of that.
+pub(crate) fn need_picture<'a>(
+    location: &Location,
+    media: &'a MediaInfo,
+) -> Result<(&'a StreamInfo, &'a VideoInfo, Option<Reason>)> {
+    if let Some((stream, video)) = best_video(media) {
+        return Ok((stream, video, None));
+    }
+    let still = |stream: &'a StreamInfo| match &stream.kind {
+        Kind::Video(video) if stream.still && video.width > 0 && video.height > 0 => {
+            Some((stream, video))
+        }
+        _ => None,
+    };
+    let (stream, video) = media
+        .streams
+        .iter()
+        .find_map(still)
+        .ok_or_else(|| lacking(location, media, "a video stream or cover art"))?;
+    let message = "there are no moving pictures, so the cover art is shown";
+    Ok((stream, video, Some(Reason::new("COVER_SHOWN", message))))
 }
 
 /// The audio stream that a recipe can not do without.
@@ -91,9 +148,55 @@ pub(crate) fn color_notice(video: &VideoInfo) -> Option<Reason> {
     video.reserved_color.then(|| Reason::new("COLOR_TAGS_RESERVED", message))
 }
 
+/// The tag by which Matroska says that packets of VP8 and VP9 have an alpha channel beside them.
+const ALPHA_TAG: &str = "alpha_mode";
+
+/// Lets a track claim an alpha channel only where it has one beside its packets; answers what the
+/// user should know where pictures may be transparent and those of the track are not.
+pub(crate) fn settle_alpha(
+    track: &mut Track,
+    container: Container,
+    stream: &StreamInfo,
+    video: &VideoInfo,
+) -> Option<Reason> {
+    let is_tag = |key: &String| key.eq_ignore_ascii_case(ALPHA_TAG);
+    // Whether it is beside packets, be it that this libav decodes it or not.
+    let is_beside = stream.tags.iter().any(|(key, value)| is_tag(key) && value == "1");
+    let is_within = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
+    let is_matroska = container == Container::Of(Format::Webm);
+    let keeps = match &track.action {
+        Action::Encode(encoder) => has_alpha(encoder),
+        Action::Splice(encoder) => !is_beside || (is_matroska && has_alpha(encoder)),
+        Action::Copy | Action::Convert(_) => !is_beside || is_matroska,
+    };
+    let is_encoded = matches!(track.action, Action::Encode(_));
+    track.tags.retain(|key, _| !is_tag(key) || (keeps && !is_encoded));
+    alpha_notice(is_beside || is_within, keeps)
+}
+
+/// What the user should know where pictures may be transparent and those of the result are not.
+pub(crate) fn alpha_notice(has_alpha: bool, keeps_alpha: bool) -> Option<Reason> {
+    let message = "the pictures may be transparent, and those of the result are not";
+    (has_alpha && !keeps_alpha).then(|| Reason::new("ALPHA_DROPPED", message))
+}
+
+/// Whether pictures that an encoder takes can be transparent.
+pub(crate) fn has_alpha(encoder: &Encoder) -> bool {
+    let FrameFormat::Video(format) = &encoder.format else { return false };
+    ["yuva", "rgba"].iter().any(|alpha| format.pixel_format.starts_with(alpha))
+}
+
 /// Why a stream that nobody kept is left out.
-pub(crate) fn why_dropped(stream: &StreamInfo, container: Container, tracks: Tracks) -> Reason {
+pub(crate) fn why_dropped(
+    media: &MediaInfo,
+    stream: &StreamInfo,
+    container: Container,
+    tracks: Tracks,
+) -> Reason {
     let name = container.name();
+    if program(media).is_some_and(|program| !holds(media, program, stream)) {
+        return Reason::new("OTHER_PROGRAM", "it is of another program than the one that is taken");
+    }
     match &stream.kind {
         Kind::Video(_) if stream.still => Reason::new(
             "ATTACHED_PICTURE",
@@ -276,6 +379,14 @@ pub(crate) fn copyable_video(
             "VIDEO_NOT_8_BIT_420",
             "H.264 of other depth or chroma than 8-bit 4:2:0 plays in few places",
         ));
+    }
+    if !source.info.crop.is_empty() {
+        let message = "its container crops the picture, which a copy would show whole";
+        return Err(Reason::new("CROPPED_BY_CONTAINER", message));
+    }
+    if source.info.orientation_in_pictures {
+        let message = "only its pictures say how they are turned, which few players follow";
+        return Err(Reason::new("TURNED_BY_PICTURES", message));
     }
     hidden_packets_fit(source, container)?;
     Ok(copied(codec, container))

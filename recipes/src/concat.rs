@@ -155,6 +155,15 @@ impl Join {
         let videos = pieces.iter().filter_map(|piece| piece.video);
         let mut notices: Vec<_> = medias.filter_map(choose::declared_wrong).collect();
         notices.extend(videos.filter_map(|video| choose::color_notice(video.info)).take(1));
+        let videos = pieces.iter().filter_map(|piece| piece.video);
+        for track in tracks.iter_mut().filter(|track| track.kind == TrackKind::Video) {
+            let settled = videos.clone().filter_map(|video| {
+                choose::settle_alpha(track, container, video.stream, video.info)
+            });
+            notices.extend(settled.last());
+        }
+        let medias = pieces.iter().map(|piece| &piece.probed.media);
+        notices.extend(medias.filter_map(choose::program_notice).take(1));
         notices.extend(pieces.iter().filter_map(|piece| piece.section?.notice(piece.probed)));
         if wanted == Tracks::All {
             let message = "pieces are joined by their best streams; others have no counterpart";
@@ -295,13 +304,17 @@ fn dropped(
     let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
     let inputs = circumstances.inputs.iter().enumerate();
     inputs
-        .flat_map(|(input, probed)| probed.media.streams.iter().map(move |stream| (input, stream)))
-        .filter(|(input, stream)| !kept.contains(&StreamId { input: *input, stream: stream.index }))
-        .map(|(input, stream)| Dropped {
+        .flat_map(|(input, probed)| {
+            probed.media.streams.iter().map(move |stream| (input, &probed.media, stream))
+        })
+        .filter(|(input, _, stream)| {
+            !kept.contains(&StreamId { input: *input, stream: stream.index })
+        })
+        .map(|(input, media, stream)| Dropped {
             input,
             stream: stream.index,
             kind: stream.kind.name().to_owned(),
-            because: match choose::why_dropped(stream, container, Tracks::Best) {
+            because: match choose::why_dropped(media, stream, container, Tracks::Best) {
                 why if wanted == Tracks::All && why.code == "SUBTITLES_NOT_ASKED_FOR" => {
                     Reason::new("TRACKS_NOT_JOINED", "text of several inputs is not joined")
                 }
@@ -516,6 +529,7 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
         return Some(format!("is {}, the first {}", source.stream.codec, first.stream.codec));
     }
     if (own.width, own.height, own.orientation) != (other.width, other.height, other.orientation)
+        || (own.crop, own.orientation_in_pictures) != (other.crop, other.orientation_in_pictures)
         || own.pixel_aspect != other.pixel_aspect
     {
         return Some(format!("is {}, the first {}", size(own), size(other)));

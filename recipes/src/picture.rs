@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Capabilities, Color, Orientation, Result, Scan, StreamInfo, VideoInfo};
+use avocet_engine::{Capabilities, Color, Crop, Orientation, Result, Scan, StreamInfo, VideoInfo};
 
 use crate::{compile::expect_filter, video::Size};
 
@@ -55,7 +55,7 @@ pub(crate) struct Filters {
 /// The colors of a source, with what it does not say filled in.
 ///
 /// An untagged source is BT.709 when it is 1280 wide or 720 high, else BT.601; limited range,
-/// except in red, green and blue, which are full.
+/// except in red, green and blue and in gray, which are full.
 pub(crate) fn source_color(video: &VideoInfo) -> Color {
     let is_rgb = is_rgb(video);
     let said = &video.color;
@@ -92,7 +92,10 @@ pub(crate) fn source_color(video: &VideoInfo) -> Color {
         from_family.map(str::to_owned).or_else(|| guess("bt709", "bt470bg", "smpte170m"))
     });
     let transfer = said.transfer.clone().or_else(|| guess("bt709", "smpte170m", "smpte170m"));
-    let is_full = is_rgb || said.range.as_deref() == Some("pc");
+    let is_full = match said.range.as_deref() {
+        Some(range) => is_rgb || range == "pc",
+        None => is_rgb || is_gray(video),
+    };
     let range = Some(if is_full { "pc" } else { "tv" }.to_owned());
     Color { range, matrix, primaries, transfer }
 }
@@ -105,6 +108,11 @@ pub(crate) fn bt709() -> Color {
 
 fn is_rgb(video: &VideoInfo) -> bool {
     video.pixel_format.as_ref().is_some_and(|pixels| pixels.rgb || pixels.name == "pal8")
+}
+
+fn is_gray(video: &VideoInfo) -> bool {
+    let name = video.pixel_format.as_ref().map_or("", |pixels| pixels.name.as_str());
+    ["gray", "ya8", "ya16"].iter().any(|gray| name.starts_with(gray))
 }
 
 /// Fits a picture into a box, keeping its shape, never enlarged; in pixels, not yet rounded.
@@ -156,32 +164,48 @@ pub(crate) fn even_below(side: f64) -> NonZeroU32 {
     even((side / 2.0 + 1e-6).floor() * 2.0)
 }
 
+/// Codecs whose frames say by themselves whether they are interlaced.
+const TELLS_FIELDS: [&str; 11] = [
+    "mpeg1video",
+    "mpeg2video",
+    "h264",
+    "hevc",
+    "mpeg4",
+    "vc1",
+    "wmv3",
+    "dvvideo",
+    "prores",
+    "dnxhd",
+    "ffv1",
+];
+
+/// Codecs of which decoders say so now and then, or for some containers.
+const MAY_TELL_FIELDS: [&str; 3] = ["huffyuv", "rawvideo", "mjpeg"];
+
 /// Whether frames of a stream may be interlaced, so that a deinterlacer must look at them.
 pub(crate) fn may_be_interlaced(stream: &StreamInfo, video: &VideoInfo) -> bool {
-    /// Codecs that know of fields.
-    const WITH_FIELDS: [&str; 14] = [
-        "mpeg1video",
-        "mpeg2video",
-        "h264",
-        "hevc",
-        "mpeg4",
-        "vc1",
-        "wmv3",
-        "dvvideo",
-        "prores",
-        "dnxhd",
-        "ffv1",
-        "huffyuv",
-        "rawvideo",
-        "mjpeg",
-    ];
+    let codec = stream.codec.as_str();
     match video.scan {
         // The deinterlacer takes nothing smaller, and there is nothing to see in it.
         _ if video.width < 4 || video.height < 4 => false,
         Scan::Interlaced => true,
         Scan::Progressive => false,
-        Scan::Unknown => WITH_FIELDS.contains(&stream.codec.as_str()),
+        Scan::Unknown => TELLS_FIELDS.contains(&codec) || MAY_TELL_FIELDS.contains(&codec),
     }
+}
+
+/// The deinterlacer: for frames that say that they are interlaced, or for all where only the
+/// container says so.
+fn deinterlacing(stream: &StreamInfo, video: &VideoInfo) -> String {
+    let by_container =
+        video.scan == Scan::Interlaced && !TELLS_FIELDS.contains(&stream.codec.as_str());
+    let (parity, which) = match (by_container, video.top_field_first) {
+        (false, _) => ("auto", "interlaced"),
+        // Where the order is not said, the upper one is first, as in most media but DV.
+        (true, None | Some(true)) => ("tff", "all"),
+        (true, Some(false)) => ("bff", "all"),
+    };
+    format!("bwdif=mode=send_frame:parity={parity}:deint={which}")
 }
 
 /// The filters that make a source into `target`: deinterlaced where frames are flagged so, tone
@@ -196,10 +220,25 @@ pub(crate) fn filters(
     let neighbors = may_be_interlaced(stream, video);
     if neighbors {
         expect_filter(capabilities, "bwdif")?;
-        chain.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".to_owned());
+        chain.push(deinterlacing(stream, video));
+    }
+    if !video.crop.is_empty() {
+        let (VideoInfo { width, height, .. }, Crop { left, top, .. }) = (video, video.crop);
+        chain.push(format!("crop=w={width}:h={height}:x={left}:y={top}:exact=1"));
     }
     let source = source_color(video);
     let mut color = source.clone();
+    if is_gray(video) && source.range.as_deref() == Some("tv") {
+        // swscale takes gray for full range: so it gets chroma, and keeps its numbers.
+        let depth = video.pixel_format.as_ref().map_or(8, |pixels| pixels.depth);
+        let deep = match depth {
+            ..=8 => "",
+            9 | 10 => "10le",
+            11 | 12 => "12le",
+            _ => "16le",
+        };
+        chain.push(format!("scale=in_range=pc:out_range=pc,format=yuv420p{deep}"));
+    }
     if target.tone_map {
         expect_filter(capabilities, "zscale")?;
         expect_filter(capabilities, "tonemap")?;
@@ -334,7 +373,7 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     if let Some(to) = to.filter(|to| is_rgb || from != Some(to)) {
         text += &format!(":out_color_matrix={to}");
     }
-    if color.range != target.color.range {
+    if color.range != target.color.range || is_gray(video) {
         let name = |range: &Option<String>| range.clone().unwrap_or_else(|| "tv".to_owned());
         text +=
             &format!(":in_range={}:out_range={}", name(&color.range), name(&target.color.range));

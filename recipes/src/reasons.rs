@@ -43,6 +43,7 @@ const ENCODED: &[(&str, &str)] = &[
     ("BITRATE_UNKNOWN", "The bit rate is not known, so it may be too high."),
     ("CODEC_ASKED_FOR", "Another codec was asked for than the source has."),
     ("CODEC_NOT_IN_CONTAINER", "The codec is not copied into the output's container."),
+    ("CROPPED_BY_CONTAINER", "The container crops the picture, which a copy would show whole."),
     ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
     ("ENCODE_SETTING_ASKED_FOR", "A setting was asked for that only an encode can follow."),
     ("HIDDEN_BY_EDIT_LIST", "An edit list hides a part that a copy would show."),
@@ -65,6 +66,7 @@ const ENCODED: &[(&str, &str)] = &[
     ),
     ("TIMES_MISSING", "The input's container does not say when a picture is shown."),
     ("TOO_MANY_CHANNELS", "Few browsers play sound of more than six channels."),
+    ("TURNED_BY_PICTURES", "Only pictures say how they are turned, which few players follow."),
     ("VIDEO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the video."),
     ("VIDEO_NOT_8_BIT_420", "The H.264 is of another depth or chroma than 8-bit 4:2:0."),
     ("VIDEO_PROFILE_NOT_BROWSER_SAFE", "Few browsers play the profile of the H.264 stream."),
@@ -91,6 +93,7 @@ const DROPPED: &[(&str, &str)] = &[
     ("FORMAT_HAS_NO_SUBTITLES", "The format holds no text."),
     ("FORMAT_HAS_NO_VIDEO", "The format holds sound only."),
     ("NOT_SELECTED", "Another stream of its kind is the better one."),
+    ("OTHER_PROGRAM", "It is of another program of the input than the one that is taken."),
     ("OUTSIDE_SECTION", "Nothing of it is in the section that was asked for."),
     ("SUBTITLES_NOT_ASKED_FOR", "Subtitles are kept only when all tracks are asked for."),
     ("SUBTITLE_BITMAP", "Its subtitles are pictures, which can not become text."),
@@ -104,13 +107,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 const NOTICES: &[(&str, &str)] = &[
+    ("ALPHA_DROPPED", "Pictures may be transparent, and the format or codec has no place for it."),
     ("CHAPTERS_LEFT_OUT", "The input has chapters, and they are not written into the format."),
     ("COLOR_TAGS_RESERVED", "Color tags of the video are reserved values and count as not said."),
+    ("COVER_SHOWN", "The input has no moving pictures, so the picture is its cover art."),
     ("CUT_CLIPPED", "The media ends before the section that was asked for."),
     (
         "CUT_ROUNDED_TO_PACKET",
         "The format has no place for a part of a packet, so whole ones stay.",
     ),
+    ("PROGRAM_CHOSEN", "The input has several programs, and the streams of one are taken."),
     (
         "PROJECTION_LEFT_OUT",
         "The result does not say that its pictures show a sphere or two views, as the input does.",

@@ -1,9 +1,9 @@
 //! Which streams of an input a recipe works on, and what of them: from here plans are put together.
 
 use avocet_engine::{
-    Action, AudioInfo, Cost, Dropped, Kind, Location, MediaInfo, Output, Part, Plan, Projection,
-    Rational, Reason, Result, Select, Span, Strategy, StreamId, StreamIndex, StreamInfo, Timestamp,
-    Track, TrackKind, VideoInfo,
+    Action, AudioInfo, Cost, Disposition, Dropped, Kind, Location, MediaInfo, Output, Part, Plan,
+    Projection, Rational, Reason, Result, Select, Span, Strategy, StreamId, StreamIndex,
+    StreamInfo, Timestamp, Track, TrackKind, VideoInfo,
 };
 
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Need {
     Video,
+    /// A video, or else cover art.
+    Picture,
     FirstAudio,
     Either,
 }
@@ -107,7 +109,9 @@ impl Source<'_, ()> {
     /// A track of cover art.
     pub(crate) fn kept_cover(&self) -> Track {
         let because = Reason::new("COVER_KEPT", "the container has a place for cover art");
-        self.track(TrackKind::Cover, self.copied(None), vec![because])
+        let track = self.track(TrackKind::Cover, self.copied(None), vec![because]);
+        // libavformat takes only a picture that is nothing else for a cover.
+        Track { disposition: Disposition::default(), ..track }
     }
 }
 
@@ -171,6 +175,9 @@ impl<'a> Selection<'a> {
             Need::Video if video.is_none() => {
                 choose::need_video(&probed.location, media)?;
             }
+            Need::Picture => {
+                choose::need_picture(&probed.location, media)?;
+            }
             Need::FirstAudio => {
                 choose::need_audio(&probed.location, media)?;
             }
@@ -195,13 +202,16 @@ impl<'a> Selection<'a> {
         let video = video.and_then(|(stream, info)| source.pictures(stream, info));
         let audios: Vec<_> =
             audios.into_iter().filter_map(|(stream, info)| source.sound(stream, info)).collect();
-        if video.is_none() && audios.is_empty() {
+        if video.is_none() && audios.is_empty() && need != Need::Picture {
             let needed = "something shown in the section";
             return Err(choose::lacking(&probed.location, media, needed));
         }
         let keeps_text = tracks == Tracks::All && container.text_codec().is_some();
+        let program = choose::program(media);
         let is_text = |stream: &&StreamInfo| {
-            keeps_text && matches!(&stream.kind, Kind::Subtitle(info) if info.text)
+            keeps_text
+                && matches!(&stream.kind, Kind::Subtitle(info) if info.text)
+                && program.is_none_or(|program| choose::holds(media, program, stream))
         };
         let texts: Vec<_> =
             media.streams.iter().filter(is_text).map(|stream| source.other(stream)).collect();
@@ -210,6 +220,7 @@ impl<'a> Selection<'a> {
             section.and_then(|section| section.notice(probed)).into_iter().collect();
         notices.extend(video.and_then(|video| choose::color_notice(video.info)));
         notices.extend(choose::declared_wrong(media));
+        notices.extend(choose::program_notice(media));
         let mut selection = Self {
             circumstances,
             probed,
@@ -276,6 +287,13 @@ impl<'a> Selection<'a> {
 
     /// The plan that makes `tracks` into the output, with text and cover art beside them.
     pub(crate) fn plan(&self, strategy: Strategy, mut tracks: Vec<Track>, lenient: bool) -> Plan {
+        let mut notices = self.notices.clone();
+        if let Some(video) = &self.video {
+            let tracks = tracks.iter_mut().filter(|track| track.kind == TrackKind::Video);
+            notices.extend(tracks.filter_map(|track| {
+                choose::settle_alpha(track, self.container, video.stream, video.info)
+            }));
+        }
         tracks.extend(self.texts.iter().map(|text| self.text(text)));
         tracks.extend(self.cover.as_ref().map(Source::kept_cover));
         let dropped = self.dropped(&tracks);
@@ -298,7 +316,7 @@ impl<'a> Selection<'a> {
             inputs: circumstances.plan_inputs(),
             outputs: vec![output],
             dropped,
-            notices: self.notices.iter().cloned().chain(left_out).chain(flat).collect(),
+            notices: notices.into_iter().chain(left_out).chain(flat).collect(),
             seconds: self.seconds(),
             lenient,
             cost: Cost::default(),
@@ -392,7 +410,7 @@ impl<'a> Selection<'a> {
                 because: if self.section.is_some() && self.wanted.contains(&stream.index) {
                     Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
                 } else {
-                    choose::why_dropped(stream, self.container, self.tracks)
+                    choose::why_dropped(&self.probed.media, stream, self.container, self.tracks)
                 },
             })
             .collect()

@@ -278,6 +278,12 @@ impl Maker<'_> {
         })
     }
 
+    /// What the user should know of the pictures.
+    fn notice(&self) -> Option<Reason> {
+        let has_alpha = self.video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
+        choose::alpha_notice(has_alpha, self.format != Format::Jpg)
+    }
+
     fn neighbors(&self) -> bool {
         picture::may_be_interlaced(self.stream, self.video)
     }
@@ -320,6 +326,7 @@ impl Storyboard {
         let content = Content::Text(text);
         outputs.push(output(circumstances, "out_vtt.vtt", outputs.len(), "webvtt", content));
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
+        plan.notices.extend(maker.notice());
         plan.dropped.retain(|dropped| dropped.stream != stream.index);
         plan.seconds = plan.seconds.or(slots.last().map(|slot| slot.to));
         Ok(Plan { outputs, ..plan })
@@ -359,6 +366,7 @@ impl Thumbnails {
             outputs.push(output(circumstances, &name, number, "image2pipe", content));
         }
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), false);
+        plan.notices.extend(maker.notice());
         plan.dropped.retain(|dropped| dropped.stream != stream.index);
         plan.outputs = outputs;
         plan.seconds = plan.seconds.or(slots.last().map(|slot| slot.to));

@@ -79,10 +79,10 @@ impl Thumbnail {
         circumstances: &Circumstances<'_>,
     ) -> Result<Plan> {
         let container = Container::Of(format);
-        let need = Need::Video;
+        let need = Need::Picture;
         let selection = Selection::of(circumstances, container, need, Tracks::Best, None)?;
         let media = &selection.probed.media;
-        let (stream, video) = choose::need_video(&selection.probed.location, media)?;
+        let (stream, video, notice) = choose::need_picture(&selection.probed.location, media)?;
         let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
         let (width, height) = (picture::whole(width), picture::whole(height));
         let (encoder, pixel_format, color) = encoder_of(format, video);
@@ -98,13 +98,15 @@ impl Thumbnail {
         };
         let filters = picture::filters(stream, video, &target, circumstances.capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
+        let time = Timestamp::from_seconds(start + self.seek_seconds, stream.time_base);
         let instant = Instant {
-            time: Timestamp::from_seconds(start + self.seek_seconds, stream.time_base),
+            // Cover art is the same at any time.
+            time: if stream.still { Timestamp::new(0, stream.time_base) } else { time },
             keyframe: self.accuracy == Accuracy::Keyframe,
             neighbors: filters.neighbors,
         };
-        let mut because =
-            vec![Reason::new("BEST_VIDEO", "it is the best stream of moving pictures")];
+        let best = || Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let mut because = vec![notice.clone().unwrap_or_else(best)];
         if tone_map {
             because.push(Reason::new("HDR_TO_SDR", "pictures are shown in standard dynamic range"));
         }
@@ -143,6 +145,7 @@ impl Thumbnail {
         };
         let mut plan = selection.plan(Strategy::Thumbnail, vec![track], self.lenient);
         plan.seconds = None;
+        plan.notices.extend(notice);
         for output in &mut plan.outputs {
             output.tags = Tags::new();
         }

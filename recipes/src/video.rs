@@ -284,6 +284,7 @@ pub(crate) fn target(
     because: &mut Vec<Reason>,
 ) -> Target {
     let tone_map = video.is_hdr() && codec == VideoCodec::H264;
+    let has_alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
     if tone_map {
         because.push(Reason::new("HDR_TO_SDR", "H.264 is written in standard dynamic range"));
     }
@@ -292,11 +293,15 @@ pub(crate) fn target(
     } else {
         Color { range: Some("tv".to_owned()), ..picture::source_color(video) }
     };
-    let depth = if codec.keeps_10_bits(video) { "yuv420p10le" } else { "yuv420p" };
+    let pixel_format = match () {
+        () if codec.keeps_10_bits(video) => "yuv420p10le",
+        () if codec == VideoCodec::Vp9 && has_alpha => "yuva420p",
+        () => "yuv420p",
+    };
     Target {
         width: picture.width,
         height: picture.height,
-        pixel_format: depth.to_owned(),
+        pixel_format: pixel_format.to_owned(),
         color,
         tone_map,
         frame: picture.frame,
@@ -313,6 +318,10 @@ pub(crate) fn encoder(
     let (video, codec) = (source.info, settings.codec);
     let hdr = if video.is_hdr() && !target.tone_map { video.hdr.clone() } else { Hdr::default() };
     let mut options = options(settings, video, &hdr);
+    if target.pixel_format == "yuva420p" {
+        // The alpha channel is a second stream of VP9, which may not hide pictures from the first.
+        options.push(("auto-alt-ref".to_owned(), "0".to_owned()));
+    }
     let mut bit_rate = settings.bit_rate;
     if settings.use_for == Use::Web {
         let load = web_load(source, target.width.get(), target.height.get());

@@ -362,6 +362,13 @@ fn transcode() {
     made.case("10 bits to hevc", "mp4", r#""codec":"hevc""#, &ten_bit());
     made.case("10 bits to vp9", "webm", "", &ten_bit());
     made.case("hdr10, tagged hev1", "mp4", "", &beside_aac(hdr10("hev1")));
+    made.case("interlaced by its container", "mp4", "", &interlaced_by_container());
+    made.case("cropped by its container", "mp4", "", &cropped());
+    made.case("turned by its pictures", "mp4", "", &turned_by_pictures());
+    made.case("transparent", "webm", "", &transparent());
+    made.case("transparent anew", "webm", r#""reencode":true"#, &transparent());
+    made.case("transparent to h264", "mp4", "", &transparent());
+    made.case("two programs", "mp4", r#""tracks":"all""#, &two_programs());
     made.case(
         "hdr10 anew in hevc",
         "mp4",

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use avocet_engine::{
     AudioInfo, Color, Crop, Disposition, Edit, Entry, Hdr, Index, IndexedPacket, Kind, LightLevel,
-    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, ProgramInfo, Projection,
-    Rational, Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
+    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, ProgramInfo,
+    Projection, Rational, Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
 };
 use avocet_recipes::Probed;
 
