@@ -189,10 +189,16 @@ struct Maker<'a> {
 impl Maker<'_> {
     /// When pictures are taken: at the keyframe that is nearest to the middle of a part, not after
     /// the part, and no further before its middle than it is long; exactly in the middle where there
-    /// is none that no picture shows yet.
-    fn instants(&self, slots: &[Slot], neighbors: bool) -> Vec<Instant> {
+    /// is none that no picture shows yet, and where times are met to the frame.
+    fn instants(&self, slots: &[Slot], accuracy: Accuracy) -> Vec<Instant> {
         let at = |seconds| Timestamp::from_seconds(seconds, self.stream.time_base);
         let zero = self.probed.media.start.map_or(0.0, Timestamp::seconds);
+        let neighbors = self.neighbors();
+        if accuracy == Accuracy::Exact {
+            let middle = |slot: &Slot| at(zero + f64::midpoint(slot.from, slot.to));
+            let instant = |slot| Instant { time: middle(slot), keyframe: false, neighbors };
+            return slots.iter().map(instant).collect();
+        }
         let index = self.probed.index.as_ref();
         let index = index.and_then(|index| index.streams.get(self.stream.index));
         let keys = index.map(|index| {
@@ -313,7 +319,7 @@ impl Storyboard {
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
         let columns = usize::try_from(self.columns.get()).unwrap_or(1);
-        let instants = maker.instants(&slots, maker.neighbors());
+        let instants = maker.instants(&slots, Accuracy::Keyframe);
         let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
         let mut outputs = Vec::new();
         for (number, instants) in instants.chunks(columns * ROWS).enumerate() {
@@ -351,12 +357,7 @@ impl Thumbnails {
         let capabilities = circumstances.capabilities;
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
-        let mut instants = maker.instants(&slots, maker.neighbors());
-        if self.accuracy == Accuracy::Exact {
-            for instant in &mut instants {
-                (instant.keyframe, instant.neighbors) = (false, maker.neighbors());
-            }
-        }
+        let instants = maker.instants(&slots, self.accuracy);
         let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
         let mut outputs = Vec::new();
         for (number, instant) in instants.into_iter().enumerate() {
