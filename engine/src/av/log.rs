@@ -19,8 +19,8 @@ thread_local! {
     static PIECES: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// What each open codec logged, by the address of its context: codecs with threads of their own log
-/// there.
+/// Error lines of each open codec, by the address of its context: codecs with threads of their own
+/// log there. The last line of each thread, in the order in which threads began to complain.
 static CODECS: Mutex<BTreeMap<usize, Heard>> = Mutex::new(BTreeMap::new());
 
 fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
@@ -32,15 +32,16 @@ fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
 struct Heard {
     /// Number of error lines since it was opened.
     errors: u64,
-    last: Option<Line>,
+    lines: Vec<Line>,
 }
 
 /// An error line of a codec.
 struct Line {
+    /// The address of the context that logged it, of which each thread has its own.
+    thread: usize,
     text: String,
-    /// How many answers of the codec may follow until it is no longer of theirs: a picture comes
-    /// out as many calls later as there are threads. `None` before the first one follows.
-    answers: Option<c_int>,
+    /// How many pictures or packets came out since: those of other threads may come first.
+    answers: c_int,
 }
 
 /// Prepares libav for this process; cheap after the first call.
@@ -77,10 +78,15 @@ pub(super) fn forget(context: *mut ffi::AVCodecContext) {
     codecs().remove(&context.addr());
 }
 
-/// The last error line of a codec, on this thread or one of its own, taken out.
+/// The error line of a call for a codec, taken out: the last one of this thread, or else the
+/// earliest of the codec's own, whose results come in the order of what they were given.
 pub(super) fn take_of(context: *mut ffi::AVCodecContext) -> Option<String> {
-    let of_codec = codecs().get_mut(&context.addr()).and_then(|heard| heard.last.take());
-    take().or(of_codec.map(|line| line.text))
+    let own = take();
+    let mut codecs = codecs();
+    let Some(Heard { lines, .. }) = codecs.get_mut(&context.addr()) else { return own };
+    let is_own = |line: &Line| own.is_none() || own.as_ref() == Some(&line.text);
+    let found = lines.iter().position(is_own).map(|place| lines.remove(place).text);
+    own.or(found)
 }
 
 /// Number of error lines that a codec logged since it was opened, on whichever thread.
@@ -88,15 +94,15 @@ pub(super) fn errors_of(context: *mut ffi::AVCodecContext) -> u64 {
     codecs().get(&context.addr()).map_or(0, |heard| heard.errors)
 }
 
-/// Notes that a codec with so many threads gave an answer that is no error.
+/// Notes that a picture or packet came out of a codec with so many threads: what they logged as
+/// many of them ago was about no failure.
 pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
     take();
-    if let Some(Heard { last: line, .. }) = codecs().get_mut(&context.addr()) {
-        let left = line.as_ref().map_or(0, |line| line.answers.unwrap_or(threads) - 1);
-        match line {
-            Some(line) if left > 0 => line.answers = Some(left),
-            _ => *line = None,
+    if let Some(Heard { lines, .. }) = codecs().get_mut(&context.addr()) {
+        for line in lines.iter_mut() {
+            line.answers += 1;
         }
+        lines.retain(|line| line.answers < threads);
     }
 }
 
@@ -137,9 +143,13 @@ unsafe extern "C" fn log(
         tracing::debug!(target: "avocet::libav", level, "{line}");
         if level <= ffi::AV_LOG_ERROR {
             let text = without_addresses(line);
-            if let Some(heard) = codecs().get_mut(&codec) {
-                heard.errors += 1;
-                heard.last = Some(Line { text: text.clone(), answers: None });
+            if let Some(Heard { errors, lines }) = codecs().get_mut(&codec) {
+                *errors += 1;
+                let line = Line { thread: component.addr(), text: text.clone(), answers: 0 };
+                match lines.iter_mut().find(|it| it.thread == line.thread) {
+                    Some(last) => *last = line,
+                    None => lines.push(line),
+                }
             }
             LAST.set(Some(text));
         }
