@@ -220,6 +220,7 @@ pub struct Disposition {
 /// What a stream carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
+#[expect(clippy::large_enum_variant, reason = "an input has few streams, most of them pictures")]
 pub enum Kind {
     /// Pictures.
     Video(VideoInfo),
@@ -456,8 +457,8 @@ pub struct Sphere {
     pub mapping: String,
     /// How far the sphere is turned by yaw, pitch and roll, in degrees of 1/65536.
     pub turn: [i32; 3],
-    /// How much of the whole lies beyond the left, top, right and bottom edge: figures of 1/2³² of
-    /// its width or height.
+    /// How much of the whole lies beyond the left, top, right and bottom edge, each a figure of
+    /// 1/2³² of its width or height.
     pub beyond: [u32; 4],
     /// How far the faces of a cube go on beyond their edges, in pixels.
     pub padding: u32,
