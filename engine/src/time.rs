@@ -106,27 +106,39 @@ impl Timestamp {
     /// The origin of every stream.
     pub const ZERO: Self = Self { ticks: 0, base: Rational::MICROSECONDS };
 
-    /// The instant `ticks` of `base`.
+    /// The most ticks that an instant is away from the origin, as is a distance from 0: 73 years of
+    /// nanoseconds. So the sum of three of them fits 64 bits, whatever a file says; what goes on
+    /// adding does so by [`plus`](Self::plus).
+    pub const MOST_TICKS: i64 = 1 << 61;
+
+    /// The instant `ticks` of `base`, or the nearest one that there is.
     pub const fn new(ticks: i64, base: TimeBase) -> Self {
+        let ticks = if ticks > Self::MOST_TICKS {
+            Self::MOST_TICKS
+        } else if ticks < -Self::MOST_TICKS {
+            -Self::MOST_TICKS
+        } else {
+            ticks
+        };
         Self { ticks, base }
     }
 
     /// The instant nearest to `seconds` in `base`; one out of range becomes the last there is.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
     pub fn from_seconds(seconds: f64, base: TimeBase) -> Self {
-        Self { ticks: (seconds / base.as_f64()).round() as i64, base }
+        Self::new((seconds / base.as_f64()).round() as i64, base)
     }
 
     /// This instant in ticks of `base`, rounded to the nearest, halves away from zero.
     ///
-    /// Returns `None` when the result does not fit 64 bits.
+    /// Returns `None` when that is beyond [`MOST_TICKS`](Self::MOST_TICKS).
     pub fn rescale(self, base: TimeBase) -> Option<Self> {
         self.since(Self::ZERO, base)
     }
 
     /// The distance from `origin` to this instant in ticks of `base`, rounded once, at the end.
     ///
-    /// Returns `None` when the result does not fit 64 bits.
+    /// Returns `None` when that is beyond [`MOST_TICKS`](Self::MOST_TICKS).
     pub fn since(self, origin: Self, base: TimeBase) -> Option<Self> {
         // a·an/ad − o·on/od, in units of bn/bd: everything over the common denominator ad·od·bn.
         let [an, ad, on, od, bn, bd] = [self.base.num, self.base.den, origin.base.num]
@@ -141,7 +153,7 @@ impl Timestamp {
         let (scaled, divisor) = reduce(mine.checked_sub(theirs)?, ad * od, bn, bd)?;
         let half = divisor / 2 * scaled.signum();
         let ticks = i64::try_from(scaled.checked_add(half)? / divisor).ok()?;
-        Some(Self { ticks, base })
+        (ticks.unsigned_abs() <= Self::MOST_TICKS.unsigned_abs()).then_some(Self { ticks, base })
     }
 
     /// Seconds from the origin.
@@ -157,7 +169,7 @@ impl Timestamp {
     /// This instant moved on by `ticks` of its own base; stays at the last there is.
     #[must_use]
     pub const fn plus(self, ticks: i64) -> Self {
-        Self { ticks: self.ticks.saturating_add(ticks), base: self.base }
+        Self::new(self.ticks.saturating_add(ticks), self.base)
     }
 }
 
@@ -218,9 +230,18 @@ mod tests {
         check(2, "1/3", "1/1000", Some(667));
         check(1, "1/2000", "1/1000", Some(1));
         check(-1, "1/2000", "1/1000", Some(-1));
-        check(i64::MAX, "1/90000", "1/90000", Some(i64::MAX));
-        check(i64::MAX, "1/1", "1/90000", None);
-        check(i64::MIN, "1/1000", "1/1", Some(-9_223_372_036_854_776));
+        check(Timestamp::MOST_TICKS, "1/90000", "1/90000", Some(Timestamp::MOST_TICKS));
+        check(Timestamp::MOST_TICKS, "1/1", "1/90000", None);
+        check(-Timestamp::MOST_TICKS, "1/1000", "1/1", Some(-2_305_843_009_213_694));
+    }
+
+    #[test]
+    fn no_sum_of_three_instants_overflows() {
+        let (last, first) = (at(i64::MAX, "1/1"), at(i64::MIN, "1/1"));
+        assert!(last.ticks.checked_mul(3).is_some() && first.ticks.checked_mul(3).is_some());
+        assert_eq!(last.plus(i64::MAX), last);
+        assert_eq!(first.plus(i64::MIN), first);
+        assert_eq!(first.since(last, last.base), None);
     }
 
     #[test]
@@ -237,7 +258,7 @@ mod tests {
     fn instants_compare_across_bases() {
         assert_eq!(at(1, "1/2"), at(2, "1/4"));
         assert!(at(1001, "1/30000") > at(33, "1/1000"));
-        assert!(at(i64::MAX, "1/1") > at(i64::MAX, "1/2"));
+        assert!(at(Timestamp::MOST_TICKS, "1/1") > at(Timestamp::MOST_TICKS, "1/2"));
     }
 
     #[test]
@@ -245,6 +266,6 @@ mod tests {
         let base = "1/25".parse().expect("a ratio");
         assert_eq!(Timestamp::from_seconds(1.019, base).ticks, 25);
         assert_eq!(Timestamp::from_seconds(1.021, base).ticks, 26);
-        assert_eq!(Timestamp::from_seconds(1e300, base).ticks, i64::MAX);
+        assert_eq!(Timestamp::from_seconds(1e300, base).ticks, Timestamp::MOST_TICKS);
     }
 }

@@ -274,8 +274,8 @@ fn ends<T>(source: &Source<'_, T>) -> (Timestamp, Timestamp) {
     // A stream without any times is as long as its packets.
     let packets = source.index.into_iter().flat_map(|index| &index.packets);
     let end = end.or_else(|| {
-        let length = at(packets.map(|packet| packet.duration).sum()).rescale(start.base)?;
-        Some(start.plus(length.ticks))
+        let length = packets.fold(at(0), |sum, packet| sum.plus(packet.duration));
+        Some(start.plus(length.rescale(start.base)?.ticks))
     });
     (start, end.unwrap_or(start))
 }
@@ -593,7 +593,7 @@ fn audio_track(
         let end = piece.offset.plus(length(piece, piece.offset.base)).rescale(base);
         let samples = end.map_or(0, |end| end.ticks) - begin;
         parts.push(sound_part(piece, format, begin, samples.max(1)));
-        begin += samples.max(1);
+        begin = Timestamp::new(begin, base).plus(samples.max(1)).ticks;
     }
     track.parts = parts;
     Ok(track)

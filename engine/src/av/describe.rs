@@ -279,7 +279,7 @@ pub(super) unsafe fn table(
         let reordered = u64::try_from((*(*stream).codecpar).video_delay).unwrap_or(0);
         let first = packets.saturating_sub(reordered + 1);
         let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;
-        Some(Table { last_from: first.timestamp, end: start.saturating_add(duration) })
+        Some(Table { last_from: first.timestamp, end: start + duration })
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use ffmpeg_next::ffi;
 
-use super::{AvResult, allocated, check, describe_layout, number_of, rational, ticks};
+use super::{AvResult, allocated, check, describe_layout, length, number_of, rational, ticks};
 use crate::{
     media::{Hdr, LightLevel, MasteringDisplay},
     time::Rational,
@@ -69,9 +69,9 @@ impl Frame {
         // SAFETY: the frame is live.
         unsafe {
             #[cfg(ffmpeg_6_0)]
-            return (*self.as_ptr()).duration.max(0);
+            return length((*self.as_ptr()).duration);
             #[cfg(not(ffmpeg_6_0))]
-            return (*self.as_ptr()).pkt_duration.max(0);
+            return length((*self.as_ptr()).pkt_duration);
         }
     }
 

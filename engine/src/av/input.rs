@@ -297,8 +297,8 @@ impl Demuxer {
             unsafe {
                 (*stream).discard = discard;
                 let rate = (*(*stream).codecpar).bit_rate.max(0);
-                all += rate;
-                kept += if is_wanted { rate } else { 0 };
+                all = rate.saturating_add(all);
+                kept = if is_wanted { rate.saturating_add(kept) } else { kept };
                 is_listed &= !is_wanted || (*stream).nb_frames > 0;
             }
         }

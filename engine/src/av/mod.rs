@@ -37,7 +37,7 @@ pub(crate) use subtitle::{Cue, SubtitleCoder};
 
 use crate::{
     error::{Error, LibavError, Step},
-    time::Rational,
+    time::{Rational, Timestamp},
 };
 
 /// What a call of libav answers.
@@ -147,9 +147,15 @@ fn av_rational(ratio: Option<Rational>) -> ffi::AVRational {
         .unwrap_or(ffi::AVRational { num: 0, den: 1 })
 }
 
-/// A timestamp of libav, unless it is its word for "none".
+/// A timestamp of libav, unless it is its word for "none", or further from the origin than any
+/// instant.
 fn ticks(ticks: i64) -> Option<i64> {
-    (ticks != ffi::AV_NOPTS_VALUE).then_some(ticks)
+    (-Timestamp::MOST_TICKS..=Timestamp::MOST_TICKS).contains(&ticks).then_some(ticks)
+}
+
+/// A duration of libav, 0 where it is not known, and no longer than any distance.
+fn length(ticks: i64) -> i64 {
+    ticks.clamp(0, Timestamp::MOST_TICKS)
 }
 
 /// Reads a C enum as the number it is: the file may hold values the Rust enum has no variant for.

@@ -4,7 +4,7 @@ use std::{ffi::c_int, ops::Range, ptr::NonNull};
 
 use ffmpeg_next::ffi;
 
-use super::{AvResult, allocated, check, rational, ticks};
+use super::{AvResult, allocated, check, length, rational, ticks};
 use crate::time::TimeBase;
 
 /// A coded unit. Sharing it copies no data.
@@ -73,7 +73,7 @@ impl Packet {
 
     /// Duration, in ticks of the time base; 0 when it is not known.
     pub(crate) fn duration(&self) -> i64 {
-        self.fields().duration.max(0)
+        length(self.fields().duration)
     }
 
     /// Samples at its end that are not heard, where the container says so.

@@ -98,7 +98,7 @@ impl Decode {
         let start = stated.or(self.end).unwrap_or(0);
         frame.set_pts(start);
         let is_first = self.end.is_none();
-        self.end = Some(start + frame.duration());
+        self.end = Some(Timestamp::new(start, self.base).plus(frame.duration()).ticks);
         self.tally.note(|count| {
             count.frames += 1;
             count.health.concealed += u64::from(frame.is_concealed() && start >= self.from);

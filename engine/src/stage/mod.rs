@@ -199,7 +199,8 @@ impl Onto {
     /// An instant of this part as ticks of the first part's line.
     pub(crate) fn map(self, at: Timestamp) -> i64 {
         let first = self.first.rescale(self.base).map_or(0, |at| at.ticks);
-        at.since(self.origin, self.base).map_or(0, |at| at.ticks).saturating_add(first)
+        let since = at.since(self.origin, self.base).map_or(0, |at| at.ticks);
+        Timestamp::new(first, self.base).plus(since).ticks
     }
 }
 

@@ -115,7 +115,7 @@ impl MuxTrack {
         let (begin, steps) = (times[from].1, after(from).max(1));
         let moved = self.held.iter_mut().zip(&times).skip(from);
         for (place, (packet, &(pts, dts))) in (0..).zip(moved) {
-            let dts = dts.min(begin + (last - begin) * place / steps);
+            let dts = dts.min(begin + (last - begin).saturating_mul(place) / steps);
             packet.set_times(pts, dts, packet.duration());
         }
         if let Some(packet) = self.held.back_mut() {
