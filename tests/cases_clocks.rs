@@ -2,8 +2,50 @@
 
 use std::path::Path;
 
+use avocet::engine::Strategy;
+use fixtures::judge;
+
 use crate::support::{join, run};
-use crate::traps_stream::{COPY, ENCODE};
+use crate::traps_stream::{COPY, ENCODE, FRAME, counted, done, same_times, warns};
+
+#[test]
+fn the_picture_on_screen_at_a_late_start_is_there() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for format in ["mp4", "webm"] {
+        let recipe = r#""trim","startSeconds":15,"durationSeconds":15"#;
+        let outcome = done(&fixtures::get("slow.mp4"), format, recipe);
+        assert_eq!(judge::counters(&outcome.path), counted(1..3), "{format}");
+        let found: Vec<_> = judge::frames(&outcome.path).iter().map(|it| it.pts).collect();
+        same_times(&found, &[0.0, 5.0], 0.002, format);
+        let length = judge::probe(&outcome.path).duration.unwrap();
+        assert!((length - 15.0).abs() < FRAME, "{format}: {length} s");
+    }
+}
+
+#[test]
+fn pictures_that_webm_can_not_tell_apart_are_dropped_and_counted() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["fast.mp4", "fast-vp9.mp4"] {
+        let recipe = r#""transcode","crf":40,"preset":8"#;
+        let recipe = if name == "fast.mp4" { recipe } else { COPY };
+        let outcome = done(&fixtures::get(name), "webm", recipe);
+        assert_eq!(outcome.report.strategy, Strategy::Encode, "{name}");
+        assert!(warns(&outcome, "FRAMES_INDISTINCT"), "{name}: {:?}", outcome.report.warnings);
+        let length = judge::probe(&outcome.path).duration.unwrap();
+        assert!((length - 0.5).abs() < 0.01, "{name}: {length} s");
+        let frames = judge::frames(&outcome.path);
+        let counters = judge::counters(&outcome.path);
+        assert!((480..=502).contains(&frames.len()), "{name}: {} pictures", frames.len());
+        for (frame, counter) in frames.iter().zip(counters) {
+            let own = f64::from(counter.unwrap()) / 2000.0;
+            assert!((frame.pts - own).abs() < 0.0021, "{name}: {counter:?} at {} s", frame.pts);
+        }
+    }
+}
 
 #[test]
 fn times_beyond_all_measure_end_in_a_result_or_an_error() {

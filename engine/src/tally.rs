@@ -57,6 +57,8 @@ pub(crate) struct Written {
     pub(crate) moved: u64,
     /// Shown packets given to the muxer.
     pub(crate) packets: u64,
+    /// Frames that were left out, since the container's clock does not tell them from the one before.
+    pub(crate) indistinct: u64,
     /// Where the shown packets lie on the output's time line.
     pub(crate) extent: Extent,
     /// Bytes of the packets given to the muxer.

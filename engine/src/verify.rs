@@ -54,6 +54,8 @@ pub(crate) fn check_inputs(
         let name = format!("{} stream {name}", track.kind.name());
         let moved = counted.written.moved;
         warn_of(&name, "TIMES_MOVED", moved, "frames shared a tick and moved on by one", warnings);
+        let what = "frames left out, which the output's clock can not tell from the one before";
+        warn_of(&name, "FRAMES_INDISTINCT", counted.written.indistinct, what, warnings);
         check_packets(plan, track, counted)?;
     }
     for (number, media) in media.iter().enumerate() {
@@ -565,7 +567,7 @@ fn compare_encode(
     let is_read = track.parts.iter().all(|part| part.source.is_some());
     let wanted: u64 = parts.iter().map(|count| count.frames - count.frames_left_out).sum();
     let encoded = written.frames;
-    if is_read && wanted != encoded {
+    if is_read && wanted != encoded + written.indistinct {
         return Err(format!("was encoded from {encoded} of {wanted} decoded frames"));
     }
     if let [read] = &parts[..] {

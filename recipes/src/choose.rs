@@ -369,6 +369,14 @@ pub(crate) fn copyable_video(
             "its container does not say when a picture is shown; decoding it tells",
         ));
     }
+    // Matroska counts in milliseconds.
+    let is_fine = source.info.frame_rate.is_some_and(|rate| rate.as_f64() > 1000.0);
+    if is_fine && container == Container::Of(Format::Webm) {
+        return Err(Reason::new(
+            "TIMES_TOO_FINE",
+            "its pictures are less than a millisecond apart, which webm can not tell",
+        ));
+    }
     let is_8_bit_420 = source
         .info
         .pixel_format

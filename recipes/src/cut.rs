@@ -7,6 +7,10 @@ use avocet_engine::{
 
 use crate::{compile::Probed, container::Container};
 
+/// How long after its start the first picture of a section may come, in seconds, before the one that
+/// is on screen at the start is kept: less where two pictures take less.
+const MOST_GAP: f64 = 0.1;
+
 /// A section of an input, in seconds on its own time line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Section {
@@ -86,7 +90,8 @@ impl Section {
         let (first, last) = (shown.first()?, shown.last()?);
         let count = i64::try_from(shown.len()).ok()?;
         let average = if count > 1 { (last.0 - first.0) / (count - 1) } else { last.1 };
-        let hold = start.plus(2 * average.max(1));
+        let gap = Timestamp::from_seconds(MOST_GAP, base).ticks.min(average.saturating_mul(2));
+        let hold = start.plus(gap.max(2));
         let is_in = |pts: i64| pts >= start.ticks && end.is_none_or(|end| pts < end.ticks);
         let first_in = shown.iter().map(|(pts, _)| *pts).find(|pts| is_in(*pts));
         let from_start = start.ticks <= first.0;

@@ -65,6 +65,7 @@ const ENCODED: &[(&str, &str)] = &[
         "Packets of the sound leave gaps or overlap, which the container can not keep.",
     ),
     ("TIMES_MISSING", "The input's container does not say when a picture is shown."),
+    ("TIMES_TOO_FINE", "Pictures are closer to each other than the container's clock can tell."),
     ("TOO_MANY_CHANNELS", "Few browsers play sound of more than six channels."),
     ("TURNED_BY_PICTURES", "Only pictures say how they are turned, which few players follow."),
     ("VIDEO_CODEC_NOT_BROWSER_SAFE", "Not every browser plays the codec of the video."),
@@ -131,6 +132,10 @@ const WARNINGS: &[(&str, &str)] = &[
     ("DECODE_ERRORS", "Some packets could not be decoded."),
     ("DURATION_DECLARED_WRONG", "The input states another duration than it has."),
     ("FRAMES_CONCEALED", "Some frames are damaged and partly guessed by the decoder."),
+    (
+        "FRAMES_INDISTINCT",
+        "Frames were left out, since the output's clock can not tell them from those before them.",
+    ),
     ("INPUT_SHORT", "The input has less than it promises; the message tells the seconds lost."),
     ("LARGER_THAN_INPUT", "The result is larger than the input."),
     (

@@ -296,6 +296,11 @@ impl Opener<'_> {
             sink.keep_room(room_for_index(plan, output, &tracks), user_data);
         }
         let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
+        for (number, track) in tracks.iter_mut().enumerate() {
+            if let Some(encode) = &mut track.encode {
+                encode.count_in(muxer.time_base(number));
+            }
+        }
         let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
         let mut places = Vec::new();
         for (number, (track, open)) in output.tracks().iter().zip(&tracks).enumerate() {

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, LibavError, Step},
     plan::{self, FrameFormat},
     tally::{Tally, Written},
-    time::Timestamp,
+    time::{TimeBase, Timestamp},
 };
 
 /// Encodes frames, and sees to it that each packet knows how long it lasts.
@@ -16,6 +16,8 @@ pub(crate) struct Encode {
     encoder: Encoder,
     name: String,
     tally: Tally<Written>,
+    /// Seconds per tick of the container, where it is coarser than the encoder's clock.
+    container: Option<TimeBase>,
     /// The newest frame, held until the next one tells how long it lasts.
     held: Option<Frame>,
     /// How long the last frame lasted, in ticks.
@@ -58,6 +60,7 @@ impl Encode {
             encoder,
             name: settings.name.clone(),
             tally,
+            container: None,
             held: None,
             typical: 1,
             seconds_from: settings.keyframe_each_second.then_some(origin),
@@ -66,6 +69,29 @@ impl Encode {
             inside: VecDeque::new(),
             sent: None,
         })
+    }
+
+    /// Tells in which ticks the container counts.
+    pub(crate) fn count_in(&mut self, container: TimeBase) {
+        let is_coarse = container.as_f64() > self.encoder.time_base.as_f64();
+        self.container = is_coarse.then_some(container);
+    }
+
+    /// Where a picture goes that is shown at `start`, behind one shown at `before`, in ticks of the
+    /// encoder: one that shares a tick of the container moves on by one; `None` where that tick is
+    /// taken, too.
+    fn place(&self, before: i64, start: i64) -> Option<i64> {
+        let base = self.encoder.time_base;
+        let container = self.container.unwrap_or(base);
+        let ticks = |at: i64| Timestamp::new(at, base).rescale(container).map(|at| at.ticks);
+        let (Some(last), Some(own)) = (ticks(before), ticks(start)) else {
+            return (start > before).then_some(start);
+        };
+        if own > last {
+            return Some(start);
+        }
+        let next = Timestamp::new(last, container).plus(1).rescale(base);
+        next.map(|next| next.ticks).filter(|_| own == last)
     }
 
     fn failed(&self, source: LibavError) -> Stop {
@@ -164,14 +190,15 @@ impl Stage for Encode {
         }
         if let Some(held) = self.held.take() {
             let before = held.exact_pts().unwrap_or(0);
-            let mut start = frame.exact_pts().unwrap_or(before + self.typical);
-            if start <= before {
-                // Two frames share a tick: neither is dropped, the later one moves on.
-                start = before + 1;
-                self.tally.note(|count| count.moved += 1);
-            }
-            frame.set_pts(start);
-            self.encode(held, Some(start))?;
+            let start = frame.exact_pts().unwrap_or(before + self.typical);
+            let Some(place) = self.place(before, start) else {
+                self.tally.note(|count| count.indistinct += 1);
+                self.held = Some(held);
+                return self.forward(outlet);
+            };
+            self.tally.note(|count| count.moved += u64::from(place != start));
+            frame.set_pts(place);
+            self.encode(held, Some(place))?;
         }
         self.held = Some(frame);
         self.forward(outlet)
