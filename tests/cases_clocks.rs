@@ -6,7 +6,41 @@ use avocet::engine::Strategy;
 use fixtures::judge;
 
 use crate::support::{join, run};
-use crate::traps_stream::{COPY, ENCODE, FRAME, counted, done, same_times, warns};
+use crate::traps_stream::{
+    COPY, ENCODE, FRAME, counted, done, same_times, seconds_of_sound, warns,
+};
+
+#[test]
+fn packets_that_are_torn_are_left_out_and_told() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, whole, format) in [
+        ("torn-72.mp4", "parts.mp4", "mp4"),
+        ("torn-80.mp4", "parts.mp4", "mp4"),
+        ("torn-90.mp4", "parts.mp4", "mp4"),
+        ("torn.flv", "counter-h264-aac.flv", "mp4"),
+        ("torn.aac", "clicks.aac", "aac"),
+    ] {
+        let outcome = done(&fixtures::get(name), format, COPY);
+        // Of a fragment in which all sound is missing nothing more is read.
+        let is_told = warns(&outcome, "PACKETS_TORN") || warns(&outcome, "DURATION_DECLARED_WRONG");
+        assert!(is_told, "{name}: {:?}", outcome.report.warnings);
+        assert_eq!(judge::decode_errors(&outcome.path), [""; 0], "{name}");
+        let streams = if format == "aac" { &["a:0"][..] } else { &["v:0", "a:0"] };
+        for stream in streams {
+            let (made, all) = (
+                judge::packet_hashes(&outcome.path, stream),
+                judge::packet_hashes(fixtures::get(whole), stream),
+            );
+            let is_prefix = all.starts_with(&made) || all.windows(made.len()).any(|it| it == made);
+            assert!(is_prefix && made.len() < all.len(), "{name} {stream}");
+        }
+    }
+    let outcome = done(&fixtures::get("torn.wav"), "wav", r#""extractAudio""#);
+    assert!(warns(&outcome, "PACKETS_TORN") && warns(&outcome, "DURATION_DECLARED_WRONG"));
+    assert!((seconds_of_sound(&outcome.path) - 3.2).abs() < 0.05);
+}
 
 #[test]
 fn the_picture_on_screen_at_a_late_start_is_there() {

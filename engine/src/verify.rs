@@ -150,6 +150,8 @@ impl Seen<'_> {
         }
         let what = "packets before the first keyframe left out";
         warn("BEFORE_KEYFRAME", count.before_keyframe, what);
+        let what = "packets left out, since the input ends within them";
+        warn("PACKETS_TORN", count.torn, what);
         warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
         warn_of_damage(&count.damaged, warnings);
         match self.shortfall(&name) {

@@ -1,6 +1,7 @@
 //! Demuxers: containers opened, packets read.
 
 use std::{
+    collections::BTreeMap,
     ffi::{CStr, c_int, c_void},
     io, ptr,
     ptr::NonNull,
@@ -39,6 +40,8 @@ pub(crate) struct Demuxer {
     cancel: Box<CancelToken>,
     /// The duration that the header states, where libav takes the length of the file for it.
     pub(crate) stated: Option<Timestamp>,
+    /// How many packets of each stream were left out, since the input ends within them.
+    torn: BTreeMap<usize, u64>,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -120,7 +123,7 @@ impl Demuxer {
             ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
         };
         check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
-        let mut demuxer = Self { context, io, cancel, stated: None };
+        let mut demuxer = Self { context, io, cancel, stated: None, torn: BTreeMap::new() };
         if depth == Depth::Streams || !demuxer.has_full_header() {
             demuxer.look_closely()?;
         }
@@ -178,19 +181,47 @@ impl Demuxer {
         unsafe { text((*(*self.context.as_ptr()).iformat).name) }.split(',').any(|one| one == name)
     }
 
-    /// The next packet; `None` at the end.
+    /// The next packet; `None` at the end. One that the input ends within is left out.
     pub(crate) fn read(&mut self) -> Result<Option<Packet>, Fault> {
-        let mut packet = Packet::new().map_err(Fault::Libav)?;
-        // SAFETY: the context is open; the packet is fresh, so that nothing in it can leak.
-        let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
-        if code >= 0 {
+        let code = loop {
+            let mut packet = Packet::new().map_err(Fault::Libav)?;
+            // SAFETY: the context is open; the packet is fresh, so that nothing in it can leak.
+            let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
+            if code < 0 {
+                break code;
+            }
+            if self.is_torn(&packet) {
+                *self.torn.entry(packet.stream()).or_default() += 1;
+                continue;
+            }
             self.end_sound(&mut packet);
             return Ok(Some(packet));
-        }
+        };
         match self.fault(error(code)) {
             Fault::Libav(error) if error.code == ffi::AVERROR_EOF => Ok(None),
             fault => Err(fault),
         }
+    }
+
+    /// Whether libav found the end of the input where the rest of a packet should be. Of transport
+    /// streams it says the same of packets that lack a part in the middle.
+    fn is_torn(&mut self, packet: &Packet) -> bool {
+        // SAFETY: the I/O context is live, and libav is not in it.
+        let is_at_end = unsafe { (*self.io.as_ptr()).eof_reached != 0 };
+        let is_short = match packet.data() {
+            // A frame of ADTS (ISO/IEC 13818-7, 6.2) tells its length in 13 bits.
+            [0xff, b, _, c, d, e, ..] if b & 0xf6 == 0xf0 && self.is_format("aac") => {
+                let length = usize::from(c & 3) << 11 | usize::from(*d) << 3 | usize::from(e >> 5);
+                packet.size() < length
+            }
+            _ => packet.is_incomplete() && !self.is_format("mpegts"),
+        };
+        is_short && is_at_end
+    }
+
+    /// How many packets of a stream were left out so far, since the input ends within them.
+    pub(crate) fn torn(&self, stream: usize) -> u64 {
+        self.torn.get(&stream).copied().unwrap_or(0)
     }
 
     /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but

@@ -165,6 +165,11 @@ impl Packet {
         self.fields().flags & ffi::AV_PKT_FLAG_DISCARD != 0
     }
 
+    /// Whether the demuxer says that a part of it is missing.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.fields().flags & ffi::AV_PKT_FLAG_CORRUPT != 0
+    }
+
     /// Whether a frame may come of it that is shown.
     pub(crate) fn is_shown(&self) -> bool {
         !self.is_hidden() && self.size() > 0

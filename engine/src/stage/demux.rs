@@ -105,6 +105,9 @@ impl Demux {
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
         }
+        for route in &self.routes {
+            route.tally.note(|count| count.torn = self.demuxer.torn(route.stream));
+        }
         self.routes
             .into_iter()
             .filter_map(|route| route.outlet)
