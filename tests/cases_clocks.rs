@@ -7,8 +7,85 @@ use fixtures::judge;
 
 use crate::support::{join, run};
 use crate::traps_stream::{
-    COPY, ENCODE, FRAME, counted, done, same_times, seconds_of_sound, warns,
+    COPY, ENCODE, FRAME, counted, done, in_sync, same_times, seconds_of_sound, warns,
 };
+
+/// Counters of a file of 100 pictures, and of the same file again.
+fn twice() -> Vec<Option<u16>> {
+    counted((0..100).chain(0..100))
+}
+
+#[test]
+fn chained_ogg_is_as_long_as_its_parts() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["chained-vorbis.ogg", "chained-opus.ogg", "chained-flac.ogg"] {
+        for format in ["wav", "m4a"] {
+            let outcome = done(&fixtures::get(name), format, r#""extractAudio""#);
+            let what = format!("{name} in {format}");
+            let found = seconds_of_sound(&outcome.path);
+            assert!((found - 8.0).abs() < 0.03, "{what}: {found} s");
+            let clicks: Vec<_> = (0..8).map(f64::from).collect();
+            same_times(&judge::clicks(&outcome.path), &clicks, 0.01, &what);
+            assert!(warns(&outcome, "CLOCK_JUMPS_CLOSED"), "{what}");
+        }
+        let recipe = r#""extractAudio","startSeconds":5.5,"durationSeconds":2"#;
+        let outcome = done(&fixtures::get(name), "wav", recipe);
+        same_times(&judge::clicks(&outcome.path), &[0.5, 1.5], 0.01, name);
+    }
+}
+
+#[test]
+fn files_that_were_appended_follow_each_other() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format) in [
+        ("again.flv", "mp4"),
+        ("again.mkv", "mp4"),
+        ("again-fragmented.mp4", "mp4"),
+        ("again.webm", "webm"),
+    ] {
+        for recipe in [COPY, r#""transcode","reencode":true,"crf":40"#] {
+            let what = format!("{name} by {recipe}");
+            let outcome = done(&fixtures::get(name), format, recipe);
+            assert_eq!(judge::counters(&outcome.path), twice(), "{what}");
+            let found: Vec<_> = judge::frames(&outcome.path).iter().map(|it| it.pts).collect();
+            // The second part begins when the sound of the first has ended, too.
+            let gap = found[100] - found[99];
+            assert!((FRAME - 0.002..3.5 * FRAME).contains(&gap), "{what}: {gap} s between parts");
+            let begins = [found[0], found[100]];
+            let expected: Vec<_> = begins
+                .into_iter()
+                .flat_map(|begin| (0..100).map(move |number| begin + f64::from(number) * FRAME))
+                .collect();
+            same_times(&found, &expected, 0.002, &what);
+            in_sync(&outcome.path, 8, FRAME, &what);
+            assert!(warns(&outcome, "CLOCK_JUMPS_CLOSED"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_trim_finds_its_place_behind_a_clock_that_starts_again() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format) in [("again.flv", "mp4"), ("again.mkv", "mp4"), ("again.webm", "webm")] {
+        for (start, first) in [(1.5, 37..39), (5.5, 35..39)] {
+            let recipe = format!(r#""trim","startSeconds":{start},"durationSeconds":1"#);
+            let outcome = done(&fixtures::get(name), format, &recipe);
+            let what = format!("{name} from {start} s");
+            let found: Vec<_> = judge::counters(&outcome.path).into_iter().flatten().collect();
+            assert!(first.contains(&found[0]), "{what}: begins with {}", found[0]);
+            let expected: Vec<_> = (found[0]..).take(found.len()).collect();
+            assert_eq!(found, expected, "{what}");
+            assert!((24..=26).contains(&found.len()), "{what}: {} pictures", found.len());
+            in_sync(&outcome.path, 1, FRAME, &what);
+        }
+    }
+}
 
 #[test]
 fn packets_that_are_torn_are_left_out_and_told() {
@@ -40,6 +117,83 @@ fn packets_that_are_torn_are_left_out_and_told() {
     let outcome = done(&fixtures::get("torn.wav"), "wav", r#""extractAudio""#);
     assert!(warns(&outcome, "PACKETS_TORN") && warns(&outcome, "DURATION_DECLARED_WRONG"));
     assert!((seconds_of_sound(&outcome.path) - 3.2).abs() < 0.05);
+}
+
+#[test]
+fn sections_of_an_edit_list_are_shown_as_listed() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let sections = [15..35, 55..75_u16];
+    for (name, order) in [("sections.mp4", [0, 1]), ("sections-back.mp4", [1, 0])] {
+        let listed = order.map(|place: usize| sections[place].clone());
+        let listed: Vec<_> = listed.into_iter().flatten().collect();
+        let source = fixtures::get(name);
+        for (recipe, from, to) in [
+            (COPY, 0, 40),
+            (ENCODE, 0, 40),
+            (r#""webReady""#, 0, 40),
+            (r#""trim","startSeconds":0.4"#, 10, 40),
+            (r#""trim","durationSeconds":0.4"#, 0, 10),
+            (r#""trim","startSeconds":0.4,"durationSeconds":0.8"#, 10, 30),
+            (r#""trim","startSeconds":1,"durationSeconds":0.4"#, 25, 35),
+            (r#""trim","startSeconds":1"#, 25, 40),
+            (r#""proxy","startSeconds":0.4"#, 10, 40),
+        ] {
+            let what = format!("{name} by {recipe}");
+            let outcome = done(&source, "mp4", recipe);
+            let expected = counted(listed[from..to].iter().copied());
+            assert_eq!(judge::counters(&outcome.path), expected, "{what}");
+            let length = judge::probe(&outcome.path).duration.unwrap();
+            let wanted = (to - from) as f64 * FRAME;
+            // libav lets reordered pictures of a later section begin two frames late.
+            assert!((-FRAME..2.5 * FRAME).contains(&(length - wanted)), "{what}: {length} s");
+        }
+        // Of the clicks at each second of the media one is in a section; another begins where one
+        // ends, and libav ends sections with whole packets of sound.
+        let clicks = done(&source, "wav", r#""extractAudio""#);
+        let mut found = judge::clicks(&clicks.path);
+        let (expected, edge) = if name == "sections.mp4" { (0.4, 1.6) } else { (1.2, 0.8) };
+        found.retain(|click| (click - edge).abs() > 0.03);
+        same_times(&found, &[expected], 0.03, name);
+        for (seconds, place) in [(0.02, 0), (0.5, 12), (1.0, 25), (1.5, 37)] {
+            let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+            let made = done(&source, "png", &recipe);
+            assert_eq!(judge::counters(&made.path), [Some(listed[place])], "{name}, {seconds} s");
+        }
+        let outcome = join(&[source.clone(), source], "mp4").unwrap();
+        let expected = counted(listed.iter().chain(&listed).copied());
+        assert_eq!(judge::counters(&outcome.path), expected, "{name} joined to itself");
+    }
+}
+
+#[test]
+fn a_transport_stream_that_goes_on_under_other_numbers_is_told_of() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["other-pids.ts", "other-programs.ts"] {
+        for (format, recipe, streams) in
+            [("mp4", COPY, 2), ("mp4", ENCODE, 2), ("m4a", r#""extractAudio""#, 1)]
+        {
+            let outcome = done(&fixtures::get(name), format, recipe);
+            let told: Vec<_> = outcome
+                .report
+                .warnings
+                .iter()
+                .filter(|warning| warning.code == "STREAM_GOES_ON")
+                .map(|warning| &warning.message)
+                .collect();
+            assert_eq!(told.len(), streams, "{name} by {recipe}: {told:?}");
+            let seconds = |message: &String| {
+                let (_, seconds) = message.split_once("goes on for ").unwrap();
+                seconds.split_once(' ').unwrap().0.parse::<f64>().unwrap()
+            };
+            assert!(told.into_iter().all(|message| (seconds(message) - 4.0).abs() < 0.2), "{name}");
+        }
+    }
+    let outcome = done(&fixtures::get("counter-h264-aac.ts"), "mp4", COPY);
+    assert!(!warns(&outcome, "STREAM_GOES_ON"));
 }
 
 #[test]

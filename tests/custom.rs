@@ -169,6 +169,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
         inputs: vec![Input {
             location: Location::from(input),
             closes_jumps: false,
+            goes_back: false,
             version: None,
             stage: false,
         }],

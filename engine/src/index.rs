@@ -42,6 +42,11 @@ pub struct Index {
 pub struct StreamIndex {
     /// One for each packet.
     pub packets: Vec<IndexedPacket>,
+    /// Whether decoding times go back, as where a clock starts again or an edit list shows a piece of
+    /// the media behind a later one, so that an instant is found only by reading from the first
+    /// packet on; not part of the JSON.
+    #[serde(skip)]
+    pub goes_back: bool,
 }
 
 /// One packet of a stream.
@@ -200,8 +205,9 @@ impl Index {
                 changed: false,
             });
             let mut packets: Vec<_> = packets.collect();
+            let goes_back = listed.windows(2).any(|two| two[1].dts < two[0].dts);
             set_durations(&mut packets, stream);
-            index.streams.push(StreamIndex { packets });
+            index.streams.push(StreamIndex { packets, goes_back });
         }
         Ok(Some(index))
     }
@@ -218,7 +224,7 @@ impl Index {
         let coding = |number| demuxer.parameters(number)?.ok().map(|it| Coding::of(&it));
         let mut codings: Vec<Option<Coding>> = (0..media.streams.len()).map(coding).collect();
         let mut index = Self { streams: vec![StreamIndex::default(); media.streams.len()] };
-        let mut clock = media.may_jump().then(Clock::default);
+        let mut clock = Clock::of(media);
         loop {
             let mut packet = match demuxer.read() {
                 Ok(Some(packet)) => packet,
@@ -236,7 +242,7 @@ impl Index {
                 continue;
             };
             if let (Some(clock), Some(info)) = (&mut clock, media.streams.get(number)) {
-                clock.close(number, info.time_base, &mut packet);
+                stream.goes_back |= clock.close(number, info.time_base, &mut packet);
             }
             // Where a container states decoding times only, frames are shown at the same times, if
             // not each at that of its own packet.

@@ -126,6 +126,10 @@ pub struct Input {
     /// Whether jumps of its clock are closed, as in containers that may be cut and joined at any
     /// place; elsewhere a gap is content.
     pub closes_jumps: bool,
+    /// Whether decoding times of a stream [go back](crate::StreamIndex::goes_back), so that the input
+    /// is read from its first packet on, whatever is wanted of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_back: bool,
     /// Which version of something elsewhere the plan was made for; the run is refused another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

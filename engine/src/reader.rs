@@ -222,6 +222,11 @@ impl FrameReader {
         self.decoder.as_ref().map(Decoder::health).unwrap_or_default()
     }
 
+    /// Whether an instant is found only by decoding all from the first packet on.
+    fn goes_back(&self) -> bool {
+        self.parameters.goes_back
+    }
+
     /// The next frame, in order of presentation; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>> {
         loop {
@@ -362,7 +367,8 @@ impl FrameReader {
     /// Decodes a damaged picture again, from earlier random access points; answers the best.
     fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
         let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
-        while let Some(entry) = self.entry.filter(|_| shown.damage > Damage::None) {
+        let may_retry = !self.goes_back();
+        while let Some(entry) = self.entry.filter(|_| may_retry && shown.damage > Damage::None) {
             let earlier = Timestamp::new(entry.saturating_sub(1), self.base);
             let is_near = time.seconds() - earlier.seconds() <= FARTHEST_RETRY;
             if earlier < self.start || !is_near || !self.retries.take() {
@@ -414,7 +420,7 @@ impl FrameReader {
     fn near(&mut self, instants: &[Instant]) -> Result<Option<Vec<Shown>>> {
         let base = self.base;
         let time = |instant: &Instant| Timestamp::from_seconds(instant.time.seconds(), base);
-        let Some(first) = instants.first() else { return Ok(None) };
+        let Some(first) = instants.first().filter(|_| !self.goes_back()) else { return Ok(None) };
         for target in self.targets(time(first)) {
             let from_start = self.seek(target)?;
             let times: Vec<i64> = instants.iter().map(|instant| time(instant).ticks).collect();
@@ -449,12 +455,12 @@ impl FrameReader {
 
     /// Where reading begins, in one try after the other; `None` is the first packet.
     fn targets(&self, time: Timestamp) -> impl Iterator<Item = Option<Timestamp>> + use<> {
-        let (base, start) = (self.base, self.start);
+        let (base, start, seeks) = (self.base, self.start, !self.goes_back());
         BACK_OFF.map(Some).into_iter().chain([None]).map(move |back_off| {
             // A target in the first moments is read from the start: no index is needed for that.
             back_off
                 .map(|seconds| Timestamp::from_seconds(time.seconds() - seconds, base))
-                .filter(|target| *target > start)
+                .filter(|target| seeks && *target > start)
         })
     }
 
@@ -589,6 +595,7 @@ impl FrameReader {
     ) -> Result<Option<Shown>> {
         let (mut before, mut shown, mut after) = (None, None, None);
         let health = self.health();
+        let takes_any = instant.keyframe && !instant.neighbors && !self.goes_back();
         while let Some(frame) = self.next()? {
             if frame.pts().is_none() {
                 // Without times frames are counted, from the first one on.
@@ -600,7 +607,7 @@ impl FrameReader {
                 break;
             }
             before = shown.replace(frame);
-            if is_later || (instant.keyframe && !instant.neighbors) {
+            if is_later || takes_any {
                 break;
             }
         }

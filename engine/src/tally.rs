@@ -40,6 +40,8 @@ pub(crate) struct Read {
     pub(crate) lost_seconds: f64,
     /// Jumps of the clock that were closed.
     pub(crate) jumps: u64,
+    /// How long streams are that begin where this one has ended, and are in no track, in seconds.
+    pub(crate) goes_on_seconds: f64,
     /// Why the input could not be read to its end.
     pub(crate) error: Option<String>,
     /// Whether the instant asked for lies past the last frame.
@@ -55,12 +57,12 @@ pub(crate) struct Read {
 pub(crate) struct Written {
     /// Frames that went into the encoder.
     pub(crate) frames: u64,
+    /// Frames that were left out, since the container's clock does not tell them from the one before.
+    pub(crate) indistinct: u64,
     /// Frames and packets that moved on by a tick, since another one had theirs.
     pub(crate) moved: u64,
     /// Shown packets given to the muxer.
     pub(crate) packets: u64,
-    /// Frames that were left out, since the container's clock does not tell them from the one before.
-    pub(crate) indistinct: u64,
     /// Where the shown packets lie on the output's time line.
     pub(crate) extent: Extent,
     /// Bytes of the packets given to the muxer.

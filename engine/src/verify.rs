@@ -154,6 +154,13 @@ impl Seen<'_> {
         warn("PACKETS_TORN", count.torn, what);
         warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
         warn_of_damage(&count.damaged, warnings);
+        if count.goes_on_seconds > 0.0 {
+            let seconds = count.goes_on_seconds;
+            let message = format!(
+                "{name}: the input goes on for {seconds:.3} s as another stream, which is left out"
+            );
+            warnings.push(Reason::new("STREAM_GOES_ON", message));
+        }
         match self.shortfall(&name) {
             Some(short) if plan.lenient => {
                 let message = format!("{}; {:.3} s are lost", short.what, short.lost);

@@ -453,14 +453,18 @@ fn hidden_packets_fit<T>(source: &Source<'_, T>, container: Container) -> Result
     let stream = source.stream;
     let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
     let holds_before = begins_at_zero && container != Container::Of(Format::Webm);
-    // What a section leaves out need not be hidden.
-    let fits = source.section.is_some()
+    // What a section leaves out need not be hidden, where it is one piece of the media.
+    let is_shuffled =
+        source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();
+    let fits = (source.section.is_some() && !is_shuffled)
         || (stream.hidden_after == 0 && (stream.hidden_before == 0 || holds_before));
-    if fits {
-        return Ok(());
-    }
+    if fits { Ok(()) } else { Err(hidden_by_edit_list()) }
+}
+
+/// Why a stream with hidden packets is not copied.
+pub(crate) fn hidden_by_edit_list() -> Reason {
     let message = "an edit list hides a part of it, which a copy would show";
-    Err(Reason::new("HIDDEN_BY_EDIT_LIST", message))
+    Reason::new("HIDDEN_BY_EDIT_LIST", message)
 }
 
 fn copied(codec: &str, container: Container) -> Reason {

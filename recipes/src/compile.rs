@@ -87,9 +87,11 @@ impl Circumstances<'_> {
     pub(crate) fn plan_inputs(&self) -> Vec<Input> {
         self.inputs
             .iter()
-            .map(|Probed { location, media, .. }| Input {
+            .map(|Probed { location, media, index }| Input {
                 location: location.clone(),
                 closes_jumps: media.may_jump(),
+                goes_back: !media.may_jump()
+                    && index.iter().flat_map(|index| &index.streams).any(|it| it.goes_back),
                 version: media.origin.as_ref().and_then(Origin::pin),
                 stage: false,
             })

@@ -93,7 +93,7 @@ impl<'a> Piece<'a> {
                 let before = (time.seconds() - begin).clamp(0.0, most) * self.rate();
                 ((before.round() as u64).min(shown - 1), 1)
             }
-            (_, Some(StreamIndex { packets })) => {
+            (_, Some(StreamIndex { packets, .. })) => {
                 let is_wanted = |packet: &&IndexedPacket| self.wants(packet) && !packet.hidden;
                 let frames = packets.iter().filter(is_wanted).count();
                 let first = packets.iter().position(|packet| is_wanted(&packet)).unwrap_or(0);

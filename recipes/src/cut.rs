@@ -5,7 +5,7 @@ use avocet_engine::{
     Entry, Error, IndexedPacket, Rational, Reason, Result, Span, StreamIndex, StreamInfo, Timestamp,
 };
 
-use crate::{compile::Probed, container::Container};
+use crate::{choose, compile::Probed, container::Container};
 
 /// How long after its start the first picture of a section may come, in seconds, before the one that
 /// is on screen at the start is kept: less where two pictures take less.
@@ -200,6 +200,17 @@ pub(crate) fn copy_sound(
     container: Container,
 ) -> Result<Span, Reason> {
     let at = |ticks| Timestamp::new(ticks, stream.time_base);
+    let is_in = |packet: &&IndexedPacket| {
+        packet.pts.is_some_and(|pts| {
+            let is_after = at(pts + packet.duration) > kept.span.start;
+            is_after && kept.span.end.is_none_or(|end| at(pts) < end)
+        })
+    };
+    let hidden = index.packets.iter().filter(is_in).map(|packet| packet.hidden);
+    let mut from_hidden_on = hidden.skip_while(|hidden| *hidden).skip_while(|hidden| !hidden);
+    if from_hidden_on.any(|hidden| !hidden) {
+        return Err(choose::hidden_by_edit_list());
+    }
     let edges = || index.packets.iter().filter_map(|packet| Some((packet.pts?, packet.duration)));
     let is_whole = |instant: Timestamp| edges().any(|(pts, _)| at(pts) == instant);
     let last = edges().map(|(pts, duration)| at(pts + duration)).max();

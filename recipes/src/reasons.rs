@@ -151,5 +151,9 @@ const WARNINGS: &[(&str, &str)] = &[
         "This kernel can not enforce a part of the sandbox that the ffmpeg program runs in.",
     ),
     ("SEEK_PAST_END", "The time asked for is past the end, so the last frame was taken."),
+    (
+        "STREAM_GOES_ON",
+        "The input goes on as another stream, which is left out; the message tells the seconds lost.",
+    ),
     ("TIMES_MOVED", "Frames that would share a tick of the container moved on by one."),
 ];

@@ -129,6 +129,29 @@ pub(crate) struct Decoder {
     /// Decoding times of the packets whose frames have not come out yet, in a container that states
     /// no others, as AVI: frames come out in order of presentation, and take them one by one.
     unshown: Option<VecDeque<i64>>,
+    /// What puts the pieces that an edit list shows behind each other.
+    pieces: Option<Pieces>,
+}
+
+/// Pieces of a stream that an edit list shows one behind the other: libav lets one with reordered
+/// pictures begin too early, by as much as they are reordered, in the midst of the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pieces {
+    /// Time and duration of the last picture, in ticks.
+    last: Option<(i64, i64)>,
+    /// What is added to times, in ticks.
+    by: i64,
+}
+
+impl Pieces {
+    fn place(&mut self, frame: &mut Frame) {
+        let Some(pts) = frame.pts() else { return };
+        if let Some((last, duration)) = self.last.filter(|(last, _)| pts + self.by <= *last) {
+            self.by = last + duration.max(1) - pts;
+        }
+        frame.set_pts(pts + self.by);
+        self.last = frame.pts().map(|pts| (pts, frame.duration()));
+    }
 }
 
 impl Decoder {
@@ -155,6 +178,7 @@ impl Decoder {
             from_start: true,
             states_presentation: parameters.states_presentation,
             unshown: None,
+            pieces: parameters.goes_back.then(Pieces::default),
         })
     }
 
@@ -206,6 +230,7 @@ impl Decoder {
         self.from_start = from_start;
         self.unshown = None;
         self.lead = head.filter(|_| !from_start).cloned();
+        self.pieces = self.pieces.map(|_| Pieces::default());
         // SAFETY: the context is open.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
     }
@@ -223,6 +248,10 @@ impl Decoder {
             self.context.answered();
         }
         frame.forget_orientation();
+        let is_picture = code >= 0 && frame.samples() == 0;
+        if let Some(pieces) = self.pieces.as_mut().filter(|_| is_picture) {
+            pieces.place(&mut frame);
+        }
         Ok(match code {
             0.. => {
                 self.health.concealed += u64::from(frame.is_concealed());

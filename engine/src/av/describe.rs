@@ -264,6 +264,21 @@ unsafe fn duration(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStrea
     }
 }
 
+/// Whether decoding times of the container's own index go back.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn goes_back(stream: *mut ffi::AVStream) -> bool {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let time = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number).as_ref();
+            entry.map_or(i64::MIN, |entry| entry.timestamp)
+        };
+        (1..ffi::avformat_index_get_entries_count(stream)).any(|it| time(it) < time(it - 1))
+    }
+}
+
 /// Where the stream of a sample table ends.
 ///
 /// # Safety

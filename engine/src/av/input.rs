@@ -350,6 +350,7 @@ impl Demuxer {
                 (*copy.as_ptr()).format = describe::format_of(stream);
                 copy.decoder = describe::alpha_decoder(stream);
                 copy.frame_rate = rational((*stream).avg_frame_rate);
+                copy.goes_back = self.is_format("mov") && describe::goes_back(stream);
                 copy.start = ticks((*stream).start_time);
                 copy.table = describe::table(context, stream);
                 copy.states_presentation = self.states_presentation();
@@ -446,6 +447,9 @@ pub(crate) struct Parameters {
     pub(crate) time_base: TimeBase,
     /// Where the stream begins, in ticks, where the container tells.
     pub(crate) start: Option<i64>,
+    /// Whether decoding times of its sample table go back, as where an edit list shows a piece of the
+    /// media behind another one.
+    pub(crate) goes_back: bool,
     /// Average frames per second, where the container tells.
     pub(crate) frame_rate: Option<Rational>,
     /// What the container's sample table promises.
@@ -477,6 +481,7 @@ impl Parameters {
             coding,
             time_base,
             start: None,
+            goes_back: false,
             frame_rate: None,
             table: None,
             states_presentation: true,

@@ -140,6 +140,11 @@ impl Packet {
         unsafe { std::slice::from_raw_parts(fields.data, self.size()) }
     }
 
+    /// Where it stands in the file, in bytes from its beginning, where the demuxer tells.
+    pub(crate) fn position(&self) -> Option<i64> {
+        Some(self.fields().pos).filter(|position| *position >= 0)
+    }
+
     /// Number of the stream it belongs to.
     pub(crate) fn stream(&self) -> usize {
         usize::try_from(self.fields().stream_index).unwrap_or(usize::MAX)
@@ -160,14 +165,19 @@ impl Packet {
         self.fields_mut().flags |= ffi::AV_PKT_FLAG_KEY;
     }
 
+    /// Whether the demuxer says that a part of it is missing.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.fields().flags & ffi::AV_PKT_FLAG_CORRUPT != 0
+    }
+
     /// Whether its frame is decoded and not shown, as an edit list may ask.
     pub(crate) fn is_hidden(&self) -> bool {
         self.fields().flags & ffi::AV_PKT_FLAG_DISCARD != 0
     }
 
-    /// Whether the demuxer says that a part of it is missing.
-    pub(crate) fn is_incomplete(&self) -> bool {
-        self.fields().flags & ffi::AV_PKT_FLAG_CORRUPT != 0
+    /// Lets its frame be shown, whatever the demuxer says.
+    pub(crate) fn show(&mut self) {
+        self.fields_mut().flags &= !ffi::AV_PKT_FLAG_DISCARD;
     }
 
     /// Whether a frame may come of it that is shown.

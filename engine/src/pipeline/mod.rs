@@ -19,8 +19,7 @@ use crate::{
     movie::{self, Piece},
     pictures::{self, OpenSheet, show},
     plan::{
-        self, Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track,
-        TrackKind,
+        Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track, TrackKind,
     },
     progress::CancelToken,
     reader::{FrameReader, libav},
@@ -246,9 +245,8 @@ impl Opener<'_> {
     fn read(&self, plan: &Plan, inputs: OpenInputs, jobs: &mut Vec<Job>, media: &mut [MediaInfo]) {
         for OpenInput { number, demuxer, routes, .. } in inputs.0 {
             media[number] = demuxer.media();
-            let plan::Input { location, closes_jumps, .. } = &plan.inputs[number];
-            let (location, cancel) = (location.clone(), self.cancel.clone());
-            let demux = Demux::new(demuxer, location, *closes_jumps, routes, cancel);
+            let cancel = self.cancel.clone();
+            let demux = Demux::new(demuxer, &media[number], &plan.inputs[number], routes, cancel);
             let name = format!("demux {number}");
             jobs.push(Job::of_part(name, move || demux.run()));
         }

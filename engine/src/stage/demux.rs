@@ -1,12 +1,15 @@
 //! The first stage: packets out of a container, each to the tracks that take its stream.
 
+use std::collections::BTreeMap;
+
 use super::{Outlet, Stop, clock::Clock, finished};
 use crate::{
     av::{Demuxer, Fault, Packet, Table},
     error::{Error, Result},
     index::Entries,
     io::Location,
-    plan::{Select, Span},
+    media::{MediaInfo, StreamInfo},
+    plan::{self, Select, Span},
     progress::CancelToken,
     tally::{Read, Tally},
     time::{TimeBase, Timestamp},
@@ -25,9 +28,32 @@ pub(crate) struct Demux {
     demuxer: Demuxer,
     location: Location,
     cancel: CancelToken,
+    /// Whether reading begins where a span does.
+    seeks: bool,
     /// What closes the jumps of a clock.
     clock: Option<Clock>,
+    /// Whether a jump was closed that no track was told of.
+    jumped: bool,
+    /// Seconds per tick of each stream.
+    bases: Vec<TimeBase>,
+    /// Whether streams may go on under other numbers, as where transport streams were joined.
+    may_go_on: bool,
+    /// Whether the times of streams that no track takes matter, too.
+    needs_all: bool,
+    /// Packets that tracks took.
+    taken: u64,
+    /// Streams that no track takes, of a container whose streams may go on under other numbers.
+    others: BTreeMap<usize, Other>,
     routes: Vec<Route>,
+}
+
+/// A stream that no track takes.
+#[derive(Clone, Copy)]
+struct Other {
+    /// How many packets tracks had taken when it began.
+    after: u64,
+    /// The earliest and the latest presentation time, in ticks.
+    times: (i64, i64),
 }
 
 /// One track's way out of a demuxer.
@@ -65,22 +91,43 @@ impl Route {
 impl Demux {
     /// A stage over an open demuxer, with the tracks that take its streams.
     ///
-    /// A track that wants a span is the only one: reading begins at the span.
+    /// A track that wants a span is the only one: reading begins at the span, unless the clock
+    /// jumps.
     pub(crate) fn new(
         demuxer: Demuxer,
-        location: Location,
-        closes_jumps: bool,
+        media: &MediaInfo,
+        input: &plan::Input,
         routes: Vec<Route>,
         cancel: CancelToken,
     ) -> Self {
-        let clock = closes_jumps.then(Clock::default);
-        Self { demuxer, location, cancel, clock, routes }
+        // Times are moved as they are read: there is no way to jump into the midst of that.
+        let seeks = routes.iter().any(|route| route.span().is_some())
+            && !input.closes_jumps
+            && !input.goes_back;
+        let clock = if seeks { None } else { Clock::of(media) };
+        // A section lies where all streams together put it.
+        let needs_all = clock.is_some() && routes.iter().any(|route| route.span().is_some());
+        let may_go_on = input.closes_jumps;
+        let bases = media.streams.iter().map(|stream| stream.time_base).collect();
+        Self {
+            demuxer,
+            location: input.location.clone(),
+            cancel,
+            seeks,
+            clock,
+            jumped: false,
+            bases,
+            may_go_on,
+            needs_all,
+            taken: 0,
+            others: BTreeMap::new(),
+            routes,
+        }
     }
 
     /// Reads until the end, a failure, or nobody wanting more.
     pub(crate) fn run(mut self) -> Result<()> {
-        let Self { demuxer, routes, .. } = &mut self;
-        demuxer.keep_only(|stream| routes.iter().any(|route| route.stream == stream));
+        self.keep_what_matters();
         if let Some(packet) = self.begin()? {
             self.hand_out(packet)?;
         }
@@ -106,12 +153,51 @@ impl Demux {
             }
         }
         for route in &self.routes {
-            route.tally.note(|count| count.torn = self.demuxer.torn(route.stream));
+            let goes_on_seconds = self.goes_on_seconds(route);
+            route.tally.note(|count| {
+                count.torn = self.demuxer.torn(route.stream);
+                count.goes_on_seconds = goes_on_seconds;
+            });
         }
         self.routes
             .into_iter()
             .filter_map(|route| route.outlet)
             .try_for_each(|mut outlet| finished(outlet.finish()))
+    }
+
+    /// Leaves out the streams that nobody asks for.
+    fn keep_what_matters(&mut self) {
+        let media = self.demuxer.media();
+        let Self { demuxer, routes, needs_all, may_go_on, .. } = self;
+        let is_like = |stream: &StreamInfo| {
+            let kinds = routes.iter().filter_map(|route| media.streams.get(route.stream));
+            kinds.map(|one| one.kind.name()).any(|kind| kind == stream.kind.name())
+        };
+        demuxer.keep_only(|number| {
+            let may_go_on = *may_go_on && media.streams.get(number).is_some_and(is_like);
+            *needs_all || may_go_on || routes.iter().any(|route| route.stream == number)
+        });
+    }
+
+    /// How long those streams are that are like the one of a track, and begin where all tracks have
+    /// ended: a container that was cut and joined may go on under other numbers.
+    fn goes_on_seconds(&self, route: &Route) -> f64 {
+        /// Packets of each track that come late, since only the next one would end them.
+        const LATE: u64 = 2;
+        if !self.may_go_on || self.others.is_empty() {
+            return 0.0;
+        }
+        let ended = self.taken.saturating_sub(LATE * self.routes.len() as u64);
+        let media = self.demuxer.media();
+        let kind = |stream: usize| media.streams.get(stream).map(|stream| stream.kind.name());
+        let others = self
+            .others
+            .iter()
+            .filter(|(stream, other)| other.after >= ended && kind(**stream) == kind(route.stream));
+        let seconds = |(_, other): (&usize, &Other)| {
+            Timestamp::new(other.times.1 - other.times.0, route.base).seconds()
+        };
+        others.map(seconds).sum()
     }
 
     fn note(&self, change: impl Fn(&mut Read)) {
@@ -125,8 +211,7 @@ impl Demux {
         else {
             return Ok(None);
         };
-        // Times are moved as they are read: there is no way to jump into the midst of that.
-        if self.clock.is_some() {
+        if !self.seeks {
             return Ok(None);
         }
         let lead = if is_video { 0.0 } else { SOUND_LEAD };
@@ -178,13 +263,19 @@ impl Demux {
 
     fn hand_out(&mut self, mut packet: Packet) -> Result<()> {
         let stream = packet.stream();
-        let base = self.routes.iter().find(|route| route.stream == stream).map(|route| route.base);
-        let Some(base) = base else { return Ok(()) };
+        let is_routed = self.routes.iter().any(|route| route.stream == stream);
+        if let Some(pts) = packet.pts().filter(|_| !is_routed) {
+            let new = Other { after: self.taken, times: (pts, pts) };
+            let Other { times, .. } = self.others.entry(stream).or_insert(new);
+            *times = (times.0.min(pts), times.1.max(pts + packet.duration()));
+        }
+        let Some(base) = self.bases.get(stream).copied() else { return Ok(()) };
         packet.set_time_base(base);
-        let jumped = match &mut self.clock {
-            Some(clock) => clock.close(stream, base, &mut packet),
-            None => false,
-        };
+        if let Some(clock) = self.clock.as_mut().filter(|_| is_routed || self.needs_all) {
+            self.jumped |= clock.close(stream, base, &mut packet);
+        }
+        self.taken += u64::from(is_routed);
+        let jumped = is_routed && std::mem::take(&mut self.jumped);
         for route in self.routes.iter_mut().filter(|route| route.stream == stream) {
             route.take(&packet, jumped)?;
         }

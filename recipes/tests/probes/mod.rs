@@ -281,7 +281,7 @@ fn file(name: &str, format: &str, parts: Vec<Made>) -> Probed {
     let mut index = Index::default();
     for (number, Made { info, packets }) in parts.into_iter().enumerate() {
         media.streams.push(StreamInfo { index: number, ..info });
-        index.streams.push(StreamIndex { packets });
+        index.streams.push(StreamIndex { packets, goes_back: false });
     }
     Probed { location: name.into(), media, index: Some(Arc::new(index)) }
 }
