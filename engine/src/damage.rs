@@ -69,11 +69,15 @@ fn damage(
         }
         let is_good = decodes(&mut decoder, &packet);
         let at = Timestamp::new(packet.pts().or(packet.dts()).unwrap_or(0), base);
-        match part.select {
-            Select::Span(span) if at < span.start => continue,
-            Select::Span(span) if span.end.is_some_and(|end| at >= end) => return Ok(None),
-            _ if is_good => {}
-            _ => return Ok(Some((at, Timestamp::new(packet.duration(), base)))),
+        let (is_before, is_after) = match part.select {
+            Select::Span(span) => (at < span.start, span.end.is_some_and(|end| at >= end)),
+            Select::All | Select::At(_) => (false, false),
+        };
+        if is_after {
+            return Ok(None);
+        }
+        if !is_good && !is_before {
+            return Ok(Some((at, Timestamp::new(packet.duration(), base))));
         }
     }
     Ok(None)

@@ -23,6 +23,10 @@ pub(crate) struct Muxer {
     io: Io,
     /// Where libav asks whether to go on; boxed for its address.
     cancel: Box<CancelToken>,
+    /// Whether it writes MP3 alone, which tells how many samples decoders leave out.
+    is_mp3: bool,
+    /// Whether a packet told how many those are at the beginning.
+    knows_delay: bool,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -73,6 +77,7 @@ impl Muxer {
         let cancel = Box::new(cancel.clone());
         let io = Io::writer(writer, (*cancel).clone())?;
         let mut context = ptr::null_mut();
+        let is_mp3 = name == "mp3";
         let name = c_string(name);
         // SAFETY: the name is zero-terminated; null is caught.
         let code = unsafe {
@@ -97,7 +102,7 @@ impl Muxer {
             // Times are ours: the muxer must not move one stream's start into all the others.
             fields.avoid_negative_ts = 0;
         }
-        Ok(Self { context, io, cancel })
+        Ok(Self { context, io, cancel, is_mp3, knows_delay: false })
     }
 
     /// Sets the tags of the whole file.
@@ -139,12 +144,6 @@ impl Muxer {
             check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
             // A tag of another container means nothing here.
             opus::set_padding(coding);
-            if text((*(*self.context.as_ptr()).oformat).name) == "mp3" {
-                // It writes what is beyond the decoder's own delay; where that is nothing it looks
-                // into the side data of packets, and writes less than nothing as a large number.
-                let least = MP3_DECODER_DELAY + 1;
-                (*coding).initial_padding = (*coding).initial_padding.max(least);
-            }
             (*coding).codec_tag = header.tag.map_or(0, four_characters);
             (*stream).time_base = av_rational(Some(header.time_base));
             (*stream).avg_frame_rate =
@@ -208,6 +207,13 @@ impl Muxer {
     /// Writes a packet, whose times count in [`time_base`](Self::time_base) of its track.
     pub(crate) fn write(&mut self, mut packet: Packet, track: usize) -> Result<(), Fault> {
         packet.set_stream(track);
+        self.knows_delay |=
+            packet.skipped().is_some_and(|samples| samples > MP3_DECODER_DELAY.into());
+        if self.is_mp3 && !self.knows_delay {
+            // Of packets that tell of the end only, libavformat takes the delay of a decoder off a
+            // delay of 0, and writes what is less than nothing as a large number.
+            packet.drop_side_data();
+        }
         // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
         let code =
             unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };

@@ -86,6 +86,12 @@ impl Packet {
         self.silent_samples(0..4)
     }
 
+    /// Forgets all that the container says beside the data.
+    pub(crate) fn drop_side_data(&mut self) {
+        // SAFETY: the packet is live and ours.
+        unsafe { ffi::av_packet_free_side_data(self.as_ptr()) };
+    }
+
     /// One of the two numbers of 32 bits that tell how many samples are not heard: at the start, at
     /// the end.
     fn silent_samples(&self, place: Range<usize>) -> Option<i64> {

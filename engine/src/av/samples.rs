@@ -62,13 +62,16 @@ impl SampleCounter {
         let samples = match self.codec {
             Codec::Opus => opus_samples(data)?,
             Codec::Flac => flac_samples(data)?,
-            // SAFETY: the parser is live, and the data as long as is said.
             Codec::Vorbis(parser) => {
-                unsafe { ffi::av_vorbis_parse_frame(parser.as_ptr(), data.as_ptr(), size) }.into()
+                // SAFETY: the parser is live, and the data as long as is said.
+                let samples =
+                    unsafe { ffi::av_vorbis_parse_frame(parser.as_ptr(), data.as_ptr(), size) };
+                i64::from(samples)
             }
-            // SAFETY: the parameters are live.
             Codec::Pcm | Codec::Other => {
-                unsafe { ffi::av_get_audio_frame_duration2(self.coding.as_ptr(), size) }.into()
+                let coding = self.coding.as_ptr();
+                // SAFETY: the parameters are live.
+                i64::from(unsafe { ffi::av_get_audio_frame_duration2(coding, size) })
             }
         };
         Some(samples).filter(|samples| *samples > 0)
