@@ -1,6 +1,13 @@
 //! Decoders and encoders.
 
-use std::{collections::VecDeque, ffi::c_int, num::NonZeroU32, ptr, ptr::NonNull};
+use std::{
+    collections::VecDeque,
+    ffi::c_int,
+    num::NonZeroU32,
+    ptr,
+    ptr::NonNull,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use ffmpeg_next::ffi;
 
@@ -15,17 +22,30 @@ use crate::{
     time::TimeBase,
 };
 
+/// The name of the encoder that can not be opened or freed by two threads at once.
+const SVT_AV1: &str = "libsvtav1";
+
+/// Held while SVT-AV1 is opened or freed: both use a pointer that is global to the process.
+static SVT_AV1_LOCK: Mutex<()> = Mutex::new(());
+
 /// A codec context that is freed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Context(NonNull<ffi::AVCodecContext>);
+pub(super) struct Context {
+    context: NonNull<ffi::AVCodecContext>,
+    /// Whether its codec is [`SVT_AV1`].
+    is_svt_av1: bool,
+}
 
 // SAFETY: a codec context has no thread affinity, and one thread at a time uses it.
 unsafe impl Send for Context {}
 
 impl Context {
     pub(super) fn new(codec: *const ffi::AVCodec) -> AvResult<Self> {
-        // SAFETY: allocates for a codec of libav's own table; null is caught.
-        let context = Self(allocated(unsafe { ffi::avcodec_alloc_context3(codec) })?);
+        // SAFETY: allocates for a codec of libav's own table, whose name is static; null is caught.
+        let context = unsafe {
+            let context = allocated(ffi::avcodec_alloc_context3(codec))?;
+            Self { context, is_svt_av1: text((*codec).name) == SVT_AV1 }
+        };
         // SAFETY: the context is not yet open, and `drop` ends what begins here.
         unsafe { log::listen(context.as_ptr()) };
         Ok(context)
@@ -48,7 +68,13 @@ impl Context {
     }
 
     pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecContext {
-        self.0.as_ptr()
+        self.context.as_ptr()
+    }
+
+    /// The lock under which this codec is opened and freed, where it needs one.
+    fn lock(&self) -> Option<MutexGuard<'static, ()>> {
+        let lock = || SVT_AV1_LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_svt_av1.then(lock)
     }
 
     fn set_threads(&mut self, threads: NonZeroU32) {
@@ -61,10 +87,11 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        let mut pointer = self.0.as_ptr();
+        let _lock = self.lock();
+        let mut pointer = self.as_ptr();
         // SAFETY: the context is ours and is dropped once.
         unsafe { ffi::avcodec_free_context(&raw mut pointer) };
-        log::forget(self.0.as_ptr());
+        log::forget(self.as_ptr());
     }
 }
 
@@ -305,6 +332,7 @@ impl Encoder {
             FrameFormat::Audio(format) => TimeBase::of_rate(format.sample_rate),
         };
         let mut options = Options::new(&plan.options)?;
+        let lock = context.lock();
         // SAFETY: the context is live, ours and not yet open, which is when fields may be set.
         unsafe {
             let fields = &mut *context.as_ptr();
@@ -320,6 +348,7 @@ impl Encoder {
             let options = options.as_mut_ptr();
             context.check(ffi::avcodec_open2(context.as_ptr(), codec, options))?;
         }
+        drop(lock);
         options.expect_all_read()?;
         Ok(Self { context, time_base, fed: false })
     }
@@ -380,9 +409,7 @@ impl Drop for Encoder {
     /// SVT-AV1 waits for its last packet when it is freed: so it is told of the end, and given a
     /// picture where it got none, without which there is no end.
     fn drop(&mut self) {
-        // SAFETY: the context is open, and the name of its codec static.
-        let name = unsafe { text((*(*self.context.as_ptr()).codec).name) };
-        if name != "libsvtav1" {
+        if !self.context.is_svt_av1 {
             return;
         }
         if !self.fed
