@@ -32,6 +32,13 @@ pub(crate) struct Target {
     pub(crate) frame: Option<Framed>,
 }
 
+impl Target {
+    /// The size that the upright picture is scaled to, in pixels.
+    fn scaled(&self) -> (NonZeroU32, NonZeroU32) {
+        self.frame.map_or((self.width, self.height), |frame| (frame.width, frame.height))
+    }
+}
+
 /// A picture in another size than it is scaled to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Framed {
@@ -242,10 +249,12 @@ pub(crate) fn filters(
     if target.tone_map {
         expect_filter(capabilities, "zscale")?;
         expect_filter(capabilities, "tonemap")?;
+        chain.extend(full_chroma(video));
         chain.push(tone_mapping(video, &source));
         color = bt709();
     } else if target.color.primaries.is_some() && is_wide(&source) != is_wide(&target.color) {
         expect_filter(capabilities, "zscale")?;
+        chain.extend(full_chroma(video));
         chain.push(narrowing(&source, &target.color));
         color = Color { range: source.range, ..target.color.clone() };
     }
@@ -270,6 +279,18 @@ pub(crate) fn filters(
     Ok(Filters { text: chain.join(","), neighbors })
 }
 
+/// Brings subsampled pictures with an odd side to full chroma: zscale refuses an odd side of
+/// subsampled chroma.
+fn full_chroma(video: &VideoInfo) -> Option<String> {
+    let is_full = video.pixel_format.as_ref().is_some_and(|it| it.chroma_shift == (0, 0));
+    let filters = "scale=flags=bicubic+accurate_rnd,format=yuv444p16";
+    (has_odd_side(video) && !is_full).then(|| filters.to_owned())
+}
+
+const fn has_odd_side(video: &VideoInfo) -> bool {
+    video.width % 2 == 1 || video.height % 2 == 1
+}
+
 /// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white.
 fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     let stated = video
@@ -284,11 +305,12 @@ fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     format!(
         "zscale=tin={}:min={}:pin={}:rin={}:t=linear:npl={HDR_WHITE},format=gbrpf32le,\
          zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
-         zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p",
+         zscale=t=bt709:m=bt709:p=bt709:r=tv,format={}",
         zimg_name(source.transfer.as_deref()),
         zimg_name(source.matrix.as_deref()),
         zimg_name(source.primaries.as_deref()),
         source.range.as_deref().unwrap_or("tv"),
+        if has_odd_side(video) { "yuv444p" } else { PLAIN },
     )
 }
 
@@ -342,7 +364,10 @@ fn matrix_turn(
     let (from, to) = (name(color)?, name(&target.color)?);
     let is_plain = matches!(target.pixel_format.as_str(), "yuv420p" | "yuvj420p");
     let is_limited = color.range.as_deref() == Some("tv") && !is_rgb(video);
-    let fits = from != to && is_plain && is_limited && !target.tone_map;
+    // The filter works on two by two pixels, and writes behind the end of an odd side.
+    let (width, height) = target.scaled();
+    let is_even = width.get().is_multiple_of(2) && height.get().is_multiple_of(2);
+    let fits = from != to && is_plain && is_limited && is_even && !target.tone_map;
     if !fits || !capabilities.has_filter("colormatrix") {
         return None;
     }
@@ -352,7 +377,7 @@ fn matrix_turn(
 
 /// Scales to size and converts colors, in one pass; sides are those before the picture is turned.
 fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
-    let upright = target.frame.map_or((target.width, target.height), |f| (f.width, f.height));
+    let upright = target.scaled();
     let (width, height) =
         if video.orientation.swaps_sides() { (upright.1, upright.0) } else { upright };
     // What ends in subsampled chroma gains nothing from full chroma on the way.
