@@ -613,9 +613,11 @@ fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64)
         return made(origin, filters);
     };
     let trimming = sound::trimming(source).map(|trim| trim + ",").unwrap_or_default();
+    let mixing = sound::mixing(source.info, layout).map(|mix| mix + ",").unwrap_or_default();
     let start = piece.start.seconds();
-    let filters =
-        format!("{trimming}asetpts=round(PTS-({start:.9})/TB),aresample={sample_rate},{form}");
+    let filters = format!(
+        "{trimming}{mixing}asetpts=round(PTS-({start:.9})/TB),aresample={sample_rate},{form}"
+    );
     let fit = format!(
         "aresample={sample_rate}:async=1:first_pts=0:min_hard_comp=0.02,\
          apad=whole_len={samples},atrim=end_sample={samples},asetpts=N/SR/TB"

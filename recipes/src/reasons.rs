@@ -76,6 +76,7 @@ const ENCODED: &[(&str, &str)] = &[
 const CHANGED: &[(&str, &str)] = &[
     ("BEST_VIDEO", "The picture is taken from the best stream of moving pictures."),
     ("BITRATE_CAPPED", "The bit rate asked for is lowered to the most that is reasonable."),
+    ("CHANNELS_MIXED", "Nothing says where the channels belong, so all are mixed into one."),
     ("CODEC_NOT_KEPT", "The source's codec is not encoded for this format, so its usual one is."),
     ("ENDS_ENCODED", "Pictures are copied, and only those at the ends of the section encoded."),
     ("HDR_TO_SDR", "High dynamic range is mapped to standard."),

@@ -133,7 +133,7 @@ pub(crate) fn encode(
     source: &Source<'_, AudioInfo>,
     container: Container,
     settings: Settings,
-    because: Vec<Reason>,
+    mut because: Vec<Reason>,
     circumstances: &Circumstances<'_>,
 ) -> Result<Track> {
     let (stream, audio) = (source.stream, source.info);
@@ -165,6 +165,10 @@ pub(crate) fn encode(
         }
         Rate::Kbps(_) | Rate::Lossless => Vec::new(),
     };
+    if mixing(audio, &format.layout).is_some() {
+        let message = format!("nothing says where its {} channels belong", audio.channels);
+        because.push(Reason::new("CHANNELS_MIXED", message));
+    }
     let part = source.encoded(filters(source, &format));
     let encoder = Encoder {
         name: coder.name.to_owned(),
@@ -181,6 +185,7 @@ pub(crate) fn encode(
 fn filters(source: &Source<'_, AudioInfo>, format: &SoundFormat) -> String {
     let SoundFormat { sample_rate, layout, sample_format } = format;
     let mut chain: Vec<String> = trimming(source).into_iter().collect();
+    chain.extend(mixing(source.info, layout));
     // Holes in the sound of more than 20 ms are filled, so that what follows stays in time.
     chain.push(format!("aresample={sample_rate}:async=1:min_hard_comp=0.02"));
     chain.push(format!(
@@ -201,6 +206,33 @@ pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
         }
         None => Some(format!("atrim=end={:.6}", stream_end(source.stream)?.seconds())),
     }
+}
+
+/// The filter that mixes channels, all alike, into one, where nothing says where they belong, for a
+/// result of another layout: libswresample has no coefficients for them.
+pub(crate) fn mixing(audio: &AudioInfo, layout: &str) -> Option<String> {
+    if is_placed(audio) || audio.layout == layout {
+        return None;
+    }
+    let share = 1.0 / f64::from(audio.channels.max(1));
+    let shares = (0..audio.channels).map(|channel| format!("{share:.6}*c{channel}"));
+    Some(format!("pan=mono|c0={}", shares.collect::<Vec<_>>().join("+")))
+}
+
+/// Whether libswresample can mix the channels of a layout by where they belong: a single one, the
+/// layouts that libav has a name for, and others that have a front and both sides of each pair. libav
+/// describes those others as in `6 channels (FL+FR+FC+LFE+TFL+TFR)`.
+fn is_placed(audio: &AudioInfo) -> bool {
+    const PAIRS: [(&str, &str); 4] = [("FL", "FR"), ("BL", "BR"), ("SL", "SR"), ("FLC", "FRC")];
+    let layout = audio.layout.as_str();
+    if audio.channels <= 1 || !(layout.contains(" channels") || layout.starts_with("ambisonic")) {
+        return true;
+    }
+    let list = layout.split_once('(').and_then(|(_, list)| list.strip_suffix(')'));
+    let names: Vec<&str> = list.into_iter().flat_map(|list| list.split('+')).collect();
+    let has = |name| names.contains(&name);
+    let is_custom = list.is_some_and(|list| list.contains('@'));
+    !is_custom && (has("FL") || has("FC")) && PAIRS.iter().all(|(a, b)| has(a) == has(b))
 }
 
 /// Copies a stream, or the span of it that is wanted, where that can be done; else encodes it.
@@ -305,7 +337,7 @@ impl Coder {
     }
 
     fn layout_within(&self, audio: &AudioInfo, settings: Settings) -> (String, u32) {
-        if settings.at_most_stereo && audio.channels > 2 {
+        if settings.at_most_stereo && audio.channels > 2 && is_placed(audio) {
             return ("stereo".to_owned(), 2);
         }
         self.layout_for(audio)
@@ -317,6 +349,9 @@ impl Coder {
         let mut layouts = self.layouts.iter().chain(self.others);
         if self.layouts.is_empty() || layouts.any(|layout| *layout == audio.layout) {
             return kept;
+        }
+        if !is_placed(audio) {
+            return ("mono".to_owned(), 1);
         }
         let most = u32::try_from(self.layouts.len()).unwrap_or(1);
         let channels = audio.channels.clamp(1, most);
@@ -362,6 +397,29 @@ mod tests {
         check(&MP3, "5.1", 6, ("stereo", 2));
         check(&PCM, "7.1", 8, ("7.1", 8));
         check(&VORBIS, "5.1(side)", 6, ("5.1", 6));
+        check(&AAC, "6 channels (FL+FR+FC+LFE+TFL+TFR)", 6, ("5.1", 6));
+        check(&MP3, "1 channels (FL)", 1, ("mono", 1));
+    }
+
+    #[test]
+    fn channels_without_a_place_are_mixed_into_one() {
+        for (layout, channels) in [
+            ("10 channels", 10),
+            ("10 channels (FL+FR+FC+LFE+BL+BR+FLC+FRC+BC+SL)", 10),
+            ("2 channels (LFE+BC)", 2),
+            ("ambisonic 1", 4),
+        ] {
+            let audio = audio(layout, channels);
+            for coder in [AAC, OPUS, MP3, VORBIS] {
+                assert_eq!(coder.layout_for(&audio), ("mono".to_owned(), 1), "{layout}");
+            }
+            // What holds any layout keeps it, and nothing is mixed.
+            assert_eq!(PCM.layout_for(&audio), (layout.to_owned(), channels));
+            assert_eq!(mixing(&audio, layout), None);
+        }
+        let mixed = mixing(&audio("2 channels (LFE+BC)", 2), "mono");
+        assert_eq!(mixed.as_deref(), Some("pan=mono|c0=0.500000*c0+0.500000*c1"));
+        assert_eq!(mixing(&audio("7.1", 8), "stereo"), None);
     }
 
     #[test]
