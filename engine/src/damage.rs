@@ -6,6 +6,7 @@ use crate::{
     av::{Decoder, Depth, Packet, Received},
     error::{Error, Result},
     io::Sources,
+    limits::Limits,
     pipeline::parameters_of,
     plan::{Action, Part, Plan, Select, Track},
     progress::CancelToken,
@@ -54,7 +55,8 @@ fn damage(
 ) -> Result<Option<(Timestamp, Timestamp)>> {
     let Some(source) = part.source else { return Ok(None) };
     let location = &plan.inputs[source.input].location;
-    let mut demuxer = sources.expect(location)?.demuxer(location, Depth::Streams, cancel)?;
+    let input = sources.expect(location)?;
+    let mut demuxer = input.demuxer(location, Depth::Streams, Limits::NONE, cancel)?;
     demuxer.keep_only(|stream| stream == source.stream);
     let parameters = parameters_of(&demuxer, location, source.stream)?;
     let base = parameters.time_base;

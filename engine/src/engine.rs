@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     num::NonZeroU32,
     ops::{ControlFlow, Range},
     path::Path,
@@ -22,9 +22,10 @@ use crate::{
     glance, head,
     index::{Index, Indexes},
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
+    limits::Limits,
     matroska,
     media::{Kind, MediaInfo, StreamInfo},
-    movie::Movie,
+    movie::{self, Movie},
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
     process::{self, ProcessSettings, Runner},
@@ -32,7 +33,6 @@ use crate::{
     reader::FrameReader,
     run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
-    time::Timestamp,
     verify,
 };
 
@@ -160,6 +160,12 @@ impl Engine {
         Self { settings, unfinished, indexes: Indexes::default(), remotes }
     }
 
+    /// What an input may hold, in every probe and run.
+    const fn limits(&self) -> Limits {
+        let Settings { most_pixels, most_media_seconds: most_seconds, .. } = self.settings;
+        Limits { most_pixels, most_seconds }
+    }
+
     pub(crate) const fn remotes(&self) -> &Remotes {
         &self.remotes
     }
@@ -250,7 +256,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Read`], [`Error::NotMedia`], [`Error::Cancelled`].
     pub fn probe(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
-        let demuxer = source.demuxer(&source.location(), Depth::Streams, cancel)?;
+        let demuxer = source.demuxer(&source.location(), Depth::Streams, self.limits(), cancel)?;
         let media = demuxer.media();
         self.finish_probe(source, demuxer, media, cancel)
     }
@@ -263,11 +269,12 @@ impl Engine {
     /// As for [`probe`](Self::probe).
     pub fn probe_pictures(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
         let location = source.location();
-        let mut demuxer = source.demuxer(&location, Depth::Header, cancel)?;
+        let mut demuxer = source.demuxer(&location, Depth::Header, self.limits(), cancel)?;
         let mut media = demuxer.media();
         if demuxer.has_full_header() && !glance::complete(&mut media) {
             demuxer.look_closely().map_err(|fault| fault.of_input(&location))?;
             media = demuxer.media();
+            self.limits().check_opened(&location, &demuxer)?;
         }
         self.finish_probe(source, demuxer, media, cancel)
     }
@@ -284,11 +291,13 @@ impl Engine {
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
         }
-        self.expect_within_limits(&location, &media)?;
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let open = || source.open(cancel).map_err(unreadable);
         if media.is_format("mov") {
             media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
+            if media.movie.is_none() {
+                expect_whole(&location, &mut open()?)?;
+            }
             for track in media.movie.iter().flat_map(|movie| &movie.tracks) {
                 let of_track =
                     |stream: &&mut StreamInfo| i64::from(stream.id) == i64::from(track.id);
@@ -304,7 +313,7 @@ impl Engine {
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
         if let Some(stream) = wanting.map(|(stream, _)| stream.index) {
             if demuxer.rewind().is_err() {
-                demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+                demuxer = source.demuxer(&location, Depth::Streams, self.limits(), cancel)?;
             }
             let mut reader = FrameReader::over(demuxer, location, stream, NonZeroU32::MIN)?;
             let hdr = reader.next()?.map(|frame| frame.hdr());
@@ -314,26 +323,6 @@ impl Engine {
         }
         media.origin = source.origin();
         Ok(media)
-    }
-
-    fn expect_within_limits(&self, location: &Location, media: &MediaInfo) -> Result<()> {
-        let too_much = |found: String, most: String| {
-            Err(Error::TooMuch { location: location.clone(), found, most })
-        };
-        let seconds = media.duration.map_or(0.0, Timestamp::seconds);
-        if seconds > self.settings.most_media_seconds {
-            let most = self.settings.most_media_seconds;
-            return too_much(format!("it is {seconds} s long"), format!("{most} s"));
-        }
-        for (_, video) in media.videos() {
-            let pixels = u64::from(video.width) * u64::from(video.height);
-            if pixels > self.settings.most_pixels {
-                let most = self.settings.most_pixels;
-                let found = format!("it has pictures of {}×{}", video.width, video.height);
-                return too_much(found, format!("{most} pixels"));
-            }
-        }
-        Ok(())
     }
 
     /// Lists all packets of an input, to know where each one stands: from the sample tables of a
@@ -351,7 +340,7 @@ impl Engine {
         near: &Range<f64>,
         cancel: &CancelToken,
     ) -> Result<Arc<Index>> {
-        self.indexes.get(source, || Index::of(source, near, cancel))
+        self.indexes.get(source, || Index::of(source, near, self.limits(), cancel))
     }
 
     /// Runs a plan whose inputs and outputs all have names.
@@ -487,12 +476,16 @@ impl Engine {
         (observe, meter): (&mut impl FnMut(&Progress) -> ControlFlow<()>, &mut Meter),
     ) -> Result<Report> {
         if let Some(process) = &plan.process {
+            for input in &plan.inputs {
+                sources.expect_within(self.limits(), &input.location, cancel)?;
+            }
             let watched = (observe, meter);
             return self.run_process(plan, process, sources, writers, cancel, watched);
         }
         let begun = Instant::now();
         let threads = self.settings.threads;
-        let opener = Opener { sources, threads, cancel, unfinished: &self.unfinished };
+        let (limits, unfinished) = (self.limits(), &self.unfinished);
+        let opener = Opener { sources, threads, limits, cancel, unfinished };
         let Pipeline { jobs, sinks, tallies, copied, mut media, mut later, drawn, .. } =
             opener.open(plan)?;
         let pictures = drawn.clone();
@@ -603,7 +596,8 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Frames> {
         let threads = self.settings.threads;
-        let reader = FrameReader::open(source, request.stream, threads, cancel)?;
+        let limits = self.limits();
+        let reader = FrameReader::open(source, request.stream, threads, limits, cancel)?;
         Ok(Frames::new(reader, request))
     }
 
@@ -624,6 +618,18 @@ fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
             Error::Unrestored { cause: Box::new(Error::Cancelled), left }
         }
         _ => Error::Cancelled,
+    }
+}
+
+/// Fails for a still picture that is made of others, which libav shows one by one.
+fn expect_whole(location: &Location, reader: &mut (impl Read + Seek)) -> Result<()> {
+    let unreadable = |source| Error::Read { location: location.clone(), source };
+    match movie::shown_item(reader).map_err(unreadable)?.as_deref() {
+        Some(kind @ ("grid" | "iovl" | "iden")) => {
+            let found = format!("a picture that is made of others ({kind})");
+            Err(Error::Unsupported { location: location.clone(), found })
+        }
+        _ => Ok(()),
     }
 }
 

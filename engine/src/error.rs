@@ -122,6 +122,14 @@ pub enum Error {
         /// How much of the media is lost, in seconds.
         lost: f64,
     },
+    /// An input holds something that this build of libav makes no right picture of.
+    #[error("{location} holds {found}, of which this build can not make a right picture")]
+    Unsupported {
+        /// The input.
+        location: Location,
+        /// What it holds.
+        found: String,
+    },
     /// What was written is not what was planned.
     #[error("the written output is incomplete: {what}")]
     Incomplete {
@@ -182,8 +190,8 @@ pub enum Error {
         /// What is allowed instead.
         allowed: &'static str,
     },
-    /// The size that was asked for is smaller than an encoder takes.
-    #[error("{codec} has at least {least}x{least} pixels, not {width}x{height}")]
+    /// The size that was asked for is smaller or larger than an encoder takes.
+    #[error("{codec} takes {allowed}, not {width}x{height}")]
     SizeRefused {
         /// Width that was asked for, made even, in pixels.
         width: u32,
@@ -191,8 +199,8 @@ pub enum Error {
         height: u32,
         /// Name of the codec.
         codec: &'static str,
-        /// The smallest side, in pixels.
-        least: u32,
+        /// The limit that the size passes, as in `at most 16384x16384 pixels`.
+        allowed: String,
     },
     /// The output's name promises a codec that the input has not.
     #[error(
@@ -347,9 +355,10 @@ impl Error {
             | Self::NotContinuous { .. } => "INPUT_INVALID",
             Self::Incomplete { .. } => "OUTPUT_INCOMPLETE",
             Self::Libav { .. } | Self::Program { .. } => "TRANSCODE_ERROR",
-            Self::UnknownOption { .. } | Self::Absent { .. } | Self::Unprotected { .. } => {
-                "CONFIG_ERROR"
-            }
+            Self::UnknownOption { .. }
+            | Self::Absent { .. }
+            | Self::Unsupported { .. }
+            | Self::Unprotected { .. } => "CONFIG_ERROR",
             Self::ArgumentRefused { .. } => "UNSUPPORTED_COMMAND",
             Self::TimedOut { .. } => "ENGINE_INVOCATION_ERROR",
             Self::OutputIsInput(_)
@@ -382,7 +391,7 @@ impl Error {
             Self::Read { source, .. } if RemoteError::of(source).is_some() => Step::Fetch,
             Self::Write { source, .. } if RemoteError::of(source).is_some() => Step::Upload,
             Self::Read { .. } | Self::NotMedia { .. } | Self::TooMuch { .. } => Step::Probe,
-            Self::Lacking { .. } | Self::BadPlan { .. } => Step::Plan,
+            Self::Lacking { .. } | Self::Unsupported { .. } | Self::BadPlan { .. } => Step::Plan,
             Self::Damaged { .. } | Self::ParametersChange { .. } => Step::Demux,
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,

@@ -16,6 +16,7 @@ use crate::{
     change::Coding,
     error::{Error, Result},
     io::{Identity, Location, Source},
+    limits::Limits,
     media::{MediaInfo, Orientation, StreamInfo},
     movie::{self, Shifts},
     nal::{
@@ -144,11 +145,16 @@ impl Index {
 
     /// Lists the packets of a source; keyframes that are far from a span of seconds count as closed
     /// without a look at them, where that would cost a request for each.
-    pub(crate) fn of(source: &Source, near: &Range<f64>, cancel: &CancelToken) -> Result<Self> {
+    pub(crate) fn of(
+        source: &Source,
+        near: &Range<f64>,
+        limits: Limits,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
         /// How far around the span keyframes may matter, in seconds: longer than most groups.
         const AROUND: f64 = 10.0;
         let location = source.location();
-        let open = || source.demuxer(&location, Depth::Streams, cancel);
+        let open = || source.demuxer(&location, Depth::Streams, limits, cancel);
         let mut demuxer = open()?;
         let media = demuxer.media();
         if media.lists_packets() {
@@ -243,6 +249,11 @@ impl Index {
             };
             if let (Some(clock), Some(info)) = (&mut clock, media.streams.get(number)) {
                 stream.goes_back |= clock.close(number, info.time_base, &mut packet);
+            }
+            let at = packet.pts().zip(media.streams.get(number));
+            if let Some(at) = at.map(|(pts, info)| Timestamp::new(pts, info.time_base)) {
+                let seconds = at.seconds() - media.start.unwrap_or(at).seconds();
+                demuxer.limits.check_seconds(location, seconds)?;
             }
             // Where a container states decoding times only, frames are shown at the same times, if
             // not each at that of its own packet.

@@ -23,6 +23,7 @@ mod glance;
 mod head;
 mod index;
 mod io;
+mod limits;
 mod matroska;
 mod media;
 mod movie;
@@ -51,9 +52,9 @@ pub use io::{
     without_secrets,
 };
 pub use media::{
-    AudioInfo, Chapter, Color, Crop, Disposition, Hdr, Kind, LightLevel, MasteringDisplay,
-    MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection, Scan, Sphere, Stereo,
-    StreamInfo, SubtitleInfo, Tags, VideoInfo,
+    AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
+    MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection, Scan,
+    Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
 pub use movie::{Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};

@@ -296,9 +296,36 @@ pub struct VideoInfo {
     /// What players that show a sphere, or two views, must know.
     #[serde(default, skip_serializing_if = "Projection::is_empty")]
     pub projection: Projection,
+    /// What the container says of Dolby Vision; `None` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dolby_vision: Option<DolbyVision>,
+}
+
+/// A stream in Dolby Vision, by its configuration record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DolbyVision {
+    /// The profile, a number as in profile 5.
+    pub profile: u8,
+    /// What the base layer is without its metadata, a number: 0 is nothing that other decoders
+    /// show, 1 HDR10, 2 standard dynamic range, 4 HLG, 6 HDR10 of a Blu-ray disc.
+    pub compatibility: u8,
+}
+
+impl DolbyVision {
+    /// Whether a decoder that does not know of it shows right colors. Older records of profiles 4
+    /// and 7 to 9 leave the compatibility at 0; their base layers are compatible all the same.
+    pub const fn has_plain_base(self) -> bool {
+        self.profile != 5 && (self.profile < 10 || self.compatibility != 0)
+    }
 }
 
 impl VideoInfo {
+    /// Whether its colors are right only to a decoder that knows of Dolby Vision.
+    pub fn needs_dolby_vision(&self) -> bool {
+        self.dolby_vision.is_some_and(|it| !it.has_plain_base())
+    }
+
     /// Width and height as shown: square pixels, upright; in pixels, not rounded to even.
     pub fn shown_size(&self) -> (f64, f64) {
         let width = f64::from(self.width) * self.pixel_aspect.as_f64();

@@ -11,6 +11,7 @@ use crate::{
     av::{FilterGraph, Frame, GraphInput, Received},
     error::{Error, Result, Step},
     io::{Draft, Location, Source},
+    limits::Limits,
     pipeline::open_sheet,
     plan::{Instant, Output, Sheet, StreamId},
     progress::CancelToken,
@@ -85,6 +86,7 @@ struct Idle {
 pub(crate) fn draw(
     sheets: Vec<OpenSheet>,
     threads: NonZeroU32,
+    limits: Limits,
     cancel: &CancelToken,
     drawn: &Tally<Read>,
 ) -> Result<()> {
@@ -93,7 +95,7 @@ pub(crate) fn draw(
     let pool = pool.map_err(|_| Error::Exhausted { what: "thread" })?;
     let idle = Idle::default();
     pool.install(|| {
-        sheets.into_par_iter().try_for_each(|sheet| sheet.draw(count, &idle, cancel, drawn))
+        sheets.into_par_iter().try_for_each(|sheet| sheet.draw(count, limits, &idle, cancel, drawn))
     })
 }
 
@@ -101,6 +103,7 @@ impl OpenSheet {
     fn draw(
         self,
         threads: usize,
+        limits: Limits,
         idle: &Idle,
         cancel: &CancelToken,
         drawn: &Tally<Read>,
@@ -113,7 +116,8 @@ impl OpenSheet {
         let cells = |instants: &[Instant]| {
             let mut worker = idle.take(sheet.source, || {
                 let stream = sheet.source.stream;
-                FrameReader::open_at(&source, &location, stream, NonZeroU32::MIN, cancel)
+                let threads = NonZeroU32::MIN;
+                FrameReader::open_at(&source, &location, stream, threads, limits, cancel)
             })?;
             let cells = worker.cells(instants, &sheet.filters, cancel, drawn)?;
             idle.give_back(sheet.source, worker);

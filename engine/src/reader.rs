@@ -10,13 +10,11 @@ use std::{
 };
 
 use crate::{
-    av::{
-        Decoder, Demuxer, Depth, Fault, Frame, GraphInput, Health, OpenError, Packet, Parameters,
-        Received,
-    },
+    av::{Decoder, Demuxer, Depth, Fault, Frame, GraphInput, Health, Packet, Parameters, Received},
     error::{Error, LibavError, Result, Step},
     index::Entries,
     io::{Location, Source},
+    limits::Limits,
     pipeline::parameters_of,
     plan::Instant,
     progress::CancelToken,
@@ -94,6 +92,8 @@ pub(crate) struct FrameReader {
     base: TimeBase,
     /// Where the stream begins.
     start: Timestamp,
+    /// Whether its times tell how long it is: it is known where it begins, and they do not jump.
+    is_steady: bool,
     /// Whether nothing was read since the first packet.
     fresh: bool,
     /// Whether a seek may have led to the midst of a group, or of a packet of a transport stream,
@@ -151,10 +151,11 @@ impl FrameReader {
         source: &Source,
         stream: usize,
         threads: NonZeroU32,
+        limits: Limits,
         cancel: &CancelToken,
     ) -> Result<Self> {
         let location = source.location();
-        let demuxer = source.demuxer(&location, Depth::Streams, cancel)?;
+        let demuxer = source.demuxer(&location, Depth::Streams, limits, cancel)?;
         Self::over(demuxer, location, stream, threads)
     }
 
@@ -164,9 +165,10 @@ impl FrameReader {
         location: &Location,
         stream: usize,
         threads: NonZeroU32,
+        limits: Limits,
         cancel: &CancelToken,
     ) -> Result<Self> {
-        let demuxer = source.demuxer(location, Depth::Header, cancel)?;
+        let demuxer = source.demuxer(location, Depth::Header, limits, cancel)?;
         Self::over(demuxer, location.clone(), stream, threads)
     }
 
@@ -182,6 +184,8 @@ impl FrameReader {
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
+        let jumps = demuxer.is_format("mpegts") || demuxer.is_format("mpeg");
+        let is_steady = parameters.start.is_some() && !jumps;
         let (fresh, astray, drained, last_read, entry) = (true, false, false, None, None);
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
         let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
@@ -195,6 +199,7 @@ impl FrameReader {
             stream,
             base,
             start,
+            is_steady,
             fresh,
             astray,
             drained,
@@ -233,7 +238,7 @@ impl FrameReader {
             let decoder = self.decoder(usize::MAX)?;
             match decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
                 Received::One(frame) => return Ok(Some(self.timed(frame))),
-                Received::Failed(_) => {}
+                Received::Failed(_) => self.expect_size()?,
                 Received::Nothing if self.drained => return Ok(None),
                 Received::Nothing => self.feed()?,
             }
@@ -260,12 +265,14 @@ impl FrameReader {
     fn open_decoder(&self, packets: usize) -> Result<Decoder> {
         let packets = u32::try_from(packets).ok().and_then(NonZeroU32::new);
         let threads = packets.map_or(self.threads, |packets| packets.min(self.threads));
-        Decoder::open(&self.parameters, threads).map_err(|error| match error {
-            OpenError::Libav(source) => libav(Step::Open, "decoder", source),
-            OpenError::Absent | OpenError::UnknownOption(_) => {
-                Error::Absent { kind: "decoder", name: format!("for stream {}", self.stream) }
-            }
-        })
+        Decoder::open(&self.parameters, threads)
+            .map_err(|error| error.about("decoder", &self.parameters.codec_or_tag()))
+    }
+
+    /// Fails when the decoder refused a picture for having more pixels than it may.
+    fn expect_size(&self) -> Result<()> {
+        let refused = self.decoder.as_ref().and_then(Decoder::refused);
+        refused.map_or(Ok(()), |size| self.demuxer.limits.check_size(&self.location, size))
     }
 
     /// The next packet of the stream; `None` at the end, or where libav can not read on.
@@ -275,6 +282,11 @@ impl FrameReader {
             match self.demuxer.read() {
                 Ok(Some(packet)) if packet.stream() == self.stream => {
                     self.last_read = packet.dts().or(packet.pts()).max(self.last_read);
+                    if let (Some(read), true) = (self.last_read, self.is_steady) {
+                        let read = Timestamp::new(read, self.base).seconds();
+                        let seconds = read - self.start.seconds();
+                        self.demuxer.limits.check_seconds(&self.location, seconds)?;
+                    }
                     return Ok(Some(packet));
                 }
                 Ok(Some(_)) => {}
@@ -295,10 +307,13 @@ impl FrameReader {
         self.entry = self.entry.or(packet.as_ref().and_then(|it| it.pts().or(it.dts())));
         let decoder = self.decoder(usize::MAX)?;
         // What is not taken counts for the decoder's health.
-        let _ = match packet {
+        let fed = match packet {
             Some(packet) => decoder.send(&packet),
             None => decoder.finish(),
         };
+        if fed.is_err() {
+            self.expect_size()?;
+        }
         Ok(())
     }
 
@@ -446,11 +461,11 @@ impl FrameReader {
                 break;
             }
         }
-        Err(Error::Damaged {
-            location: self.location.clone(),
-            what: format!("no frame of stream {} could be decoded", self.stream),
-            lost: 0.0,
-        })
+        let what = match self.last_read {
+            Some(_) => format!("no frame of stream {} could be decoded", self.stream),
+            None => format!("stream {} has no packets", self.stream),
+        };
+        Err(Error::Damaged { location: self.location.clone(), what, lost: 0.0 })
     }
 
     /// Where reading begins, in one try after the other; `None` is the first packet.
@@ -546,7 +561,7 @@ impl FrameReader {
                 None => decoder.finish(),
             };
             if fed.is_err() {
-                return Ok(None);
+                return self.expect_size().map(|()| None);
             }
             loop {
                 match decoder.receive().map_err(no_memory)? {
@@ -554,7 +569,7 @@ impl FrameReader {
                         let wanted = frame.pts().filter(|pts| approach.wants(Some(*pts)));
                         frames.extend(wanted.map(|pts| (pts, frame)));
                     }
-                    Received::Failed(_) => return Ok(None),
+                    Received::Failed(_) => return self.expect_size().map(|()| None),
                     Received::Nothing => break,
                 }
             }

@@ -1,4 +1,5 @@
-//! What the header of WAV says and libav does not: how much sound there should be.
+//! What the headers of WAV and WebP say and libav does not: how much sound there should be, and how
+//! large an animated picture is.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -43,6 +44,18 @@ pub(crate) fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Opt
     Ok(None)
 }
 
+/// Width and height of a WebP picture of the extended kind, as each animated one is, in pixels;
+/// `None` for anything else.
+pub(crate) fn webp_size(reader: &mut impl Read) -> io::Result<Option<(u32, u32)>> {
+    let mut head = [0; 30];
+    let is_whole = read_whole(reader, &mut head)?.is_some();
+    if !is_whole || &head[..4] != b"RIFF" || &head[8..16] != b"WEBPVP8X" {
+        return Ok(None);
+    }
+    let side = |at: usize| 1 + u32::from_le_bytes([head[at], head[at + 1], head[at + 2], 0]);
+    Ok(Some((side(24), side(27))))
+}
+
 fn skip(reader: &mut impl Seek, bytes: u32) -> io::Result<()> {
     reader.seek(SeekFrom::Current(i64::from(bytes))).map(drop)
 }
@@ -80,5 +93,16 @@ mod tests {
         check(0, None);
         check(u32::MAX, None);
         assert!(stated_duration(&mut Cursor::new(b"RIFF")).is_ok_and(|found| found.is_none()));
+    }
+
+    #[test]
+    fn a_header_states_how_large_an_animation_is() {
+        let file = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x3f\x01\0\xb3\0\0ANIM";
+        let check = |file: &[u8], expected| {
+            assert_eq!(webp_size(&mut Cursor::new(file)).ok().flatten(), expected);
+        };
+        check(file, Some((320, 180)));
+        check(&file[..20], None);
+        check(b"RIFF\0\0\0\0WEBPVP8 \x0a\0\0\0..............", None);
     }
 }

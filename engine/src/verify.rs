@@ -6,6 +6,7 @@ use crate::{
     av::{Demuxer, Depth, Fault, ReadSeek},
     error::{Error, Result},
     index::Index,
+    limits::Limits,
     media::{Kind, MediaInfo, StreamInfo},
     movie::Movie,
     plan::{
@@ -13,6 +14,7 @@ use crate::{
         TrackKind,
     },
     progress::CancelToken,
+    riff,
     tally::{Counted, Extent, Read, with_counts},
     time::{Rational, Timestamp},
 };
@@ -131,7 +133,10 @@ impl Seen<'_> {
             |Shortfall { what, lost }| Error::Damaged { location: location(), what, lost };
         let name = format!("{} stream {}", self.track.kind.name(), self.source);
         if matches!(self.track.action, Action::Encode(_)) && self.count.frames == 0 {
-            let what = format!("no frame of {name} could be decoded");
+            let what = match self.count.packets {
+                0 => format!("{name} has no packets"),
+                _ => format!("no frame of {name} could be decoded"),
+            };
             return Err(damaged(Shortfall { what, lost: self.count.extent.seconds() }));
         }
         if self.count.past_end {
@@ -313,7 +318,7 @@ pub(crate) fn check_moved(
     if after.tracks != before.tracks {
         return incomplete("its tracks are not those of the input");
     }
-    let demuxer = Demuxer::open(written().map_err(lost)?, Depth::Streams, cancel);
+    let demuxer = Demuxer::open(written().map_err(lost)?, Depth::Streams, Limits::NONE, cancel);
     Ok(demuxer.map_err(unreadable)?.media())
 }
 
@@ -328,7 +333,8 @@ fn listed(media: &MediaInfo, open: Open<'_>, cancel: &CancelToken) -> Result<Opt
     if movie.is_none_or(|movie| !movie.tables_inside) {
         return Ok(None);
     }
-    let mut demuxer = Demuxer::open(open().map_err(Fault::Io)?, Depth::Header, cancel)?;
+    let mut demuxer =
+        Demuxer::open(open().map_err(Fault::Io)?, Depth::Header, Limits::NONE, cancel)?;
     Index::listed(&mut reader, &mut demuxer, media).map_err(Fault::Io)
 }
 
@@ -356,8 +362,19 @@ pub(crate) fn check_output(
             incomplete("its text differs".into())
         };
     }
-    let demuxer = Demuxer::open(reader, Depth::Streams, cancel).map_err(unreadable)?;
+    let demuxer =
+        Demuxer::open(reader, Depth::Streams, Limits::NONE, cancel).map_err(unreadable)?;
     let mut media = demuxer.media();
+    if media.is_format("webp_pipe") {
+        // libav decodes no animated WebP, and so knows no size.
+        let lost = |source| Error::Write { location: output.location.clone(), source };
+        let size = riff::webp_size(&mut open().map_err(lost)?).map_err(lost)?;
+        for stream in &mut media.streams {
+            if let (Kind::Video(video), Some(size)) = (&mut stream.kind, size) {
+                (video.width, video.height) = size;
+            }
+        }
+    }
     let tracks = match &output.content {
         Content::Tracks(tracks) => tracks,
         // What it should hold is known to nobody but the user.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use avocet_engine::{
     Action, AudioInfo, Encoder, Error, FrameFormat, Kind, Location, MediaInfo, ProgramInfo, Reason,
-    Result, StreamIndex, StreamInfo, Timestamp, Track, VideoInfo,
+    Result, StreamId, StreamIndex, StreamInfo, Timestamp, Track, VideoInfo,
 };
 
 use crate::{
@@ -86,7 +86,9 @@ pub(crate) fn need_video<'a>(
     location: &Location,
     media: &'a MediaInfo,
 ) -> Result<(&'a StreamInfo, &'a VideoInfo)> {
-    best_video(media).ok_or_else(|| lacking(location, media, "a video stream"))
+    let is_unknown = media.videos().next().is_some();
+    let needed = if is_unknown { "a video stream of known size" } else { "a video stream" };
+    best_video(media).ok_or_else(|| lacking(location, media, needed))
 }
 
 /// The picture that is shown of an input: of the best video stream, else its cover art, with what
@@ -135,6 +137,12 @@ pub(crate) fn lacking(location: &Location, media: &MediaInfo, needed: &str) -> E
         .iter()
         .map(|stream| match &stream.kind {
             Kind::Video(_) if stream.still => format!("cover art ({})", stream.codec),
+            Kind::Video(video) if video.width == 0 || video.height == 0 => {
+                format!("video ({}) of unknown size", stream.codec)
+            }
+            Kind::Audio(audio) if audio.channels == 0 || audio.sample_rate.is_none() => {
+                format!("audio ({}) of unknown channels or rate", stream.codec)
+            }
             kind => format!("{} ({})", kind.name(), stream.codec),
         })
         .collect();
@@ -186,10 +194,11 @@ pub(crate) fn has_alpha(encoder: &Encoder) -> bool {
     ["yuva", "rgba"].iter().any(|alpha| format.pixel_format.starts_with(alpha))
 }
 
-/// Why a stream that nobody kept is left out.
+/// Why a stream that nobody kept is left out; `taken` is the one of its kind that is kept.
 pub(crate) fn why_dropped(
     media: &MediaInfo,
     stream: &StreamInfo,
+    taken: Option<&StreamInfo>,
     container: Container,
     tracks: Tracks,
 ) -> Reason {
@@ -208,9 +217,13 @@ pub(crate) fn why_dropped(
         Kind::Audio(_) if container.format().is_some_and(Format::is_picture) => {
             Reason::new("FORMAT_HAS_NO_AUDIO", format!("{name} holds a picture only"))
         }
-        Kind::Video(_) | Kind::Audio(_) => {
-            Reason::new("NOT_SELECTED", "another stream of its kind is the better one")
+        Kind::Video(video) if video.width == 0 || video.height == 0 => {
+            Reason::new("STREAM_UNKNOWN", "nothing tells the size of its pictures")
         }
+        Kind::Audio(audio) if audio.channels == 0 || audio.sample_rate.is_none() => {
+            Reason::new("STREAM_UNKNOWN", "nothing tells its channels or its rate")
+        }
+        Kind::Video(_) | Kind::Audio(_) => Reason::new("NOT_SELECTED", not_selected(stream, taken)),
         Kind::Subtitle(_) if tracks == Tracks::Best => {
             Reason::new("SUBTITLES_NOT_ASKED_FOR", "subtitles are kept only with all tracks")
         }
@@ -225,6 +238,37 @@ pub(crate) fn why_dropped(
             Reason::new("ATTACHMENT", "it is a file carried along, not a stream in time")
         }
     }
+}
+
+/// The first stream that is kept of the same input and kind as another.
+pub(crate) fn taken<'a>(
+    kept: &[StreamId],
+    other: StreamId,
+    media: &'a MediaInfo,
+) -> Option<&'a StreamInfo> {
+    let kind = media.streams.get(other.stream)?.kind.name();
+    let of_input = kept.iter().filter(|kept| kept.input == other.input);
+    let mut streams = of_input.filter_map(|kept| media.streams.get(kept.stream));
+    streams.find(|taken| !taken.still && taken.kind.name() == kind)
+}
+
+/// What the stream that is kept has before another one of its kind.
+fn not_selected(stream: &StreamInfo, taken: Option<&StreamInfo>) -> String {
+    let Some(taken) = taken else { return "the output has no stream of its kind".to_owned() };
+    let area = |stream: &StreamInfo| match &stream.kind {
+        Kind::Video(video) => u64::from(video.width) * u64::from(video.height),
+        _ => 0,
+    };
+    let what = if taken.disposition.default && !stream.disposition.default {
+        ", which is marked as default,"
+    } else if area(taken) > area(stream) {
+        ", which is larger,"
+    } else if taken.index < stream.index {
+        ", which comes first,"
+    } else {
+        ""
+    };
+    format!("stream {}{what} is taken", taken.index)
 }
 
 /// What the user should know when a header states more than the sample tables hold.
@@ -355,6 +399,10 @@ pub(crate) fn copyable_video(
     parameters_last(source)?;
     if !is_held(codec, true, container, holds) {
         return Err(not_in_container(codec, container));
+    }
+    if source.info.needs_dolby_vision() && container.format() != Some(Format::Mp4) {
+        // libavformat writes the record of Dolby Vision nowhere else, and it must not get lost.
+        return Err(not_in_container("Dolby Vision", container));
     }
     // Others state decoding times at most; where pictures are reordered that is not enough.
     let is_reordered = matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg4");

@@ -100,6 +100,16 @@ impl VideoCodec {
             Self::Av1 => 64,
         }
     }
+
+    /// Width and height that a picture has at most for its encoder and its containers, in pixels.
+    pub const fn largest_sides(self) -> (u32, u32) {
+        match self {
+            Self::H264 | Self::Vp9 => (16_384, 16_384),
+            // x265 takes any side. MP4 and QuickTime write 16 bits, and encoded sides are even.
+            Self::Hevc => (65_534, 65_534),
+            Self::Av1 => (16_384, 8_704),
+        }
+    }
 }
 
 /// How long an encoder may take for a better result.

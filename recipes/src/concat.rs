@@ -302,26 +302,23 @@ fn dropped(
     wanted: Tracks,
 ) -> Vec<Dropped> {
     let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
-    let inputs = circumstances.inputs.iter().enumerate();
-    inputs
-        .flat_map(|(input, probed)| {
-            probed.media.streams.iter().map(move |stream| (input, &probed.media, stream))
-        })
-        .filter(|(input, _, stream)| {
-            !kept.contains(&StreamId { input: *input, stream: stream.index })
-        })
-        .map(|(input, media, stream)| Dropped {
-            input,
-            stream: stream.index,
-            kind: stream.kind.name().to_owned(),
-            because: match choose::why_dropped(media, stream, container, Tracks::Best) {
-                why if wanted == Tracks::All && why.code == "SUBTITLES_NOT_ASKED_FOR" => {
-                    Reason::new("TRACKS_NOT_JOINED", "text of several inputs is not joined")
-                }
-                why => why,
-            },
-        })
-        .collect()
+    let mut dropped = Vec::new();
+    for (input, Probed { media, .. }) in circumstances.inputs.iter().enumerate() {
+        for stream in &media.streams {
+            let id = StreamId { input, stream: stream.index };
+            if kept.contains(&id) {
+                continue;
+            }
+            let taken = choose::taken(&kept, id, media);
+            let mut because = choose::why_dropped(media, stream, taken, container, Tracks::Best);
+            if wanted == Tracks::All && because.code == "SUBTITLES_NOT_ASKED_FOR" {
+                because = Reason::new("TRACKS_NOT_JOINED", "text of several inputs is not joined");
+            }
+            let kind = stream.kind.name().to_owned();
+            dropped.push(Dropped { input, stream: stream.index, kind, because });
+        }
+    }
+    dropped
 }
 
 /// The pictures of all pieces: copied when they agree, else all encoded.
@@ -389,7 +386,13 @@ fn video_track(
                 if projection::after_encode(source.info, &target) != projection {
                     projection = Projection::default();
                 }
-                let filters = picture::filters(source.stream, source.info, &target, capabilities)?;
+                let filters = picture::filters(
+                    source.location,
+                    source.stream,
+                    source.info,
+                    &target,
+                    capabilities,
+                )?;
                 Part { origin: piece.origin(), ..source.encoded(filters.text) }
             }
             None => black(piece, &encoder, frame_rate),
@@ -528,11 +531,24 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
     if !is_alike.0 {
         return Some(format!("is {}, the first {}", source.stream.codec, first.stream.codec));
     }
-    if (own.width, own.height, own.orientation) != (other.width, other.height, other.orientation)
-        || (own.crop, own.orientation_in_pictures) != (other.crop, other.orientation_in_pictures)
-        || own.pixel_aspect != other.pixel_aspect
-    {
+    if size(own) != size(other) {
         return Some(format!("is {}, the first {}", size(own), size(other)));
+    }
+    if (own.orientation, own.orientation_in_pictures)
+        != (other.orientation, other.orientation_in_pictures)
+    {
+        return Some("is turned in another way than the first".to_owned());
+    }
+    if own.crop != other.crop {
+        return Some("is cropped in another way than the first".to_owned());
+    }
+    if (own.width, own.height, own.pixel_aspect) != (other.width, other.height, other.pixel_aspect)
+    {
+        let coded = |video: &VideoInfo| {
+            let VideoInfo { width, height, pixel_aspect, .. } = video;
+            format!("{width}x{height} with pixels of {pixel_aspect}")
+        };
+        return Some(format!("is coded as {}, the first as {}", coded(own), coded(other)));
     }
     if own.pixel_format != other.pixel_format || own.color != other.color || own.hdr != other.hdr {
         return Some("has other colors than the first".to_owned());

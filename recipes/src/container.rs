@@ -206,6 +206,10 @@ pub(crate) fn output(
     if container.is_movie() {
         let scale = movie_timescale(circumstances, &tracks).to_string();
         options.push(("movie_timescale".to_owned(), scale));
+        if tracks.iter().any(|track| keeps_dolby_vision(circumstances, track)) {
+            // Without it older releases of libav leave out the record of Dolby Vision.
+            options.push(("strict".to_owned(), "unofficial".to_owned()));
+        }
     }
     let tags = file_tags(container, &probed.media.tags);
     if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
@@ -228,6 +232,16 @@ pub(crate) fn output(
         moves_index: false,
         at_most: None,
     }
+}
+
+/// Whether a track copies pictures in Dolby Vision, metadata included.
+fn keeps_dolby_vision(circumstances: &Circumstances<'_>, track: &Track) -> bool {
+    let copies = matches!(track.action, Action::Copy | Action::Splice(_));
+    let mut streams = track.sources().filter_map(|source| {
+        circumstances.inputs.get(source.input)?.media.streams.get(source.stream)
+    });
+    let is_dolby = |kind: &Kind| matches!(kind, Kind::Video(video) if video.dolby_vision.is_some());
+    copies && streams.any(|stream| is_dolby(&stream.kind))
 }
 
 /// Gives a language the name that libav's table of QuickTime knows it by: of the two that

@@ -39,6 +39,7 @@ mod extract_audio;
 mod format;
 mod job;
 mod level;
+mod limit;
 mod look;
 mod merge;
 mod parameter;

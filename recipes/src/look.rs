@@ -73,7 +73,7 @@ impl Look {
         let pixel_format = self.pixel_format.clone();
         let target =
             Target { width, height, pixel_format, color, tone_map: video.is_hdr(), frame: None };
-        let filters = picture::filters(stream, video, &target, capabilities)?;
+        let filters = picture::filters(&location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let at = |seconds: f64| Timestamp::from_seconds(start + seconds, stream.time_base);
         let wanted = match &self.when {

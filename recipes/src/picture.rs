@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Capabilities, Color, Crop, Orientation, Result, Scan, StreamInfo, VideoInfo};
+use avocet_engine::{
+    Capabilities, Color, Crop, Error, Location, Orientation, Result, Scan, StreamInfo, VideoInfo,
+};
 
 use crate::{compile::expect_filter, video::Size};
 
@@ -217,12 +219,20 @@ fn deinterlacing(stream: &StreamInfo, video: &VideoInfo) -> String {
 
 /// The filters that make a source into `target`: deinterlaced where frames are flagged so, tone
 /// mapped when asked for, in size, shape and color, and upright.
+///
+/// # Errors
+/// [`Error::Unsupported`] for Dolby Vision whose base layer nothing else shows; [`Error::Absent`].
 pub(crate) fn filters(
+    location: &Location,
     stream: &StreamInfo,
     video: &VideoInfo,
     target: &Target,
     capabilities: &Capabilities,
 ) -> Result<Filters> {
+    if let Some(dolby) = video.dolby_vision.filter(|_| video.needs_dolby_vision()) {
+        let found = format!("Dolby Vision of profile {}, in colors of its own", dolby.profile);
+        return Err(Error::Unsupported { location: location.clone(), found });
+    }
     let mut chain = Vec::new();
     let neighbors = may_be_interlaced(stream, video);
     if neighbors {

@@ -94,9 +94,13 @@ const DROPPED: &[(&str, &str)] = &[
     ("FORMAT_HAS_NO_AUDIO", "The format holds a picture only."),
     ("FORMAT_HAS_NO_SUBTITLES", "The format holds no text."),
     ("FORMAT_HAS_NO_VIDEO", "The format holds sound only."),
-    ("NOT_SELECTED", "Another stream of its kind is the better one."),
+    ("NOT_SELECTED", "Another stream of its kind is taken; the message tells which, and why."),
     ("OTHER_PROGRAM", "It is of another program of the input than the one that is taken."),
     ("OUTSIDE_SECTION", "Nothing of it is in the section that was asked for."),
+    (
+        "STREAM_UNKNOWN",
+        "Nothing tells the size of its pictures, or the channels or rate of its sound.",
+    ),
     ("SUBTITLES_NOT_ASKED_FOR", "Subtitles are kept only when all tracks are asked for."),
     ("SUBTITLE_BITMAP", "Its subtitles are pictures, which can not become text."),
 ];

@@ -99,6 +99,9 @@ struct Form {
 
 impl Form {
     fn of(source: &Source<'_, VideoInfo>, capabilities: &Capabilities) -> Result<Self, Reason> {
+        if source.info.needs_dolby_vision() {
+            return Err(refused("the ends would lack the metadata of Dolby Vision"));
+        }
         let form = match source.stream.codec.as_str() {
             "h264" => Self::avc(source)?,
             "hevc" => Self {

@@ -410,7 +410,9 @@ impl<'a> Selection<'a> {
                 because: if self.section.is_some() && self.wanted.contains(&stream.index) {
                     Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
                 } else {
-                    choose::why_dropped(&self.probed.media, stream, self.container, self.tracks)
+                    let media = &self.probed.media;
+                    let taken = choose::taken(&kept, id, media);
+                    choose::why_dropped(media, stream, taken, self.container, self.tracks)
                 },
             })
             .collect()

@@ -12,6 +12,7 @@ use crate::choose;
 use crate::compile::{Circumstances, Probed, expect_encoder};
 use crate::container::Container;
 use crate::format::Format;
+use crate::limit::Largest;
 use crate::parameter::{Accuracy, Kind, LENIENT, Parameter, Tracks};
 use crate::picture::{self, Target};
 use crate::select::{Need, Selection};
@@ -20,11 +21,11 @@ use crate::thumbnail::{encoder_of, options};
 /// Pictures where nothing is said.
 const USUAL_COUNT: u32 = 100;
 
-/// Rows of one sprite.
-const ROWS: usize = 10;
+/// Rows of one sprite, at most.
+const ROWS: u32 = 10;
 
-/// The longest side of a sprite that JPEG and WebP hold, rounded down, in pixels.
-pub(crate) const LONGEST_SIDE: u32 = 16_383;
+/// The widest sprite of any format, in pixels: what WebP holds.
+pub(crate) const LONGEST_SIDE: u32 = Largest::of_picture(Format::Webp).width;
 
 /// How far apart pictures are, at least, for keyframes to do where nobody knows where those stand,
 /// in seconds: few encoders leave more between them.
@@ -252,7 +253,9 @@ impl Maker<'_> {
             tone_map,
             frame: None,
         };
-        let filters = picture::filters(self.stream, self.video, &target, self.capabilities)?;
+        let location = &self.probed.location;
+        let filters =
+            picture::filters(location, self.stream, self.video, &target, self.capabilities)?;
         let count = u32::try_from(instants.len()).unwrap_or(u32::MAX);
         let columns = columns.min(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
         let rows = NonZeroU32::new(count.div_ceil(columns.get())).unwrap_or(NonZeroU32::MIN);
@@ -312,23 +315,35 @@ impl Storyboard {
         };
         let slots = with_length(spread.slots(probed, 10_000)?);
         let shown = video.shown_size();
-        let width = picture::even(f64::from(self.width.get()));
-        let height = picture::even(shown.1 * f64::from(width.get()) / shown.0);
+        let largest = Largest::of_picture(format);
+        let wide = f64::from(picture::even(f64::from(self.width.get())).get());
+        let wanted = (wide, shown.1 * wide / shown.0);
+        let fitted = largest.fit(wanted);
+        let size = if fitted == wanted {
+            (picture::even(wanted.0), picture::even(wanted.1))
+        } else {
+            (picture::even_below(fitted.0), picture::even_below(fitted.1))
+        };
         let capabilities = circumstances.capabilities;
-        let size = (width, height);
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
-        let columns = usize::try_from(self.columns.get()).unwrap_or(1);
+        let across = size.0.get().saturating_mul(self.columns.get());
+        let fits = |rows: &u32| largest.holds(across, size.1.get().saturating_mul(*rows));
+        let rows = (1..=ROWS).rev().find(fits).unwrap_or(1);
+        let whole = |number: u32| usize::try_from(number).unwrap_or(1);
+        let (columns, rows) = (whole(self.columns.get()), whole(rows));
         let instants = maker.instants(&slots, Accuracy::Keyframe);
-        let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let best = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let scaled = (fitted != wanted).then(|| largest.scaled_down(wanted, size));
+        let because: Vec<Reason> = [best].into_iter().chain(scaled).collect();
         let mut outputs = Vec::new();
-        for (number, instants) in instants.chunks(columns * ROWS).enumerate() {
+        for (number, instants) in instants.chunks(columns * rows).enumerate() {
             let name = format!("out_sprite_{}.{}", number + 1, format.extension());
-            let sheet = maker.sheet(instants.to_vec(), self.columns, vec![because.clone()])?;
+            let sheet = maker.sheet(instants.to_vec(), self.columns, because.clone())?;
             let content = Content::Sheet(Box::new(sheet));
             outputs.push(output(circumstances, &name, outputs.len(), "image2pipe", content));
         }
-        let text = vtt(&slots, columns, size, format);
+        let text = vtt(&slots, (columns, rows), size, format);
         let content = Content::Text(text);
         outputs.push(output(circumstances, "out_vtt.vtt", outputs.len(), "webvtt", content));
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
@@ -352,17 +367,21 @@ impl Thumbnails {
         let probed = selection.probed;
         let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
         let slots = self.spread.slots(probed, MOST_THUMBNAILS)?;
-        let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
-        let size = (picture::whole(width), picture::whole(height));
+        let largest = Largest::of_picture(format);
+        let wanted = picture::fit(video.shown_size(), self.width, self.height);
+        let fitted = largest.fit(wanted);
+        let size = (picture::whole(fitted.0), picture::whole(fitted.1));
         let capabilities = circumstances.capabilities;
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
         let instants = maker.instants(&slots, self.accuracy);
-        let because = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let best = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
+        let scaled = (fitted != wanted).then(|| largest.scaled_down(wanted, size));
+        let because: Vec<Reason> = [best].into_iter().chain(scaled).collect();
         let mut outputs = Vec::new();
         for (number, instant) in instants.into_iter().enumerate() {
             let name = format!("{}-{:04}.{}", self.stem, number + 1, format.extension());
-            let sheet = maker.sheet(vec![instant], NonZeroU32::MIN, vec![because.clone()])?;
+            let sheet = maker.sheet(vec![instant], NonZeroU32::MIN, because.clone())?;
             let content = Content::Sheet(Box::new(sheet));
             outputs.push(output(circumstances, &name, number, "image2pipe", content));
         }
@@ -421,7 +440,7 @@ fn millis(seconds: f64) -> u64 {
 /// `WebVTT`; `xywh` of W3C Media Fragments).
 fn vtt(
     slots: &[Slot],
-    columns: usize,
+    (columns, rows): (usize, usize),
     (width, height): (NonZeroU32, NonZeroU32),
     format: Format,
 ) -> String {
@@ -433,7 +452,7 @@ fn vtt(
     };
     let mut text = "WEBVTT\n".to_owned();
     for (number, slot) in slots.iter().enumerate() {
-        let (sprite, place) = (number / (columns * ROWS), number % (columns * ROWS));
+        let (sprite, place) = (number / (columns * rows), number % (columns * rows));
         let x = (place % columns) as u64 * u64::from(width.get());
         let y = (place / columns) as u64 * u64::from(height.get());
         text += &format!(
@@ -473,7 +492,7 @@ mod tests {
         let slots = [Slot { from: 0.0, to: 3599.9996 }, Slot { from: 3600.0, to: 3661.5 }];
         let side = |side| NonZeroU32::new(side).unwrap_or(NonZeroU32::MIN);
         assert_eq!(
-            vtt(&slots, 1, (side(160), side(90)), Format::Jpg),
+            vtt(&slots, (1, 10), (side(160), side(90)), Format::Jpg),
             "WEBVTT\n\n00:00:00.000 --> 01:00:00.000\nout_sprite_1.jpg#xywh=0,0,160,90\n\n\
              01:00:00.000 --> 01:01:01.500\nout_sprite_1.jpg#xywh=0,90,160,90\n"
         );

@@ -13,6 +13,7 @@ use crate::choose;
 use crate::compile::{Circumstances, expect_encoder};
 use crate::container::Container;
 use crate::format::Format;
+use crate::limit::Largest;
 use crate::parameter::{
     ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, Tracks, WIDTH,
 };
@@ -83,8 +84,9 @@ impl Thumbnail {
         let selection = Selection::of(circumstances, container, need, Tracks::Best, None)?;
         let media = &selection.probed.media;
         let (stream, video, notice) = choose::need_picture(&selection.probed.location, media)?;
-        let (width, height) = picture::fit(video.shown_size(), self.width, self.height);
-        let (width, height) = (picture::whole(width), picture::whole(height));
+        let wanted = picture::fit(video.shown_size(), self.width, self.height);
+        let fitted = Largest::of_picture(format).fit(wanted);
+        let (width, height) = (picture::whole(fitted.0), picture::whole(fitted.1));
         let (encoder, pixel_format, color) = encoder_of(format, video);
         expect_encoder(circumstances.capabilities, encoder)?;
         let tone_map = video.is_hdr();
@@ -96,7 +98,8 @@ impl Thumbnail {
             tone_map,
             frame: None,
         };
-        let filters = picture::filters(stream, video, &target, circumstances.capabilities)?;
+        let (location, capabilities) = (&selection.probed.location, circumstances.capabilities);
+        let filters = picture::filters(location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let time = Timestamp::from_seconds(start + self.seek_seconds, stream.time_base);
         let instant = Instant {
@@ -107,6 +110,9 @@ impl Thumbnail {
         };
         let best = || Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
         let mut because = vec![notice.clone().unwrap_or_else(best)];
+        if fitted != wanted {
+            because.push(Largest::of_picture(format).scaled_down(wanted, (width, height)));
+        }
         if tone_map {
             because.push(Reason::new("HDR_TO_SDR", "pictures are shown in standard dynamic range"));
         }

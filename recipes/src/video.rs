@@ -13,6 +13,7 @@ use crate::{
     container::Container,
     format::Format,
     level::Load,
+    limit::Largest,
     picture::{self, Framed, Target},
     projection,
     resize::Fit,
@@ -142,7 +143,8 @@ pub(crate) fn encode(
     let picture = picture_for(source, settings, &mut because)?;
     let target = target(source.info, &picture, codec, &mut because);
     let capabilities = circumstances.capabilities;
-    let filters = picture::filters(source.stream, source.info, &target, capabilities)?;
+    let filters =
+        picture::filters(source.location, source.stream, source.info, &target, capabilities)?;
     let part = source.encoded(filters.text);
     let encoder = encoder(source, settings, &target, &mut because);
     let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
@@ -166,10 +168,11 @@ pub(crate) fn picture_for(
     because: &mut Vec<Reason>,
 ) -> Result<Sized> {
     let shown = source.info.shown_size();
+    let largest = Largest::of_codec(settings.codec);
     let (width, height, frame) = match settings.size {
         Size::Shown => (picture::even(shown.0), picture::even(shown.1), None),
         Size::Within { width, height } => {
-            let fitted = picture::fit(shown, width, height);
+            let fitted = largest.fit(picture::fit(shown, width, height));
             let fitted = if settings.use_for == Use::Web {
                 within_levels(source, fitted, because)
             } else {
@@ -195,13 +198,21 @@ pub(crate) fn picture_for(
     let least = settings.codec.smallest_side();
     if width.get() < least || height.get() < least {
         if let Size::Exactly { .. } = settings.size {
-            let (width, height) = (width.get(), height.get());
-            return Err(Error::SizeRefused { width, height, codec: settings.codec.name(), least });
+            let (width, height, codec) = (width.get(), height.get(), settings.codec.name());
+            let allowed = format!("at least {least}x{least} pixels");
+            return Err(Error::SizeRefused { width, height, codec, allowed });
         }
         return Err(Error::Lacking {
             location: source.location.clone(),
             found: format!("a picture of {width}x{height}"),
             needed: format!("at least {least}x{least} pixels for {}", settings.codec.name()),
+        });
+    }
+    if !largest.holds(width.get(), height.get()) {
+        let (width, height) = (width.get(), height.get());
+        return Err(match settings.size {
+            Size::Exactly { .. } => largest.refuse(width, height),
+            Size::Shown | Size::Within { .. } => largest.lack(source.location, width, height),
         });
     }
     Ok(Sized { width, height, frame })
@@ -373,8 +384,10 @@ pub(crate) fn copy(
     because: Vec<Reason>,
 ) -> Track {
     let is_hevc = source.stream.codec == "hevc" && container.is_movie();
-    // Apple's players know HEVC by this tag only.
-    let tag = is_hevc.then(|| "hvc1".to_owned());
+    // Apple's players know HEVC by this tag only; what none but decoders of Dolby Vision show right
+    // has a tag that others do not know.
+    let name = if source.info.needs_dolby_vision() { "dvh1" } else { "hvc1" };
+    let tag = is_hevc.then(|| name.to_owned());
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 

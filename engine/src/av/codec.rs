@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::LibavError,
+    limits::Limits,
     nal::avc::Head,
     plan::{self, FrameFormat},
     time::TimeBase,
@@ -144,6 +145,8 @@ impl Health {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     context: Context,
+    /// What a picture may have.
+    pub(crate) limits: Limits,
     /// Its health, without the errors that it logged.
     health: Health,
     /// What is put before the next packet, when that is the first one after a start in the middle of
@@ -196,10 +199,13 @@ impl Decoder {
         unsafe {
             check(ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()))?;
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
+            let most_pixels = i64::try_from(parameters.limits.most_pixels);
+            (*context.as_ptr()).max_pixels = most_pixels.unwrap_or(i64::MAX);
             context.check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
         Ok(Self {
             context,
+            limits: parameters.limits,
             health: Health::default(),
             lead: parameters.head.clone(),
             from_start: true,
@@ -213,6 +219,11 @@ impl Decoder {
     /// later.
     pub(crate) fn health(&self) -> Health {
         Health { complaints: log::errors_of(self.context.as_ptr()), ..self.health }
+    }
+
+    /// The size of the last picture that libav refused for it: width and height, in pixels.
+    pub(crate) fn refused(&self) -> Option<(u32, u32)> {
+        log::refused_by(self.context.as_ptr())
     }
 
     /// Lets the decoder pass over the packets to come, as far as no other picture needs theirs.

@@ -10,8 +10,8 @@ use ffmpeg_next::ffi;
 use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
 use crate::{
     media::{
-        AudioInfo, Chapter, Color, Crop, Disposition, Hdr, Kind, MediaInfo, Orientation,
-        PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+        AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, MediaInfo,
+        Orientation, PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
     time::{Rational, Timestamp},
 };
@@ -378,6 +378,7 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
             orientation_in_pictures: false,
             hdr: hdr(stream),
             projection: projection::of(stream),
+            dolby_vision: dolby_vision(stream),
         }
     }
 }
@@ -472,6 +473,19 @@ unsafe fn hdr(stream: *mut ffi::AVStream) -> Hdr {
     }
 }
 
+/// # Safety
+/// `stream` belongs to an open context.
+unsafe fn dolby_vision(stream: *mut ffi::AVStream) -> Option<DolbyVision> {
+    // SAFETY: side data of this type holds `AVDOVIDecoderConfigurationRecord`, which the bindings
+    // leave out: a byte for each field, the profile third, the compatibility eighth.
+    let record = unsafe {
+        let data = side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DOVI_CONF)?;
+        data.cast::<[u8; 8]>().read()
+    };
+    let [_, _, profile, _, _, _, _, compatibility] = record;
+    Some(DolbyVision { profile, compatibility })
+}
+
 /// Side data of a whole stream.
 ///
 /// # Safety
@@ -520,7 +534,7 @@ pub(super) unsafe fn all_side_data(
     }
 }
 
-fn four_characters(tag: u32) -> Option<String> {
+pub(super) fn four_characters(tag: u32) -> Option<String> {
     let bytes = tag.to_le_bytes();
     let readable = bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
     readable.then(|| bytes.iter().copied().map(char::from).collect())

@@ -10,11 +10,12 @@ use std::{
 use ffmpeg_next::ffi;
 
 use super::{
-    AvResult, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational, text,
-    ticks,
+    AvResult, Options, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational,
+    refused, text, ticks,
 };
 use crate::{
     error::LibavError,
+    limits::Limits,
     media::MediaInfo,
     nal::avc::Head,
     progress::CancelToken,
@@ -38,6 +39,12 @@ pub(crate) struct Demuxer {
     io: Io,
     /// Where libav asks whether to go on; boxed for its address.
     cancel: Box<CancelToken>,
+    /// How closely it was looked at.
+    depth: Depth,
+    /// What it may hold.
+    pub(crate) limits: Limits,
+    /// Width and height, in pixels, that libav refused when it looked at the streams.
+    pub(crate) refused: Option<(u32, u32)>,
     /// The duration that the header states, where libav takes the length of the file for it.
     pub(crate) stated: Option<Timestamp>,
     /// How many packets of each stream were left out, since the input ends within them.
@@ -105,25 +112,25 @@ impl Demuxer {
     pub(crate) fn open(
         reader: Box<dyn ReadSeek>,
         depth: Depth,
+        limits: Limits,
         cancel: &CancelToken,
     ) -> Result<Self, Fault> {
         super::start();
         let cancel = Box::new(cancel.clone());
         let mut io = Io::reader(reader, (*cancel).clone()).map_err(Fault::Libav)?;
-        // SAFETY: allocates only; null is caught.
-        let context = allocated(unsafe { ffi::avformat_alloc_context() }).map_err(Fault::Libav)?;
-        let mut raw = context.as_ptr();
-        // SAFETY: the context is live and ours; the token, the I/O and the callbacks outlive it.
-        // `avformat_open_input` frees the context when it fails.
-        let opened = unsafe {
-            (*raw).pb = io.as_ptr();
-            (*raw).interrupt_callback = interrupted_by(&cancel);
-            (*raw).io_open = Some(refuse_open);
-            (*raw).protocol_whitelist = ffi::av_strdup(NO_PROTOCOL.as_ptr());
-            ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
+        // SAFETY: the token and the I/O are kept beside the context.
+        let opened = unsafe { open_context(&io, &cancel) };
+        let context = opened.map_err(|error| Fault::new(error, &mut io, &cancel))?;
+        let mut demuxer = Self {
+            context,
+            io,
+            cancel,
+            depth: Depth::Header,
+            limits,
+            refused: None,
+            stated: None,
+            torn: BTreeMap::new(),
         };
-        check(opened).map_err(|error| Fault::new(error, &mut io, &cancel))?;
-        let mut demuxer = Self { context, io, cancel, stated: None, torn: BTreeMap::new() };
         if depth == Depth::Streams || !demuxer.has_full_header() {
             demuxer.look_closely()?;
         }
@@ -147,9 +154,21 @@ impl Demuxer {
 
     /// Lets libav find out all it can about the streams, from the first packets.
     pub(crate) fn look_closely(&mut self) -> Result<(), Fault> {
-        // SAFETY: the context is open.
+        self.depth = Depth::Streams;
+        // Of each stream that there is by now; those that show later are held against the limit
+        // when they are known.
+        let most = ("max_pixels".to_owned(), self.limits.most_pixels.to_string());
+        let most = i64::try_from(self.limits.most_pixels).map_or(Vec::new(), |_| vec![most]);
+        let options = self.streams().map(|_| Options::new(&most)).collect::<AvResult<Vec<_>>>();
+        let mut options = options.map_err(Fault::Libav)?;
+        let mut pointers: Vec<_> = options.iter().map(|options| options.0).collect();
+        refused::take_last();
+        // SAFETY: the context is open, and there is a dictionary, or null, for each of its streams;
+        // libav leaves in their places what it did not read of them.
         let found =
-            unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), ptr::null_mut()) };
+            unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), pointers.as_mut_ptr()) };
+        options.iter_mut().zip(pointers).for_each(|(options, left)| options.0 = left);
+        self.refused = refused::take_last();
         check(found).map_err(|error| self.fault(error))?;
         self.all_was_read()
     }
@@ -307,7 +326,36 @@ impl Demuxer {
                 ffi::avformat_seek_file(context, -1, i64::MIN, i64::MIN, i64::MAX, 0)
             }
         };
-        check(code).map(drop).map_err(|error| self.fault(error))
+        match check(code).map_err(|error| self.fault(error)) {
+            Ok(_) => Ok(()),
+            Err(Fault::Libav(_)) => self.reopen(),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Opens the container anew, which leads to the first packet where a seek does not.
+    fn reopen(&mut self) -> Result<(), Fault> {
+        let discards: Vec<_> =
+            // SAFETY: the streams belong to the open context.
+            self.streams().map(|stream| unsafe { (*stream).discard }).collect();
+        // SAFETY: the I/O context is live, and libav is not in it.
+        let code = unsafe { ffi::avio_seek(self.io.as_ptr(), 0, ffi::SEEK_SET) };
+        let code = c_int::try_from(code.min(0)).unwrap_or(ffi::AVERROR(ffi::EIO));
+        check(code).map_err(|error| self.fault(error))?;
+        // SAFETY: the token and the I/O are kept beside the context.
+        let opened = unsafe { open_context(&self.io, &self.cancel) };
+        let opened = opened.map_err(|error| self.fault(error))?;
+        let mut old = std::mem::replace(&mut self.context, opened).as_ptr();
+        // SAFETY: the old context was ours; its I/O is custom and stays.
+        unsafe { ffi::avformat_close_input(&raw mut old) };
+        if self.depth == Depth::Streams {
+            self.look_closely()?;
+        }
+        for (stream, discard) in self.streams().zip(discards) {
+            // SAFETY: the stream belongs to the open context, which only we use.
+            unsafe { (*stream).discard = discard };
+        }
+        self.all_was_read()
     }
 
     /// Leaves out the packets of all streams but these.
@@ -355,6 +403,7 @@ impl Demuxer {
                 copy.table = describe::table(context, stream);
                 copy.states_presentation = self.states_presentation();
                 copy.side_data = describe::all_side_data(stream);
+                copy.limits = self.limits;
                 copy
             })
         })
@@ -414,6 +463,26 @@ impl Drop for Demuxer {
     }
 }
 
+/// Opens the container that `io` reads, from where that is.
+///
+/// # Safety
+/// `io` and `cancel` outlive the context.
+unsafe fn open_context(io: &Io, cancel: &CancelToken) -> AvResult<NonNull<ffi::AVFormatContext>> {
+    // SAFETY: allocates only; null is caught.
+    let context = allocated(unsafe { ffi::avformat_alloc_context() })?;
+    let mut raw = context.as_ptr();
+    // SAFETY: the context is live and ours; the caller vouches for the token and the I/O, and the
+    // callbacks are static. `avformat_open_input` frees the context when it fails.
+    let opened = unsafe {
+        (*raw).pb = io.as_ptr();
+        (*raw).interrupt_callback = interrupted_by(cancel);
+        (*raw).io_open = Some(refuse_open);
+        (*raw).protocol_whitelist = ffi::av_strdup(NO_PROTOCOL.as_ptr());
+        ffi::avformat_open_input(&raw mut raw, NAME.as_ptr(), ptr::null(), ptr::null_mut())
+    };
+    check(opened).map(|_| context)
+}
+
 /// A packet in a container's own index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed {
@@ -460,6 +529,8 @@ pub(crate) struct Parameters {
     pub(crate) head: Option<Head>,
     /// The decoder, where it is not the one that libav takes by itself; static.
     pub(super) decoder: Option<*const ffi::AVCodec>,
+    /// What the input may hold.
+    pub(super) limits: Limits,
     /// Side data of the stream, such as its display matrix, that are not part of `coding`.
     pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
 }
@@ -487,6 +558,7 @@ impl Parameters {
             states_presentation: true,
             head: None,
             decoder: None,
+            limits: Limits::NONE,
             side_data: Vec::new(),
         };
         // SAFETY: both are valid; ours is freed by `drop` when this fails.
@@ -535,6 +607,14 @@ impl Parameters {
     pub(crate) fn codec(&self) -> String {
         // SAFETY: the parameters are live; the name is static.
         unsafe { text(ffi::avcodec_get_name((*self.as_ptr()).codec_id)) }
+    }
+
+    /// The name of the codec; where libav has none for it, the container's code, as in `dav1`.
+    pub(crate) fn codec_or_tag(&self) -> String {
+        // SAFETY: the parameters are live.
+        let tag = describe::four_characters(unsafe { (*self.as_ptr()).codec_tag });
+        let codec = self.codec();
+        if codec == "none" { tag.unwrap_or(codec) } else { codec }
     }
 
     pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {

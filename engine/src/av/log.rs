@@ -10,7 +10,7 @@ use std::{
 
 use ffmpeg_next::ffi;
 
-use super::text;
+use super::{refused, text};
 
 thread_local! {
     /// The last error line that libav logged on this thread, since a call succeeded or failed.
@@ -30,6 +30,8 @@ fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
 /// Errors that a codec logged.
 #[derive(Default)]
 struct Heard {
+    /// The last size of a picture that was refused: width and height, in pixels.
+    refused: Option<(u32, u32)>,
     /// Number of error lines since it was opened.
     errors: u64,
     lines: Vec<Line>,
@@ -94,6 +96,12 @@ pub(super) fn errors_of(context: *mut ffi::AVCodecContext) -> u64 {
     codecs().get(&context.addr()).map_or(0, |heard| heard.errors)
 }
 
+/// The size of the last picture that was refused for a codec since it was opened, on whichever
+/// thread: width and height, in pixels.
+pub(super) fn refused_by(context: *mut ffi::AVCodecContext) -> Option<(u32, u32)> {
+    codecs().get(&context.addr()).and_then(|heard| heard.refused)
+}
+
 /// Notes that a picture or packet came out of a codec with so many threads: what they logged as
 /// many of them ago was about no failure.
 pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
@@ -132,6 +140,12 @@ unsafe extern "C" fn log(
     };
     // A subscriber of the host program runs in here; its panic must not cross libav.
     let _ = panic::catch_unwind(|| {
+        if let Some(size) = refused::size_of(&line) {
+            match codecs().get_mut(&codec) {
+                Some(heard) => heard.refused = Some(size),
+                None => refused::note(size),
+            }
+        }
         // Some lines come in pieces, the last of which ends with a line feed.
         let whole = PIECES.with_borrow_mut(|pieces| {
             pieces.push_str(&line);
@@ -143,7 +157,7 @@ unsafe extern "C" fn log(
         tracing::debug!(target: "avocet::libav", level, "{line}");
         if level <= ffi::AV_LOG_ERROR {
             let text = without_addresses(line);
-            if let Some(Heard { errors, lines }) = codecs().get_mut(&codec) {
+            if let Some(Heard { errors, lines, .. }) = codecs().get_mut(&codec) {
                 *errors += 1;
                 let line = Line { thread: component.addr(), text: text.clone(), answers: 0 };
                 match lines.iter_mut().find(|it| it.thread == line.thread) {
@@ -156,18 +170,30 @@ unsafe extern "C" fn log(
     });
 }
 
-/// What a component of libav says in the field that [`listen`] sets, when it is a codec's context;
-/// that of somebody else in this process may hold anything.
+/// What the codec's context that logs, or in whose name something logs, has in the field that
+/// [`listen`] sets; 0 without a codec. The context of somebody else in this process may hold
+/// anything.
 ///
 /// # Safety
 /// `component` is null, or what libav passes to a callback of its log.
-unsafe fn codec_of(component: *mut c_void) -> usize {
-    // SAFETY: a component begins with the pointer to its class, which tells what it is; the field
-    // is read as a number.
+unsafe fn codec_of(mut component: *mut c_void) -> usize {
+    // SAFETY: what logs begins with a pointer to its class, which tells what it is, and where the one
+    // stands in whose name it logs; the field is read as a number.
     unsafe {
-        let is_codec = !component.is_null()
-            && component.cast::<*const ffi::AVClass>().read() == ffi::avcodec_get_class();
-        if is_codec { (*component.cast::<ffi::AVCodecContext>()).opaque.addr() } else { 0 }
+        while !component.is_null() {
+            let class = component.cast::<*const ffi::AVClass>().read();
+            if class == ffi::avcodec_get_class() {
+                return (*component.cast::<ffi::AVCodecContext>()).opaque.addr();
+            }
+            let Some(class) = class.as_ref() else { return 0 };
+            match usize::try_from(class.parent_log_context_offset) {
+                Ok(parent) if parent > 0 => {
+                    component = component.byte_add(parent).cast::<*mut c_void>().read();
+                }
+                _ => return 0,
+            }
+        }
+        0
     }
 }
 

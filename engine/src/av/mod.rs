@@ -14,6 +14,7 @@ mod opus;
 mod output;
 mod packet;
 mod projection;
+mod refused;
 mod samples;
 mod subtitle;
 

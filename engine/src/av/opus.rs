@@ -11,6 +11,7 @@ use ffmpeg_next::ffi;
 
 use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated};
 use crate::{
+    limits::Limits,
     media::Disposition,
     media::{Hdr, Projection, Tags},
     progress::CancelToken,
@@ -92,7 +93,8 @@ fn try_delay() -> Option<bool> {
         muxer.write(packet, 0).ok()?;
     }
     muxer.finish().ok()?;
-    let mut demuxer = Demuxer::open(Box::new(file.reader()), Depth::Streams, &cancel).ok()?;
+    let mut demuxer =
+        Demuxer::open(Box::new(file.reader()), Depth::Streams, Limits::NONE, &cancel).ok()?;
     let first = demuxer.read().ok()??.pts()?;
     Some(first >= 0)
 }

@@ -2,6 +2,7 @@
 
 mod moved;
 mod samples;
+mod still;
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -12,6 +13,7 @@ pub(crate) use moved::{Piece, filling, moved, user_data};
 pub(crate) use samples::{Shifts, shifts};
 use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};
+pub(crate) use still::shown_item;
 
 /// The longest `moov` that is read, in bytes.
 const LONGEST_MOOV: u64 = 256 << 20;

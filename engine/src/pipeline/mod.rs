@@ -9,12 +9,13 @@ use header::{open_muxer, room_for_index};
 
 use crate::{
     av::{
-        Decoder, Demuxer, Depth, Encoder, Fault, FilterGraph, Frame, GraphInput, Packet,
-        Parameters, Received, SubtitleCoder, wants_global_header,
+        Decoder, Demuxer, Depth, Encoder, FilterGraph, Frame, GraphInput, Packet, Parameters,
+        Received, SubtitleCoder, wants_global_header,
     },
     error::{Error, Result, Step},
     index::Entries,
     io::{Location, Remotes, Sink, Source, Sources, Unfinished, is_same_file},
+    limits::Limits,
     media::MediaInfo,
     movie::{self, Piece},
     pictures::{self, OpenSheet, show},
@@ -93,6 +94,7 @@ impl Job {
 pub(crate) struct Opener<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) threads: NonZeroU32,
+    pub(crate) limits: Limits,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) unfinished: &'a Unfinished,
 }
@@ -216,9 +218,9 @@ impl Opener<'_> {
         self.read(plan, inputs, &mut pipeline.jobs, &mut pipeline.media);
         let sheets = std::mem::take(&mut pipeline.sheets);
         if !sheets.is_empty() {
-            let (threads, cancel) = (self.threads, self.cancel.clone());
+            let (threads, limits, cancel) = (self.threads, self.limits, self.cancel.clone());
             let drawn = pipeline.drawn.clone();
-            let draw = move || pictures::draw(sheets, threads, &cancel, &drawn);
+            let draw = move || pictures::draw(sheets, threads, limits, &cancel, &drawn);
             pipeline.jobs.push(Job::of_part("pictures".to_owned(), draw));
         }
         Ok(pipeline)
@@ -385,6 +387,7 @@ impl Opener<'_> {
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         let location = &plan.inputs[input].location;
+        self.sources.expect_within(self.limits, location, self.cancel)?;
         let source = self.sources.expect(location)?;
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
         let copier = sink.copier(source, pieces)?;
@@ -475,7 +478,8 @@ impl Opener<'_> {
             Filter::open(&part.filters, input, lines, threads)
         };
         if let Select::At(instant) = part.select {
-            let demuxer = self.sources.demuxer(location, Depth::Header, self.cancel)?;
+            let (limits, cancel) = (self.limits, self.cancel);
+            let demuxer = self.sources.demuxer(location, Depth::Header, limits, cancel)?;
             let parameters = parameters_of(&demuxer, location, source.stream)?;
             let filter = filter(&parameters)?;
             let reader = FrameReader::over(demuxer, location.clone(), source.stream, self.threads)?;
@@ -540,6 +544,7 @@ impl Opener<'_> {
                     read: tally.clone(),
                     written: written.clone(),
                     form,
+                    location: location.clone(),
                 };
                 let stage = Splice::new(maker, splice, span)?;
                 let copy = Copy::spliced(span, onto, base, splice.delay, tally.clone());
@@ -558,9 +563,10 @@ impl Opener<'_> {
             Action::Encode(encoder) => {
                 let filter = filter(&parameters)?;
                 let decoder = Decoder::open(&parameters, threads)
-                    .map_err(|error| error.about("decoder", &format!("for stream {name}")))?;
+                    .map_err(|error| error.about("decoder", &parameters.codec_or_tag()))?;
                 let from = span.and_then(|span| span.start.rescale(base)).map(|from| from.ticks);
-                let decode = Decode::new(decoder, base, is_video, from, tally.clone());
+                let of = location.clone();
+                let decode = Decode::new(decoder, of, base, is_video, from, tally.clone());
                 let cut = span.map(|span| Cut::new(span, base, tally.clone()));
                 let fit = match &encoder.format {
                     FrameFormat::Audio(format) if fits => {
@@ -589,7 +595,8 @@ impl Opener<'_> {
             place
         } else {
             let location = &plan.inputs[number].location;
-            let demuxer = self.sources.demuxer(location, Depth::Streams, self.cancel)?;
+            let (limits, cancel) = (self.limits, self.cancel);
+            let demuxer = self.sources.demuxer(location, Depth::Streams, limits, cancel)?;
             inputs.0.push(OpenInput { number, shared, demuxer, routes: Vec::new() });
             inputs.0.len() - 1
         };
@@ -599,8 +606,27 @@ impl Opener<'_> {
 
 impl Sources {
     /// Opens an input by its location.
-    fn demuxer(&self, location: &Location, depth: Depth, cancel: &CancelToken) -> Result<Demuxer> {
-        self.expect(location)?.demuxer(location, depth, cancel)
+    fn demuxer(
+        &self,
+        location: &Location,
+        depth: Depth,
+        limits: Limits,
+        cancel: &CancelToken,
+    ) -> Result<Demuxer> {
+        self.expect(location)?.demuxer(location, depth, limits, cancel)
+    }
+
+    /// Holds an input that is not opened as media against limits, where there are any.
+    pub(crate) fn expect_within(
+        &self,
+        limits: Limits,
+        location: &Location,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        if limits.are_set() {
+            self.demuxer(location, Depth::Header, limits, cancel)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn expect(&self, location: &Location) -> Result<Source> {
@@ -615,15 +641,27 @@ impl Source {
         &self,
         location: &Location,
         depth: Depth,
+        limits: Limits,
         cancel: &CancelToken,
     ) -> Result<Demuxer> {
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let open = || self.open(cancel).map_err(unreadable);
-        let mut demuxer = Demuxer::open(open()?, depth, cancel)
-            .map_err(|fault: Fault| fault.of_input(location))?;
+        let mut demuxer = match Demuxer::open(open()?, depth, limits, cancel) {
+            Ok(demuxer) => demuxer,
+            Err(fault) => {
+                let error = fault.of_input(location);
+                // Older releases of libav read no HEIC.
+                let is_unknown = matches!(error, Error::NotMedia { .. });
+                let item = if is_unknown { movie::shown_item(&mut open()?) } else { Ok(None) };
+                let Some(kind) = item.map_err(unreadable)? else { return Err(error) };
+                let found = format!("a still picture in the form of HEIF ({kind})");
+                return Err(Error::Unsupported { location: location.clone(), found });
+            }
+        };
         if demuxer.is_format("wav") {
             demuxer.stated = riff::stated_duration(&mut open()?).map_err(unreadable)?;
         }
+        limits.check_opened(location, &demuxer)?;
         Ok(demuxer)
     }
 }

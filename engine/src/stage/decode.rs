@@ -6,6 +6,7 @@ use super::{Outlet, Stage, Stop};
 use crate::{
     av::{AvResult, Decoder, Frame, Health, Packet, Received},
     error::{Error, Step},
+    io::Location,
     tally::{Read, Tally},
     time::{TimeBase, Timestamp},
 };
@@ -16,6 +17,8 @@ const FAILURES: usize = 64;
 /// Decodes one stream, and keeps count of what could not be decoded.
 pub(crate) struct Decode {
     decoder: Decoder,
+    /// What errors call the input.
+    location: Location,
     base: TimeBase,
     is_video: bool,
     tally: Tally<Read>,
@@ -40,6 +43,7 @@ impl Decode {
     /// before `from`.
     pub(crate) fn new(
         decoder: Decoder,
+        location: Location,
         base: TimeBase,
         is_video: bool,
         from: Option<i64>,
@@ -49,6 +53,7 @@ impl Decode {
         let (end, skips, noted) = (None, false, decoder.health());
         Self {
             decoder,
+            location,
             base,
             is_video,
             tally,
@@ -75,7 +80,7 @@ impl Decode {
                 Received::Nothing => break,
                 Received::Failed(error) => {
                     failures += 1;
-                    note_error(Err(error));
+                    self.note_error(Err(error))?;
                 }
             }
         }
@@ -90,6 +95,16 @@ impl Decode {
         let more = health.since(std::mem::replace(&mut self.noted, health));
         let complaints = if self.from == i64::MIN { more.complaints } else { 0 };
         self.tally.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
+    }
+
+    fn note_error(&self, result: AvResult<()>) -> Result<(), Error> {
+        if let Err(error) = result {
+            if let Some(size) = self.decoder.refused() {
+                self.decoder.limits.check_size(&self.location, size)?;
+            }
+            tracing::debug!(%error, "a packet could not be decoded");
+        }
+        Ok(())
     }
 
     /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
@@ -138,13 +153,6 @@ impl Decode {
     }
 }
 
-/// Tells of a packet that could not be decoded; the decoder counts it.
-fn note_error(result: AvResult<()>) {
-    if let Err(error) = result {
-        tracing::debug!(%error, "a packet could not be decoded");
-    }
-}
-
 impl Stage for Decode {
     type In = Packet;
     type Out = Frame;
@@ -164,12 +172,14 @@ impl Stage for Decode {
         if self.skips {
             self.decoder.skip_unreferenced(packet.pts().is_some_and(|pts| pts < self.from));
         }
-        note_error(self.decoder.send(&packet));
+        let sent = self.decoder.send(&packet);
+        self.note_error(sent)?;
         self.forward(outlet)
     }
 
     fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
-        note_error(self.decoder.finish());
+        let finished = self.decoder.finish();
+        self.note_error(finished)?;
         self.forward(outlet)?;
         let missed = std::mem::take(&mut self.expected);
         let end =

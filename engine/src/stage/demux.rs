@@ -277,17 +277,18 @@ impl Demux {
         self.taken += u64::from(is_routed);
         let jumped = is_routed && std::mem::take(&mut self.jumped);
         for route in self.routes.iter_mut().filter(|route| route.stream == stream) {
-            route.take(&packet, jumped)?;
+            let seconds = route.take(&packet, jumped)?;
+            self.demuxer.limits.check_seconds(&self.location, seconds)?;
         }
         Ok(())
     }
 }
 
 impl Route {
-    /// Counts a packet and hands it on.
-    fn take(&mut self, packet: &Packet, jumped: bool) -> Result<()> {
+    /// Counts a packet and hands it on; answers how long its track is by now, in seconds.
+    fn take(&mut self, packet: &Packet, jumped: bool) -> Result<f64> {
         if self.outlet.is_none() {
-            return Ok(());
+            return Ok(0.0);
         }
         let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
         let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
@@ -298,19 +299,20 @@ impl Route {
             shared.set_duration(duration);
         }
         let extent = wanted.map(|start| (at(start), at(start + shared.duration())));
-        self.tally.note(|count| {
+        let seconds = self.tally.note(|count| {
             count.packets += 1;
             count.jumps += u64::from(jumped);
             if let Some((start, end)) = extent {
                 count.extent.add(start, end);
             }
+            count.extent.seconds()
         });
         let sent = self.outlet.as_mut().map_or(Ok(()), |outlet| outlet.send(shared));
         match sent {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(seconds),
             Err(Stop::Closed) => {
                 let closed = self.outlet.take();
-                closed.map_or(Ok(()), |mut outlet| finished(outlet.finish()))
+                closed.map_or(Ok(()), |mut outlet| finished(outlet.finish())).map(|()| seconds)
             }
             Err(Stop::Failed(error)) => Err(error),
         }

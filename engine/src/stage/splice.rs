@@ -10,6 +10,7 @@ use crate::{
     av::{Decoder, Encoder, Frame, OpenError, Packet, Parameters},
     change::Coding,
     error::{Error, Result},
+    io::Location,
     nal::{
         Framing,
         avc::{AvcSets, Head},
@@ -48,6 +49,8 @@ pub(crate) struct SeamMaker {
     pub(crate) read: Tally<Read>,
     pub(crate) written: Tally<Written>,
     pub(crate) form: Form,
+    /// What errors call the input.
+    pub(crate) location: Location,
 }
 
 /// How packets of both origins are brought into one form.
@@ -270,7 +273,8 @@ impl SeamMaker {
         let span = Span { start, end, hold: None, lead_in: 0 };
         let cut = Cut::new(span, base, self.read.clone());
         let cut = Then { stage: cut, next: Box::new(count) };
-        let decode = Decode::new(decoder, base, true, from, self.read.clone()).skipping();
+        let (of, read) = (self.location.clone(), self.read.clone());
+        let decode = Decode::new(decoder, of, base, true, from, read).skipping();
         let line = Then { stage: decode, next: Box::new(cut) };
         Ok(Seam { line: Box::new(line), made, times, done: false })
     }

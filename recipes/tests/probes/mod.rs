@@ -115,6 +115,7 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
         top_field_first: None,
         color: Color::default(),
         reserved_color: false,
+        dolby_vision: None,
         orientation: Orientation::Upright,
         orientation_in_pictures: false,
         hdr: Hdr::default(),
