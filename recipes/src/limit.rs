@@ -146,7 +146,8 @@ mod tests {
         );
         assert_eq!(
             told(VideoCodec::H264, 16_384, 16_384),
-            "h264 takes less than 268435456 pixels, each side counted with 128 more, not 16384x16384"
+            "h264 takes less than 268435456 pixels, each side counted with 128 more, not \
+             16384x16384"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! A plan with everything open: all that can fail early fails here.
 
 mod header;
+mod input;
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
@@ -24,7 +25,6 @@ use crate::{
     },
     progress::CancelToken,
     reader::{FrameReader, libav},
-    riff,
     stage::{
         Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form,
         Inbox, Joined, Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route,
@@ -601,68 +601,6 @@ impl Opener<'_> {
             inputs.0.len() - 1
         };
         Ok((place, &mut inputs.0[place].demuxer))
-    }
-}
-
-impl Sources {
-    /// Opens an input by its location.
-    fn demuxer(
-        &self,
-        location: &Location,
-        depth: Depth,
-        limits: Limits,
-        cancel: &CancelToken,
-    ) -> Result<Demuxer> {
-        self.expect(location)?.demuxer(location, depth, limits, cancel)
-    }
-
-    /// Holds an input that is not opened as media against limits, where there are any.
-    pub(crate) fn expect_within(
-        &self,
-        limits: Limits,
-        location: &Location,
-        cancel: &CancelToken,
-    ) -> Result<()> {
-        if limits.are_set() {
-            self.demuxer(location, Depth::Header, limits, cancel)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn expect(&self, location: &Location) -> Result<Source> {
-        let what = || format!("{location} was not given as a source");
-        self.get(location).ok_or_else(|| Error::BadPlan { what: what() })
-    }
-}
-
-impl Source {
-    /// Opens the source as media; errors call it by `location`.
-    pub(crate) fn demuxer(
-        &self,
-        location: &Location,
-        depth: Depth,
-        limits: Limits,
-        cancel: &CancelToken,
-    ) -> Result<Demuxer> {
-        let unreadable = |source| Error::Read { location: location.clone(), source };
-        let open = || self.open(cancel).map_err(unreadable);
-        let mut demuxer = match Demuxer::open(open()?, depth, limits, cancel) {
-            Ok(demuxer) => demuxer,
-            Err(fault) => {
-                let error = fault.of_input(location);
-                // Older releases of libav read no HEIC.
-                let is_unknown = matches!(error, Error::NotMedia { .. });
-                let item = if is_unknown { movie::shown_item(&mut open()?) } else { Ok(None) };
-                let Some(kind) = item.map_err(unreadable)? else { return Err(error) };
-                let found = format!("a still picture in the form of HEIF ({kind})");
-                return Err(Error::Unsupported { location: location.clone(), found });
-            }
-        };
-        if demuxer.is_format("wav") {
-            demuxer.stated = riff::stated_duration(&mut open()?).map_err(unreadable)?;
-        }
-        limits.check_opened(location, &demuxer)?;
-        Ok(demuxer)
     }
 }
 
