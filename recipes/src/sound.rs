@@ -220,8 +220,8 @@ pub(crate) fn mixing(audio: &AudioInfo, layout: &str) -> Option<String> {
 }
 
 /// Whether libswresample can mix the channels of a layout by where they belong: a single one, the
-/// layouts that libav has a name for, and others that have a front and both sides of each pair. libav
-/// describes those others as in `6 channels (FL+FR+FC+LFE+TFL+TFR)`.
+/// layouts that libav has a name for, and others that have a front and both sides of each pair.
+/// libav describes those others as in `6 channels (FL+FR+FC+LFE+TFL+TFR)`.
 fn is_placed(audio: &AudioInfo) -> bool {
     const PAIRS: [(&str, &str); 4] = [("FL", "FR"), ("BL", "BR"), ("SL", "SR"), ("FLC", "FRC")];
     let layout = audio.layout.as_str();

@@ -160,7 +160,7 @@ pub(crate) struct Decoder {
     /// no others, as AVI: frames come out in order of presentation, and take them one by one.
     unshown: Option<VecDeque<i64>>,
     /// What puts the pieces that an edit list shows behind each other.
-    pieces: Option<Pieces>,
+    pieces: Option<Box<Pieces>>,
 }
 
 /// Pieces of a stream that an edit list shows one behind the other: libav lets one with reordered
@@ -211,7 +211,7 @@ impl Decoder {
             from_start: true,
             states_presentation: parameters.states_presentation,
             unshown: None,
-            pieces: parameters.goes_back.then(Pieces::default),
+            pieces: parameters.goes_back.then(Box::default),
         })
     }
 
@@ -268,7 +268,7 @@ impl Decoder {
         self.from_start = from_start;
         self.unshown = None;
         self.lead = head.filter(|_| !from_start).cloned();
-        self.pieces = self.pieces.map(|_| Pieces::default());
+        self.pieces = self.pieces.take().map(|_| Box::default());
         // SAFETY: the context is open.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
     }

@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Error, Result, Step},
     index::Entries,
-    io::{Location, Remotes, Sink, Source, Sources, Unfinished, is_same_file},
+    io::{Location, Remotes, Sink, Sources, Unfinished, is_same_file},
     limits::Limits,
     media::MediaInfo,
     movie::{self, Piece},

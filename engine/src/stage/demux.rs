@@ -38,8 +38,6 @@ pub(crate) struct Demux {
     bases: Vec<TimeBase>,
     /// Whether streams may go on under other numbers, as where transport streams were joined.
     may_go_on: bool,
-    /// Whether the times of streams that no track takes matter, too.
-    needs_all: bool,
     /// Packets that tracks took.
     taken: u64,
     /// Streams that no track takes, of a container whose streams may go on under other numbers.
@@ -105,8 +103,6 @@ impl Demux {
             && !input.closes_jumps
             && !input.goes_back;
         let clock = if seeks { None } else { Clock::of(media) };
-        // A section lies where all streams together put it.
-        let needs_all = clock.is_some() && routes.iter().any(|route| route.span().is_some());
         let may_go_on = input.closes_jumps;
         let bases = media.streams.iter().map(|stream| stream.time_base).collect();
         Self {
@@ -118,7 +114,6 @@ impl Demux {
             jumped: false,
             bases,
             may_go_on,
-            needs_all,
             taken: 0,
             others: BTreeMap::new(),
             routes,
@@ -165,17 +160,23 @@ impl Demux {
             .try_for_each(|mut outlet| finished(outlet.finish()))
     }
 
+    /// Whether the times of streams that no track takes matter, too: a section lies where all streams
+    /// together put it.
+    fn needs_all(&self) -> bool {
+        self.clock.is_some() && self.routes.iter().any(|route| route.span().is_some())
+    }
+
     /// Leaves out the streams that nobody asks for.
     fn keep_what_matters(&mut self) {
-        let media = self.demuxer.media();
-        let Self { demuxer, routes, needs_all, may_go_on, .. } = self;
+        let (media, needs_all) = (self.demuxer.media(), self.needs_all());
+        let Self { demuxer, routes, may_go_on, .. } = self;
         let is_like = |stream: &StreamInfo| {
             let kinds = routes.iter().filter_map(|route| media.streams.get(route.stream));
             kinds.map(|one| one.kind.name()).any(|kind| kind == stream.kind.name())
         };
         demuxer.keep_only(|number| {
             let may_go_on = *may_go_on && media.streams.get(number).is_some_and(is_like);
-            *needs_all || may_go_on || routes.iter().any(|route| route.stream == number)
+            needs_all || may_go_on || routes.iter().any(|route| route.stream == number)
         });
     }
 
@@ -271,7 +272,8 @@ impl Demux {
         }
         let Some(base) = self.bases.get(stream).copied() else { return Ok(()) };
         packet.set_time_base(base);
-        if let Some(clock) = self.clock.as_mut().filter(|_| is_routed || self.needs_all) {
+        let matters = is_routed || self.needs_all();
+        if let Some(clock) = self.clock.as_mut().filter(|_| matters) {
             self.jumped |= clock.close(stream, base, &mut packet);
         }
         self.taken += u64::from(is_routed);
