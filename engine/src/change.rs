@@ -160,7 +160,7 @@ fn dolby(data: &[u8]) -> Option<Vec<u8>> {
     let &[0x0b, 0x77, stream, _, rate, version, channels, ..] = data else { return None };
     if version >> 3 > 10 {
         // Dependent and further substreams tell of other channels.
-        let is_main = stream >> 6 != 1 && stream >> 3 & 7 == 0;
+        let is_main = stream >> 6 != 1 && (stream >> 3) % 8 == 0;
         return is_main.then(|| vec![rate & 0xcf]);
     }
     let mode = channels >> 5;

@@ -79,6 +79,7 @@ impl Damage {
 }
 
 /// Decodes one stream of an input, from any place in it.
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on each other")]
 pub(crate) struct FrameReader {
     demuxer: Demuxer,
     parameters: Parameters,
@@ -92,8 +93,9 @@ pub(crate) struct FrameReader {
     base: TimeBase,
     /// Where the stream begins.
     start: Timestamp,
-    /// Whether its times tell how long it is: it is known where it begins, and they do not jump.
-    is_steady: bool,
+    /// Where it begins, in seconds, when its times tell how long it is: that is known, and they do
+    /// not jump.
+    steady_from: Option<f64>,
     /// Whether nothing was read since the first packet.
     fresh: bool,
     /// Whether a seek may have led to the midst of a group, or of a packet of a transport stream,
@@ -185,7 +187,7 @@ impl FrameReader {
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
         let jumps = demuxer.is_format("mpegts") || demuxer.is_format("mpeg");
-        let is_steady = parameters.start.is_some() && !jumps;
+        let steady_from = parameters.start.map(|_| start.seconds()).filter(|_| !jumps);
         let (fresh, astray, drained, last_read, entry) = (true, false, false, None, None);
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
         let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
@@ -199,7 +201,7 @@ impl FrameReader {
             stream,
             base,
             start,
-            is_steady,
+            steady_from,
             fresh,
             astray,
             drained,
@@ -282,10 +284,9 @@ impl FrameReader {
             match self.demuxer.read() {
                 Ok(Some(packet)) if packet.stream() == self.stream => {
                     self.last_read = packet.dts().or(packet.pts()).max(self.last_read);
-                    if let (Some(read), true) = (self.last_read, self.is_steady) {
+                    if let (Some(read), Some(start)) = (self.last_read, self.steady_from) {
                         let read = Timestamp::new(read, self.base).seconds();
-                        let seconds = read - self.start.seconds();
-                        self.demuxer.limits.check_seconds(&self.location, seconds)?;
+                        self.demuxer.limits.check_seconds(&self.location, read - start)?;
                     }
                     return Ok(Some(packet));
                 }

@@ -490,6 +490,7 @@ fn set_sound(fields: &mut ffi::AVCodecContext, format: &plan::SoundFormat) -> Av
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -207,6 +207,7 @@ fn without_addresses(line: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::av::{check, error};

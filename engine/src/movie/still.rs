@@ -55,20 +55,20 @@ mod tests {
 
     use super::*;
 
-    fn boxed(code: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(code: [u8; 4], body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).unwrap_or(0);
-        [&size.to_be_bytes()[..], code, body].concat()
+        [&size.to_be_bytes()[..], &code, body].concat()
     }
 
     fn file(primary: u8) -> Vec<u8> {
         let entry = |id: u8, kind: &[u8; 4]| {
-            boxed(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0][..], kind, b"\0"].concat())
+            boxed(*b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0][..], kind, b"\0"].concat())
         };
         let entries = [entry(1, b"hvc1"), entry(2, b"grid")].concat();
-        let list = boxed(b"iinf", &[&[0, 0, 0, 0, 0, 2][..], &entries].concat());
-        let shown = boxed(b"pitm", &[0, 0, 0, 0, 0, primary]);
-        let meta = boxed(b"meta", &[&[0; 4][..], &shown, &list].concat());
-        [boxed(b"ftyp", b"heic\0\0\0\0"), meta].concat()
+        let list = boxed(*b"iinf", &[&[0, 0, 0, 0, 0, 2][..], &entries].concat());
+        let shown = boxed(*b"pitm", &[0, 0, 0, 0, 0, primary]);
+        let meta = boxed(*b"meta", &[&[0; 4][..], &shown, &list].concat());
+        [boxed(*b"ftyp", b"heic\0\0\0\0"), meta].concat()
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
         check(file(2), Some("grid"));
         check(file(3), None);
         check(file(2)[..60].to_vec(), None);
-        check([boxed(b"ftyp", b"isom"), boxed(b"moov", b"")].concat(), None);
+        check([boxed(*b"ftyp", b"isom"), boxed(*b"moov", b"")].concat(), None);
         check(b"RIFF".to_vec(), None);
     }
 }

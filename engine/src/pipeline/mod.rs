@@ -151,7 +151,7 @@ enum Line {
     Frames {
         input: usize,
         route: Route,
-        decode: Decode,
+        decode: Box<Decode>,
         cut: Option<Cut>,
         filter: Filter,
         fit: Option<Box<Filter>>,
@@ -576,6 +576,7 @@ impl Opener<'_> {
                     }
                     _ => None,
                 };
+                let decode = Box::new(decode);
                 (Line::Frames { input, route, decode, cut, filter, fit }, None)
             }
         };
@@ -719,14 +720,14 @@ impl OpenPart {
                     None => next,
                 };
                 if !route.is_video {
-                    let decode = Then { stage: decode, next: cut(Box::new(filter)) };
+                    let decode = Then { stage: *decode, next: cut(Box::new(filter)) };
                     let (to_decode, packets) = queue(PACKETS, cancel);
                     jobs.push(Job::pump(format!("sound {name}"), packets, decode));
                     return join(input, route, Box::new(to_decode));
                 }
                 let (to_filter, frames): (Queue<Frame>, _) = queue(FRAMES, cancel);
                 jobs.push(Job::pump(format!("filter {name}"), frames, filter));
-                let decode = Then { stage: decode, next: cut(Box::new(to_filter)) };
+                let decode = Then { stage: *decode, next: cut(Box::new(to_filter)) };
                 let (to_decode, packets) = queue(PACKETS, cancel);
                 jobs.push(Job::pump(format!("decode {name}"), packets, decode));
                 join(input, route, Box::new(to_decode));
