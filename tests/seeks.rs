@@ -48,8 +48,9 @@ fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
         ..Look::default()
     };
     let When::At(times) = &look.when else { return Vec::new() };
-    let (full, height) = full_decode(clip, stream, &look, &media, &engine);
-    let size = WIDTH as usize * height;
+    let full = full_decode(clip, stream, &look, &media, &engine);
+    // An instant is a whole number of ticks: the nearest one.
+    let tick = media.streams[stream].time_base.as_f64();
     let is_clean = judge::decode_errors(clip).is_empty();
     let mut wrong = Vec::new();
     let pictures = avocet::frames(&engine, &source, &look, &cancel).unwrap();
@@ -62,17 +63,20 @@ fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
                 continue;
             }
         };
-        // A tick is how exact a time can be.
-        let place = shown.iter().filter(|at| **at <= seconds + 1e-6).count().saturating_sub(1);
+        let asked = ((seconds + start) / tick).round() * tick - start;
+        let place = shown.iter().filter(|at| **at <= asked + tick / 4.0).count().saturating_sub(1);
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let size = width * height;
         let Some(expected) = full.get(place * size..(place + 1) * size) else {
             wrong.push(format!("{what}: a full decode has no frame {place}"));
             continue;
         };
         let planes = picture.planes();
         let rows = planes[0].bytes.chunks(planes[0].row_bytes).take(height);
-        let found: Vec<u8> = rows.flat_map(|row| &row[..WIDTH as usize]).copied().collect();
-        let alike = likeness(&found, expected, WIDTH as usize);
-        if alike < ALIKE && !(picture.is_damaged() && !is_clean) {
+        let found: Vec<u8> = rows.flat_map(|row| &row[..width]).copied().collect();
+        let alike = likeness(&found, expected, width);
+        let may_differ = picture.is_damaged() && !is_clean;
+        if alike < ALIKE && !may_differ {
             wrong.push(format!("{what}: frame {place} is alike by {alike:.3}"));
         }
         if picture.is_damaged() && is_clean {
@@ -97,14 +101,14 @@ fn times(clip: &Path, count: usize, first: f64, last: f64) -> Vec<f64> {
     (0..count).map(|_| next()).collect()
 }
 
-/// All frames of a clip through the filters of a look, by the ffmpeg program, and their height.
+/// All frames of a clip through the filters of a look, by the ffmpeg program.
 fn full_decode(
     clip: &Path,
     stream: usize,
     look: &Look,
     media: &MediaInfo,
     engine: &Engine,
-) -> (Vec<u8>, usize) {
+) -> Vec<u8> {
     let filters = look.request(media, engine.capabilities()).unwrap().filters;
     let output = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-noautorotate", "-i"])
@@ -113,8 +117,7 @@ fn full_decode(
         .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-"])
         .output()
         .unwrap();
-    let height = filters.split(":h=").nth(1).and_then(|rest| rest.split(':').next()).unwrap();
-    (output.stdout, height.parse().unwrap())
+    output.stdout
 }
 
 /// The mean structural similarity of two gray pictures, over blocks of 8 by 8 pixels.

@@ -3,7 +3,7 @@
 use crate::{
     av::{Packet, Parameters},
     nal::{
-        Framing,
+        Bits, Framing,
         avc::{AvcSequence, AvcSets},
         hevc, units,
     },
@@ -121,7 +121,7 @@ fn mpeg_sequence(data: &[u8]) -> Option<Vec<u8>> {
     data.get(at + 4..at + 8).map(<[u8]>::to_vec)
 }
 
-/// The sequence header of AV1 (AV1 specification, 5.3 and 5.5).
+/// What the sequence header of AV1 says of its pictures (AV1 specification, 5.3).
 fn av1_sequence(data: &[u8]) -> Option<Vec<u8>> {
     const SEQUENCE: u8 = 1;
     let mut rest = data;
@@ -136,11 +136,77 @@ fn av1_sequence(data: &[u8]) -> Option<Vec<u8>> {
         }
         let (unit, after) = rest.split_at_checked(size)?;
         if header >> 3 & 15 == SEQUENCE {
-            return Some(unit.to_vec());
+            return Some(av1_pictures(unit).unwrap_or_else(|| unit.to_vec()));
         }
         rest = after;
     }
     None
+}
+
+/// Profile, size and bit depth of a sequence header of AV1 (AV1 specification, 5.5). Which tools its
+/// encoder used is nothing that a player has to know before.
+fn av1_pictures(unit: &[u8]) -> Option<Vec<u8>> {
+    let mut bits = Bits::new(unit);
+    let profile = bits.number(3)?;
+    bits.skip(1)?; // still_picture
+    let is_reduced = bits.flag()?;
+    if is_reduced {
+        bits.skip(5)?; // seq_level_idx
+    } else {
+        av1_operating_points(&mut bits)?;
+    }
+    let lengths = [bits.number(4)? + 1, bits.number(4)? + 1];
+    let size = [bits.number(lengths[0])?, bits.number(lengths[1])?];
+    if !is_reduced && bits.flag()? {
+        bits.skip(4 + 3)?; // lengths of frame ids
+    }
+    bits.skip(3)?; // superblocks, intra filter, intra edge filter
+    if !is_reduced {
+        bits.skip(4)?; // compound prediction, warped motion, dual filter
+        let has_order = bits.flag()?;
+        bits.skip(if has_order { 2 } else { 0 })?;
+        let chooses_screen_tools = bits.flag()?;
+        if (chooses_screen_tools || bits.flag()?) && !bits.flag()? {
+            bits.skip(1)?; // seq_force_integer_mv
+        }
+        bits.skip(if has_order { 3 } else { 0 })?;
+    }
+    bits.skip(3)?; // superresolution, CDEF, loop restoration
+    let is_high = bits.flag()?;
+    let is_twelve = profile == 2 && is_high && bits.flag()?;
+    let depth = if is_twelve { 12 } else { 8 + 2 * u32::from(is_high) };
+    Some([profile, size[0], size[1], depth].map(u32::to_be_bytes).concat())
+}
+
+/// Passes over what a sequence header of AV1 says of timing and of its operating points.
+fn av1_operating_points(bits: &mut Bits<'_>) -> Option<()> {
+    let mut delay_length = None;
+    if bits.flag()? {
+        bits.skip(32 + 32)?; // ticks
+        if bits.flag()? {
+            bits.golomb()?;
+        }
+        if bits.flag()? {
+            delay_length = Some(bits.number(5)? as usize + 1);
+            bits.skip(32 + 5 + 5)?;
+        }
+    }
+    let has_display_delays = bits.flag()?;
+    for _ in 0..=bits.number(5)? {
+        bits.skip(12)?; // operating_point_idc
+        if bits.number(5)? > 7 {
+            bits.skip(1)?; // seq_tier
+        }
+        if let Some(length) = delay_length
+            && bits.flag()?
+        {
+            bits.skip(2 * length + 1)?;
+        }
+        if has_display_delays && bits.flag()? {
+            bits.skip(4)?;
+        }
+    }
+    Some(())
 }
 
 /// Profile, sample rate and channels of an ADTS header (ISO/IEC 14496-3, 1.A.2.2.1).
@@ -187,6 +253,7 @@ fn flac(data: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nal::BitWriter;
 
     #[test]
     fn headers_tell_what_matters_and_nothing_else() {
@@ -228,7 +295,23 @@ mod tests {
             &[9, 0, 0, 1, 0xb3, 0x2d, 2, 0x40, 0x33, 2],
             &[0, 0, 1, 0xb3, 0x2d, 2, 0x40, 0x23],
         );
-        // A temporal delimiter, then a sequence header of two bytes.
+        // A temporal delimiter, then a sequence header of 16 by 8 pixels: with other tools, and with
+        // 10 bits.
+        let av1 = |tools: u32, is_high: bool| {
+            let mut bits = BitWriter::default();
+            bits.number(0b0_0011, 5);
+            bits.number(0, 5);
+            bits.number(3, 4);
+            bits.number(2, 4);
+            bits.number(15, 4);
+            bits.number(7, 3);
+            bits.number(tools, 6);
+            bits.flag(is_high);
+            let length = u8::try_from(bits.bytes.len()).unwrap_or(0);
+            [&[0x12, 0, 0x0a, length][..], &bits.bytes].concat()
+        };
+        check(av1_sequence, &av1(0, false), &av1(0b11_1010, false)[2..], &av1(0, true));
+        // What can not be understood must be the same.
         check(
             av1_sequence,
             &[0x12, 0, 0x0a, 2, 7, 8],

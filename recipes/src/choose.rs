@@ -106,11 +106,12 @@ pub(crate) fn need_picture<'a>(
         }
         _ => None,
     };
-    let (stream, video) = media
-        .streams
-        .iter()
-        .find_map(still)
-        .ok_or_else(|| lacking(location, media, "a video stream or cover art"))?;
+    let Some((stream, video)) = media.streams.iter().find_map(still) else {
+        let is_unknown = media.videos().next().is_some();
+        let needed =
+            if is_unknown { "a video stream of known size" } else { "a video stream or cover art" };
+        return Err(lacking(location, media, needed));
+    };
     let message = "there are no moving pictures, so the cover art is shown";
     Ok((stream, video, Some(Reason::new("COVER_SHOWN", message))))
 }

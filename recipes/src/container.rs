@@ -199,15 +199,15 @@ pub(crate) fn output(
         }
     }
     let is_mp4 = container == Container::Of(Format::Mp4);
-    if is_mp4 && tracks.iter().any(|track| !track.projection.is_empty()) {
-        // Its boxes are no part of the standard, and are written only when that is said.
-        options.push(("strict".to_owned(), "unofficial".to_owned()));
-    }
+    let keeps_projection = is_mp4 && tracks.iter().any(|track| !track.projection.is_empty());
     if container.is_movie() {
         let scale = movie_timescale(circumstances, &tracks).to_string();
         options.push(("movie_timescale".to_owned(), scale));
-        if tracks.iter().any(|track| keeps_dolby_vision(circumstances, track)) {
-            // Without it older releases of libav leave out the record of Dolby Vision.
+        let keeps_dolby_vision =
+            tracks.iter().any(|track| keeps_dolby_vision(circumstances, track));
+        if keeps_projection || keeps_dolby_vision {
+            // Boxes of spheres are no part of the standard, and older releases of libav count those
+            // of Dolby Vision among such; they are written only when this is said.
             options.push(("strict".to_owned(), "unofficial".to_owned()));
         }
     }

@@ -384,10 +384,9 @@ pub(crate) fn copy(
     because: Vec<Reason>,
 ) -> Track {
     let is_hevc = source.stream.codec == "hevc" && container.is_movie();
-    // Apple's players know HEVC by this tag only; what none but decoders of Dolby Vision show right
-    // has a tag that others do not know.
-    let name = if source.info.needs_dolby_vision() { "dvh1" } else { "hvc1" };
-    let tag = is_hevc.then(|| name.to_owned());
+    // Apple's players know HEVC by this tag only. `dvh1`, for Dolby Vision that others do not show
+    // right, is none that libavformat 59 writes into MP4; the record of Dolby Vision tells it, too.
+    let tag = is_hevc.then(|| "hvc1".to_owned());
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 

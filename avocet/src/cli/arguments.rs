@@ -176,7 +176,7 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     let mut command =
         clap::Command::new(kebab(recipe.name())).about(recipe.summary().trim_end_matches('.'));
     let mut kinds = recipe.parameters().iter().map(|parameter| parameter.kind);
-    if kinds.any(|kind| kind.is_time()) {
+    if kinds.any(Kind::is_time) {
         command = command.after_help(help_on_times());
     }
     if recipe.makes_several() {
