@@ -19,6 +19,8 @@ mod engine;
 mod error;
 mod exif;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod glance;
 mod head;
 mod index;
