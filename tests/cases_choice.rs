@@ -9,8 +9,8 @@ use fixtures::judge;
 use crate::{
     support::{Outcome, plan, source_frames},
     traps_picture::{action, warning},
-    traps_stream::{COPY, ENCODE, FRAME, counted, done, in_sync},
-    traps_tracks::bar,
+    traps_stream::{COPY, ENCODE, counted, done, in_sync},
+    traps_tracks::check_first_fields,
 };
 
 /// What probing finds of the pictures of a clip.
@@ -193,31 +193,9 @@ fn fields_that_only_the_container_tells_of_leave_no_combs() {
         return;
     }
     for name in ["huffyuv-tff.mkv", "utvideo-bff.mkv", "mjpeg-tff.mov", "png-tff.mov"] {
-        let source = fixtures::get(name);
-        assert!(!source_frames(&source)[30].interlaced, "{name}: its frames do not tell");
-        let expected = [20, 30].map(|number| {
-            let [top, bottom] = bar(&judge::rgb(&source, f64::from(number) * FRAME, ""));
-            assert!((top - bottom).abs() > 6.0, "{name}: fields at {top} and {bottom}");
-            if name.contains("bff") { bottom } else { top }
-        });
-        let check = |picture: &judge::Picture, expected: f64, what: &str| {
-            let [even, odd] = bar(picture);
-            let is_there = (even - expected).abs() < 2.0 && (odd - expected).abs() < 2.0;
-            assert!(is_there, "{what}: at {even} and {odd} instead of {expected}");
-        };
-        for recipe in [ENCODE, r#""webReady""#] {
-            let outcome = done(&source, "mp4", recipe);
-            let frames = judge::frames(&outcome.path);
-            for (number, expected) in [20, 30].into_iter().zip(expected) {
-                let picture = judge::rgb(&outcome.path, frames[number].pts, "");
-                check(&picture, expected, &format!("{name} by {recipe}"));
-            }
-        }
-        for (seconds, expected) in [0.82, 1.22].into_iter().zip(expected) {
-            let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
-            let outcome = done(&source, "png", &recipe);
-            check(&judge::picture(&outcome.path), expected, &format!("{name} at {seconds} s"));
-        }
+        let frames = source_frames(&fixtures::get(name));
+        assert!(!frames[30].interlaced, "{name}: its frames do not tell");
+        check_first_fields(name, &[ENCODE, r#""webReady""#]);
     }
 }
 

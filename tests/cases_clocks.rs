@@ -43,6 +43,7 @@ fn files_that_were_appended_follow_each_other() {
     }
     for (name, format) in [
         ("again.flv", "mp4"),
+        ("appended.flv", "mp4"),
         ("again.mkv", "mp4"),
         ("again-fragmented.mp4", "mp4"),
         ("again.webm", "webm"),
@@ -68,11 +69,28 @@ fn files_that_were_appended_follow_each_other() {
 }
 
 #[test]
+fn a_file_behind_another_that_is_not_read_is_told_of() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format, recipe) in [
+        ("appended.mp4", "mp4", r#""webReady""#),
+        ("appended.mp4", "mov", COPY),
+        ("appended.mp4", "png", r#""thumbnail","seekSeconds":1"#),
+        ("appended.wav", "wav", r#""extractAudio""#),
+        ("appended.wav", "m4a", r#""extractAudio""#),
+    ] {
+        let outcome = done(&fixtures::get(name), format, recipe);
+        assert!(warns(&outcome, "FILE_FOLLOWS"), "{name} in {format} by {recipe}");
+    }
+}
+
+#[test]
 fn a_trim_finds_its_place_behind_a_clock_that_starts_again() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for (name, format) in [("again.flv", "mp4"), ("again.mkv", "mp4"), ("again.webm", "webm")] {
+    for (name, format) in [("appended.flv", "mp4"), ("again.mkv", "mp4"), ("again.webm", "webm")] {
         for (start, first) in [(1.5, 37..39), (5.5, 35..39)] {
             let recipe = format!(r#""trim","startSeconds":{start},"durationSeconds":1"#);
             let outcome = done(&fixtures::get(name), format, &recipe);

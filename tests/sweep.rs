@@ -102,6 +102,8 @@ fn table(
                 let cell = match run_document(&document(clip, format, &recipe), format) {
                     Ok(outcome) => {
                         wrong.extend(wrong_length(&outcome).map(|why| format!("{case} {why}")));
+                        let errors = new_errors(clip, &outcome);
+                        wrong.extend(errors.map(|why| format!("{case} is decoded with: {why}")));
                         outcome.report.strategy.name().to_owned()
                     }
                     Err(error) => {
@@ -130,6 +132,21 @@ fn is_right_refusal(error: &Error, is_broken: bool) -> bool {
         "OUTPUT_INCOMPLETE" | "TRANSCODE_ERROR" => is_broken,
         _ => false,
     }
+}
+
+/// The first error that a full decode of a result reports and one of its source does not.
+fn new_errors(clip: &Path, outcome: &Outcome) -> Option<String> {
+    let found = judge::decode_errors(&outcome.path);
+    if found.is_empty() {
+        return None;
+    }
+    // Addresses, which stand in brackets, and places and times are other ones in another file.
+    let words = |error: &str| {
+        let said = error.rsplit_once("] ").map_or(error, |(_, said)| said);
+        said.replace(|sign: char| !sign.is_alphabetic(), "")
+    };
+    let known: Vec<_> = judge::decode_errors(clip).iter().map(|error| words(error)).collect();
+    found.into_iter().find(|error| !known.contains(&words(error)))
 }
 
 /// In what a result is not as long as what it was made of, as the ffmpeg program reads both.

@@ -20,12 +20,13 @@ pub(crate) fn cause(
     plan: &Plan,
     sources: &Sources,
     threads: NonZeroU32,
+    limits: Limits,
     cancel: &CancelToken,
 ) -> Error {
     let copies = |track: &&Track| matches!(track.action, Action::Copy | Action::Splice(_));
     for track in plan.tracks().filter(copies) {
         for part in &track.parts {
-            match damage(part, plan, sources, threads, cancel) {
+            match damage(part, plan, sources, threads, limits, cancel) {
                 Ok(Some((at, lost))) => {
                     let (kind, at) = (track.kind.name(), at.seconds());
                     let what =
@@ -51,12 +52,13 @@ fn damage(
     plan: &Plan,
     sources: &Sources,
     threads: NonZeroU32,
+    limits: Limits,
     cancel: &CancelToken,
 ) -> Result<Option<(Timestamp, Timestamp)>> {
     let Some(source) = part.source else { return Ok(None) };
     let location = &plan.inputs[source.input].location;
     let input = sources.expect(location)?;
-    let mut demuxer = input.demuxer(location, Depth::Streams, Limits::NONE, cancel)?;
+    let mut demuxer = input.demuxer(location, Depth::Streams, limits, cancel)?;
     demuxer.keep_only(|stream| stream == source.stream);
     let parameters = parameters_of(&demuxer, location, source.stream)?;
     let base = parameters.time_base;

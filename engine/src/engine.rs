@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read, Seek, Write},
+    io::{Read, Seek, Write},
     num::NonZeroU32,
     ops::{ControlFlow, Range},
     path::Path,
@@ -24,13 +24,14 @@ use crate::{
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
     limits::Limits,
     matroska,
-    media::{Kind, MediaInfo, StreamInfo},
+    media::{Kind, MediaInfo},
     movie::{self, Movie},
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
     process::{self, ProcessSettings, Runner},
     progress::{CancelToken, Meter, Progress},
     reader::FrameReader,
+    riff,
     run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
     verify,
@@ -298,16 +299,17 @@ impl Engine {
             if media.movie.is_none() {
                 expect_whole(&location, &mut open()?)?;
             }
-            for track in media.movie.iter().flat_map(|movie| &movie.tracks) {
-                let of_track =
-                    |stream: &&mut StreamInfo| i64::from(stream.id) == i64::from(track.id);
-                if let Some(stream) = media.streams.iter_mut().find(of_track) {
-                    stream.parameters_change = track.entries_differ;
+            if let Some(movie) = &media.movie {
+                media.followed = movie.followed;
+                for stream in &mut media.streams {
+                    let track = movie.track_of(stream);
+                    stream.parameters_change = track.is_some_and(|track| track.entries_differ);
                 }
             }
         } else if media.is_format("webm") {
-            media.is_webm = is_webm(&mut open()?).map_err(unreadable)?;
             matroska::complete(&mut open()?, &mut media).map_err(unreadable)?;
+        } else if ["wav", "aiff", "w64", "caf"].iter().any(|name| media.is_format(name)) {
+            media.followed = riff::is_followed(&mut open()?).map_err(unreadable)?;
         }
         head::look(&mut demuxer, &mut media).map_err(|fault| fault.of_input(&location))?;
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
@@ -400,44 +402,36 @@ impl Engine {
             let stop = cancel.child();
             let watched = (&mut *observe, &mut meter);
             let result = self.run_to_end(plan, &sources, &mut given.writers, &stop, watched);
-            if let (Err(Error::ParametersChange { .. }), Some(encoded)) =
-                (&result, &plan.if_parameters_change)
-            {
-                plan = encoded;
+            let next = match &result {
+                Err(Error::ParametersChange { .. }) => &plan.if_parameters_change,
+                Err(
+                    Error::TooLarge { .. }
+                    | Error::Unspliceable { .. }
+                    | Error::NotContinuous { .. },
+                ) => &plan.otherwise,
+                // What was spliced and is not what it should be can still be encoded.
+                Err(Error::Incomplete { .. }) if plan.strategy == Strategy::SmartCut => {
+                    &plan.otherwise
+                }
+                _ => &None,
+            };
+            if let Some(next) = next {
+                plan = next;
                 continue;
             }
-            match (result, &plan.otherwise) {
-                (
-                    Err(
-                        Error::TooLarge { .. }
-                        | Error::Unspliceable { .. }
-                        | Error::NotContinuous { .. },
-                    ),
-                    Some(otherwise),
-                ) => plan = otherwise,
-                // What was spliced and is not what it should be can still be encoded.
-                (Err(Error::Incomplete { .. }), Some(otherwise))
-                    if plan.strategy == Strategy::SmartCut =>
-                {
-                    plan = otherwise;
-                }
+            return match result {
                 // A copy does not look into its packets, so what was damaged shows here only.
-                (
-                    Err(
-                        failure @ (Error::Incomplete { .. } | Error::Libav { step: Step::Mux, .. }),
-                    ),
-                    _,
+                Err(
+                    failure @ (Error::Incomplete { .. } | Error::Libav { step: Step::Mux, .. }),
                 ) => {
-                    let threads = self.settings.threads;
-                    return Err(damage::cause(failure, plan, &sources, threads, cancel));
+                    let (threads, limits) = (self.settings.threads, self.limits());
+                    Err(damage::cause(failure, plan, &sources, threads, limits, cancel))
                 }
-                (result, _) => {
-                    return result.map(|mut report| {
-                        report.stats.wall_seconds = begun.elapsed().as_secs_f64();
-                        report
-                    });
-                }
-            }
+                result => result.map(|mut report| {
+                    report.stats.wall_seconds = begun.elapsed().as_secs_f64();
+                    report
+                }),
+            };
         }
     }
 
@@ -631,12 +625,4 @@ fn expect_whole(location: &Location, reader: &mut (impl Read + Seek)) -> Result<
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the header of an EBML file (RFC 8794, 11.2.4) names the document type `webm`.
-fn is_webm(reader: &mut impl Read) -> io::Result<bool> {
-    let mut head = Vec::new();
-    reader.take(256).read_to_end(&mut head)?;
-    // The element DocType, 0x4282, with a length of four.
-    Ok(head.windows(7).any(|window| window == b"\x42\x82\x84webm"))
 }

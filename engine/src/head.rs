@@ -56,7 +56,8 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
     let is_moving = |search: &Search| search.wanted > 1 && search.found > 1;
     let moves = searches.iter().any(is_moving);
     for (stream, search) in media.streams.iter_mut().zip(&searches) {
-        stream.still |= moves && search.wanted > 1 && search.found == 1;
+        stream.preview = moves && search.wanted > 1 && search.found == 1;
+        stream.still |= stream.preview;
         if let (Kind::Video(video), Some(orientation)) = (&mut stream.kind, search.orientation) {
             (video.orientation, video.orientation_in_pictures) = (orientation, true);
         }

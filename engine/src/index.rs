@@ -325,11 +325,6 @@ impl MediaInfo {
         let is_listed = |stream: &StreamInfo| stream.promised_packets.is_some();
         self.is_format("mov") && self.streams.iter().all(is_listed)
     }
-
-    /// Whether the container may have been cut and joined at any place, so that its clock jumps.
-    pub fn may_jump(&self) -> bool {
-        self.is_format("mpegts") || self.is_format("mpeg")
-    }
 }
 
 /// How the keyframes of a stream tell whether they close it off from what was before.

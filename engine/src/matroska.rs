@@ -1,12 +1,15 @@
-//! What the header of Matroska says of pictures (RFC 9559, 5.1.4) and libav does not tell.
+//! What the header of Matroska says and libav does not tell: whether it is `WebM`, and more of the
+//! pictures (RFC 9559, 5.1.4).
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::{
     media::{Crop, Kind, MediaInfo, Scan, VideoInfo},
-    time::Rational,
+    time::{Rational, greatest_common_divisor},
 };
 
+const EBML: u32 = 0x1a45_dfa3;
+const DOC_TYPE: u32 = 0x4282;
 const SEGMENT: u32 = 0x1853_8067;
 const CLUSTER: u32 = 0x1f43_b675;
 const TRACKS: u32 = 0x1654_ae6b;
@@ -31,7 +34,7 @@ const UNKNOWN_UNIT: u64 = 4;
 /// Most elements that are looked at before the list of tracks.
 const ELEMENTS: usize = 64;
 
-/// The largest list of tracks that is read, in bytes.
+/// The most of an element that is read, in bytes.
 const MOST_BYTES: u64 = 4 << 20;
 
 /// What the header says of the pictures of a track.
@@ -44,10 +47,11 @@ struct Shape {
     interlaced: bool,
 }
 
-/// Fills in what the header says of pictures: their cropping, the shape of their pixels where that
+/// Fills in what the header says: the type of the document, and of pictures their cropping, the shape of their pixels where that
 /// follows from it, and that they are interlaced where nothing says in which order.
 pub(crate) fn complete(reader: &mut (impl Read + Seek), media: &mut MediaInfo) -> io::Result<()> {
-    let shapes = shapes(reader)?;
+    let Head { is_webm, shapes } = head(reader)?;
+    media.is_webm = is_webm;
     let videos = media.streams.iter_mut().filter(|stream| !stream.still);
     let videos = videos.filter_map(|stream| match &mut stream.kind {
         Kind::Video(video) => Some(video),
@@ -80,26 +84,34 @@ impl Shape {
 
 /// A ratio in its lowest terms; `None` where those are too large.
 fn ratio_of(num: u64, den: u64) -> Option<Rational> {
-    let (mut a, mut b) = (num, den);
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    let term = |term: u64| u32::try_from(term.checked_div(a)?).ok();
-    Rational::new(term(num)?, term(den)?)
+    let divisor = greatest_common_divisor(num, den);
+    Rational::new(num.checked_div(divisor)?, den.checked_div(divisor)?)
 }
 
-/// What the header says of each track of pictures, in order.
-fn shapes(reader: &mut (impl Read + Seek)) -> io::Result<Vec<Shape>> {
+/// What the header says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Head {
+    /// Whether the type of the document is `webm` (RFC 8794, 11.2.4).
+    is_webm: bool,
+    /// Of each track of pictures, in order.
+    shapes: Vec<Shape>,
+}
+
+fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
+    let mut head = Head::default();
     for _ in 0..ELEMENTS {
         let Some((id, size)) = header(reader)? else { break };
         match id {
             SEGMENT => {}
+            EBML => {
+                let data = payload(reader, size)?;
+                head.is_webm |= elements(&data).any(|it| it == (DOC_TYPE, b"webm"));
+            }
             TRACKS => {
-                let mut data = Vec::new();
-                let size = size.unwrap_or(MOST_BYTES).min(MOST_BYTES);
-                reader.by_ref().take(size).read_to_end(&mut data)?;
+                let data = payload(reader, size)?;
                 let tracks = elements(&data).filter(|(id, _)| *id == TRACK);
-                return Ok(tracks.filter_map(|(_, track)| shape(track)).collect());
+                head.shapes = tracks.filter_map(|(_, track)| shape(track)).collect();
+                break;
             }
             CLUSTER => break,
             _ => {
@@ -109,7 +121,14 @@ fn shapes(reader: &mut (impl Read + Seek)) -> io::Result<Vec<Shape>> {
             }
         }
     }
-    Ok(Vec::new())
+    Ok(head)
+}
+
+/// What is in an element, as far as it is read.
+fn payload(reader: &mut impl Read, size: Option<u64>) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    reader.take(size.unwrap_or(MOST_BYTES).min(MOST_BYTES)).read_to_end(&mut data)?;
+    Ok(data)
 }
 
 /// What a track entry says, when it is one of pictures.
@@ -201,7 +220,7 @@ mod tests {
         let pictures =
             element(&[0xae], &[element(&[0x83], &[1]), element(&[0xe0], video)].concat());
         let tracks = element(&[0x16, 0x54, 0xae, 0x6b], &[sound, pictures].concat());
-        let head = element(&[0x1a, 0x45, 0xdf, 0xa3], b"abc");
+        let head = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"webm"));
         let void = element(&[0xec], &[0; 300]);
         // The segment leaves its size open.
         let segment = [0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -209,7 +228,7 @@ mod tests {
     }
 
     fn read(file: Vec<u8>) -> Vec<Shape> {
-        shapes(&mut Cursor::new(file)).unwrap_or_default()
+        head(&mut Cursor::new(file)).unwrap_or_default().shapes
     }
 
     #[test]
@@ -226,6 +245,14 @@ mod tests {
         let crop_of = Crop { left: 2, right: 0, top: 256, bottom: 8 };
         let expected = Shape { crop: crop_of, display: Some((320, 90)), interlaced: true };
         assert_eq!(read(file(&crop)), [expected]);
+    }
+
+    #[test]
+    fn the_type_of_the_document_is_read() {
+        let is_webm = |file: Vec<u8>| head(&mut Cursor::new(file)).is_ok_and(|head| head.is_webm);
+        assert!(is_webm(file(&[])));
+        let matroska = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"matroska"));
+        assert!(!is_webm(matroska));
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub struct MediaInfo {
     /// Whether a Matroska file says that it is `WebM`.
     #[serde(default)]
     pub is_webm: bool,
+    /// Whether another file of the kind stands behind the first, of which nothing is read. Where the
+    /// container lets the media go on in another part, it is no file of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followed: bool,
     /// What the boxes of MP4 and QuickTime say beside; `None` for other containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub movie: Option<Movie>,
@@ -86,6 +90,9 @@ impl Origin {
 pub(crate) const STATES_PRESENTATION: [&str; 9] =
     ["mov", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "ogg", "mxf"];
 
+/// libav's names of the demuxers whose containers may have been cut and joined at any place.
+pub(crate) const MAY_JUMP: [&str; 2] = ["mpegts", "mpeg"];
+
 impl MediaInfo {
     /// Whether codec parameters may change on the way without the container's header saying so.
     pub fn parameters_may_change(&self) -> bool {
@@ -105,6 +112,11 @@ impl MediaInfo {
         ]
         .iter()
         .any(|name| self.is_format(name))
+    }
+
+    /// Whether the container may have been cut and joined at any place, so that its clock jumps.
+    pub fn may_jump(&self) -> bool {
+        MAY_JUMP.iter().any(|name| self.is_format(name))
     }
 
     /// Whether the container states when pictures are shown, and not only when they are decoded.
@@ -183,9 +195,12 @@ pub struct StreamInfo {
     /// Whether its codec parameters are known to change on the way.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parameters_change: bool,
-    /// Whether it is cover art or a thumbnail, not a stream in time; a stream of one picture is,
-    /// beside streams of more.
+    /// Whether it is cover art, a thumbnail or a preview, not a stream in time.
     pub still: bool,
+    /// Whether it is a preview: a stream of one picture beside streams of more, which no container
+    /// calls cover art.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
     /// Tags, among them `language`.
     pub tags: Tags,
     /// Bytes in which the container says more of the coding, such as parameter sets; not part of the

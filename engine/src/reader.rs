@@ -15,6 +15,7 @@ use crate::{
     index::Entries,
     io::{Location, Source},
     limits::Limits,
+    media::MAY_JUMP,
     pipeline::parameters_of,
     plan::Instant,
     progress::CancelToken,
@@ -186,7 +187,7 @@ impl FrameReader {
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
-        let jumps = demuxer.is_format("mpegts") || demuxer.is_format("mpeg");
+        let jumps = MAY_JUMP.iter().any(|name| demuxer.is_format(name));
         let steady_from = parameters.start.map(|_| start.seconds()).filter(|_| !jumps);
         let (fresh, astray, drained, last_read, entry) = (true, false, false, None, None);
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
@@ -382,7 +383,7 @@ impl FrameReader {
 
     /// Decodes a damaged picture again, from earlier random access points; answers the best.
     fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
-        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
+        let time = self.on_screen(instant);
         let may_retry = !self.goes_back();
         while let Some(entry) = self.entry.filter(|_| may_retry && shown.damage > Damage::None) {
             let earlier = Timestamp::new(entry.saturating_sub(1), self.base);
@@ -434,12 +435,10 @@ impl FrameReader {
     /// The frames at the first of some instants, as many as one group of pictures holds; `None` when
     /// packets do not tell which they are.
     fn near(&mut self, instants: &[Instant]) -> Result<Option<Vec<Shown>>> {
-        let base = self.base;
-        let time = |instant: &Instant| Timestamp::from_seconds(instant.time.seconds(), base);
         let Some(first) = instants.first().filter(|_| !self.goes_back()) else { return Ok(None) };
-        for target in self.targets(time(first)) {
+        let times: Vec<i64> = instants.iter().map(|it| self.on_screen(it).ticks).collect();
+        for target in self.targets(self.on_screen(first)) {
             let from_start = self.seek(target)?;
-            let times: Vec<i64> = instants.iter().map(|instant| time(instant).ticks).collect();
             match self.approach(&times, first)? {
                 Some(approach) => return self.decode(&approach),
                 None if from_start => return Ok(None),
@@ -452,7 +451,7 @@ impl FrameReader {
     /// As [`at`](Self::at), whatever packets say of themselves; [`next`](Self::next) goes on after
     /// the frame, or after the one behind it when that is part of the answer.
     pub(crate) fn go_to(&mut self, instant: &Instant) -> Result<Shown> {
-        let time = Timestamp::from_seconds(instant.time.seconds(), self.base);
+        let time = self.on_screen(instant);
         for target in self.targets(time) {
             let from_start = self.seek(target)?;
             if let Some(shown) = self.search(time, instant, from_start)? {
@@ -467,6 +466,11 @@ impl FrameReader {
             None => format!("stream {} has no packets", self.stream),
         };
         Err(Error::Damaged { location: self.location.clone(), what, lost: 0.0 })
+    }
+
+    /// The last time that a frame on screen at an instant may have.
+    fn on_screen(&self, instant: &Instant) -> Timestamp {
+        Timestamp::on_screen(instant.time.seconds(), self.base)
     }
 
     /// Where reading begins, in one try after the other; `None` is the first packet.

@@ -1,5 +1,5 @@
-//! What the headers of WAV and WebP say and libav does not: how much sound there should be, and how
-//! large an animated picture is.
+//! What the headers of WAV, its kin and WebP say and libav does not: how much sound there should be,
+//! whether another file follows, and how large an animated picture is.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -39,6 +39,50 @@ pub(crate) fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Opt
                 skip(reader, size - 12 + size % 2)?;
             }
             _ => skip(reader, size.saturating_add(size % 2))?,
+        }
+    }
+    Ok(None)
+}
+
+/// Whether another file of the same kind stands behind the first, as when two were appended: of WAV,
+/// AIFF, Wave64 and CAF, whose headers say where the first one ends.
+pub(crate) fn is_followed(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
+    let mut head = [0; 24];
+    let Some(()) = read_whole(reader, &mut head)? else { return Ok(false) };
+    let Some(end) = stated_end(&head, reader)? else { return Ok(false) };
+    reader.seek(SeekFrom::Start(end))?;
+    let mut next = [0; 4];
+    Ok(read_whole(reader, &mut next)?.is_some() && next == head[..4])
+}
+
+/// Where a file of sound ends, in bytes, by its first 24, or by what follows those.
+fn stated_end(head: &[u8; 24], reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    let [a, b, c, d, e, f, g, h, ..] = *head;
+    let [.., s, t, u, v, w, x, y, z] = *head;
+    let padded = |size: u32| 8 + u64::from(size) + u64::from(size % 2);
+    Ok(match (&head[..4], &head[8..12]) {
+        (b"RIFF", b"WAVE") => Some(padded(u32::from_le_bytes([e, f, g, h]))),
+        (b"FORM", b"AIFF" | b"AIFC") => Some(padded(u32::from_be_bytes([e, f, g, h]))),
+        // Wave64: the size stands behind an identifier of 16 bytes.
+        (b"riff", b"\xa5\xd6\x28\xdb") => Some(u64::from_le_bytes([s, t, u, v, w, x, y, z])),
+        // CAF states the sizes of its chunks only, and may leave that of the samples open.
+        _ if [a, b, c, d] == *b"caff" => end_of_caf(reader)?,
+        _ => None,
+    })
+}
+
+/// Where the chunks of CAF end, in bytes (Apple Core Audio Format, "CAF chunk header").
+fn end_of_caf(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    let mut at = 8;
+    for _ in 0..CHUNKS {
+        reader.seek(SeekFrom::Start(at))?;
+        let mut chunk = [0; 12];
+        let is_chunk = read_whole(reader, &mut chunk)?.is_some() && !chunk.starts_with(b"caff");
+        let [_, _, _, _, size @ ..] = chunk;
+        let size = u64::try_from(i64::from_be_bytes(size)).ok().filter(|_| is_chunk);
+        match size.and_then(|size| at.checked_add(12)?.checked_add(size)) {
+            Some(end) => at = end,
+            None => return Ok(Some(at).filter(|_| !is_chunk)),
         }
     }
     Ok(None)
@@ -93,6 +137,29 @@ mod tests {
         check(0, None);
         check(u32::MAX, None);
         assert!(stated_duration(&mut Cursor::new(b"RIFF")).is_ok_and(|found| found.is_none()));
+    }
+
+    #[test]
+    fn a_second_file_is_found_behind_the_first() {
+        let check = |file: &[u8], expected| {
+            let found = is_followed(&mut Cursor::new(file));
+            assert_eq!(found.ok(), Some(expected), "{file:?}");
+        };
+        let twice = |one: &[u8]| {
+            check(one, false);
+            check(&[one, one].concat(), true);
+            check(&[one, b"LIST\x04\0\0\0INFO"].concat(), false);
+        };
+        twice(b"RIFF\x0f\0\0\0WAVEfmt \x03\0\0\0abc\0");
+        twice(b"FORM\0\0\0\x10AIFFCOMM\0\0\0\x04abcd");
+        twice(b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0\x1a\0\0\0\0\0\0\0ab");
+        let caf = b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x02abdata\0\0\0\0\0\0\0\x01c";
+        check(caf, false);
+        check(&[&caf[..], caf].concat(), true);
+        // Samples up to the end of the file.
+        check(b"caff\0\x01\0\0data\xff\xff\xff\xff\xff\xff\xff\xffcaff\0\x01\0\0", false);
+        check(b"RIFF\xff\xff\xff\xffWAVEfmt \x03\0\0\0abc\0", false);
+        check(b"RIFF", false);
     }
 
     #[test]

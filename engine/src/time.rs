@@ -1,6 +1,6 @@
 //! Instants on a stream, and the exact arithmetic between their time bases.
 
-use std::{cmp::Ordering, fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{cmp::Ordering, fmt, num::NonZeroU32, ops::Rem, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -61,8 +61,11 @@ impl Rational {
 }
 
 /// The largest number that divides both; `b` when `a` is zero.
-pub fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    if a == 0 { b } else { greatest_common_divisor(b % a, a) }
+pub fn greatest_common_divisor<T>(a: T, b: T) -> T
+where
+    T: Copy + Default + PartialEq + Rem<Output = T>,
+{
+    if a == T::default() { b } else { greatest_common_divisor(b % a, a) }
 }
 
 impl fmt::Display for Rational {
@@ -129,6 +132,22 @@ impl Timestamp {
         Self::new((seconds / base.as_f64()).round() as i64, base)
     }
 
+    /// The tick of `base` whose picture is on screen at `seconds`: the last one up to then.
+    ///
+    /// Times are written in milliseconds, so one that is up to half of that later counts as well, but
+    /// none that is over half a tick later.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
+    pub fn on_screen(seconds: f64, base: TimeBase) -> Self {
+        Self::new((seconds / base.as_f64() + slack(base)).floor() as i64, base)
+    }
+
+    /// The first tick of `base` from `seconds` on, with the tolerance of
+    /// [`on_screen`](Self::on_screen) towards earlier ones.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
+    pub fn first_from(seconds: f64, base: TimeBase) -> Self {
+        Self::new((seconds / base.as_f64() - slack(base)).ceil() as i64, base)
+    }
+
     /// This instant in ticks of `base`, rounded to the nearest, halves away from zero.
     ///
     /// Returns `None` when that is beyond [`MOST_TICKS`](Self::MOST_TICKS).
@@ -171,6 +190,11 @@ impl Timestamp {
     pub const fn plus(self, ticks: i64) -> Self {
         Self::new(self.ticks.saturating_add(ticks), self.base)
     }
+}
+
+/// Half a millisecond in ticks, half a tick at most.
+fn slack(base: TimeBase) -> f64 {
+    f64::min(0.5, 0.000_5 / base.as_f64())
 }
 
 /// `(value · bd, divisor · bn)` with common factors taken out first, so that it seldom overflows.
@@ -259,6 +283,28 @@ mod tests {
         assert_eq!(at(1, "1/2"), at(2, "1/4"));
         assert!(at(1001, "1/30000") > at(33, "1/1000"));
         assert!(at(Timestamp::MOST_TICKS, "1/1") > at(Timestamp::MOST_TICKS, "1/2"));
+    }
+
+    #[test]
+    fn the_picture_on_screen_is_the_last_that_began() {
+        let check = |seconds, base: &str, expected| {
+            let found = Timestamp::on_screen(seconds, base.parse().expect("a ratio"));
+            assert_eq!(found.ticks, expected, "{seconds} s in {base}");
+        };
+        check(1.039, "1/25", 25);
+        check(1.04, "1/25", 26);
+        check(1.039_6, "1/25", 26);
+        check(0.032, "1/30", 0);
+        check(0.033, "1/30", 1);
+        check(0.033, "1/90000", 2970);
+        check(0.000_6, "1/1000", 1);
+        check(-0.01, "1/25", -1);
+        check(1e300, "1/25", Timestamp::MOST_TICKS);
+        let first = |seconds, base: &str| {
+            Timestamp::first_from(seconds, base.parse().expect("a ratio")).ticks
+        };
+        assert_eq!([first(1.0, "1/25"), first(1.01, "1/25"), first(1.039, "1/25")], [25, 26, 26]);
+        assert_eq!([first(0.066_667, "1/30"), first(0.034, "1/30")], [2, 2]);
     }
 
     #[test]

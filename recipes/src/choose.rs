@@ -116,6 +116,11 @@ pub(crate) fn need_picture<'a>(
     Ok((stream, video, Some(Reason::new("COVER_SHOWN", message))))
 }
 
+/// Why a stream of pictures is the one that is shown.
+pub(crate) fn best() -> Reason {
+    Reason::new("BEST_VIDEO", "it is the best stream of moving pictures")
+}
+
 /// The audio stream that a recipe can not do without.
 pub(crate) fn need_audio<'a>(
     location: &Location,
@@ -272,8 +277,17 @@ fn not_selected(stream: &StreamInfo, taken: Option<&StreamInfo>) -> String {
     format!("stream {}{what} is taken", taken.index)
 }
 
+/// What the user should know of an input as a whole.
+pub(crate) fn input_notices(media: &MediaInfo) -> impl Iterator<Item = Reason> {
+    let followed = media.followed.then(|| {
+        let message = "another file stands behind the first in the input, and is not read";
+        Reason::new("FILE_FOLLOWS", message)
+    });
+    declared_wrong(media).into_iter().chain(followed)
+}
+
 /// What the user should know when a header states more than the sample tables hold.
-pub(crate) fn declared_wrong(media: &MediaInfo) -> Option<Reason> {
+fn declared_wrong(media: &MediaInfo) -> Option<Reason> {
     /// A difference that is none: so many seconds, or this part of the whole.
     const TOLERATED: (f64, f64) = (0.5, 0.01);
     media.streams.iter().find(|stream| stream.promised_packets.is_some())?;

@@ -152,12 +152,11 @@ impl Join {
         let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let medias = circumstances.inputs.iter().map(|probed| &probed.media);
-        let videos = pieces.iter().filter_map(|piece| piece.video);
-        let mut notices: Vec<_> = medias.filter_map(choose::declared_wrong).collect();
-        notices.extend(videos.filter_map(|video| choose::color_notice(video.info)).take(1));
-        let videos = pieces.iter().filter_map(|piece| piece.video);
+        let videos = || pieces.iter().filter_map(|piece| piece.video);
+        let mut notices: Vec<_> = medias.flat_map(choose::input_notices).collect();
+        notices.extend(videos().filter_map(|video| choose::color_notice(video.info)).take(1));
         for track in tracks.iter_mut().filter(|track| track.kind == TrackKind::Video) {
-            let settled = videos.clone().filter_map(|video| {
+            let settled = videos().filter_map(|video| {
                 choose::settle_alpha(track, container, video.stream, video.info)
             });
             notices.extend(settled.last());
@@ -176,9 +175,8 @@ impl Join {
         let chapters: Vec<_> = pieces.iter().flat_map(Piece::chapters).collect();
         notices.extend(container.chapters_notice(&chapters));
         let output = container::output(container, probed, tracks, chapters, circumstances);
-        let videos = pieces.iter().filter_map(|piece| piece.video);
-        let videos = videos.map(|video| video.info);
-        notices.extend(projection::notice(videos, container, &output));
+        let infos = videos().map(|video| video.info);
+        notices.extend(projection::notice(infos, container, &output));
         Ok(Plan {
             strategy: match (splices, copies) {
                 (true, _) => Strategy::SmartCut,

@@ -63,15 +63,19 @@ impl Largest {
         (width * factor, height * factor)
     }
 
-    /// Why a picture of this format has not the size that was wanted.
+    /// Why a picture of this format has not the size that was wanted, where [`fit`](Self::fit) makes
+    /// it smaller.
     pub(crate) fn scaled_down(
         self,
-        (width, height): (f64, f64),
+        wanted: (f64, f64),
         (made, high): (NonZeroU32, NonZeroU32),
-    ) -> Reason {
-        let message =
-            format!("{width:.0}x{height:.0} becomes {made}x{high}, which {} holds", self.name);
-        Reason::new("SCALED_DOWN", message)
+    ) -> Option<Reason> {
+        let (width, height) = wanted;
+        (self.fit(wanted) != wanted).then(|| {
+            let message =
+                format!("{width:.0}x{height:.0} becomes {made}x{high}, which {} holds", self.name);
+            Reason::new("SCALED_DOWN", message)
+        })
     }
 
     /// Why a size that was asked for is refused.

@@ -75,10 +75,13 @@ impl Look {
             Target { width, height, pixel_format, color, tone_map: video.is_hdr(), frame: None };
         let filters = picture::filters(&location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
-        let at = |seconds: f64| Timestamp::from_seconds(start + seconds, stream.time_base);
+        let at = |seconds: &f64| Timestamp::on_screen(start + seconds, stream.time_base);
+        let from = |seconds: f64| Timestamp::first_from(start + seconds, stream.time_base);
         let wanted = match &self.when {
-            When::At(times) => Wanted::At(times.iter().copied().map(at).collect()),
-            When::Between { start, end } => Wanted::Between { start: at(*start), end: end.map(at) },
+            When::At(times) => Wanted::At(times.iter().map(at).collect()),
+            When::Between { start, end } => {
+                Wanted::Between { start: from(*start), end: end.map(from) }
+            }
         };
         let neighbors = filters.neighbors;
         Ok(FrameRequest { stream: stream.index, wanted, filters: filters.text, neighbors })

@@ -122,6 +122,7 @@ const NOTICES: &[(&str, &str)] = &[
         "CUT_ROUNDED_TO_PACKET",
         "The format has no place for a part of a packet, so whole ones stay.",
     ),
+    ("FILE_FOLLOWS", "Another file stands behind the first in the input, and is not read."),
     ("PROGRAM_CHOSEN", "The input has several programs, and the streams of one are taken."),
     (
         "PROJECTION_LEFT_OUT",

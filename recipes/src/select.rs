@@ -219,7 +219,7 @@ impl<'a> Selection<'a> {
         let mut notices: Vec<_> =
             section.and_then(|section| section.notice(probed)).into_iter().collect();
         notices.extend(video.and_then(|video| choose::color_notice(video.info)));
-        notices.extend(choose::declared_wrong(media));
+        notices.extend(choose::input_notices(media));
         notices.extend(choose::program_notice(media));
         let mut selection = Self {
             circumstances,
@@ -474,7 +474,8 @@ impl<'a> Chooser<'a> {
     /// Cover art that a container has a place for.
     pub(crate) fn cover(self, container: Container) -> Option<Source<'a, ()>> {
         let mut streams = self.probed.media.streams.iter();
-        let cover = streams.find(|one| one.still && container.holds_cover(&one.codec));
+        let is_cover = |one: &&StreamInfo| one.still && !one.preview;
+        let cover = streams.find(|one| is_cover(one) && container.holds_cover(&one.codec));
         cover.map(|stream| self.other(stream))
     }
 

@@ -192,7 +192,7 @@ impl Maker<'_> {
     /// the part, and no further before its middle than it is long; exactly in the middle where there
     /// is none that no picture shows yet, and where times are met to the frame.
     fn instants(&self, slots: &[Slot], accuracy: Accuracy) -> Vec<Instant> {
-        let at = |seconds| Timestamp::from_seconds(seconds, self.stream.time_base);
+        let at = |seconds| Timestamp::on_screen(seconds, self.stream.time_base);
         let zero = self.probed.media.start.map_or(0.0, Timestamp::seconds);
         let neighbors = self.neighbors();
         if accuracy == Accuracy::Exact {
@@ -333,9 +333,8 @@ impl Storyboard {
         let whole = |number: u32| usize::try_from(number).unwrap_or(1);
         let (columns, rows) = (whole(self.columns.get()), whole(rows));
         let instants = maker.instants(&slots, Accuracy::Keyframe);
-        let best = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
-        let scaled = (fitted != wanted).then(|| largest.scaled_down(wanted, size));
-        let because: Vec<Reason> = [best].into_iter().chain(scaled).collect();
+        let because: Vec<Reason> =
+            [choose::best()].into_iter().chain(largest.scaled_down(wanted, size)).collect();
         let mut outputs = Vec::new();
         for (number, instants) in instants.chunks(columns * rows).enumerate() {
             let name = format!("out_sprite_{}.{}", number + 1, format.extension());
@@ -375,9 +374,8 @@ impl Thumbnails {
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
         let instants = maker.instants(&slots, self.accuracy);
-        let best = Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
-        let scaled = (fitted != wanted).then(|| largest.scaled_down(wanted, size));
-        let because: Vec<Reason> = [best].into_iter().chain(scaled).collect();
+        let because: Vec<Reason> =
+            [choose::best()].into_iter().chain(largest.scaled_down(wanted, size)).collect();
         let mut outputs = Vec::new();
         for (number, instant) in instants.into_iter().enumerate() {
             let name = format!("{}-{:04}.{}", self.stem, number + 1, format.extension());

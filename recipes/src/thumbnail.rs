@@ -85,7 +85,8 @@ impl Thumbnail {
         let media = &selection.probed.media;
         let (stream, video, notice) = choose::need_picture(&selection.probed.location, media)?;
         let wanted = picture::fit(video.shown_size(), self.width, self.height);
-        let fitted = Largest::of_picture(format).fit(wanted);
+        let largest = Largest::of_picture(format);
+        let fitted = largest.fit(wanted);
         let (width, height) = (picture::whole(fitted.0), picture::whole(fitted.1));
         let (encoder, pixel_format, color) = encoder_of(format, video);
         expect_encoder(circumstances.capabilities, encoder)?;
@@ -101,18 +102,15 @@ impl Thumbnail {
         let (location, capabilities) = (&selection.probed.location, circumstances.capabilities);
         let filters = picture::filters(location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
-        let time = Timestamp::from_seconds(start + self.seek_seconds, stream.time_base);
+        let time = Timestamp::on_screen(start + self.seek_seconds, stream.time_base);
         let instant = Instant {
             // Cover art is the same at any time.
             time: if stream.still { Timestamp::new(0, stream.time_base) } else { time },
             keyframe: self.accuracy == Accuracy::Keyframe,
             neighbors: filters.neighbors,
         };
-        let best = || Reason::new("BEST_VIDEO", "it is the best stream of moving pictures");
-        let mut because = vec![notice.clone().unwrap_or_else(best)];
-        if fitted != wanted {
-            because.push(Largest::of_picture(format).scaled_down(wanted, (width, height)));
-        }
+        let mut because = vec![notice.clone().unwrap_or_else(choose::best)];
+        because.extend(largest.scaled_down(wanted, (width, height)));
         if tone_map {
             because.push(Reason::new("HDR_TO_SDR", "pictures are shown in standard dynamic range"));
         }

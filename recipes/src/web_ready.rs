@@ -297,6 +297,5 @@ fn edits_play<T>(source: &Source<'_, T>) -> Result<(), Reason> {
 
 /// What the boxes of MP4 say of a stream.
 fn track_of<'a, T>(source: &Source<'a, T>) -> Option<&'a MovieTrack> {
-    let movie = source.media.movie.as_ref()?;
-    movie.tracks.iter().find(|track| i64::from(track.id) == i64::from(source.stream.id))
+    source.media.movie.as_ref()?.track_of(source.stream)
 }

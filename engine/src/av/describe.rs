@@ -68,6 +68,7 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             streams,
             programs,
             is_webm: false,
+            followed: false,
             movie: None,
             origin: None,
         }
@@ -157,6 +158,7 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             parameters_change: false,
             still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
                 || disposition(ffi::AV_DISPOSITION_TIMED_THUMBNAILS),
+            preview: false,
             tags: tags(fields.metadata),
             extradata: extradata(coding).to_vec(),
             kind: kind(context, stream),

@@ -49,6 +49,8 @@ pub(crate) struct Demuxer {
     pub(crate) stated: Option<Timestamp>,
     /// How many packets of each stream were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
+    /// Where the tag of the last packet begins in FLV, in bytes.
+    last_tag: Option<u64>,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -130,6 +132,7 @@ impl Demuxer {
             refused: None,
             stated: None,
             torn: BTreeMap::new(),
+            last_tag: None,
         };
         if depth == Depth::Streams || !demuxer.has_full_header() {
             demuxer.look_closely()?;
@@ -206,9 +209,13 @@ impl Demuxer {
             let mut packet = Packet::new().map_err(Fault::Libav)?;
             // SAFETY: the context is open; the packet is fresh, so that nothing in it can leak.
             let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
+            if code == ffi::AVERROR_EOF && self.begin_next_flv()? {
+                continue;
+            }
             if code < 0 {
                 break code;
             }
+            self.last_tag = packet.position().and_then(|at| at.try_into().ok());
             if self.is_torn(&packet) {
                 *self.torn.entry(packet.stream()).or_default() += 1;
                 continue;
@@ -219,6 +226,31 @@ impl Demuxer {
         match self.fault(error(code)) {
             Fault::Libav(error) if error.code == ffi::AVERROR_EOF => Ok(None),
             fault => Err(fault),
+        }
+    }
+
+    /// Goes on with an FLV that was appended to another one, whose header libav takes for the end;
+    /// answers whether there is one (Adobe Flash Video File Format 10.1, annex E.2 to E.4).
+    fn begin_next_flv(&mut self) -> Result<bool, Fault> {
+        /// Bytes of the header of a tag and of the number behind it.
+        const AROUND: u64 = 11 + 4;
+        let is_flv = self.is_format("flv");
+        let Some(mut at) = self.last_tag.take().filter(|_| is_flv) else { return Ok(false) };
+        // The tags of streams that are left out may follow the last packet.
+        loop {
+            match *self.peek(at, 9)? {
+                [b'F', b'L', b'V', _, _, a, b, c, d] => {
+                    let header = u64::from(u32::from_be_bytes([a, b, c, d])) + 4;
+                    let begin = i64::try_from(at + header).unwrap_or(i64::MAX);
+                    // SAFETY: the I/O context is live, and libav is not in it.
+                    let at = unsafe { ffi::avio_seek(self.io.as_ptr(), begin, ffi::SEEK_SET) };
+                    return Ok(at == begin);
+                }
+                [kind, a, b, c, ..] if matches!(kind & 0x1f, 8 | 9 | 18) => {
+                    at += u64::from(u32::from_be_bytes([0, a, b, c])) + AROUND;
+                }
+                _ => return Ok(false),
+            }
         }
     }
 
@@ -267,19 +299,15 @@ impl Demuxer {
             let size = usize::try_from(first.bytes).unwrap_or(most).min(most);
             return self.peek(first.at, size);
         }
-        loop {
+        let bytes = loop {
             match self.read()? {
-                Some(packet) if packet.stream() == stream => {
-                    self.rewind()?;
-                    return Ok(packet.data().to_vec());
-                }
+                Some(packet) if packet.stream() == stream => break packet.data().to_vec(),
                 Some(_) => {}
-                None => {
-                    self.rewind()?;
-                    return Ok(Vec::new());
-                }
+                None => break Vec::new(),
             }
-        }
+        };
+        self.rewind()?;
+        Ok(bytes)
     }
 
     /// Bytes of the input at a place, as many as there are up to `size`; libav does not notice.

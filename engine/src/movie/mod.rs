@@ -15,6 +15,8 @@ use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};
 pub(crate) use still::shown_item;
 
+use crate::media::StreamInfo;
+
 /// The longest `moov` that is read, in bytes.
 const LONGEST_MOOV: u64 = 256 << 20;
 
@@ -56,6 +58,11 @@ pub struct Movie {
     /// Whether every chunk that the sample tables of `moov` name lies inside the file; false too
     /// when they contradict each other. Fragments and references to other files are not followed.
     pub tables_inside: bool,
+    /// Whether a second `moov` stands behind the first, as when two files were appended; not looked
+    /// for in a fragmented file. Told of any container by
+    /// [`MediaInfo::followed`](crate::MediaInfo::followed).
+    #[serde(skip)]
+    pub followed: bool,
     /// The tracks, in the order of the file.
     pub tracks: Vec<MovieTrack>,
 }
@@ -98,6 +105,11 @@ pub struct Edit {
 }
 
 impl Movie {
+    /// What the boxes say of a stream.
+    pub fn track_of(&self, stream: &StreamInfo) -> Option<&MovieTrack> {
+        self.tracks.iter().find(|track| i64::from(track.id) == i64::from(stream.id))
+    }
+
     /// Reads a whole file, seeking over its media.
     ///
     /// Returns `None` for what is no such file, has no complete `moov` or a compressed one, or says
@@ -107,10 +119,11 @@ impl Movie {
     /// The reader's.
     pub(crate) fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         let Some(file) = File::read(reader)? else { return Ok(None) };
-        let File { brand, moov, moov_first, moof_seen, length } = file;
+        let File { brand, moov, moov_first, moof_seen, followed, length } = file;
         Ok(Self::parse(&moov, length).map(|movie| Self {
             brand,
             moov_first,
+            followed,
             fragmented: movie.fragmented || moof_seen,
             ..movie
         }))
@@ -126,11 +139,11 @@ impl Movie {
                 b"mvex" => movie.fragmented = true,
                 b"trak" => {
                     let stbl = find(body, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
-                    let SampleEntries { names, encrypted, differ } = SampleEntries::read(stbl)?;
+                    let entries = SampleEntries::read(stbl)?;
+                    let encrypted = entries.encrypted;
                     let (sample_bytes, end) = Sizes::read(stbl)
                         .map_or((None, None), |it| (it.sum(0, it.count), end_of_chunks(stbl, &it)));
-                    let track = MovieTrack::parse(body, names, sample_bytes.unwrap_or(0))?;
-                    let track = MovieTrack { entries_differ: differ, ..track };
+                    let track = MovieTrack::parse(body, entries, sample_bytes.unwrap_or(0))?;
                     items += 1 + track.entries.len() + track.edits.len() + track.references.len();
                     if items > MOST_ITEMS {
                         return None;
@@ -173,7 +186,7 @@ impl MovieTrack {
     }
 
     /// Reads what is in `trak`, beside the sample table.
-    fn parse(trak: &[u8], entries: Vec<String>, sample_bytes: u64) -> Option<Self> {
+    fn parse(trak: &[u8], entries: SampleEntries, sample_bytes: u64) -> Option<Self> {
         let mut header = Fields(find(trak, &[b"tkhd"])?);
         let [version, ..] = header.take::<4>()?;
         header.skip(if version == 1 { 16 } else { 8 })?; // creation, modification
@@ -199,17 +212,18 @@ impl MovieTrack {
             })
             .take(MOST_ITEMS)
             .collect();
-        let entries_differ = false;
+        let (entries, entries_differ) = (entries.names, entries.differ);
         Some(Self { id, handler, entries, entries_differ, edits, matrix, sample_bytes, references })
     }
 }
 
-/// The boxes of a whole file, as far as its first `moov` and `mdat`.
+/// The boxes of a whole file, as far as its first `moof`.
 struct File {
     brand: Option<String>,
     moov: Vec<u8>,
     moov_first: bool,
     moof_seen: bool,
+    followed: bool,
     length: u64,
 }
 
@@ -218,6 +232,7 @@ impl File {
         let length = reader.seek(SeekFrom::End(0))?;
         let (mut brand, mut moov) = (None, None);
         let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
+        let mut followed = false;
         let mut at = 0;
         for number in 0..MOST_BOXES {
             let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
@@ -237,16 +252,17 @@ impl File {
                     let Some(bytes) = bytes else { return Ok(None) };
                     (moov, moov_first) = (Some(bytes), !mdat_seen);
                 }
+                b"moov" => followed = true,
                 b"mdat" => mdat_seen = true,
                 b"moof" => moof_seen = true,
                 _ => {}
             }
-            if moov.is_some() && (mdat_seen || moof_seen) {
+            if moov.is_some() && (moof_seen || followed || end >= length) {
                 break;
             }
             at = end;
         }
-        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, length }))
+        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, followed, length }))
     }
 }
 
@@ -515,6 +531,7 @@ mod tests {
             fragmented: false,
             encrypted: false,
             tables_inside: true,
+            followed: false,
             tracks: vec![track],
         };
         assert_eq!(movie, expected);
@@ -556,6 +573,19 @@ mod tests {
         check(&[&wide, &mdat, &moov], Some(false));
         check(&[&moov], Some(true));
         check(&[&mdat, &moov, &moov], Some(false));
+    }
+
+    #[test]
+    fn a_second_movie_is_found_behind_the_first() {
+        let (moov, mdat) = (Made::default().moov(), boxed("mdat", &[MEDIA]));
+        let check = |boxes: &[&[u8]], followed: bool| {
+            assert_eq!(read(&boxes.concat()).map(|movie| movie.followed), Some(followed));
+        };
+        check(&[&ftyp(), &moov, &mdat], false);
+        check(&[&ftyp(), &mdat, &moov, &boxed("free", &[])], false);
+        check(&[&ftyp(), &moov, &mdat, &mdat, b"abc"], false);
+        check(&[&ftyp(), &moov, &mdat, &ftyp(), &moov, &mdat], true);
+        check(&[&ftyp(), &mdat, &moov, &ftyp(), &mdat, &moov], true);
     }
 
     #[test]

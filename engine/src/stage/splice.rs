@@ -188,11 +188,10 @@ impl Form {
         let no_sets = || unspliceable("it has no parameter sets");
         let taken = || unspliceable("no number is left for parameter sets");
         if source.codec() == "h264" {
-            let head = source.head.as_ref();
+            let head = source.head.clone();
             let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
             let (source, encoder) = (sets(source)?, sets(encoder)?);
             let record = source.record_with(&encoder).ok_or_else(taken)?;
-            let head = head.cloned();
             return Ok((Self::Avc { source, encoder, head }, Some(record)));
         }
         let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);

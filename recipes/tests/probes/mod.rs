@@ -61,6 +61,7 @@ fn made(codec: &str, base: u32, kind: Kind, packets: Vec<IndexedPacket>) -> Made
         disposition: Disposition { default: true, ..Disposition::default() },
         parameters_change: false,
         still: false,
+        preview: false,
         tags: tags(&[("language", "und")]),
         extradata: Vec::new(),
         kind,
