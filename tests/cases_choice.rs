@@ -40,7 +40,7 @@ fn moving_pictures_win_over_a_preview_of_one_picture() {
             let outcome = done(&clip, "mp4", recipe);
             let what = format!("{name} by {recipe}");
             assert_eq!(judge::counters(&outcome.path), counted(0..100), "{what}");
-            assert_eq!(dropped(&outcome), [(0, "ATTACHED_PICTURE")], "{what}");
+            assert_eq!(dropped(&outcome), [(0, "NOT_SELECTED")], "{what}");
         }
         let outcome = done(&clip, "png", r#""thumbnail","seekSeconds":2.03"#);
         assert_eq!(judge::counters(&outcome.path), counted([50]), "{name}");

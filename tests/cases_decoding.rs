@@ -10,7 +10,7 @@ use avocet::{
 use fixtures::judge;
 
 use crate::{
-    support::watched,
+    support::{run, watched},
     traps_stream::{COPY, done, seconds_of_sound, warns},
 };
 
@@ -111,6 +111,40 @@ fn codec_parameters_that_change_are_not_copied_over() {
 }
 
 #[test]
+fn files_behind_each_other_that_are_coded_otherwise_are_not_copied_over() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, format) in
+        [("unlike.flv", "mp4"), ("new-header.flv", "mp4"), ("unlike.webm", "webm")]
+    {
+        for (recipe, first, count) in [(COPY.to_owned(), 0, 100), (cut(0.5, 3.0), 13, 75)] {
+            let what = format!("{name} in {format} by {recipe}");
+            let made = done(&fixtures::get(name), format, &recipe);
+            let is_encoded = |action: &Action| matches!(action, Action::Encode(_));
+            let plan = &made.report.plan;
+            assert!(plan.tracks().all(|track| is_encoded(&track.action)), "{what}");
+            assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{what}");
+            let counters = judge::counters(&made.path);
+            assert_eq!((counters[0], counters.len()), (Some(first), count), "{what}");
+            // What is portrait is padded, and its counter too small to be read.
+            let legible = if name == "unlike.webm" { 50 - usize::from(first) } else { count };
+            let expected: Vec<_> = (first..).take(legible).map(Some).collect();
+            assert_eq!(counters[..legible], expected, "{what}");
+        }
+    }
+    // libav does not read the second header, so that nobody can decode what is behind it.
+    for (name, format) in [("unlike.mkv", "mp4"), ("unlike-fragmented.mp4", "mov")] {
+        for recipe in [COPY.to_owned(), cut(0.5, 3.0)] {
+            let refused = run(&fixtures::get(name), format, &recipe);
+            let error = refused.err().unwrap_or_else(|| panic!("{name} by {recipe} is done"));
+            assert_eq!(error.code(), "INPUT_INVALID", "{name} by {recipe}: {error}");
+            assert!(error.to_string().contains("can not be decoded"), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
 fn sound_that_goes_on_at_another_rate_is_encoded() {
     if !fixtures::has_ffmpeg!() {
         return;
@@ -126,6 +160,9 @@ fn sound_that_goes_on_at_another_rate_is_encoded() {
         let is_encoded = |action: &Action| matches!(action, Action::Encode(_));
         let plan = &made.report.plan;
         assert!(plan.tracks().all(|track| is_encoded(&track.action)), "{recipe} in {format}");
+        // Only a section is planned by its packets; elsewhere the run meets the change.
+        let is_planned = made.plan.tracks().all(|track| is_encoded(&track.action));
+        assert_eq!(is_planned, recipe.contains("trim"), "{recipe} in {format}");
         let mut because = plan.tracks().flat_map(|track| &track.because);
         assert!(because.any(|why| why.code == "PARAMETERS_CHANGE"), "{recipe} in {format}");
         let expected = if recipe.contains("trim") { 3.5 } else { 4.0 };

@@ -170,6 +170,7 @@ fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
             location: Location::from(input),
             closes_jumps: false,
             goes_back: false,
+            parts_agree: false,
             version: None,
             stage: false,
         }],

@@ -54,8 +54,10 @@ fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
     let slack = f64::min(tick / 2.0, 0.000_5);
     let is_clean = judge::decode_errors(clip).is_empty();
     let mut wrong = Vec::new();
-    let pictures = avocet::frames(&engine, &source, &look, &cancel).unwrap();
-    for (picture, seconds) in pictures.zip(times) {
+    let pictures: Vec<_> = avocet::frames(&engine, &source, &look, &cancel).unwrap().collect();
+    let has_failed = pictures.iter().any(Result::is_err);
+    assert!(pictures.len() == times.len() || has_failed, "{}", clip.display());
+    for (picture, seconds) in pictures.into_iter().zip(times) {
         let what = format!("{} at {seconds:.4} s", clip.display());
         let picture = match picture {
             Ok(picture) => picture,

@@ -49,7 +49,7 @@ fn a_storyboard_shows_each_part_of_its_input() {
     for (name, format, millis) in [
         ("counter-h264-aac.mp4", "jpg", 250_u32),
         ("counter-h264-aac.mkv", "png", 250),
-        ("counter-h264-aac.ts", "jpg", 250),
+        ("counter-h264-aac.ts", "jpg", 500),
         ("hevc-open-gop.mp4", "webp", 250),
         ("vp9-opus.webm", "jpg", 250),
         ("h264-tff.mp4", "jpg", 500),
@@ -82,6 +82,41 @@ fn a_storyboard_shows_each_part_of_its_input() {
         let expected =
             format!("00:00:00.000 --> 00:00:00.{millis}\nout_sprite_1.{format}#xywh=0,0,320,");
         assert!(cues.starts_with(&format!("WEBVTT\n\n{expected}")), "{cues}");
+    }
+}
+
+#[test]
+fn pictures_of_a_file_behind_another_are_shown() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["again.mkv", "again.webm", "again.flv", "appended.flv", "again.ts"]
+        .into_iter()
+        .chain(["again-fragmented.mp4"])
+    {
+        let clip = fixtures::get(name);
+        let folder = tempfile::tempdir().unwrap();
+        run(&clip, r#""storyboard","count":16,"columns":4,"width":320"#, folder.path(), "png");
+        let found = counters(&folder.path().join("out_sprite_1.png"), 4, 4, 16);
+        assert_eq!(found.len(), 16, "{name}");
+        for (number, counter) in found.iter().enumerate() {
+            // The second file begins when the sound of the first has ended, too.
+            let middle = (number % 8) as f64 * 0.5 + 0.25;
+            let shown = f64::from(counter.unwrap()) / 25.0;
+            assert!((shown - middle).abs() < 0.6, "{name} {number}: {found:?}");
+        }
+        for (seconds, expected) in [(1.5, 36..=37), (5.5, 34..=37)] {
+            let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+            let outcome = crate::support::run(&clip, "png", &recipe).unwrap();
+            let found = judge::counters(&outcome.path)[0].unwrap();
+            assert!(expected.contains(&found), "{name} at {seconds} s: {found}");
+            assert_eq!(outcome.report.warnings, [], "{name} at {seconds} s");
+        }
+        let look = avocet::Look { when: avocet::When::At(vec![5.5]), ..avocet::Look::default() };
+        let source = avocet::Source::path(&clip);
+        let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());
+        let time = frames.unwrap().next().unwrap().unwrap().time().unwrap().seconds();
+        assert!((5.4..=5.6).contains(&time) || name.ends_with("ts"), "{name}: {time}");
     }
 }
 

@@ -17,9 +17,9 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     let video = source.video();
     let start = source.start.unwrap_or(0.0).max(0.0);
     let frames = source_frames(clip);
-    // The time asked for is taken to the stream's nearest tick.
-    let time = ((start + seconds) / video.tick).round() * video.tick;
-    let shown = frames.iter().filter(|frame| frame.pts <= time + 1e-6).count();
+    // Times are written in milliseconds, and containers round those of pictures to ticks.
+    let time = start + seconds + f64::min(video.tick / 2.0, 0.000_5);
+    let shown = frames.iter().filter(|frame| frame.pts <= time).count();
     let index = shown.max(1) - 1;
 
     let is_hd = video.width >= 1280 || video.height >= 720;

@@ -1,11 +1,14 @@
 //! Whether a stream goes on in the coding that it began with, as a stream copy relies on.
 
+use std::collections::BTreeMap;
+
 use crate::{
     av::{Packet, Parameters},
     nal::{
         Bits, Framing,
         avc::{AvcSequence, AvcSets},
-        hevc, units,
+        hevc::{self, HevcSets},
+        units,
     },
 };
 
@@ -19,11 +22,11 @@ pub(crate) struct Coding {
 
 /// What packets tell of their coding, by codec.
 #[derive(Debug)]
-enum Told {
+pub(crate) enum Told {
     /// Sequence parameter sets of H.264 among the slices.
     Avc(Framing, Vec<AvcSequence>),
-    /// Sequence parameter sets of HEVC among the slices.
-    Hevc(Framing, Vec<Vec<u8>>),
+    /// Sequence parameter sets of HEVC among the slices, by their numbers.
+    Hevc(Framing, BTreeMap<u32, Vec<u8>>),
     /// A header that says the same in every packet that has one.
     Header(fn(&[u8]) -> Option<Vec<u8>>, Option<Vec<u8>>),
     /// Headers of Vorbis, which belong beside the stream.
@@ -36,28 +39,7 @@ impl Coding {
     /// The coding that a stream begins with.
     pub(crate) fn of(parameters: &Parameters) -> Self {
         let extradata = parameters.extradata().to_vec();
-        let header = |read: fn(&[u8]) -> Option<Vec<u8>>| Told::Header(read, None);
-        let packets = match parameters.codec().as_str() {
-            "h264" => {
-                let sets = AvcSets::read(&extradata);
-                let framing = sets.as_ref().map_or(Framing::StartCodes, |sets| sets.framing);
-                Told::Avc(framing, sets.and_then(|sets| sets.sequences()).unwrap_or_default())
-            }
-            "hevc" => {
-                let sets = hevc::HevcSets::read(&extradata);
-                let framing = sets.as_ref().map_or(Framing::StartCodes, |sets| sets.framing);
-                let known = sets.map(|sets| sets.sequences().cloned().collect());
-                Told::Hevc(framing, known.unwrap_or_default())
-            }
-            "mpeg1video" | "mpeg2video" => header(mpeg_sequence),
-            "av1" => header(av1_sequence),
-            "aac" => header(adts),
-            "mp1" | "mp2" | "mp3" => header(mpeg_audio),
-            "ac3" | "eac3" => header(dolby),
-            "flac" => header(flac),
-            "vorbis" => Told::Vorbis,
-            _ => Told::Nothing,
-        };
+        let packets = Told::of(&parameters.codec(), &extradata);
         Self { extradata, packets }
     }
 
@@ -75,7 +57,36 @@ impl Coding {
 }
 
 impl Told {
-    fn changes(&mut self, data: &[u8], extradata: &[u8]) -> bool {
+    /// What the packets of a codec tell, when this stands beside them.
+    pub(crate) fn of(codec: &str, extradata: &[u8]) -> Self {
+        let header = |read: fn(&[u8]) -> Option<Vec<u8>>| Self::Header(read, None);
+        match codec {
+            "h264" => {
+                let sets = AvcSets::read(extradata);
+                let framing = sets.as_ref().map_or(Framing::StartCodes, |sets| sets.framing);
+                Self::Avc(framing, sets.and_then(|sets| sets.sequences()).unwrap_or_default())
+            }
+            "hevc" => {
+                let sets = HevcSets::read(extradata);
+                let framing = sets.as_ref().map_or(Framing::StartCodes, |sets| sets.framing);
+                let sequences = sets.iter().flat_map(HevcSets::sequences);
+                let known =
+                    sequences.filter_map(|set| Some((hevc::sequence_id(set)?, set.clone())));
+                Self::Hevc(framing, known.collect())
+            }
+            "mpeg1video" | "mpeg2video" => header(mpeg_sequence),
+            "av1" => header(av1_sequence),
+            "aac" => header(adts),
+            "mp1" | "mp2" | "mp3" => header(mpeg_audio),
+            "ac3" | "eac3" => header(dolby),
+            "flac" => header(flac),
+            "vorbis" => Self::Vorbis,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether a packet is coded with other parameters than those before it.
+    pub(crate) fn changes(&mut self, data: &[u8], extradata: &[u8]) -> bool {
         match self {
             Self::Avc(framing, known) => {
                 let found = units(data, *framing).filter_map(AvcSequence::of_unit);
@@ -90,14 +101,14 @@ impl Told {
                 })
             }
             Self::Hevc(framing, known) => {
-                let found = units(data, *framing).filter(|unit| hevc::is_sequence(unit));
-                found.fold(false, |changes, set| {
-                    let is_known = known.iter().any(|other| other == set);
-                    let is_new = !is_known && !known.is_empty();
-                    if !is_known {
-                        known.push(set.to_vec());
+                let sets = units(data, *framing).filter(|unit| hevc::is_sequence(unit));
+                let found = sets.filter_map(|set| Some((hevc::sequence_id(set)?, set)));
+                found.fold(false, |changes, (id, set)| {
+                    let is_same = known.get(&id).map_or(known.is_empty(), |other| other == set);
+                    if !is_same || known.is_empty() {
+                        known.insert(id, set.to_vec());
                     }
-                    changes || is_new
+                    changes || !is_same
                 })
             }
             Self::Header(read, known) => read(data).is_some_and(|found| {

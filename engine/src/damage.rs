@@ -8,7 +8,7 @@ use crate::{
     io::Sources,
     limits::Limits,
     pipeline::parameters_of,
-    plan::{Action, Part, Plan, Select, Track},
+    plan::{Action, Part, Plan, Select, Track, TrackKind},
     progress::CancelToken,
     time::Timestamp,
 };
@@ -23,7 +23,11 @@ pub(crate) fn cause(
     limits: Limits,
     cancel: &CancelToken,
 ) -> Error {
-    let copies = |track: &&Track| matches!(track.action, Action::Copy | Action::Splice(_));
+    // Decoders of text are asked in another way, and copies of it are damaged by nothing.
+    let is_decoded = |track: &&Track| matches!(track.kind, TrackKind::Video | TrackKind::Audio);
+    let copies = |track: &&Track| {
+        is_decoded(track) && matches!(track.action, Action::Copy | Action::Splice(_))
+    };
     for track in plan.tracks().filter(copies) {
         for part in &track.parts {
             match damage(part, plan, sources, threads, limits, cancel) {

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, or_cancelled},
     error::{Error, Result},
     io::Location,
     progress::CancelToken,
@@ -48,10 +48,10 @@ impl Engine {
     /// is there is replaced.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Cancelled`].
+    /// [`Error::Write`], [`Error::Cancelled`], [`Error::Unrestored`].
     pub fn upload(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
         let sent = self.remotes().deliver(files, cancel);
-        sent.map_err(|error| if cancel.is_cancelled() { Error::Cancelled } else { error })
+        sent.map_err(|error| or_cancelled(error, cancel))
     }
 
     /// Removes an object of a store; one that is not there is removed already.

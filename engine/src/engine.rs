@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{Read, Seek, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     num::NonZeroU32,
     ops::{ControlFlow, Range},
     path::Path,
@@ -18,13 +18,14 @@ use crate::{
     capabilities::Capabilities,
     damage,
     error::{Error, Result, Step},
+    flv,
     frames::{FrameRequest, Frames},
     glance, head,
     index::{Index, Indexes},
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
     limits::Limits,
     matroska,
-    media::{Kind, MediaInfo},
+    media::{Behind, Kind, MediaInfo},
     movie::{self, Movie},
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
@@ -294,23 +295,28 @@ impl Engine {
         }
         let unreadable = |source| Error::Read { location: location.clone(), source };
         let open = || source.open(cancel).map_err(unreadable);
+        let mut behind = Behind::Nothing;
         if media.is_format("mov") {
             media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
             if media.movie.is_none() {
                 expect_whole(&location, &mut open()?)?;
             }
             if let Some(movie) = &media.movie {
-                media.followed = movie.followed;
+                // Of fragments there may be thousands, each of which would cost a request.
+                if !movie.fragmented || !source.is_in_parts() {
+                    behind = movie::behind(&mut open()?).map_err(unreadable)?;
+                }
                 for stream in &mut media.streams {
                     let track = movie.track_of(stream);
                     stream.parameters_change = track.is_some_and(|track| track.entries_differ);
                 }
             }
         } else if media.is_format("webm") {
-            matroska::complete(&mut open()?, &mut media).map_err(unreadable)?;
-        } else if ["wav", "aiff", "w64", "caf"].iter().any(|name| media.is_format(name)) {
-            media.followed = riff::is_followed(&mut open()?).map_err(unreadable)?;
+            behind = matroska::complete(&mut open()?, &mut media).map_err(unreadable)?;
+        } else {
+            behind = look_behind(&mut media, &mut open()?).map_err(unreadable)?;
         }
+        media.note_behind(behind);
         head::look(&mut demuxer, &mut media).map_err(|fault| fault.of_input(&location))?;
         let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
         if let Some(stream) = wanting.map(|(stream, _)| stream.index) {
@@ -398,12 +404,15 @@ impl Engine {
         let begun = Instant::now();
         let mut meter = Meter::default();
         let sources = self.open_inputs(plan, given, cancel, observe, &mut meter)?;
+        let mut if_parameters_change = &plan.if_parameters_change;
         loop {
             let stop = cancel.child();
             let watched = (&mut *observe, &mut meter);
             let result = self.run_to_end(plan, &sources, &mut given.writers, &stop, watched);
             let next = match &result {
-                Err(Error::ParametersChange { .. }) => &plan.if_parameters_change,
+                Err(Error::ParametersChange { .. }) => {
+                    std::mem::replace(&mut if_parameters_change, &None)
+                }
                 Err(
                     Error::TooLarge { .. }
                     | Error::Unspliceable { .. }
@@ -591,7 +600,10 @@ impl Engine {
     ) -> Result<Frames> {
         let threads = self.settings.threads;
         let limits = self.limits();
-        let reader = FrameReader::open(source, request.stream, threads, limits, cancel)?;
+        let mut reader = FrameReader::open(source, request.stream, threads, limits, cancel)?;
+        if request.goes_back {
+            reader.follow_clock()?;
+        }
         Ok(Frames::new(reader, request))
     }
 
@@ -605,7 +617,7 @@ impl Engine {
 }
 
 /// The caller's wish, where that is why something failed.
-fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
+pub(crate) fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
     match error {
         error if !cancel.is_cancelled() => error,
         Error::Unrestored { left, .. } => {
@@ -625,4 +637,34 @@ fn expect_whole(location: &Location, reader: &mut (impl Read + Seek)) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// What stands behind a file whose header says how large it is, and what is missing of it.
+fn look_behind(media: &mut MediaInfo, reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
+    /// Bytes of the shortest tag of FLV, with the number behind it.
+    const SHORTEST_TAG: u64 = 15;
+    let is_flv = media.is_format("flv");
+    let is_avi = media.is_format("avi");
+    if !is_flv && !is_avi && media.reads_on() {
+        return Ok(Behind::Nothing);
+    }
+    let size = if is_flv { flv::stated_size(reader)? } else { riff::stated_size(reader)? };
+    let Some(size) = size else { return Ok(Behind::Nothing) };
+    let length = reader.seek(SeekFrom::End(0))?;
+    if is_flv || is_avi {
+        // Those of sound may have been written before anybody knew how much there would be.
+        media.missing_bytes = size.saturating_sub(length);
+    }
+    Ok(match () {
+        // Its packets tell of another coding.
+        () if is_flv && size + SHORTEST_TAG <= length => Behind::Alike,
+        () if !is_flv && size < length && riff::is_followed(reader, size)? => {
+            if is_avi {
+                Behind::Other
+            } else {
+                Behind::Alike
+            }
+        }
+        () => Behind::Nothing,
+    })
 }

@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 
 use crate::{
-    av::{FilterGraph, Frame, GraphInput, Received},
+    av::{FilterGraph, Frame, GraphInput, Health, Received},
     error::{Error, Result, Step},
     plan::Instant,
-    reader::{Damage, FrameReader, exactly_timed, libav},
+    reader::{FrameReader, exactly_timed, libav},
+    retries::Damage,
     stage::fitted,
     time::{TimeBase, Timestamp},
 };
@@ -23,6 +24,9 @@ pub struct FrameRequest {
     pub filters: String,
     /// Whether the filters look at the frames before and after, as deinterlacers do.
     pub neighbors: bool,
+    /// Whether the input is read from its first packet on, since its clock starts again, as where
+    /// files were appended to each other.
+    pub goes_back: bool,
 }
 
 /// Which frames are wanted.
@@ -51,6 +55,10 @@ pub struct Frames {
     graph: Option<FilterGraph>,
     /// The first frame of a span, found by the search for its start.
     first: Option<Frame>,
+    /// The health of the decoder that was told by pictures of a span already.
+    noted: Health,
+    /// Whether the next picture of a span is damaged.
+    is_damaged: bool,
     ended: bool,
 }
 
@@ -62,7 +70,16 @@ impl std::fmt::Debug for Frames {
 
 impl Frames {
     pub(crate) fn new(reader: FrameReader, request: FrameRequest) -> Self {
-        Self { reader, request, done: 0, graph: None, first: None, ended: false }
+        Self {
+            reader,
+            request,
+            done: 0,
+            graph: None,
+            first: None,
+            noted: Health::default(),
+            is_damaged: false,
+            ended: false,
+        }
     }
 
     fn graph_for(&self, frame: &Frame) -> Result<FilterGraph> {
@@ -98,6 +115,9 @@ impl Frames {
         if self.graph.is_none() {
             let instant = Instant { time: start, keyframe: false, neighbors: false };
             let shown = self.reader.go_to(&instant)?;
+            let shown = self.reader.mended(shown, &instant)?;
+            self.noted = self.reader.health();
+            self.is_damaged = shown.damage > Damage::None;
             self.graph = Some(self.graph_for(&shown.frame)?);
             let base = self.reader.base();
             let is_before =
@@ -113,7 +133,8 @@ impl Frames {
         loop {
             let Some(graph) = &mut self.graph else { return Ok(None) };
             if let Some(picture) = pull(graph)? {
-                return Ok(Some(picture));
+                let is_damaged = std::mem::take(&mut self.is_damaged) || picture.is_damaged;
+                return Ok(Some(Picture { is_damaged, ..picture }));
             }
             if self.ended {
                 return Ok(None);
@@ -122,6 +143,8 @@ impl Frames {
                 Some(frame) => Some(frame),
                 None => self.reader.next()?,
             };
+            let health = self.reader.health();
+            self.is_damaged |= !health.since(std::mem::replace(&mut self.noted, health)).is_good();
             if let Some(frame) = next {
                 self.feed(frame, end)?;
             } else {
@@ -192,8 +215,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Whether the decoder guessed a part of it, or reported errors on the way to it; at an instant
-    /// it was decoded from earlier random access points by then, to no avail.
+    /// Whether the decoder guessed a part of it, or reported errors on the way to it. At an instant,
+    /// and at the beginning of a span, it was decoded from earlier random access points by then, to no
+    /// avail.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged
     }

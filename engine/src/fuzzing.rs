@@ -1,11 +1,12 @@
-//! What the fuzz targets call: everything here that reads bytes which anybody may have written. None
-//! of it may panic, take long, or take much memory, whatever the bytes are. See `fuzz/`.
+//! What the fuzz targets call: the parsers of bytes that anybody may have written. None of them may
+//! panic, take long, or take much memory, whatever the bytes are. See `fuzz/`.
 
 use std::io::Cursor;
 
 use crate::{
     av::{Demuxer, Depth, Packet, SubtitleCoder},
-    exif,
+    change::Told,
+    exif, flv,
     limits::Limits,
     matroska,
     media::{MediaInfo, Tags},
@@ -21,6 +22,7 @@ pub fn boxes(data: &[u8]) {
     let mut file = Cursor::new(data);
     let _ = Movie::read(&mut file);
     let _ = movie::shown_item(&mut file);
+    let _ = movie::behind(&mut file);
     let _ = movie::shifts(&mut file);
     let tags: Tags = [("location".to_owned(), "+10+020/".to_owned())].into_iter().collect();
     let user_data = movie::user_data(&tags);
@@ -30,8 +32,8 @@ pub fn boxes(data: &[u8]) {
     }
 }
 
-/// Reads units of H.264 and HEVC: the first part as what stands beside a stream, the second as a
-/// packet. The first byte says where the second begins.
+/// Reads what stands beside a stream, and a packet of it: units of H.264 and HEVC, and the headers of
+/// other codecs. The first byte says where the second begins.
 pub fn units(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
     let (beside, packet) = rest.split_at(usize::from(first).min(rest.len()));
@@ -43,6 +45,10 @@ pub fn units(data: &[u8]) {
             let _ = hevc::layer_of(unit);
             assert_eq!(nal::unescape(&nal::escape(unit)), unit, "escaping is undone");
         }
+    }
+    for codec in ["h264", "hevc", "mpeg2video", "av1", "aac", "mp3", "ac3", "flac", "vorbis"] {
+        let mut told = Told::of(codec, beside);
+        let _ = (told.changes(packet, beside), told.changes(beside, packet));
     }
     if let Some(sets) = avc::AvcSets::read(beside) {
         let _ = (sets.sequences(), sets.free_id(), sets.must_repack(packet));
@@ -62,10 +68,11 @@ pub fn units(data: &[u8]) {
     }
 }
 
-/// Reads the headers that libav is not asked about: RIFF, Matroska and EXIF.
+/// Reads the headers that libav is not asked about: RIFF and its kin, FLV, Matroska and EXIF.
 pub fn headers(data: &[u8]) {
     let _ = riff::stated_duration(&mut Cursor::new(data));
-    let _ = riff::is_followed(&mut Cursor::new(data));
+    let _ = flv::stated_size(&mut Cursor::new(data));
+    let _ = riff::stated_size(&mut Cursor::new(data));
     let _ = riff::webp_size(&mut Cursor::new(data));
     let _ = matroska::complete(&mut Cursor::new(data), &mut MediaInfo::default());
     for codec in ["mjpeg", "png", "webp"] {

@@ -11,16 +11,20 @@ use crate::{
 const MOST_PACKETS: usize = 500;
 
 /// The same, in bytes.
-const MOST_BYTES: usize = 4 << 20;
+const MOST_BYTES: usize = 16 << 20;
+
+/// How many pictures another stream has, at least, before one of a codec for still pictures that has
+/// one so far is taken for a preview.
+const MANY: u64 = 50;
 
 /// What is looked for in the first packets of a stream.
 struct Search {
     /// How keyframes say how they are turned, where they may.
     entries: Option<Entries>,
     /// How many packets are looked at.
-    wanted: usize,
+    wanted: u64,
     /// How many were.
-    found: usize,
+    found: u64,
     /// What they say.
     orientation: Option<Orientation>,
 }
@@ -38,12 +42,15 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
         return Ok(());
     }
     demuxer.keep_only(|stream| searches.get(stream).is_some_and(|search| !search.is_over()));
-    let (mut packets, mut bytes) = (0, 0);
+    let (mut packets, mut bytes, mut ended) = (0, 0, false);
     while !searches.iter().all(Search::is_over) && packets < MOST_PACKETS && bytes < MOST_BYTES {
         let packet = match demuxer.read() {
             Ok(Some(packet)) => packet,
             // How much is missing is judged by the run.
-            Ok(None) | Err(Fault::Libav(_)) => break,
+            Ok(None) | Err(Fault::Libav(_)) => {
+                ended = true;
+                break;
+            }
             Err(fault) => return Err(fault),
         };
         (packets, bytes) = (packets + 1, bytes + packet.size());
@@ -53,10 +60,17 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
             search.look_at(stream, &packet);
         }
     }
-    let is_moving = |search: &Search| search.wanted > 1 && search.found > 1;
-    let moves = searches.iter().any(is_moving);
-    for (stream, search) in media.streams.iter_mut().zip(&searches) {
-        stream.preview = moves && search.wanted > 1 && search.found == 1;
+    let pictures = |(stream, search): (&StreamInfo, &Search)| match &stream.kind {
+        Kind::Video(_) if !stream.still => stream.promised_packets.unwrap_or(search.found),
+        _ => 0,
+    };
+    let counts: Vec<u64> = media.streams.iter().zip(&searches).map(pictures).collect();
+    let most = counts.iter().copied().max().unwrap_or(0);
+    for ((stream, search), count) in media.streams.iter_mut().zip(&searches).zip(counts) {
+        // A second picture may come late, as slides of a lecture do.
+        let is_still = matches!(stream.codec.as_str(), "mjpeg" | "png" | "webp" | "bmp" | "gif");
+        let is_all = ended || stream.promised_packets.is_some() || (is_still && most >= MANY);
+        stream.preview = are_several && count == 1 && most > 1 && is_all;
         stream.still |= stream.preview;
         if let (Kind::Video(video), Some(orientation)) = (&mut stream.kind, search.orientation) {
             (video.orientation, video.orientation_in_pictures) = (orientation, true);
@@ -77,7 +91,7 @@ impl Search {
             search.entries = Some(Entries::of(demuxer, stream.index));
             search.wanted = 1;
         }
-        if are_several && !stream.still {
+        if are_several && !stream.still && stream.promised_packets.is_none() {
             search.wanted = 2;
         }
         search

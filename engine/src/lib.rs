@@ -7,6 +7,7 @@
 //!
 //! Plans are made by the crate `avocet-recipes`; this one decides nothing.
 
+mod approach;
 #[expect(unsafe_code, reason = "the only room that calls libav")]
 mod av;
 mod capabilities;
@@ -18,6 +19,7 @@ mod elsewhere;
 mod engine;
 mod error;
 mod exif;
+mod flv;
 mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -36,6 +38,7 @@ mod plan;
 mod process;
 mod progress;
 mod reader;
+mod retries;
 mod riff;
 mod run;
 mod stage;

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::{
-    media::{Crop, Kind, MediaInfo, Scan, VideoInfo},
+    media::{Behind, Crop, Kind, MediaInfo, Scan, VideoInfo},
     time::{Rational, greatest_common_divisor},
 };
 
@@ -16,6 +16,9 @@ const TRACKS: u32 = 0x1654_ae6b;
 const TRACK: u32 = 0xae;
 const TRACK_TYPE: u32 = 0x83;
 const VIDEO: u32 = 0xe0;
+const AUDIO: u32 = 0xe1;
+const CODEC: u32 = 0x86;
+const CODEC_PRIVATE: u32 = 0x63a2;
 const INTERLACED: u32 = 0x9a;
 const CROP_LEFT: u32 = 0x54cc;
 const CROP_RIGHT: u32 = 0x54dd;
@@ -30,6 +33,9 @@ const PICTURES: u64 = 1;
 
 /// The unit of a display size that is not known.
 const UNKNOWN_UNIT: u64 = 4;
+
+/// Most documents that are looked at behind the first.
+const DOCUMENTS: usize = 256;
 
 /// Most elements that are looked at before the list of tracks.
 const ELEMENTS: usize = 64;
@@ -47,10 +53,17 @@ struct Shape {
     interlaced: bool,
 }
 
-/// Fills in what the header says: the type of the document, and of pictures their cropping, the shape of their pixels where that
+/// Fills in what the header says: the type of the document, how much of it is missing, and of pictures their cropping, the shape of their pixels where that
 /// follows from it, and that they are interlaced where nothing says in which order.
-pub(crate) fn complete(reader: &mut (impl Read + Seek), media: &mut MediaInfo) -> io::Result<()> {
-    let Head { is_webm, shapes } = head(reader)?;
+pub(crate) fn complete(
+    reader: &mut (impl Read + Seek),
+    media: &mut MediaInfo,
+) -> io::Result<Behind> {
+    let first = head(reader)?;
+    let behind = behind(&first, reader)?;
+    let length = reader.seek(SeekFrom::End(0))?;
+    media.missing_bytes = first.end.map_or(0, |end| end.saturating_sub(length));
+    let Head { is_webm, shapes, .. } = first;
     media.is_webm = is_webm;
     let videos = media.streams.iter_mut().filter(|stream| !stream.still);
     let videos = videos.filter_map(|stream| match &mut stream.kind {
@@ -58,7 +71,25 @@ pub(crate) fn complete(reader: &mut (impl Read + Seek), media: &mut MediaInfo) -
         _ => None,
     });
     videos.zip(shapes).for_each(|(video, shape)| shape.complete(video));
-    Ok(())
+    Ok(behind)
+}
+
+/// Whether further documents stand behind the first, and say the same of their tracks.
+fn behind(first: &Head, reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
+    let (mut end, mut behind) = (first.end, Behind::Nothing);
+    for _ in 0..DOCUMENTS {
+        let Some(at) = end else { break };
+        reader.seek(SeekFrom::Start(at))?;
+        if header(reader)?.is_none_or(|(id, _)| id != EBML) {
+            break;
+        }
+        reader.seek(SeekFrom::Start(at))?;
+        let next = head(reader)?;
+        let are_alike = next.codings == first.codings && behind != Behind::Other;
+        behind = if are_alike { Behind::Alike } else { Behind::Other };
+        end = next.end.filter(|end| *end > at);
+    }
+    Ok(behind)
 }
 
 impl Shape {
@@ -93,8 +124,13 @@ fn ratio_of(num: u64, den: u64) -> Option<Rational> {
 struct Head {
     /// Whether the type of the document is `webm` (RFC 8794, 11.2.4).
     is_webm: bool,
+    /// Where the segment ends, in bytes; `None` where it leaves its size open.
+    end: Option<u64>,
     /// Of each track of pictures, in order.
     shapes: Vec<Shape>,
+    /// What each track says of its coding: the codec, what stands beside its packets, and the formats
+    /// of its pictures or sound.
+    codings: Vec<Vec<(u32, Vec<u8>)>>,
 }
 
 fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
@@ -102,15 +138,19 @@ fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
     for _ in 0..ELEMENTS {
         let Some((id, size)) = header(reader)? else { break };
         match id {
-            SEGMENT => {}
+            SEGMENT => {
+                let begin = reader.stream_position()?;
+                head.end = size.and_then(|size| begin.checked_add(size));
+            }
             EBML => {
                 let data = payload(reader, size)?;
                 head.is_webm |= elements(&data).any(|it| it == (DOC_TYPE, b"webm"));
             }
             TRACKS => {
                 let data = payload(reader, size)?;
-                let tracks = elements(&data).filter(|(id, _)| *id == TRACK);
-                head.shapes = tracks.filter_map(|(_, track)| shape(track)).collect();
+                let tracks = || elements(&data).filter(|(id, _)| *id == TRACK);
+                head.shapes = tracks().filter_map(|(_, track)| shape(track)).collect();
+                head.codings = tracks().map(|(_, track)| coding(track)).collect();
                 break;
             }
             CLUSTER => break,
@@ -122,6 +162,13 @@ fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
         }
     }
     Ok(head)
+}
+
+/// What a track entry says of its coding.
+fn coding(track: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let of_coding = |id| matches!(id, CODEC | CODEC_PRIVATE | VIDEO | AUDIO);
+    let found = elements(track).filter(|(id, _)| of_coding(*id));
+    found.map(|(id, data)| (id, data.to_vec())).collect()
 }
 
 /// What is in an element, as far as it is read.
@@ -245,6 +292,34 @@ mod tests {
         let crop_of = Crop { left: 2, right: 0, top: 256, bottom: 8 };
         let expected = Shape { crop: crop_of, display: Some((320, 90)), interlaced: true };
         assert_eq!(read(file(&crop)), [expected]);
+    }
+
+    #[test]
+    fn the_end_of_the_segment_is_read() {
+        let end = |file: Vec<u8>| head(&mut Cursor::new(file)).ok().and_then(|head| head.end);
+        assert_eq!(end(file(&[])), None);
+        let segment = element(&[0x18, 0x53, 0x80, 0x67], &element(&[0xec], &[0; 9]));
+        assert_eq!(end([element(&[0xec], &[0; 3]), segment].concat()), Some(6 + 6 + 12));
+    }
+
+    #[test]
+    fn documents_behind_the_first_are_compared() {
+        let check = |documents: &[&[u8]], expected: Behind| {
+            let mut reader = Cursor::new(documents.concat());
+            let found = head(&mut reader).and_then(|first| behind(&first, &mut reader));
+            assert_eq!(found.ok(), Some(expected));
+        };
+        let document = |codec: &[u8]| {
+            let tracks =
+                element(&[0x16, 0x54, 0xae, 0x6b], &element(&[0xae], &element(&[0x86], codec)));
+            let head = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"matroska"));
+            [head, element(&[0x18, 0x53, 0x80, 0x67], &tracks)].concat()
+        };
+        let (one, other) = (&document(b"V_VP8")[..], &document(b"V_VP9")[..]);
+        check(&[one], Behind::Nothing);
+        check(&[one, b"abc"], Behind::Nothing);
+        check(&[one, one, one], Behind::Alike);
+        check(&[one, other, one], Behind::Other);
     }
 
     #[test]

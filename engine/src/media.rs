@@ -40,8 +40,11 @@ pub struct MediaInfo {
     /// Whether a Matroska file says that it is `WebM`.
     #[serde(default)]
     pub is_webm: bool,
-    /// Whether another file of the kind stands behind the first, of which nothing is read. Where the
-    /// container lets the media go on in another part, it is no file of its own.
+    /// How many bytes are missing of what the header says that there is; 0 where it says nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing_bytes: u64,
+    /// Whether another file stands behind the first, as far as headers tell. Where
+    /// [`reads_on`](Self::reads_on), both are read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub followed: bool,
     /// What the boxes of MP4 and QuickTime say beside; `None` for other containers.
@@ -93,25 +96,62 @@ pub(crate) const STATES_PRESENTATION: [&str; 9] =
 /// libav's names of the demuxers whose containers may have been cut and joined at any place.
 pub(crate) const MAY_JUMP: [&str; 2] = ["mpegts", "mpeg"];
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
+/// What stands behind a file in the same input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// Nothing, as far as headers tell.
+    Nothing,
+    /// Other files whose headers say the same of the coding, or whose packets do.
+    Alike,
+    /// Other files, coded in another way.
+    Other,
+}
+
 impl MediaInfo {
-    /// Whether codec parameters may change on the way without the container's header saying so.
-    pub fn parameters_may_change(&self) -> bool {
-        [
-            "mpegts",
-            "mpeg",
-            "flv",
-            "ogg",
+    /// Whether codec parameters of a stream may change on the way without the header of the container
+    /// saying so: among its packets, or since another file stands behind the first.
+    pub fn parameters_may_change(&self, stream: &StreamInfo) -> bool {
+        let told_by_packets = [
+            "h264",
+            "hevc",
+            "mpeg1video",
+            "mpeg2video",
+            "av1",
             "aac",
-            "loas",
+            "mp1",
+            "mp2",
             "mp3",
             "ac3",
             "eac3",
-            "h264",
-            "hevc",
-            "mpegvideo",
-        ]
-        .iter()
-        .any(|name| self.is_format(name))
+            "flac",
+            "vorbis",
+        ];
+        self.reads_on() || told_by_packets.contains(&stream.codec.as_str())
+    }
+
+    /// Whether the files that stand behind each other are known to be coded alike.
+    pub fn parts_agree(&self) -> bool {
+        self.followed && !self.streams.iter().any(|stream| stream.parameters_change)
+    }
+
+    /// Takes down what stands behind the first file.
+    pub(crate) fn note_behind(&mut self, behind: Behind) {
+        self.followed = behind != Behind::Nothing;
+        for stream in &mut self.streams {
+            stream.parameters_change |= behind == Behind::Other;
+        }
+    }
+
+    /// Whether a file that stands behind another one is read as well.
+    pub fn reads_on(&self) -> bool {
+        let is_whole_movie = self.movie.as_ref().is_some_and(|movie| !movie.fragmented);
+        let has_stated_end = ["wav", "aiff", "w64", "caf"].iter().any(|name| self.is_format(name));
+        !is_whole_movie && !has_stated_end
     }
 
     /// Whether the container may have been cut and joined at any place, so that its clock jumps.

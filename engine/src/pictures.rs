@@ -15,7 +15,8 @@ use crate::{
     pipeline::open_sheet,
     plan::{Instant, Output, Sheet, StreamId},
     progress::CancelToken,
-    reader::{Damage, FrameReader, Retries, Shown, libav},
+    reader::{FrameReader, Shown, libav},
+    retries::{Damage, Retries},
     stage::{Outlet, Stop, finished, fitted},
     tally::{Read, Tally},
 };
@@ -44,8 +45,9 @@ pub(crate) fn show(
 /// Counts a picture, and notes when it is on screen where it is damaged.
 fn note(shown: &Shown, count: &mut Read) {
     count.frames += 1;
+    count.before_keyframe = count.before_keyframe.max(shown.lead);
     if shown.damage > Damage::None {
-        count.damaged.push(shown.time);
+        count.damaged.push(shown.seconds);
     }
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct OpenSheet {
     pub(crate) output: Output,
     pub(crate) sheet: Sheet,
     pub(crate) source: Source,
+    /// Whether the source is read from its first packet on, since its clock starts again.
+    pub(crate) goes_back: bool,
     /// What errors call the source.
     pub(crate) location: Location,
     /// Where it is written to.
@@ -108,7 +112,7 @@ impl OpenSheet {
         cancel: &CancelToken,
         drawn: &Tally<Read>,
     ) -> Result<()> {
-        let Self { output, sheet, source, location, draft } = self;
+        let Self { output, sheet, source, goes_back, location, draft } = self;
         let mut line = open_sheet(&output, &sheet, &draft, cancel)?;
         // Pieces of neighboring pictures, which share what they decode.
         let piece = sheet.instants.len().div_ceil(4 * threads);
@@ -117,7 +121,12 @@ impl OpenSheet {
             let mut worker = idle.take(sheet.source, || {
                 let stream = sheet.source.stream;
                 let threads = NonZeroU32::MIN;
-                FrameReader::open_at(&source, &location, stream, threads, limits, cancel)
+                let open = FrameReader::open_at;
+                let mut reader = open(&source, &location, stream, threads, limits, cancel)?;
+                if goes_back {
+                    reader.follow_clock()?;
+                }
+                Ok(reader)
             })?;
             let cells = worker.cells(instants, &sheet.filters, cancel, drawn)?;
             idle.give_back(sheet.source, worker);

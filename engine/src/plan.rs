@@ -43,7 +43,8 @@ pub struct Plan {
     /// spliced, or copied sound has gaps that its container can not keep; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
-    /// What is run instead when codec parameters of a stream that is copied change on the way.
+    /// What is run instead when codec parameters of a stream that is copied change on the way, by
+    /// this plan or by [`otherwise`](Self::otherwise).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_parameters_change: Option<Box<Plan>>,
     /// What the `ffmpeg` program does in the place of this library, for outputs that are
@@ -120,16 +121,18 @@ impl Strategy {
 /// One input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct Input {
     /// Where it is.
     pub location: Location,
-    /// Whether jumps of its clock are closed, as in containers that may be cut and joined at any
-    /// place; elsewhere a gap is content.
+    /// Whether jumps of its clock are closed; elsewhere than in TS and PS a gap is content.
     pub closes_jumps: bool,
-    /// Whether decoding times of a stream [go back](crate::StreamIndex::goes_back), so that the input
-    /// is read from its first packet on, whatever is wanted of it.
+    /// Whether decoding times [go back](crate::StreamIndex::goes_back), so that all of it is read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_back: bool,
+    /// Whether files behind each other in it are known to be coded alike, so that copies go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parts_agree: bool,
     /// Which version of something elsewhere the plan was made for; the run is refused another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -682,8 +685,7 @@ impl fmt::Display for Plan {
             writeln!(f, "cost: {}", self.cost)?;
         }
         if let Some(encoded) = &self.if_parameters_change {
-            writeln!(f, "if codec parameters change on the way:")?;
-            encoded.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))?;
+            writeln!(f, "if codec parameters change on the way: {}", encoded.strategy.name())?;
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();

@@ -1,15 +1,9 @@
 //! Decodes one stream from any place in it, and no more of it than an instant needs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use crate::{
+    approach::{Approach, Latest, Wanted},
     av::{Decoder, Demuxer, Depth, Fault, Frame, GraphInput, Health, Packet, Parameters, Received},
     error::{Error, LibavError, Result, Step},
     index::Entries,
@@ -19,6 +13,8 @@ use crate::{
     pipeline::parameters_of,
     plan::Instant,
     progress::CancelToken,
+    retries::{Damage, Retries},
+    stage::Clock,
     time::{TimeBase, Timestamp},
 };
 
@@ -37,48 +33,6 @@ const NEAR: f64 = 2.0;
 /// How far before an instant decoding begins at most, when its picture came out damaged, in seconds.
 const FARTHEST_RETRY: f64 = 60.0;
 
-/// How often damaged pictures are decoded again; shared by all readers of a job.
-#[derive(Clone, Debug)]
-pub(crate) struct Retries(Arc<AtomicU32>);
-
-impl Default for Retries {
-    fn default() -> Self {
-        /// Earlier random access points of one job, all its pictures together.
-        const OF_A_JOB: u32 = 3;
-        Self(Arc::new(AtomicU32::new(OF_A_JOB)))
-    }
-}
-
-impl Retries {
-    /// Takes one, if any is left.
-    fn take(&self) -> bool {
-        let less = |left: u32| left.checked_sub(1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-}
-
-/// Whether a picture is what was encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Damage {
-    /// It is, as far as the decoder can tell.
-    None,
-    /// The decoder reported errors on the way to it.
-    Suspected,
-    /// The decoder guessed a part of it.
-    Certain,
-}
-
-impl Damage {
-    /// Of a frame, when the decoding that led to it went so.
-    fn of(frame: &Frame, health: Health) -> Self {
-        match (frame.is_concealed(), health.is_good()) {
-            (true, _) => Self::Certain,
-            (false, false) => Self::Suspected,
-            (false, true) => Self::None,
-        }
-    }
-}
-
 /// Decodes one stream of an input, from any place in it.
 #[expect(clippy::struct_excessive_bools, reason = "they do not depend on each other")]
 pub(crate) struct FrameReader {
@@ -94,6 +48,13 @@ pub(crate) struct FrameReader {
     base: TimeBase,
     /// Where the stream begins.
     start: Timestamp,
+    /// Where the input begins, in seconds on its time line.
+    zero: f64,
+    /// Whether the clock may jump anywhere.
+    may_jump: bool,
+    /// Whether libav guesses decoding times, which the container does not state: too late ones, where
+    /// it does not know yet how far pictures are reordered.
+    guesses_dts: bool,
     /// Where it begins, in seconds, when its times tell how long it is: that is known, and they do
     /// not jump.
     steady_from: Option<f64>,
@@ -102,6 +63,10 @@ pub(crate) struct FrameReader {
     /// Whether a seek may have led to the midst of a group, or of a packet of a transport stream,
     /// so that nothing before the next keyframe can be decoded.
     astray: bool,
+    /// Whether no keyframe came since reading began anew.
+    before_key: bool,
+    /// Number of packets before that keyframe.
+    lead: u64,
     /// Whether the decoder was told that no packet follows.
     drained: bool,
     /// Decoding time of the last packet, in ticks.
@@ -113,11 +78,29 @@ pub(crate) struct FrameReader {
     typical: i64,
     /// Time of the packet with which decoding began, in ticks.
     entry: Option<i64>,
+    /// Closes the jumps of a clock, once those are known to matter: then all is read from the first
+    /// packet on.
+    line: Option<Line>,
+    /// Whether the clock jumped while packets were read on, as where a file stands behind another.
+    has_jumped: bool,
     /// Whether [`Parameters::head`] was looked for.
     knows_head: bool,
     /// What is left of the tries to decode damaged pictures again.
     pub(crate) retries: Retries,
 }
+
+/// The time line of a file whose clock jumps.
+struct Line {
+    clock: Clock,
+    /// Seconds per tick of each stream.
+    bases: Vec<TimeBase>,
+}
+
+/// How far decoding times may fall without the clock having jumped, in seconds.
+const FALLS: f64 = 0.5;
+
+/// How far they may rise from packet to packet, where a clock may jump, in seconds.
+const RISES: f64 = 10.0;
 
 /// The frame that is on screen at an instant, and its neighbors as far as they were asked for.
 pub(crate) struct Shown {
@@ -128,8 +111,12 @@ pub(crate) struct Shown {
     pub(crate) past_end: bool,
     /// When the frame begins to show, on the time line of the input.
     pub(crate) time: Timestamp,
+    /// The same, in seconds from the start of the input.
+    pub(crate) seconds: f64,
     /// Whether the frame is what was encoded.
     pub(crate) damage: Damage,
+    /// How many packets there were before the first keyframe, when one of them would be on screen.
+    pub(crate) lead: u64,
 }
 
 impl Shown {
@@ -187,9 +174,12 @@ impl FrameReader {
         demuxer.keep_only(|number| number == stream);
         let base = parameters.time_base;
         let start = Timestamp::new(parameters.start.unwrap_or(0), base);
-        let jumps = MAY_JUMP.iter().any(|name| demuxer.is_format(name));
-        let steady_from = parameters.start.map(|_| start.seconds()).filter(|_| !jumps);
-        let (fresh, astray, drained, last_read, entry) = (true, false, false, None, None);
+        let zero = demuxer.media().start.map_or(0.0, Timestamp::seconds);
+        let may_jump = MAY_JUMP.iter().any(|name| demuxer.is_format(name));
+        let guesses_dts = demuxer.is_format("matroska");
+        let steady_from = parameters.start.map(|_| start.seconds()).filter(|_| !may_jump);
+        let (fresh, drained, last_read, entry) = (true, false, None, None);
+        let astray = parameters.needs_keyframe();
         let seconds = parameters.frame_rate.map_or(0.04, |rate| 1.0 / rate.as_f64());
         let typical = Timestamp::from_seconds(seconds, base).ticks.max(1);
         Ok(Self {
@@ -202,17 +192,40 @@ impl FrameReader {
             stream,
             base,
             start,
+            zero,
+            may_jump,
+            guesses_dts,
             steady_from,
             fresh,
             astray,
+            before_key: true,
+            lead: 0,
             drained,
             last_read,
             counted: Some(start.ticks),
             typical,
             entry,
+            line: None,
+            has_jumped: false,
             knows_head: false,
             retries: Retries::default(),
         })
+    }
+
+    /// Closes the jumps of the clock from now on; answers whether that changes what is read.
+    ///
+    /// All streams are read then, since they jump together.
+    pub(crate) fn follow_clock(&mut self) -> Result<bool> {
+        let media = self.demuxer.media();
+        let clock = Clock::of(&media).filter(|_| self.line.is_none());
+        let Some(clock) = clock else { return Ok(false) };
+        self.find_head()?;
+        let bases = media.streams.iter().map(|stream| stream.time_base).collect();
+        self.line = Some(Line { clock, bases });
+        self.demuxer.keep_only(|_| true);
+        // The first packets may have been read already, and the others left out.
+        self.fresh = false;
+        Ok(true)
     }
 
     /// The kind of frame that the header of the stream promises.
@@ -268,8 +281,13 @@ impl FrameReader {
     fn open_decoder(&self, packets: usize) -> Result<Decoder> {
         let packets = u32::try_from(packets).ok().and_then(NonZeroU32::new);
         let threads = packets.map_or(self.threads, |packets| packets.min(self.threads));
-        Decoder::open(&self.parameters, threads)
-            .map_err(|error| error.about("decoder", &self.parameters.codec_or_tag()))
+        let mut decoder = Decoder::open(&self.parameters, threads)
+            .map_err(|error| error.about("decoder", &self.parameters.codec_or_tag()))?;
+        if self.counted.is_none() {
+            // A seek led elsewhere before it was needed.
+            decoder.flush(false, self.parameters.head.as_ref());
+        }
+        Ok(decoder)
     }
 
     /// Fails when the decoder refused a picture for having more pixels than it may.
@@ -283,15 +301,27 @@ impl FrameReader {
         self.fresh = false;
         loop {
             match self.demuxer.read() {
-                Ok(Some(packet)) if packet.stream() == self.stream => {
-                    self.last_read = packet.dts().or(packet.pts()).max(self.last_read);
+                Ok(Some(mut packet)) => {
+                    let number = packet.stream();
+                    if let Some(Line { clock, bases }) = &mut self.line
+                        && let Some(base) = bases.get(number)
+                    {
+                        clock.close(number, *base, &mut packet);
+                    }
+                    if number != self.stream {
+                        continue;
+                    }
+                    let at = packet.dts().or(packet.pts());
+                    let fallen = self.last_read.zip(at).map_or(0, |(last, at)| last - at);
+                    let fallen = Timestamp::new(fallen, self.base).seconds();
+                    self.has_jumped |= fallen > FALLS || (self.may_jump && fallen < -RISES);
+                    self.last_read = at.max(self.last_read);
                     if let (Some(read), Some(start)) = (self.last_read, self.steady_from) {
                         let read = Timestamp::new(read, self.base).seconds();
                         self.demuxer.limits.check_seconds(&self.location, read - start)?;
                     }
                     return Ok(Some(packet));
                 }
-                Ok(Some(_)) => {}
                 Ok(None) | Err(Fault::Libav(_)) => return Ok(None),
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
@@ -301,10 +331,16 @@ impl FrameReader {
     /// Gives the decoder one packet, or tells it that none follows.
     fn feed(&mut self) -> Result<()> {
         let mut packet = self.read()?;
-        while self.astray && packet.as_ref().is_some_and(|packet| !packet.is_key()) {
+        let is_lead = |packet: &Option<Packet>| packet.as_ref().is_some_and(|it| !it.is_key());
+        while self.astray && is_lead(&packet) {
+            self.lead += 1;
             packet = self.read()?;
         }
         self.astray = false;
+        match packet.is_some() && self.before_key {
+            true if is_lead(&packet) => self.lead += 1,
+            decodes => self.before_key &= !decodes,
+        }
         self.drained = packet.is_none();
         self.entry = self.entry.or(packet.as_ref().and_then(|it| it.pts().or(it.dts())));
         let decoder = self.decoder(usize::MAX)?;
@@ -337,7 +373,14 @@ impl FrameReader {
         }
         if !self.fresh {
             self.demuxer.rewind().map_err(|fault| fault.of_input(&self.location))?;
-            self.restart(Some(self.start.ticks));
+            let counted = match &mut self.line {
+                Some(Line { clock, .. }) => {
+                    clock.restart();
+                    None
+                }
+                None => Some(self.start.ticks),
+            };
+            self.restart(counted);
         }
         Ok(true)
     }
@@ -362,9 +405,11 @@ impl FrameReader {
             decoder.flush(counted.is_some(), self.parameters.head.as_ref());
         }
         self.entry = None;
-        self.astray = counted.is_none();
+        self.astray = counted.is_none() || self.parameters.needs_keyframe();
+        (self.before_key, self.lead) = (true, 0);
         self.counted = counted;
         self.drained = false;
+        self.has_jumped = false;
         self.last_read = None;
         self.fresh = false;
     }
@@ -376,15 +421,34 @@ impl FrameReader {
     /// [`Error::Damaged`] when no frame can be decoded, or when the container promises later
     /// frames than could be read and the instant needs them.
     pub(crate) fn at(&mut self, instant: &Instant) -> Result<Shown> {
-        let found = self.near(std::slice::from_ref(instant))?;
-        let shown = found.into_iter().flatten().next().map_or_else(|| self.go_to(instant), Ok)?;
+        let shown = self.find(std::slice::from_ref(instant))?.into_iter().next();
+        let shown = shown.map_or_else(|| self.go_to(instant), Ok)?;
         self.mended(shown, instant)
     }
 
+    /// The frames at the first of some instants, one at least.
+    fn find(&mut self, instants: &[Instant]) -> Result<Vec<Shown>> {
+        loop {
+            let found = match (self.near(instants)?, instants) {
+                (Some(frames), _) if !frames.is_empty() => frames,
+                (_, [first, ..]) => vec![self.go_to(first)?],
+                (_, []) => return Ok(Vec::new()),
+            };
+            // Behind a jump times count from elsewhere. Where a clock may jump anywhere, an instant
+            // past the last time that it shows may come before a jump.
+            let is_past = self.may_jump && found.iter().any(|shown| shown.past_end);
+            if !(self.has_jumped || is_past) || !self.follow_clock()? {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Decodes a damaged picture again, from earlier random access points; answers the best.
-    fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
-        let time = self.on_screen(instant);
-        let may_retry = !self.goes_back();
+    pub(crate) fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
+        // The very picture, and no other keyframe that might do as well.
+        let time = shown.time;
+        let exact = Instant { time, keyframe: false, ..*instant };
+        let may_retry = !self.goes_back() && self.line.is_none();
         while let Some(entry) = self.entry.filter(|_| may_retry && shown.damage > Damage::None) {
             let earlier = Timestamp::new(entry.saturating_sub(1), self.base);
             let is_near = time.seconds() - earlier.seconds() <= FARTHEST_RETRY;
@@ -392,11 +456,12 @@ impl FrameReader {
                 break;
             }
             let from_start = self.seek(Some(earlier))?;
-            let again = self.search(time, instant, from_start)?;
+            let again = self.search(time, &exact, from_start)?;
             // Where a container knows of no earlier place, the seek led to the same one.
             let is_earlier = self.entry < Some(entry);
-            if let Some(again) = again.filter(|again| again.damage < shown.damage) {
-                shown = again;
+            let is_better = |again: &Shown| again.time == time && again.damage < shown.damage;
+            if let Some(again) = again.filter(is_better) {
+                shown = Shown { past_end: shown.past_end, ..again };
             }
             if from_start || !is_earlier {
                 break;
@@ -413,16 +478,13 @@ impl FrameReader {
         mut found: impl FnMut(Shown) -> Result<()>,
     ) -> Result<()> {
         let mut rest = instants;
-        while let [first, ..] = rest {
+        while !rest.is_empty() {
             let is_near = |two: &&[Instant]| {
                 let apart = two[1].time.seconds() - two[0].time.seconds();
                 (0.0..=NEAR).contains(&apart) && !two.iter().any(|it| it.keyframe || it.neighbors)
             };
             let near = 1 + rest.windows(2).take_while(is_near).count();
-            let frames = match self.near(&rest[..near])? {
-                Some(frames) if !frames.is_empty() => frames,
-                _ => vec![self.go_to(first)?],
-            };
+            let frames = self.find(&rest[..near])?;
             let (now, later) = rest.split_at(frames.len().min(near));
             for (shown, instant) in frames.into_iter().zip(now) {
                 found(self.mended(shown, instant)?)?;
@@ -437,6 +499,15 @@ impl FrameReader {
     fn near(&mut self, instants: &[Instant]) -> Result<Option<Vec<Shown>>> {
         let Some(first) = instants.first().filter(|_| !self.goes_back()) else { return Ok(None) };
         let times: Vec<i64> = instants.iter().map(|it| self.on_screen(it).ticks).collect();
+        // Without seeks, what lies ahead is reached by reading on.
+        if self.line.is_some() && self.last_read.is_some_and(|read| read < times[0]) {
+            let last_read = self.last_read;
+            self.restart(None);
+            self.last_read = last_read;
+            if let Some(approach) = self.approach(&times, first)? {
+                return self.decode(&approach);
+            }
+        }
         for target in self.targets(self.on_screen(first)) {
             let from_start = self.seek(target)?;
             match self.approach(&times, first)? {
@@ -475,7 +546,8 @@ impl FrameReader {
 
     /// Where reading begins, in one try after the other; `None` is the first packet.
     fn targets(&self, time: Timestamp) -> impl Iterator<Item = Option<Timestamp>> + use<> {
-        let (base, start, seeks) = (self.base, self.start, !self.goes_back());
+        let seeks = !self.goes_back() && self.line.is_none();
+        let (base, start) = (self.base, self.start);
         BACK_OFF.map(Some).into_iter().chain([None]).map(move |back_off| {
             // A target in the first moments is read from the start: no index is needed for that.
             back_off
@@ -490,15 +562,27 @@ impl FrameReader {
     fn approach(&mut self, times: &[i64], like: &Instant) -> Result<Option<Approach>> {
         let Instant { keyframe, neighbors, .. } = *like;
         let mut packets: Vec<Packet> = Vec::new();
+        let mut latest = Latest::default();
+        // What packets that are not decoded say of those that are.
+        let mut header = None;
         let (mut held, mut after, mut reached) = (0, None, 0);
         let ended = loop {
             let Some(packet) = self.read()? else { break true };
+            if let Some(told) = packet.new_extradata() {
+                header = Some(told.to_vec());
+            }
             let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else { return Ok(None) };
+            let time = times[reached];
+            if packet.is_key() && pts == time && reached == 0 && !neighbors {
+                // It is the picture itself, whatever follows.
+                packets = vec![packet];
+                reached = 1;
+                break false;
+            }
             if dts > pts {
                 // Nobody knows what else is wrong with such times.
                 return Ok(None);
             }
-            let time = times[reached];
             if packet.is_key() && pts <= time && !self.entries.is_gradual(&packet) {
                 if reached > 0 {
                     // What comes after it is decoded from here on.
@@ -524,13 +608,15 @@ impl FrameReader {
             if held > MOST_HELD {
                 return Ok(None);
             }
-            if keyframe && !neighbors {
+            if keyframe && !neighbors && self.line.is_none() {
                 reached = 1;
                 break false;
             }
             // Nothing that is decoded later is shown earlier than this.
+            let dts = if self.guesses_dts { latest.bound(pts) } else { Some(dts) };
             let is_past = |time| {
-                if neighbors { after.is_some_and(|at| dts > at) } else { dts > time }
+                let time = if neighbors { after } else { Some(time) };
+                time.is_some_and(|time| dts > Some(time))
             };
             reached += times[reached..].iter().take_while(|time| is_past(**time)).count();
             if reached == times.len() {
@@ -538,6 +624,9 @@ impl FrameReader {
             }
         };
         let times = if ended { times } else { &times[..reached] };
+        if let (Some(header), Some(first)) = (header, packets.first_mut()) {
+            first.set_new_extradata(&header).map_err(|_| Error::Exhausted { what: "memory" })?;
+        }
         Ok(Approach::of(packets, times, after, neighbors, ended))
     }
 
@@ -556,7 +645,7 @@ impl FrameReader {
         let entry = packets.first().and_then(|packet| packet.pts());
         let decoder = self.decoder(packets.len())?;
         let before = decoder.health();
-        let mut frames: BTreeMap<i64, Frame> = BTreeMap::new();
+        let mut frames: BTreeMap<i64, (Frame, Damage)> = BTreeMap::new();
         for packet in packets.into_iter().map(Some).chain([None]) {
             let fed = match packet {
                 Some(packet) => {
@@ -572,7 +661,8 @@ impl FrameReader {
                 match decoder.receive().map_err(no_memory)? {
                     Received::One(frame) => {
                         let wanted = frame.pts().filter(|pts| approach.wants(Some(*pts)));
-                        frames.extend(wanted.map(|pts| (pts, frame)));
+                        let damage = Damage::of(&frame, decoder.health().since(before));
+                        frames.extend(wanted.map(|pts| (pts, (frame, damage))));
                     }
                     Received::Failed(_) => return self.expect_size().map(|()| None),
                     Received::Nothing => break,
@@ -580,7 +670,6 @@ impl FrameReader {
             }
         }
         decoder.skip_unreferenced(false);
-        let health = decoder.health().since(before);
         self.entry = entry;
         self.drained = true;
         if approach.wanted.iter().any(|pts| !frames.contains_key(pts)) {
@@ -589,7 +678,8 @@ impl FrameReader {
         let mut found = Vec::new();
         for Wanted { time, shown, before, after } in &approach.frames {
             let take = |pts: Option<i64>| {
-                let frame = pts.and_then(|pts| frames.get(&pts)).map(Frame::share).transpose();
+                let frame = pts.and_then(|pts| frames.get(&pts));
+                let frame = frame.map(|(frame, _)| frame.share()).transpose();
                 frame.map_err(|_| Error::Exhausted { what: "memory" })
             };
             let Some(frame) = take(Some(*shown))? else { return Ok(None) };
@@ -598,10 +688,11 @@ impl FrameReader {
                 self.expect_all_read(Timestamp::new(*time, self.base))?;
             }
             let past_end = ended && shown + frame.duration().max(1) <= *time;
-            let damage = Damage::of(&frame, health);
+            let damage = frames.get(shown).map_or(Damage::None, |(_, damage)| *damage);
             let (before, after) = (take(*before)?, take(*after)?);
             let time = Timestamp::new(*shown, self.base);
-            found.push(Shown { before, frame, after, past_end, time, damage });
+            let seconds = time.seconds() - self.zero;
+            found.push(Shown { before, frame, after, past_end, time, seconds, damage, lead: 0 });
         }
         Ok(Some(found))
     }
@@ -614,8 +705,10 @@ impl FrameReader {
         from_start: bool,
     ) -> Result<Option<Shown>> {
         let (mut before, mut shown, mut after) = (None, None, None);
+        let asked = time;
         let health = self.health();
-        let takes_any = instant.keyframe && !instant.neighbors && !self.goes_back();
+        let is_sought = !self.goes_back() && self.line.is_none();
+        let takes_any = instant.keyframe && !instant.neighbors && is_sought;
         while let Some(frame) = self.next()? {
             if frame.pts().is_none() {
                 // Without times frames are counted, from the first one on.
@@ -646,7 +739,9 @@ impl FrameReader {
         let past_end = ended && end.is_some_and(|end| end <= time.ticks);
         let damage = Damage::of(&frame, self.health().since(health));
         let time = frame.pts().map_or(time, |pts| Timestamp::new(pts, self.base));
-        Ok(Some(Shown { before, frame, after, past_end, time, damage }))
+        let seconds = time.seconds() - self.zero;
+        let lead = if from_start && time > asked && asked >= self.start { self.lead } else { 0 };
+        Ok(Some(Shown { before, frame, after, past_end, time, seconds, damage, lead }))
     }
 
     /// Fails when reading ended before what the container's index promises, and before `time`.
@@ -665,62 +760,6 @@ impl FrameReader {
             }),
             _ => Ok(()),
         }
-    }
-}
-
-/// The packets that frames need, from a keyframe on, in order of decoding.
-struct Approach {
-    packets: Vec<Packet>,
-    /// The frames, in order of the instants.
-    frames: Vec<Wanted>,
-    /// Times of all frames that are looked at, in ticks.
-    wanted: BTreeSet<i64>,
-    /// Whether the stream ended before a later frame came.
-    ended: bool,
-}
-
-/// The frame at an instant, and its neighbors where they are wanted, by their times in ticks.
-struct Wanted {
-    /// The instant.
-    time: i64,
-    shown: i64,
-    before: Option<i64>,
-    after: Option<i64>,
-}
-
-impl Approach {
-    /// What the frames at `times` need of the packets that were read; `None` when the one before
-    /// is wanted and not among them.
-    fn of(
-        mut packets: Vec<Packet>,
-        times: &[i64],
-        after: Option<i64>,
-        neighbors: bool,
-        ended: bool,
-    ) -> Option<Self> {
-        let all = packets.iter().filter(|packet| packet.is_shown()).filter_map(Packet::pts);
-        let all: BTreeSet<i64> = all.collect();
-        let frame = |time: &i64| {
-            let shown = *all.range(..=time).next_back()?;
-            let before = all.range(..shown).next_back().copied().filter(|_| neighbors);
-            let is_alone = neighbors && before.is_none();
-            let after = after.filter(|_| neighbors);
-            (!is_alone).then_some(Wanted { time: *time, shown, before, after })
-        };
-        let frames: Vec<Wanted> = times.iter().map(frame).collect::<Option<_>>()?;
-        let looked_at = frames.iter().flat_map(|it| [Some(it.shown), it.before, it.after]);
-        let wanted: BTreeSet<i64> = looked_at.flatten().collect();
-        let is_wanted = |packet: &Packet| packet.pts().is_some_and(|pts| wanted.contains(&pts));
-        let last = packets.iter().rposition(is_wanted)?;
-        packets.truncate(last + 1);
-        let last = times.last().copied().unwrap_or(i64::MAX);
-        let ended = ended && all.last().is_none_or(|pts| *pts <= last);
-        Some(Self { packets, frames, wanted, ended })
-    }
-
-    /// Whether the frame of this time is looked at.
-    fn wants(&self, pts: Option<i64>) -> bool {
-        pts.is_some_and(|pts| self.wanted.contains(&pts))
     }
 }
 

@@ -44,38 +44,50 @@ pub(crate) fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Opt
     Ok(None)
 }
 
-/// Whether another file of the same kind stands behind the first, as when two were appended: of WAV,
-/// AIFF, Wave64 and CAF, whose headers say where the first one ends.
-pub(crate) fn is_followed(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
+/// How much of a file its header says there is, in bytes: of WAV, AIFF, Wave64, CAF and AVI; `None`
+/// where it says nothing.
+pub(crate) fn stated_size(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     let mut head = [0; 24];
-    let Some(()) = read_whole(reader, &mut head)? else { return Ok(false) };
-    let Some(end) = stated_end(&head, reader)? else { return Ok(false) };
-    reader.seek(SeekFrom::Start(end))?;
-    let mut next = [0; 4];
-    Ok(read_whole(reader, &mut next)?.is_some() && next == head[..4])
+    if read_whole(reader, &mut head)?.is_none() {
+        return Ok(None);
+    }
+    stated_end(&head, reader)
+}
+
+/// Whether another file of the same kind stands at a place, in bytes.
+pub(crate) fn is_followed(reader: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
+    let (mut first, mut next) = ([0; 12], [0; 12]);
+    let mut read = |at: u64, head: &mut [u8; 12]| {
+        reader.seek(SeekFrom::Start(at))?;
+        read_whole(reader, head)
+    };
+    let are_there = read(0, &mut first)?.and(read(at, &mut next)?).is_some();
+    // The next part of a large AVI is of a kind of its own.
+    Ok(are_there && first[..4] == next[..4] && (&first[..4] != b"RIFF" || first[8..] == next[8..]))
 }
 
 /// Where a file of sound ends, in bytes, by its first 24, or by what follows those.
 fn stated_end(head: &[u8; 24], reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
-    let [a, b, c, d, e, f, g, h, ..] = *head;
-    let [.., s, t, u, v, w, x, y, z] = *head;
-    let padded = |size: u32| 8 + u64::from(size) + u64::from(size % 2);
-    Ok(match (&head[..4], &head[8..12]) {
-        (b"RIFF", b"WAVE") => Some(padded(u32::from_le_bytes([e, f, g, h]))),
-        (b"FORM", b"AIFF" | b"AIFC") => Some(padded(u32::from_be_bytes([e, f, g, h]))),
+    let &[name, size, kind, _, low, high] = head.as_chunks().0 else { return Ok(None) };
+    let padded = |size: u32| Some(8 + u64::from(size) + u64::from(size % 2));
+    let long = || u64::from(u32::from_le_bytes(high)) << 32 | u64::from(u32::from_le_bytes(low));
+    Ok(match (&name, &kind) {
+        (b"RIFF", b"WAVE" | b"AVI ") => padded(u32::from_le_bytes(size)),
+        (b"FORM", b"AIFF" | b"AIFC") => padded(u32::from_be_bytes(size)),
         // Wave64: the size stands behind an identifier of 16 bytes.
-        (b"riff", b"\xa5\xd6\x28\xdb") => Some(u64::from_le_bytes([s, t, u, v, w, x, y, z])),
+        (b"riff", b"\xa5\xd6\x28\xdb") => Some(long()),
         // CAF states the sizes of its chunks only, and may leave that of the samples open.
-        _ if [a, b, c, d] == *b"caff" => end_of_caf(reader)?,
+        (b"caff", _) => end_of_caf(reader)?,
         _ => None,
     })
 }
 
 /// Where the chunks of CAF end, in bytes (Apple Core Audio Format, "CAF chunk header").
 fn end_of_caf(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    let length = reader.seek(SeekFrom::End(0))?;
     let mut at = 8;
     for _ in 0..CHUNKS {
-        reader.seek(SeekFrom::Start(at))?;
+        reader.seek(SeekFrom::Start(at.min(length)))?;
         let mut chunk = [0; 12];
         let is_chunk = read_whole(reader, &mut chunk)?.is_some() && !chunk.starts_with(b"caff");
         let [_, _, _, _, size @ ..] = chunk;
@@ -142,8 +154,11 @@ mod tests {
     #[test]
     fn a_second_file_is_found_behind_the_first() {
         let check = |file: &[u8], expected| {
-            let found = is_followed(&mut Cursor::new(file));
-            assert_eq!(found.ok(), Some(expected), "{file:?}");
+            let mut reader = Cursor::new(file);
+            let end = stated_size(&mut reader).ok().flatten();
+            let end = end.filter(|end| *end < file.len() as u64);
+            let found = end.is_some_and(|end| is_followed(&mut reader, end).is_ok_and(|it| it));
+            assert_eq!(found, expected, "{file:?}");
         };
         let twice = |one: &[u8]| {
             check(one, false);
@@ -151,6 +166,8 @@ mod tests {
             check(&[one, b"LIST\x04\0\0\0INFO"].concat(), false);
         };
         twice(b"RIFF\x0f\0\0\0WAVEfmt \x03\0\0\0abc\0");
+        twice(b"RIFF\x0f\0\0\0AVI LIST\x03\0\0\0abc\0");
+        check(b"RIFF\x0f\0\0\0AVI LIST\x03\0\0\0abc\0RIFF\x0f\0\0\0AVIXLIST\0\0\0\0", false);
         twice(b"FORM\0\0\0\x10AIFFCOMM\0\0\0\x04abcd");
         twice(b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0\x1a\0\0\0\0\0\0\0ab");
         let caf = b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x02abdata\0\0\0\0\0\0\0\x01c";
@@ -158,6 +175,11 @@ mod tests {
         check(&[&caf[..], caf].concat(), true);
         // Samples up to the end of the file.
         check(b"caff\0\x01\0\0data\xff\xff\xff\xff\xff\xff\xff\xffcaff\0\x01\0\0", false);
+        check(
+            b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0\xff\xff\xff\xff\xff\xff\xff\xffab",
+            false,
+        );
+        check(b"caff\0\x01\0\0data\x7f\xff\xff\xff\xff\xff\xff\xffcaff\0\x01\0\0", false);
         check(b"RIFF\xff\xff\xff\xffWAVEfmt \x03\0\0\0abc\0", false);
         check(b"RIFF", false);
     }

@@ -42,12 +42,15 @@ pub(crate) struct Read {
     pub(crate) jumps: u64,
     /// How long streams are that begin where this one has ended, and are in no track, in seconds.
     pub(crate) goes_on_seconds: f64,
+    /// Whether another file stands behind the input, which is not read.
+    pub(crate) is_followed: bool,
     /// Why the input could not be read to its end.
     pub(crate) error: Option<String>,
     /// Whether the instant asked for lies past the last frame.
     pub(crate) past_end: bool,
-    /// Instants whose pictures stayed damaged, from whichever place they were decoded.
-    pub(crate) damaged: Vec<Timestamp>,
+    /// When pictures are on screen that stayed damaged, from whichever place they were decoded, in
+    /// seconds from the start of the input.
+    pub(crate) damaged: Vec<f64>,
     /// Whether it was read to the end of the input.
     pub(crate) to_end: bool,
 }

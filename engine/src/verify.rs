@@ -92,17 +92,19 @@ fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
 
 /// Warns of what was met in the pictures of sheets.
 pub(crate) fn warn_of_pictures(count: &Read, warnings: &mut Vec<Reason>) {
+    let what = "packets before the first keyframe left out";
+    warn_of("the input", "BEFORE_KEYFRAME", count.before_keyframe, what, warnings);
     warn_of_damage(&count.damaged, warnings);
 }
 
 /// Warns of pictures that stayed damaged, and tells when they are on screen.
-fn warn_of_damage(damaged: &[Timestamp], warnings: &mut Vec<Reason>) {
+fn warn_of_damage(damaged: &[f64], warnings: &mut Vec<Reason>) {
     /// The most instants that are listed.
     const MOST: usize = 10;
     if damaged.is_empty() {
         return;
     }
-    let mut seconds: Vec<f64> = damaged.iter().map(|at| at.seconds()).collect();
+    let mut seconds = damaged.to_vec();
     seconds.sort_unstable_by(f64::total_cmp);
     let listed: Vec<_> = seconds.iter().take(MOST).map(|at| format!("{at:.3} s")).collect();
     let more = seconds.len().saturating_sub(MOST);
@@ -159,6 +161,10 @@ impl Seen<'_> {
         warn("PACKETS_TORN", count.torn, what);
         warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
         warn_of_damage(&count.damaged, warnings);
+        if count.is_followed {
+            let message = format!("{name}: another file stands behind the input, and is not read");
+            warnings.push(Reason::new("FILE_FOLLOWS", message));
+        }
         if count.goes_on_seconds > 0.0 {
             let seconds = count.goes_on_seconds;
             let message = format!(

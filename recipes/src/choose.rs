@@ -213,6 +213,9 @@ pub(crate) fn why_dropped(
         return Reason::new("OTHER_PROGRAM", "it is of another program than the one that is taken");
     }
     match &stream.kind {
+        Kind::Video(_) if stream.preview => {
+            Reason::new("NOT_SELECTED", "it has one picture, and another stream moves")
+        }
         Kind::Video(_) if stream.still => Reason::new(
             "ATTACHED_PICTURE",
             "it is cover art or a thumbnail, not a stream of moving pictures",
@@ -279,11 +282,17 @@ fn not_selected(stream: &StreamInfo, taken: Option<&StreamInfo>) -> String {
 
 /// What the user should know of an input as a whole.
 pub(crate) fn input_notices(media: &MediaInfo) -> impl Iterator<Item = Reason> {
-    let followed = media.followed.then(|| {
+    let is_lost = media.followed && !media.reads_on();
+    let followed = is_lost.then(|| {
         let message = "another file stands behind the first in the input, and is not read";
         Reason::new("FILE_FOLLOWS", message)
     });
-    declared_wrong(media).into_iter().chain(followed)
+    let missing = (media.missing_bytes > 0).then(|| {
+        let message =
+            format!("the input is cut short: {} bytes of it are missing", media.missing_bytes);
+        Reason::new("INPUT_SHORT", message)
+    });
+    declared_wrong(media).into_iter().chain(followed).chain(missing)
 }
 
 /// What the user should know when a header states more than the sample tables hold.

@@ -90,8 +90,8 @@ impl Circumstances<'_> {
             .map(|Probed { location, media, index }| Input {
                 location: location.clone(),
                 closes_jumps: media.may_jump(),
-                goes_back: !media.may_jump()
-                    && index.iter().flat_map(|index| &index.streams).any(|it| it.goes_back),
+                goes_back: index.iter().flat_map(|index| &index.streams).any(|it| it.goes_back),
+                parts_agree: media.parts_agree(),
                 version: media.origin.as_ref().and_then(Origin::pin),
                 stage: false,
             })
@@ -186,7 +186,7 @@ impl Thumbnails {
     /// Whether the plan depends on where the packets of an input stand.
     pub fn needs_index(&self, media: &MediaInfo) -> bool {
         let asks_for_keyframes = self.accuracy == Accuracy::Keyframe && lists_keyframes(media);
-        asks_for_keyframes || states_no_end(media)
+        asks_for_keyframes || has_unsure_end(media)
     }
 }
 
@@ -207,13 +207,8 @@ impl Recipe {
             };
         }
         cost::fill(&mut plan, circumstances.inputs);
-        if let Some(encoded) = self.without_copies(&plan, format, circumstances)? {
-            let mut next = Some(&mut plan);
-            while let Some(plan) = next {
-                plan.if_parameters_change = Some(Box::new(encoded.clone()));
-                next = plan.otherwise.as_deref_mut();
-            }
-        }
+        let encoded = self.without_copies(&plan, format, circumstances);
+        plan.if_parameters_change = encoded.map(Box::new);
         Ok(plan)
     }
 
@@ -239,20 +234,31 @@ impl Recipe {
         plan: &Plan,
         format: Format,
         circumstances: &Circumstances<'_>,
-    ) -> Result<Option<Plan>> {
+    ) -> Option<Plan> {
         let is_copied = |track: &&Track| {
             track.action == Action::Copy
                 && matches!(track.kind, TrackKind::Video | TrackKind::Audio)
         };
         let is_unknown = |id: &StreamId| {
             let probed = circumstances.inputs.get(id.input);
-            probed.is_some_and(|it| it.index.is_none() && it.media.parameters_may_change())
+            probed.is_some_and(|it| {
+                // A sample table says nothing of the packets themselves, and packets nothing of the
+                // header of a file behind the first.
+                let goes_back = |index: &Arc<Index>| index.streams.iter().any(|it| it.goes_back);
+                let index = it.index.as_ref().filter(|_| !it.media.lists_packets());
+                let was_read = index.is_some_and(|index| !goes_back(index));
+                let stream = it.media.streams.get(id.stream);
+                let may_change = |stream: &StreamInfo| {
+                    !stream.parameters_change && it.media.parameters_may_change(stream)
+                };
+                !was_read && stream.is_some_and(may_change)
+            })
         };
         let plans = std::iter::successors(Some(plan), |plan| plan.otherwise.as_deref());
         let copied = plans.flat_map(Plan::tracks).filter(is_copied).flat_map(Track::sources);
         let unknown: Vec<StreamId> = copied.filter(is_unknown).collect();
         if unknown.is_empty() {
-            return Ok(None);
+            return None;
         }
         let mut inputs = circumstances.inputs.to_vec();
         for id in unknown {
@@ -263,12 +269,8 @@ impl Recipe {
             }
         }
         let changing = Circumstances { inputs: &inputs, ..circumstances.clone() };
-        match self.compile(format, &changing) {
-            Ok(encoded) => Ok(Some(encoded)),
-            // What can not be encoded is still copied where its parameters last.
-            Err(Error::Absent { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        // What can not be encoded is still copied where its parameters last.
+        self.compile(format, &changing).ok()
     }
 
     fn needs_index(&self, media: &MediaInfo) -> bool {
@@ -284,17 +286,24 @@ impl Recipe {
             Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
             Self::Trim(_) | Self::Concat(_) => true,
             Self::Compress(_) => !has_sizes(),
-            Self::Storyboard(_) => lists_keyframes(media) || states_no_end(media),
-            Self::Transcode(_) | Self::Resize(_) | Self::Thumbnail(_) => false,
+            Self::Storyboard(_) => lists_keyframes(media) || has_unsure_end(media),
+            Self::Thumbnail(_) => goes_on(media),
+            Self::Transcode(_) | Self::Resize(_) => false,
         }
     }
 }
 
-/// Whether a container does not state when its media ends, as one that was written live: only its
-/// packets tell.
-fn states_no_end(media: &MediaInfo) -> bool {
+/// Whether only the packets of a container tell when its media ends: it states no end, as one that was
+/// written live, its clock may jump, or media goes on behind what is stated.
+fn has_unsure_end(media: &MediaInfo) -> bool {
     let is_stated = |stream: &StreamInfo| stream.duration.is_some();
-    media.duration.is_none() && !media.streams.iter().any(is_stated)
+    let states_none = media.duration.is_none() && !media.streams.iter().any(is_stated);
+    states_none || media.may_jump() || goes_on(media)
+}
+
+/// Whether media goes on behind the end that is stated, since another file was appended.
+fn goes_on(media: &MediaInfo) -> bool {
+    media.followed && media.reads_on()
 }
 
 /// Whether a container tells where keyframes are without being read as a whole.

@@ -147,8 +147,9 @@ const JOBS: &[ErrorCode] = &[
     job(
         "CONFIG_ERROR",
         Some(false),
-        "An encoder, filter, option, device, program or part of the sandbox is absent, or the \
-         service can not be started here, as when its address is in use.",
+        "An encoder, filter, option, device, program or part of the sandbox is absent, this libav \
+         can not show the picture right, as one made of tiles, or the service can not be started \
+         here, as when its address is in use.",
         "Install or configure what the message names; `avocet capabilities` lists what there is.",
     ),
     job(
@@ -166,8 +167,8 @@ const JOBS: &[ErrorCode] = &[
     job(
         "INPUT_INVALID",
         Some(false),
-        "The input is no media that libav knows, is damaged or cut short, or lacks the stream that \
-         the job needs.",
+        "The input is no media that libav knows, is damaged or cut short, lacks the stream that the \
+         job needs, or changes on the way so that it can be neither copied nor encoded here.",
         "Check the input with `avocet probe`; `lenient` accepts damage, with a warning.",
     ),
     job(

@@ -84,7 +84,13 @@ impl Look {
             }
         };
         let neighbors = filters.neighbors;
-        Ok(FrameRequest { stream: stream.index, wanted, filters: filters.text, neighbors })
+        Ok(FrameRequest {
+            stream: stream.index,
+            wanted,
+            filters: filters.text,
+            neighbors,
+            goes_back: media.followed && media.reads_on(),
+        })
     }
 
     /// Whether the pixel format is one of red, green and blue.

@@ -222,8 +222,9 @@ impl Maker<'_> {
             last = near.max(last);
             match near {
                 Some(key) => {
+                    // The very one, which needs no other picture.
                     let time = Timestamp::new(key, middle.base);
-                    Instant { time, keyframe: true, neighbors: false }
+                    Instant { time, keyframe: false, neighbors: false }
                 }
                 None if keys.is_none() && slot.to - slot.from >= USUAL_GROUP => {
                     Instant { time: middle, keyframe: true, neighbors: false }

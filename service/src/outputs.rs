@@ -107,9 +107,16 @@ fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<()> {
         let place: PathBuf = home.join(name);
         fs::rename(folder.join(name), &place)?;
         let mut options = fs::OpenOptions::new();
-        options.read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        // A worker may have put something else in the place of the file that was looked at: a pipe
+        // must not block.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.read(true).custom_flags(flags.bits().cast_signed());
         #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
-        options.open(place)?.sync_all()?;
+        let file = options.open(place)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        file.sync_all()?;
     }
     Ok(())
 }

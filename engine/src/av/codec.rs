@@ -89,10 +89,11 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         let _lock = self.lock();
+        // Its address may be that of another one as soon as it is free.
+        log::forget(self.as_ptr());
         let mut pointer = self.as_ptr();
         // SAFETY: the context is ours and is dropped once.
         unsafe { ffi::avcodec_free_context(&raw mut pointer) };
-        log::forget(self.as_ptr());
     }
 }
 
@@ -122,9 +123,9 @@ impl Health {
     /// What was counted since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
-            failed: self.failed - before.failed,
-            concealed: self.concealed - before.concealed,
-            complaints: self.complaints - before.complaints,
+            failed: self.failed.saturating_sub(before.failed),
+            concealed: self.concealed.saturating_sub(before.concealed),
+            complaints: self.complaints.saturating_sub(before.complaints),
         }
     }
 
@@ -154,6 +155,8 @@ pub(crate) struct Decoder {
     lead: Option<Head>,
     /// Whether packets came from the first one of the stream on.
     from_start: bool,
+    /// Whether nothing can be decoded before the first keyframe.
+    pub(crate) needs_keyframe: bool,
     /// Whether the container states when pictures are shown.
     states_presentation: bool,
     /// Decoding times of the packets whose frames have not come out yet, in a container that states
@@ -209,6 +212,7 @@ impl Decoder {
             health: Health::default(),
             lead: parameters.head.clone(),
             from_start: true,
+            needs_keyframe: parameters.needs_keyframe(),
             states_presentation: parameters.states_presentation,
             unshown: None,
             pieces: parameters.goes_back.then(Box::default),
@@ -266,6 +270,7 @@ impl Decoder {
     /// head, one in its midst, where nobody can tell the times that a container does not state.
     pub(crate) fn flush(&mut self, from_start: bool, head: Option<&Head>) {
         self.from_start = from_start;
+        self.skip_unreferenced(false);
         self.unshown = None;
         self.lead = head.filter(|_| !from_start).cloned();
         self.pieces = self.pieces.take().map(|_| Box::default());
@@ -395,6 +400,10 @@ impl Encoder {
 
     /// Tells the encoder that no frame follows.
     pub(crate) fn finish(&mut self) {
+        // SVT-AV1 would wait for a picture; nothing comes out of it without one.
+        if self.context.is_svt_av1 && !self.fed {
+            return;
+        }
         // SAFETY: the context is live; null means the end, and saying it twice is harmless.
         unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), ptr::null()) };
     }

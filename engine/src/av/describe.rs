@@ -69,6 +69,7 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
             programs,
             is_webm: false,
             followed: false,
+            missing_bytes: 0,
             movie: None,
             origin: None,
         }

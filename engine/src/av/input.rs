@@ -49,8 +49,10 @@ pub(crate) struct Demuxer {
     pub(crate) stated: Option<Timestamp>,
     /// How many packets of each stream were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
-    /// Where the tag of the last packet begins in FLV, in bytes.
-    last_tag: Option<u64>,
+    /// Where the last packet stands, in bytes, where the container tells; in FLV, where its tag begins.
+    last_at: Option<u64>,
+    /// Whether libav saw the end where another file stands, which it does not read.
+    pub(crate) is_followed: bool,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -132,7 +134,8 @@ impl Demuxer {
             refused: None,
             stated: None,
             torn: BTreeMap::new(),
-            last_tag: None,
+            last_at: None,
+            is_followed: false,
         };
         if depth == Depth::Streams || !demuxer.has_full_header() {
             demuxer.look_closely()?;
@@ -215,18 +218,38 @@ impl Demuxer {
             if code < 0 {
                 break code;
             }
-            self.last_tag = packet.position().and_then(|at| at.try_into().ok());
+            self.last_at = packet.position().and_then(|at| at.try_into().ok());
             if self.is_torn(&packet) {
                 *self.torn.entry(packet.stream()).or_default() += 1;
                 continue;
             }
             self.end_sound(&mut packet);
+            // Each picture of APNG is drawn onto those before it, whatever libav says.
+            if self.is_format("apng") && packet.pts() > Some(0) {
+                packet.set_key(false);
+            }
             return Ok(Some(packet));
         };
         match self.fault(error(code)) {
-            Fault::Libav(error) if error.code == ffi::AVERROR_EOF => Ok(None),
+            Fault::Libav(error) if error.code == ffi::AVERROR_EOF => {
+                self.is_followed |= self.stops_before_matroska()?;
+                Ok(None)
+            }
             fault => Err(fault),
         }
+    }
+
+    /// Whether another file stands behind the last packet of Matroska: libav reads no segment of a
+    /// known size behind one that does not say where it ends.
+    fn stops_before_matroska(&mut self) -> Result<bool, Fault> {
+        /// What every file of Matroska begins with (RFC 8794, 11.2.1).
+        const EBML: &[u8] = b"\x1a\x45\xdf\xa3";
+        /// Most bytes between a packet and the file behind it: that packet, and an index.
+        const MOST_BYTES: usize = 1 << 20;
+        let is_matroska = self.is_format("matroska");
+        let Some(at) = self.last_at.take().filter(|_| is_matroska) else { return Ok(false) };
+        let rest = self.peek(at, MOST_BYTES)?;
+        Ok(rest.windows(EBML.len()).any(|bytes| bytes == EBML))
     }
 
     /// Goes on with an FLV that was appended to another one, whose header libav takes for the end;
@@ -235,7 +258,7 @@ impl Demuxer {
         /// Bytes of the header of a tag and of the number behind it.
         const AROUND: u64 = 11 + 4;
         let is_flv = self.is_format("flv");
-        let Some(mut at) = self.last_tag.take().filter(|_| is_flv) else { return Ok(false) };
+        let Some(mut at) = self.last_at.filter(|_| is_flv) else { return Ok(false) };
         // The tags of streams that are left out may follow the last packet.
         loop {
             match *self.peek(at, 9)? {
@@ -330,6 +353,10 @@ impl Demuxer {
 
     /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
     pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), Fault> {
+        self.last_at = None;
+        if self.is_format("apng") {
+            return self.rewind();
+        }
         let index = c_int::try_from(stream).unwrap_or(-1);
         // SAFETY: the context is open; an index that is not there is refused by libav.
         let code = unsafe {
@@ -340,6 +367,11 @@ impl Demuxer {
 
     /// Goes back to the first packet.
     pub(crate) fn rewind(&mut self) -> Result<(), Fault> {
+        self.last_at = None;
+        // What was read of a file behind the first one may have taken its place in the index.
+        if self.is_format("flv") || self.is_format("matroska") {
+            return self.reopen();
+        }
         // SAFETY: the context is open, and its format static.
         let code = unsafe {
             let context = self.context.as_ptr();
@@ -629,6 +661,12 @@ impl Parameters {
             fields.extradata_size = size;
         }
         Ok(())
+    }
+
+    /// Whether nothing can be decoded before the first keyframe: pictures of other codecs may be
+    /// refreshed bit by bit, or begin with a group that is open.
+    pub(crate) fn needs_keyframe(&self) -> bool {
+        matches!(self.codec().as_str(), "hevc" | "vp8" | "vp9" | "av1")
     }
 
     /// libav's name of the codec.

@@ -105,6 +105,20 @@ impl Packet {
         self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA)
     }
 
+    /// Says the same with this packet, unless it says something of its own.
+    pub(crate) fn set_new_extradata(&mut self, data: &[u8]) -> AvResult<()> {
+        if self.new_extradata().is_some() {
+            return Ok(());
+        }
+        let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+        // SAFETY: the packet is live; libav answers room for as many bytes as it is asked for.
+        unsafe {
+            let room = allocated(ffi::av_packet_new_side_data(self.as_ptr(), kind, data.len()))?;
+            data.as_ptr().copy_to_nonoverlapping(room.as_ptr(), data.len());
+        }
+        Ok(())
+    }
+
     fn side_data(&self, kind: ffi::AVPacketSideDataType) -> Option<&[u8]> {
         let mut size = 0;
         // SAFETY: the packet is live; libav answers as many bytes as it says, or null, which live
@@ -166,9 +180,11 @@ impl Packet {
         self.fields().flags & ffi::AV_PKT_FLAG_KEY != 0
     }
 
-    /// Marks it as one from which decoding can begin.
-    pub(crate) fn set_key(&mut self) {
-        self.fields_mut().flags |= ffi::AV_PKT_FLAG_KEY;
+    /// Says whether decoding can begin at it.
+    pub(crate) fn set_key(&mut self, is_key: bool) {
+        let flags = &mut self.fields_mut().flags;
+        *flags =
+            if is_key { *flags | ffi::AV_PKT_FLAG_KEY } else { *flags & !ffi::AV_PKT_FLAG_KEY };
     }
 
     /// Whether the demuxer says that a part of it is missing.

@@ -183,7 +183,7 @@ impl SubtitleCoder {
         let mut converted = Packet::with_data(written)?;
         converted.set_times(start, start, duration);
         converted.set_time_base(Rational::MICROSECONDS);
-        converted.set_key();
+        converted.set_key(true);
         Ok(Some(converted))
     }
 }

@@ -15,7 +15,7 @@ use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};
 pub(crate) use still::shown_item;
 
-use crate::media::StreamInfo;
+use crate::media::{Behind, StreamInfo};
 
 /// The longest `moov` that is read, in bytes.
 const LONGEST_MOOV: u64 = 256 << 20;
@@ -58,11 +58,6 @@ pub struct Movie {
     /// Whether every chunk that the sample tables of `moov` name lies inside the file; false too
     /// when they contradict each other. Fragments and references to other files are not followed.
     pub tables_inside: bool,
-    /// Whether a second `moov` stands behind the first, as when two files were appended; not looked
-    /// for in a fragmented file. Told of any container by
-    /// [`MediaInfo::followed`](crate::MediaInfo::followed).
-    #[serde(skip)]
-    pub followed: bool,
     /// The tracks, in the order of the file.
     pub tracks: Vec<MovieTrack>,
 }
@@ -119,11 +114,10 @@ impl Movie {
     /// The reader's.
     pub(crate) fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         let Some(file) = File::read(reader)? else { return Ok(None) };
-        let File { brand, moov, moov_first, moof_seen, followed, length } = file;
+        let File { brand, moov, moov_first, moof_seen, length } = file;
         Ok(Self::parse(&moov, length).map(|movie| Self {
             brand,
             moov_first,
-            followed,
             fragmented: movie.fragmented || moof_seen,
             ..movie
         }))
@@ -217,13 +211,12 @@ impl MovieTrack {
     }
 }
 
-/// The boxes of a whole file, as far as its first `moof`.
+/// The boxes of a whole file, as far as its first `moov` and `mdat`.
 struct File {
     brand: Option<String>,
     moov: Vec<u8>,
     moov_first: bool,
     moof_seen: bool,
-    followed: bool,
     length: u64,
 }
 
@@ -232,7 +225,6 @@ impl File {
         let length = reader.seek(SeekFrom::End(0))?;
         let (mut brand, mut moov) = (None, None);
         let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
-        let mut followed = false;
         let mut at = 0;
         for number in 0..MOST_BOXES {
             let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
@@ -252,18 +244,50 @@ impl File {
                     let Some(bytes) = bytes else { return Ok(None) };
                     (moov, moov_first) = (Some(bytes), !mdat_seen);
                 }
-                b"moov" => followed = true,
                 b"mdat" => mdat_seen = true,
                 b"moof" => moof_seen = true,
                 _ => {}
             }
-            if moov.is_some() && (moof_seen || followed || end >= length) {
+            if moov.is_some() && (mdat_seen || moof_seen) {
                 break;
             }
             at = end;
         }
-        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, followed, length }))
+        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, length }))
     }
+}
+
+/// Whether further `moov` boxes stand behind the first, as when files were appended, and say the same
+/// of the coding of their tracks.
+///
+/// # Errors
+/// The reader's.
+pub(crate) fn behind(reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    let (mut at, mut first, mut behind) = (0, None, Behind::Nothing);
+    for _ in 0..MOST_BOXES {
+        let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
+        let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
+        let body = at + header.length;
+        at = header.size.map_or(length, |size| at.saturating_add(size));
+        if &header.code == b"moov" {
+            let moov = read_range(reader, body..at.min(length))?.unwrap_or_default();
+            let stsd = |(_, trak)| find(trak, &[b"mdia", b"minf", b"stbl", b"stsd"]);
+            let tracks = Boxes(&moov).filter(|(code, _)| code == b"trak");
+            let tracks: Vec<Vec<u8>> =
+                tracks.map(|trak| stsd(trak).unwrap_or_default().to_vec()).collect();
+            behind = match &first {
+                None => Behind::Nothing,
+                Some(first) if *first == tracks && behind != Behind::Other => Behind::Alike,
+                Some(_) => Behind::Other,
+            };
+            first.get_or_insert(tracks);
+        }
+        if at >= length {
+            break;
+        }
+    }
+    Ok(behind)
 }
 
 /// The bytes of a file in a range; `None` when they are too many, or the file ends before them.
@@ -531,7 +555,6 @@ mod tests {
             fragmented: false,
             encrypted: false,
             tables_inside: true,
-            followed: false,
             tracks: vec![track],
         };
         assert_eq!(movie, expected);
@@ -578,14 +601,17 @@ mod tests {
     #[test]
     fn a_second_movie_is_found_behind_the_first() {
         let (moov, mdat) = (Made::default().moov(), boxed("mdat", &[MEDIA]));
-        let check = |boxes: &[&[u8]], followed: bool| {
-            assert_eq!(read(&boxes.concat()).map(|movie| movie.followed), Some(followed));
+        let check = |boxes: &[&[u8]], expected: Behind| {
+            let found = behind(&mut Cursor::new(boxes.concat()));
+            assert_eq!(found.ok(), Some(expected));
         };
-        check(&[&ftyp(), &moov, &mdat], false);
-        check(&[&ftyp(), &mdat, &moov, &boxed("free", &[])], false);
-        check(&[&ftyp(), &moov, &mdat, &mdat, b"abc"], false);
-        check(&[&ftyp(), &moov, &mdat, &ftyp(), &moov, &mdat], true);
-        check(&[&ftyp(), &mdat, &moov, &ftyp(), &mdat, &moov], true);
+        check(&[&ftyp(), &moov, &mdat], Behind::Nothing);
+        check(&[&ftyp(), &mdat, &moov, &boxed("free", &[])], Behind::Nothing);
+        check(&[&ftyp(), &moov, &mdat, &mdat, b"abc"], Behind::Nothing);
+        check(&[&ftyp(), &moov, &mdat, &ftyp(), &moov, &mdat], Behind::Alike);
+        check(&[&ftyp(), &mdat, &moov, &ftyp(), &mdat, &moov], Behind::Alike);
+        let other = boxed("moov", &[]);
+        check(&[&ftyp(), &moov, &mdat, &other, &moov], Behind::Other);
     }
 
     #[test]

@@ -377,7 +377,8 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     let (mut last, mut next) = (8, 8);
     for _ in 0..size {
         if next != 0 {
-            next = (last + bits.signed_golomb()? + 256) % 256;
+            let delta = bits.signed_golomb().filter(|delta| (-128..128).contains(delta))?;
+            next = (last + delta + 256) % 256;
         }
         last = if next == 0 { last } else { next };
     }

@@ -30,6 +30,14 @@ pub(crate) fn is_sequence(unit: &[u8]) -> bool {
     kind_of(unit) == SEQUENCE
 }
 
+/// The number of a sequence parameter set, 0 to 15; `None` when it can not be read.
+pub(crate) fn sequence_id(unit: &[u8]) -> Option<u32> {
+    let plain = unescape(unit.get(HEADER..)?);
+    let mut bits = Bits::new(&plain);
+    skip_to_id(&mut bits)?;
+    bits.golomb().filter(|id| *id < 16)
+}
+
 /// Whether pictures of this type are keyframes that nothing refers past: BLA and IDR. A CRA may
 /// have leading pictures that refer back.
 pub(crate) fn is_closed(kind: u8) -> bool {
@@ -99,12 +107,7 @@ impl HevcSets {
         };
         Some(Ids {
             video: free(VIDEO, 15, |unit| Some(u32::from(unit.get(HEADER)? >> 4)))?,
-            sequence: free(SEQUENCE, 15, |unit| {
-                let plain = unescape(unit.get(HEADER..)?);
-                let mut bits = Bits::new(&plain);
-                skip_to_id(&mut bits)?;
-                bits.golomb()
-            })?,
+            sequence: free(SEQUENCE, 15, sequence_id)?,
             picture: free(PICTURE, 63, |unit| Bits::new(&unescape(unit.get(HEADER..)?)).golomb())?,
         })
     }

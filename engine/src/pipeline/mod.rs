@@ -357,12 +357,13 @@ impl Opener<'_> {
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
-        let location = plan.inputs[sheet.source.input].location.clone();
+        let input = &plan.inputs[sheet.source.input];
         pipeline.sheets.push(OpenSheet {
             output: output.clone(),
             sheet: sheet.clone(),
-            source: self.sources.expect(&location)?,
-            location,
+            source: self.sources.expect(&input.location)?,
+            goes_back: input.goes_back,
+            location: input.location.clone(),
             draft: sink.draft(),
         });
         pipeline.sinks.push(sink);
@@ -466,7 +467,8 @@ impl Opener<'_> {
             let line = Line::Made { graph, onto: onto.unwrap_or(first) };
             return Ok((OpenPart { name: "made".to_owned(), line }, None));
         };
-        let location = &plan.inputs[source.input].location;
+        let input = &plan.inputs[source.input];
+        let location = &input.location;
         let name = source.to_string();
         let threads = self.threads;
         // What a second graph fits is still on its own line behind the first.
@@ -482,7 +484,11 @@ impl Opener<'_> {
             let demuxer = self.sources.demuxer(location, Depth::Header, limits, cancel)?;
             let parameters = parameters_of(&demuxer, location, source.stream)?;
             let filter = filter(&parameters)?;
-            let reader = FrameReader::over(demuxer, location.clone(), source.stream, self.threads)?;
+            let location = location.clone();
+            let mut reader = FrameReader::over(demuxer, location, source.stream, self.threads)?;
+            if input.goes_back {
+                reader.follow_clock()?;
+            }
             let (reader, tally) = (Box::new(reader), tally.clone());
             let line = Line::Instant { reader, instant, filter, tally };
             return Ok((OpenPart { name, line }, None));
@@ -499,10 +505,12 @@ impl Opener<'_> {
             parameters.head = head.map_err(|fault| fault.of_input(location))?;
         }
         let base = parameters.time_base;
+        let is_copied = matches!(action, Action::Copy | Action::Splice(_)) && !is_text;
         let route = Route {
             stream: source.stream,
             base,
             is_video,
+            must_agree: is_copied && parameters.codec() != "vorbis",
             table: parameters.table.filter(|_| is_video),
             select: part.select,
             tally: tally.clone(),

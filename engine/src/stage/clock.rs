@@ -68,6 +68,17 @@ impl Clock {
         Some(Self { kind, offsets: Vec::new(), from: 0, streams: BTreeMap::new() })
     }
 
+    /// Whether a jump is where a file begins behind another.
+    pub(crate) fn is_of_files(&self) -> bool {
+        self.kind == Kind::Appended
+    }
+
+    /// Begins anew, for reading from the first packet on.
+    pub(crate) fn restart(&mut self) {
+        let Self { kind, .. } = *self;
+        *self = Self { kind, offsets: Vec::new(), from: 0, streams: BTreeMap::new() };
+    }
+
     /// Moves a packet of a stream, whose times count in `base`; answers whether the clock jumped.
     pub(crate) fn close(&mut self, stream: usize, base: TimeBase, packet: &mut Packet) -> bool {
         let Some(dts) = packet.dts().or(packet.pts()) else { return false };

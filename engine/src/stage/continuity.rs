@@ -47,17 +47,17 @@ impl Continuity {
         let in_samples = |at: Timestamp| at.rescale(self.base).map_or(0, |at| at.ticks);
         let samples = self.counter.count(packet).unwrap_or_else(|| in_samples(stated));
         let is_first = self.next.is_none();
-        let place = match (self.next, self.counter.left_out(samples)) {
-            (Some(next), _) => next,
-            (None, Some(left_out)) => -left_out,
-            (None, None) => {
-                let place = in_samples(start);
-                let least_end = i64::from(self.counter.is_independent());
-                if place + samples < least_end {
-                    return Ok(None);
-                }
-                place
+        let place = if let Some(next) = self.next {
+            next
+        } else if let Some(left_out) = self.counter.left_out(samples) {
+            -left_out
+        } else {
+            let place = in_samples(start);
+            let least_end = i64::from(self.counter.is_independent());
+            if place + samples < least_end {
+                return Ok(None);
             }
+            place
         };
         // Containers differ in when they show a first packet from which nothing comes.
         if !(is_first && self.counter.first_is_silent()) {

@@ -38,6 +38,9 @@ pub(crate) struct Copy {
     tally: Tally<Read>,
     /// Whether a keyframe came.
     begun: bool,
+    /// Time of the first keyframe, in ticks, when packets before it were left out: those that follow
+    /// it and are shown before it refer to them.
+    leads_until: Option<i64>,
     /// Whether the span has ended.
     ended: bool,
     /// The newest packets, in order of decoding.
@@ -72,8 +75,21 @@ impl Copy {
     fn over(span: Option<Span>, onto: Option<Onto>, base: TimeBase, tally: Tally<Read>) -> Self {
         let (window, times) = (VecDeque::new(), BinaryHeap::new());
         let (begun, ended) = (false, false);
-        let (head, coding, dts) = (None, None, None);
-        Self { span, onto, base, head, coding, tally, begun, ended, window, times, dts }
+        let (head, coding, dts, leads_until) = (None, None, None, None);
+        Self {
+            span,
+            onto,
+            base,
+            head,
+            coding,
+            tally,
+            begun,
+            leads_until,
+            ended,
+            window,
+            times,
+            dts,
+        }
     }
 
     /// A stage for pictures of a span that are spliced: each is decoded `delay` ticks of `base`
@@ -158,8 +174,13 @@ impl Stage for Copy {
                 return Ok(());
             }
         }
-        self.begun |= packet.is_key();
-        if !self.begun {
+        if !self.begun && packet.is_key() {
+            let has_left_out = self.tally.note(|count| count.before_keyframe > 0);
+            self.begun = true;
+            self.leads_until = packet.pts().filter(|_| has_left_out);
+        }
+        let leads = packet.pts().is_some_and(|pts| Some(pts) < self.leads_until);
+        if !self.begun || leads {
             self.tally.note(|count| count.before_keyframe += 1);
             return Ok(());
         }
@@ -213,7 +234,8 @@ impl CopySound {
 
     fn hand_on(&mut self, mut packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         if self.coding.changes(&packet) {
-            return Err(parameters_change("audio", &packet, self.base));
+            let kind = if self.is_text { "text" } else { "audio" };
+            return Err(parameters_change(kind, &packet, self.base));
         }
         if let Some(onto) = self.onto {
             move_onto(&mut packet, onto, self.base);

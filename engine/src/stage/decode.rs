@@ -88,12 +88,13 @@ impl Decode {
         Ok(())
     }
 
-    /// Counts what could not be decoded well since the last time. Errors that are logged after a
-    /// start in the middle may be those of pictures that nobody wants.
+    /// Counts what could not be decoded well since the last time. Errors that are logged before
+    /// the first wanted picture came may be those of pictures that nobody wants.
     fn note_health(&mut self) {
         let health = self.decoder.health();
         let more = health.since(std::mem::replace(&mut self.noted, health));
-        let complaints = if self.from == i64::MIN { more.complaints } else { 0 };
+        let is_wanted = self.from == i64::MIN || self.end.is_some_and(|end| end > self.from);
+        let complaints = if is_wanted { more.complaints } else { 0 };
         self.tally.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
     }
 
@@ -162,6 +163,10 @@ impl Stage for Decode {
         if self.is_video && self.key.is_none() {
             if packet.is_key() {
                 self.key = packet.pts().or(packet.dts());
+            } else if self.decoder.needs_keyframe {
+                let is_missed = is_shown && packet.pts().is_none_or(|pts| pts >= self.from);
+                self.tally.note(|count| count.before_keyframe += u64::from(is_missed));
+                return Ok(());
             } else if is_shown {
                 self.lead += 1;
             }

@@ -24,6 +24,7 @@ const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
 const SOUND_LEAD: f64 = 0.5;
 
 /// Reads one input to its end, or as far as anybody wants it.
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on each other")]
 pub(crate) struct Demux {
     demuxer: Demuxer,
     location: Location,
@@ -32,6 +33,9 @@ pub(crate) struct Demux {
     seeks: bool,
     /// What closes the jumps of a clock.
     clock: Option<Clock>,
+    /// Whether a file that begins behind another one may be coded in another way without its packets
+    /// saying so.
+    may_differ: bool,
     /// Whether a jump was closed that no track was told of.
     jumped: bool,
     /// Seconds per tick of each stream.
@@ -59,6 +63,9 @@ pub(crate) struct Route {
     pub(crate) stream: usize,
     pub(crate) base: TimeBase,
     pub(crate) is_video: bool,
+    /// Whether its packets are copied, and do not tell themselves when another file begins that is
+    /// coded in another way.
+    pub(crate) must_agree: bool,
     /// Where a stream of pictures ends, by its sample table.
     pub(crate) table: Option<Table>,
     pub(crate) select: Select,
@@ -103,6 +110,9 @@ impl Demux {
             && !input.closes_jumps
             && !input.goes_back;
         let clock = if seeks { None } else { Clock::of(media) };
+        let may_differ = clock.as_ref().is_some_and(Clock::is_of_files)
+            && !input.parts_agree
+            && !media.is_format("flv");
         let may_go_on = input.closes_jumps;
         let bases = media.streams.iter().map(|stream| stream.time_base).collect();
         Self {
@@ -111,6 +121,7 @@ impl Demux {
             cancel,
             seeks,
             clock,
+            may_differ,
             jumped: false,
             bases,
             may_go_on,
@@ -151,6 +162,7 @@ impl Demux {
             let goes_on_seconds = self.goes_on_seconds(route);
             route.tally.note(|count| {
                 count.torn = self.demuxer.torn(route.stream);
+                count.is_followed = self.demuxer.is_followed;
                 count.goes_on_seconds = goes_on_seconds;
             });
         }
@@ -195,8 +207,9 @@ impl Demux {
             .others
             .iter()
             .filter(|(stream, other)| other.after >= ended && kind(**stream) == kind(route.stream));
-        let seconds = |(_, other): (&usize, &Other)| {
-            Timestamp::new(other.times.1 - other.times.0, route.base).seconds()
+        let seconds = |(stream, other): (&usize, &Other)| {
+            let base = self.bases.get(*stream).copied().unwrap_or(route.base);
+            Timestamp::new(other.times.1 - other.times.0, base).seconds()
         };
         others.map(seconds).sum()
     }
@@ -277,6 +290,12 @@ impl Demux {
             self.jumped |= clock.close(stream, base, &mut packet);
         }
         self.taken += u64::from(is_routed);
+        if self.jumped && self.may_differ && self.routes.iter().any(|route| route.must_agree) {
+            let at = packet.pts().or(packet.dts()).unwrap_or(0);
+            let at = Timestamp::new(at, base).seconds();
+            let what = format!("another file begins at {at:.3} s, and may be coded in another way");
+            return Err(Error::ParametersChange { what });
+        }
         let jumped = is_routed && std::mem::take(&mut self.jumped);
         for route in self.routes.iter_mut().filter(|route| route.stream == stream) {
             let seconds = route.take(&packet, jumped)?;
