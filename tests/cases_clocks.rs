@@ -133,6 +133,9 @@ fn packets_that_are_torn_are_left_out_and_told() {
             assert!(is_prefix && made.len() < all.len(), "{name} {stream}");
         }
     }
+    // Also where nothing of the tracks that are read says how long they should be.
+    let outcome = done(&fixtures::get("torn.mkv"), "m4a", r#""extractAudio""#);
+    assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);
     let outcome = done(&fixtures::get("torn.wav"), "wav", r#""extractAudio""#);
     assert!(warns(&outcome, "PACKETS_TORN") && warns(&outcome, "DURATION_DECLARED_WRONG"));
     assert!((seconds_of_sound(&outcome.path) - 3.2).abs() < 0.05);

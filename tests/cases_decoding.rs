@@ -84,6 +84,88 @@ fn a_program_stream_that_begins_amid_a_group_is_done_by_every_recipe() {
     }
 }
 
+/// The number of the picture that a recipe makes of a fixture.
+fn number(name: &str, recipe: &str) -> u16 {
+    let outcome = done(&fixtures::get(name), "png", recipe);
+    assert_eq!(outcome.report.warnings, [], "{name} by {recipe}");
+    judge::counters(&outcome.path)[0].unwrap_or_else(|| panic!("{name} by {recipe}"))
+}
+
+#[test]
+fn a_picture_is_the_same_from_wherever_decoding_begins() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, begin) in [
+        ("hevc-reordered.mkv", 0.0),
+        ("reordered.mp4", 0.0),
+        ("mpeg4-reordered.avi", 0.0),
+        ("pictures.apng", 0.0),
+        ("edited.mp4", 1.3),
+        // Only one in three of its keyframes is one, so that earlier ones are tried.
+        ("keyframes-only.mp4", 0.0),
+    ] {
+        for seconds in [0.49, 1.05, 1.33, 1.62, 2.31, 3.45] {
+            let end = if name == "pictures.apng" { 2.0 } else { 4.0 - begin };
+            if seconds < end {
+                let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+                let found = f64::from(number(name, &recipe)) / 25.0;
+                let late = begin + seconds - found;
+                // An edit list need not begin at a picture.
+                let slack = if begin > 0.0 { 0.04 } else { 0.0 };
+                assert!(
+                    (-0.001 - slack..0.041).contains(&late),
+                    "{name} at {seconds} s: {found} s"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn reordered_pictures_of_a_low_rate_are_no_jump_of_a_clock() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (seconds, expected) in [(0.6, 2), (3.8, 15), (7.1, 28), (11.3, 45), (14.0, 56)] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        assert_eq!(number("slow-reordered.mkv", &recipe), expected, "{seconds} s");
+    }
+}
+
+#[test]
+fn a_cut_of_pictures_that_are_drawn_onto_each_other_begins_with_all_of_them() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("pictures.apng");
+    let made = done(&clip, "mp4", &cut(0.52, 1.0));
+    assert_eq!(judge::counters(&made.path)[0], Some(13));
+    let worst = judge::psnr(&made.path, &clip, 13).into_iter().fold(f64::INFINITY, f64::min);
+    assert!(worst > 30.0, "{worst} dB");
+}
+
+#[test]
+fn what_is_before_the_first_keyframe_is_told_by_every_recipe() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for name in ["headless-h264.mkv", "headless-hevc.mkv", "headless-av1.webm"] {
+        for (format, recipe) in [
+            ("mp4", COPY.to_owned()),
+            ("mp4", r#""transcode","reencode":true,"preset":"ultrafast""#.to_owned()),
+            ("mp4", cut(0.5, 3.0)),
+            ("png", r#""thumbnail","seekSeconds":0.6"#.to_owned()),
+        ] {
+            let what = format!("{name} in {format} by {recipe}");
+            let clip = fixtures::get(name);
+            let made = watched(&what.clone(), move || done(&clip, format, &recipe));
+            assert!(warns(&made, "BEFORE_KEYFRAME"), "{what}: {:?}", made.report.warnings);
+            assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{what}");
+        }
+    }
+}
+
 #[test]
 fn codec_parameters_that_change_are_not_copied_over() {
     if !fixtures::has_ffmpeg!() {

@@ -83,6 +83,8 @@ pub(crate) struct FrameReader {
     line: Option<Line>,
     /// Whether the clock jumped while packets were read on, as where a file stands behind another.
     has_jumped: bool,
+    /// The last time of those that rise as long as it does not jump, in ticks.
+    last_in_order: Option<i64>,
     /// Whether [`Parameters::head`] was looked for.
     knows_head: bool,
     /// What is left of the tries to decode damaged pictures again.
@@ -207,6 +209,7 @@ impl FrameReader {
             entry,
             line: None,
             has_jumped: false,
+            last_in_order: None,
             knows_head: false,
             retries: Retries::default(),
         })
@@ -220,6 +223,11 @@ impl FrameReader {
         let clock = Clock::of(&media).filter(|_| self.line.is_none());
         let Some(clock) = clock else { return Ok(false) };
         self.find_head()?;
+        if self.guesses_dts {
+            // The clock needs good ones.
+            let looked = self.demuxer.look_anew();
+            looked.map_err(|fault| fault.of_input(&self.location))?;
+        }
         let bases = media.streams.iter().map(|stream| stream.time_base).collect();
         self.line = Some(Line { clock, bases });
         self.demuxer.keep_only(|_| true);
@@ -311,11 +319,8 @@ impl FrameReader {
                     if number != self.stream {
                         continue;
                     }
-                    let at = packet.dts().or(packet.pts());
-                    let fallen = self.last_read.zip(at).map_or(0, |(last, at)| last - at);
-                    let fallen = Timestamp::new(fallen, self.base).seconds();
-                    self.has_jumped |= fallen > FALLS || (self.may_jump && fallen < -RISES);
-                    self.last_read = at.max(self.last_read);
+                    self.last_read = packet.dts().or(packet.pts()).max(self.last_read);
+                    self.note_jump(&packet);
                     if let (Some(read), Some(start)) = (self.last_read, self.steady_from) {
                         let read = Timestamp::new(read, self.base).seconds();
                         self.demuxer.limits.check_seconds(&self.location, read - start)?;
@@ -326,6 +331,21 @@ impl FrameReader {
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
         }
+    }
+
+    /// Notes when times rise or fall as they do only where a clock jumps: decoding times, or those of
+    /// keyframes where the others are guesses.
+    fn note_jump(&mut self, packet: &Packet) {
+        let in_order = if self.guesses_dts {
+            packet.pts().filter(|_| packet.is_key())
+        } else {
+            packet.dts().or(packet.pts())
+        };
+        let Some(at) = in_order else { return };
+        let fallen = self.last_in_order.map_or(0, |last| last - at);
+        let fallen = Timestamp::new(fallen, self.base).seconds();
+        self.has_jumped |= fallen > FALLS || (self.may_jump && fallen < -RISES);
+        self.last_in_order = Some(at);
     }
 
     /// Gives the decoder one packet, or tells it that none follows.
@@ -409,7 +429,7 @@ impl FrameReader {
         (self.before_key, self.lead) = (true, 0);
         self.counted = counted;
         self.drained = false;
-        self.has_jumped = false;
+        (self.has_jumped, self.last_in_order) = (false, None);
         self.last_read = None;
         self.fresh = false;
     }

@@ -41,6 +41,8 @@ pub(crate) struct Demuxer {
     cancel: Box<CancelToken>,
     /// How closely it was looked at.
     depth: Depth,
+    /// Whether that was done.
+    has_looked: bool,
     /// What it may hold.
     pub(crate) limits: Limits,
     /// Width and height, in pixels, that libav refused when it looked at the streams.
@@ -130,6 +132,7 @@ impl Demuxer {
             io,
             cancel,
             depth: Depth::Header,
+            has_looked: false,
             limits,
             refused: None,
             stated: None,
@@ -158,8 +161,12 @@ impl Demuxer {
         }
     }
 
-    /// Lets libav find out all it can about the streams, from the first packets.
+    /// Lets libav find out all it can about the streams, from the first packets; once, since libav
+    /// does not survive a second time.
     pub(crate) fn look_closely(&mut self) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.has_looked, true) {
+            return Ok(());
+        }
         self.depth = Depth::Streams;
         // Of each stream that there is by now; those that show later are held against the limit
         // when they are known.
@@ -393,6 +400,12 @@ impl Demuxer {
         }
     }
 
+    /// Opens the container anew, and lets libav find out all it can about the streams.
+    pub(crate) fn look_anew(&mut self) -> Result<(), Fault> {
+        self.depth = Depth::Streams;
+        self.reopen()
+    }
+
     /// Opens the container anew, which leads to the first packet where a seek does not.
     fn reopen(&mut self) -> Result<(), Fault> {
         let discards: Vec<_> =
@@ -408,6 +421,7 @@ impl Demuxer {
         let mut old = std::mem::replace(&mut self.context, opened).as_ptr();
         // SAFETY: the old context was ours; its I/O is custom and stays.
         unsafe { ffi::avformat_close_input(&raw mut old) };
+        self.has_looked = false;
         if self.depth == Depth::Streams {
             self.look_closely()?;
         }
