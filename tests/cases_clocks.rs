@@ -133,6 +133,13 @@ fn packets_that_are_torn_are_left_out_and_told() {
             assert!(is_prefix && made.len() < all.len(), "{name} {stream}");
         }
     }
+    // Packets of a transport stream do not tell how long they should be.
+    let outcome = done(&fixtures::get("torn.ts"), "mp4", COPY);
+    assert!(!judge::decode_errors(&outcome.path).is_empty());
+    assert!(warns(&outcome, "PICTURE_DAMAGED"), "{:?}", outcome.report.warnings);
+    let outcome = done(&fixtures::get("noisy.ts"), "mp4", COPY);
+    assert_eq!(judge::decode_errors(&outcome.path), [""; 0]);
+    assert_eq!(outcome.report.warnings, []);
     // Also where nothing of the tracks that are read says how long they should be.
     let outcome = done(&fixtures::get("torn.mkv"), "m4a", r#""extractAudio""#);
     assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);

@@ -1,17 +1,78 @@
-//! Whether an input is to blame for an output that is not whole.
+//! Whether an input is to blame for an output that is not whole, and whether what was copied ends
+//! whole.
 
-use std::num::NonZeroU32;
+use std::{io, num::NonZeroU32};
 
 use crate::{
-    av::{Decoder, Depth, Packet, Received},
+    av::{Decoder, Demuxer, Depth, Packet, ReadSeek, Received},
     error::{Error, Result},
     io::Sources,
     limits::Limits,
     pipeline::parameters_of,
-    plan::{Action, Part, Plan, Select, Track, TrackKind},
+    plan::{Action, Instant, Output, Part, Plan, Reason, Select, Track, TrackKind},
     progress::CancelToken,
+    reader::FrameReader,
+    tally::Counted,
     time::Timestamp,
 };
+
+/// The ends of what was copied into an output out of containers that may end anywhere: packets of TS
+/// and PS do not tell how long they should be.
+pub(crate) struct Ends<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) output: &'a Output,
+    pub(crate) counts: &'a [Counted],
+    pub(crate) threads: NonZeroU32,
+    pub(crate) limits: Limits,
+    pub(crate) cancel: &'a CancelToken,
+}
+
+impl Ends<'_> {
+    /// Warnings of tracks whose last pictures are damaged: these are decoded, from the last keyframe
+    /// on.
+    pub(crate) fn damaged(
+        &self,
+        open: &dyn Fn() -> io::Result<Box<dyn ReadSeek>>,
+    ) -> Result<Vec<Reason>> {
+        let location = &self.output.location;
+        let mut warnings = Vec::new();
+        for (number, (track, counted)) in self.output.tracks().iter().zip(self.counts).enumerate() {
+            let (Some(last), true) =
+                (counted.written.extent.last_start(), self.may_end_torn(track, counted))
+            else {
+                continue;
+            };
+            let unreadable = |source| Error::Write { location: location.clone(), source };
+            let reader = open().map_err(unreadable)?;
+            let demuxer = Demuxer::open(reader, Depth::Streams, self.limits, self.cancel)
+                .map_err(|fault| fault.of_input(location))?;
+            let mut reader = FrameReader::over(demuxer, location.clone(), number, self.threads)?;
+            let instant = Instant { time: last, keyframe: true, neighbors: false };
+            let mut is_whole = !reader.go_to(&instant)?.frame.is_concealed();
+            while let Some(frame) = reader.next()? {
+                is_whole &= !frame.is_concealed();
+            }
+            if !is_whole || !reader.health().is_good() {
+                let message = format!(
+                    "the input ends within the pictures of video track {number}, which are damaged there"
+                );
+                warnings.push(Reason::new("PICTURE_DAMAGED", message));
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Whether a track was copied up to the end of an input that may end anywhere.
+    fn may_end_torn(&self, track: &Track, counted: &Counted) -> bool {
+        let is_copied = matches!(track.action, Action::Copy | Action::Splice(_));
+        let source = track.parts.last().and_then(|part| part.source);
+        let input = source.and_then(|source| self.plan.inputs.get(source.input));
+        track.kind == TrackKind::Video
+            && is_copied
+            && input.is_some_and(|input| input.closes_jumps)
+            && counted.parts.last().is_some_and(|read| read.to_end)
+    }
+}
 
 /// The cause of a failure to write or read back what was copied: damage in the input, where a decode
 /// finds some, since a copy does not look into its packets; else the failure itself.

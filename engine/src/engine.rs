@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     av::{self, Demuxer, Depth, Listing},
     capabilities::Capabilities,
-    damage,
+    damage::{self, Ends},
     error::{Error, Result, Step},
     flv,
     frames::{FrameRequest, Frames},
@@ -523,6 +523,8 @@ impl Engine {
             } else {
                 verify::check_output(plan, output, counts, &open, cancel)?
             };
+            let ends = Ends { plan, output, counts, threads, limits, cancel };
+            warnings.extend(ends.damaged(&open)?);
             let (location, size_bytes) = (output.location.clone(), sink.size()?);
             if let Some(most) = output.at_most.filter(|most| size_bytes > *most) {
                 if plan.otherwise.is_some() {

@@ -85,6 +85,13 @@ fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
         return Ok(());
     }
     let Some(source) = track.sources().next() else { return Ok(()) };
+    if track.parts.iter().all(|part| matches!(part.select, Select::Span(_))) {
+        return Err(Error::Lacking {
+            location: plan.inputs[source.input].location.clone(),
+            found: format!("no packet of {} stream {source} in the section", track.kind.name()),
+            needed: "one in each stream".to_owned(),
+        });
+    }
     let what = format!("{} stream {source} has nothing that can be shown", track.kind.name());
     let location = plan.inputs[source.input].location.clone();
     Err(Error::Damaged { location, what, lost: 0.0 })

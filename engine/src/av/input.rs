@@ -291,13 +291,18 @@ impl Demuxer {
         let is_at_end = unsafe { (*self.io.as_ptr()).eof_reached != 0 };
         let is_short = match packet.data() {
             // A frame of ADTS (ISO/IEC 13818-7, 6.2) tells its length in 13 bits.
-            [0xff, b, _, c, d, e, ..] if b & 0xf6 == 0xf0 && self.is_format("aac") => {
+            [0xff, b, _, c, d, e, ..] if b & 0xf6 == 0xf0 && self.is_of_adts() => {
                 let length = usize::from(c & 3) << 11 | usize::from(*d) << 3 | usize::from(e >> 5);
                 packet.size() < length
             }
             _ => packet.is_incomplete() && !self.is_format("mpegts"),
         };
         is_short && is_at_end
+    }
+
+    /// Whether frames of AAC in it begin with ADTS.
+    fn is_of_adts(&self) -> bool {
+        self.is_format("aac") || self.is_format("mpegts")
     }
 
     /// How many packets of a stream were left out so far, since the input ends within them.
