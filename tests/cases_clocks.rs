@@ -140,6 +140,10 @@ fn packets_that_are_torn_are_left_out_and_told() {
     let outcome = done(&fixtures::get("noisy.ts"), "mp4", COPY);
     assert_eq!(judge::decode_errors(&outcome.path), [""; 0]);
     assert_eq!(outcome.report.warnings, []);
+    let outcome = done(&fixtures::get("torn.ogg"), "wav", r#""extractAudio""#);
+    assert!(warns(&outcome, "PACKETS_TORN"), "{:?}", outcome.report.warnings);
+    let outcome = done(&fixtures::get("clicks.ogg"), "wav", r#""extractAudio""#);
+    assert_eq!(outcome.report.warnings, []);
     // Also where nothing of the tracks that are read says how long they should be.
     let outcome = done(&fixtures::get("torn.mkv"), "m4a", r#""extractAudio""#);
     assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);

@@ -123,6 +123,21 @@ fn a_picture_is_the_same_from_wherever_decoding_begins() {
 }
 
 #[test]
+fn pictures_of_mxf_without_its_index_are_those_that_are_there() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    // libav counts them from one later on, without the index.
+    for (seconds, expected) in [(0.5, 11..=12), (1.3, 31..=32), (1.9, 46..=47)] {
+        let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
+        let outcome = done(&fixtures::get("torn.mxf"), "png", &recipe);
+        let found = judge::counters(&outcome.path)[0].unwrap();
+        assert!(expected.contains(&found), "{seconds} s: {found}");
+        assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);
+    }
+}
+
+#[test]
 fn reordered_pictures_of_a_low_rate_are_no_jump_of_a_clock() {
     if !fixtures::has_ffmpeg!() {
         return;

@@ -27,6 +27,7 @@ use crate::{
     matroska,
     media::{Behind, Kind, MediaInfo},
     movie::{self, Movie},
+    mxf,
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
     process::{self, ProcessSettings, Runner},
@@ -647,6 +648,11 @@ fn look_behind(media: &mut MediaInfo, reader: &mut (impl Read + Seek)) -> io::Re
     const SHORTEST_TAG: u64 = 15;
     let is_flv = media.is_format("flv");
     let is_avi = media.is_format("avi");
+    if media.is_format("mxf") {
+        let footer = mxf::footer(reader)?;
+        let length = reader.seek(SeekFrom::End(0))?;
+        media.missing_bytes = footer.map_or(0, |footer| footer.saturating_sub(length));
+    }
     if !is_flv && !is_avi && media.reads_on() {
         return Ok(Behind::Nothing);
     }

@@ -11,6 +11,7 @@ use crate::{
     matroska,
     media::{MediaInfo, Tags},
     movie::{self, Movie},
+    mxf,
     nal::{self, Framing, avc, hevc},
     progress::CancelToken,
     riff,
@@ -68,11 +69,12 @@ pub fn units(data: &[u8]) {
     }
 }
 
-/// Reads the headers that libav is not asked about: RIFF and its kin, FLV, Matroska and EXIF.
+/// Reads the headers that libav is not asked about: RIFF and its kin, FLV, MXF, Matroska and EXIF.
 pub fn headers(data: &[u8]) {
     let _ = riff::stated_duration(&mut Cursor::new(data));
     let _ = flv::stated_size(&mut Cursor::new(data));
     let _ = riff::stated_size(&mut Cursor::new(data));
+    let _ = mxf::footer(&mut Cursor::new(data));
     let _ = riff::webp_size(&mut Cursor::new(data));
     let _ = matroska::complete(&mut Cursor::new(data), &mut MediaInfo::default());
     for codec in ["mjpeg", "png", "webp"] {

@@ -31,6 +31,7 @@ mod limits;
 mod matroska;
 mod media;
 mod movie;
+mod mxf;
 mod nal;
 mod pictures;
 mod pipeline;

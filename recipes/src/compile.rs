@@ -294,11 +294,11 @@ impl Recipe {
 }
 
 /// Whether only the packets of a container tell when its media ends: it states no end, as one that was
-/// written live, its clock may jump, or media goes on behind what is stated.
+/// written live, its clock may jump, media goes on behind what is stated, or a part of it is missing.
 fn has_unsure_end(media: &MediaInfo) -> bool {
     let is_stated = |stream: &StreamInfo| stream.duration.is_some();
     let states_none = media.duration.is_none() && !media.streams.iter().any(is_stated);
-    states_none || media.may_jump() || goes_on(media)
+    states_none || media.may_jump() || goes_on(media) || media.missing_bytes > 0
 }
 
 /// Whether media goes on behind the end that is stated, since another file was appended.

@@ -17,6 +17,7 @@ use crate::{
     error::LibavError,
     limits::Limits,
     media::MediaInfo,
+    mxf,
     nal::avc::Head,
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
@@ -51,8 +52,12 @@ pub(crate) struct Demuxer {
     pub(crate) stated: Option<Timestamp>,
     /// How many packets of each stream were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
+    /// Whether it lacks its end, once that was looked for.
+    is_cut: Option<bool>,
     /// Where the last packet stands, in bytes, where the container tells; in FLV, where its tag begins.
     last_at: Option<u64>,
+    /// The number of the stream of the last packet.
+    last_stream: Option<usize>,
     /// Whether libav saw the end where another file stands, which it does not read.
     pub(crate) is_followed: bool,
 }
@@ -137,7 +142,9 @@ impl Demuxer {
             refused: None,
             stated: None,
             torn: BTreeMap::new(),
+            is_cut: None,
             last_at: None,
+            last_stream: None,
             is_followed: false,
         };
         if depth == Depth::Streams || !demuxer.has_full_header() {
@@ -226,6 +233,7 @@ impl Demuxer {
                 break code;
             }
             self.last_at = packet.position().and_then(|at| at.try_into().ok());
+            self.last_stream = Some(packet.stream());
             if self.is_torn(&packet) {
                 *self.torn.entry(packet.stream()).or_default() += 1;
                 continue;
@@ -239,7 +247,14 @@ impl Demuxer {
         };
         match self.fault(error(code)) {
             Fault::Libav(error) if error.code == ffi::AVERROR_EOF => {
-                self.is_followed |= self.stops_before_matroska()?;
+                if let Some((at, stream)) = self.last_at.zip(self.last_stream) {
+                    self.is_followed |= self.stops_before_matroska(at)?;
+                    if self.ends_within_page(at)? {
+                        *self.torn.entry(stream).or_default() += 1;
+                    }
+                }
+                // It is told once.
+                self.last_at = None;
                 Ok(None)
             }
             fault => Err(fault),
@@ -248,15 +263,37 @@ impl Demuxer {
 
     /// Whether another file stands behind the last packet of Matroska: libav reads no segment of a
     /// known size behind one that does not say where it ends.
-    fn stops_before_matroska(&mut self) -> Result<bool, Fault> {
+    fn stops_before_matroska(&mut self, last: u64) -> Result<bool, Fault> {
         /// What every file of Matroska begins with (RFC 8794, 11.2.1).
         const EBML: &[u8] = b"\x1a\x45\xdf\xa3";
         /// Most bytes between a packet and the file behind it: that packet, and an index.
         const MOST_BYTES: usize = 1 << 20;
-        let is_matroska = self.is_format("matroska");
-        let Some(at) = self.last_at.take().filter(|_| is_matroska) else { return Ok(false) };
-        let rest = self.peek(at, MOST_BYTES)?;
+        if !self.is_format("matroska") {
+            return Ok(false);
+        }
+        let rest = self.peek(last, MOST_BYTES)?;
         Ok(rest.windows(EBML.len()).any(|bytes| bytes == EBML))
+    }
+
+    /// Whether Ogg ends within a page behind that of the last packet: libav leaves it out (RFC 3533, 6).
+    fn ends_within_page(&mut self, last: u64) -> Result<bool, Fault> {
+        /// Bytes of the header of a page, without the sizes of its segments.
+        const HEADER: usize = 27;
+        /// Most bytes of two pages.
+        const MOST_BYTES: usize = 2 * (HEADER + 255 + 255 * 255);
+        if !self.is_format("ogg") {
+            return Ok(false);
+        }
+        let bytes = self.peek(last, MOST_BYTES)?;
+        let mut rest = &bytes[..];
+        while rest.starts_with(b"OggS") {
+            let segments = rest.get(HEADER - 1).map_or(0, |count| usize::from(*count));
+            let Some(sizes) = rest.get(HEADER..HEADER + segments) else { return Ok(true) };
+            let size = sizes.iter().map(|size| usize::from(*size)).sum::<usize>();
+            let Some(next) = rest.get(HEADER + segments + size..) else { return Ok(true) };
+            rest = next;
+        }
+        Ok(false)
     }
 
     /// Goes on with an FLV that was appended to another one, whose header libav takes for the end;
@@ -298,6 +335,24 @@ impl Demuxer {
             _ => packet.is_incomplete() && !self.is_format("mpegts"),
         };
         is_short && is_at_end
+    }
+
+    /// Whether it is MXF that lacks its end, and so the index in it: libav guesses where pictures
+    /// stand by the size of what is there.
+    fn is_cut_mxf(&mut self) -> Result<bool, Fault> {
+        if let Some(known) = self.is_cut {
+            return Ok(known);
+        }
+        let mut is_cut = false;
+        if self.is_format("mxf") {
+            let head = self.peek(0, 64 << 10)?;
+            // SAFETY: the I/O context is live, and libav is not in it.
+            let length = unsafe { ffi::avio_size(self.io.as_ptr()) };
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
+            is_cut = mxf::footer_in(&head).is_some_and(|footer| footer >= length);
+        }
+        self.is_cut = Some(is_cut);
+        Ok(is_cut)
     }
 
     /// Whether frames of AAC in it begin with ADTS.
@@ -366,7 +421,7 @@ impl Demuxer {
     /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
     pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), Fault> {
         self.last_at = None;
-        if self.is_format("apng") {
+        if self.is_format("apng") || self.is_cut_mxf()? {
             return self.rewind();
         }
         let index = c_int::try_from(stream).unwrap_or(-1);
