@@ -314,6 +314,19 @@ fn times_beyond_all_measure_end_in_a_result_or_an_error() {
     }
 }
 
+#[test]
+fn files_of_ages_are_not_joined() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("hostile-near.mp4");
+    for format in ["mp3", "m4a", "mp4"] {
+        let error = join(&[clip.clone(), clip.clone()], format).err().unwrap();
+        assert_eq!(error.code(), "INPUT_INVALID", "{format}: {error}");
+        assert!(error.to_string().contains("ten years"), "{format}: {error}");
+    }
+}
+
 /// Fails when a job ends in a panic, whether caught or not.
 fn check_ends(clip: &Path, what: &str, job: impl FnOnce() -> Result<(), avocet::Error>) {
     if let Err(error) = job() {
