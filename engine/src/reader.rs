@@ -14,7 +14,7 @@ use crate::{
     plan::Instant,
     progress::CancelToken,
     retries::{Damage, Retries},
-    stage::Clock,
+    stage::{BACK, Clock, FORWARD},
     time::{TimeBase, Timestamp},
 };
 
@@ -97,12 +97,6 @@ struct Line {
     /// Seconds per tick of each stream.
     bases: Vec<TimeBase>,
 }
-
-/// How far decoding times may fall without the clock having jumped, in seconds.
-const FALLS: f64 = 0.5;
-
-/// How far they may rise from packet to packet, where a clock may jump, in seconds.
-const RISES: f64 = 10.0;
 
 /// The frame that is on screen at an instant, and its neighbors as far as they were asked for.
 pub(crate) struct Shown {
@@ -344,7 +338,7 @@ impl FrameReader {
         let Some(at) = in_order else { return };
         let fallen = self.last_in_order.map_or(0, |last| last - at);
         let fallen = Timestamp::new(fallen, self.base).seconds();
-        self.has_jumped |= fallen > FALLS || (self.may_jump && fallen < -RISES);
+        self.has_jumped |= fallen > BACK || (self.may_jump && fallen < -FORWARD);
         self.last_in_order = Some(at);
     }
 

@@ -1,4 +1,4 @@
-//! Headers of RIFF, Matroska and EXIF.
+//! Headers of RIFF and its kin, FLV, MXF, Matroska and EXIF.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Units of H.264 and HEVC.
+//! Units of H.264 and HEVC, and the headers of packets of other codecs.
 
 #![no_main]
 

@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// A step forward by more than this is a jump, not content; in seconds.
-const FORWARD: f64 = 10.0;
+pub(crate) const FORWARD: f64 = 10.0;
 
 /// A step back by more than this is one, too; decoding times never fall in one piece.
-const BACK: f64 = 0.5;
+pub(crate) const BACK: f64 = 0.5;
 
 /// Moves packets so that each stream goes on where it was before the clock jumped.
 ///

@@ -17,7 +17,7 @@ mod splice;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use clock::Clock;
+pub(crate) use clock::{BACK, Clock, FORWARD};
 pub(crate) use continuity::Continuity;
 pub(crate) use convert::Convert;
 pub(crate) use copy::{Copy, CopySound};
