@@ -9,7 +9,7 @@ use crate::{
     io::Sources,
     limits::Limits,
     pipeline::parameters_of,
-    plan::{Action, Instant, Output, Part, Plan, Reason, Select, Track, TrackKind},
+    plan::{Instant, Output, Part, Plan, Reason, Select, Track, TrackKind},
     progress::CancelToken,
     reader::FrameReader,
     tally::Counted,
@@ -64,11 +64,10 @@ impl Ends<'_> {
 
     /// Whether a track was copied up to the end of an input that may end anywhere.
     fn may_end_torn(&self, track: &Track, counted: &Counted) -> bool {
-        let is_copied = matches!(track.action, Action::Copy | Action::Splice(_));
         let source = track.parts.last().and_then(|part| part.source);
         let input = source.and_then(|source| self.plan.inputs.get(source.input));
         track.kind == TrackKind::Video
-            && is_copied
+            && track.action.copies()
             && input.is_some_and(|input| input.closes_jumps)
             && counted.parts.last().is_some_and(|read| read.to_end)
     }
@@ -86,9 +85,7 @@ pub(crate) fn cause(
 ) -> Error {
     // Decoders of text are asked in another way, and copies of it are damaged by nothing.
     let is_decoded = |track: &&Track| matches!(track.kind, TrackKind::Video | TrackKind::Audio);
-    let copies = |track: &&Track| {
-        is_decoded(track) && matches!(track.action, Action::Copy | Action::Splice(_))
-    };
+    let copies = |track: &&Track| is_decoded(track) && track.action.copies();
     for track in plan.tracks().filter(copies) {
         for part in &track.parts {
             match damage(part, plan, sources, threads, limits, cancel) {

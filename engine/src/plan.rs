@@ -374,10 +374,12 @@ pub enum Action {
 impl Action {
     /// The name in JSON; converted text counts as encoded, spliced pictures as copied.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Copy | Self::Splice(_) => "copy",
-            Self::Encode(_) | Self::Convert(_) => "encode",
-        }
+        if self.copies() { "copy" } else { "encode" }
+    }
+
+    /// Whether packets are written as they are, but for the ends of sections.
+    pub const fn copies(&self) -> bool {
+        matches!(self, Self::Copy | Self::Splice(_))
     }
 }
 
@@ -539,9 +541,8 @@ impl fmt::Display for Reason {
 impl Plan {
     /// Whether the work is one frame, too small for threads.
     pub fn is_single_frame(&self) -> bool {
-        let mut parts = self.tracks().flat_map(|track| &track.parts);
-        let is_instant = |part: &Part| matches!(part.select, Select::At(_));
-        parts.next().is_some_and(is_instant) && parts.next().is_none()
+        let mut parts = self.tracks().flat_map(|track| &track.parts).map(|part| part.select);
+        matches!((parts.next(), parts.next()), (Some(Select::At(_)), None))
     }
 
     /// The tracks of all outputs.
@@ -635,11 +636,10 @@ impl Plan {
             Action::Splice(encoder) => {
                 let is_cut =
                     |part: &Part| matches!(part.select, Select::Span(_)) && part.splice.is_some();
-                let is_video = matches!(encoder.format, FrameFormat::Video(_));
                 if !track.parts.iter().all(is_cut) {
                     return bad("a spliced part does not say what is copied".to_owned());
                 }
-                track.kind == TrackKind::Video && is_video
+                track.kind == TrackKind::Video && matches!(encoder.format, FrameFormat::Video(_))
             }
             Action::Convert(_) => track.kind == TrackKind::Subtitle,
             Action::Encode(encoder) => matches!(

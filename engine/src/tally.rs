@@ -27,7 +27,7 @@ pub(crate) struct Read {
     pub(crate) extent: Extent,
     /// Packets before the first one that can be decoded.
     pub(crate) before_keyframe: u64,
-    /// Packets that were left out, since the input ends within them.
+    /// Packets that are not there, since the input ends before or within them.
     pub(crate) torn: u64,
     /// What could not be decoded well: errors that were logged count where the whole stream is
     /// decoded, frames where they are wanted.

@@ -164,7 +164,7 @@ impl Seen<'_> {
         }
         let what = "packets before the first keyframe left out";
         warn("BEFORE_KEYFRAME", count.before_keyframe, what);
-        let what = "packets left out, since the input ends within them";
+        let what = "packets left out, since the input ends before or within them";
         warn("PACKETS_TORN", count.torn, what);
         warn("CLOCK_JUMPS_CLOSED", count.jumps, "jumps of the clock were closed");
         warn_of_damage(&count.damaged, warnings);
@@ -305,6 +305,9 @@ fn unreadable(fault: Fault) -> Error {
         Fault::Cancelled => Error::Cancelled,
         Fault::Io(error) => Error::Incomplete { what: error.to_string() },
         Fault::Libav(error) => Error::Incomplete { what: format!("it can not be read: {error}") },
+        Fault::FarTime(seconds) => {
+            Error::Incomplete { what: format!("it has a packet at {seconds:.0} s") }
+        }
     }
 }
 

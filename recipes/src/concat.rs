@@ -221,14 +221,6 @@ impl<'a> Piece<'a> {
         else {
             return Err(choose::lacking(&probed.location, media, "a video or audio stream"));
         };
-        let seconds = end.seconds() - start.seconds();
-        if seconds > LONGEST && section.is_none() {
-            return Err(avocet_engine::Error::Lacking {
-                location: probed.location.clone(),
-                found: format!("times that are {seconds:.0} s apart"),
-                needed: "at most ten years of media".to_owned(),
-            });
-        }
         let video = video.filter(|_| is_seen);
         let (start, end) = section.map_or((start, end), |section| {
             let at = |seconds| Timestamp::from_seconds(seconds, NANOSECONDS);
@@ -263,10 +255,6 @@ impl<'a> Piece<'a> {
         Timestamp::new(-self.offset.ticks, self.offset.base)
     }
 }
-
-/// The longest input, in seconds: what says that it is longer is damaged, and nobody waits until its
-/// holes are filled.
-const LONGEST: f64 = 10.0 * 366.0 * 86_400.0;
 
 /// Where a stream begins and ends; negative priming counts as 0.
 fn ends<T>(source: &Source<'_, T>) -> (Timestamp, Timestamp) {

@@ -236,7 +236,7 @@ pub(crate) fn output(
 
 /// Whether a track copies pictures in Dolby Vision, metadata included.
 fn keeps_dolby_vision(circumstances: &Circumstances<'_>, track: &Track) -> bool {
-    let copies = matches!(track.action, Action::Copy | Action::Splice(_));
+    let copies = track.action.copies();
     let mut streams = track.sources().filter_map(|source| {
         circumstances.inputs.get(source.input)?.media.streams.get(source.stream)
     });

@@ -144,7 +144,7 @@ const WARNINGS: &[(&str, &str)] = &[
     ),
     ("INPUT_SHORT", "The input has less than it promises; the message tells the seconds lost."),
     ("LARGER_THAN_INPUT", "The result is larger than the input."),
-    ("PACKETS_TORN", "The input ends within a packet, which was left out."),
+    ("PACKETS_TORN", "The input ends within a packet, or before packets that it lists."),
     (
         "PICTURE_DAMAGED",
         "A picture is damaged, from whichever random access point it is decoded; the message tells \

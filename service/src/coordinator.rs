@@ -447,7 +447,7 @@ async fn follow(
         heard = Instant::now();
         let before = state;
         match event {
-            Some(Event::Probing) => {}
+            Some(Event::Taken | Event::Probing) => {}
             Some(Event::Planning) => state = State::Planning,
             Some(Event::Planned { strategy, reasons, outputs, .. }) => {
                 state = State::Planning;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long a worker may take to read a request.
-const TO_TAKE: Duration = Duration::from_secs(5);
+const TO_TAKE: Duration = Duration::from_secs(10);
 
 /// How many of a worker's last words are kept, in lines.
 const WORDS: usize = 20;
@@ -103,10 +103,18 @@ impl Worker {
         self.input.flush().await
     }
 
-    /// Gives it a job. One that does not take it within some seconds never will.
+    /// Gives it a job, and waits until it says that it has it: one that died, or dies, before that
+    /// did not die of the job. One that does not take it within some seconds never will.
     pub(crate) async fn run(&mut self, order: Order) -> io::Result<()> {
-        let said = timeout(TO_TAKE, self.say(&Request::Run(order))).await;
-        said.map_err(|_| io::Error::other("the worker takes no job"))?
+        let taken = timeout(TO_TAKE, async {
+            self.say(&Request::Run(order)).await?;
+            Ok::<_, io::Error>(self.event().await)
+        });
+        match taken.await {
+            Ok(Ok(Some(Event::Taken))) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Err(io::Error::other("the worker takes no job")),
+        }
     }
 
     /// What it says next; `None` when it is dead, or says what nobody understands.
@@ -223,7 +231,7 @@ async fn planned(worker: &mut Worker, order: Order) -> Option<Result<Value, Fail
             }
             Event::Done(_) => return shown.map(Ok),
             Event::Failed(failure) => return Some(Err(failure)),
-            Event::Probing | Event::Planning | Event::Progress(_) => {}
+            Event::Taken | Event::Probing | Event::Planning | Event::Progress(_) => {}
         }
     }
 }

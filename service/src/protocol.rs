@@ -83,6 +83,8 @@ pub enum Request {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
+    /// The job is taken; nothing was done for it yet.
+    Taken,
     /// The inputs are looked at.
     Probing,
     /// The plan is made, or inputs are copied.

@@ -39,6 +39,7 @@ pub(super) fn run() -> ExitCode {
         let Ok(line) = line else { break };
         match serde_json::from_str(&line) {
             Ok(Request::Run(order)) => {
+                say(&Event::Taken);
                 let cancel = CancelToken::new();
                 running = Some(cancel.clone());
                 thread::spawn(move || say(&carry_out(&order, &cancel)));

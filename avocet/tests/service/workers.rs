@@ -15,7 +15,7 @@ fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
     let done = json!({ "done": { "warnings": [], "outputs": [{
         "key": "output", "filename": made, "size_bytes": 1, "file_type": "image" }] } });
     let script = format!(
-        "#!/bin/sh\nread -r order\n\
+        "#!/bin/sh\nread -r order\necho '\"taken\"'\n\
          cd \"$(printf %s \"$order\" | sed 's/.*\"folder\":\"\\([^\"]*\\)\".*/\\1/')\" || exit\n\
          {shell}\ncat <<'END'\n{planned}\n{done}\nEND\nread -r rest\n"
     );

@@ -1,5 +1,7 @@
 //! Demuxers: containers opened, packets read.
 
+mod end;
+
 use std::{
     collections::BTreeMap,
     ffi::{CStr, c_int, c_void},
@@ -17,7 +19,6 @@ use crate::{
     error::LibavError,
     limits::Limits,
     media::MediaInfo,
-    mxf,
     nal::avc::Head,
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
@@ -29,6 +30,13 @@ const NO_PROTOCOL: &CStr = c"none";
 /// How many times more the streams that are left out must hold, for those that are kept to be read
 /// without what is between them.
 const SPARSE: i64 = 8;
+
+/// The farthest time from zero, in seconds, some three thousand years: clocks count from years 1, 1601,
+/// 1900, 1904 and 1970. Numbers of 64 bits tell seconds there to 15 µs.
+const FARTHEST: f64 = 1e11;
+
+/// The longest input, in seconds, some ten years: what says that it is longer is damaged.
+const LONGEST: f64 = 10.0 * 366.0 * 86_400.0;
 
 /// What libav takes every input to be called: nothing follows from names, and some demuxers need one.
 const NAME: &CStr = c"input";
@@ -52,6 +60,12 @@ pub(crate) struct Demuxer {
     pub(crate) stated: Option<Timestamp>,
     /// How many packets of each stream were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
+    /// How many packets of each stream it lists behind its end.
+    absent: BTreeMap<usize, u64>,
+    /// How many of them were skipped since the last seek.
+    skipped: u64,
+    /// Time of the first packet that was read, in seconds.
+    first: Option<f64>,
     /// Whether it lacks its end, once that was looked for.
     is_cut: Option<bool>,
     /// Where the last packet stands, in bytes, where the container tells; in FLV, where its tag begins.
@@ -83,6 +97,8 @@ pub(crate) enum Fault {
     Io(io::Error),
     /// libav failed.
     Libav(LibavError),
+    /// A packet has this time, in seconds, which is beyond what can be placed.
+    FarTime(f64),
 }
 
 impl Fault {
@@ -142,6 +158,9 @@ impl Demuxer {
             refused: None,
             stated: None,
             torn: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            skipped: 0,
+            first: None,
             is_cut: None,
             last_at: None,
             last_stream: None,
@@ -229,9 +248,13 @@ impl Demuxer {
             if code == ffi::AVERROR_EOF && self.begin_next_flv()? {
                 continue;
             }
+            if code < 0 && self.skips_absent() {
+                continue;
+            }
             if code < 0 {
                 break code;
             }
+            self.check_time(&packet)?;
             self.last_at = packet.position().and_then(|at| at.try_into().ok());
             self.last_stream = Some(packet.stream());
             if self.is_torn(&packet) {
@@ -261,108 +284,22 @@ impl Demuxer {
         }
     }
 
-    /// Whether another file stands behind the last packet of Matroska: libav reads no segment of a
-    /// known size behind one that does not say where it ends.
-    fn stops_before_matroska(&mut self, last: u64) -> Result<bool, Fault> {
-        /// What every file of Matroska begins with (RFC 8794, 11.2.1).
-        const EBML: &[u8] = b"\x1a\x45\xdf\xa3";
-        /// Most bytes between a packet and the file behind it: that packet, and an index.
-        const MOST_BYTES: usize = 1 << 20;
-        if !self.is_format("matroska") {
-            return Ok(false);
+    /// Fails when a packet is so far from zero that seconds do not tell its time to the sample, or so
+    /// far from the first one that nobody waits until the hole between them is filled.
+    fn check_time(&mut self, packet: &Packet) -> Result<(), Fault> {
+        let time = packet.stated_time().zip(self.time_base_of(packet));
+        let Some((ticks, base)) = time else { return Ok(()) };
+        let seconds = Timestamp::new(ticks, base).seconds();
+        let first = *self.first.get_or_insert(seconds);
+        if seconds.abs() > FARTHEST || (seconds - first).abs() > LONGEST {
+            return Err(Fault::FarTime(seconds));
         }
-        let rest = self.peek(last, MOST_BYTES)?;
-        Ok(rest.windows(EBML.len()).any(|bytes| bytes == EBML))
+        Ok(())
     }
 
-    /// Whether Ogg ends within a page behind that of the last packet: libav leaves it out (RFC 3533, 6).
-    fn ends_within_page(&mut self, last: u64) -> Result<bool, Fault> {
-        /// Bytes of the header of a page, without the sizes of its segments.
-        const HEADER: usize = 27;
-        /// Most bytes of two pages.
-        const MOST_BYTES: usize = 2 * (HEADER + 255 + 255 * 255);
-        if !self.is_format("ogg") {
-            return Ok(false);
-        }
-        let bytes = self.peek(last, MOST_BYTES)?;
-        let mut rest = &bytes[..];
-        while rest.starts_with(b"OggS") {
-            let segments = rest.get(HEADER - 1).map_or(0, |count| usize::from(*count));
-            let Some(sizes) = rest.get(HEADER..HEADER + segments) else { return Ok(true) };
-            let size = sizes.iter().map(|size| usize::from(*size)).sum::<usize>();
-            let Some(next) = rest.get(HEADER + segments + size..) else { return Ok(true) };
-            rest = next;
-        }
-        Ok(false)
-    }
-
-    /// Goes on with an FLV that was appended to another one, whose header libav takes for the end;
-    /// answers whether there is one (Adobe Flash Video File Format 10.1, annex E.2 to E.4).
-    fn begin_next_flv(&mut self) -> Result<bool, Fault> {
-        /// Bytes of the header of a tag and of the number behind it.
-        const AROUND: u64 = 11 + 4;
-        let is_flv = self.is_format("flv");
-        let Some(mut at) = self.last_at.filter(|_| is_flv) else { return Ok(false) };
-        // The tags of streams that are left out may follow the last packet.
-        loop {
-            match *self.peek(at, 9)? {
-                [b'F', b'L', b'V', _, _, a, b, c, d] => {
-                    let header = u64::from(u32::from_be_bytes([a, b, c, d])) + 4;
-                    let begin = i64::try_from(at + header).unwrap_or(i64::MAX);
-                    // SAFETY: the I/O context is live, and libav is not in it.
-                    let at = unsafe { ffi::avio_seek(self.io.as_ptr(), begin, ffi::SEEK_SET) };
-                    return Ok(at == begin);
-                }
-                [kind, a, b, c, ..] if matches!(kind & 0x1f, 8 | 9 | 18) => {
-                    at += u64::from(u32::from_be_bytes([0, a, b, c])) + AROUND;
-                }
-                _ => return Ok(false),
-            }
-        }
-    }
-
-    /// Whether libav found the end of the input where the rest of a packet should be. Of transport
-    /// streams it says the same of packets that lack a part in the middle.
-    fn is_torn(&mut self, packet: &Packet) -> bool {
-        // SAFETY: the I/O context is live, and libav is not in it.
-        let is_at_end = unsafe { (*self.io.as_ptr()).eof_reached != 0 };
-        let is_short = match packet.data() {
-            // A frame of ADTS (ISO/IEC 13818-7, 6.2) tells its length in 13 bits.
-            [0xff, b, _, c, d, e, ..] if b & 0xf6 == 0xf0 && self.is_of_adts() => {
-                let length = usize::from(c & 3) << 11 | usize::from(*d) << 3 | usize::from(e >> 5);
-                packet.size() < length
-            }
-            _ => packet.is_incomplete() && !self.is_format("mpegts"),
-        };
-        is_short && is_at_end
-    }
-
-    /// Whether it is MXF that lacks its end, and so the index in it: libav guesses where pictures
-    /// stand by the size of what is there.
-    fn is_cut_mxf(&mut self) -> Result<bool, Fault> {
-        if let Some(known) = self.is_cut {
-            return Ok(known);
-        }
-        let mut is_cut = false;
-        if self.is_format("mxf") {
-            let head = self.peek(0, 64 << 10)?;
-            // SAFETY: the I/O context is live, and libav is not in it.
-            let length = unsafe { ffi::avio_size(self.io.as_ptr()) };
-            let length = u64::try_from(length).unwrap_or(u64::MAX);
-            is_cut = mxf::footer_in(&head).is_some_and(|footer| footer >= length);
-        }
-        self.is_cut = Some(is_cut);
-        Ok(is_cut)
-    }
-
-    /// Whether frames of AAC in it begin with ADTS.
-    fn is_of_adts(&self) -> bool {
-        self.is_format("aac") || self.is_format("mpegts")
-    }
-
-    /// How many packets of a stream were left out so far, since the input ends within them.
-    pub(crate) fn torn(&self, stream: usize) -> u64 {
-        self.torn.get(&stream).copied().unwrap_or(0)
+    fn time_base_of(&self, packet: &Packet) -> Option<TimeBase> {
+        // SAFETY: the context is open; libav numbers the streams of its packets rightly.
+        unsafe { rational((**(*self.context.as_ptr()).streams.add(packet.stream())).time_base) }
     }
 
     /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but
@@ -370,12 +307,12 @@ impl Demuxer {
     fn end_sound(&self, packet: &mut Packet) {
         let Some(padding) = packet.padding().filter(|_| !self.is_format("ogg")) else { return };
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
-        let (rate, base) = unsafe {
-            let stream = *(*self.context.as_ptr()).streams.add(packet.stream());
-            ((*(*stream).codecpar).sample_rate, rational((*stream).time_base))
+        let rate = unsafe {
+            (*(**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar).sample_rate
         };
-        let padding = Rational::new(1, rate)
-            .and_then(|samples| Timestamp::new(padding, samples).rescale(base?));
+        let padding = Rational::new(1, rate).and_then(|samples| {
+            Timestamp::new(padding, samples).rescale(self.time_base_of(packet)?)
+        });
         if let Some(padding) = padding {
             packet.set_duration((packet.duration() - padding.ticks).max(0));
         }
@@ -420,7 +357,7 @@ impl Demuxer {
 
     /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
     pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), Fault> {
-        self.last_at = None;
+        (self.last_at, self.skipped) = (None, 0);
         if self.is_format("apng") || self.is_cut_mxf()? {
             return self.rewind();
         }
@@ -434,7 +371,7 @@ impl Demuxer {
 
     /// Goes back to the first packet.
     pub(crate) fn rewind(&mut self) -> Result<(), Fault> {
-        self.last_at = None;
+        (self.last_at, self.skipped) = (None, 0);
         // What was read of a file behind the first one may have taken its place in the index.
         if self.is_format("flv") || self.is_format("matroska") {
             return self.reopen();

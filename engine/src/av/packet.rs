@@ -71,6 +71,12 @@ impl Packet {
         ticks(self.fields().dts)
     }
 
+    /// Its first time, in ticks of the time base, however far that is.
+    pub(crate) fn stated_time(&self) -> Option<i64> {
+        let fields = self.fields();
+        [fields.dts, fields.pts].into_iter().find(|ticks| *ticks != ffi::AV_NOPTS_VALUE)
+    }
+
     /// Duration, in ticks of the time base; 0 when it is not known.
     pub(crate) fn duration(&self) -> i64 {
         length(self.fields().duration)

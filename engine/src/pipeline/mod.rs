@@ -505,7 +505,7 @@ impl Opener<'_> {
             parameters.head = head.map_err(|fault| fault.of_input(location))?;
         }
         let base = parameters.time_base;
-        let is_copied = matches!(action, Action::Copy | Action::Splice(_)) && !is_text;
+        let is_copied = action.copies() && !is_text;
         let route = Route {
             stream: source.stream,
             base,

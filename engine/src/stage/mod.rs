@@ -258,6 +258,12 @@ impl Fault {
             Self::Libav(error) => {
                 Error::NotMedia { location: location.clone(), reason: error.to_string() }
             }
+            Self::FarTime(seconds) => Error::Lacking {
+                location: location.clone(),
+                found: format!("a packet at {seconds:.0} s"),
+                needed: "times within ten years of the first packet, and 3000 years of 0"
+                    .to_owned(),
+            },
         }
     }
 }

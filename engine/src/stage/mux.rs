@@ -61,7 +61,7 @@ impl Mux {
 
     fn failed(&self, fault: Fault) -> Stop {
         let error = match fault {
-            Fault::Cancelled => Error::Cancelled,
+            Fault::Cancelled | Fault::FarTime(_) => fault.of_input(&self.location),
             Fault::Io(source) => Error::Write { location: self.location.clone(), source },
             Fault::Libav(source) => {
                 Error::Libav { step: Step::Mux, component: self.name.clone(), source }

@@ -51,7 +51,7 @@ const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
 
 /// How long parts on their way may take to arrive once the upload came to nothing: one that arrives
 /// after it was aborted would stay. Whoever cancels waits for that.
-const LIMIT_ARRIVING: Duration = Duration::from_millis(300);
+const LIMIT_ARRIVING: Duration = Duration::from_millis(600);
 
 /// How long it may take to clean up after a cancellation.
 const LIMIT_CLEANING: Duration = Duration::from_secs(10);
