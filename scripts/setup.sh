@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Goes to the root of the repository and installs what this machine lacks for work on it: libav,
-# the ffmpeg program, a C compiler with libclang, and the Rust toolchain that rust-toolchain.toml
-# names. The other scripts source it. Where nothing is missing, it takes no time.
+# the ffmpeg program, a C compiler with libclang, and Rust: where no cargo is there, Debian's own; where
+# Debian has none that is new enough, the toolchain that rust-toolchain.toml names, by rustup. The other
+# scripts source it. Where nothing is missing, it takes no time.
 
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,7 +31,16 @@ missing_packages() {
     # Tests look at the files that the ffmpeg program opens.
     command -v strace >/dev/null || wanted+=(strace)
     has_libclang || wanted+=(libclang-dev)
+    command -v cargo >/dev/null || command -v rustup >/dev/null || wanted+=($(rust_of_debian))
     printf '%s\n' "${wanted[*]-}"
+}
+
+# Prints Debian's packages of a Rust that is new enough: what it builds web browsers with.
+rust_of_debian() {
+    case "$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}")" in
+    'debian 12' | 'debian 13') printf '%s\n' cargo-web rustc-web rust-web-clippy rustfmt-web ;;
+    'debian ') printf '%s\n' cargo rustc rust-clippy rustfmt ;; # testing and unstable have no number
+    esac
 }
 
 has_libclang() {
@@ -70,11 +80,16 @@ install_packages() {
     "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
 
-# Whether the toolchain that this repository names answers; one named by RUSTUP_TOOLCHAIN will do.
+# Whether cargo answers, and is the one that this repository names, one that RUSTUP_TOOLCHAIN names, or
+# one of the system's own that is new enough: has_toolchain NAMED OLDEST.
 has_toolchain() {
     local version
     version=$(RUSTUP_AUTO_INSTALL=0 cargo --version 2>/dev/null) || return 1
-    [ -n "${RUSTUP_TOOLCHAIN-}" ] || [ "${version#"cargo $1 "}" != "$version" ]
+    version=${version#cargo }
+    version=${version%% *}
+    [ -z "${RUSTUP_TOOLCHAIN-}" ] && [ "$version" != "$1" ] || return 0
+    ! command -v rustup >/dev/null &&
+        [ "$(printf '%s\n' "$2" "$version" | sort --version-sort | head -n 1)" = "$2" ]
 }
 
 install_toolchain() {
@@ -88,7 +103,7 @@ install_toolchain() {
 }
 
 set_up() {
-    local packages toolchain bin=${CARGO_HOME:-$HOME/.cargo}/bin
+    local packages toolchain oldest bin=${CARGO_HOME:-$HOME/.cargo}/bin
     packages=$(missing_packages)
     check_system "$([ -n "$packages" ] && echo yes || echo no)"
     # Unquoted: names of packages are words.
@@ -101,7 +116,8 @@ set_up() {
     *) export PATH="$bin:$PATH" ;;
     esac
     toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
-    has_toolchain "$toolchain" || install_toolchain "$toolchain"
+    oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    has_toolchain "$toolchain" "$oldest" || install_toolchain "$toolchain"
 }
 
 set_up

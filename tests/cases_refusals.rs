@@ -369,6 +369,11 @@ fn a_picture_made_of_tiles_is_whole_or_refused() {
         let clip = fixtures::get(name);
         for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", r#""transcode""#)] {
             let (code, message) = refusal(&clip, format, recipe);
+            // Releases that read HEIC find no picture in the boxes of this one.
+            if name == "one.heic" && code == "INPUT_INVALID" {
+                assert!(message.contains("of unknown size"), "{name}: {message}");
+                continue;
+            }
             assert_eq!(code, "CONFIG_ERROR", "{name}: {message}");
             assert!(message.contains(told), "{name}: {message}");
         }

@@ -4,9 +4,11 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use ignore::WalkBuilder;
+use serde_json::Value;
 
 /// The only place that may name libav's bindings.
 const ROOMS_OF_LIBAV: &[&str] = &["engine/src/av/"];
@@ -297,6 +299,52 @@ fn every_crate_takes_the_lints_of_the_workspace() {
         is_crate(&source.path) && !source.text.contains("[lints]\nworkspace = true\n")
     });
     check("`[lints] workspace = true`", bad.map(|source| source.path.clone()));
+}
+
+/// For the program and all that it is built from. Tests may ask for more.
+#[test]
+fn the_stated_release_of_rust_is_enough() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--all-features", "--offline", "--locked"])
+        // Crates for other systems were not fetched.
+        .args(["--filter-platform", &format!("{}-unknown-linux-gnu", std::env::consts::ARCH)])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let (packages, nodes) = (list(&metadata["packages"]), list(&metadata["resolve"]["nodes"]));
+    let of = |id: &Value| packages.iter().find(|package| package["id"] == *id).unwrap();
+    let needs = |id: &Value| {
+        let node = nodes.iter().find(|node| node["id"] == *id).unwrap();
+        let is_built = |kind: &Value| kind["kind"] != "dev";
+        let built = list(&node["deps"])
+            .into_iter()
+            .filter(|needed| list(&needed["dep_kinds"]).iter().any(is_built));
+        built.map(|needed| needed["pkg"].clone()).collect::<Vec<_>>()
+    };
+    let program = packages.iter().find(|package| package["name"] == "avocet").unwrap();
+    let release = |package: &Value| {
+        let numbers = package["rust_version"].as_str()?.split('.').map(str::parse::<u32>);
+        numbers.take(2).collect::<Result<Vec<_>, _>>().ok()
+    };
+    let stated = release(program).unwrap();
+    let mut built = vec![program["id"].clone()];
+    let mut next = 0;
+    while let Some(id) = built.get(next) {
+        for needed in needs(id) {
+            if !built.contains(&needed) {
+                built.push(needed);
+            }
+        }
+        next += 1;
+    }
+    assert!(built.len() > 100, "{} packages", built.len());
+    let newer = built.iter().map(of).filter(|package| release(package) > Some(stated.clone()));
+    let newer =
+        newer.map(|it| format!("{} {}: Rust {}", it["name"], it["version"], it["rust_version"]));
+    check(&format!("Rust {} or older", program["rust_version"]), newer);
 }
 
 #[test]

@@ -93,6 +93,8 @@ fn trap_08_reserved_color_tags_are_a_warning() {
         return;
     }
     let clip = fixtures::get("reserved-color.mp4");
+    // Since FFmpeg 7.0 its program does not decode such a clip, nor a copy of it.
+    let is_readable = judge::decode_errors(&clip).is_empty();
     let others = [
         ("mp4", r#""transcode""#),
         ("mov", r#""transcode""#),
@@ -107,7 +109,9 @@ fn trap_08_reserved_color_tags_are_a_warning() {
         let outcome = made(&clip, format, recipe);
         let told = warning(&outcome, "COLOR_TAGS_RESERVED");
         assert!(told.is_some(), "{recipe} in {format}: {:?}", outcome.report.warnings);
-        assert_eq!(judge::decode_errors(&outcome.path), [""; 0], "{recipe} in {format}");
+        if is_readable || action(&outcome) == "encode" {
+            assert_eq!(judge::decode_errors(&outcome.path), [""; 0], "{recipe} in {format}");
+        }
     }
 }
 

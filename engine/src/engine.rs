@@ -36,6 +36,7 @@ use crate::{
     riff,
     run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
+    time::Rational,
     verify,
 };
 
@@ -290,12 +291,16 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<MediaInfo> {
         let location = source.location();
+        let unreadable = |source| Error::Read { location: location.clone(), source };
+        let open = || source.open(cancel).map_err(unreadable);
         if media.streams.is_empty() {
+            // Parts of a picture that are not described well are no streams since FFmpeg 7.0.
+            if media.is_format("mov") {
+                expect_whole(&location, &mut open()?)?;
+            }
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
         }
-        let unreadable = |source| Error::Read { location: location.clone(), source };
-        let open = || source.open(cancel).map_err(unreadable);
         let mut behind = Behind::Nothing;
         if media.is_format("mov") {
             media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
@@ -303,6 +308,10 @@ impl Engine {
                 expect_whole(&location, &mut open()?)?;
             }
             if let Some(movie) = &media.movie {
+                // Since FFmpeg 7.0 libav tells how long the tracks are.
+                let stated = movie.duration.filter(|_| !movie.fragmented);
+                let stated = stated.and_then(|it| it.rescale(Rational::MICROSECONDS));
+                media.duration = media.duration.max(stated);
                 // Of fragments there may be thousands, each of which would cost a request.
                 if !movie.fragmented || !source.is_in_parts() {
                     behind = movie::behind(&mut open()?).map_err(unreadable)?;

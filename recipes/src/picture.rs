@@ -268,14 +268,18 @@ pub(crate) fn filters(
         chain.push(narrowing(&source, &target.color));
         color = Color { range: source.range, ..target.color.clone() };
     }
+    let mut is_done = false;
     if let Some((turn, turned)) = matrix_turn(video, target, &color, capabilities) {
         let limited = Target { color: color.clone(), ..target.clone() };
         chain.push(scaling(video, &limited, &color));
         chain.push(format!("format={PLAIN},{turn}"));
+        is_done = target.pixel_format == PLAIN && turned.range == target.color.range;
         color = turned;
     }
-    chain.push(scaling(video, target, &color));
-    chain.push(format!("format={}", target.pixel_format));
+    if !is_done {
+        chain.push(scaling(video, target, &color));
+        chain.push(format!("format={}", target.pixel_format));
+    }
     chain.extend(turning(video.orientation).map(str::to_owned));
     let Target { width, height, .. } = target;
     chain.extend(target.frame.map(|frame| {
@@ -400,13 +404,19 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
+    // What is not said is another one since FFmpeg 7.0: that which goes into the whole chain, whatever
+    // filters in between make of it. Where there is nothing to do, a matrix would have the filter work.
     let is_rgb = is_rgb(video) && !target.tone_map;
-    if let Some(from) = from.filter(|_| !is_rgb) {
-        text += &format!(":in_color_matrix={from}");
-    }
-    // Said only where there is something to do: otherwise the filter would work for nothing.
-    if let Some(to) = to.filter(|to| is_rgb || from != Some(to)) {
-        text += &format!(":out_color_matrix={to}");
+    let is_same = (video.width, video.height) == (width.get(), height.get())
+        && video.pixel_format.as_ref().is_some_and(|it| it.name == target.pixel_format)
+        && *color == source_color(video)
+        && color.range == target.color.range
+        && from == to;
+    if !is_same {
+        let said =
+            |name, matrix: Option<&str>| matrix.map(|it| format!(":{name}_color_matrix={it}"));
+        text.extend(said("in", from.filter(|_| !is_rgb)));
+        text.extend(said("out", to));
     }
     if color.range != target.color.range || is_gray(video) {
         let name = |range: &Option<String>| range.clone().unwrap_or_else(|| "tv".to_owned());

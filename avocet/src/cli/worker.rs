@@ -17,6 +17,7 @@ use avocet::{
     recipes::{JobOutputs, Recipe, Task},
 };
 use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
+#[cfg(target_os = "linux")]
 use rustix::{
     process::{Signal, set_parent_process_death_signal},
     thread::{CapabilitySet, capabilities, set_capabilities},
@@ -32,7 +33,8 @@ const NICENESS: i32 = 10;
 /// Reads requests until standard input ends, which is how a service lets go of its workers.
 pub(super) fn run() -> ExitCode {
     stand_back();
-    // One that is stopped does not find its input ended.
+    // One that is stopped does not find its input ended; only Linux ends it all the same.
+    #[cfg(target_os = "linux")]
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let mut running: Option<CancelToken> = None;
     for line in io::stdin().lock().lines() {
@@ -61,6 +63,7 @@ fn stand_back() {
     // Where either is not allowed, answers take longer.
     let _ = rustix::process::nice(NICENESS);
     // SVT-AV1 gives itself real-time priority wherever it may, which is before everybody else's.
+    #[cfg(target_os = "linux")]
     let _ = capabilities(None).and_then(|mut sets| {
         for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
             set.remove(CapabilitySet::SYS_NICE);

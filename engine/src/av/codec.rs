@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, Frame, Layout, OpenError, Options, Packet, Parameters, allocated, av_rational,
@@ -291,6 +291,7 @@ impl Decoder {
             self.context.answered();
         }
         frame.forget_orientation();
+        frame.forget_reserved_matrix();
         let is_picture = code >= 0 && frame.samples() == 0;
         if let Some(pieces) = self.pieces.as_mut().filter(|_| is_picture) {
             pieces.place(&mut frame);

@@ -5,7 +5,7 @@ use std::{
     mem, ptr,
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
 use crate::{

@@ -6,9 +6,11 @@ use std::{
     slice,
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
-use super::{AvResult, allocated, check, describe_layout, length, number_of, rational, ticks};
+use super::{
+    AvResult, allocated, check, describe_layout, length, matrix_of, number_of, rational, ticks,
+};
 use crate::{
     media::{Hdr, LightLevel, MasteringDisplay},
     time::Rational,
@@ -184,6 +186,15 @@ impl Frame {
             ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_DISPLAYMATRIX);
             #[cfg(ffmpeg_8_1)]
             ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_EXIF);
+        }
+    }
+
+    /// Takes away a matrix that is reserved: since FFmpeg 7.0 filters refuse it, and none is meant.
+    pub(super) fn forget_reserved_matrix(&mut self) {
+        // SAFETY: the frame is live and ours; the field is read as the number it is.
+        unsafe {
+            let matrix = &raw mut (*self.as_ptr()).colorspace;
+            matrix.cast::<c_int>().write(matrix_of(matrix.cast::<c_int>().read()));
         }
     }
 

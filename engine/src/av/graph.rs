@@ -6,11 +6,11 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, Frame, Layout, Options, Parameters, allocated, av_rational, c_string, check,
-    codec::Received, describe_layout, error, is_again, number_of, rational,
+    codec::Received, describe_layout, error, is_again, matrix_of, number_of, rational,
 };
 use crate::{
     plan::SoundFormat,
@@ -92,7 +92,10 @@ impl GraphInput {
                 height: u32::try_from(fields.height).ok().filter(|side| *side > 0)?,
                 format: fields.format,
                 pixel_aspect: rational(fields.sample_aspect_ratio),
-                color: (number_of!((*coding).color_range), number_of!((*coding).color_space)),
+                color: (
+                    number_of!((*coding).color_range),
+                    matrix_of(number_of!((*coding).color_space)),
+                ),
             })
         }
     }

@@ -8,7 +8,7 @@ use std::{
     slice,
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, out_of_memory};
 use crate::progress::CancelToken;
@@ -181,7 +181,7 @@ unsafe extern "C" fn write(opaque: *mut c_void, buffer: Written, size: c_int) ->
     // SAFETY: as in `read`; the buffer is only read.
     let (state, buffer) = unsafe {
         let size = usize::try_from(size).unwrap_or(0);
-        (&mut *opaque.cast::<State>(), slice::from_raw_parts(buffer.cast_const(), size))
+        (&mut *opaque.cast::<State>(), slice::from_raw_parts::<u8>(buffer, size))
     };
     let written = state.run(|stream| match stream {
         Stream::Writer(writer) => writer.write_all(buffer).map(|()| i64::from(size)),

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{refused, text};
 
@@ -61,6 +61,10 @@ pub(crate) fn start() {
 /// Error lines of decoders that are about no picture: one that begins at a recovery point of H.264 is
 /// told to forget pictures that it never had.
 const HARMLESS: [&str; 1] = ["mmco: unref short failure"];
+
+/// Error lines that say less than the one before: since FFmpeg 7.0 one follows what a parser of filters
+/// says of a name or an option.
+const AFTER_REASON: [&str; 1] = ["Error processing filtergraph"];
 
 /// The last error line of this thread, taken out.
 pub(super) fn take() -> Option<String> {
@@ -169,7 +173,11 @@ unsafe extern "C" fn log(
                     None => lines.push(line),
                 }
             }
-            LAST.set(Some(text));
+            LAST.with_borrow_mut(|last| {
+                if last.is_none() || !AFTER_REASON.iter().any(|words| text.contains(words)) {
+                    *last = Some(text);
+                }
+            });
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Owners of libav objects: the only room with `unsafe`, and the only one that names `ffmpeg_next`.
+//! Owners of libav objects: the only room with `unsafe`, and the only one that names `ffmpeg_sys_next`.
 //!
 //! An owner holds one pointer, drops it once, is `Send` and never `Sync`, and shows no raw pointer
 //! outside this folder. Nothing here decides anything.
@@ -25,7 +25,7 @@ use std::{
 
 pub(crate) use codec::{Decoder, Encoder, Health, Received};
 pub(crate) use describe::{Listing, color_of, describe_libav, list, pixel_format_of, try_device};
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput};
 pub(crate) use input::{Demuxer, Depth, Fault, Listed, Parameters, Table};
@@ -233,6 +233,15 @@ impl Drop for Layout {
     }
 }
 
+/// libav's number of a matrix; a reserved one says as little as none.
+fn matrix_of(number: c_int) -> c_int {
+    let reserved = ffi::AVColorSpace::AVCOL_SPC_RESERVED as c_int;
+    if number == reserved { ffi::AVColorSpace::AVCOL_SPC_UNSPECIFIED as c_int } else { number }
+}
+
+/// The most channels that have a usual layout: 7.1.
+const MOST_USUAL: c_int = 8;
+
 /// The description of a layout; the usual one of as many channels when the order is not known.
 ///
 /// # Safety
@@ -248,7 +257,8 @@ unsafe fn describe_layout(layout: *const ffi::AVChannelLayout) -> String {
     };
     // SAFETY: the caller vouches for the layout; the order is read as a number.
     let (order, channels) = unsafe { (number_of!((*layout).order), (*layout).nb_channels) };
-    if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int {
+    // Releases differ in what they guess of more channels, which no format has by itself.
+    if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int || channels > MOST_USUAL {
         return describe(layout);
     }
     // SAFETY: all zeros is the empty layout, which the next call fills.

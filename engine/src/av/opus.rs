@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_int, io, ptr, ptr::NonNull};
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,

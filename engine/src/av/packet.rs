@@ -2,7 +2,7 @@
 
 use std::{ffi::c_int, ops::Range, ptr::NonNull};
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, allocated, check, length, rational, ticks};
 use crate::time::TimeBase;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ffi::AVPacketSideDataType::{AV_PKT_DATA_SPHERICAL, AV_PKT_DATA_STEREO3D};
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, allocated, c_string, describe, number_of, output, text};
 use crate::media::{Projection, Sphere, Stereo};
@@ -78,6 +78,8 @@ pub(super) unsafe fn set(stream: *mut ffi::AVStream, projection: &Projection) ->
                 added?;
             }
         }
+        #[cfg(ffmpeg_7_1)]
+        leave_eyes_out(stream);
         match &projection.sphere {
             None => remove(stream, AV_PKT_DATA_SPHERICAL),
             Some(_) if describe::side_data(stream, AV_PKT_DATA_SPHERICAL).is_some() => {}
@@ -100,6 +102,29 @@ pub(super) unsafe fn set(stream: *mut ffi::AVStream, projection: &Projection) ->
         }
     }
     Ok(())
+}
+
+/// Says nothing of eyes where nothing is known of them. Since FFmpeg 7.1 movies tell those in a box of
+/// its own (`vexu`), which does not say how views are packed, and which readers believe instead of
+/// the one that does (`st3d`).
+///
+/// # Safety
+/// `stream` belongs to a live context whose header is not yet written.
+#[cfg(ffmpeg_7_1)]
+unsafe fn leave_eyes_out(stream: *mut ffi::AVStream) {
+    // SAFETY: as promised by the caller; side data of this type holds the struct, which is ours to
+    // write, as libav's own functions that answer it say.
+    unsafe {
+        let Some(data) = describe::side_data(stream, AV_PKT_DATA_STEREO3D) else { return };
+        let data = data.cast_mut().cast::<ffi::AVStereo3D>();
+        let eye = number_of!((*data).primary_eye);
+        let disparity = (*data).horizontal_disparity_adjustment.num;
+        if eye == ffi::AVStereo3DPrimaryEye::AV_PRIMARY_EYE_NONE as c_int
+            && ((*data).baseline, disparity) == (0, 0)
+        {
+            (*data).view = ffi::AVStereo3DView::AV_STEREO3D_VIEW_UNSPEC;
+        }
+    }
 }
 
 /// Takes side data away from a stream.

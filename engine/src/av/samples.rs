@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, Packet, Parameters};
 

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_int, mem::MaybeUninit, ptr};
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, OpenError, Packet, Parameters, allocated, av_rational, c_string, check,

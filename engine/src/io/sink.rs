@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+#[cfg(target_os = "linux")]
 use rustix::fs::FallocateFlags;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -486,11 +487,16 @@ impl Copier {
     }
 }
 
-/// Gives the room of a part of a file back, where the file system can.
+/// Gives the room of a part of a file back, where the file system can. Elsewhere there must be room
+/// for both.
 fn free(file: &fs::File, range: &Range<u64>) {
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    // Elsewhere there must be room for both.
-    let _ = rustix::fs::fallocate(file, flags, range.start, range.end - range.start);
+    #[cfg(target_os = "linux")]
+    {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(file, flags, range.start, range.end - range.start);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, range);
 }
 
 /// Where a name leads: links are followed, also one that points to nothing yet, so that its target

@@ -1,5 +1,6 @@
 //! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
 
+mod header;
 mod moved;
 mod samples;
 mod still;
@@ -15,7 +16,10 @@ use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};
 pub(crate) use still::shown_item;
 
-use crate::media::{Behind, StreamInfo};
+use crate::{
+    media::{Behind, StreamInfo},
+    time::Timestamp,
+};
 
 /// The longest `moov` that is read, in bytes.
 const LONGEST_MOOV: u64 = 256 << 20;
@@ -58,6 +62,8 @@ pub struct Movie {
     /// Whether every chunk that the sample tables of `moov` name lies inside the file; false too
     /// when they contradict each other. Fragments and references to other files are not followed.
     pub tables_inside: bool,
+    /// How long the movie says it is (`mvhd`).
+    pub duration: Option<Timestamp>,
     /// The tracks, in the order of the file.
     pub tracks: Vec<MovieTrack>,
 }
@@ -125,16 +131,16 @@ impl Movie {
 
     /// Reads what is in `moov`, of a file of `length` bytes.
     fn parse(moov: &[u8], length: u64) -> Option<Self> {
-        let mut movie = Self { tables_inside: true, ..Self::default() };
-        let mut items = 0;
+        let (mut movie, mut items) = (Self { tables_inside: true, ..Self::default() }, 0);
         for (code, body) in Boxes(moov) {
             match &code {
                 b"cmov" => return None,
+                b"mvhd" => movie.duration = header::duration(body),
                 b"mvex" => movie.fragmented = true,
                 b"trak" => {
                     let stbl = find(body, &[b"mdia", b"minf", b"stbl"]).unwrap_or_default();
                     let entries = SampleEntries::read(stbl)?;
-                    let encrypted = entries.encrypted;
+                    movie.encrypted |= entries.encrypted;
                     let (sample_bytes, end) = Sizes::read(stbl)
                         .map_or((None, None), |it| (it.sum(0, it.count), end_of_chunks(stbl, &it)));
                     let track = MovieTrack::parse(body, entries, sample_bytes.unwrap_or(0))?;
@@ -142,7 +148,6 @@ impl Movie {
                     if items > MOST_ITEMS {
                         return None;
                     }
-                    movie.encrypted |= encrypted;
                     movie.tables_inside &= end.is_some_and(|end| end <= length);
                     movie.tracks.push(track);
                 }
@@ -551,11 +556,9 @@ mod tests {
         };
         let expected = Movie {
             brand: Some("isom".to_owned()),
-            moov_first: false,
-            fragmented: false,
-            encrypted: false,
             tables_inside: true,
             tracks: vec![track],
+            ..Movie::default()
         };
         assert_eq!(movie, expected);
     }

@@ -1,8 +1,13 @@
 //! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
 
+#[cfg(target_os = "linux")]
 mod calls;
 mod program;
+#[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "it makes calls between fork and exec")]
+mod sandbox;
+#[cfg(not(target_os = "linux"))]
+#[path = "unconfined.rs"]
 mod sandbox;
 
 use std::{
@@ -30,7 +35,7 @@ use crate::{
     run::{show, show_end},
 };
 pub use program::Program;
-use sandbox::{Allowed, Layers};
+use sandbox::Layers;
 
 /// How long the child is left alone between two looks at it.
 const LOOK: Duration = Duration::from_millis(25);
@@ -76,6 +81,21 @@ impl Default for ProcessSettings {
             needs_sandbox: false,
         }
     }
+}
+
+/// What a child may touch.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no child is started there"))]
+#[derive(Debug)]
+struct Allowed<'a> {
+    /// The program.
+    program: &'a Path,
+    /// Open files that it may read, by their names: at another name, or with another file at its
+    /// name, none of them is.
+    inputs: &'a [fs::File],
+    /// The folder in which it may make, write and remove files.
+    folder: &'a Path,
+    /// The largest file that it may write, in bytes.
+    largest_file: u64,
 }
 
 /// The program on this machine, and what holds it; `None` where there is none.
@@ -145,7 +165,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         let layers = Layers::of_this_kernel();
         let mut warnings = Vec::new();
         if let Some(missing) = layers.missing() {
-            if self.settings.needs_sandbox {
+            if self.settings.needs_sandbox || !sandbox::IS_THERE {
                 return Err(Error::Unprotected { what: missing });
             }
             warnings.push(Reason::new("SANDBOX_INCOMPLETE", missing));

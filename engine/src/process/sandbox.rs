@@ -15,7 +15,7 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-use super::calls::Calls;
+use super::{Allowed, calls::Calls};
 
 /// The oldest Landlock that is enough (Linux 5.13): files are out of reach. What it does not know
 /// (truncation, the network, devices, signals) seccomp refuses by itself.
@@ -57,19 +57,8 @@ const LOADERS: [&str; 3] = [
 /// (`CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`), as far as Landlock lets it.
 const KEPT_CAPABILITIES: [i32; 2] = [1, 2];
 
-/// What a child may touch.
-#[derive(Debug)]
-pub(super) struct Allowed<'a> {
-    /// The program.
-    pub(super) program: &'a Path,
-    /// Open files that it may read, by their names: at another name, or with another file at its
-    /// name, none of them is.
-    pub(super) inputs: &'a [File],
-    /// The folder in which it may make, write and remove files.
-    pub(super) folder: &'a Path,
-    /// The largest file that it may write, in bytes.
-    pub(super) largest_file: u64,
-}
+/// Whether this system can confine a child process at all.
+pub(super) const IS_THERE: bool = true;
 
 /// Which layers of the sandbox this kernel enforces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

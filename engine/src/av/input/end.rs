@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{Demuxer, Fault};
 use crate::{av::Packet, mxf};

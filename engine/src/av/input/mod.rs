@@ -9,7 +9,7 @@ use std::{
     ptr::NonNull,
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, Options, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational,
