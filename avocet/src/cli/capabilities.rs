@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Answer, Context, terminal};
 
-/// The encoders that recipes may ask for.
-const ENCODERS: [&str; 11] = [
+/// The encoders that recipes may ask for, and those of newer builds that arguments may.
+const ENCODERS: [&str; 12] = [
     "libx264",
     "libx265",
     "libsvtav1",
@@ -20,10 +20,25 @@ const ENCODERS: [&str; 11] = [
     "mjpeg",
     "png",
     "libwebp",
+    "libwebp_anim",
 ];
 
-/// The filters that recipes may ask for and that not every build has.
-const FILTERS: [&str; 5] = ["scale", "bwdif", "zscale", "tonemap", "aresample"];
+/// Decoders that not every build has.
+const DECODERS: [&str; 6] = ["h264", "hevc", "vvc", "vp9", "libdav1d", "prores"];
+
+/// The filters that recipes may ask for and that not every build has, and the measures of likeness.
+const FILTERS: [&str; 10] = [
+    "scale",
+    "bwdif",
+    "zscale",
+    "tonemap",
+    "colormatrix",
+    "aresample",
+    "psnr",
+    "ssim",
+    "xpsnr",
+    "libvmaf",
+];
 
 #[derive(Serialize)]
 struct Described<'a> {
@@ -46,6 +61,7 @@ fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
         format!("libav     {} ({})", libav.version, libav.license),
         format!("assembly  {}", if libav.assembly { "on" } else { "off" }),
         format!("encoders  {}", present(&ENCODERS, &libav.encoders)),
+        format!("decoders  {}", present(&DECODERS, &libav.decoders)),
         format!("filters   {}", present(&FILTERS, &libav.filters)),
         format!("devices   {devices}"),
         format!("program   {}", program(libav)),

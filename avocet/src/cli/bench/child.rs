@@ -13,14 +13,18 @@ use std::{
     time::Instant,
 };
 
+#[cfg(target_os = "linux")]
+use nix::{
+    sys::wait::{Id, WaitPidFlag, waitid},
+    unistd::Pid,
+};
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
         signal::{Signal, killpg},
         time::{TimeVal, TimeValLike},
-        wait::{Id, WaitPidFlag, waitid},
     },
-    unistd::{Pid, getpgrp, getpid},
+    unistd::{getpgrp, getpid},
 };
 use serde::{Deserialize, Serialize};
 
@@ -172,13 +176,25 @@ fn run(line: &[OsString]) -> io::Result<Run> {
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null());
     let told = |error| io::Error::other(format!("{} can not run: {error}", show(line)));
     let mut child = command.spawn().map_err(told)?;
-    // Its accounts are open until it is reaped.
+    let read = read_by(&child)?;
+    let status = child.wait()?;
+    let end = Instant::now();
+    if status.success() { Ok(Run { end, read }) } else { Err(io::Error::other(status.to_string())) }
+}
+
+/// Waits for the end of a child, and tells how much it has read by system calls, in bytes: its accounts
+/// are open until it is reaped.
+#[cfg(target_os = "linux")]
+fn read_by(child: &std::process::Child) -> io::Result<Option<f64>> {
     let pid = Pid::from_raw(child.id().cast_signed());
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-    let end = Instant::now();
-    let read = bytes_read(&format!("/proc/{pid}/io"));
-    let status = child.wait()?;
-    if status.success() { Ok(Run { end, read }) } else { Err(io::Error::other(status.to_string())) }
+    Ok(bytes_read(&format!("/proc/{pid}/io")))
+}
+
+/// The same where there are no such accounts.
+#[cfg(not(target_os = "linux"))]
+fn read_by(_: &std::process::Child) -> io::Result<Option<f64>> {
+    Ok(None)
 }
 
 /// The peak memory of a child, in bytes, where it can be told.
