@@ -104,17 +104,17 @@ install_toolchain() {
 
 set_up() {
     local packages toolchain oldest bin=${CARGO_HOME:-$HOME/.cargo}/bin
+    # A shell that was started before rustup came does not know its folder.
+    case ":$PATH:" in
+    *":$bin:"*) ;;
+    *) export PATH="$bin:$PATH" ;;
+    esac
     packages=$(missing_packages)
     check_system "$([ -n "$packages" ] && echo yes || echo no)"
     # Unquoted: names of packages are words.
     # shellcheck disable=SC2086
     [ -z "$packages" ] || install_packages $packages
 
-    # A shell that was started before rustup came does not know its folder.
-    case ":$PATH:" in
-    *":$bin:"*) ;;
-    *) export PATH="$bin:$PATH" ;;
-    esac
     toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
     oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
     has_toolchain "$toolchain" "$oldest" || install_toolchain "$toolchain"

@@ -136,7 +136,7 @@ impl Faults {
                 let (service, faults) = (service.clone(), Arc::clone(self));
                 let put = tokio::spawn(async move {
                     faults.came.store(part, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     let body = Body::from(hyper::body::Bytes::from(bytes));
                     let answer = service.call(hyper::Request::from_parts(head, body)).await;
                     let is_put = answer.as_ref().is_ok_and(|answer| answer.status().is_success());

@@ -14,7 +14,7 @@ use avocet::{
 use fixtures::judge;
 
 use crate::{
-    support::{alone, document, join, joining, plan, planned, run, run_document},
+    support::{alone, document, join, joining, plan, planned, release, run, run_document},
     traps_picture::{assert_near, made},
 };
 
@@ -370,7 +370,8 @@ fn a_picture_made_of_tiles_is_whole_or_refused() {
         for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", r#""transcode""#)] {
             let (code, message) = refusal(&clip, format, recipe);
             // Releases that read HEIC find no picture in the boxes of this one.
-            if name == "one.heic" && code == "INPUT_INVALID" {
+            if name == "one.heic" && release() >= 7 {
+                assert_eq!(code, "INPUT_INVALID", "{name}: {message}");
                 assert!(message.contains("of unknown size"), "{name}: {message}");
                 continue;
             }

@@ -155,6 +155,13 @@ pub(crate) fn soak() -> bool {
     std::env::var_os("AVOCET_SOAK").is_some()
 }
 
+/// The release of FFmpeg that libav comes from, as in 5 or 7.
+pub(crate) fn release() -> u32 {
+    let version = avocet::Engine::default().capabilities().version.clone();
+    let number = version.trim_start_matches(|sign: char| !sign.is_ascii_digit());
+    number.split('.').next().and_then(|major| major.parse().ok()).expect("a release")
+}
+
 /// The frames of a source as the ffmpeg program decodes them.
 pub(crate) fn source_frames(clip: &Path) -> Vec<fixtures::judge::FrameTime> {
     fixtures::judge::frames(clip)

@@ -472,7 +472,9 @@ fn trap_23_flipped_bytes_are_told_by_whoever_decodes() {
         let is_too_much = judge::frames(&source).len() < 80;
         match run(&source, format, recipe) {
             Err(error) => assert_eq!(error.code(), "INPUT_INVALID", "{recipe}: {error}"),
-            Ok(_) => assert!(!is_too_much, "{recipe}"),
+            Ok(outcome) => {
+                assert!(!is_too_much && warns(&outcome, "DECODE_ERRORS"), "{recipe}");
+            }
         }
         let outcome = done(&source, format, &format!(r#"{recipe},"lenient":true"#));
         let shown = judge::frames(&outcome.path).len() as f64 * FRAME;

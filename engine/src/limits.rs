@@ -34,10 +34,10 @@ impl Limits {
             return Ok(());
         }
         let media = demuxer.media();
-        // Since FFmpeg 7.0 the header of a movie is no duration until its packets were looked at.
+        // Since FFmpeg 7.0 a movie has no duration until its packets were looked at; its streams do.
         let streams = media.streams.iter().filter_map(|stream| stream.duration);
-        let longest = streams.chain(media.duration).map(Timestamp::seconds).fold(0.0, f64::max);
-        self.check_seconds(location, longest)?;
+        let seconds = media.duration.or_else(|| streams.max()).map_or(0.0, Timestamp::seconds);
+        self.check_seconds(location, seconds)?;
         for (_, video) in media.videos() {
             self.check_size(location, (video.width, video.height))?;
             if let Some(size) = demuxer.refused.filter(|_| video.width == 0 || video.height == 0) {

@@ -404,8 +404,9 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
-    // What is not said is another one since FFmpeg 7.0: that which goes into the whole chain, whatever
-    // filters in between make of it. Where there is nothing to do, a matrix would have the filter work.
+    // Both matrices are stated: since FFmpeg 7.0, one that is not is that of the first frame of the
+    // chain, whatever the filters in between did. Where there is nothing to do, none is stated, since
+    // FFmpeg 5.1 would copy each picture for it.
     let is_rgb = is_rgb(video) && !target.tone_map;
     let is_same = (video.width, video.height) == (width.get(), height.get())
         && video.pixel_format.as_ref().is_some_and(|it| it.name == target.pixel_format)

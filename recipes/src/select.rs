@@ -221,6 +221,12 @@ impl<'a> Selection<'a> {
         notices.extend(video.and_then(|video| choose::color_notice(video.info)));
         notices.extend(choose::input_notices(media));
         notices.extend(choose::program_notice(media));
+        let is_kept = |stream: &StreamInfo| {
+            let sound = audios.iter().map(|audio| audio.stream.index);
+            sound.chain(video.map(|video| video.stream.index)).any(|index| index == stream.index)
+        };
+        let gone = media.streams.iter().filter(|stream| wanted.contains(&stream.index));
+        notices.extend(gone.filter(|it| !is_kept(it)).filter_map(|it| missing(probed, it)));
         let mut selection = Self {
             circumstances,
             probed,
@@ -408,7 +414,9 @@ impl<'a> Selection<'a> {
                 stream: id.stream,
                 kind: stream.kind.name().to_owned(),
                 because: if self.section.is_some() && self.wanted.contains(&stream.index) {
-                    Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
+                    missing(self.probed, stream).unwrap_or_else(|| {
+                        Reason::new("OUTSIDE_SECTION", "nothing of it is in the section")
+                    })
                 } else {
                     let media = &self.probed.media;
                     let taken = choose::taken(&kept, id, media);
@@ -417,6 +425,18 @@ impl<'a> Selection<'a> {
             })
             .collect()
     }
+}
+
+/// What to tell of a stream of which there is nothing, though the sample table lists packets.
+fn missing(probed: &Probed, stream: &StreamInfo) -> Option<Reason> {
+    let index = probed.index.as_ref()?.streams.get(stream.index)?;
+    let promised = stream.promised_packets.filter(|all| *all > 0 && index.packets.is_empty())?;
+    let message = format!(
+        "the sample table of {} stream {} promises {promised} packets, none of which is there",
+        stream.kind.name(),
+        stream.index
+    );
+    Some(Reason::new("INPUT_SHORT", message))
 }
 
 /// Makes sources of the streams of one input.

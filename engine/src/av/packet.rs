@@ -71,10 +71,10 @@ impl Packet {
         ticks(self.fields().dts)
     }
 
-    /// Its first time, in ticks of the time base, however far that is.
-    pub(crate) fn stated_time(&self) -> Option<i64> {
+    /// Its times, in ticks of the time base, however far they are: that of decoding first.
+    pub(crate) fn stated_times(&self) -> impl Iterator<Item = i64> {
         let fields = self.fields();
-        [fields.dts, fields.pts].into_iter().find(|ticks| *ticks != ffi::AV_NOPTS_VALUE)
+        [fields.dts, fields.pts].into_iter().filter(|ticks| *ticks != ffi::AV_NOPTS_VALUE)
     }
 
     /// Duration, in ticks of the time base; 0 when it is not known.

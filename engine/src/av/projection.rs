@@ -104,9 +104,9 @@ pub(super) unsafe fn set(stream: *mut ffi::AVStream, projection: &Projection) ->
     Ok(())
 }
 
-/// Says nothing of eyes where nothing is known of them. Since FFmpeg 7.1 movies tell those in a box of
-/// its own (`vexu`), which does not say how views are packed, and which readers believe instead of
-/// the one that does (`st3d`).
+/// Says nothing of eyes where all that is known is that both views are in a picture. Since FFmpeg 7.1
+/// a box of movies (`vexu`) tells what eyes see, and not how views are packed; readers believe it
+/// instead of the one that does (`st3d`).
 ///
 /// # Safety
 /// `stream` belongs to a live context whose header is not yet written.
@@ -119,7 +119,9 @@ unsafe fn leave_eyes_out(stream: *mut ffi::AVStream) {
         let data = data.cast_mut().cast::<ffi::AVStereo3D>();
         let eye = number_of!((*data).primary_eye);
         let disparity = (*data).horizontal_disparity_adjustment.num;
-        if eye == ffi::AVStereo3DPrimaryEye::AV_PRIMARY_EYE_NONE as c_int
+        let view = number_of!((*data).view);
+        if view == ffi::AVStereo3DView::AV_STEREO3D_VIEW_PACKED as c_int
+            && eye == ffi::AVStereo3DPrimaryEye::AV_PRIMARY_EYE_NONE as c_int
             && ((*data).baseline, disparity) == (0, 0)
         {
             (*data).view = ffi::AVStereo3DView::AV_STEREO3D_VIEW_UNSPEC;

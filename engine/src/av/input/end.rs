@@ -31,7 +31,7 @@ impl Demuxer {
                 let is_kept = (*stream).discard != ffi::AVDiscard::AVDISCARD_ALL;
                 (is_kept, ffi::avformat_index_get_entries_count(stream))
             };
-            // Those behind the end are the last ones.
+            // Counted from the last one: in all but odd movies chunks stand in the order of packets.
             let packets = (0..listed).rev().map_while(|at| self.listed_at(number, at));
             let absent = packets.take_while(|packet| packet.at >= length).count();
             Some((number, u64::try_from(absent).ok()?)).filter(|it| is_kept && it.1 > 0)

@@ -248,7 +248,8 @@ impl Demuxer {
             if code == ffi::AVERROR_EOF && self.begin_next_flv()? {
                 continue;
             }
-            if code < 0 && self.skips_absent() {
+            let may_be_absent = code == ffi::AVERROR_EOF || code == ffi::AVERROR_INVALIDDATA;
+            if may_be_absent && self.skips_absent() {
                 continue;
             }
             if code < 0 {
@@ -287,12 +288,13 @@ impl Demuxer {
     /// Fails when a packet is so far from zero that seconds do not tell its time to the sample, or so
     /// far from the first one that nobody waits until the hole between them is filled.
     fn check_time(&mut self, packet: &Packet) -> Result<(), Fault> {
-        let time = packet.stated_time().zip(self.time_base_of(packet));
-        let Some((ticks, base)) = time else { return Ok(()) };
-        let seconds = Timestamp::new(ticks, base).seconds();
-        let first = *self.first.get_or_insert(seconds);
-        if seconds.abs() > FARTHEST || (seconds - first).abs() > LONGEST {
-            return Err(Fault::FarTime(seconds));
+        let Some(base) = self.time_base_of(packet) else { return Ok(()) };
+        for ticks in packet.stated_times() {
+            let seconds = Timestamp::new(ticks, base).seconds();
+            let first = *self.first.get_or_insert(seconds);
+            if seconds.abs() > FARTHEST || (seconds - first).abs() > LONGEST {
+                return Err(Fault::FarTime(seconds));
+            }
         }
         Ok(())
     }
