@@ -204,6 +204,13 @@ impl Decoder {
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
             let most_pixels = i64::try_from(parameters.limits.most_pixels);
             (*context.as_ptr()).max_pixels = most_pixels.unwrap_or(i64::MAX);
+            // Since FFmpeg 8.1 a decoder leaves out that many samples, also where it begins in the
+            // middle. The packets say which ones to leave out.
+            #[cfg(ffmpeg_8_1)]
+            {
+                (*context.as_ptr()).initial_padding = 0;
+                (*context.as_ptr()).delay = 0;
+            }
             context.check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
         Ok(Self {
@@ -243,6 +250,15 @@ impl Decoder {
         let is_untimed = !self.states_presentation && packet.pts().is_none();
         if self.unshown.is_some() || is_untimed {
             self.unshown.get_or_insert_default().extend(packet.dts());
+        }
+        // A stream of Vorbis that follows another one in a file continues nothing of it; since
+        // FFmpeg 8.1 the demuxer of Ogg says where it begins.
+        // SAFETY: the context is open.
+        unsafe {
+            let is_vorbis = (*self.context.as_ptr()).codec_id == ffi::AVCodecID::AV_CODEC_ID_VORBIS;
+            if is_vorbis && packet.new_extradata().is_some() {
+                ffi::avcodec_flush_buffers(self.context.as_ptr());
+            }
         }
         let led = match self.lead.take() {
             Some(head) => Some(packet.with_other_data(&head.before(packet.data()))?),

@@ -304,10 +304,11 @@ impl Demuxer {
         unsafe { rational((**(*self.context.as_ptr()).streams.add(packet.stream())).time_base) }
     }
 
-    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but
-    /// not in Ogg.
+    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but not in
+    /// Ogg, and since FFmpeg 8.1 not in Matroska.
     fn end_sound(&self, packet: &mut Packet) {
-        let Some(padding) = packet.padding().filter(|_| !self.is_format("ogg")) else { return };
+        let is_taken_off = self.is_format("ogg") || cfg!(ffmpeg_8_1) && self.is_format("matroska");
+        let Some(padding) = packet.padding().filter(|_| !is_taken_off) else { return };
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
         let rate = unsafe {
             (*(**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar).sample_rate
