@@ -146,7 +146,7 @@ fn pictures_of_a_recording_without_a_duration_are_spread_over_all_of_it() {
     let packets = ["v:0", "a:0"].map(|stream| judge::packets(&clip, stream)).concat();
     let ends = packets.iter().filter_map(|packet| Some(packet.pts? + packet.duration));
     let end = ends.fold(0.0, f64::max);
-    let last = cues.lines().filter_map(|line| line.split_once(" --> ")).last().unwrap();
+    let last = cues.lines().filter_map(|line| line.split_once(" --> ")).next_back().unwrap();
     let seconds = |time: &str| time.strip_prefix("00:00:").unwrap().parse::<f64>().unwrap();
     assert!((seconds(last.1) - end).abs() < 0.021, "{cues}, not {end}");
     assert!((seconds(last.0) - 0.75 * end).abs() < 0.021, "{cues}, not {end}");

@@ -1,9 +1,6 @@
 //! How pictures are laid onto a sphere, and how two views stand in them: side data of streams.
 
-use std::{
-    ffi::{c_char, c_int},
-    ptr,
-};
+use std::ffi::{c_char, c_int};
 
 use ffi::AVPacketSideDataType::{AV_PKT_DATA_SPHERICAL, AV_PKT_DATA_STEREO3D};
 use ffmpeg_sys_next as ffi;
@@ -20,6 +17,23 @@ unsafe extern "C" {
     fn packing_name(number: c_int) -> *const c_char;
     #[link_name = "av_spherical_projection_name"]
     fn mapping_name(number: c_int) -> *const c_char;
+    fn av_spherical_from_name(name: *const c_char) -> c_int;
+}
+
+/// `AVSphericalMapping` of libavutil/spherical.h, which older bindings leave out; the same in FFmpeg
+/// 5.1 to 9.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct SphericalMapping {
+    projection: c_int,
+    yaw: i32,
+    pitch: i32,
+    roll: i32,
+    bound_left: u32,
+    bound_top: u32,
+    bound_right: u32,
+    bound_bottom: u32,
+    padding: u32,
 }
 
 /// What a stream says.
@@ -38,18 +52,13 @@ pub(super) unsafe fn of(stream: *mut ffi::AVStream) -> Projection {
             }
         });
         let sphere = describe::side_data(stream, AV_PKT_DATA_SPHERICAL).map(|data| {
-            let data = data.cast::<ffi::AVSphericalMapping>();
-            let mapping = text(mapping_name(number_of!((*data).projection)));
+            let data = *data.cast::<SphericalMapping>();
+            let mapping = text(mapping_name(data.projection));
             Sphere {
                 mapping,
-                turn: [(*data).yaw, (*data).pitch, (*data).roll],
-                beyond: [
-                    (*data).bound_left,
-                    (*data).bound_top,
-                    (*data).bound_right,
-                    (*data).bound_bottom,
-                ],
-                padding: (*data).padding,
+                turn: [data.yaw, data.pitch, data.roll],
+                beyond: [data.bound_left, data.bound_top, data.bound_right, data.bound_bottom],
+                padding: data.padding,
             }
         });
         Projection { stereo, sphere }
@@ -84,20 +93,20 @@ pub(super) unsafe fn set(stream: *mut ffi::AVStream, projection: &Projection) ->
             None => remove(stream, AV_PKT_DATA_SPHERICAL),
             Some(_) if describe::side_data(stream, AV_PKT_DATA_SPHERICAL).is_some() => {}
             Some(Sphere { mapping, turn, beyond, padding }) => {
-                let mut data = allocated(ffi::av_spherical_alloc(ptr::null_mut()))?.as_ptr();
-                let number = ffi::av_spherical_from_name(c_string(mapping).as_ptr()).max(0);
-                (&raw mut (*data).projection).cast::<c_int>().write(number);
-                [(*data).yaw, (*data).pitch, (*data).roll] = *turn;
-                [
-                    (*data).bound_left,
-                    (*data).bound_top,
-                    (*data).bound_right,
-                    (*data).bound_bottom,
-                ] = *beyond;
-                (*data).padding = *padding;
-                let added = output::add_side_data(stream, AV_PKT_DATA_SPHERICAL, data.read());
-                ffi::av_freep((&raw mut data).cast());
-                added?;
+                let [yaw, pitch, roll] = *turn;
+                let [bound_left, bound_top, bound_right, bound_bottom] = *beyond;
+                let value = SphericalMapping {
+                    projection: av_spherical_from_name(c_string(mapping).as_ptr()).max(0),
+                    yaw,
+                    pitch,
+                    roll,
+                    bound_left,
+                    bound_top,
+                    bound_right,
+                    bound_bottom,
+                    padding: *padding,
+                };
+                output::add_side_data(stream, AV_PKT_DATA_SPHERICAL, value)?;
             }
         }
     }
