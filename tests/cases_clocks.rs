@@ -132,6 +132,11 @@ fn packets_that_are_torn_are_left_out_and_told() {
             assert!(is_prefix && made.len() < all.len(), "{name} {stream}");
         }
     }
+    // All sound lies behind the end: a section without it is told of, the whole is refused.
+    let soundless = fixtures::get("torn-40.mp4");
+    let outcome = done(&soundless, "mp4", r#""trim","startSeconds":0.5"#);
+    assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);
+    assert_eq!(run(&soundless, "mp4", COPY).err().unwrap().code(), "INPUT_INVALID");
     // Packets of a transport stream do not tell how long they should be.
     let outcome = done(&fixtures::get("torn.ts"), "mp4", COPY);
     assert!(!judge::decode_errors(&outcome.path).is_empty());

@@ -427,16 +427,21 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What to tell of a stream of which there is nothing, though the sample table lists packets.
+/// What to tell of a stream of a movie of which there is no packet at all.
 fn missing(probed: &Probed, stream: &StreamInfo) -> Option<Reason> {
+    probed.media.movie.as_ref()?;
     let index = probed.index.as_ref()?.streams.get(stream.index)?;
-    let promised = stream.promised_packets.filter(|all| *all > 0 && index.packets.is_empty())?;
-    let message = format!(
-        "the sample table of {} stream {} promises {promised} packets, none of which is there",
-        stream.kind.name(),
-        stream.index
-    );
-    Some(Reason::new("INPUT_SHORT", message))
+    index.packets.is_empty().then(|| {
+        let (kind, number) = (stream.kind.name(), stream.index);
+        let message = match stream.promised_packets {
+            Some(promised) => format!(
+                "the sample table of {kind} stream {number} promises {promised} packets, none of \
+                 which is there"
+            ),
+            None => format!("no packet of {kind} stream {number} is there"),
+        };
+        Reason::new("INPUT_SHORT", message)
+    })
 }
 
 /// Makes sources of the streams of one input.
