@@ -307,8 +307,10 @@ impl Demuxer {
     /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but not in
     /// Ogg, and since FFmpeg 8.1 not in Matroska.
     fn end_sound(&self, packet: &mut Packet) {
-        let is_taken_off = self.is_format("ogg") || cfg!(ffmpeg_8_1) && self.is_format("matroska");
-        let Some(padding) = packet.padding().filter(|_| !is_taken_off) else { return };
+        let Some(padding) = packet.padding() else { return };
+        if self.is_format("ogg") || cfg!(ffmpeg_8_1) && self.is_format("matroska") {
+            return;
+        }
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
         let rate = unsafe {
             (*(**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar).sample_rate
