@@ -308,10 +308,13 @@ impl Engine {
                 expect_whole(&location, &mut open()?)?;
             }
             if let Some(movie) = &media.movie {
-                // Since FFmpeg 7.0 libav tells how long the tracks are.
+                // Since FFmpeg 7.0 libav tells how long the tracks are, which it may overstate.
                 let stated = movie.duration.filter(|_| !movie.fragmented);
                 let stated = stated.and_then(|it| it.rescale(Rational::MICROSECONDS));
-                media.duration = media.duration.max(stated);
+                media.duration = match stated {
+                    Some(stated) if demuxer.overstates() => Some(stated),
+                    stated => media.duration.max(stated),
+                };
                 // Of fragments there may be thousands, each of which would cost a request.
                 if !movie.fragmented || !source.is_in_parts() {
                     behind = movie::behind(&mut open()?).map_err(unreadable)?;

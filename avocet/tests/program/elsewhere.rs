@@ -168,7 +168,7 @@ fn what_an_input_names_stays_closed() {
         room.write("key.m3u8", format!("#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXT-X-KEY:METHOD=AES-128,URI=\"{target}\"\n#EXTINF:5,\n{target}\n#EXT-X-ENDLIST\n"));
         room.write("list.txt", format!("ffconcat version 1.0\nfile '{target}'\n"));
         room.write("movie.mpd", format!("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" mediaPresentationDuration=\"PT5S\"><Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"1\"><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>"));
-        room.write("picture.svg", format!("<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"99\" height=\"99\"><image xlink:href=\"{target}\" width=\"9\" height=\"9\"/></svg>"));
+        room.write("picture.svg", format!("<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"99\" height=\"99\"><image xlink:href=\"{target}\" width=\"9\" height=\"9\"/></svg>"));
         room.write("title.ass", format!("[Script Info]\nScriptType: v4.00+\n[Fonts]\nfontname: {target}\n[Events]\nFormat: Start, End, Text\nDialogue: 0:00:00.00,0:00:05.00,{target}\n"));
         room.write("stream.sdp", format!("v=0\no=- 0 0 IN IP4 127.0.0.1\ns={target}\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n"));
         room.write("list.pls", format!("[playlist]\nFile1={target}\nNumberOfEntries=1\n"));
@@ -193,8 +193,10 @@ fn what_an_input_names_stays_closed() {
         ] {
             for command in ["probe", "thumbnail"] {
                 let ended = room.run(&format!("{command} {name}"));
-                // Some of it is text that can be looked at, and none has pictures.
-                let makes_none = command != "thumbnail" || ended.status != Some(0);
+                // Some of it is text that can be looked at, and none has pictures, but that libav may
+                // draw an SVG, without the picture that is named in it.
+                let draws = name == "picture.svg";
+                let makes_none = draws || command != "thumbnail" || ended.status != Some(0);
                 assert!(makes_none, "{command} {name}: {}", ended.stdout);
                 let opened = fs::read_to_string(room.path("trace")).unwrap();
                 for line in opened.lines() {

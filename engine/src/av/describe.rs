@@ -13,6 +13,7 @@ use crate::{
         AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, MediaInfo,
         Orientation, PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
+    movie::Ends,
     time::{Rational, Timestamp},
 };
 
@@ -33,11 +34,11 @@ pub(super) unsafe fn streams(
 ///
 /// # Safety
 /// `context` points to an open format context whose streams were looked at.
-pub(super) unsafe fn media(context: *mut ffi::AVFormatContext) -> MediaInfo {
+pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> MediaInfo {
     // SAFETY: the context is open, which covers its format, streams, chapters and tags.
     unsafe {
         let fields = &*context;
-        let streams: Vec<_> = streams(context).map(|one| stream(context, one)).collect();
+        let streams: Vec<_> = streams(context).map(|one| stream(context, one, ends)).collect();
         // libav puts what comes before a wrap of the clock before 0.
         let may_wrap = matches!(text((*fields.iformat).name).as_str(), "mpegts" | "mpeg");
         let start = streams
@@ -121,7 +122,11 @@ unsafe fn tags(metadata: *const ffi::AVDictionary) -> Tags {
 
 /// # Safety
 /// `stream` belongs to `context`, which is open.
-unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> StreamInfo {
+unsafe fn stream(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+    ends: &Ends,
+) -> StreamInfo {
     // SAFETY: as promised by the caller; enums are read as numbers.
     unsafe {
         let fields = &*stream;
@@ -141,7 +146,9 @@ unsafe fn stream(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream)
             tag: four_characters((*coding).codec_tag),
             time_base: base,
             start: at(fields.start_time),
-            duration: duration(context, stream).and_then(at).filter(|length| length.ticks > 0),
+            duration: duration(context, stream, ends)
+                .and_then(at)
+                .filter(|length| length.ticks > 0),
             promised_packets: promised_packets(context, stream),
             promised_bytes: promised_bytes(context, stream),
             hidden_before,
@@ -245,25 +252,44 @@ unsafe fn hidden_packets(
     }
 }
 
-/// How long a stream is, in its ticks.
+/// Whether libav states too long a duration of a stream.
 ///
-/// Where an edit list begins with an empty edit and hides the first packets as well, libav adds the
-/// one and does not take away the others; then the whole file's end is that of the stream, too.
+/// Where an edit list begins with an empty edit and hides the first packets as well, it adds the one
+/// and does not take away the others.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
-unsafe fn duration(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> Option<i64> {
+pub(super) unsafe fn overstates(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        ticks((*stream).start_time).is_some_and(|start| start > 0)
+            && hidden_packets(context, stream).0 > 0
+    }
+}
+
+/// How long a stream is, in its ticks; to where its edit list ends, where libav overstates it.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn duration(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+    ends: &Ends,
+) -> Option<i64> {
     // SAFETY: as promised by the caller.
     unsafe {
         let stated = ticks((*stream).duration)?;
-        let start = ticks((*stream).start_time).unwrap_or(0);
-        if start <= 0 || hidden_packets(context, stream).0 == 0 {
+        if !overstates(context, stream) {
             return Some(stated);
         }
-        let base = rational((*stream).time_base)?;
-        let end = Timestamp::new(ticks((*context).duration)?, Rational::MICROSECONDS);
-        let rest = end.rescale(base)?.ticks - start;
-        Some(if rest > 0 { stated.min(rest) } else { stated })
+        let end = u32::try_from((*stream).id).ok().and_then(|id| ends.get(&id));
+        let Some(end) = end else { return Some(stated) };
+        let shown =
+            end.rescale(rational((*stream).time_base)?)?.ticks - ticks((*stream).start_time)?;
+        Some(if shown > 0 { stated.min(shown) } else { stated })
     }
 }
 
@@ -289,11 +315,12 @@ pub(super) unsafe fn goes_back(stream: *mut ffi::AVStream) -> bool {
 pub(super) unsafe fn table(
     context: *mut ffi::AVFormatContext,
     stream: *mut ffi::AVStream,
+    ends: &Ends,
 ) -> Option<Table> {
     // SAFETY: as promised by the caller; the entry is one of as many as libav says.
     unsafe {
         let packets = promised_packets(context, stream)?;
-        let (start, duration) = (ticks((*stream).start_time)?, duration(context, stream)?);
+        let (start, duration) = (ticks((*stream).start_time)?, duration(context, stream, ends)?);
         let reordered = u64::try_from((*(*stream).codecpar).video_delay).unwrap_or(0);
         let first = packets.saturating_sub(reordered + 1);
         let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;

@@ -10,6 +10,7 @@ use std::{
     ops::Range,
 };
 
+pub(crate) use header::{Ends, ends};
 pub(crate) use moved::{Piece, filling, moved, user_data};
 pub(crate) use samples::{Shifts, shifts};
 use samples::{Sizes, end_of_chunks};

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Seek},
 };
 
-use super::{Boxes, Code, Fields, File, find};
+use super::{Boxes, Code, Fields, File, find, header::track_id};
 
 /// By the number of a track: where each sample stands, in bytes from the file's beginning, and how
 /// much later than it is decoded it is shown, in ticks; in order of their places. A track whose
@@ -27,10 +27,7 @@ pub(crate) fn shifts(reader: &mut (impl Read + Seek)) -> io::Result<Option<Shift
 }
 
 fn of_track(trak: &[u8]) -> Option<(u32, Vec<(u64, i64)>)> {
-    let mut header = Fields(find(trak, &[b"tkhd"])?);
-    let [version, ..] = header.take::<4>()?;
-    header.skip(if version == 1 { 16 } else { 8 })?;
-    let id = header.u32()?;
+    let id = track_id(trak)?;
     let Some(stbl) = find(trak, &[b"mdia", b"minf", b"stbl"]) else {
         return Some((id, Vec::new()));
     };

@@ -67,6 +67,9 @@ impl Source {
         if demuxer.is_format("wav") {
             demuxer.stated = riff::stated_duration(&mut open()?).map_err(unreadable)?;
         }
+        if demuxer.is_format("mov") && demuxer.overstates() {
+            demuxer.ends = movie::ends(&mut open()?).map_err(unreadable)?;
+        }
         limits.check_opened(location, &demuxer)?;
         Ok(demuxer)
     }

@@ -19,6 +19,7 @@ use crate::{
     error::LibavError,
     limits::Limits,
     media::MediaInfo,
+    movie::Ends,
     nal::avc::Head,
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
@@ -58,6 +59,8 @@ pub(crate) struct Demuxer {
     pub(crate) refused: Option<(u32, u32)>,
     /// The duration that the header states, where libav takes the length of the file for it.
     pub(crate) stated: Option<Timestamp>,
+    /// Where edit lists end, by the number of the track; read where libav overstates a duration.
+    pub(crate) ends: Ends,
     /// How many packets of each stream were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
     /// How many packets of each stream it lists behind its end.
@@ -157,6 +160,7 @@ impl Demuxer {
             limits,
             refused: None,
             stated: None,
+            ends: Ends::new(),
             torn: BTreeMap::new(),
             absent: BTreeMap::new(),
             skipped: 0,
@@ -217,6 +221,13 @@ impl Demuxer {
         self.is_format("mov") || self.is_format("matroska")
     }
 
+    /// Whether libav states too long a duration of any stream, which its edit list does not.
+    pub(crate) fn overstates(&self) -> bool {
+        let context = self.context.as_ptr();
+        // SAFETY: the context is open, and the streams are its own.
+        self.streams().any(|stream| unsafe { describe::overstates(context, stream) })
+    }
+
     /// Whether the container states presentation times.
     fn states_presentation(&self) -> bool {
         crate::media::STATES_PRESENTATION.iter().any(|name| self.is_format(name))
@@ -225,7 +236,7 @@ impl Demuxer {
     /// What was found.
     pub(crate) fn media(&self) -> MediaInfo {
         // SAFETY: the context is open, and its streams were looked at.
-        let media = unsafe { describe::media(self.context.as_ptr()) };
+        let media = unsafe { describe::media(self.context.as_ptr(), &self.ends) };
         MediaInfo {
             duration: media.duration.max(self.stated),
             duration_is_estimate: media.duration_is_estimate && self.stated.is_none(),
@@ -476,7 +487,7 @@ impl Demuxer {
                 copy.frame_rate = rational((*stream).avg_frame_rate);
                 copy.goes_back = self.is_format("mov") && describe::goes_back(stream);
                 copy.start = ticks((*stream).start_time);
-                copy.table = describe::table(context, stream);
+                copy.table = describe::table(context, stream, &self.ends);
                 copy.states_presentation = self.states_presentation();
                 copy.side_data = describe::all_side_data(stream);
                 copy.limits = self.limits;
