@@ -1,10 +1,8 @@
 //! Where jobs read and write: paths, `file:` URLs, and what is elsewhere.
 
-use std::{
-    ffi::OsString,
-    os::unix::ffi::OsStringExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
 use avocet_engine::{Error, Location, Result, without_secrets};
 
@@ -110,7 +108,22 @@ fn decode(text: &str) -> PathBuf {
             rest = tail;
         }
     }
+    from_bytes(bytes)
+}
+
+#[cfg(unix)]
+fn from_bytes(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Names are Unicode where they have drives, and the drive follows the slash of a `file:` URL.
+#[cfg(not(unix))]
+fn from_bytes(bytes: Vec<u8>) -> PathBuf {
+    let name = String::from_utf8_lossy(&bytes).into_owned();
+    match name.strip_prefix('/') {
+        Some(rest) if rest.as_bytes().get(1) == Some(&b':') => PathBuf::from(rest),
+        _ => PathBuf::from(name),
+    }
 }
 
 #[cfg(test)]

@@ -122,9 +122,10 @@ pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+// The ABI of Windows has another list than that of all others on this processor.
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 type VaList = *mut ffi::__va_list_tag;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(windows))))]
 type VaList = ffi::va_list;
 
 /// Takes a line that libav logs.

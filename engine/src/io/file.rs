@@ -3,10 +3,9 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
 };
 
-use super::sought;
+use super::{sought, system};
 
 /// Reads a file from a place that it keeps itself, so that a seek is no system call: demuxers seek
 /// to every packet where they leave out others.
@@ -25,7 +24,7 @@ impl FileReader {
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
+        let read = system::read_at(&self.file, buffer, self.at)?;
         self.at += read as u64;
         Ok(read)
     }

@@ -12,6 +12,12 @@ mod remote;
 #[path = "absent.rs"]
 mod remote;
 mod sink;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod system;
 
 use std::{
     borrow::Cow,
@@ -20,7 +26,6 @@ use std::{
     fmt,
     fs::{File, Metadata},
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -43,6 +48,7 @@ use reader::SharedReader;
 pub(crate) use remote::Remotes;
 use remote::{Remote, Upload};
 pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
+use system::FileId;
 
 impl Remotes {
     /// Sends files to object stores, each to its URL, and replaces what is there: all, or none. What
@@ -325,7 +331,7 @@ impl Source {
     /// What tells whether it is what it was; `None` where nothing does.
     pub(crate) fn identity(&self) -> Option<Identity> {
         match &self.0 {
-            Kind::Path(path) => std::fs::metadata(path).ok().as_ref().map(Identity::of),
+            Kind::Path(path) => Identity::of(path).ok(),
             Kind::Remote(remote) => remote
                 .described()
                 .version
@@ -387,10 +393,10 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
     File {
-        device: u64,
-        inode: u64,
+        /// Which file it is.
+        id: FileId,
         size: u64,
-        /// When the content changed last, and when anything did, in nanoseconds.
+        /// When it changed last, in two ways.
         changed: [i128; 2],
     },
     /// Something elsewhere, of which its origin tells versions apart.
@@ -398,25 +404,16 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
-    fn of(file: &Metadata) -> Self {
-        let at = |seconds: i64, nanoseconds: i64| {
-            i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-        };
-        Self::File {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            changed: [at(file.mtime(), file.mtime_nsec()), at(file.ctime(), file.ctime_nsec())],
-        }
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        let id = system::file_id(path)?;
+        Ok(Self::File { id, size: metadata.len(), changed: system::changed(&metadata) })
     }
 
     /// Whether both are of one thing, at whatever time.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (
-                Self::File { device, inode, .. },
-                Self::File { device: other_device, inode: other_inode, .. },
-            ) => (device, inode) == (other_device, other_inode),
+            (Self::File { id, .. }, Self::File { id: other, .. }) => id == other,
             (Self::Version { url, .. }, Self::Version { url: other, .. }) => url == other,
             _ => false,
         }
@@ -449,16 +446,13 @@ fn sought(to: SeekFrom, at: u64, length: impl FnOnce() -> io::Result<u64>) -> io
 fn open_file(path: &Path) -> io::Result<File> {
     // To open a device may do something to it.
     expect_file(&std::fs::metadata(path)?)?;
-    open_at_once(path, 0)
+    open_at_once(path, true)
 }
 
 /// Opens a regular file, and looks at it once it is open: what is at the name may change any time.
-/// It does not wait for the other end of a pipe. `flags` are more flags of `open`.
-fn open_at_once(path: &Path, flags: i32) -> io::Result<File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | flags);
-    #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
-    let file = options.open(path)?;
+/// It does not wait for the other end of a pipe. Without `follows`, a link is an error.
+fn open_at_once(path: &Path, follows: bool) -> io::Result<File> {
+    let file = system::open(path, follows)?;
     expect_file(&file.metadata()?)?;
     Ok(file)
 }
@@ -561,8 +555,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in.mp4");
         mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        for flags in [0, libc::O_NOFOLLOW] {
-            let error = open_at_once(&path, flags).unwrap_err();
+        for follows in [true, false] {
+            let error = open_at_once(&path, follows).unwrap_err();
             assert!(error.to_string().contains("no regular file"), "{error}");
         }
         assert!(open_file(&path).is_err());
@@ -574,7 +568,7 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
         assert!(open_file(&link).is_ok());
-        let error = open_at_once(&link, libc::O_NOFOLLOW).unwrap_err();
+        let error = open_at_once(&link, false).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
         fs::remove_file(&link).unwrap();
         assert_eq!(open_file(&link).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -1,13 +1,13 @@
 //! How a finished file comes to its name, and how that is undone.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
 use tempfile::TempPath;
+
+use super::system;
 
 /// The system calls that give a file its name, the old one before the new one. Tests have others,
 /// which answer as file systems do that lack one.
@@ -23,7 +23,7 @@ pub(super) struct Calls {
 
 /// Those of the kernel.
 pub(super) const SYSTEM: Calls = Calls {
-    rename_new: |from, to| Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?),
+    rename_new: system::rename_new,
     link: |from, to| fs::hard_link(from, to),
     rename: |from, to| fs::rename(from, to),
 };
@@ -66,8 +66,8 @@ impl Calls {
     }
 
     fn place_over_empty(self, file: &Path, path: &Path) -> io::Result<()> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?));
+        #[expect(clippy::disallowed_methods, reason = "an output's name is taken by io alone")]
+        drop(fs::File::create_new(path)?);
         let renamed = (self.rename)(file, path);
         if renamed.is_err() {
             // The error is told; an empty file that can not be removed says no more.
@@ -139,9 +139,8 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 /// `None` where the file system, or the kernel, lacks a call.
 fn or_lacking<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
-    const LACKING: [i32; 4] = [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
     match answer {
-        Err(error) if error.raw_os_error().is_some_and(|code| LACKING.contains(&code)) => Ok(None),
+        Err(error) if system::is_lacking(&error) => Ok(None),
         answer => answer.map(Some),
     }
 }

@@ -5,20 +5,22 @@ use std::{
     fs::{self, Metadata, Permissions},
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 #[cfg(target_os = "linux")]
 use rustix::fs::FallocateFlags;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
+#[cfg(target_os = "linux")]
+use tempfile::TempDir;
 
 use super::{
     Bytes, Location, Remotes, Source,
     behind::Behind,
     place::{Calls, Placed, SYSTEM, folder_of},
     remote::{Sent, Upload},
+    system,
 };
 use crate::{
     av::{ReadSeek, WriteSeek},
@@ -43,6 +45,7 @@ pub(crate) struct Unfinished(Arc<Mutex<BTreeSet<PathBuf>>>);
 
 impl Unfinished {
     /// Makes a private folder, which goes when it is dropped.
+    #[cfg(target_os = "linux")]
     pub(crate) fn folder(&self, beside: &Path) -> io::Result<Folder> {
         let mut builder = tempfile::Builder::new();
         let folder = builder.prefix(".avocet-").suffix(".work").tempdir_in(beside)?;
@@ -77,12 +80,14 @@ impl Unfinished {
 }
 
 /// A private folder of a run.
+#[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(crate) struct Folder {
     folder: TempDir,
     unfinished: Unfinished,
 }
 
+#[cfg(target_os = "linux")]
 impl Folder {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
@@ -90,6 +95,7 @@ impl Folder {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Drop for Folder {
     fn drop(&mut self) {
         self.unfinished.forget(self.folder.path());
@@ -142,10 +148,7 @@ impl Sink {
         builder.prefix(".avocet-").suffix(".part");
         let spool = match &path {
             None => builder.tempfile(),
-            // The process' mask takes away from this what it takes from every new file.
-            Some(path) => {
-                builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder_of(path))
-            }
+            Some(path) => system::as_usual(&mut builder).tempfile_in(folder_of(path)),
         }
         // The error of the temporary file names it, which is nobody's business.
         .map_err(|error| match error.kind() {
@@ -170,15 +173,17 @@ impl Sink {
     }
 
     /// The temporary file.
+    #[cfg(target_os = "linux")]
     pub(crate) fn path(&self) -> &Path {
         self.spool.path()
     }
 
     /// Takes a file that somebody else wrote in the place of what was written here.
+    #[cfg(target_os = "linux")]
     pub(crate) fn adopt(mut self, made: &Path, cancel: &CancelToken) -> Result<Self> {
         let incomplete = |what| Err(Error::Incomplete { what: format!("{} {what}", self.target) });
         // Whatever is at the name later, it is this file that is looked at and read.
-        let file = match super::open_at_once(made, libc::O_NOFOLLOW) {
+        let file = match super::open_at_once(made, false) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return incomplete("was not written");
@@ -188,7 +193,7 @@ impl Sink {
             Err(error) => return Err(self.failed(error)),
         };
         let failed = |source| self.failed(source);
-        if file.metadata().map_err(failed)?.nlink() > 1 {
+        if std::os::linux::fs::MetadataExt::st_nlink(&file.metadata().map_err(failed)?) > 1 {
             return incomplete("is no plain file");
         }
         match (self.calls.rename)(made, self.spool.path()) {
@@ -512,7 +517,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         let Ok(target) = fs::read_link(&path) else { return Ok(path) };
         path = folder_of(&path).join(target);
     }
-    Err(io::Error::from_raw_os_error(libc::ELOOP))
+    Err(system::too_many_links())
 }
 
 /// Where an output's name leads, in words, if that is somewhere else.
@@ -522,9 +527,10 @@ fn leads_to(target: &Location, path: &Path) -> Option<String> {
 }
 
 /// Whether an error of opening says that there is something else than a file.
+#[cfg(target_os = "linux")]
 fn is_no_file(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
-        || error.raw_os_error() == Some(libc::ELOOP)
+        || error.raw_os_error() == system::too_many_links().raw_os_error()
 }
 
 impl Drop for Sink {
@@ -549,14 +555,14 @@ fn look_at_target(
         kind if kind.is_dir() => refused("a folder"),
         kind if !kind.is_file() => refused("a special file"),
         _ if !replace => Err(Error::OutputExists(path.to_owned())),
-        _ => Ok(Some(Permissions::from_mode(metadata.mode() & 0o777))),
+        _ => Ok(Some(system::permissions(&metadata))),
     }
 }
 
-/// Whether two names mean one file, by device and inode.
+/// Whether two names mean one file.
 pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
-    match (fs::metadata(a), fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+    match (system::file_id(a), system::file_id(b)) {
+        (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
 }

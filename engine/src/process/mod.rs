@@ -1,56 +1,28 @@
 //! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
+//!
+//! What holds the child is the Linux kernel; on other systems it is not started.
 
 #[cfg(target_os = "linux")]
 mod calls;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(not(target_os = "linux"))]
+#[path = "refused.rs"]
+mod child;
 mod program;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "it makes calls between fork and exec")]
 mod sandbox;
-#[cfg(not(target_os = "linux"))]
-#[path = "unconfined.rs"]
-mod sandbox;
 
-use std::{
-    collections::VecDeque,
-    ffi::OsString,
-    fs,
-    io::{self, BufRead, BufReader, Read},
-    ops::ControlFlow,
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
-
-use rustix::process::{Pid, Signal, kill_process_group};
+use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use crate::{
-    error::{Error, Result},
-    io::{Bytes, Location, Sink, Source, Sources, Unfinished},
-    pipeline::check_places,
-    plan::{Argument, Content, Plan, Process, Reason},
+    io::Unfinished,
+    plan::Plan,
     progress::{CancelToken, Meter, Progress, Reading},
-    run::{show, show_end},
+    run::show_end,
 };
 pub use program::Program;
-use sandbox::Layers;
-
-/// How long the child is left alone between two looks at it.
-const LOOK: Duration = Duration::from_millis(25);
-
-/// How often a caller sees progress.
-const TICK: Duration = Duration::from_millis(250);
-
-/// The longest line of progress that is looked at, in bytes.
-const LINE: u64 = 1024;
-
-/// The most files that the child may have in its folder.
-const FILES: usize = 1000;
-
-/// How much of standard error is kept, in bytes.
-const LOG: usize = 64 << 10;
 
 /// How the `ffmpeg` program is run.
 #[derive(Clone, Debug)]
@@ -83,30 +55,15 @@ impl Default for ProcessSettings {
     }
 }
 
-/// What a child may touch.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no child is started there"))]
-#[derive(Debug)]
-struct Allowed<'a> {
-    /// The program.
-    program: &'a Path,
-    /// Open files that it may read, by their names: at another name, or with another file at its
-    /// name, none of them is.
-    inputs: &'a [fs::File],
-    /// The folder in which it may make, write and remove files.
-    folder: &'a Path,
-    /// The largest file that it may write, in bytes.
-    largest_file: u64,
-}
-
 /// The program on this machine, and what holds it; `None` where there is none.
 pub(crate) fn describe(settings: &ProcessSettings) -> Option<Program> {
     let path = program::find(settings.program.as_deref()).ok()?;
     let version = program::version(&path);
-    let unprotected = Layers::of_this_kernel().missing();
-    Some(Program { path, version, unprotected })
+    Some(Program { path, version, unprotected: child::unprotected() })
 }
 
 /// What is needed to run the program.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "it is not run there"))]
 pub(crate) struct Runner<'a, F> {
     pub(crate) settings: &'a ProcessSettings,
     pub(crate) unfinished: &'a Unfinished,
@@ -118,347 +75,11 @@ pub(crate) struct Runner<'a, F> {
     pub(crate) linked: String,
 }
 
-/// What the child has said so far; written by the threads that listen to it.
-#[derive(Debug, Default)]
-struct Heard {
-    now: Reading,
-    /// The release that it calls itself.
-    version: Option<String>,
-    /// The end of what it wrote to standard error.
-    log: VecDeque<u8>,
-}
-
-/// A child that is killed, with all that it started, when it is dropped.
-struct Running(Child);
-
-impl Running {
-    fn kill(&mut self) {
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            // A group that is gone needs no killing.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
-        // Reaped, so that no zombie stays.
-        let _ = self.0.wait();
-    }
-}
-
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
-    /// Runs the program of a plan; its outputs are written, and not yet in their places.
-    pub(crate) fn run(
-        &mut self,
-        plan: &Plan,
-        process: &Process,
-        sources: &Sources,
-    ) -> Result<(Vec<Sink>, Vec<Reason>)> {
-        plan.check()?;
-        let inputs = plan.inputs.iter().map(|input| local(&input.location, sources, self.cancel));
-        let (inputs, files): (Vec<_>, Vec<_>) =
-            inputs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        check_places(plan)?;
-        let program = program::find(self.settings.program.as_deref())?;
-        let layers = Layers::of_this_kernel();
-        let mut warnings = Vec::new();
-        if let Some(missing) = layers.missing() {
-            if self.settings.needs_sandbox || !sandbox::IS_THERE {
-                return Err(Error::Unprotected { what: missing });
-            }
-            warnings.push(Reason::new("SANDBOX_INCOMPLETE", missing));
-        }
-        let sinks = plan
-            .outputs
-            .iter()
-            .map(|output| Sink::create(&output.location, output.replace, self.unfinished));
-        let sinks = sinks.collect::<Result<Vec<_>>>()?;
-        // Beside the first output, so that what is made need not be moved to another disk.
-        let beside = sinks.first().and_then(|sink| sink.path().parent()).unwrap_or(Path::new("."));
-        let storage = |error: io::Error| failed(plan, error.kind().into());
-        let folder = self.unfinished.folder(beside).map_err(storage)?;
-        let place = folder.path().canonicalize().map_err(storage)?;
-
-        let mut command = Command::new(&program);
-        command
-            .args(["-nostdin", "-y", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"])
-            .args(arguments(plan, process, &inputs))
-            .env_clear()
-            .current_dir(&place)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let largest_file = self.settings.largest_file;
-        let allowed = Allowed { program: &program, inputs: &files, folder: &place, largest_file };
-        let starting = |error| Error::Program {
-            ended: format!("could not be started: {error}"),
-            line: None,
-            log: String::new(),
-        };
-        sandbox::confine(&mut command, &allowed, layers).map_err(starting)?;
-        let child = Running(command.spawn().map_err(starting)?);
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let status = self.watch(plan, child, &heard, &place)?;
-        let heard = std::mem::take(&mut *lock(&heard));
-        judge(plan, status, &heard, self.settings, &place)?;
-        if let Some(version) = heard.version.filter(|version| *version != self.linked) {
-            let message = format!("the program is {version}, the linked libav {}", self.linked);
-            warnings.push(Reason::new("PROGRAM_DIFFERS", message));
-        }
-        let take = |(sink, output): (Sink, &crate::plan::Output)| {
-            let Content::OfProcess(name) = &output.content else { return Ok(sink) };
-            sink.adopt(&place.join(name), self.cancel)
-        };
-        let sinks = sinks.into_iter().zip(&plan.outputs).map(take).collect::<Result<Vec<_>>>()?;
-        Ok((sinks, warnings))
-    }
-
-    /// Waits for the end of the child, listens to it, and stops it when it must be stopped.
-    fn watch(
-        &mut self,
-        plan: &Plan,
-        mut child: Running,
-        heard: &Arc<Mutex<Heard>>,
-        folder: &Path,
-    ) -> Result<ExitStatus> {
-        let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
-        let (progress, errors) = (Arc::clone(heard), Arc::clone(heard));
-        let listen = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let started = thread::Builder::new().name(name.to_owned()).spawn(work);
-            started.map_err(|_| Error::Exhausted { what: "thread" })
-        };
-        let listeners = [
-            listen("ffmpeg progress", Box::new(move || hear_progress(stdout, &progress)))?,
-            listen("ffmpeg errors", Box::new(move || hear_errors(stderr, &errors)))?,
-        ];
-        let deadline = self.begun + Duration::from_secs(self.settings.most_seconds);
-        let mut ticked = None::<Instant>;
-        let status = loop {
-            if let Some(status) = child.0.try_wait().ok().flatten() {
-                break status;
-            }
-            if self.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::TimedOut { seconds: self.settings.most_seconds });
-            }
-            if ticked.is_none_or(|at| at.elapsed() >= TICK) {
-                ticked = Some(Instant::now());
-                self.expect_within(&child.0, folder)?;
-                self.tick(plan, lock(heard).now)?;
-            }
-            thread::sleep(LOOK);
-        };
-        // What it may have left behind must not keep the listeners waiting.
-        child.kill();
-        for listener in listeners {
-            let _ = listener.join();
-        }
-        Ok(status)
-    }
-
-    /// Fails when the child has more memory or space than it may.
-    fn expect_within(&self, child: &Child, folder: &Path) -> Result<()> {
-        let ProcessSettings { most_memory, most_space, .. } = *self.settings;
-        let mebibytes = |bytes: u64| bytes >> 20;
-        if resident(child.id()) > most_memory {
-            let limit = mebibytes(most_memory);
-            return Err(Error::Limit { what: "memory", limit, unit: "MiB" });
-        }
-        let sizes = sizes(folder);
-        if sizes.iter().sum::<u64>() > most_space {
-            let limit = mebibytes(most_space);
-            return Err(Error::Limit { what: "space", limit, unit: "MiB" });
-        }
-        if sizes.len() > FILES {
-            return Err(Error::Limit { what: "a folder", limit: FILES as u64, unit: "files" });
-        }
-        Ok(())
-    }
-
-    fn tick(&mut self, plan: &Plan, now: Reading) -> Result<()> {
-        let now = Reading { total: plan.seconds, ..now };
-        let progress = self.meter.read(now, self.begun.elapsed());
-        show(self.observe, progress)
-    }
-
     /// Shows that the outputs are in place.
     pub(crate) fn done(&mut self, plan: &Plan) {
         let now = Reading { total: plan.seconds, ..Reading::default() };
         let progress = self.meter.done(now, self.begun.elapsed());
         show_end(self.observe, progress);
-    }
-}
-
-fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The file behind a location: its path without links, and the file, open.
-fn local(
-    location: &Location,
-    sources: &Sources,
-    cancel: &CancelToken,
-) -> Result<(PathBuf, fs::File)> {
-    let unreadable = |source| Error::Read { location: location.clone(), source };
-    let source = sources.expect(location)?;
-    let only_files = || Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() };
-    let path = source.local().ok_or_else(only_files)?.canonicalize().map_err(unreadable)?;
-    match Source::path(&path).open_bytes(cancel).map_err(unreadable)? {
-        Bytes::File(file) => Ok((path, file)),
-        Bytes::Other(_) => Err(only_files()),
-    }
-}
-
-fn failed(plan: &Plan, source: io::Error) -> Error {
-    let location = plan.outputs.first().map(|output| output.location.clone());
-    Error::Write { location: location.unwrap_or(Location::Given(0)), source }
-}
-
-/// The arguments word for word. The protocol is named, so that no path can name another.
-fn arguments(plan: &Plan, process: &Process, inputs: &[PathBuf]) -> Vec<OsString> {
-    let file = |path: &Path| {
-        let mut argument = OsString::from("file:");
-        argument.push(path);
-        argument
-    };
-    let argument = |argument: &Argument| match argument {
-        Argument::Text(text) => Some(OsString::from(text)),
-        Argument::Input(number) => inputs.get(*number).map(|path| file(path)),
-        Argument::Output(number) => match &plan.outputs.get(*number)?.content {
-            Content::OfProcess(name) => Some(file(Path::new(name))),
-            _ => None,
-        },
-    };
-    process.arguments.iter().filter_map(argument).collect()
-}
-
-/// Reads the lines of `-progress`: `key=value`, each block ended by `progress=`.
-fn hear_progress(stdout: Option<impl Read>, heard: &Mutex<Heard>) {
-    let Some(stdout) = stdout else { return };
-    let mut stdout = BufReader::new(stdout);
-    let mut line = Vec::new();
-    // What is longer than any such line is read in pieces, which say nothing.
-    while (&mut stdout).take(LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line);
-        if let Some((key, value)) = text.trim().split_once('=') {
-            let now = &mut lock(heard).now;
-            match (key, value.parse::<u64>()) {
-                ("out_time_us", Ok(ticks)) => now.seconds = ticks as f64 / 1e6,
-                ("frame", Ok(frames)) => now.frames = frames,
-                ("total_size", Ok(bytes)) => now.bytes = bytes,
-                _ => {}
-            }
-        }
-        line.clear();
-    }
-}
-
-/// Drains standard error, and keeps its end.
-fn hear_errors(stderr: Option<impl Read>, heard: &Mutex<Heard>) {
-    let Some(mut stderr) = stderr else { return };
-    let mut buffer = [0; 8192];
-    loop {
-        let read = match stderr.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
-            Ok(read) => buffer.get(..read).unwrap_or_default(),
-        };
-        let mut heard = lock(heard);
-        if heard.version.is_none() {
-            heard.version = program::version_of(&String::from_utf8_lossy(read));
-        }
-        heard.log.extend(read);
-        let surplus = heard.log.len().saturating_sub(LOG);
-        heard.log.drain(..surplus);
-    }
-}
-
-/// Makes an error of an end that is no success. The words of the child are no proof, since the
-/// input may have put them there; what it left is.
-fn judge(
-    plan: &Plan,
-    status: ExitStatus,
-    heard: &Heard,
-    settings: &ProcessSettings,
-    folder: &Path,
-) -> Result<()> {
-    if status.success() {
-        return Ok(());
-    }
-    let is_too_large = || sizes(folder).iter().any(|size| *size >= settings.largest_file);
-    if status.signal() == Some(Signal::XFSZ.as_raw()) || is_too_large() {
-        let limit = settings.largest_file >> 20;
-        return Err(Error::Limit { what: "one file", limit, unit: "MiB" });
-    }
-    let log: Vec<u8> = heard.log.iter().copied().collect();
-    let log = end_of(&String::from_utf8_lossy(&log), LOG).to_owned();
-    if log.contains("No space left on device") && is_full(folder) {
-        return Err(failed(plan, io::ErrorKind::StorageFull.into()));
-    }
-    let ended = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    };
-    Err(Error::Program { ended, line: telling_line(&log), log })
-}
-
-/// The end of a text, of so many bytes at most: what is no UTF-8 became longer.
-fn end_of(text: &str, most: usize) -> &str {
-    let mut at = text.len().saturating_sub(most);
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    &text[at..]
-}
-
-/// The last line that tells what went wrong: the ones that only say that something did follow it.
-fn telling_line(log: &str) -> Option<String> {
-    let is_telling = |line: &&str| {
-        let closing =
-            ["Conversion failed!", "Error opening output file", "Error initializing output"];
-        !line.trim().is_empty() && !closing.iter().any(|words| line.starts_with(words))
-    };
-    let line = log.lines().rfind(is_telling).or(log.lines().last())?;
-    Some(line.trim().chars().filter(|sign| !sign.is_control()).collect())
-}
-
-/// Whether there is hardly any room where a folder is.
-fn is_full(folder: &Path) -> bool {
-    const HARDLY: u64 = 16 << 20;
-    let room = rustix::fs::statvfs(folder);
-    room.is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < HARDLY)
-}
-
-/// Memory that a process has in use, in bytes; 0 once it is gone.
-fn resident(process: u32) -> u64 {
-    let pages = fs::read_to_string(format!("/proc/{process}/statm"))
-        .ok()
-        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
-}
-
-/// The sizes of the files of a folder, in bytes.
-fn sizes(folder: &Path) -> Vec<u64> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().take(2 * FILES);
-    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_has_as_many_bytes_as_it_may_and_whole_letters() {
-        assert_eq!([end_of("short", 9), end_of("longer", 4)], ["short", "nger"]);
-        assert_eq!(end_of("é—é", 6), "—é");
-        assert_eq!(end_of("é—é", 4), "é");
-        // Bytes that are no UTF-8 become letters of three bytes.
-        let bytes = vec![0xff; LOG];
-        assert!(end_of(&String::from_utf8_lossy(&bytes), LOG).len() <= LOG);
     }
 }

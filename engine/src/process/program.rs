@@ -1,8 +1,10 @@
 //! The `ffmpeg` program on this machine.
 
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::{
     env,
-    os::unix::fs::PermissionsExt,
+    fs::Metadata,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -26,17 +28,24 @@ pub struct Program {
 /// The program of the settings, or the one on the path.
 pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
     let absent = || Error::Absent { kind: "program", name: "ffmpeg".to_owned() };
-    let is_program = |path: &PathBuf| {
-        path.metadata()
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
+    let is_program = |path: &PathBuf| path.metadata().is_ok_and(|found| may_be_run(&found));
     let on_path = || {
         let folders = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&folders).map(|folder| folder.join("ffmpeg")).find(is_program)
+        let name = format!("ffmpeg{}", env::consts::EXE_SUFFIX);
+        env::split_paths(&folders).map(|folder| folder.join(&name)).find(is_program)
     };
     let found = wanted.map_or_else(on_path, |path| Some(path.to_owned()).filter(is_program));
     // The rules on files know it by its real name.
     found.and_then(|path| path.canonicalize().ok()).ok_or_else(absent)
+}
+
+/// Whether there is a file that can be run as a program.
+fn may_be_run(found: &Metadata) -> bool {
+    #[cfg(unix)]
+    let is_allowed = found.permissions().mode() & 0o111 != 0;
+    #[cfg(not(unix))]
+    let is_allowed = true;
+    found.is_file() && is_allowed
 }
 
 /// The release that a program calls itself.

@@ -15,7 +15,7 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-use super::{Allowed, calls::Calls};
+use super::{calls::Calls, child::Allowed};
 
 /// The oldest Landlock that is enough (Linux 5.13): files are out of reach. What it does not know
 /// (truncation, the network, devices, signals) seccomp refuses by itself.
@@ -56,9 +56,6 @@ const LOADERS: [&str; 3] = [
 /// Capabilities that root's child keeps, by their numbers: to read the files that root may read
 /// (`CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`), as far as Landlock lets it.
 const KEPT_CAPABILITIES: [i32; 2] = [1, 2];
-
-/// Whether this system can confine a child process at all.
-pub(super) const IS_THERE: bool = true;
 
 /// Which layers of the sandbox this kernel enforces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

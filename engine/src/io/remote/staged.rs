@@ -11,7 +11,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustix::fs::FlockOperation;
 use tempfile::TempPath;
 
 use super::{
@@ -76,7 +75,7 @@ pub(super) fn fetch(
     options.create(true).append(true).read(true);
     #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
     let mut file = options.open(&part)?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if file.try_lock().is_err() {
         let what = "somebody else is copying it to the same place";
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
     }

@@ -1,0 +1,31 @@
+//! Systems that have no way to confine a child process: it is not started there.
+
+use std::ops::ControlFlow;
+
+use super::Runner;
+use crate::{
+    error::{Error, Result},
+    io::{Sink, Sources},
+    plan::{Plan, Process, Reason},
+    progress::Progress,
+};
+
+/// What is not enforced here, in words.
+pub(super) fn unprotected() -> Option<String> {
+    Some("the sandbox of the ffmpeg program needs Linux (Landlock and seccomp)".to_owned())
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
+    /// Refuses to run the program of a plan.
+    ///
+    /// # Errors
+    /// Always [`Error::Unprotected`].
+    pub(crate) fn run(
+        &mut self,
+        _: &Plan,
+        _: &Process,
+        _: &Sources,
+    ) -> Result<(Vec<Sink>, Vec<Reason>)> {
+        Err(Error::Unprotected { what: unprotected().unwrap_or_default() })
+    }
+}
