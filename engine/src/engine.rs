@@ -25,7 +25,7 @@ use crate::{
     io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
     limits::Limits,
     matroska,
-    media::{Behind, Kind, MediaInfo},
+    media::{Behind, Kind, MediaInfo, StreamInfo},
     movie::{self, Movie},
     mxf,
     pipeline::{Opener, Pipeline},
@@ -36,7 +36,7 @@ use crate::{
     riff,
     run::{Watch, run_jobs, show, stop_at},
     tally::Counted,
-    time::Rational,
+    time::{Rational, Timestamp},
     verify,
 };
 
@@ -311,9 +311,10 @@ impl Engine {
                 // Since FFmpeg 7.0 libav tells how long the tracks are, which it may overstate.
                 let stated = movie.duration.filter(|_| !movie.fragmented);
                 let stated = stated.and_then(|it| it.rescale(Rational::MICROSECONDS));
-                media.duration = match stated {
-                    Some(stated) if demuxer.overstates() => Some(stated),
-                    stated => media.duration.max(stated),
+                media.duration = if demuxer.overstates() {
+                    media.streams.iter().filter_map(end_of).max()
+                } else {
+                    media.duration.max(stated)
                 };
                 // Of fragments there may be thousands, each of which would cost a request.
                 if !movie.fragmented || !source.is_in_parts() {
@@ -640,6 +641,13 @@ pub(crate) fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
         }
         _ => Error::Cancelled,
     }
+}
+
+/// When a stream ends, in microseconds.
+fn end_of(stream: &StreamInfo) -> Option<Timestamp> {
+    let [start, duration] = [stream.start?, stream.duration?]
+        .map(|time| Some(time.rescale(Rational::MICROSECONDS)?.ticks));
+    Some(Timestamp::new(start? + duration?, Rational::MICROSECONDS))
 }
 
 /// Fails for a still picture that is made of others, which libav shows one by one.

@@ -258,7 +258,8 @@ pub enum Error {
         /// The limit, in seconds.
         seconds: u64,
     },
-    /// A part of the sandbox could not be set up, and the settings ask for all of it.
+    /// A part of the sandbox could not be set up, and the settings ask for all of it; or this system
+    /// has none.
     #[error("the sandbox is not complete: {what}")]
     Unprotected {
         /// What is missing.

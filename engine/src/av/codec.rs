@@ -206,11 +206,8 @@ impl Decoder {
             (*context.as_ptr()).max_pixels = most_pixels.unwrap_or(i64::MAX);
             // Since FFmpeg 8.1 a decoder leaves out that many samples, also where it begins in the
             // middle. The packets say which ones to leave out.
-            #[cfg(ffmpeg_8_1)]
-            {
-                (*context.as_ptr()).initial_padding = 0;
-                (*context.as_ptr()).delay = 0;
-            }
+            (*context.as_ptr()).initial_padding = 0;
+            (*context.as_ptr()).delay = 0;
             context.check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
         }
         Ok(Self {
@@ -306,7 +303,7 @@ impl Decoder {
         if code >= 0 {
             self.context.answered();
         }
-        frame.forget_orientation();
+        frame.forget_presentation();
         frame.forget_reserved_matrix();
         let is_picture = code >= 0 && frame.samples() == 0;
         if let Some(pieces) = self.pieces.as_mut().filter(|_| is_picture) {
@@ -408,8 +405,12 @@ impl Encoder {
     }
 
     /// Gives the encoder a frame.
-    pub(crate) fn send(&mut self, frame: &Frame) -> AvResult<()> {
+    pub(crate) fn send(&mut self, frame: &mut Frame) -> AvResult<()> {
         self.fed = true;
+        if frame.samples() == 0 {
+            // SAFETY: the context is open.
+            unsafe { frame.take_color(self.context.as_ptr()) };
+        }
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), frame.as_ptr()) };
         self.context.check(code).map(drop)
@@ -450,7 +451,7 @@ impl Drop for Encoder {
             return;
         }
         if !self.fed
-            && let Ok(frame) = Frame::new()
+            && let Ok(mut frame) = Frame::new()
         {
             // SAFETY: both are live; the frame is given room for a picture of the kind that the
             // encoder takes before it is sent.
@@ -463,7 +464,7 @@ impl Drop for Encoder {
             };
             if is_ready {
                 // Whether it takes it shows when it is freed.
-                let _ = self.send(&frame);
+                let _ = self.send(&mut frame);
             }
         }
         self.finish();

@@ -526,9 +526,9 @@ pub(super) unsafe fn side_data(
 ) -> Option<*const c_void> {
     // SAFETY: the stream is valid; what libav answers lives as long as it.
     unsafe {
-        #[cfg(not(ffmpeg_7_0))]
+        #[cfg(not(ffmpeg_6_1))]
         let data = ffi::av_stream_get_side_data(stream, kind, ptr::null_mut());
-        #[cfg(ffmpeg_7_0)]
+        #[cfg(ffmpeg_6_1)]
         let data = {
             let coding = &*(*stream).codecpar;
             let count = coding.nb_coded_side_data;
@@ -546,14 +546,14 @@ pub(super) unsafe fn side_data(
 pub(super) unsafe fn all_side_data(
     stream: *mut ffi::AVStream,
 ) -> Vec<(ffi::AVPacketSideDataType, Vec<u8>)> {
-    #[cfg(ffmpeg_7_0)]
+    #[cfg(ffmpeg_6_1)]
     {
         // Since this release the parameters carry it.
         let _ = stream;
         Vec::new()
     }
     // SAFETY: the stream has as many pieces as it says, each as long as it says.
-    #[cfg(not(ffmpeg_7_0))]
+    #[cfg(not(ffmpeg_6_1))]
     unsafe {
         let count = usize::try_from((*stream).nb_side_data).unwrap_or(0);
         (0..count)

@@ -177,15 +177,39 @@ impl Frame {
         }
     }
 
-    /// Takes away what says how the picture is to be turned: the plan tells, and an encoder that
-    /// wrote it down once more would have it turned twice.
-    pub(super) fn forget_orientation(&mut self) {
+    /// Takes away what says how the picture is to be turned, seen with two eyes or put around the
+    /// viewer: the plan tells, and an encoder that wrote it down once more would have it done twice.
+    /// Since FFmpeg 7.0 frames carry what the container says of that.
+    pub(super) fn forget_presentation(&mut self) {
         use ffi::AVFrameSideDataType as Kind;
         // SAFETY: the frame is live and ours; what is not there is not missed.
         unsafe {
             ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_DISPLAYMATRIX);
+            ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_STEREO3D);
+            ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_SPHERICAL);
             #[cfg(ffmpeg_8_1)]
             ffi::av_frame_remove_side_data(self.as_ptr(), Kind::AV_FRAME_DATA_EXIF);
+        }
+    }
+
+    /// Lets a picture have the primaries and the transfer that its encoder was told, and no metadata of
+    /// high dynamic range that it lacks: encoders of still pictures write what frames say.
+    ///
+    /// # Safety
+    /// `encoder` points to an open context.
+    pub(super) unsafe fn take_color(&mut self, encoder: *const ffi::AVCodecContext) {
+        use ffi::{AVColorTransferCharacteristic as Transfer, AVFrameSideDataType as Kind};
+        const HDR: [c_int; 2] =
+            [Transfer::AVCOL_TRC_SMPTE2084 as c_int, Transfer::AVCOL_TRC_ARIB_STD_B67 as c_int];
+        // SAFETY: as promised by the caller; the frame is live and ours, and enums are copied.
+        unsafe {
+            let (from, to) = (&raw const *encoder, self.as_ptr());
+            (*to).color_primaries = (*from).color_primaries;
+            (*to).color_trc = (*from).color_trc;
+            if !HDR.contains(&number_of!((*from).color_trc)) {
+                ffi::av_frame_remove_side_data(to, Kind::AV_FRAME_DATA_MASTERING_DISPLAY_METADATA);
+                ffi::av_frame_remove_side_data(to, Kind::AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
+            }
         }
     }
 

@@ -338,9 +338,9 @@ unsafe fn new_side_data(
 ) -> AvResult<NonNull<u8>> {
     // SAFETY: as promised by the caller; null is caught.
     unsafe {
-        #[cfg(not(ffmpeg_7_0))]
+        #[cfg(not(ffmpeg_6_1))]
         let data = ffi::av_stream_new_side_data(stream, kind, size);
-        #[cfg(ffmpeg_7_0)]
+        #[cfg(ffmpeg_6_1)]
         let data = {
             let coding = &mut *(*stream).codecpar;
             let all = &raw mut coding.coded_side_data;

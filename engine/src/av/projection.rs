@@ -144,7 +144,7 @@ unsafe fn leave_eyes_out(stream: *mut ffi::AVStream) {
 /// `stream` belongs to a live context whose header is not yet written.
 unsafe fn remove(stream: *mut ffi::AVStream, kind: ffi::AVPacketSideDataType) {
     // SAFETY: as promised by the caller; the list is as long as is said.
-    #[cfg(ffmpeg_7_0)]
+    #[cfg(ffmpeg_6_1)]
     unsafe {
         let coding = &mut *(*stream).codecpar;
         let count = &raw mut coding.nb_coded_side_data;
@@ -152,7 +152,7 @@ unsafe fn remove(stream: *mut ffi::AVStream, kind: ffi::AVPacketSideDataType) {
     }
     // SAFETY: as promised by the caller. The stream has as many pieces as it says, each of which
     // owns its data; the last one takes the place of the one that goes.
-    #[cfg(not(ffmpeg_7_0))]
+    #[cfg(not(ffmpeg_6_1))]
     unsafe {
         let fields = &mut *stream;
         let count = usize::try_from(fields.nb_side_data).unwrap_or(0);

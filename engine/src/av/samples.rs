@@ -1,10 +1,10 @@
 //! How many samples packets of sound hold, by their codec and not by their container.
 
-use std::ptr::NonNull;
+use std::{ffi::c_int, ptr::NonNull};
 
 use ffmpeg_sys_next as ffi;
 
-use super::{AvResult, Packet, Parameters};
+use super::{AvResult, Packet, Parameters, number_of};
 
 /// Counts the samples of the packets of one stream, one after the other.
 ///
@@ -114,6 +114,24 @@ impl Drop for SampleCounter {
             unsafe { ffi::av_vorbis_parse_free(&raw mut pointer) };
         }
     }
+}
+
+/// Samples that a packet is decoded to, and how many of them make a second, where the packet or the
+/// parameters of its codec tell.
+///
+/// # Safety
+/// `coding` points to valid codec parameters.
+pub(super) unsafe fn of_packet(
+    coding: *const ffi::AVCodecParameters,
+    packet: &Packet,
+) -> Option<(i64, c_int)> {
+    // SAFETY: as promised by the caller.
+    let (codec, size, rate) =
+        unsafe { (number_of!((*coding).codec_id), (*coding).frame_size, (*coding).sample_rate) };
+    if codec == ffi::AVCodecID::AV_CODEC_ID_OPUS as c_int {
+        return Some((opus_samples(packet.data())?, 48_000));
+    }
+    (size > 0).then_some((size.into(), rate))
 }
 
 /// Samples at 48 kHz of a packet of Opus (RFC 6716, 3.1 and 3.2).

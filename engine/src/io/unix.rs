@@ -57,7 +57,9 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Whether an error says that the file system, or the kernel, lacks a call.
 pub(super) fn is_lacking(error: &io::Error) -> bool {
-    const LACKING: [i32; 4] = [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP];
+    // The last two are one number on Linux, and two on macOS.
+    const LACKING: [i32; 5] =
+        [libc::EPERM, libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP];
     error.raw_os_error().is_some_and(|code| LACKING.contains(&code))
 }
 

@@ -38,7 +38,7 @@ pub struct ProcessSettings {
     /// The most that its folder may hold, in bytes. Default: 64 GiB.
     pub most_space: u64,
     /// Whether it is not run at all where the kernel can not enforce the whole sandbox. Default:
-    /// `false`, which leaves a warning.
+    /// `false`, which leaves a warning. On other systems than Linux it is never run.
     pub needs_sandbox: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// What is not enforced here, in words.
 pub(super) fn unprotected() -> Option<String> {
-    Some("the sandbox of the ffmpeg program needs Linux (Landlock and seccomp)".to_owned())
+    Some("what confines the ffmpeg program, Landlock and seccomp, is in Linux alone".to_owned())
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {

@@ -102,7 +102,7 @@ impl Encode {
     fn encode_sound(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         while let Some(framer) = &mut self.framer {
             match framer.pull().map_err(|source| broken(&self.name, source))? {
-                Received::One(frame) => self.send(&frame)?,
+                Received::One(mut frame) => self.send(&mut frame)?,
                 Received::Nothing => break,
                 Received::Failed(error) => return Err(self.failed(error)),
             }
@@ -136,10 +136,10 @@ impl Encode {
         frame.ask_for(is_key);
         self.inside.push_back((start, duration));
         self.sent = Some((self.sent.map_or(start, |(first, _)| first), start));
-        self.send(&frame)
+        self.send(&mut frame)
     }
 
-    fn send(&mut self, frame: &Frame) -> Result<(), Stop> {
+    fn send(&mut self, frame: &mut Frame) -> Result<(), Stop> {
         self.tally.note(|count| count.frames += 1);
         self.encoder.send(frame).map_err(|error| self.failed(error))
     }
@@ -185,7 +185,7 @@ impl Stage for Encode {
                 framer.push(frame).map_err(|source| broken(&self.name, source))?;
                 return self.encode_sound(outlet);
             }
-            self.send(&frame)?;
+            self.send(&mut frame)?;
             return self.forward(outlet);
         }
         if let Some(held) = self.held.take() {

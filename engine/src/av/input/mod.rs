@@ -13,7 +13,7 @@ use ffmpeg_sys_next as ffi;
 
 use super::{
     AvResult, Options, Packet, allocated, check, describe, error, io::Io, io::ReadSeek, rational,
-    refused, text, ticks,
+    refused, samples, text, ticks,
 };
 use crate::{
     error::LibavError,
@@ -206,11 +206,17 @@ impl Demuxer {
         let mut options = options.map_err(Fault::Libav)?;
         let mut pointers: Vec<_> = options.iter().map(|options| options.0).collect();
         refused::take_last();
+        // SAFETY: the streams belong to the open context, which only we use.
+        let stated: Vec<_> = self.streams().map(|stream| unsafe { take_colors(stream) }).collect();
         // SAFETY: the context is open, and there is a dictionary, or null, for each of its streams;
         // libav leaves in their places what it did not read of them.
         let found =
             unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), pointers.as_mut_ptr()) };
         options.iter_mut().zip(pointers).for_each(|(options, left)| options.0 = left);
+        for (stream, colors) in self.streams().zip(stated) {
+            // SAFETY: as above; libav adds streams behind those that there were.
+            unsafe { restore_colors(stream, colors) };
+        }
         self.refused = refused::take_last();
         check(found).map_err(|error| self.fault(error))?;
         self.all_was_read()
@@ -315,23 +321,30 @@ impl Demuxer {
         unsafe { rational((**(*self.context.as_ptr()).streams.add(packet.stream())).time_base) }
     }
 
-    /// Lets a packet last as long as it is heard: libav counts the padding that it ends with, but not in
-    /// Ogg, and since FFmpeg 8.1 not in Matroska.
+    /// Lets a packet last as long as it is heard. libav counts the padding that it ends with, but not in
+    /// Ogg, and since FFmpeg 8.1 not in Matroska where the block states its duration, as that of its own
+    /// muxer does.
     fn end_sound(&self, packet: &mut Packet) {
         let Some(padding) = packet.padding() else { return };
-        if self.is_format("ogg") || cfg!(ffmpeg_8_1) && self.is_format("matroska") {
+        if self.is_format("ogg") {
             return;
         }
+        let Some(base) = self.time_base_of(packet) else { return };
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
-        let rate = unsafe {
-            (*(**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar).sample_rate
+        let coding = unsafe { (**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar };
+        // SAFETY: a stream has codec parameters.
+        let (rate, samples) =
+            unsafe { ((*coding).sample_rate, samples::of_packet(coding, packet)) };
+        let at_rate = |samples, rate| {
+            Timestamp::new(samples, Rational::new(1, rate)?).rescale(base).map(|at| at.ticks)
         };
-        let padding = Rational::new(1, rate).and_then(|samples| {
-            Timestamp::new(padding, samples).rescale(self.time_base_of(packet)?)
-        });
-        if let Some(padding) = padding {
-            packet.set_duration((packet.duration() - padding.ticks).max(0));
+        let Some(padding) = at_rate(padding, rate) else { return };
+        let whole = samples.and_then(|(samples, rate)| at_rate(samples, rate));
+        // Half of the padding is more than times are rounded by.
+        if whole.is_some_and(|whole| packet.duration() <= whole - (padding + 1) / 2) {
+            return;
         }
+        packet.set_duration((packet.duration() - padding).max(0));
     }
 
     /// The first bytes of the first packet of a stream, from which nothing was read yet; no more than
@@ -583,6 +596,65 @@ pub(crate) struct Listed {
     pub(crate) is_key: bool,
     /// Whether an edit list hides it.
     pub(crate) is_hidden: bool,
+}
+
+/// Primaries, transfer, matrix and range that a container states, as numbers of libav.
+type Colors = [c_int; 4];
+
+/// The fields of codec parameters that say how numbers become colors.
+///
+/// # Safety
+/// `stream` points to a live stream.
+unsafe fn color_fields(stream: *mut ffi::AVStream) -> [*mut c_int; 4] {
+    // SAFETY: as promised by the caller; enums are as large as the integers they are cast to.
+    unsafe {
+        let coding = (*stream).codecpar;
+        [
+            (&raw mut (*coding).color_primaries).cast(),
+            (&raw mut (*coding).color_trc).cast(),
+            (&raw mut (*coding).color_space).cast(),
+            (&raw mut (*coding).color_range).cast(),
+        ]
+    }
+}
+
+/// What libav calls colors of which nothing is said; in the order of [`color_fields`].
+const NO_COLORS: Colors = [
+    ffi::AVColorPrimaries::AVCOL_PRI_UNSPECIFIED as c_int,
+    ffi::AVColorTransferCharacteristic::AVCOL_TRC_UNSPECIFIED as c_int,
+    ffi::AVColorSpace::AVCOL_SPC_UNSPECIFIED as c_int,
+    ffi::AVColorRange::AVCOL_RANGE_UNSPECIFIED as c_int,
+];
+
+/// Takes the colors that the container states out of the parameters of a stream, so that libav looks
+/// for those of the coding, which pictures are decoded with. Since FFmpeg 9 it would keep the
+/// container's where both are stated.
+///
+/// # Safety
+/// `stream` points to a live stream, which nobody else uses.
+unsafe fn take_colors(stream: *mut ffi::AVStream) -> Colors {
+    // SAFETY: as promised by the caller.
+    let fields = unsafe { color_fields(stream) };
+    // SAFETY: as promised by the caller; each field takes the number that libav has for nothing.
+    std::array::from_fn(|number| unsafe { fields[number].replace(NO_COLORS[number]) })
+}
+
+/// Puts colors of the container back where the coding states none: primaries, transfer and matrix
+/// together, as codings state them, and the range by itself.
+///
+/// # Safety
+/// `stream` points to a live stream, which nobody else uses.
+unsafe fn restore_colors(stream: *mut ffi::AVStream, colors: Colors) {
+    // SAFETY: as promised by the caller; the numbers came out of the same fields.
+    unsafe {
+        let fields = color_fields(stream);
+        let found = fields.map(|field| *field);
+        for part in [0..3, 3..4] {
+            if found[part.clone()] == NO_COLORS[part.clone()] {
+                part.for_each(|number| *fields[number] = colors[number]);
+            }
+        }
+    }
 }
 
 /// The end of a stream, by a complete sample table with its edit list.
