@@ -228,6 +228,7 @@ fn a_projection_is_kept_by_copies_cuts_and_encodes() {
         for recipe in WAYS.into_iter().chain(more) {
             let made = made_of(name, "mp4", recipe);
             assert_eq!(projection(&made.path), whole(), "{name} {recipe}");
+            assert_eq!(judge::decode_errors(&made.path), <[&str; 0]>::default(), "{name} {recipe}");
             assert!(!warns(&made.report, "PROJECTION_LEFT_OUT"), "{name} {recipe}");
         }
         let made = made_of(name, "webm", r#""transcode""#);

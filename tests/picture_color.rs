@@ -1,5 +1,6 @@
 //! Colors: numbers in, numbers out, whatever the source calls them.
 
+use avocet::{CancelToken, Engine, Source};
 use fixtures::judge;
 
 use crate::support::run;
@@ -16,7 +17,12 @@ fn red_is_red_in_every_picture_format() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for name in ["red-601.mp4", "red-709.mp4"] {
+    // Where coding and container contradict each other, players go by the coding.
+    let clip = fixtures::get("red-said-otherwise.mp4");
+    let media = Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap();
+    let (_, said) = media.videos().next().unwrap();
+    assert_eq!(said.color.matrix.as_deref(), Some("bt709"));
+    for name in ["red-601.mp4", "red-709.mp4", "red-said-otherwise.mp4"] {
         for format in ["png", "jpg", "webp"] {
             let outcome = run(&fixtures::get(name), format, r#""thumbnail""#).unwrap();
             let picture = judge::picture(&outcome.path);

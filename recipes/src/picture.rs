@@ -305,7 +305,8 @@ const fn has_odd_side(video: &VideoInfo) -> bool {
     video.width % 2 == 1 || video.height % 2 == 1
 }
 
-/// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white.
+/// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white. Integers hold
+/// what is mapped within 0 and 1, beyond which releases of zimg go different ways.
 fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     let stated = video
         .hdr
@@ -319,7 +320,7 @@ fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     format!(
         "zscale=tin={}:min={}:pin={}:rin={}:t=linear:npl={HDR_WHITE},format=gbrpf32le,\
          zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
-         zscale=t=bt709:m=bt709:p=bt709:r=tv,format={}",
+         format=gbrp16le,zscale=t=bt709:m=bt709:p=bt709:r=tv,format={}",
         zimg_name(source.transfer.as_deref()),
         zimg_name(source.matrix.as_deref()),
         zimg_name(source.primaries.as_deref()),

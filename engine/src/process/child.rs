@@ -129,7 +129,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
 
         let mut command = Command::new(&program);
         command
-            .args(["-nostdin", "-y", "-nostats", "-progress", "pipe:1", "-stats_period", "0.25"])
+            .args(["-nostdin", "-y", "-nostats", "-loglevel", "repeat+level+info"])
+            .args(["-progress", "pipe:1", "-stats_period", "0.25"])
             .args(arguments(plan, process, &inputs))
             .env_clear()
             .current_dir(&place)
@@ -355,14 +356,27 @@ fn end_of(text: &str, most: usize) -> &str {
     &text[at..]
 }
 
-/// The last line that tells what went wrong: the ones that only say that something did follow it.
+/// The line that tells what went wrong.
+///
+/// That is the last error of a part of libav, since what the program adds to it only says what failed
+/// with it; or the program's first error, where no part had one. Where the caller's arguments ask for
+/// lines without their level, it is the last one that says more than that something failed.
 fn telling_line(log: &str) -> Option<String> {
+    let errors = || {
+        log.lines().filter_map(|line| {
+            let level = ["[fatal] ", "[error] "].into_iter().find(|level| line.contains(level))?;
+            line.split_once(level)
+        })
+    };
+    // As in `[libx264 @ 0x55d0c8] `, and not as in `[vost#0:0/libx264 @ 0x55d0c8] `.
+    let of_libav = |(part, _): &(&str, &str)| part.contains(" @ ") && !part.contains('#');
     let is_telling = |line: &&str| {
         let closing =
             ["Conversion failed!", "Error opening output file", "Error initializing output"];
         !line.trim().is_empty() && !closing.iter().any(|words| line.starts_with(words))
     };
-    let line = log.lines().rfind(is_telling).or(log.lines().last())?;
+    let error = errors().rfind(of_libav).or(errors().next()).map(|(_, said)| said);
+    let line = error.or(log.lines().rfind(is_telling)).or(log.lines().last())?;
     Some(line.trim().chars().filter(|sign| !sign.is_control()).collect())
 }
 
@@ -399,5 +413,21 @@ mod tests {
         // Bytes that are no UTF-8 become letters of three bytes.
         let bytes = vec![0xff; LOG];
         assert!(end_of(&String::from_utf8_lossy(&bytes), LOG).len() <= LOG);
+    }
+
+    #[test]
+    fn the_line_that_tells_is_the_last_error_of_a_part_of_libav() {
+        let told = |log: &str| telling_line(log).unwrap_or_default();
+        let log = "[info] Stream mapping:\n\
+                   [libx264 @ 0x55d0] [error] Error setting preset/tune nonsense/(null).\n\
+                   [libx264 @ 0x55d0] [info] Possible presets: ultrafast\n\
+                   [vost#0:0/libx264 @ 0x55d1] [error] Error while opening encoder\n\
+                   [aac @ 0x55d2] [info] Qavg: 102.582\n\
+                   [fatal] Conversion failed!\n";
+        assert_eq!(told(log), "Error setting preset/tune nonsense/(null).");
+        let log = "[error] Unrecognized option 'top'.\n[fatal] Error splitting the argument list\n";
+        assert_eq!(told(log), "Unrecognized option 'top'.");
+        assert_eq!(told("in.mp4: no such file\nConversion failed!\n"), "in.mp4: no such file");
+        assert_eq!(told("Conversion failed!\n"), "Conversion failed!");
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn version(path: &Path) -> Option<String> {
 
 /// The release in the first line that the program prints.
 pub(super) fn version_of(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("ffmpeg version "))?;
+    // Lines may begin with their level.
+    let (_, line) = text.lines().find_map(|line| line.split_once("ffmpeg version "))?;
     line.split_whitespace().next().map(str::to_owned)
 }
