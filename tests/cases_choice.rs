@@ -233,6 +233,27 @@ fn pictures_stand_upright_by_their_exif() {
 }
 
 #[test]
+fn still_pictures_stand_upright_by_their_properties() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    for (name, orientation) in [
+        ("turned.avif", Orientation::CounterClockwise),
+        ("upside-down.avif", Orientation::FlipTopBottom),
+        ("mirrored.avif", Orientation::FlipLeftRight),
+    ] {
+        let clip = fixtures::get(name);
+        assert_eq!(probed(&clip).orientation, orientation, "{name}");
+        for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", ENCODE)] {
+            let outcome = done(&clip, format, recipe);
+            let picture = judge::picture(&outcome.path);
+            assert_eq!((picture.width, picture.height), (320, 180), "{name} in {format}");
+            assert_eq!(picture.corners(), judge::UPRIGHT, "{name} in {format}");
+        }
+    }
+}
+
+#[test]
 fn pictures_stand_upright_by_their_sei() {
     if !fixtures::has_ffmpeg!() {
         return;

@@ -98,7 +98,8 @@ fn decode(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
-        let code = tail.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        let code = tail.get(..2).filter(|code| code.iter().all(u8::is_ascii_hexdigit));
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
         let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
         if let (b'%', Some(byte)) = (first, byte) {
             bytes.push(byte);
@@ -108,18 +109,19 @@ fn decode(text: &str) -> PathBuf {
             rest = tail;
         }
     }
-    from_bytes(bytes)
+    from_bytes(bytes, text)
 }
 
 #[cfg(unix)]
-fn from_bytes(bytes: Vec<u8>) -> PathBuf {
+fn from_bytes(bytes: Vec<u8>, _: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Names are Unicode where they have drives, and the drive follows the slash of a `file:` URL.
+/// Names are Unicode where they have drives, and the drive follows the slash of a `file:` URL. What is
+/// no Unicode stays as it was written, so that the error of a missing file names it.
 #[cfg(not(unix))]
-fn from_bytes(bytes: Vec<u8>) -> PathBuf {
-    let name = String::from_utf8_lossy(&bytes).into_owned();
+fn from_bytes(bytes: Vec<u8>, text: &str) -> PathBuf {
+    let Ok(name) = String::from_utf8(bytes) else { return PathBuf::from(text) };
     match name.strip_prefix('/') {
         Some(rest) if rest.as_bytes().get(1) == Some(&b':') => PathBuf::from(rest),
         _ => PathBuf::from(name),
@@ -140,6 +142,7 @@ mod tests {
         check("note:a.mp4", "note:a.mp4");
         check("file:///tmp/a%20b.mp4", "/tmp/a b.mp4");
         check("file:/tmp/100%.mp4", "/tmp/100%.mp4");
+        check("file:///a%+1.mp4", "/a%+1.mp4");
         check("FILE://localhost/tmp/a.mp4", "/tmp/a.mp4");
     }
 

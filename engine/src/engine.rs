@@ -26,7 +26,7 @@ use crate::{
     limits::Limits,
     matroska,
     media::{Behind, Kind, MediaInfo, StreamInfo},
-    movie::{self, Movie},
+    movie::{self, Movie, Still},
     mxf,
     pipeline::{Opener, Pipeline},
     plan::{Content, Output, Plan, Process, Reason, Strategy},
@@ -296,7 +296,7 @@ impl Engine {
         if media.streams.is_empty() {
             // Parts of a picture that are not described well are no streams since FFmpeg 7.0.
             if media.is_format("mov") {
-                expect_whole(&location, &mut open()?)?;
+                whole_still(&location, &mut open()?)?;
             }
             let reason = format!("it is {} without any stream", media.format);
             return Err(Error::NotMedia { location, reason });
@@ -304,8 +304,10 @@ impl Engine {
         let mut behind = Behind::Nothing;
         if media.is_format("mov") {
             media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
-            if media.movie.is_none() {
-                expect_whole(&location, &mut open()?)?;
+            if media.movie.is_none()
+                && let Some(still) = whole_still(&location, &mut open()?)?
+            {
+                complete_still(&mut media, &still);
             }
             if let Some(movie) = &media.movie {
                 // Since FFmpeg 7.0 libav tells how long the tracks are, which it may overstate.
@@ -650,15 +652,30 @@ fn end_of(stream: &StreamInfo) -> Option<Timestamp> {
     Some(Timestamp::new(start? + duration?, Rational::MICROSECONDS))
 }
 
-/// Fails for a still picture that is made of others, which libav shows one by one.
-fn expect_whole(location: &Location, reader: &mut (impl Read + Seek)) -> Result<()> {
+/// The picture that a file of still pictures shows. Fails for one that is made of others, which libav
+/// shows one by one.
+fn whole_still(location: &Location, reader: &mut (impl Read + Seek)) -> Result<Option<Still>> {
     let unreadable = |source| Error::Read { location: location.clone(), source };
-    match movie::shown_item(reader).map_err(unreadable)?.as_deref() {
+    let still = movie::still(reader).map_err(unreadable)?;
+    match still.as_ref().map(|still| still.kind.as_str()) {
         Some(kind @ ("grid" | "iovl" | "iden")) => {
             let found = format!("a picture that is made of others ({kind})");
             Err(Error::Unsupported { location: location.clone(), found })
         }
-        _ => Ok(()),
+        _ => Ok(still),
+    }
+}
+
+/// Fills in how a still picture is turned and cropped, of which releases of libav tell parts.
+fn complete_still(media: &mut MediaInfo, still: &Still) {
+    let is_only = media.videos().count() == 1;
+    let is_it = |stream: &StreamInfo| is_only || i64::from(stream.id) == i64::from(still.id);
+    for stream in media.streams.iter_mut().filter(|stream| is_it(stream)) {
+        let Kind::Video(video) = &mut stream.kind else { continue };
+        video.orientation = still.orientation;
+        if let Some(crop) = still.crop(video.width, video.height) {
+            video.crop_to(crop);
+        }
     }
 }
 

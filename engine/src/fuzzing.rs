@@ -22,7 +22,7 @@ use crate::{
 pub fn boxes(data: &[u8]) {
     let mut file = Cursor::new(data);
     let _ = Movie::read(&mut file);
-    let _ = movie::shown_item(&mut file);
+    let _ = movie::still(&mut file).map(|still| still.map(|it| it.crop(64, 48)));
     let _ = movie::behind(&mut file);
     let _ = movie::shifts(&mut file);
     let tags: Tags = [("location".to_owned(), "+10+020/".to_owned())].into_iter().collect();

@@ -98,13 +98,9 @@ impl Shape {
         if interlaced && video.scan == Scan::Unknown {
             video.scan = Scan::Interlaced;
         }
-        let across = crop.left.saturating_add(crop.right);
-        let down = crop.top.saturating_add(crop.bottom);
-        // One that leaves nothing is a mistake.
-        if crop.is_empty() || across >= video.width || down >= video.height {
+        if !video.crop_to(crop) {
             return;
         }
-        (video.crop, video.width, video.height) = (crop, video.width - across, video.height - down);
         let aspect = display.and_then(|(width, height)| {
             let ratio = u64::from(width) * u64::from(video.height);
             ratio_of(ratio, u64::from(height) * u64::from(video.width))

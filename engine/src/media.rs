@@ -388,6 +388,20 @@ impl VideoInfo {
         if self.orientation.swaps_sides() { (height, width) } else { (width, height) }
     }
 
+    /// Lets rows and columns be hidden that a container hides; one that leaves nothing is a mistake, and
+    /// hides nothing. Answers whether it does.
+    pub(crate) fn crop_to(&mut self, crop: Crop) -> bool {
+        let across = crop.left.saturating_add(crop.right);
+        let down = crop.top.saturating_add(crop.bottom);
+        if crop.is_empty() || across >= self.width || down >= self.height {
+            return false;
+        }
+        self.crop = crop;
+        self.width -= across;
+        self.height -= down;
+        true
+    }
+
     /// Whether the transfer function is one of high dynamic range, PQ or HLG.
     pub fn is_hdr(&self) -> bool {
         matches!(self.color.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))

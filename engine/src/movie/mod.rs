@@ -15,7 +15,7 @@ pub(crate) use moved::{Piece, filling, moved, user_data};
 pub(crate) use samples::{Shifts, shifts};
 use samples::{Sizes, end_of_chunks};
 use serde::{Deserialize, Serialize};
-pub(crate) use still::shown_item;
+pub(crate) use still::{Still, still};
 
 use crate::{
     media::{Behind, StreamInfo},

@@ -2,11 +2,71 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::{Boxes, Fields, Header, MOST_BOXES, find, name, read_range};
+use super::{Boxes, Code, Fields, Header, MOST_BOXES, find, name, read_range};
+use crate::media::{Crop, Orientation};
 
-/// The type of the picture that a file shows, as in `hvc1`, `av01` or `grid`; `None` for what is no
-/// file of still pictures.
-pub(crate) fn shown_item(reader: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
+/// The picture that a file of still pictures shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Still {
+    /// Its number in the file, which is that of libav's stream since FFmpeg 7.0.
+    pub(crate) id: u32,
+    /// Its type, as in `hvc1`, `av01` or `grid`.
+    pub(crate) kind: String,
+    /// How it is turned and mirrored (`irot`, `imir`).
+    pub(crate) orientation: Orientation,
+    /// What is shown of it before it is turned (`clap`).
+    aperture: Option<Aperture>,
+}
+
+impl Still {
+    /// What is cut off a picture of this width and height, in pixels; `None` where all is shown, or no
+    /// whole number of pixels.
+    pub(crate) fn crop(&self, width: u32, height: u32) -> Option<Crop> {
+        let [across, down] = self.aperture?;
+        let (left, right) = across.margins(width)?;
+        let (top, bottom) = down.margins(height)?;
+        Some(Crop { left, right, top, bottom }).filter(|crop| !crop.is_empty())
+    }
+}
+
+/// What is shown of the width, and of the height.
+type Aperture = [Extent; 2];
+
+/// How much of a side is shown, and how far its middle lies from that of the side, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    /// Numerator and denominator.
+    length: (u32, u32),
+    /// Numerator and denominator.
+    offset: (i32, u32),
+}
+
+impl Extent {
+    /// Reads lengths and offsets (ISO/IEC 14496-12, 12.1.4).
+    fn read(fields: &mut Fields<'_>) -> Option<Aperture> {
+        let lengths = [(fields.u32()?, fields.u32()?), (fields.u32()?, fields.u32()?)];
+        let offsets = [(fields.i32()?, fields.u32()?), (fields.i32()?, fields.u32()?)];
+        let [across, down] =
+            [0, 1].map(|side| Self { length: lengths[side], offset: offsets[side] });
+        Some([across, down])
+    }
+
+    /// The pixels of a side before and behind what is shown.
+    fn margins(self, side: u32) -> Option<(u32, u32)> {
+        let whole = |num: i64, den: u32| {
+            let den = i64::from(den);
+            (den > 0 && num % den == 0).then(|| num / den)
+        };
+        let (side, length) = (i64::from(side), whole(self.length.0.into(), self.length.1)?);
+        // The offset may be half a pixel where the margins are odd.
+        let offset = whole(2 * i64::from(self.offset.0), self.offset.1)?;
+        let before = whole(side - length + offset, 2)?;
+        Some((before.try_into().ok()?, (side - length - before).try_into().ok()?))
+    }
+}
+
+/// The picture that a file shows; `None` for what is no file of still pictures.
+pub(crate) fn still(reader: &mut (impl Read + Seek)) -> io::Result<Option<Still>> {
     let length = reader.seek(SeekFrom::End(0))?;
     let mut at = 0;
     for _ in 0..MOST_BOXES {
@@ -26,19 +86,16 @@ pub(crate) fn shown_item(reader: &mut (impl Read + Seek)) -> io::Result<Option<S
     Ok(None)
 }
 
-/// The type of the primary item of a `meta` box.
-fn shown_in(meta: &[u8]) -> Option<String> {
+/// The primary item of a `meta` box.
+fn shown_in(meta: &[u8]) -> Option<Still> {
     // Version and flags come first.
     let meta = meta.get(4..)?;
-    let number = |fields: &mut Fields<'_>, is_long: bool| {
-        if is_long { fields.u32() } else { fields.take().map(|id| u16::from_be_bytes(id).into()) }
-    };
     let mut primary = Fields(find(meta, &[b"pitm"])?);
     let [version, ..] = primary.take::<4>()?;
     let primary = number(&mut primary, version > 0)?;
     let list = find(meta, &[b"iinf"])?;
     let entries = list.get(if list.first() == Some(&0) { 6 } else { 8 }..)?;
-    Boxes(entries).filter(|(code, _)| code == b"infe").find_map(|(_, entry)| {
+    let kind = Boxes(entries).filter(|(code, _)| code == b"infe").find_map(|(_, entry)| {
         let mut entry = Fields(entry);
         let [version, ..] = entry.take::<4>()?;
         // Entries of older versions tell no type.
@@ -46,7 +103,84 @@ fn shown_in(meta: &[u8]) -> Option<String> {
         entry.skip(2)?; // protection
         let kind = entry.take()?;
         is_it.then(|| name(kind))
-    })
+    })?;
+    let (mut turned, mut aperture) = (Turned::default(), None);
+    for (code, body) in properties(meta, primary).unwrap_or_default() {
+        match (&code, body.first()) {
+            (b"irot", Some(quarters)) => (0..quarters & 3).for_each(|_| turned.turn_left()),
+            (b"imir", Some(axis)) => turned.mirror(axis & 1 == 1),
+            // Of a picture that is turned already, it would be another part.
+            (b"clap", _) if turned == Turned::default() => {
+                aperture = Extent::read(&mut Fields(body));
+            }
+            _ => {}
+        }
+    }
+    Some(Still { id: primary, kind, orientation: turned.orientation(), aperture })
+}
+
+/// A number of two bytes, or of four.
+fn number(fields: &mut Fields<'_>, is_long: bool) -> Option<u32> {
+    if is_long { fields.u32() } else { fields.take().map(|id| u16::from_be_bytes(id).into()) }
+}
+
+/// The properties of an item, in the order in which they apply (ISO/IEC 14496-12, 8.11.14).
+fn properties(meta: &[u8], item: u32) -> Option<Vec<(Code, &[u8])>> {
+    let all: Vec<_> = Boxes(find(meta, &[b"iprp", b"ipco"])?).collect();
+    let mut fields = Fields(find(meta, &[b"iprp", b"ipma"])?);
+    let [version, _, _, flags] = fields.take::<4>()?;
+    let mut found = Vec::new();
+    for _ in 0..fields.u32()? {
+        let id = number(&mut fields, version > 0)?;
+        let [count] = fields.take()?;
+        for _ in 0..count {
+            // The first bit says whether a reader must know the property.
+            let place = if flags & 1 == 1 {
+                u16::from_be_bytes(fields.take()?) & 0x7fff
+            } else {
+                let [place] = fields.take()?;
+                u16::from(place & 0x7f)
+            };
+            // They are counted from 1; 0 is none.
+            if id == item && place > 0 {
+                found.extend(all.get(usize::from(place) - 1).copied());
+            }
+        }
+    }
+    Some(found)
+}
+
+/// Where the axes of a picture, to the right and down, lead once it is turned and mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Turned {
+    right: (i32, i32),
+    down: (i32, i32),
+}
+
+impl Default for Turned {
+    fn default() -> Self {
+        Self { right: (1, 0), down: (0, 1) }
+    }
+}
+
+impl Turned {
+    fn change(&mut self, change: impl Fn((i32, i32)) -> (i32, i32)) {
+        (self.right, self.down) = (change(self.right), change(self.down));
+    }
+
+    /// A quarter turn to the left.
+    fn turn_left(&mut self) {
+        self.change(|(x, y)| (y, -x));
+    }
+
+    /// Exchanges left and right, or top and bottom.
+    fn mirror(&mut self, left_right: bool) {
+        self.change(|(x, y)| if left_right { (-x, y) } else { (x, -y) });
+    }
+
+    fn orientation(self) -> Orientation {
+        Orientation::from_matrix([self.right.0, self.right.1, self.down.0, self.down.1])
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +208,8 @@ mod tests {
     #[test]
     fn the_picture_that_is_shown_has_a_type() {
         let check = |bytes: Vec<u8>, expected: Option<&str>| {
-            let found = shown_item(&mut Cursor::new(bytes)).ok().flatten();
-            assert_eq!(found.as_deref(), expected);
+            let found = still(&mut Cursor::new(bytes)).ok().flatten();
+            assert_eq!(found.map(|still| still.kind).as_deref(), expected);
         };
         check(file(1), Some("hvc1"));
         check(file(2), Some("grid"));
@@ -83,5 +217,33 @@ mod tests {
         check(file(2)[..60].to_vec(), None);
         check([boxed(*b"ftyp", b"isom"), boxed(*b"moov", b"")].concat(), None);
         check(b"RIFF".to_vec(), None);
+    }
+
+    #[test]
+    fn properties_turn_mirror_and_crop_in_their_order() {
+        let words = |words: [u32; 8]| words.map(u32::to_be_bytes).concat();
+        // 20 by 10 of 32 by 16, whose middle lies 2 to the right and 1 up.
+        let clap = boxed(*b"clap", &words([20, 1, 10, 1, 2, 1, u32::MAX, 1]));
+        let (irot, imir) = (boxed(*b"irot", &[1]), boxed(*b"imir", &[0]));
+        let shown = |order: &[u8]| {
+            let ipco = boxed(*b"ipco", &[clap.clone(), irot.clone(), imir.clone()].concat());
+            let count = u8::try_from(order.len()).unwrap_or(0);
+            let ipma = [&[0, 0, 0, 0, 0, 0, 0, 1, 0, 1, count][..], order].concat();
+            let iprp = boxed(*b"iprp", &[ipco, boxed(*b"ipma", &ipma)].concat());
+            let mut bytes = file(1);
+            let meta = bytes.split_off(16);
+            let body = [&meta[8..], &iprp].concat();
+            let found = still(&mut Cursor::new([bytes, boxed(*b"meta", &body)].concat()));
+            found.ok().flatten().map(|still| (still.orientation, still.crop(32, 16)))
+        };
+        let crop = Some(Crop { left: 8, top: 2, right: 4, bottom: 4 });
+        assert_eq!(shown(&[]), Some((Orientation::Upright, None)));
+        assert_eq!(shown(&[1]), Some((Orientation::Upright, crop)));
+        assert_eq!(shown(&[0x81, 0x82]), Some((Orientation::CounterClockwise, crop)));
+        assert_eq!(shown(&[3]), Some((Orientation::FlipTopBottom, None)));
+        assert_eq!(shown(&[2, 3]), Some((Orientation::Transpose, None)));
+        assert_eq!(shown(&[3, 2]), Some((Orientation::AntiTranspose, None)));
+        assert_eq!(shown(&[2, 1]), Some((Orientation::CounterClockwise, None)));
+        assert_eq!(shown(&[9]), Some((Orientation::Upright, None)));
     }
 }

@@ -58,9 +58,9 @@ impl Source {
                 let error = fault.of_input(location);
                 // Older releases of libav read no HEIC.
                 let is_unknown = matches!(error, Error::NotMedia { .. });
-                let item = if is_unknown { movie::shown_item(&mut open()?) } else { Ok(None) };
-                let Some(kind) = item.map_err(unreadable)? else { return Err(error) };
-                let found = format!("a still picture in the form of HEIF ({kind})");
+                let still = if is_unknown { movie::still(&mut open()?) } else { Ok(None) };
+                let Some(still) = still.map_err(unreadable)? else { return Err(error) };
+                let found = format!("a still picture in the form of HEIF ({})", still.kind);
                 return Err(Error::Unsupported { location: location.clone(), found });
             }
         };

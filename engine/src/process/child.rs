@@ -344,7 +344,7 @@ fn judge(
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "ended".to_owned(),
     };
-    Err(Error::Program { ended, line: telling_line(&log), log })
+    Err(Error::Program { ended, line: telling_line(&log), log: without_levels(&log) })
 }
 
 /// The end of a text, of so many bytes at most: what is no UTF-8 became longer.
@@ -378,6 +378,16 @@ fn telling_line(log: &str) -> Option<String> {
     let error = errors().rfind(of_libav).or(errors().next()).map(|(_, said)| said);
     let line = error.or(log.lines().rfind(is_telling)).or(log.lines().last())?;
     Some(line.trim().chars().filter(|sign| !sign.is_control()).collect())
+}
+
+/// The lines as the program writes them where it is not asked for their levels.
+fn without_levels(log: &str) -> String {
+    let levels = ["[info] ", "[warning] ", "[error] ", "[fatal] ", "[panic] "];
+    let bare = |line: &str| {
+        let level = levels.into_iter().filter_map(|level| Some((line.find(level)?, level))).min();
+        level.map_or(line.to_owned(), |(_, level)| line.replacen(level, "", 1))
+    };
+    log.split_inclusive('\n').map(bare).collect()
 }
 
 /// Whether there is hardly any room where a folder is.
@@ -425,6 +435,9 @@ mod tests {
                    [aac @ 0x55d2] [info] Qavg: 102.582\n\
                    [fatal] Conversion failed!\n";
         assert_eq!(told(log), "Error setting preset/tune nonsense/(null).");
+        let bare = without_levels(log);
+        assert!(bare.starts_with("Stream mapping:\n[libx264 @ 0x55d0] Error setting"), "{bare}");
+        assert!(bare.ends_with("Qavg: 102.582\nConversion failed!\n"), "{bare}");
         let log = "[error] Unrecognized option 'top'.\n[fatal] Error splitting the argument list\n";
         assert_eq!(told(log), "Unrecognized option 'top'.");
         assert_eq!(told("in.mp4: no such file\nConversion failed!\n"), "in.mp4: no such file");

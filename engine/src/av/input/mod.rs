@@ -639,19 +639,16 @@ unsafe fn take_colors(stream: *mut ffi::AVStream) -> Colors {
     std::array::from_fn(|number| unsafe { fields[number].replace(NO_COLORS[number]) })
 }
 
-/// Puts colors of the container back where the coding states none: primaries, transfer and matrix
-/// together, as codings state them, and the range by itself.
+/// Puts colors of the container back, each where the coding states none: VP9 states a matrix only.
 ///
 /// # Safety
 /// `stream` points to a live stream, which nobody else uses.
 unsafe fn restore_colors(stream: *mut ffi::AVStream, colors: Colors) {
     // SAFETY: as promised by the caller; the numbers came out of the same fields.
     unsafe {
-        let fields = color_fields(stream);
-        let found = fields.map(|field| *field);
-        for part in [0..3, 3..4] {
-            if found[part.clone()] == NO_COLORS[part.clone()] {
-                part.for_each(|number| *fields[number] = colors[number]);
+        for ((field, none), stated) in color_fields(stream).into_iter().zip(NO_COLORS).zip(colors) {
+            if *field == none {
+                *field = stated;
             }
         }
     }
