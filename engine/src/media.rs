@@ -586,6 +586,39 @@ pub enum Orientation {
     Skewed,
 }
 
+/// Where the axes of a picture, to the right and down, lead once it is turned and mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axes {
+    right: (i32, i32),
+    down: (i32, i32),
+}
+
+impl Default for Axes {
+    fn default() -> Self {
+        Self { right: (1, 0), down: (0, 1) }
+    }
+}
+
+impl Axes {
+    fn change(&mut self, change: impl Fn((i32, i32)) -> (i32, i32)) {
+        (self.right, self.down) = (change(self.right), change(self.down));
+    }
+
+    /// A quarter turn to the left.
+    pub(crate) fn turn_left(&mut self) {
+        self.change(|(x, y)| (y, -x));
+    }
+
+    /// Exchanges left and right, or top and bottom.
+    pub(crate) fn mirror(&mut self, left_right: bool) {
+        self.change(|(x, y)| if left_right { (-x, y) } else { (x, -y) });
+    }
+
+    pub(crate) fn orientation(self) -> Orientation {
+        Orientation::from_matrix([self.right.0, self.right.1, self.down.0, self.down.1])
+    }
+}
+
 impl Orientation {
     /// The orientation that a display matrix asks for: `x' = a·x + c·y`, `y' = b·x + d·y`.
     pub fn from_matrix([a, b, c, d]: [i32; 4]) -> Self {
@@ -605,14 +638,15 @@ impl Orientation {
     /// The orientation of a picture that is mirrored first, left to right, top to bottom or both,
     /// and then turned to the left by so many quarters.
     pub(crate) fn of_turn(mirrored: bool, flipped: bool, quarters: u32) -> Self {
-        let sign = |negative: bool| if negative { -1 } else { 1 };
-        // Where the axes to the right and down lead.
-        let (mut right, mut down) = ((sign(mirrored), 0), (0, sign(flipped)));
-        for _ in 0..quarters % 4 {
-            let turned = |(x, y): (i32, i32)| (y, -x);
-            (right, down) = (turned(right), turned(down));
+        let mut axes = Axes::default();
+        if mirrored {
+            axes.mirror(true);
         }
-        Self::from_matrix([right.0, right.1, down.0, down.1])
+        if flipped {
+            axes.mirror(false);
+        }
+        (0..quarters % 4).for_each(|_| axes.turn_left());
+        axes.orientation()
     }
 
     /// Whether width and height change places.

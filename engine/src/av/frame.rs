@@ -177,9 +177,9 @@ impl Frame {
         }
     }
 
-    /// Takes away what says how the picture is to be turned, seen with two eyes or put around the
-    /// viewer: the plan tells, and an encoder that wrote it down once more would have it done twice.
-    /// Since FFmpeg 7.0 frames carry what the container says of that.
+    /// Removes the display matrix, EXIF, the packing of stereoscopic views and the spherical mapping:
+    /// the plan has them written by the muxer, and an encoder would write them a second time. Since
+    /// FFmpeg 7.0 the container's are side data of frames.
     pub(super) fn forget_presentation(&mut self) {
         use ffi::AVFrameSideDataType as Kind;
         // SAFETY: the frame is live and ours; what is not there is not missed.

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{Boxes, Code, Fields, Header, MOST_BOXES, find, name, read_range};
-use crate::media::{Crop, Orientation};
+use crate::media::{Axes, Crop, Orientation};
 
 /// The picture that a file of still pictures shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,13 +104,13 @@ fn shown_in(meta: &[u8]) -> Option<Still> {
         let kind = entry.take()?;
         is_it.then(|| name(kind))
     })?;
-    let (mut turned, mut aperture) = (Turned::default(), None);
+    let (mut turned, mut aperture) = (Axes::default(), None);
     for (code, body) in properties(meta, primary).unwrap_or_default() {
         match (&code, body.first()) {
             (b"irot", Some(quarters)) => (0..quarters & 3).for_each(|_| turned.turn_left()),
             (b"imir", Some(axis)) => turned.mirror(axis & 1 == 1),
             // Of a picture that is turned already, it would be another part.
-            (b"clap", _) if turned == Turned::default() => {
+            (b"clap", _) if turned == Axes::default() => {
                 aperture = Extent::read(&mut Fields(body));
             }
             _ => {}
@@ -148,39 +148,6 @@ fn properties(meta: &[u8], item: u32) -> Option<Vec<(Code, &[u8])>> {
         }
     }
     Some(found)
-}
-
-/// Where the axes of a picture, to the right and down, lead once it is turned and mirrored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turned {
-    right: (i32, i32),
-    down: (i32, i32),
-}
-
-impl Default for Turned {
-    fn default() -> Self {
-        Self { right: (1, 0), down: (0, 1) }
-    }
-}
-
-impl Turned {
-    fn change(&mut self, change: impl Fn((i32, i32)) -> (i32, i32)) {
-        (self.right, self.down) = (change(self.right), change(self.down));
-    }
-
-    /// A quarter turn to the left.
-    fn turn_left(&mut self) {
-        self.change(|(x, y)| (y, -x));
-    }
-
-    /// Exchanges left and right, or top and bottom.
-    fn mirror(&mut self, left_right: bool) {
-        self.change(|(x, y)| if left_right { (-x, y) } else { (x, -y) });
-    }
-
-    fn orientation(self) -> Orientation {
-        Orientation::from_matrix([self.right.0, self.right.1, self.down.0, self.down.1])
-    }
 }
 
 #[cfg(test)]
