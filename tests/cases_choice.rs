@@ -279,25 +279,28 @@ fn pictures_stand_upright_by_their_sei() {
 }
 
 #[test]
-fn cropped_rows_and_columns_of_matroska_are_hidden() {
+fn rows_and_columns_that_a_container_crops_are_hidden() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let clip = fixtures::get("cropped.mkv");
-    let video = probed(&clip);
-    assert_eq!((video.width, video.height), (320, 180));
-    assert_eq!((video.crop.left, video.crop.bottom), (32, 20));
-    for (format, recipe) in [
-        ("mp4", COPY),
-        ("mp4", r#""webReady""#),
-        ("mp4", r#""trim","startSeconds":1"#),
-        ("webm", r#""transcode","preset":8"#),
-        ("png", r#""thumbnail","seekSeconds":1"#),
-    ] {
-        let outcome = done(&clip, format, recipe);
-        let picture = judge::picture(&outcome.path);
-        assert_eq!((picture.width, picture.height), (320, 180), "{format} by {recipe}");
-        assert_eq!(picture.corners(), judge::UPRIGHT, "{format} by {recipe}");
+    for name in ["cropped.mkv", "cropped.mov"] {
+        let clip = fixtures::get(name);
+        let video = probed(&clip);
+        assert_eq!((video.width, video.height), (320, 180), "{name}");
+        assert_eq!((video.crop.left, video.crop.bottom), (32, 20), "{name}");
+        for (format, recipe) in [
+            ("mp4", COPY),
+            ("mp4", r#""webReady""#),
+            ("mp4", r#""trim","startSeconds":1"#),
+            ("webm", r#""transcode","preset":8"#),
+            ("png", r#""thumbnail","seekSeconds":1"#),
+        ] {
+            let outcome = done(&clip, format, recipe);
+            let picture = judge::picture(&outcome.path);
+            let what = format!("{name} into {format} by {recipe}");
+            assert_eq!((picture.width, picture.height), (320, 180), "{what}");
+            assert_eq!(picture.corners(), judge::UPRIGHT, "{what}");
+        }
     }
 }
 

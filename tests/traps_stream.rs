@@ -84,7 +84,12 @@ fn trap_13_aac_priming_and_padding_do_not_grow_with_generations() {
         ("clicks-44100.wav", "mp4", ENCODE_SOUND),
         ("clicks.m4a", "mov", COPY),
         ("clicks.m4a", "m4a", r#""extractAudio""#),
+        ("clicks-aac.mkv", "m4a", r#""extractAudio""#),
+        ("clicks-aac.mkv", "mp4", COPY),
+        ("clicks-aac.mkv", "wav", COPY),
+        ("clicks-aac.mkv", "webm", COPY),
         ("clicks.wav", "webm", ENCODE_SOUND),
+        ("clicks-8000.wav", "webm", ENCODE_SOUND),
         ("clicks.opus", "webm", COPY),
         ("clicks.mp3", "mp3", ENCODE_SOUND),
     ] {
@@ -143,6 +148,8 @@ fn trap_13_a_trim_keeps_the_onset_to_the_millisecond() {
     }
     for (name, format, start) in [
         ("clicks.m4a", "m4a", 0.51),
+        ("clicks-aac.mkv", "m4a", 0.51),
+        ("clicks-aac.mkv", "wav", 0.0),
         ("clicks.wav", "m4a", 0.51),
         ("clicks.wav", "wav", 0.51),
         ("clicks.mp3", "mp3", 0.51),

@@ -325,6 +325,12 @@ impl Engine {
                 for stream in &mut media.streams {
                     let track = movie.track_of(stream);
                     stream.parameters_change = track.is_some_and(|track| track.entries_differ);
+                    let aperture = track.and_then(|track| track.aperture);
+                    if let (Kind::Video(video), Some(aperture)) = (&mut stream.kind, aperture)
+                        && let Some(crop) = aperture.crop(video.width, video.height)
+                    {
+                        video.crop_to(crop);
+                    }
                 }
             }
         } else if media.is_format("webm") {

@@ -62,7 +62,7 @@ pub use media::{
     MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection, Scan,
     Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
 };
-pub use movie::{Edit, Movie, MovieTrack};
+pub use movie::{Aperture, Edit, Movie, MovieTrack};
 pub use nal::avc::{AvcSequence, AvcSets};
 pub use plan::{
     Action, Argument, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,

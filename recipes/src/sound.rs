@@ -50,7 +50,9 @@ const AAC: Coder = Coder {
 const OPUS: Coder = Coder {
     name: "libopus",
     sample_format: "flt",
-    rates: &[48_000, 24_000, 16_000, 12_000, 8_000],
+    // It takes lower ones, too, but all Opus is decoded at 48 kHz (RFC 7845, 5.1), and in FFmpeg 5.1
+    // Matroska's `CodecDelay` is right only for that.
+    rates: &[48_000],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
     // libopus takes 256 kbit/s a channel, at 48 kHz inside.

@@ -116,7 +116,18 @@ impl Packet {
         if self.new_extradata().is_some() {
             return Ok(());
         }
-        let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+        self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA, data)
+    }
+
+    /// Says that so many samples at its start are not heard.
+    pub(super) fn set_skipped(&mut self, samples: u32) -> AvResult<()> {
+        // Numbers of 32 bits for the start and for the end, and a reason for each.
+        let [one, two, three, four] = samples.to_le_bytes();
+        let data = [one, two, three, four, 0, 0, 0, 0, 0, 0];
+        self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, &data)
+    }
+
+    fn add_side_data(&mut self, kind: ffi::AVPacketSideDataType, data: &[u8]) -> AvResult<()> {
         // SAFETY: the packet is live; libav answers room for as many bytes as it is asked for.
         unsafe {
             let room = allocated(ffi::av_packet_new_side_data(self.as_ptr(), kind, data.len()))?;

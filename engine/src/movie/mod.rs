@@ -1,5 +1,7 @@
 //! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
 
+mod aperture;
+mod entries;
 mod header;
 mod moved;
 mod samples;
@@ -10,6 +12,8 @@ use std::{
     ops::Range,
 };
 
+pub use aperture::Aperture;
+use entries::SampleEntries;
 pub(crate) use header::{Ends, ends};
 pub(crate) use moved::{Piece, filling, moved, user_data};
 pub(crate) use samples::{Shifts, shifts};
@@ -40,9 +44,6 @@ const FIRST: &[Code] = &[
     *b"ssix", *b"moof", *b"uuid", *b"emsg", *b"prft", *b"pdin", *b"meta", *b"udta", *b"junk",
     *b"pict", *b"jP  ",
 ];
-
-/// Sample entries whose samples are encrypted: common encryption, and what came before it.
-const ENCRYPTED: &[Code] = &[*b"encv", *b"enca", *b"enct", *b"encs", *b"drms", *b"drmi"];
 
 /// A four-character code.
 type Code = [u8; 4];
@@ -92,6 +93,9 @@ pub struct MovieTrack {
     pub sample_bytes: u64,
     /// References to other tracks (`tref`): the type, as in `chap`, and the number of the track.
     pub references: Vec<(String, u32)>,
+    /// The part of its pictures that is shown (`clap` of the first sample entry).
+    #[serde(skip)]
+    pub aperture: Option<Aperture>,
 }
 
 /// One entry of an edit list.
@@ -212,8 +216,18 @@ impl MovieTrack {
             })
             .take(MOST_ITEMS)
             .collect();
-        let (entries, entries_differ) = (entries.names, entries.differ);
-        Some(Self { id, handler, entries, entries_differ, edits, matrix, sample_bytes, references })
+        let SampleEntries { names: entries, differ: entries_differ, aperture, .. } = entries;
+        Some(Self {
+            id,
+            handler,
+            entries,
+            entries_differ,
+            edits,
+            matrix,
+            sample_bytes,
+            references,
+            aperture,
+        })
     }
 }
 
@@ -392,40 +406,6 @@ fn name(code: Code) -> String {
     code.into_iter().map(readable).collect()
 }
 
-/// What the sample entries of a track say (`stsd`).
-#[derive(Default)]
-struct SampleEntries {
-    names: Vec<String>,
-    /// Whether one is of encrypted samples.
-    encrypted: bool,
-    /// Whether they differ in anything.
-    differ: bool,
-}
-
-impl SampleEntries {
-    fn read(stbl: &[u8]) -> Option<Self> {
-        let Some(body) = find(stbl, &[b"stsd"]) else { return Some(Self::default()) };
-        let mut fields = Fields(body.get(4..)?);
-        let count = usize::try_from(fields.u32()?).ok()?;
-        let found = || Boxes(fields.0).take(count.min(MOST_ITEMS));
-        let names: Vec<_> = found().map(|(code, _)| name(code)).collect();
-        let encrypted = found().any(|(code, body)| ENCRYPTED.contains(&code) || has_sinf(body));
-        let differ = found().zip(found().skip(1)).any(|(one, next)| one != next);
-        (names.len() == count).then_some(Self { names, encrypted, differ })
-    }
-}
-
-/// Whether a `sinf` is anywhere in a sample entry: how many fields stand before its boxes depends
-/// on the handler, and on who wrote it.
-fn has_sinf(entry: &[u8]) -> bool {
-    entry.windows(8).enumerate().any(|(at, window)| {
-        Header::read(window).is_some_and(|header| {
-            let left = (entry.len() - at) as u64;
-            header.code == *b"sinf" && header.size.is_some_and(|size| size <= left)
-        })
-    })
-}
-
 /// The entries of `elst`; `None` when it is cut short.
 fn edits(elst: &[u8]) -> Option<Vec<Edit>> {
     let mut fields = Fields(elst);
@@ -551,6 +531,7 @@ mod tests {
             ],
             matrix: UPRIGHT,
             sample_bytes: 10,
+            aperture: None,
             references: [("chap", 2), ("chap", 3), ("tmcd", 4)]
                 .map(|(code, id)| (code.to_owned(), id))
                 .to_vec(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::{Boxes, Code, Fields, Header, MOST_BOXES, find, name, read_range};
+use super::{Aperture, Boxes, Code, Fields, Header, MOST_BOXES, find, name, read_range};
 use crate::media::{Axes, Crop, Orientation};
 
 /// The picture that a file of still pictures shows.
@@ -19,49 +19,9 @@ pub(crate) struct Still {
 }
 
 impl Still {
-    /// What is cut off a picture of this width and height, in pixels; `None` where all is shown, or no
-    /// whole number of pixels.
+    /// What is cut off a picture of this width and height, in pixels; `None` where all is shown.
     pub(crate) fn crop(&self, width: u32, height: u32) -> Option<Crop> {
-        let [across, down] = self.aperture?;
-        let (left, right) = across.margins(width)?;
-        let (top, bottom) = down.margins(height)?;
-        Some(Crop { left, right, top, bottom }).filter(|crop| !crop.is_empty())
-    }
-}
-
-/// What is shown of the width, and of the height.
-type Aperture = [Extent; 2];
-
-/// How much of a side is shown, and how far its middle lies from that of the side, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Extent {
-    /// Numerator and denominator.
-    length: (u32, u32),
-    /// Numerator and denominator.
-    offset: (i32, u32),
-}
-
-impl Extent {
-    /// Reads lengths and offsets (ISO/IEC 14496-12, 12.1.4).
-    fn read(fields: &mut Fields<'_>) -> Option<Aperture> {
-        let lengths = [(fields.u32()?, fields.u32()?), (fields.u32()?, fields.u32()?)];
-        let offsets = [(fields.i32()?, fields.u32()?), (fields.i32()?, fields.u32()?)];
-        let [across, down] =
-            [0, 1].map(|side| Self { length: lengths[side], offset: offsets[side] });
-        Some([across, down])
-    }
-
-    /// The pixels of a side before and behind what is shown.
-    fn margins(self, side: u32) -> Option<(u32, u32)> {
-        let whole = |num: i64, den: u32| {
-            let den = i64::from(den);
-            (den > 0 && num % den == 0).then(|| num / den)
-        };
-        let (side, length) = (i64::from(side), whole(self.length.0.into(), self.length.1)?);
-        // The offset may be half a pixel where the margins are odd.
-        let offset = whole(2 * i64::from(self.offset.0), self.offset.1)?;
-        let before = whole(side - length + offset, 2)?;
-        Some((before.try_into().ok()?, (side - length - before).try_into().ok()?))
+        self.aperture?.crop(width, height)
     }
 }
 
@@ -111,7 +71,7 @@ fn shown_in(meta: &[u8]) -> Option<Still> {
             (b"imir", Some(axis)) => turned.mirror(axis & 1 == 1),
             // Of a picture that is turned already, it would be another part.
             (b"clap", _) if turned == Axes::default() => {
-                aperture = Extent::read(&mut Fields(body));
+                aperture = Aperture::read(body);
             }
             _ => {}
         }

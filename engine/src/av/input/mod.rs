@@ -1,6 +1,7 @@
 //! Demuxers: containers opened, packets read.
 
 mod end;
+mod padding;
 
 use std::{
     collections::BTreeMap,
@@ -279,6 +280,7 @@ impl Demuxer {
                 *self.torn.entry(packet.stream()).or_default() += 1;
                 continue;
             }
+            self.begin_sound(&mut packet).map_err(Fault::Libav)?;
             self.end_sound(&mut packet);
             // Each picture of APNG is drawn onto those before it, whatever libav says.
             if self.is_format("apng") && packet.pts() > Some(0) {
@@ -319,32 +321,6 @@ impl Demuxer {
     fn time_base_of(&self, packet: &Packet) -> Option<TimeBase> {
         // SAFETY: the context is open; libav numbers the streams of its packets rightly.
         unsafe { rational((**(*self.context.as_ptr()).streams.add(packet.stream())).time_base) }
-    }
-
-    /// Lets a packet last as long as it is heard. libav counts the padding that it ends with, but not in
-    /// Ogg, and since FFmpeg 8.1 not in Matroska where the block states its duration, as that of its own
-    /// muxer does.
-    fn end_sound(&self, packet: &mut Packet) {
-        let Some(padding) = packet.padding() else { return };
-        if self.is_format("ogg") {
-            return;
-        }
-        let Some(base) = self.time_base_of(packet) else { return };
-        // SAFETY: the context is open; libav numbers the streams of its packets rightly.
-        let coding = unsafe { (**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar };
-        // SAFETY: a stream has codec parameters.
-        let (rate, samples) =
-            unsafe { ((*coding).sample_rate, samples::of_packet(coding, packet)) };
-        let at_rate = |samples, rate| {
-            Timestamp::new(samples, Rational::new(1, rate)?).rescale(base).map(|at| at.ticks)
-        };
-        let Some(padding) = at_rate(padding, rate) else { return };
-        let whole = samples.and_then(|(samples, rate)| at_rate(samples, rate));
-        // Half of the padding is more than times are rounded by.
-        if whole.is_some_and(|whole| packet.duration() <= whole - (padding + 1) / 2) {
-            return;
-        }
-        packet.set_duration((packet.duration() - padding).max(0));
     }
 
     /// The first bytes of the first packet of a stream, from which nothing was read yet; no more than
