@@ -170,10 +170,14 @@ fn channels_without_a_layout_are_mixed_down() {
             assert_near(level, 0.08, 0.02, &format!("{tone} Hz in {format}"));
         }
     }
+    // WAV holds them as they are.
+    let recipe = r#""trim","startSeconds":0.25,"durationSeconds":0.5"#;
+    let outcome = made(&clip, "wav", recipe);
+    assert_eq!(judge::tones(&outcome.path), judge::tones(&clip));
     // Other inputs may have a layout.
     let spoken = fixtures::get("tones-51.wav");
     for inputs in [[clip.clone(), spoken.clone()], [spoken, clip]] {
-        for format in ["mp3", "m4a"] {
+        for format in ["mp3", "m4a", "wav"] {
             let outcome = join(&inputs, format).unwrap();
             assert_eq!(judge::decode_errors(&outcome.path), [""; 0], "{inputs:?} in {format}");
         }

@@ -595,7 +595,10 @@ fn audio_track(
         }
         Err(why) => why,
     };
-    let settings = sound::Settings { keeps_pcm: true, ..sound::Settings::usual(container) };
+    let mut layouts = pieces.iter().map(|piece| piece.audio.map(|audio| &audio.info.layout));
+    let is_joined = layouts.any(|layout| layout != Some(&first.info.layout));
+    let usual = sound::Settings::usual(container);
+    let settings = sound::Settings { keeps_pcm: true, is_joined, ..usual };
     let mut track = sound::encode(first, container, settings, because, circumstances)?;
     let Action::Encode(encoder) = &track.action else { return Ok(track) };
     let FrameFormat::Audio(format) = &encoder.format else { return Ok(track) };

@@ -109,6 +109,8 @@ pub(crate) struct Settings {
     pub(crate) at_most_stereo: bool,
     /// Whether PCM stays as deep as it is.
     pub(crate) keeps_pcm: bool,
+    /// Whether sound of other layouts follows, so that channels of no known place become one.
+    pub(crate) is_joined: bool,
 }
 
 impl Settings {
@@ -121,12 +123,12 @@ impl Settings {
             Container::Of(Format::Wav) | Container::Flac => Rate::Lossless,
             _ => Rate::Kbps(160),
         };
-        Self { rate, at_most_stereo: false, keeps_pcm: false }
+        Self { rate, at_most_stereo: false, keeps_pcm: false, is_joined: false }
     }
 
     /// So many kbit/s for stereo.
     pub(crate) const fn stereo(kbps: u32) -> Self {
-        Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false }
+        Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false, is_joined: false }
     }
 }
 
@@ -341,6 +343,9 @@ impl Coder {
     fn layout_within(&self, audio: &AudioInfo, settings: Settings) -> (String, u32) {
         if settings.at_most_stereo && audio.channels > 2 && is_placed(audio) {
             return ("stereo".to_owned(), 2);
+        }
+        if settings.is_joined && !is_placed(audio) {
+            return ("mono".to_owned(), 1);
         }
         self.layout_for(audio)
     }

@@ -163,6 +163,14 @@ impl FilterGraph {
                 outputs = endpoint(c"in", source.as_ptr());
             }
             this.sink = alloc(sink, c"out")?;
+            // Channels of no known place are taken, too. Since FFmpeg 9 there is no such option, and
+            // they always are.
+            ffi::av_opt_set_int(
+                this.sink.as_ptr().cast(),
+                c"all_channel_counts".as_ptr(),
+                1,
+                ffi::AV_OPT_SEARCH_CHILDREN,
+            );
             check(ffi::avfilter_init_dict(this.sink.as_ptr(), ptr::null_mut()))?;
 
             let mut inputs = endpoint(c"out", this.sink.as_ptr());
