@@ -54,7 +54,9 @@ const UNITS: &[&str] = &[
 
 /// What each of our crates may depend on among ours; tests and benches may see them all.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
-    ("avocet", &["avocet-engine", "avocet-recipes", "avocet-service"]),
+    ("cli", &["avocet", "avocet-service"]),
+    ("benches", &["avocet"]),
+    ("avocet", &["avocet-engine", "avocet-recipes"]),
     ("service", &["avocet-engine", "avocet-recipes"]),
     ("recipes", &["avocet-engine"]),
     ("engine", &[]),

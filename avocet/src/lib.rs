@@ -38,7 +38,7 @@ use avocet_engine::{Fetched, Frames, Location, MediaInfo};
 pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
 use avocet_recipes::{Circumstances, Probed, Thumbnails};
 pub use error::Error;
-pub use place::Target;
+pub use place::{Target, input_url};
 #[cfg(feature = "tokio")]
 pub use task::{ProgressStream, Running, spawn};
 

@@ -1,8 +1,15 @@
 //! Where jobs read and write: paths, `file:` URLs, and what is elsewhere.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 #[cfg(unix)]
-use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+use std::{
+    ffi::OsString,
+    fmt::Write,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+};
 
 use avocet_engine::{Error, Location, Result, without_secrets};
 
@@ -80,6 +87,32 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
     Err(Error::LocationRefused { location, allowed })
 }
 
+/// A path or a URL as the `url` of an input in a job document: a path that is no UTF-8 becomes a `file:`
+/// URL.
+#[cfg(unix)]
+pub fn input_url(input: &OsStr) -> String {
+    if let Some(text) = input.to_str() {
+        return text.to_owned();
+    }
+    let path = std::path::absolute(input).unwrap_or_else(|_| Path::new(input).to_owned());
+    let mut url = "file://".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            url.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+    url
+}
+
+/// A path or a URL as the `url` of an input in a job document.
+#[cfg(not(unix))]
+pub fn input_url(input: &OsStr) -> String {
+    input.to_string_lossy().into_owned()
+}
+
 /// Whether a URL, well or badly written, leads elsewhere.
 fn is_elsewhere(scheme: &str, rest: &str) -> bool {
     rest.starts_with(['/', '\\'])
@@ -155,6 +188,13 @@ mod tests {
             Location::Url("s3://bucket/a.mp4".to_owned())
         );
         assert_eq!(locate_output("a.mp4"), Location::from("a.mp4"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_input_keeps_its_bytes() {
+        assert_eq!(input_url(OsStr::new("a b%.mp4")), "a b%.mp4");
+        assert_eq!(input_url(OsStr::from_bytes(b"/a b/\xff%.mp4")), "file:///a%20b/%FF%25.mp4");
     }
 
     #[test]

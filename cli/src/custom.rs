@@ -30,7 +30,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     };
     let input = |(number, url): (usize, &&OsString)| JobInput {
         key: alone.is_none().then(|| format!("in_{}", number + 1)),
-        url: name::url(url),
+        url: avocet::input_url(url),
     };
     // Whoever names but one need not know its key.
     let keyed = |argument: &String| match argument.as_str() {

@@ -231,7 +231,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Pairs of wall times and of memory: ours, the rival's.
-    pub(in super::super) fn pairs(of: &[(f64, f64)]) -> Vec<Pair<Cost>> {
+    pub(crate) fn pairs(of: &[(f64, f64)]) -> Vec<Pair<Cost>> {
         let cost = |wall: f64| Cost { wall, peak: Some(wall * 1e6), ..Cost::default() };
         of.iter().map(|&(ours, rival)| Pair { ours: cost(ours), rival: cost(rival) }).collect()
     }

@@ -1,4 +1,6 @@
-//! `avocet bench`: times whole jobs on clips of the user's, against other programs, in pairs.
+//! The program `avocet-bench`: times whole jobs on clips of yours, against other programs, in pairs.
+
+#![forbid(unsafe_code)]
 
 mod burst;
 mod chart;
@@ -14,6 +16,7 @@ mod rivals;
 mod row;
 mod scratch;
 mod statistics;
+mod terminal;
 
 use std::{
     env,
@@ -22,15 +25,11 @@ use std::{
     process::ExitCode,
 };
 
-use avocet::engine;
-use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser, value_parser};
-
-use super::{
-    Answer, Context,
-    arguments::{JSON, json},
-    failure::Failure,
-    terminal,
+use avocet::CancelToken;
+use clap::{
+    Arg, ArgAction, ArgMatches, builder::PossibleValuesParser, error::ErrorKind, value_parser,
 };
+
 use clip::{Clip, Found};
 use error::{Error, Result};
 use jobs::{Bench, KINDS, Kind, Make, Round, SHORT};
@@ -45,14 +44,17 @@ const JOBS: &str = "jobs";
 const FFMPEG: &str = "ffmpeg";
 const PYTHON: &str = "python";
 const WRITE: &str = "write";
+const PROGRAM: &str = "avocet";
+const JSON: &str = "json";
 
 /// What the command understands.
-pub(super) fn command() -> clap::Command {
+fn command() -> clap::Command {
     let path = |name: &'static str| {
         Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
     };
     let names = KINDS.iter().map(|kind| kind.name);
-    clap::Command::new("bench")
+    clap::Command::new("avocet-bench")
+        .version(env!("CARGO_PKG_VERSION"))
         .about("Times whole jobs on the clips of a folder, against other programs, in pairs")
         .arg(
             Arg::new(DIR)
@@ -82,6 +84,7 @@ pub(super) fn command() -> clap::Command {
                 .action(ArgAction::Append)
                 .help("Another ffmpeg program to time, beside the one on the path"),
         )
+        .arg(path(PROGRAM).help("The program `avocet`; default: the one beside this program"))
         .arg(path(PYTHON).help("An interpreter that has PyAV and Pillow, to time them, too"))
         .arg(
             path(WRITE)
@@ -89,11 +92,47 @@ pub(super) fn command() -> clap::Command {
                 .overrides_with(WRITE)
                 .help("Write <date>-jobs.json, .md and .svg into this folder, too"),
         )
-        .arg(json())
+        .arg(
+            Arg::new(JSON)
+                .long(JSON)
+                .action(ArgAction::SetTrue)
+                .help("Print one JSON object on standard output"),
+        )
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = as_child() {
+        return status;
+    }
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let is_asked =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // There is no place to tell that it failed.
+            let _ = error.print();
+            return ExitCode::from(if is_asked { 0 } else { 2 });
+        }
+    };
+    let cancel = CancelToken::new();
+    let token = cancel.clone();
+    // Without it, a signal ends the program in the system's way, and the folder stays.
+    let _ = ctrlc::set_handler(move || token.cancel());
+    match answer(&cancel, &matches) {
+        Ok(text) => terminal::print(&text, 0),
+        Err(error) => {
+            terminal::note(&format!("error: {error}"));
+            ExitCode::from(match error {
+                Error::Usage(_) => 2,
+                Error::Cancelled => 130,
+                _ => 1,
+            })
+        }
+    }
 }
 
 /// Whether this program was started to be measured, or to measure others; it then does that.
-pub(super) fn as_child() -> Option<ExitCode> {
+fn as_child() -> Option<ExitCode> {
     match env::args_os().nth(1)?.to_str()? {
         child::MEASURE => Some(child::be_parent()),
         burst::BURST => Some(burst::be_child()),
@@ -101,15 +140,18 @@ pub(super) fn as_child() -> Option<ExitCode> {
     }
 }
 
-pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
+/// What the command found, as text or as JSON.
+fn answer(cancel: &CancelToken, matches: &ArgMatches) -> Result<String> {
     let folder = matches.get_one::<PathBuf>(DIR).map_or(Path::new("."), PathBuf::as_path);
-    let scratch = Scratch::new(&context.cancel)?;
-    let found = find_clips(context, folder)?;
+    let scratch = Scratch::new(cancel)?;
+    let found = find_clips(cancel, folder)?;
     let results = matches.get_one::<PathBuf>(WRITE);
     if let Some(folder) = results {
         report::expect_room(folder)?;
     }
     let given: Vec<_> = matches.get_many::<PathBuf>(FFMPEG).unwrap_or_default().collect();
+    let program = matches.get_one::<PathBuf>(PROGRAM).cloned();
+    let program = program.map_or_else(child::beside, Ok)?;
     let rivals = Rivals::find(&scratch, &given, matches.get_one::<PathBuf>(PYTHON))?;
     let pairs = matches.get_one(PAIRS).copied().unwrap_or(NonZeroUsize::MIN);
     let mut report = Report {
@@ -122,7 +164,12 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     let asked: Vec<&String> = matches.get_many(JOBS).unwrap_or_default().collect();
     let is_asked = |kind: &&Kind| asked.is_empty() || asked.iter().any(|name| *name == kind.name);
     for kind in KINDS.iter().filter(is_asked) {
-        time(&Bench { scratch: &scratch, rivals: &rivals }, kind, pairs, &mut report)?;
+        time(
+            &Bench { scratch: &scratch, rivals: &rivals, program: &program },
+            kind,
+            pairs,
+            &mut report,
+        )?;
         // Whoever stops the rest keeps what is there.
         if let Some(folder) = results.filter(|_| !report.tables.is_empty()) {
             report.write(folder)?;
@@ -132,31 +179,25 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     if report.tables.is_empty() {
         let why: Vec<_> =
             report.skipped.iter().map(|Skipped { name, why }| format!("{name}: {why}")).collect();
-        return Err(Failure::Usage(format!("nothing could be timed: {}", why.join("; "))));
+        return Err(Error::Usage(format!("nothing could be timed: {}", why.join("; "))));
     }
     if let Some(folder) = results {
         report.write(folder)?;
     }
-    let output =
-        if matches.get_flag(JSON) { terminal::json(&report) } else { report.to_markdown() };
-    Ok(Answer::new(output))
+    Ok(if matches.get_flag(JSON) { terminal::json(&report) } else { report.to_markdown() })
 }
 
-fn find_clips(context: &Context, folder: &Path) -> Result<Found, Failure> {
+fn find_clips(cancel: &CancelToken, folder: &Path) -> Result<Found> {
     let name = folder.display();
     if !folder.is_dir() {
         let what = if folder.exists() { "is no folder" } else { "is not there" };
-        return Err(Failure::Usage(format!("`{name}` {what}; DIR is a folder with clips")));
+        return Err(Error::Usage(format!("`{name}` {what}; DIR is a folder with clips")));
     }
-    let found = clip::find(folder, &context.cancel);
-    let found = found.map_err(|error| match error {
-        Error::Cancelled => Failure::cancelled(),
-        error => Failure::Usage(error.to_string()),
-    })?;
+    let found = clip::find(folder, cancel)?;
     if found.clips.is_empty() {
         let files = found.files;
         let extensions = clip::extensions();
-        return Err(Failure::Usage(format!(
+        return Err(Error::Usage(format!(
             "`{name}` has {files} files and no clip among them; a clip is media with moving \
              pictures and ends in one of {extensions}"
         )));
@@ -259,20 +300,6 @@ fn compete(
     Ok(Table { job, about: kind.about, clip: clip.to_owned(), count, rows, notes, skipped })
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Cancelled => Self::cancelled(),
-            Error::Job(error) => Self::Job(error),
-            // Only what this command writes fails it; what it reads is left out.
-            Error::File { path, source, .. } => {
-                engine::Error::Write { location: path.into(), source }.into()
-            }
-            error => Self::Usage(error.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,12 +319,12 @@ mod tests {
 
     #[test]
     fn jobs_are_chosen_by_their_names() {
-        check("bench clips", Some((7, &[])));
-        check("bench clips --pairs 3 --jobs trim,remux", Some((3, &["trim", "remux"])));
-        check("bench clips --jobs trim --jobs burst", Some((7, &["trim", "burst"])));
-        check("bench clips --jobs nothing", None);
-        check("bench clips --pairs 0", None);
-        check("bench", None);
+        check("avocet-bench clips", Some((7, &[])));
+        check("avocet-bench clips --pairs 3 --jobs trim,remux", Some((3, &["trim", "remux"])));
+        check("avocet-bench clips --jobs trim --jobs burst", Some((7, &["trim", "burst"])));
+        check("avocet-bench clips --jobs nothing", None);
+        check("avocet-bench clips --pairs 0", None);
+        check("avocet-bench", None);
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt::Write,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -69,24 +67,6 @@ pub(super) fn place(output: &Path) -> Location {
     output.to_str().map_or_else(|| Location::from(output), |text| Target::from(text).location)
 }
 
-/// An input as a document names it: a path that is no UTF-8 becomes a `file:` URL.
-pub(super) fn url(input: &OsStr) -> String {
-    if let Some(text) = input.to_str() {
-        return text.to_owned();
-    }
-    let path = std::path::absolute(input).unwrap_or_else(|_| Path::new(input).to_owned());
-    let mut url = "file://".to_owned();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            url.push(byte.into());
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,11 +115,5 @@ mod tests {
         check_usual("a.mkv", "mp3", "extractAudio", "a-extract-audio.m4a");
         check_usual("a.mkv", "aac", "extractAudio", "a-extract-audio.aac");
         check_usual("..", "mp4", "trim", "output-trim.mp4");
-    }
-
-    #[test]
-    fn an_input_keeps_its_bytes() {
-        assert_eq!(url(OsStr::new("a b%.mp4")), "a b%.mp4");
-        assert_eq!(url(OsStr::from_bytes(b"/a b/\xff%.mp4")), "file:///a%20b/%FF%25.mp4");
     }
 }

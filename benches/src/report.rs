@@ -128,7 +128,7 @@ impl Setting {
             ffprobe: rivals.ffprobe.clone(),
             pyav: python.map(|version| (version.version.clone(), version.libav.clone())),
             pairs,
-            command: format!("avocet {}", show(&words)),
+            command: format!("avocet-bench {}", show(&words)),
         }
     }
 
@@ -209,8 +209,8 @@ fn processor() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::tests::pairs;
     use super::*;
+    use crate::row::tests::pairs;
 
     #[test]
     fn days_are_those_of_the_calendar() {

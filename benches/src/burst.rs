@@ -15,7 +15,7 @@ use std::{
 
 use avocet::{CancelToken, Engine, Format, Job, Recipe, recipes::Thumbnail};
 
-use crate::cli::{name, terminal};
+use super::terminal;
 
 /// First word of the command line; `AT_ONCE COUNT FOLDER CLIP…` follow.
 pub(super) const BURST: &str = "bench-burst";
@@ -59,7 +59,7 @@ fn run(work: &Work) -> Result<(), String> {
     let failed = Mutex::new(None);
     let one = |number: usize| {
         let recipe = Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() };
-        let url = name::url(&work.clips[number % work.clips.len()]);
+        let url = avocet::input_url(&work.clips[number % work.clips.len()]);
         let job = Job::new(Recipe::Thumbnail(recipe), &url, Format::Jpg);
         let output = work.folder.join(format!("{number}.jpg"));
         let (engine, cancel) = (Engine::default(), CancelToken::new());

@@ -8,7 +8,7 @@ use avocet::{
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
-use super::{bench, failure::Failure, name::kebab, terminal, time};
+use super::{failure::Failure, name::kebab, terminal, time};
 
 pub(super) const ACCURACY: &str = "accuracy";
 pub(super) const ARGS: &str = "ARGS";
@@ -39,7 +39,6 @@ pub(super) enum Command {
     Run,
     Plan,
     Probe,
-    Bench,
     Capabilities,
     Ffmpeg,
     Thumbnails,
@@ -54,7 +53,6 @@ impl Command {
             "run" => Self::Run,
             "plan" => Self::Plan,
             "probe" => Self::Probe,
-            "bench" => Self::Bench,
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
             "thumbnails" => Self::Thumbnails,
@@ -98,7 +96,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([thumbnails(), custom(), bench::command(), capabilities])
+        .subcommands([thumbnails(), custom(), capabilities])
         .subcommands([serve(), token()])
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }

@@ -20,7 +20,6 @@ use super::{
     row::{Bound, Goal, Measure},
     scratch::Scratch,
 };
-use crate::cli::name;
 
 /// The longest clip that a burst takes, in seconds; other jobs take longer ones where there are any.
 pub(super) const SHORT: f64 = 15.0;
@@ -38,6 +37,8 @@ const MOST_RAW: f64 = 2e9;
 pub(super) struct Bench<'a> {
     pub(super) scratch: &'a Scratch,
     pub(super) rivals: &'a Rivals,
+    /// The program `avocet`.
+    pub(super) program: &'a Path,
 }
 
 /// A job that can be asked for.
@@ -203,13 +204,14 @@ fn keyframe(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
     Ok(Some(round))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table of jobs calls all of them alike")]
 fn picture_process(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
     if clip.seconds < 2.0 {
         return Ok(None);
     }
     let output = Output::File(bench.scratch.path("out.jpg"));
     let words = "thumbnail {in} -o {out} --seek-seconds 1";
-    let mut round = Round::process(words, clip, &output)?;
+    let mut round = Round::process(bench, words, clip, &output);
     let words = "-ss 1 -i {in} -map 0:v:0 -frames:v 1 -q:v 3 {out}";
     round.add_programs(bench, clip, &output, words, |program| {
         (program.origin == Origin::Path).then_some(ours_at_most(0.75))
@@ -334,7 +336,7 @@ fn transcode(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
         return Ok(None);
     }
     let output = Output::File(bench.scratch.path("out.mp4"));
-    let mut round = Round::process("resize {in} -o {out} --height 720", clip, &output)?;
+    let mut round = Round::process(bench, "resize {in} -o {out} --height 720", clip, &output);
     let frame = f64::from(clip.width) * f64::from(clip.height) * 1.5;
     let words = "-i {in} -vf scale=-2:720:flags=bicubic+accurate_rnd -c:v libx264 -crf 23 -preset medium -c:a copy \
                  -movflags +faststart {out}";
@@ -398,23 +400,23 @@ impl Round {
         Self { variant, ours, rivals: Vec::new(), notes: Vec::new(), count: 1, leftover: None }
     }
 
-    /// The library in this process; among the rivals, this program started for the same.
+    /// The library in this process; among the rivals, the program started for the same.
     fn in_process(bench: &Bench<'_>, document: &Value, output: &Output) -> Result<Self> {
         let what = "the library in this process, a new engine for each run";
         let ours = Contender::new("Avocet", what, Way::Library(job(document)?)).making(output);
         let mut round = Self::new(ours);
         let path = bench.scratch.path("job.json");
         write(&path, &document.to_string())?;
-        let line = [own_program()?.into(), "run".into(), path.into(), "-o".into()];
+        let line = [bench.program.into(), "run".into(), path.into(), "-o".into()];
         let line = line.into_iter().chain([output.path().into()]).collect();
         round.rivals.push(Contender::program("Avocet, started", line).making(output));
         Ok(round)
     }
 
-    /// This program, started.
-    fn process(words: &str, clip: &Clip, output: &Output) -> Result<Self> {
-        let line = line(own_program()?, words, clip, output);
-        Ok(Self::new(Contender::program("Avocet, started", line).making(output)))
+    /// The program, started.
+    fn process(bench: &Bench<'_>, words: &str, clip: &Clip, output: &Output) -> Self {
+        let line = line(bench.program, words, clip, output);
+        Self::new(Contender::program("Avocet, started", line).making(output))
     }
 
     fn add_programs<G: IntoIterator<Item = Goal>>(
@@ -538,7 +540,7 @@ fn line(program: impl Into<OsString>, words: &str, clip: &Clip, output: &Output)
 fn document(clip: &Clip, format: &str, recipe: &Value) -> Value {
     json!({
         "mode": "recipe",
-        "input": { "url": name::url(clip.path.as_os_str()) },
+        "input": { "url": avocet::input_url(clip.path.as_os_str()) },
         "output": { "format": format },
         "recipe": recipe,
     })

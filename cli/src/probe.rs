@@ -8,10 +8,13 @@ use avocet::engine::{
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use super::{Answer, Context, arguments::INPUT, failure::Failure, name, terminal};
+use super::{Answer, Context, arguments::INPUT, failure::Failure, terminal};
 
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
-    let url = matches.get_one::<OsString>(INPUT).map(|input| name::url(input)).unwrap_or_default();
+    let url = matches
+        .get_one::<OsString>(INPUT)
+        .map(|input| avocet::input_url(input))
+        .unwrap_or_default();
     let location = avocet::locate(&url)?;
     let source = context.engine.open(&location, &context.cancel)?;
     let media = context.engine.probe(&source, &context.cancel)?;

@@ -11,6 +11,9 @@ pub(super) enum Error {
     /// The user stopped the command.
     #[error("cancelled")]
     Cancelled,
+    /// The arguments ask for what can not be timed.
+    #[error("{0}")]
+    Usage(String),
     /// A program does not start.
     #[error("can not start {program}: {source}")]
     Start { program: String, source: io::Error },

@@ -58,7 +58,7 @@ pub(super) fn run_recipe(
     };
     let arguments = Arguments {
         recipe,
-        inputs: inputs.map(|input| name::url(input)).collect(),
+        inputs: inputs.map(|input| avocet::input_url(input)).collect(),
         output,
         asked: recipe.makes_several().then(|| asked_format(matches)).flatten(),
         values: recipe.parameters().iter().enumerate().filter_map(given).collect(),
@@ -76,8 +76,10 @@ pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<
         (None, Some(seconds)) => Spread::Every(*seconds),
         (None, None) => return Err(Failure::Usage("`--count` or `--every` is missing".to_owned())),
     };
-    let input =
-        matches.get_one::<OsString>(INPUT).map(|input| name::url(input)).unwrap_or_default();
+    let input = matches
+        .get_one::<OsString>(INPUT)
+        .map(|input| avocet::input_url(input))
+        .unwrap_or_default();
     let stem = Path::new(&input).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let is_exact = matches.get_one::<String>(ACCURACY).is_some_and(|name| name == "exact");
     let thumbnails = Thumbnails {

@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{Error, Result},
     scratch::Scratch,
+    terminal,
 };
-use crate::cli::terminal;
 
 /// First word of a command line that makes this program run others and print their accounts.
 pub(super) const MEASURE: &str = "bench-measure";
@@ -67,6 +67,19 @@ impl Lines {
 /// This program, to be started anew.
 pub(super) fn own_program() -> Result<PathBuf> {
     env::current_exe().map_err(Error::file("find", "this program"))
+}
+
+/// The program `avocet` beside this one, where cargo puts both.
+pub(super) fn beside() -> Result<PathBuf> {
+    let program = own_program()?.with_file_name(format!("avocet{}", env::consts::EXE_SUFFIX));
+    if program.is_file() {
+        return Ok(program);
+    }
+    let place = program.display();
+    Err(Error::Usage(format!(
+        "there is no `{place}`; build it with `cargo build --release -p avocet-cli`, or name one by \
+         --avocet"
+    )))
 }
 
 /// Runs programs to their end and tells what they took, all together; of several, the memory is

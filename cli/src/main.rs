@@ -1,7 +1,8 @@
-//! The program: reads its arguments, does what they ask for, and answers once.
+//! The program `avocet`: reads its arguments, does what they ask for, and answers once.
+
+#![forbid(unsafe_code)]
 
 mod arguments;
-mod bench;
 mod capabilities;
 mod custom;
 mod document;
@@ -33,7 +34,7 @@ use folder::MadeFolder;
 use progress::Show;
 
 /// What every command works with.
-pub(crate) struct Context {
+struct Context {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
@@ -55,10 +56,7 @@ impl Answer {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
-    if let Some(status) = bench::as_child() {
-        return status;
-    }
+fn main() -> ExitCode {
     let matches = match arguments::program().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return arguments::refuse(&error),
@@ -97,7 +95,6 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Run => job::run_document(context, matches),
         Command::Plan => job::plan_document(context, matches),
         Command::Probe => probe::answer(context, matches),
-        Command::Bench => bench::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
         Command::Thumbnails => job::run_thumbnails(context, matches),

@@ -175,8 +175,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::{Bound, Goal, tests::pairs};
     use super::*;
+    use crate::row::{Bound, Goal, tests::pairs};
 
     fn table(ratios: &[(f64, f64)], goals: &[Goal]) -> Table {
         let pairs = pairs(ratios);
