@@ -66,7 +66,8 @@ fn check_structure(made: &Outcome, case: &str) {
     }
     let video = &made.report.outputs[0].media.streams[0];
     if codec == "h264" {
-        let sets = avocet::engine::AvcSets::read(&video.extradata).unwrap();
+        let sets =
+            avocet::engine::model::format::nal::avc::AvcSets::read(&video.extradata).unwrap();
         let mut ids: Vec<_> = sets.sequences().unwrap().iter().map(|set| set.id).collect();
         let count = ids.len();
         ids.sort_unstable();

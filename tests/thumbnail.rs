@@ -44,7 +44,7 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
         filters.push(format!(
             "zscale=tin={transfer}:min=2020_ncl:pin=2020:rin=tv:t=linear:npl=203,format=gbrpf32le,\
              zscale=p=bt709,tonemap=tonemap=mobius:desat=0:peak={peak:.3},\
-             zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
+             format=gbrp16le,zscale=t=bt709:m=bt709:p=bt709:r=tv,format=yuv420p"
         ));
         matrix = String::from(":in_color_matrix=bt709");
     }

@@ -2,15 +2,16 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{
-    engine::{Engine, or_cancelled},
+use avocet_model::{
     error::{Error, Result},
-    io::Location,
+    location::Location,
     progress::CancelToken,
 };
 
+use crate::engine::{Engine, or_cancelled};
+
 /// Errors of all of these are [`Error::Write`], with the cause as a
-/// [`RemoteError`](crate::RemoteError).
+/// [`RemoteError`](avocet_model::remote::RemoteError).
 impl Engine {
     /// Sends a body by POST to where the settings let it go, follows no redirect, and tells the
     /// status of the answer, which must come within `limit`.

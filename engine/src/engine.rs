@@ -11,33 +11,41 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use avocet_model::{
+    capabilities::Capabilities,
+    error::{Error, Result, Step},
+    format::{
+        flv, matroska,
+        movie::{self, Still},
+        mxf, riff,
+    },
+    frames::FrameRequest,
+    index::Index,
+    location::Location,
+    media::{Behind, Kind, MediaInfo, StreamInfo, movie::Movie},
+    plan::{Content, Output, Plan, Process, Reason, Strategy},
+    progress::{CancelToken, Fetched, Meter, Progress},
+    time::{Rational, Timestamp},
+};
 
 use crate::{
-    av::{self, Demuxer, Depth, Listing},
-    capabilities::Capabilities,
-    damage::{self, Ends},
-    error::{Error, Result, Step},
-    flv,
-    frames::{FrameRequest, Frames},
-    glance, head,
-    index::{Index, Indexes},
-    io::{Fetched, Given, Location, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
-    limits::Limits,
-    matroska,
-    media::{Behind, Kind, MediaInfo, StreamInfo},
-    movie::{self, Movie, Still},
-    mxf,
-    pipeline::{Opener, Pipeline},
-    plan::{Content, Output, Plan, Process, Reason, Strategy},
+    io::{Given, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
+    libav::{self, Demuxer, Depth, Listing, limits::Limits},
+    pipeline::{
+        Opener, Pipeline,
+        damage::{self, Ends},
+        run::{Watch, run_jobs, show, stop_at},
+        tally::Counted,
+        verify,
+    },
     process::{self, ProcessSettings, Runner},
-    progress::{CancelToken, Meter, Progress},
-    reader::FrameReader,
-    riff,
-    run::{Watch, run_jobs, show, stop_at},
-    tally::Counted,
-    time::{Rational, Timestamp},
-    verify,
+    read::{
+        frames::Frames,
+        glance, head,
+        index::{self, Indexes},
+        reader::FrameReader,
+    },
+    report::{Report, Stats, Written},
 };
 
 /// How often a copy is told of.
@@ -105,57 +113,6 @@ impl Default for Engine {
     }
 }
 
-/// How a run ended that succeeded.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Report {
-    /// The way the goal was met.
-    pub strategy: Strategy,
-    /// The plan that met it; not the one that was handed in when that had a size limit and another
-    /// plan for beyond it.
-    #[serde(skip)]
-    pub plan: Plan,
-    /// What was written, in the order of the plan.
-    pub outputs: Vec<Written>,
-    /// What is not as one would wish.
-    pub warnings: Vec<Reason>,
-    /// What it took.
-    pub stats: Stats,
-}
-
-/// One output that is in its place.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Written {
-    /// Where it is.
-    pub location: Location,
-    /// Its size, in bytes.
-    pub size_bytes: u64,
-    /// What a reader finds in it.
-    pub media: MediaInfo,
-}
-
-/// What a run took. Packets and frames are those of the plan that met the goal, all else is that of
-/// the whole run, with plans that were given up.
-#[derive(Clone, Debug, Default, Serialize)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Wall time, in seconds, from the first look at the inputs until the outputs were in place.
-    pub wall_seconds: f64,
-    /// Packets read, over all tracks.
-    pub packets_read: u64,
-    /// Frames decoded, over all tracks.
-    pub frames_decoded: u64,
-    /// Frames encoded, over all tracks.
-    pub frames_encoded: u64,
-    /// Packets written, over all tracks.
-    pub packets_written: u64,
-    /// Requests that were sent for inputs elsewhere, since they were looked at first.
-    pub requests: u64,
-    /// Bytes that came for them.
-    pub bytes_fetched: u64,
-}
-
 impl Engine {
     /// An engine that works as `settings` say.
     pub fn new(settings: Settings) -> Self {
@@ -178,8 +135,8 @@ impl Engine {
     pub fn capabilities(&self) -> &'static Capabilities {
         static LISTED: OnceLock<Capabilities> = OnceLock::new();
         LISTED.get_or_init(|| {
-            let (version, license, assembly) = av::describe_libav();
-            let names = |listing| av::list(listing).into_iter().collect();
+            let (version, license, assembly) = libav::describe_libav();
+            let names = |listing| libav::list(listing).into_iter().collect();
             Capabilities {
                 version,
                 license,
@@ -198,7 +155,7 @@ impl Engine {
     /// program with what holds it.
     pub fn capabilities_of_machine(&self) -> Capabilities {
         Capabilities {
-            devices: av::try_device().into_iter().collect(),
+            devices: libav::try_device().into_iter().collect(),
             program: process::describe(&self.settings.process),
             ..self.capabilities().clone()
         }
@@ -208,7 +165,7 @@ impl Engine {
     /// whether its server gives parts. What gives none is copied to this machine.
     ///
     /// # Errors
-    /// [`Error::Read`], with the cause as a [`RemoteError`](crate::RemoteError); [`Error::Cancelled`];
+    /// [`Error::Read`], with the cause as a [`RemoteError`](avocet_model::remote::RemoteError); [`Error::Cancelled`];
     /// [`Error::BadPlan`] for [`Location::Given`].
     pub fn open(&self, location: &Location, cancel: &CancelToken) -> Result<Source> {
         self.open_observed(location, cancel, |_| ())
@@ -370,7 +327,7 @@ impl Engine {
         near: &Range<f64>,
         cancel: &CancelToken,
     ) -> Result<Arc<Index>> {
-        self.indexes.get(source, || Index::of(source, near, self.limits(), cancel))
+        self.indexes.get(source, || index::of(source, near, self.limits(), cancel))
     }
 
     /// Runs a plan whose inputs and outputs all have names.
@@ -591,7 +548,7 @@ impl Engine {
     ) -> Result<Report> {
         let begun = Instant::now();
         let (settings, unfinished) = (&self.settings.process, &self.unfinished);
-        let (linked, _, _) = av::describe_libav();
+        let (linked, _, _) = libav::describe_libav();
         let mut runner = Runner { settings, unfinished, cancel, observe, meter, begun, linked };
         let (sinks, mut warnings) = runner.run(plan, process, sources)?;
         warnings.splice(..0, plan.notices.iter().cloned());

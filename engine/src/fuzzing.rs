@@ -3,19 +3,20 @@
 
 use std::io::Cursor;
 
-use crate::{
-    av::{Demuxer, Depth, Packet, SubtitleCoder},
-    change::Told,
-    exif, flv,
-    limits::Limits,
-    matroska,
-    media::{MediaInfo, Tags},
-    movie::{self, Movie},
-    mxf,
-    nal::{self, Framing, avc, hevc},
+use avocet_model::{
+    format::{
+        exif, flv, matroska, movie, mxf,
+        nal::{self, Framing, avc, hevc},
+        riff,
+    },
+    media::{MediaInfo, Tags, movie::Movie},
     progress::CancelToken,
-    riff,
-    stage::{Convert, Outlet, Stage, Stop},
+};
+
+use crate::{
+    libav::{Demuxer, Depth, Packet, SubtitleCoder, limits::Limits},
+    pipeline::stage::{Convert, Outlet, Stage, Stop},
+    read::change::Told,
 };
 
 /// Reads a file as boxes of MP4, and puts its `moov` first.

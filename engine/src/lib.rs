@@ -7,68 +7,43 @@
 //!
 //! Plans are made by the crate `avocet-recipes`; this one decides nothing.
 
-mod approach;
-#[expect(unsafe_code, reason = "the only room that calls libav")]
-mod av;
-mod capabilities;
-mod change;
-mod container;
-mod cost;
-mod damage;
 mod elsewhere;
 mod engine;
-mod error;
-mod exif;
-mod flv;
-mod frames;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod glance;
-mod head;
-mod index;
 mod io;
-mod limits;
-mod matroska;
-mod media;
-mod movie;
-mod mxf;
-mod nal;
-mod pictures;
+#[expect(unsafe_code, reason = "the only room that calls libav")]
+mod libav;
 mod pipeline;
-mod plan;
 mod process;
-mod progress;
-mod reader;
-mod retries;
-mod riff;
-mod run;
-mod stage;
-mod tally;
-mod time;
-mod verify;
+mod read;
+mod report;
 
-pub use capabilities::Capabilities;
-pub use cost::Cost;
-pub use engine::{Engine, Report, Settings, Stats, Written};
-pub use error::{Error, LibavError, Result, Step};
-pub use frames::{FrameRequest, Frames, Picture, Plane, Wanted};
-pub use index::{Entry, Index, IndexedPacket, StreamIndex};
-pub use io::{
-    Fetched, Given, Location, Reach, RemoteError, RemoteSettings, Source, special_purpose,
-    without_secrets,
+pub use avocet_model as model;
+pub use avocet_model::{
+    capabilities::{Capabilities, Program},
+    cost::Cost,
+    error::{Error, LibavError, Result, Step},
+    frames::{FrameRequest, Wanted},
+    index::{Entry, Index, IndexedPacket, StreamIndex},
+    location::{Location, without_secrets},
+    media::{
+        AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
+        MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection,
+        Scan, Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+        movie::{Aperture, Edit, Movie, MovieTrack},
+    },
+    plan::{
+        Action, Argument, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
+        PictureFormat, Plan, Process, Reason, Select, Sheet, SoundFormat, Span, Splice, Strategy,
+        StreamId, Track, TrackKind,
+    },
+    progress::{CancelToken, Fetched, Progress},
+    remote::RemoteError,
+    time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
 };
-pub use media::{
-    AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
-    MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection, Scan,
-    Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
-};
-pub use movie::{Aperture, Edit, Movie, MovieTrack};
-pub use nal::avc::{AvcSequence, AvcSets};
-pub use plan::{
-    Action, Argument, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-    PictureFormat, Plan, Process, Reason, Select, Sheet, SoundFormat, Span, Splice, Strategy,
-    StreamId, Track, TrackKind,
-};
-pub use process::{ProcessSettings, Program};
-pub use progress::{CancelToken, Progress};
-pub use time::{Rational, TimeBase, Timestamp, greatest_common_divisor};
+pub use engine::{Engine, Settings};
+pub use io::{Given, Reach, RemoteSettings, Source, special_purpose};
+pub use process::ProcessSettings;
+pub use read::frames::{Frames, Picture, Plane};
+pub use report::{Report, Stats, Written};

@@ -2,9 +2,13 @@
 
 use std::cmp::Reverse;
 
-use avocet_engine::{
-    Action, AudioInfo, Encoder, Error, FrameFormat, Kind, Location, MediaInfo, ProgramInfo, Reason,
-    Result, StreamId, StreamIndex, StreamInfo, Timestamp, Track, VideoInfo,
+use avocet_model::{
+    error::{Error, Result},
+    index::StreamIndex,
+    location::Location,
+    media::{AudioInfo, Kind, MediaInfo, ProgramInfo, StreamInfo, VideoInfo},
+    plan::{Action, Encoder, FrameFormat, Reason, StreamId, Track},
+    time::Timestamp,
 };
 
 use crate::{
@@ -551,7 +555,7 @@ fn not_in_container(codec: &str, container: Container) -> Reason {
 }
 
 /// The tags of a stream or file that mean something in another container.
-pub(crate) fn kept_tags(tags: &avocet_engine::Tags) -> avocet_engine::Tags {
+pub(crate) fn kept_tags(tags: &avocet_model::media::Tags) -> avocet_model::media::Tags {
     /// What describes the old file, or is written anew.
     const STALE: [&str; 9] = [
         "major_brand",

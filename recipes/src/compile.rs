@@ -2,9 +2,14 @@
 
 use std::{ops::Range, sync::Arc};
 
-use avocet_engine::{
-    Action, Capabilities, Error, Index, Input, Location, MediaInfo, Origin, Output, Plan, Result,
-    StreamId, StreamInfo, Timestamp, Track, TrackKind,
+use avocet_model::{
+    capabilities::Capabilities,
+    error::{Error, Result},
+    index::Index,
+    location::Location,
+    media::{MediaInfo, Origin, StreamInfo},
+    plan::{Action, Input, Output, Plan, StreamId, Track, TrackKind},
+    time::Timestamp,
 };
 
 use crate::{

@@ -1,20 +1,23 @@
 //! The recipe `compress`: smaller.
 
-use avocet_engine::{
-    Action, AudioInfo, Plan, Reason, Result, Strategy, StreamInfo, Track, VideoInfo,
+use avocet_model::{
+    error::Result,
+    media::{AudioInfo, StreamInfo, VideoInfo},
+    plan::{Action, Plan, Reason, Strategy, Track},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::codec::{Preset, VideoCodec};
-use crate::compile::{Circumstances, Probed};
-use crate::container::Container;
-use crate::format::Format;
-use crate::parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks};
-
-use crate::select::{Need, Selection, Source};
-use crate::sound::{self, Rate};
-use crate::video::{self, Settings};
+use crate::{
+    choose::{self, Holds},
+    codec::{Preset, VideoCodec},
+    compile::{Circumstances, Probed},
+    container::Container,
+    format::Format,
+    parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks},
+    select::{Need, Selection, Source},
+    sound::{self, Rate},
+    video::{self, Settings},
+};
 
 /// What `compress` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[

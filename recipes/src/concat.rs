@@ -2,29 +2,36 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Action, AudioInfo, Chapter, Cost, Dropped, Encoder, Entry, FrameFormat, IndexedPacket, Part,
-    PictureFormat, Plan, Projection, Rational, Reason, Result, Select, SoundFormat, Strategy,
-    StreamId, StreamIndex, TimeBase, Timestamp, Track, TrackKind, VideoInfo,
-    greatest_common_divisor,
+use avocet_model::{
+    cost::Cost,
+    error::Result,
+    index::{Entry, IndexedPacket, StreamIndex},
+    media::{AudioInfo, Chapter, Projection, VideoInfo},
+    plan::{
+        Action, Dropped, Encoder, FrameFormat, Part, PictureFormat, Plan, Reason, Select,
+        SoundFormat, Strategy, StreamId, Track, TrackKind,
+    },
+    time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::codec::VideoCodec;
-use crate::compile::{Circumstances, Probed, expect_encoder};
-use crate::container::{self, Container};
-use crate::cut::{Section, is_independent, stream_end};
-use crate::format::Format;
-use crate::parameter::{LENIENT, Parameter, TRACKS, Tracks};
-use crate::picture::{self, Target};
-use crate::projection;
-use crate::resize::Fit;
-use crate::seam;
-use crate::select::{Chooser, Source};
-use crate::sound;
-use crate::trim::Range;
-use crate::video::{self, Settings, Sized};
+use crate::{
+    choose::{self, Holds},
+    codec::VideoCodec,
+    compile::{Circumstances, Probed, expect_encoder},
+    container::{self, Container},
+    cut::{Section, is_independent, stream_end},
+    format::Format,
+    parameter::{LENIENT, Parameter, TRACKS, Tracks},
+    picture::{self, Target},
+    projection,
+    resize::Fit,
+    seam,
+    select::{Chooser, Source},
+    sound,
+    trim::Range,
+    video::{self, Settings, Sized},
+};
 
 /// What `concat` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[TRACKS, LENIENT];
@@ -559,7 +566,7 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
 
 /// What hinders a copy from beginning where a piece does, in words.
 fn no_joint(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
-    let hides = |stream: &avocet_engine::StreamInfo| {
+    let hides = |stream: &avocet_model::media::StreamInfo| {
         stream.hidden_after > 0 || (is_later && stream.hidden_before > 0)
     };
     if hides(source.stream) {

@@ -1,8 +1,9 @@
 //! Containers: their muxers, what they hold, and how the output is put together.
 
-use avocet_engine::{
-    Action, Chapter, Content, FrameFormat, Kind, MediaInfo, Output, Projection, Reason, Tags,
-    Timestamp, Track, greatest_common_divisor,
+use avocet_model::{
+    media::{Chapter, Kind, MediaInfo, Projection, Tags},
+    plan::{Action, Content, FrameFormat, Output, Reason, Track},
+    time::{Timestamp, greatest_common_divisor},
 };
 
 use crate::{
@@ -271,7 +272,7 @@ pub(crate) fn bytes_of_input(container: Container, circumstances: &Circumstances
         replace: circumstances.replace,
         muxer: container.muxer().to_owned(),
         options: Vec::new(),
-        tags: avocet_engine::Tags::new(),
+        tags: avocet_model::media::Tags::new(),
         chapters: Vec::new(),
         content: Content::BytesOf(0),
         index_first: false,

@@ -2,9 +2,12 @@
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 
-use avocet_engine::{
-    Action, Cost, Entry, IndexedPacket, Instant, Kind, MediaInfo, Part, Plan, Rational, Select,
-    Splice, StreamIndex, StreamInfo, Timestamp, TrackKind,
+use avocet_model::{
+    cost::Cost,
+    index::{Entry, IndexedPacket, StreamIndex},
+    media::{Kind, MediaInfo, StreamInfo},
+    plan::{Action, Instant, Part, Plan, Select, Splice, TrackKind},
+    time::{Rational, Timestamp},
 };
 
 use crate::compile::Probed;

@@ -1,8 +1,12 @@
 //! A section of the media: which frames and samples of each stream are in it, and whether a copy of
 //! them can begin and end there.
 
-use avocet_engine::{
-    Entry, Error, IndexedPacket, Rational, Reason, Result, Span, StreamIndex, StreamInfo, Timestamp,
+use avocet_model::{
+    error::{Error, Result},
+    index::{Entry, IndexedPacket, StreamIndex},
+    media::StreamInfo,
+    plan::{Reason, Span},
+    time::{Rational, Timestamp},
 };
 
 use crate::{choose, compile::Probed, container::Container};

@@ -5,9 +5,11 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::format::Format;
-use crate::job::{Job, JobInput, JobOutputs, Task};
-use crate::recipe::Recipe;
+use crate::{
+    format::Format,
+    job::{Job, JobInput, JobOutputs, Task},
+    recipe::Recipe,
+};
 
 /// The shape of documents: what is read after the check, and what is written.
 #[derive(Deserialize, Serialize)]

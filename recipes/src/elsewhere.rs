@@ -1,6 +1,9 @@
 //! Inputs and outputs that are elsewhere: what is copied as a whole, and what is read in parts.
 
-use avocet_engine::{Action, Location, Part, Plan, Reason, Select, Strategy, Track, TrackKind};
+use avocet_model::{
+    location::Location,
+    plan::{Action, Part, Plan, Reason, Select, Strategy, Track, TrackKind},
+};
 
 use crate::compile::Probed;
 

@@ -1,16 +1,22 @@
 //! The recipe `extractAudio`: the first audio stream alone.
 
-use avocet_engine::{Action, Error, Location, Plan, Result, Strategy};
+use avocet_model::{
+    error::{Error, Result},
+    location::Location,
+    plan::{Action, Plan, Strategy},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::compile::Circumstances;
-use crate::container::Container;
-use crate::cut::Section;
-use crate::format::Format;
-use crate::parameter::{DURATION, Kind, LENIENT, Parameter, START, Tracks};
-use crate::select::{Need, Selection};
-use crate::sound;
+use crate::{
+    choose::{self, Holds},
+    compile::Circumstances,
+    container::Container,
+    cut::Section,
+    format::Format,
+    parameter::{DURATION, Kind, LENIENT, Parameter, START, Tracks},
+    select::{Need, Selection},
+    sound,
+};
 
 /// What `extractAudio` takes; `stageInput` is read as if it stood beside the recipe.
 pub(crate) const PARAMETERS: &[Parameter] = &[

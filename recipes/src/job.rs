@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::check::{Door, check};
-use crate::document::Document;
-use crate::error::{DocumentError, Problem};
-use crate::format::Format;
-use crate::recipe::Recipe;
-use crate::tree::Tree;
+use crate::{
+    check::{Door, check},
+    document::Document,
+    error::{DocumentError, Problem},
+    format::Format,
+    recipe::Recipe,
+    tree::Tree,
+};
 
 /// A job as values. One that was read is sound; one made in code is held to the same rules by
 /// [`check`](Self::check).

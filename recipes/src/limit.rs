@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Error, Location, Reason};
+use avocet_model::{error::Error, location::Location, plan::Reason};
 
 use crate::{codec::VideoCodec, format::Format, picture};
 

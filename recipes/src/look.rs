@@ -2,8 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Capabilities, Color, FrameRequest, Location, MediaInfo, Result, Timestamp, Wanted,
+use avocet_model::{
+    capabilities::Capabilities,
+    error::Result,
+    frames::{FrameRequest, Wanted},
+    location::Location,
+    media::{Color, MediaInfo},
+    time::Timestamp,
 };
 
 use crate::{
@@ -50,8 +55,8 @@ impl Look {
     /// mapped from high dynamic range, limited-range BT.709 or full-range RGB by the pixel format.
     ///
     /// # Errors
-    /// [`Error::Lacking`](avocet_engine::Error::Lacking) when there is no video;
-    /// [`Error::Absent`](avocet_engine::Error::Absent) when this libav lacks a filter.
+    /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when there is no video;
+    /// [`Error::Absent`](avocet_model::error::Error::Absent) when this libav lacks a filter.
     pub fn request(&self, media: &MediaInfo, capabilities: &Capabilities) -> Result<FrameRequest> {
         let location = Location::Given(0);
         let (stream, video) = choose::need_video(&location, media)?;

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::check::refuse_duplicates;
-use crate::error::DocumentError;
-use crate::tree::Tree;
+use crate::{check::refuse_duplicates, error::DocumentError, tree::Tree};
 
 /// The job merged over the preset as a JSON Merge Patch (RFC 7396), keeping the preset's order.
 ///

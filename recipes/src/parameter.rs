@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::VideoCodec;
-use crate::tree::Tree;
+use crate::{codec::VideoCodec, tree::Tree};
 
 /// One parameter of a recipe: a row of the table behind the check, the flags and the reference.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

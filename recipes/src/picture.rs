@@ -2,8 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Capabilities, Color, Crop, Error, Location, Orientation, Result, Scan, StreamInfo, VideoInfo,
+use avocet_model::{
+    capabilities::Capabilities,
+    error::{Error, Result},
+    location::Location,
+    media::{Color, Crop, Orientation, Scan, StreamInfo, VideoInfo},
 };
 
 use crate::{compile::expect_filter, video::Size};

@@ -2,7 +2,10 @@
 //!
 //! It is kept whole or not at all: a sphere whose two views are taken for one is no help.
 
-use avocet_engine::{Orientation, Output, Projection, Reason, TrackKind, VideoInfo};
+use avocet_model::{
+    media::{Orientation, Projection, VideoInfo},
+    plan::{Output, Reason, TrackKind},
+};
 
 use crate::{container::Container, format::Format, picture::Target};
 

@@ -2,23 +2,27 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Plan, Reason, Result, Strategy};
+use avocet_model::{
+    error::Result,
+    plan::{Plan, Reason, Strategy},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{Preset, VideoCodec};
-use crate::compile::Circumstances;
-use crate::container::Container;
-use crate::cut::Section;
-use crate::format::Format;
-use crate::parameter::{
-    BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS, Tracks,
-    WIDTH,
+use crate::{
+    codec::{Preset, VideoCodec},
+    compile::Circumstances,
+    container::Container,
+    cut::Section,
+    format::Format,
+    parameter::{
+        BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS,
+        Tracks, WIDTH,
+    },
+    picture,
+    select::{Need, Selection},
+    sound,
+    video::{self, Settings, Use},
 };
-
-use crate::picture;
-use crate::select::{Need, Selection};
-use crate::sound;
-use crate::video::{self, Settings, Use};
 
 /// What `proxy` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compress::{self, Compress};
-use crate::concat::{self, Concat};
-use crate::extract_audio::{self, ExtractAudio};
-use crate::format::Format;
-use crate::parameter::Parameter;
-use crate::proxy::{self, Proxy};
-use crate::resize::{self, Resize};
-use crate::storyboard::{self, Storyboard};
-use crate::thumbnail::{self, Thumbnail};
-use crate::transcode::{self, Transcode};
-use crate::trim::{self, Trim};
-use crate::web_ready::{self, WebReady};
+use crate::{
+    compress::{self, Compress},
+    concat::{self, Concat},
+    extract_audio::{self, ExtractAudio},
+    format::Format,
+    parameter::Parameter,
+    proxy::{self, Proxy},
+    resize::{self, Resize},
+    storyboard::{self, Storyboard},
+    thumbnail::{self, Thumbnail},
+    transcode::{self, Transcode},
+    trim::{self, Trim},
+    web_ready::{self, WebReady},
+};
 
 /// A recipe with its parameters.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -2,20 +2,25 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{Error, Plan, Reason, Result, Strategy, Track, VideoInfo};
+use avocet_model::{
+    error::{Error, Result},
+    media::VideoInfo,
+    plan::{Plan, Reason, Strategy, Track},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::codec::VideoCodec;
-use crate::compile::Circumstances;
-use crate::container::Container;
-use crate::format::Format;
-use crate::parameter::{HEIGHT, Kind, LENIENT, Parameter, TRACKS, Tracks, WIDTH};
-
-use crate::picture;
-use crate::select::{Need, Selection, Source};
-use crate::sound;
-use crate::video::{self, Settings, Size};
+use crate::{
+    choose::{self, Holds},
+    codec::VideoCodec,
+    compile::Circumstances,
+    container::Container,
+    format::Format,
+    parameter::{HEIGHT, Kind, LENIENT, Parameter, TRACKS, Tracks, WIDTH},
+    picture,
+    select::{Need, Selection, Source},
+    sound,
+    video::{self, Settings, Size},
+};
 
 /// What `resize` takes; `width`, `height` or both are given.
 pub(crate) const PARAMETERS: &[Parameter] = &[

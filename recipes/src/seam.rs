@@ -3,9 +3,13 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    AvcSequence, AvcSets, Capabilities, Encoder, Entry, FrameFormat, Hdr, IndexedPacket,
-    PictureFormat, Rational, Reason, Scan, Splice, StreamIndex, Timestamp, VideoInfo,
+use avocet_model::{
+    capabilities::Capabilities,
+    format::nal::avc::{AvcSequence, AvcSets},
+    index::{Entry, IndexedPacket, StreamIndex},
+    media::{Hdr, Scan, VideoInfo},
+    plan::{Encoder, FrameFormat, PictureFormat, Reason, Splice},
+    time::{Rational, Timestamp},
 };
 
 use crate::{

@@ -1,9 +1,16 @@
 //! Which streams of an input a recipe works on, and what of them: from here plans are put together.
 
-use avocet_engine::{
-    Action, AudioInfo, Cost, Disposition, Dropped, Kind, Location, MediaInfo, Output, Part, Plan,
-    Projection, Rational, Reason, Result, Select, Span, Strategy, StreamId, StreamIndex,
-    StreamInfo, Timestamp, Track, TrackKind, VideoInfo,
+use avocet_model::{
+    cost::Cost,
+    error::Result,
+    index::StreamIndex,
+    location::Location,
+    media::{AudioInfo, Disposition, Kind, MediaInfo, Projection, StreamInfo, VideoInfo},
+    plan::{
+        Action, Dropped, Output, Part, Plan, Reason, Select, Span, Strategy, StreamId, Track,
+        TrackKind,
+    },
+    time::{Rational, Timestamp},
 };
 
 use crate::{
@@ -155,7 +162,7 @@ impl<'a> Selection<'a> {
     /// Chooses streams of the only input.
     ///
     /// # Errors
-    /// [`Error::Lacking`](avocet_engine::Error::Lacking) when it has not what is needed, or nothing
+    /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when it has not what is needed, or nothing
     /// in the section.
     pub(crate) fn of(
         circumstances: &'a Circumstances<'a>,

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Action, AudioInfo, Encoder, FrameFormat, Kind, Reason, Result, SoundFormat, Span, StreamInfo,
-    Track, TrackKind,
+use avocet_model::{
+    error::Result,
+    media::{AudioInfo, Kind, StreamInfo},
+    plan::{Action, Encoder, FrameFormat, Reason, SoundFormat, Span, Track, TrackKind},
 };
 
 use crate::{

@@ -2,21 +2,30 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Capabilities, Content, Encoder, Entry, FrameFormat, Hdr, Instant, Output, PictureFormat, Plan,
-    Rational, Reason, Result, Sheet, Strategy, StreamId, StreamInfo, Tags, Timestamp, VideoInfo,
+use avocet_model::{
+    capabilities::Capabilities,
+    error::Result,
+    index::Entry,
+    media::{Hdr, StreamInfo, Tags, VideoInfo},
+    plan::{
+        Content, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan, Reason, Sheet,
+        Strategy, StreamId,
+    },
+    time::{Rational, Timestamp},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::choose;
-use crate::compile::{Circumstances, Probed, expect_encoder};
-use crate::container::Container;
-use crate::format::Format;
-use crate::limit::Largest;
-use crate::parameter::{Accuracy, Kind, LENIENT, Parameter, Tracks};
-use crate::picture::{self, Target};
-use crate::select::{Need, Selection};
-use crate::thumbnail::{encoder_of, options};
+use crate::{
+    choose,
+    compile::{Circumstances, Probed, expect_encoder},
+    container::Container,
+    format::Format,
+    limit::Largest,
+    parameter::{Accuracy, Kind, LENIENT, Parameter, Tracks},
+    picture::{self, Target},
+    select::{Need, Selection},
+    thumbnail::{encoder_of, options},
+};
 
 /// Pictures where nothing is said.
 const USUAL_COUNT: u32 = 100;
@@ -146,7 +155,7 @@ impl Spread {
         // A last picture may have no length of its own, and is the only one of some inputs.
         let least = if probed.index.is_some() { 0.001 } else { 0.0 };
         let length = probed.end().map_or(0.0, |end| (end - zero).max(least));
-        let lacking = |found: String, needed: &str| avocet_engine::Error::Lacking {
+        let lacking = |found: String, needed: &str| avocet_model::error::Error::Lacking {
             location: probed.location.clone(),
             found,
             needed: needed.to_owned(),
@@ -358,8 +367,8 @@ impl Thumbnails {
     /// Makes the plan; the output of the circumstances is the folder.
     ///
     /// # Errors
-    /// [`Error::Lacking`](avocet_engine::Error::Lacking) when there is no video, no known duration,
-    /// or more pictures than [`MOST_THUMBNAILS`]; [`Error::Absent`](avocet_engine::Error::Absent)
+    /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when there is no video, no known duration,
+    /// or more pictures than [`MOST_THUMBNAILS`]; [`Error::Absent`](avocet_model::error::Error::Absent)
     /// when this build lacks an encoder or filter.
     pub fn compile(&self, format: Format, circumstances: &Circumstances<'_>) -> Result<Plan> {
         let selection =

@@ -2,23 +2,27 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Action, Color, Disposition, Encoder, FrameFormat, Hdr, Instant, Part, PictureFormat, Plan,
-    Projection, Rational, Reason, Result, Select, Strategy, StreamId, Tags, Timestamp, Track,
-    TrackKind, VideoInfo,
+use avocet_model::{
+    error::Result,
+    media::{Color, Disposition, Hdr, Projection, Tags, VideoInfo},
+    plan::{
+        Action, Encoder, FrameFormat, Instant, Part, PictureFormat, Plan, Reason, Select, Strategy,
+        StreamId, Track, TrackKind,
+    },
+    time::{Rational, Timestamp},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::choose;
-use crate::compile::{Circumstances, expect_encoder};
-use crate::container::Container;
-use crate::format::Format;
-use crate::limit::Largest;
-use crate::parameter::{
-    ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, Tracks, WIDTH,
+use crate::{
+    choose,
+    compile::{Circumstances, expect_encoder},
+    container::Container,
+    format::Format,
+    limit::Largest,
+    parameter::{ACCURACY, Accuracy, HEIGHT, Kind, LENIENT, Parameter, START, Tracks, WIDTH},
+    picture::{self, Target},
+    select::{Need, Selection},
 };
-use crate::picture::{self, Target};
-use crate::select::{Need, Selection};
 
 /// What `thumbnail` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[

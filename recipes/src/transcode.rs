@@ -1,17 +1,23 @@
 //! The recipe `transcode`: another format.
 
-use avocet_engine::{Action, Plan, Reason, Result, Strategy, StreamInfo, Track, VideoInfo};
+use avocet_model::{
+    error::Result,
+    media::{StreamInfo, VideoInfo},
+    plan::{Action, Plan, Reason, Strategy, Track},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::codec::{Preset, VideoCodec};
-use crate::compile::Circumstances;
-use crate::container::Container;
-use crate::format::Format;
-use crate::parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks};
-use crate::select::{Need, Selection, Source};
-use crate::sound;
-use crate::video::{self, Settings};
+use crate::{
+    choose::{self, Holds},
+    codec::{Preset, VideoCodec},
+    compile::Circumstances,
+    container::Container,
+    format::Format,
+    parameter::{BIT_RATE, CODEC, CRF, Kind, LENIENT, PRESET, Parameter, TRACKS, Tracks},
+    select::{Need, Selection, Source},
+    sound,
+    video::{self, Settings},
+};
 
 /// What `transcode` takes; audio formats have no `codec`, `crf`, `bitrateKbps` and `preset`.
 pub(crate) const PARAMETERS: &[Parameter] = &[

@@ -1,21 +1,23 @@
 //! The recipe `trim`: one part of the media.
 
-use avocet_engine::{Action, Plan, Result, Strategy, Track};
+use avocet_model::{
+    error::Result,
+    plan::{Action, Plan, Strategy, Track},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::compile::Circumstances;
-use crate::concat::Join;
-use crate::container::Container;
-use crate::cut::{self, Section};
-use crate::format::Format;
-use crate::parameter::{
-    ACCURACY, Accuracy, DURATION, Kind, LENIENT, Parameter, START, TRACKS, Tracks,
+use crate::{
+    choose::{self, Holds},
+    compile::Circumstances,
+    concat::Join,
+    container::Container,
+    cut::{self, Section},
+    format::Format,
+    parameter::{ACCURACY, Accuracy, DURATION, Kind, LENIENT, Parameter, START, TRACKS, Tracks},
+    seam,
+    select::{Need, Selection},
+    sound, video,
 };
-use crate::seam;
-use crate::select::{Need, Selection};
-use crate::sound;
-use crate::video;
 
 /// What `trim` takes.
 pub(crate) const PARAMETERS: &[Parameter] = &[

@@ -2,9 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Action, Capabilities, Color, Encoder, Error, FrameFormat, Hdr, MasteringDisplay, Part,
-    PictureFormat, Rational, Reason, Result, Span, Track, TrackKind, VideoInfo,
+use avocet_model::{
+    capabilities::Capabilities,
+    error::{Error, Result},
+    media::{Color, Hdr, MasteringDisplay, VideoInfo},
+    plan::{Action, Encoder, FrameFormat, Part, PictureFormat, Reason, Span, Track, TrackKind},
+    time::Rational,
 };
 
 use crate::{
@@ -271,7 +274,7 @@ fn frame_rate(source: &Source<'_, VideoInfo>) -> f64 {
         let shown = count - source.stream.hidden_before - source.stream.hidden_after;
         shown as f64 / duration.seconds()
     });
-    let stated = || source.info.frame_rate.map(avocet_engine::Rational::as_f64);
+    let stated = || source.info.frame_rate.map(avocet_model::time::Rational::as_f64);
     counted.or_else(stated).unwrap_or(30.0)
 }
 

@@ -2,28 +2,29 @@
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    Action, AudioInfo, MediaInfo, MovieTrack, Orientation, Plan, Reason, Result, Scan, Strategy,
-    StreamInfo, Track, VideoInfo,
+use avocet_model::{
+    error::Result,
+    media::{AudioInfo, MediaInfo, Orientation, Scan, StreamInfo, VideoInfo, movie::MovieTrack},
+    plan::{Action, Plan, Reason, Strategy, Track},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::choose::{self, Holds};
-use crate::codec::{Preset, VideoCodec};
-use crate::compile::Circumstances;
-use crate::container::Container;
-use crate::cut::Section;
-use crate::format::Format;
-use crate::parameter::{
-    BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS, Tracks,
-    WIDTH,
+use crate::{
+    choose::{self, Holds},
+    codec::{Preset, VideoCodec},
+    compile::Circumstances,
+    container::Container,
+    cut::Section,
+    format::Format,
+    parameter::{
+        BIT_RATE, CRF, DURATION, HEIGHT, Kind, LENIENT, Parameter, SCALE_DOWN, START, TRACKS,
+        Tracks, WIDTH,
+    },
+    picture, seam,
+    select::{Need, Selection, Source},
+    sound,
+    video::{self, Settings, Use},
 };
-
-use crate::picture;
-use crate::seam;
-use crate::select::{Need, Selection, Source};
-use crate::sound;
-use crate::video::{self, Settings, Use};
 
 const CONTAINER: Container = Container::Of(Format::Mp4);
 
@@ -208,7 +209,7 @@ fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
     if video.scan != Scan::Progressive {
         return no("INTERLACED", "browsers show both fields at once".to_owned());
     }
-    if video.pixel_aspect.reduced() != avocet_engine::Rational::ONE {
+    if video.pixel_aspect.reduced() != avocet_model::time::Rational::ONE {
         let message =
             format!("pixels are {}, and some browsers take them as square", video.pixel_aspect);
         return no("PIXELS_NOT_SQUARE", message);

@@ -10,7 +10,15 @@ mod probes;
 
 use std::{env, fs, path::Path, sync::Arc};
 
-use avocet_engine::{Capabilities, Edit, Entry, Location, Orientation, Plan, Scan, Timestamp};
+use avocet_model::{
+    capabilities::Capabilities,
+    index::Entry,
+    location::Location,
+    media::movie::Edit,
+    media::{Orientation, Scan},
+    plan::Plan,
+    time::Timestamp,
+};
 use avocet_recipes::{Circumstances, Door, Job, Probed};
 use probes::*;
 

@@ -8,13 +8,16 @@ use std::{
     time::Duration,
 };
 
-use super::{Fetched, Location, RemoteError, RemoteSettings, Unfinished};
-use crate::{
-    av::ReadSeek,
+use avocet_model::{
     error::{Error, Result},
+    format::seek::ReadSeek,
+    location::Location,
     media::Origin,
-    progress::CancelToken,
+    progress::{CancelToken, Fetched},
+    remote::RemoteError,
 };
+
+use super::{RemoteSettings, Unfinished};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remotes;

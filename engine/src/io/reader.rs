@@ -10,8 +10,9 @@ use std::{
 
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
+use avocet_model::{panics::panic_text, progress::CancelToken};
+
 use super::sought;
-use crate::{progress::CancelToken, run::panic_text};
 
 /// How long a wait for the caller's reader lasts before the token is looked at again.
 const PATIENCE: Duration = Duration::from_millis(20);

@@ -9,26 +9,30 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-#[cfg(target_os = "linux")]
-use rustix::fs::FallocateFlags;
-use tempfile::NamedTempFile;
-#[cfg(target_os = "linux")]
-use tempfile::TempDir;
+use avocet_model::{
+    error::{Error, Result},
+    format::{
+        movie::{Piece, filling, moved},
+        seek::{ReadSeek, WriteSeek},
+    },
+    location::Location,
+    panics::guarded,
+    progress::CancelToken,
+};
 
 use super::{
-    Bytes, Location, Remotes, Source,
+    Bytes, Remotes, Source,
     behind::Behind,
     place::{Calls, Placed, SYSTEM, folder_of},
     remote::{Sent, Upload},
     system,
 };
-use crate::{
-    av::{ReadSeek, WriteSeek},
-    error::{Error, Result},
-    movie::{Piece, filling, moved},
-    progress::CancelToken,
-    run::guarded,
-};
+
+#[cfg(target_os = "linux")]
+use rustix::fs::FallocateFlags;
+use tempfile::NamedTempFile;
+#[cfg(target_os = "linux")]
+use tempfile::TempDir;
 
 /// Bytes that are moved at a time; a cancelled run waits for one such piece.
 const PIECE: u64 = 16 << 20;

@@ -2,18 +2,22 @@
 
 use std::num::NonZeroU32;
 
-use super::OpenTrack;
-use crate::{
-    av::{AvResult, Encoder, Frame, Muxer, OpenError, TrackHeader},
+use avocet_model::{
     error::{Error, Result},
-    io::Draft,
     media::{self, Hdr},
-    pictures,
     plan::{self, Action, FrameFormat, Output, Plan, Sheet, Track, TrackKind},
     progress::CancelToken,
+    time::{Rational, Timestamp},
+};
+
+use super::{
+    OpenTrack, pictures,
     stage::{Encode, Filter, Lines, Mux, MuxTrack, Nowhere, OfTrack, Outlet, Then},
     tally::{Tally, Written},
-    time::{Rational, Timestamp},
+};
+use crate::{
+    io::Draft,
+    libav::{AvResult, Encoder, Frame, Muxer, OpenError, TrackHeader},
 };
 
 /// What takes the pictures of a sheet, puts them beside each other and writes them.

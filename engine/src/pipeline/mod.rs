@@ -1,37 +1,48 @@
 //! A plan with everything open: all that can fail early fails here.
 
+pub(crate) mod damage;
 mod header;
-mod input;
+pub(crate) mod pictures;
+pub(crate) mod run;
+mod stage;
+pub(crate) mod tally;
+pub(crate) mod verify;
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
 pub(crate) use header::open_sheet;
 use header::{open_muxer, room_for_index};
 
-use crate::{
-    av::{
-        Decoder, Demuxer, Depth, Encoder, FilterGraph, Frame, GraphInput, Packet, Parameters,
-        Received, SubtitleCoder, wants_global_header,
-    },
+use avocet_model::{
     error::{Error, Result, Step},
-    index::Entries,
-    io::{Location, Remotes, Sink, Sources, Unfinished, is_same_file},
-    limits::Limits,
+    format::movie::{self, Piece},
+    location::Location,
     media::MediaInfo,
-    movie::{self, Piece},
-    pictures::{self, OpenSheet, show},
     plan::{
         Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track, TrackKind,
     },
     progress::CancelToken,
-    reader::{FrameReader, libav},
-    stage::{
-        Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form,
-        Inbox, Joined, Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route,
-        SeamMaker, Splice, Then, finished, queue,
-    },
-    tally::{Read, Tally, TrackTally, Written},
     time::{TimeBase, Timestamp},
+};
+use pictures::{OpenSheet, show};
+use stage::{
+    Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox,
+    Joined, Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker,
+    Splice, Then, finished, queue,
+};
+use tally::{Read, Tally, TrackTally, Written};
+
+use crate::{
+    io::{Remotes, Sink, Sources, Unfinished, is_same_file},
+    libav::{
+        Decoder, Demuxer, Depth, Encoder, FilterGraph, Frame, GraphInput, Packet, Parameters,
+        Received, SubtitleCoder, limits::Limits, wants_global_header,
+    },
+    read::{
+        index::Entries,
+        open::parameters_of,
+        reader::{FrameReader, libav},
+    },
 };
 
 /// A plan with everything open that its first parts need.
@@ -611,17 +622,6 @@ impl Opener<'_> {
         };
         Ok((place, &mut inputs.0[place].demuxer))
     }
-}
-
-/// How a stream is coded.
-pub(crate) fn parameters_of(
-    demuxer: &Demuxer,
-    location: &Location,
-    stream: usize,
-) -> Result<Parameters> {
-    let what = || format!("{location} has no stream {stream}");
-    let parameters = demuxer.parameters(stream);
-    parameters.ok_or_else(|| Error::BadPlan { what: what() })?.map_err(|_| no_memory())
 }
 
 fn no_memory() -> Error {

@@ -17,17 +17,20 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use avocet_model::{
+    error::{Error, Result},
+    location::Location,
+    plan::{Argument, Content, Plan, Process, Reason},
+    progress::{CancelToken, Progress, Reading},
+};
+
 use super::{
     ProcessSettings, Runner, program,
     sandbox::{self, Layers},
 };
 use crate::{
-    error::{Error, Result},
-    io::{Bytes, Location, Sink, Source, Sources},
-    pipeline::check_places,
-    plan::{Argument, Content, Plan, Process, Reason},
-    progress::{CancelToken, Progress, Reading},
-    run::show,
+    io::{Bytes, Sink, Source, Sources},
+    pipeline::{check_places, run::show},
 };
 
 /// How long the child is left alone between two looks at it.
@@ -155,7 +158,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             let message = format!("the program is {version}, the linked libav {}", self.linked);
             warnings.push(Reason::new("PROGRAM_DIFFERS", message));
         }
-        let take = |(sink, output): (Sink, &crate::plan::Output)| {
+        let take = |(sink, output): (Sink, &avocet_model::plan::Output)| {
             let Content::OfProcess(name) = &output.content else { return Ok(sink) };
             sink.adopt(&place.join(name), self.cancel)
         };

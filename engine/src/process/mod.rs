@@ -16,13 +16,13 @@ mod sandbox;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use crate::{
-    io::Unfinished,
+use avocet_model::{
+    capabilities::Program,
     plan::Plan,
     progress::{CancelToken, Meter, Progress, Reading},
-    run::show_end,
 };
-pub use program::Program;
+
+use crate::{io::Unfinished, pipeline::run::show_end};
 
 /// How the `ffmpeg` program is run.
 #[derive(Clone, Debug)]

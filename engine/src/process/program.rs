@@ -9,21 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-
-/// The `ffmpeg` program, as far as it is there, and what holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Program {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its release, as in `5.1.9-0+deb12u1`; `None` when it does not answer.
-    pub version: Option<String>,
-    /// What of the sandbox this kernel does not enforce, in words; `None` when all is enforced.
-    pub unprotected: Option<String>,
-}
+use avocet_model::error::{Error, Result};
 
 /// The program of the settings, or the one on the path.
 pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {

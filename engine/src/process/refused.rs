@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use super::Runner;
-use crate::{
+use avocet_model::{
     error::{Error, Result},
-    io::{Sink, Sources},
     plan::{Plan, Process, Reason},
     progress::Progress,
 };
+
+use super::Runner;
+use crate::io::{Sink, Sources};
 
 /// What is not enforced here, in words.
 pub(super) fn unprotected() -> Option<String> {

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::format::Format;
-use crate::parameter::one_of;
-use crate::recipe::RecipeName;
-
-use super::spot::{Problems, Spot};
-use super::{Asked, Door, names_of, note_fields, recipe};
+use super::{
+    Asked, Door, names_of, note_fields, recipe,
+    spot::{Problems, Spot},
+};
+use crate::{format::Format, parameter::one_of, recipe::RecipeName};
 
 /// Most bytes of the name of an output; more, and file systems refuse it.
 const LONGEST_NAME: usize = 255;

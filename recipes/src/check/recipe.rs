@@ -1,15 +1,19 @@
 //! What is wrong inside `recipe`: its name, its parameters, and how they go together.
 
-use crate::codec::VideoCodec;
-use crate::format::Format;
-use crate::parameter::{Kind, Parameter, one_of};
-use crate::recipe::RecipeName;
-use crate::storyboard::LONGEST_SIDE;
-use crate::tree::Tree;
-
-use super::nearest::allowed_words;
-use super::spot::{Problems, Spot};
-use super::{Asked, names_of, note_fields};
+use super::{
+    Asked, names_of,
+    nearest::allowed_words,
+    note_fields,
+    spot::{Problems, Spot},
+};
+use crate::{
+    codec::VideoCodec,
+    format::Format,
+    parameter::{Kind, Parameter, one_of},
+    recipe::RecipeName,
+    storyboard::LONGEST_SIDE,
+    tree::Tree,
+};
 
 /// The parameters of `transcode` that say how video is encoded, which audio formats have none of.
 const OF_VIDEO: [&str; 4] = ["codec", "crf", "bitrateKbps", "preset"];

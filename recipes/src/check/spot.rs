@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::Problem;
-use crate::tree::Tree;
+use crate::{error::Problem, tree::Tree};
 
 /// Most problems that are listed, so that a hostile document does not get an answer many times
 /// its own size.

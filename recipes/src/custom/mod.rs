@@ -10,8 +10,12 @@ mod value;
 
 use std::path::Path;
 
-use avocet_engine::{
-    Argument, Content, Cost, Error, Location, Output, Plan, Process, Result, Strategy, Timestamp,
+use avocet_model::{
+    cost::Cost,
+    error::{Error, Result},
+    location::Location,
+    plan::{Argument, Content, Output, Plan, Process, Strategy},
+    time::Timestamp,
 };
 
 use crate::{
@@ -121,7 +125,7 @@ pub(crate) fn compile(
             replace: circumstances.replace,
             muxer: muxer.to_owned(),
             options: Vec::new(),
-            tags: avocet_engine::Tags::default(),
+            tags: avocet_model::media::Tags::default(),
             chapters: Vec::new(),
             content: Content::OfProcess(name),
             index_first: false,

@@ -1,7 +1,7 @@
 //! Arguments as the `ffmpeg` program takes them: options with their values, each before the file
 //! that it concerns. What is not known is refused.
 
-use avocet_engine::{Error, Result};
+use avocet_model::error::{Error, Result};
 
 use super::{
     table::{self, CustomOption, Scope},

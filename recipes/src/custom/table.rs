@@ -1,10 +1,12 @@
 //! The options of the `ffmpeg` program that arguments may hold: one table, from which the reference
 //! is printed, too. What is not in it is refused.
 
-use super::keys::{AOM_KEYS, SVT_AV1_KEYS, X264_KEYS, X265_KEYS};
-use super::value::Kind::{
-    self, BitstreamFilters, Codec, Flag, Format, Graph, Input, Keys, Map, Name, Number,
-    Specification, Text, Time, Words,
+use super::{
+    keys::{AOM_KEYS, SVT_AV1_KEYS, X264_KEYS, X265_KEYS},
+    value::Kind::{
+        self, BitstreamFilters, Codec, Flag, Format, Graph, Input, Keys, Map, Name, Number,
+        Specification, Text, Time, Words,
+    },
 };
 
 /// Which files an option may stand before.

@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use std::num::NonZeroU32;
 
-use avocet_engine::{
-    AudioInfo, Color, Crop, Disposition, Edit, Entry, Hdr, Index, IndexedPacket, Kind, LightLevel,
-    MasteringDisplay, MediaInfo, Movie, MovieTrack, Orientation, PixelFormat, ProgramInfo,
-    Projection, Rational, Scan, StreamIndex, StreamInfo, SubtitleInfo, Tags, Timestamp, VideoInfo,
+use avocet_model::{
+    index::{Entry, Index, IndexedPacket, StreamIndex},
+    media::movie::{Edit, Movie, MovieTrack},
+    media::{
+        AudioInfo, Color, Crop, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
+        Orientation, PixelFormat, ProgramInfo, Projection, Scan, StreamInfo, SubtitleInfo, Tags,
+        VideoInfo,
+    },
+    time::{Rational, Timestamp},
 };
 use avocet_recipes::Probed;
 

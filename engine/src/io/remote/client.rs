@@ -23,10 +23,9 @@ use reqwest::{
 use tokio::runtime::{self, Runtime};
 use url::{Host, Url};
 
-use crate::{
-    io::{Reach, RemoteError, RemoteSettings, address::special_purpose},
-    progress::CancelToken,
-};
+use avocet_model::{progress::CancelToken, remote::RemoteError};
+
+use crate::io::{Reach, RemoteSettings, address::special_purpose};
 
 /// How long a wait for the network lasts before the token is looked at again.
 pub(super) const TICK: Duration = Duration::from_millis(20);

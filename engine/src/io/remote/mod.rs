@@ -19,12 +19,13 @@ use std::{
 
 use url::Url;
 
-use super::{Fetched, FileReader, Location, RemoteError, RemoteSettings, Unfinished, open_file};
-use crate::{
-    av::ReadSeek,
+use avocet_model::{
     error::{Error, Result},
+    format::seek::ReadSeek,
+    location::Location,
     media::Origin as Described,
-    progress::CancelToken,
+    progress::{CancelToken, Fetched},
+    remote::RemoteError,
 };
 
 use cache::Cache;
@@ -34,6 +35,8 @@ use ranged::Ranged;
 use staged::Staged;
 
 pub(super) use upload::{Sent, Upload};
+
+use super::{FileReader, RemoteSettings, Unfinished, open_file};
 
 /// How many inputs are kept between a look at them and the run that reads them.
 const KEPT: usize = 16;

@@ -6,13 +6,14 @@ use object_store::ObjectStoreExt;
 use reqwest::Method;
 use url::Url;
 
+use avocet_model::remote::RemoteError;
+
 use super::{
     client::{Client, Counts},
     store::{self, Opened},
     transfer::Stop,
     upload::{LIMIT, limited},
 };
-use crate::io::RemoteError;
 
 /// What an object holds that is only there to be read again.
 const TRIAL: &[u8] = b"written by avocet to see whether it can be";

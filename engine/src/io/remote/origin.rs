@@ -11,11 +11,13 @@ use reqwest::{
 };
 use url::Url;
 
+use avocet_model::remote::RemoteError;
+
 use super::{
     client::{Client, Counts, WasPublic, status, transport},
     store::{self, Opened},
 };
-use crate::io::{Reach, RemoteError};
+use crate::io::Reach;
 
 /// An origin of media.
 #[derive(Debug)]

@@ -15,16 +15,15 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::task::AbortHandle;
 
+use avocet_model::{progress::CancelToken, remote::RemoteError};
+
 use super::{
     cache::{BLOCK, Cache},
     client::{TICK, begin},
     origin::{Facts, Origin},
     transfer::{Stop, transfer},
 };
-use crate::{
-    io::{RemoteError, sought},
-    progress::CancelToken,
-};
+use crate::io::sought;
 
 /// How many blocks are fetched where somebody begins to read.
 const FIRST: u64 = 2;

@@ -13,15 +13,17 @@ use std::{
 use bytes::Bytes;
 use tempfile::TempPath;
 
+use avocet_model::{
+    progress::{CancelToken, Fetched},
+    remote::RemoteError,
+};
+
 use super::{
     client::wait,
     origin::{Facts, Origin},
     transfer::{Stop, transfer},
 };
-use crate::{
-    io::{Fetched, RemoteError, Unfinished},
-    progress::CancelToken,
-};
+use crate::io::Unfinished;
 
 /// A copy that is removed with its last owner.
 #[derive(Debug)]

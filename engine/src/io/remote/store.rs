@@ -12,8 +12,9 @@ use object_store::{
 };
 use url::Url;
 
+use avocet_model::remote::RemoteError;
+
 use super::client::{Client, Connector, Counts, deepest};
-use crate::io::RemoteError;
 
 /// A store, and the name of a thing in it.
 pub(super) struct Opened {

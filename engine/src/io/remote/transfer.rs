@@ -7,8 +7,9 @@ use std::{
 
 use bytes::Bytes;
 
+use avocet_model::remote::RemoteError;
+
 use super::origin::{Facts, Origin};
-use crate::io::RemoteError;
 
 /// How often it is tried again without a byte of progress.
 const TRIES: u32 = 3;

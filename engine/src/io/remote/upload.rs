@@ -15,12 +15,13 @@ use object_store::{
 };
 use url::Url;
 
+use avocet_model::{progress::CancelToken, remote::RemoteError};
+
 use super::{
     client::{Client, Counts, TICK, wait},
     store::{self, Opened},
     transfer::Stop,
 };
-use crate::{io::RemoteError, progress::CancelToken};
 
 /// What is sent in one piece at most, and how large parts are at least, in bytes. All parts but the
 /// last have one size, as Cloudflare R2 wants it.

@@ -1,0 +1,760 @@
+//! libav's structs, told in our words: media, streams, and what this libav can do.
+
+use std::{
+    ffi::{c_char, c_int, c_void},
+    mem, ptr,
+};
+
+use ffmpeg_sys_next as ffi;
+
+use avocet_model::{
+    format::movie::Ends,
+    media::{
+        AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, MediaInfo,
+        Orientation, PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+    },
+    time::{Rational, Timestamp},
+};
+
+use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
+
+/// The streams of a context.
+///
+/// # Safety
+/// `context` points to an open format context, which outlives the iterator.
+pub(super) unsafe fn streams(
+    context: *const ffi::AVFormatContext,
+) -> impl Iterator<Item = *mut ffi::AVStream> {
+    // SAFETY: the context is open, and holds as many streams as it says.
+    let (array, count) = unsafe { ((*context).streams, (*context).nb_streams) };
+    // SAFETY: the index is below the number of streams.
+    (0..count as usize).map(move |number| unsafe { *array.add(number) })
+}
+
+/// What probing found.
+///
+/// # Safety
+/// `context` points to an open format context whose streams were looked at.
+pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> MediaInfo {
+    // SAFETY: the context is open, which covers its format, streams, chapters and tags.
+    unsafe {
+        let fields = &*context;
+        let streams: Vec<_> = streams(context).map(|one| stream(context, one, ends)).collect();
+        // libav puts what comes before a wrap of the clock before 0.
+        let may_wrap = matches!(text((*fields.iformat).name).as_str(), "mpegts" | "mpeg");
+        let start = streams
+            .iter()
+            .filter(|stream| !stream.still)
+            .filter(|stream| matches!(stream.kind, Kind::Video(_) | Kind::Audio(_)))
+            .filter_map(|stream| stream.start)
+            .map(|start| if may_wrap { start } else { start.max(Timestamp::ZERO) })
+            .min();
+        let microseconds =
+            |ticks: i64| (ticks > 0).then(|| Timestamp::new(ticks, Rational::MICROSECONDS));
+        let chapters = (0..fields.nb_chapters as usize)
+            .filter_map(|number| chapter(&**fields.chapters.add(number)))
+            .collect();
+        let programs = (0..fields.nb_programs as usize)
+            .map(|number| program(&**fields.programs.add(number)))
+            .collect();
+        MediaInfo {
+            format: text((*fields.iformat).name),
+            size_bytes: u64::try_from(ffi::avio_size(fields.pb)).ok(),
+            start,
+            duration: ticks(fields.duration).and_then(microseconds),
+            duration_is_estimate: number_of!((*context).duration_estimation_method)
+                == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE as c_int,
+            bit_rate: u64::try_from(fields.bit_rate).ok().filter(|rate| *rate > 0),
+            tags: tags(fields.metadata),
+            chapters,
+            streams,
+            programs,
+            is_webm: false,
+            followed: false,
+            missing_bytes: 0,
+            movie: None,
+            origin: None,
+        }
+    }
+}
+
+/// # Safety
+/// The chapter belongs to an open context.
+unsafe fn chapter(chapter: &ffi::AVChapter) -> Option<Chapter> {
+    let base = rational(chapter.time_base)?;
+    // SAFETY: the tags belong to the chapter.
+    let tags = unsafe { tags(chapter.metadata) };
+    let at = |ticks| Timestamp::new(ticks, base);
+    Some(Chapter { start: at(chapter.start), end: at(chapter.end), tags })
+}
+
+/// # Safety
+/// The program belongs to an open context.
+unsafe fn program(program: &ffi::AVProgram) -> ProgramInfo {
+    // SAFETY: the tags belong to the program, which has as many numbers of streams as it says.
+    unsafe {
+        let numbers = (0..program.nb_stream_indexes as usize)
+            .filter_map(|place| usize::try_from(*program.stream_index.add(place)).ok());
+        ProgramInfo {
+            number: program.program_num,
+            name: tags(program.metadata).remove("service_name"),
+            streams: numbers.collect(),
+        }
+    }
+}
+
+/// # Safety
+/// `metadata` is null or a valid dictionary.
+unsafe fn tags(metadata: *const ffi::AVDictionary) -> Tags {
+    let mut tags = Tags::new();
+    let mut entry = ptr::null();
+    loop {
+        // SAFETY: the dictionary is valid, and the entry is its own or null.
+        unsafe {
+            let any = ffi::AV_DICT_IGNORE_SUFFIX;
+            entry = ffi::av_dict_get(metadata, c"".as_ptr(), entry, any);
+            if entry.is_null() {
+                return tags;
+            }
+            tags.insert(text((*entry).key), text((*entry).value));
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn stream(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+    ends: &Ends,
+) -> StreamInfo {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let fields = &*stream;
+        let coding = fields.codecpar;
+        let base = rational(fields.time_base).unwrap_or(Rational::MICROSECONDS);
+        let at = |value: i64| ticks(value).map(|value| Timestamp::new(value, base));
+        let disposition = |flag: c_int| fields.disposition & flag != 0;
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let (hidden_before, hidden_after) = hidden_packets(context, stream);
+        let profile = ffi::avcodec_profile_name((*coding).codec_id, (*coding).profile);
+        StreamInfo {
+            index: usize::try_from(fields.index).unwrap_or(0),
+            id: fields.id,
+            codec: text(ffi::avcodec_get_name((*coding).codec_id)),
+            profile: (!profile.is_null()).then(|| text(profile)),
+            level: Some((*coding).level).filter(|level| *level > 0),
+            tag: four_characters((*coding).codec_tag),
+            time_base: base,
+            start: at(fields.start_time),
+            duration: duration(context, stream, ends)
+                .and_then(at)
+                .filter(|length| length.ticks > 0),
+            promised_packets: promised_packets(context, stream),
+            promised_bytes: promised_bytes(context, stream),
+            hidden_before,
+            hidden_after,
+            bit_rate: positive((*coding).bit_rate),
+            disposition: Disposition {
+                default: disposition(ffi::AV_DISPOSITION_DEFAULT),
+                forced: disposition(ffi::AV_DISPOSITION_FORCED),
+                hearing_impaired: disposition(ffi::AV_DISPOSITION_HEARING_IMPAIRED),
+                visual_impaired: disposition(ffi::AV_DISPOSITION_VISUAL_IMPAIRED),
+                comment: disposition(ffi::AV_DISPOSITION_COMMENT),
+                original: disposition(ffi::AV_DISPOSITION_ORIGINAL),
+                dub: disposition(ffi::AV_DISPOSITION_DUB),
+            },
+            parameters_change: false,
+            still: disposition(ffi::AV_DISPOSITION_ATTACHED_PIC)
+                || disposition(ffi::AV_DISPOSITION_TIMED_THUMBNAILS),
+            preview: false,
+            tags: tags(fields.metadata),
+            extradata: extradata(coding).to_vec(),
+            kind: kind(context, stream),
+        }
+    }
+}
+
+/// What a container says of a stream's coding beside.
+///
+/// # Safety
+/// `coding` points to valid codec parameters, which outlive the answer.
+pub(super) unsafe fn extradata<'a>(coding: *const ffi::AVCodecParameters) -> &'a [u8] {
+    // SAFETY: as promised by the caller; there are as many bytes as is said.
+    unsafe {
+        let (data, size) = ((*coding).extradata, (*coding).extradata_size);
+        match usize::try_from(size) {
+            Ok(size) if !data.is_null() => std::slice::from_raw_parts(data, size),
+            _ => &[],
+        }
+    }
+}
+
+/// Packets that a complete sample table promises; fragments have none.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn promised_packets(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> Option<u64> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let is_movie = text((*(*context).iformat).name).starts_with("mov,");
+        let count = ffi::avformat_index_get_entries_count(stream);
+        u64::try_from(count).ok().filter(|count| *count > 0 && is_movie && (*stream).nb_frames > 0)
+    }
+}
+
+/// Bytes of the packets that a complete sample table promises.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn promised_bytes(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> Option<u64> {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let count = c_int::try_from(promised_packets(context, stream)?).ok()?;
+        let size = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number).as_ref();
+            entry.and_then(|entry| u64::try_from(entry.size()).ok()).unwrap_or(0)
+        };
+        Some((0..count).map(size).sum())
+    }
+}
+
+/// Packets of a sample table that an edit list hides: at the beginning, and elsewhere.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn hidden_packets(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> (u64, u64) {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let count = promised_packets(context, stream).and_then(|count| c_int::try_from(count).ok());
+        let is_hidden = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number);
+            !entry.is_null() && (*entry).flags() & ffi::AVINDEX_DISCARD_FRAME != 0
+        };
+        let mut hidden = (0, 0);
+        let mut begun = false;
+        for number in 0..count.unwrap_or(0) {
+            match (is_hidden(number), begun) {
+                (false, _) => begun = true,
+                (true, false) => hidden.0 += 1,
+                (true, true) => hidden.1 += 1,
+            }
+        }
+        hidden
+    }
+}
+
+/// Whether libav states too long a duration of a stream.
+///
+/// Where an edit list begins with an empty edit and hides the first packets as well, it adds the one
+/// and does not take away the others.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+pub(super) unsafe fn overstates(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        ticks((*stream).start_time).is_some_and(|start| start > 0)
+            && hidden_packets(context, stream).0 > 0
+    }
+}
+
+/// How long a stream is, in its ticks; to where its edit list ends, where libav overstates it.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn duration(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+    ends: &Ends,
+) -> Option<i64> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let stated = ticks((*stream).duration)?;
+        if !overstates(context, stream) {
+            return Some(stated);
+        }
+        let end = u32::try_from((*stream).id).ok().and_then(|id| ends.get(&id));
+        let Some(end) = end else { return Some(stated) };
+        let shown =
+            end.rescale(rational((*stream).time_base)?)?.ticks - ticks((*stream).start_time)?;
+        Some(if shown > 0 { stated.min(shown) } else { stated })
+    }
+}
+
+/// Whether decoding times of the container's own index go back.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn goes_back(stream: *mut ffi::AVStream) -> bool {
+    // SAFETY: as promised by the caller; the entries are as many as libav says.
+    unsafe {
+        let time = |number| {
+            let entry = ffi::avformat_index_get_entry(stream, number).as_ref();
+            entry.map_or(i64::MIN, |entry| entry.timestamp)
+        };
+        (1..ffi::avformat_index_get_entries_count(stream)).any(|it| time(it) < time(it - 1))
+    }
+}
+
+/// Where the stream of a sample table ends.
+///
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+pub(super) unsafe fn table(
+    context: *mut ffi::AVFormatContext,
+    stream: *mut ffi::AVStream,
+    ends: &Ends,
+) -> Option<Table> {
+    // SAFETY: as promised by the caller; the entry is one of as many as libav says.
+    unsafe {
+        let packets = promised_packets(context, stream)?;
+        let (start, duration) = (ticks((*stream).start_time)?, duration(context, stream, ends)?);
+        let reordered = u64::try_from((*(*stream).codecpar).video_delay).unwrap_or(0);
+        let first = packets.saturating_sub(reordered + 1);
+        let first = ffi::avformat_index_get_entry(stream, c_int::try_from(first).ok()?).as_ref()?;
+        Some(Table { last_from: first.timestamp, end: start + duration })
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open.
+unsafe fn kind(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> Kind {
+    use ffi::AVMediaType as Type;
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let coding = (*stream).codecpar;
+        let kind = number_of!((*coding).codec_type);
+        if kind == Type::AVMEDIA_TYPE_VIDEO as c_int {
+            Kind::Video(video(context, stream))
+        } else if kind == Type::AVMEDIA_TYPE_AUDIO as c_int {
+            Kind::Audio(AudioInfo {
+                sample_rate: u32::try_from((*coding).sample_rate)
+                    .ok()
+                    .and_then(|r| r.try_into().ok()),
+                channels: u32::try_from((*coding).ch_layout.nb_channels).unwrap_or(0),
+                layout: describe_layout(&raw const (*coding).ch_layout),
+                sample_format: sample_format_name((*coding).format),
+            })
+        } else if kind == Type::AVMEDIA_TYPE_SUBTITLE as c_int {
+            let descriptor = ffi::avcodec_descriptor_get((*coding).codec_id).as_ref();
+            let is_text =
+                |found: &ffi::AVCodecDescriptor| found.props & ffi::AV_CODEC_PROP_TEXT_SUB != 0;
+            Kind::Subtitle(SubtitleInfo { text: descriptor.is_some_and(is_text) })
+        } else if kind == Type::AVMEDIA_TYPE_ATTACHMENT as c_int {
+            Kind::Attachment
+        } else {
+            Kind::Data
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to `context`, which is open, and is a video stream.
+unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) -> VideoInfo {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let coding = (*stream).codecpar;
+        let average = rational((*stream).avg_frame_rate);
+        let nominal = rational((*stream).r_frame_rate);
+        let aspect = ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut());
+        let field_order = number_of!((*coding).field_order);
+        let is_order = |order: ffi::AVFieldOrder| field_order == order as c_int;
+        let (color, reserved_color) = color(
+            range_of(coding),
+            number_of!((*coding).color_space),
+            number_of!((*coding).color_primaries),
+            number_of!((*coding).color_trc),
+        );
+        VideoInfo {
+            width: u32::try_from((*coding).width).unwrap_or(0),
+            height: u32::try_from((*coding).height).unwrap_or(0),
+            crop: Crop::default(),
+            pixel_format: pixel_format(format_of(stream)).map(describe_pixel_format),
+            pixel_aspect: rational(aspect).unwrap_or(Rational::ONE),
+            frame_rate: average_rate(average, nominal, (*stream).nb_frames),
+            nominal_frame_rate: nominal,
+            scan: match () {
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE) => Scan::Progressive,
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_UNKNOWN) => Scan::Unknown,
+                () => Scan::Interlaced,
+            },
+            // The second letter says which field is stored first where they are interleaved.
+            top_field_first: match () {
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_TT) => Some(true),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_TB) => Some(true),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_BB) => Some(false),
+                () if is_order(ffi::AVFieldOrder::AV_FIELD_BT) => Some(false),
+                () => None,
+            },
+            color,
+            reserved_color,
+            orientation: side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX)
+                .map_or(Orientation::Upright, |matrix| {
+                    let matrix = &*matrix.cast::<[i32; 9]>();
+                    Orientation::from_matrix([matrix[0], matrix[1], matrix[3], matrix[4]])
+                }),
+            orientation_in_pictures: false,
+            hdr: hdr(stream),
+            projection: projection::of(stream),
+            dolby_vision: dolby_vision(stream),
+        }
+    }
+}
+
+/// libav's number of the color range. H.264 and HEVC are in limited range where they do not say
+/// otherwise (ITU-T H.264, E.2.1; H.265, E.3.1); libav leaves that open, and swscale then takes gray
+/// for full range.
+///
+/// # Safety
+/// `coding` points to valid codec parameters.
+unsafe fn range_of(coding: *const ffi::AVCodecParameters) -> c_int {
+    // SAFETY: as promised by the caller; enums are read as numbers.
+    unsafe {
+        let range = number_of!((*coding).color_range);
+        let id = number_of!((*coding).codec_id);
+        let is_limited = id == ffi::AVCodecID::AV_CODEC_ID_H264 as c_int
+            || id == ffi::AVCodecID::AV_CODEC_ID_HEVC as c_int;
+        let is_gray = pixel_format((*coding).format)
+            .is_some_and(|format| describe_pixel_format(format).name.starts_with("gray"));
+        if range == ffi::AVColorRange::AVCOL_RANGE_UNSPECIFIED as c_int && is_limited && is_gray {
+            return ffi::AVColorRange::AVCOL_RANGE_MPEG as c_int;
+        }
+        range
+    }
+}
+
+/// The decoder of libvpx that decodes the alpha channel that Matroska keeps beside each packet;
+/// `None` where a stream has none, or this libav no such decoder. libavcodec's own passes over it.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn alpha_decoder(stream: *mut ffi::AVStream) -> Option<*const ffi::AVCodec> {
+    // SAFETY: as promised by the caller; the names are zero-terminated.
+    unsafe {
+        let id = number_of!((*(*stream).codecpar).codec_id);
+        let name = match () {
+            () if id == ffi::AVCodecID::AV_CODEC_ID_VP8 as c_int => c"libvpx",
+            () if id == ffi::AVCodecID::AV_CODEC_ID_VP9 as c_int => c"libvpx-vp9",
+            () => return None,
+        };
+        let tag = ffi::av_dict_get((*stream).metadata, c"alpha_mode".as_ptr(), ptr::null(), 0);
+        let decoder = ffi::avcodec_find_decoder_by_name(name.as_ptr());
+        let has_alpha = !tag.is_null() && text((*tag).value) == "1";
+        (has_alpha && !decoder.is_null()).then_some(decoder)
+    }
+}
+
+/// libav's number of the pixel format that is decoded.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn format_of(stream: *mut ffi::AVStream) -> c_int {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let format = (*(*stream).codecpar).format;
+        let is_plain = format == ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as c_int;
+        if is_plain && alpha_decoder(stream).is_some() {
+            return ffi::AVPixelFormat::AV_PIX_FMT_YUVA420P as c_int;
+        }
+        format
+    }
+}
+
+/// The average rate of so many pictures, where the container counts them. A last one that a cut made
+/// shorter does not count: where all of them take no longer than so many of the nominal rate, and
+/// longer than one less, that is the rate.
+fn average_rate(
+    average: Option<Rational>,
+    nominal: Option<Rational>,
+    pictures: i64,
+) -> Option<Rational> {
+    let (Some(average), Some(nominal)) = (average, nominal) else { return average.or(nominal) };
+    let ticks = pictures as f64 * nominal.as_f64() / average.as_f64();
+    let is_cut = ticks < pictures as f64 && ticks > (pictures - 1) as f64;
+    Some(if is_cut { nominal } else { average })
+}
+
+/// # Safety
+/// `stream` belongs to an open context.
+unsafe fn hdr(stream: *mut ffi::AVStream) -> Hdr {
+    use ffi::AVPacketSideDataType::{
+        AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_MASTERING_DISPLAY_METADATA,
+    };
+    // SAFETY: side data of these types holds the structs they are named for.
+    unsafe {
+        Hdr {
+            mastering: side_data(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA)
+                .and_then(|data| frame::mastering(&*data.cast())),
+            light: side_data(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL)
+                .map(|data| frame::light(&*data.cast())),
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to an open context.
+unsafe fn dolby_vision(stream: *mut ffi::AVStream) -> Option<DolbyVision> {
+    // SAFETY: side data of this type holds `AVDOVIDecoderConfigurationRecord`, which the bindings
+    // leave out: a byte for each field, the profile third, the compatibility eighth.
+    let record = unsafe {
+        let data = side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DOVI_CONF)?;
+        data.cast::<[u8; 8]>().read()
+    };
+    let [_, _, profile, _, _, _, _, compatibility] = record;
+    Some(DolbyVision { profile, compatibility })
+}
+
+/// Side data of a whole stream.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn side_data(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+) -> Option<*const c_void> {
+    // SAFETY: the stream is valid; what libav answers lives as long as it.
+    unsafe {
+        #[cfg(not(ffmpeg_6_1))]
+        let data = ffi::av_stream_get_side_data(stream, kind, ptr::null_mut());
+        #[cfg(ffmpeg_6_1)]
+        let data = {
+            let coding = &*(*stream).codecpar;
+            let count = coding.nb_coded_side_data;
+            let side = ffi::av_packet_side_data_get(coding.coded_side_data, count, kind);
+            if side.is_null() { ptr::null_mut() } else { (*side).data }
+        };
+        (!data.is_null()).then_some(data.cast_const().cast())
+    }
+}
+
+/// Side data of a whole stream that a copy of its codec parameters does not carry.
+///
+/// # Safety
+/// `stream` belongs to an open context.
+pub(super) unsafe fn all_side_data(
+    stream: *mut ffi::AVStream,
+) -> Vec<(ffi::AVPacketSideDataType, Vec<u8>)> {
+    #[cfg(ffmpeg_6_1)]
+    {
+        // Since this release the parameters carry it.
+        let _ = stream;
+        Vec::new()
+    }
+    // SAFETY: the stream has as many pieces as it says, each as long as it says.
+    #[cfg(not(ffmpeg_6_1))]
+    unsafe {
+        let count = usize::try_from((*stream).nb_side_data).unwrap_or(0);
+        (0..count)
+            .map(|number| &*(*stream).side_data.add(number))
+            .filter(|piece| !piece.data.is_null())
+            .map(|piece| (piece.type_, std::slice::from_raw_parts(piece.data, piece.size).to_vec()))
+            .collect()
+    }
+}
+
+pub(super) fn four_characters(tag: u32) -> Option<String> {
+    let bytes = tag.to_le_bytes();
+    let readable = bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    readable.then(|| bytes.iter().copied().map(char::from).collect())
+}
+
+/// The pixel format of a number, when this libav knows it.
+pub(super) fn pixel_format(number: c_int) -> Option<ffi::AVPixelFormat> {
+    if number < 0 || number >= ffi::AVPixelFormat::AV_PIX_FMT_NB as c_int {
+        return None;
+    }
+    // SAFETY: the enum has the values from -1 up to `AV_PIX_FMT_NB` without a gap.
+    Some(unsafe { mem::transmute::<c_int, ffi::AVPixelFormat>(number) })
+}
+
+/// The sample format of a number, when this libav knows it.
+pub(super) fn sample_format(number: c_int) -> Option<ffi::AVSampleFormat> {
+    if number < 0 || number >= ffi::AVSampleFormat::AV_SAMPLE_FMT_NB as c_int {
+        return None;
+    }
+    // SAFETY: the enum has the values from -1 up to `AV_SAMPLE_FMT_NB` without a gap.
+    Some(unsafe { mem::transmute::<c_int, ffi::AVSampleFormat>(number) })
+}
+
+fn sample_format_name(number: c_int) -> Option<String> {
+    // SAFETY: libav answers a static string.
+    sample_format(number).map(|format| unsafe { text(ffi::av_get_sample_fmt_name(format)) })
+}
+
+fn describe_pixel_format(format: ffi::AVPixelFormat) -> PixelFormat {
+    // SAFETY: a format below `AV_PIX_FMT_NB` has a static descriptor, or null.
+    unsafe {
+        let name = text(ffi::av_get_pix_fmt_name(format));
+        let descriptor = ffi::av_pix_fmt_desc_get(format);
+        if descriptor.is_null() {
+            let chroma_shift = (0, 0);
+            return PixelFormat { name, depth: 0, chroma_shift, rgb: false, alpha: false };
+        }
+        let descriptor = &*descriptor;
+        let flag = |flag: c_int| descriptor.flags & u64::try_from(flag).unwrap_or(0) != 0;
+        let components = usize::from(descriptor.nb_components).min(descriptor.comp.len());
+        PixelFormat {
+            name,
+            depth: descriptor.comp[..components]
+                .iter()
+                .filter_map(|component| u32::try_from(component.depth).ok())
+                .max()
+                .unwrap_or(0),
+            chroma_shift: (
+                u32::from(descriptor.log2_chroma_w),
+                u32::from(descriptor.log2_chroma_h),
+            ),
+            rgb: flag(ffi::AV_PIX_FMT_FLAG_RGB),
+            alpha: flag(ffi::AV_PIX_FMT_FLAG_ALPHA) || flag(ffi::AV_PIX_FMT_FLAG_PAL),
+        }
+    }
+}
+
+// Declared with plain numbers, since files hold values that the generated enums have not.
+unsafe extern "C" {
+    #[link_name = "av_color_range_name"]
+    fn range_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_space_name"]
+    fn matrix_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_primaries_name"]
+    fn primaries_name(number: c_int) -> *const c_char;
+    #[link_name = "av_color_transfer_name"]
+    fn transfer_name(number: c_int) -> *const c_char;
+}
+
+/// A pixel format by its name.
+pub(crate) fn pixel_format_of(name: &str) -> Option<PixelFormat> {
+    let name = super::c_string(name);
+    // SAFETY: the name is zero-terminated; the answer is read as a number.
+    let number = unsafe { ffi::av_get_pix_fmt(name.as_ptr()) } as c_int;
+    pixel_format(number).map(describe_pixel_format)
+}
+
+/// Colors by their numbers of ITU-T H.273, of primaries, transfer and matrix, and whether they take
+/// the full range.
+pub(crate) fn color_of(full_range: bool, [primaries, transfer, matrix]: [u8; 3]) -> (Color, bool) {
+    // libav counts as the standard does, but for the range: 1 is limited, 2 full.
+    color(if full_range { 2 } else { 1 }, matrix.into(), primaries.into(), transfer.into())
+}
+
+/// Colors by name, and whether anything said of them is reserved, which counts as not said.
+fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> (Color, bool) {
+    // SAFETY: these functions look a number up in a table and check its bounds; they answer a static
+    // string, or null for a number they do not know.
+    let names = unsafe {
+        [
+            text(range_name(range)),
+            text(matrix_name(matrix)),
+            text(primaries_name(primaries)),
+            text(transfer_name(transfer)),
+        ]
+    };
+    let reserved = names.iter().any(|name| name == "reserved");
+    let said =
+        |name: String| (!matches!(name.as_str(), "" | "unknown" | "reserved")).then_some(name);
+    let [range, matrix, primaries, transfer] = names.map(said);
+    (Color { range, matrix, primaries, transfer }, reserved)
+}
+
+/// The names of everything of one kind in this libav.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Listing {
+    Encoders,
+    Decoders,
+    Filters,
+    Muxers,
+}
+
+/// Lists what this libav was built with.
+pub(crate) fn list(listing: Listing) -> Vec<String> {
+    super::start();
+    let mut state: *mut c_void = ptr::null_mut();
+    let state = &raw mut state;
+    // SAFETY: the iterators walk static tables; `state` is theirs alone.
+    std::iter::from_fn(move || unsafe {
+        loop {
+            match listing {
+                Listing::Encoders | Listing::Decoders => {
+                    let codec = ffi::av_codec_iterate(state).as_ref()?;
+                    let is_encoder = ffi::av_codec_is_encoder(codec) != 0;
+                    if is_encoder == matches!(listing, Listing::Encoders) {
+                        return Some(text(codec.name));
+                    }
+                }
+                Listing::Filters => {
+                    return Some(text(ffi::av_filter_iterate(state).as_ref()?.name));
+                }
+                Listing::Muxers => return Some(text(ffi::av_muxer_iterate(state).as_ref()?.name)),
+            }
+        }
+    })
+    .collect()
+}
+
+/// Release and licence of this libav, and whether its assembly is on.
+pub(crate) fn describe_libav() -> (String, String, bool) {
+    // SAFETY: both are static strings; the flags are a plain read.
+    unsafe {
+        let version = text(ffi::av_version_info());
+        let license = text(ffi::avutil_license());
+        let configuration = text(ffi::avutil_configuration());
+        let disabled = ["--disable-asm", "--disable-x86asm", "--disable-inline-asm"]
+            .iter()
+            .any(|flag| configuration.split_whitespace().any(|word| word == *flag));
+        (version, license, !disabled && ffi::av_get_cpu_flags() != 0)
+    }
+}
+
+/// Opens each kind of hardware device that this libav was built for, and names those that opened.
+pub(crate) fn try_device() -> Vec<String> {
+    super::start();
+    let mut kind = ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE;
+    std::iter::from_fn(|| {
+        // SAFETY: walks a static table; what is opened is closed at once.
+        unsafe {
+            kind = ffi::av_hwdevice_iterate_types(kind);
+            if kind == ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE {
+                return None;
+            }
+            let mut device = ptr::null_mut();
+            let none = ptr::null_mut();
+            let code = ffi::av_hwdevice_ctx_create(&raw mut device, kind, ptr::null(), none, 0);
+            ffi::av_buffer_unref(&raw mut device);
+            let name = text(ffi::av_hwdevice_get_type_name(kind));
+            Some((code >= 0).then_some(name))
+        }
+    })
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_picture_that_is_cut_short_changes_no_rate() {
+        let rate = |num: u32, den: u32| Rational::new(num, den);
+        let nominal = rate(25, 1);
+        // 125 pictures in 4.98 s, and in 5 s.
+        assert_eq!(average_rate(rate(6250, 249), nominal, 125), nominal);
+        assert_eq!(average_rate(nominal, nominal, 125), nominal);
+        // A picture less, or a rate that is another.
+        assert_eq!(average_rate(rate(125_000, 4960), nominal, 125), rate(125_000, 4960));
+        assert_eq!(average_rate(rate(24, 1), nominal, 125), rate(24, 1));
+        assert_eq!(average_rate(None, nominal, 0), nominal);
+    }
+}

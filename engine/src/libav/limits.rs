@@ -1,0 +1,86 @@
+//! How much an input may hold, by the settings of the engine.
+
+use avocet_model::{
+    error::{Error, Result},
+    location::Location,
+    time::Timestamp,
+};
+
+use super::Demuxer;
+
+/// The most that an input may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Pixels of one picture.
+    pub(crate) most_pixels: u64,
+    /// Length, in seconds.
+    pub(crate) most_seconds: f64,
+}
+
+impl Limits {
+    /// Any size and any length.
+    pub(crate) const NONE: Self = Self { most_pixels: u64::MAX, most_seconds: f64::INFINITY };
+
+    /// Whether anything is limited.
+    pub(crate) fn are_set(self) -> bool {
+        self.most_pixels < u64::MAX || self.most_seconds.is_finite()
+    }
+
+    /// Holds what was opened against the limits, and against what libav decodes at all.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`].
+    pub(crate) fn check_opened(self, location: &Location, demuxer: &Demuxer) -> Result<()> {
+        if !self.are_set() && demuxer.refused.is_none() {
+            return Ok(());
+        }
+        let media = demuxer.media();
+        // Since FFmpeg 7.0 a movie has no duration until its packets were looked at; its streams do.
+        let streams = media.streams.iter().filter_map(|stream| stream.duration);
+        let seconds = media.duration.or_else(|| streams.max()).map_or(0.0, Timestamp::seconds);
+        self.check_seconds(location, seconds)?;
+        for (_, video) in media.videos() {
+            self.check_size(location, (video.width, video.height))?;
+            if let Some(size) = demuxer.refused.filter(|_| video.width == 0 || video.height == 0) {
+                self.check_size(location, size)?;
+                // `av_image_check_size`, with the margins that it adds.
+                let most = "what libav decodes, some 2^28 pixels".to_owned();
+                return Err(too_large(location, size, most));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds so many seconds of an input against the limit.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`].
+    pub(crate) fn check_seconds(self, location: &Location, seconds: f64) -> Result<()> {
+        if seconds <= self.most_seconds {
+            return Ok(());
+        }
+        let most = format!("{} s", self.most_seconds);
+        Err(Error::TooMuch {
+            location: location.clone(),
+            found: format!("it is {seconds} s long"),
+            most,
+        })
+    }
+
+    /// Holds a picture of so many pixels against the limit.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`].
+    pub(crate) fn check_size(self, location: &Location, (width, height): (u32, u32)) -> Result<()> {
+        if u64::from(width) * u64::from(height) <= self.most_pixels {
+            return Ok(());
+        }
+        Err(too_large(location, (width, height), format!("{} pixels", self.most_pixels)))
+    }
+}
+
+/// The error of a picture with more pixels than `most` says.
+fn too_large(location: &Location, (width, height): (u32, u32), most: String) -> Error {
+    let found = format!("it has pictures of {width}x{height}");
+    Error::TooMuch { location: location.clone(), found, most }
+}

@@ -1,0 +1,355 @@
+//! Muxers: packets into containers.
+
+use std::{ffi::c_int, io, ptr, ptr::NonNull};
+
+use ffmpeg_sys_next as ffi;
+
+use avocet_model::{
+    format::seek::WriteSeek,
+    media::{Chapter, Disposition, Hdr, Projection, Tags},
+    progress::CancelToken,
+    time::{Rational, TimeBase, Timestamp},
+};
+
+use super::{
+    AvResult, OpenError, Options, Packet, Parameters, allocated, av_rational, c_string, check,
+    frame::{AvLight, AvMastering},
+    input::{Fault, interrupted_by, refuse_open},
+    io::Io,
+    opus, projection, rational, text,
+};
+
+/// An open output.
+pub(crate) struct Muxer {
+    context: NonNull<ffi::AVFormatContext>,
+    io: Io,
+    /// Where libav asks whether to go on; boxed for its address.
+    cancel: Box<CancelToken>,
+    /// Whether it writes MP3 alone, which tells how many samples decoders leave out.
+    is_mp3: bool,
+    /// Whether a packet told how many those are at the beginning.
+    knows_delay: bool,
+}
+
+// SAFETY: a format context has no thread affinity, and one thread at a time uses it.
+unsafe impl Send for Muxer {}
+
+/// What a muxer must know of a stream before the header.
+pub(crate) struct TrackHeader<'a> {
+    /// How it is coded.
+    pub(crate) parameters: &'a Parameters,
+    /// Seconds per tick that the container should count in, if it can.
+    pub(crate) time_base: TimeBase,
+    /// Average frames per second, where known.
+    pub(crate) frame_rate: Option<Rational>,
+    /// The container's four-character code; `None` leaves it to the muxer.
+    pub(crate) tag: Option<&'a str>,
+    /// How players should treat the stream.
+    pub(crate) disposition: Disposition,
+    /// Whether it is a still picture that belongs to the file.
+    pub(crate) cover: bool,
+    /// Tags of the stream.
+    pub(crate) tags: &'a Tags,
+    /// Static metadata of high dynamic range.
+    pub(crate) hdr: &'a Hdr,
+    /// How pictures are laid onto a sphere, or hold two views: what the parameters say of that is
+    /// written only as far as it stands here, too.
+    pub(crate) projection: &'a Projection,
+}
+
+/// How much later than its input a decoder of MP3 gives its output, in samples.
+const MP3_DECODER_DELAY: c_int = 528 + 1;
+
+/// Whether a muxer of this name keeps parameter sets in its header; `None` when there is none.
+pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
+    let name = c_string(muxer);
+    // SAFETY: the name is zero-terminated; the answer is null or static.
+    let format = unsafe { ffi::av_guess_format(name.as_ptr(), ptr::null(), ptr::null()).as_ref() };
+    format.map(|format| format.flags & ffi::AVFMT_GLOBALHEADER != 0)
+}
+
+impl Muxer {
+    /// Makes a muxer by libav's name for it, over `writer`.
+    pub(crate) fn create(
+        name: &str,
+        writer: Box<dyn WriteSeek>,
+        cancel: &CancelToken,
+    ) -> Result<Self, OpenError> {
+        super::start();
+        let cancel = Box::new(cancel.clone());
+        let io = Io::writer(writer, (*cancel).clone())?;
+        let mut context = ptr::null_mut();
+        let is_mp3 = name == "mp3";
+        let name = c_string(name);
+        // SAFETY: the name is zero-terminated; null is caught.
+        let code = unsafe {
+            ffi::avformat_alloc_output_context2(
+                &raw mut context,
+                ptr::null(),
+                name.as_ptr(),
+                ptr::null(),
+            )
+        };
+        let Some(context) = NonNull::new(context) else {
+            let is_unknown = code == ffi::AVERROR(ffi::EINVAL);
+            return Err(if is_unknown { OpenError::Absent } else { super::error(code).into() });
+        };
+        // SAFETY: the context is live and ours; the token, the I/O and the callbacks outlive it.
+        unsafe {
+            let fields = &mut *context.as_ptr();
+            fields.pb = io.as_ptr();
+            fields.flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+            fields.io_open = Some(refuse_open);
+            fields.interrupt_callback = interrupted_by(&cancel);
+            // Times are ours: the muxer must not move one stream's start into all the others.
+            fields.avoid_negative_ts = 0;
+        }
+        Ok(Self { context, io, cancel, is_mp3, knows_delay: false })
+    }
+
+    /// Sets the tags of the whole file.
+    pub(crate) fn set_tags(&mut self, tags: &Tags) -> AvResult<()> {
+        // SAFETY: the context is live, and its metadata is its own.
+        unsafe { set_tags(&raw mut (*self.context.as_ptr()).metadata, tags) }
+    }
+
+    /// Adds a chapter, whose times are those of the output.
+    pub(crate) fn add_chapter(&mut self, chapter: &Chapter) -> AvResult<()> {
+        // SAFETY: the context is live and its header not yet written. libav frees the list and
+        // what it points to with the context, all of it from its own allocator; the list grows by
+        // one before the new chapter is put in, and the number only after it.
+        unsafe {
+            let context = &mut *self.context.as_ptr();
+            let count = context.nb_chapters as usize;
+            let size = size_of::<*mut ffi::AVChapter>();
+            let list = ffi::av_realloc_array(context.chapters.cast(), count + 1, size);
+            context.chapters = allocated(list.cast::<*mut ffi::AVChapter>())?.as_ptr();
+            let new = allocated(ffi::av_mallocz(size_of::<ffi::AVChapter>()))?.cast();
+            let fields: &mut ffi::AVChapter = &mut *new.as_ptr();
+            context.chapters.add(count).write(fields);
+            context.nb_chapters += 1;
+            fields.id = i64::try_from(count).unwrap_or(0);
+            fields.time_base = av_rational(Some(chapter.start.base));
+            fields.start = chapter.start.ticks;
+            fields.end = chapter.end.rescale(chapter.start.base).map_or(0, |end| end.ticks);
+            set_tags(&raw mut fields.metadata, &chapter.tags)
+        }
+    }
+
+    /// Adds a stream.
+    pub(crate) fn add(&mut self, header: &TrackHeader<'_>) -> AvResult<()> {
+        // SAFETY: the context is live and its header not yet written; the new stream belongs to it.
+        unsafe {
+            let stream =
+                allocated(ffi::avformat_new_stream(self.context.as_ptr(), ptr::null()))?.as_ptr();
+            let coding = (*stream).codecpar;
+            check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
+            // A tag of another container means nothing here.
+            opus::set_padding(coding);
+            (*coding).codec_tag = header.tag.map_or(0, four_characters);
+            (*stream).time_base = av_rational(Some(header.time_base));
+            (*stream).avg_frame_rate =
+                av_rational(header.frame_rate.or(header.parameters.frame_rate));
+            (*stream).sample_aspect_ratio = (*coding).sample_aspect_ratio;
+            (*stream).disposition = disposition(header);
+            set_tags(&raw mut (*stream).metadata, header.tags)?;
+            for (kind, bytes) in &header.parameters.side_data {
+                let place = new_side_data(stream, *kind, bytes.len())?;
+                ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), bytes.len());
+            }
+            set_hdr(stream, header.hdr)?;
+            projection::set(stream, header.projection)
+        }
+    }
+
+    /// Writes the header; an option that the muxer does not know is an error.
+    pub(crate) fn begin(&mut self, options: &[(String, String)]) -> Result<(), OpenError> {
+        let mut options = Options::new(options)?;
+        // SAFETY: the context is live, with its streams added.
+        let code =
+            unsafe { ffi::avformat_write_header(self.context.as_ptr(), options.as_mut_ptr()) };
+        check(code)?;
+        options.expect_all_read()
+    }
+
+    /// Seconds per tick that the container counts in for a track.
+    pub(crate) fn time_base(&self, track: usize) -> TimeBase {
+        // SAFETY: the context is live, and has the streams that were added.
+        unsafe {
+            super::describe::streams(self.context.as_ptr())
+                .nth(track)
+                .and_then(|stream| rational((*stream).time_base))
+                .unwrap_or(Rational::MICROSECONDS)
+        }
+    }
+
+    /// What must be added to the times of a track, because this libavformat forgets to.
+    ///
+    /// A block of Opus in Matroska is stamped with the time of its first sample, the priming that
+    /// the track's `CodecDelay` announces included; readers subtract it.
+    pub(crate) fn missing_delay(&self, track: usize) -> Option<Timestamp> {
+        // SAFETY: the context is live, and has the streams that were added.
+        unsafe {
+            let is_matroska = matches!(
+                text((*(*self.context.as_ptr()).oformat).name).as_str(),
+                "webm" | "matroska"
+            );
+            let stream = super::describe::streams(self.context.as_ptr()).nth(track)?;
+            let coding = &*(*stream).codecpar;
+            let is_opus = coding.codec_id == ffi::AVCodecID::AV_CODEC_ID_OPUS;
+            if !is_matroska || !is_opus || coding.initial_padding <= 0 || opus::adds_delay() {
+                return None;
+            }
+            // Opus counts its padding at 48 kHz, whatever the source had (RFC 7845, 4.2).
+            let base = Rational::new(1_u32, 48_000_u32)?;
+            Some(Timestamp::new(i64::from(coding.initial_padding), base))
+        }
+    }
+
+    /// Writes a packet, whose times count in [`time_base`](Self::time_base) of its track.
+    pub(crate) fn write(&mut self, mut packet: Packet, track: usize) -> Result<(), Fault> {
+        packet.set_stream(track);
+        self.knows_delay |=
+            packet.skipped().is_some_and(|samples| samples > MP3_DECODER_DELAY.into());
+        if self.is_mp3 && !self.knows_delay {
+            // Of packets that tell of the end only, libavformat takes the delay of a decoder off a
+            // delay of 0, and writes what is less than nothing as a large number.
+            packet.drop_side_data();
+        }
+        // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
+        let code =
+            unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
+        check(code).map(drop).map_err(|error| self.fault(error))
+    }
+
+    /// Writes what is still held back, and the trailer.
+    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+        // SAFETY: the header is written, and the trailer is written once.
+        let code = unsafe { ffi::av_write_trailer(self.context.as_ptr()) };
+        // SAFETY: the I/O context is live.
+        unsafe { ffi::avio_flush(self.io.as_ptr()) };
+        // SAFETY: as above. libav does not look at the errors of its last writes itself.
+        let late = unsafe { (*self.io.as_ptr()).error };
+        check(code.min(late)).map(drop).map_err(|error| self.fault(error))
+    }
+
+    /// The error of the writer itself, taken out.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.io.take_failure()
+    }
+
+    fn fault(&mut self, error: avocet_model::error::LibavError) -> Fault {
+        Fault::new(error, &mut self.io, &self.cancel)
+    }
+}
+
+impl Drop for Muxer {
+    fn drop(&mut self) {
+        // SAFETY: the context is ours and is dropped once; its I/O is left to `Io`.
+        unsafe { ffi::avformat_free_context(self.context.as_ptr()) };
+    }
+}
+
+/// libav's flags for how a stream is to be treated.
+fn disposition(header: &TrackHeader<'_>) -> c_int {
+    let said = header.disposition;
+    [
+        (said.default, ffi::AV_DISPOSITION_DEFAULT),
+        (said.forced, ffi::AV_DISPOSITION_FORCED),
+        (said.hearing_impaired, ffi::AV_DISPOSITION_HEARING_IMPAIRED),
+        (said.visual_impaired, ffi::AV_DISPOSITION_VISUAL_IMPAIRED),
+        (said.comment, ffi::AV_DISPOSITION_COMMENT),
+        (said.original, ffi::AV_DISPOSITION_ORIGINAL),
+        (said.dub, ffi::AV_DISPOSITION_DUB),
+        (header.cover, ffi::AV_DISPOSITION_ATTACHED_PIC),
+    ]
+    .into_iter()
+    .filter_map(|(holds, flag)| holds.then_some(flag))
+    .fold(0, |all, flag| all | flag)
+}
+
+/// # Safety
+/// `metadata` is a live dictionary of libav, or null.
+unsafe fn set_tags(metadata: *mut *mut ffi::AVDictionary, tags: &Tags) -> AvResult<()> {
+    for (key, value) in tags {
+        let (key, value) = (c_string(key), c_string(value));
+        // SAFETY: both strings are zero-terminated; the dictionary is promised by the caller.
+        check(unsafe { ffi::av_dict_set(metadata, key.as_ptr(), value.as_ptr(), 0) })?;
+    }
+    Ok(())
+}
+
+fn four_characters(tag: &str) -> u32 {
+    let mut bytes = [b' '; 4];
+    bytes.iter_mut().zip(tag.bytes()).for_each(|(to, from)| *to = from);
+    u32::from_le_bytes(bytes)
+}
+
+/// # Safety
+/// `stream` belongs to a live context whose header is not yet written.
+unsafe fn set_hdr(stream: *mut ffi::AVStream, hdr: &Hdr) -> AvResult<()> {
+    use ffi::AVPacketSideDataType::{
+        AV_PKT_DATA_CONTENT_LIGHT_LEVEL, AV_PKT_DATA_MASTERING_DISPLAY_METADATA,
+    };
+    let ratio = |part: u32, unit: c_int| ffi::AVRational {
+        num: c_int::try_from(part).unwrap_or(c_int::MAX),
+        den: unit,
+    };
+    let point = |(x, y): (u32, u32)| [ratio(x, 50_000), ratio(y, 50_000)];
+    if let Some(mastering) = hdr.mastering {
+        let data = AvMastering {
+            primaries: mastering.primaries.map(point),
+            white: point(mastering.white),
+            min_luminance: ratio(mastering.min_luminance, 10_000),
+            max_luminance: ratio(mastering.max_luminance, 10_000),
+            has_primaries: 1,
+            has_luminance: 1,
+        };
+        // SAFETY: as promised by the caller; the type holds this struct.
+        unsafe { add_side_data(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, data)? };
+    }
+    if let Some(light) = hdr.light {
+        let data =
+            AvLight { max_content: light.max_content, max_frame_average: light.max_frame_average };
+        // SAFETY: as promised by the caller; the type holds this struct.
+        unsafe { add_side_data(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, data)? };
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `stream` belongs to a live context, and side data of type `kind` holds a `T`.
+pub(super) unsafe fn add_side_data<T>(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+    value: T,
+) -> AvResult<()> {
+    // SAFETY: libav allocates as many bytes as are asked for, aligned for any struct of its own.
+    unsafe { new_side_data(stream, kind, size_of::<T>())?.cast::<T>().write(value) };
+    Ok(())
+}
+
+/// Room for side data of a stream.
+///
+/// # Safety
+/// `stream` belongs to a live context.
+unsafe fn new_side_data(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+    size: usize,
+) -> AvResult<NonNull<u8>> {
+    // SAFETY: as promised by the caller; null is caught.
+    unsafe {
+        #[cfg(not(ffmpeg_6_1))]
+        let data = ffi::av_stream_new_side_data(stream, kind, size);
+        #[cfg(ffmpeg_6_1)]
+        let data = {
+            let coding = &mut *(*stream).codecpar;
+            let all = &raw mut coding.coded_side_data;
+            let count = &raw mut coding.nb_coded_side_data;
+            let side = ffi::av_packet_side_data_new(all, count, kind, size, 0);
+            if side.is_null() { ptr::null_mut() } else { (*side).data }
+        };
+        allocated(data)
+    }
+}

@@ -1,0 +1,201 @@
+//! Packets become frames.
+
+use std::collections::BTreeSet;
+
+use avocet_model::{
+    error::{Error, Step},
+    location::Location,
+    time::{TimeBase, Timestamp},
+};
+
+use super::{Outlet, Stage, Stop};
+use crate::{
+    libav::{AvResult, Decoder, Frame, Health, Packet, Received},
+    pipeline::tally::{Read, Tally},
+};
+
+/// How often in a row a decoder may fail to give a frame before it is asked with new input.
+const FAILURES: usize = 64;
+
+/// Decodes one stream, and keeps count of what could not be decoded.
+pub(crate) struct Decode {
+    decoder: Decoder,
+    /// What errors call the input.
+    location: Location,
+    base: TimeBase,
+    is_video: bool,
+    tally: Tally<Read>,
+    /// Presentation times of shown packets whose frames have not come out yet.
+    expected: BTreeSet<i64>,
+    /// Where the last frame ended, in ticks.
+    end: Option<i64>,
+    /// What is shown before this instant, in ticks, is decoded only for the sake of what follows.
+    from: i64,
+    /// Whether that is decoded only as far as what follows refers to it.
+    skips: bool,
+    /// The health of the decoder that is counted already.
+    noted: Health,
+    /// Number of packets before the first keyframe.
+    lead: u64,
+    /// Time of the first keyframe, in ticks.
+    key: Option<i64>,
+}
+
+impl Decode {
+    /// A stage over an open decoder, whose packets count in `base`; nobody will miss what is shown
+    /// before `from`.
+    pub(crate) fn new(
+        decoder: Decoder,
+        location: Location,
+        base: TimeBase,
+        is_video: bool,
+        from: Option<i64>,
+        tally: Tally<Read>,
+    ) -> Self {
+        let (expected, from) = (BTreeSet::new(), from.unwrap_or(i64::MIN));
+        let (end, skips, noted) = (None, false, decoder.health());
+        Self {
+            decoder,
+            location,
+            base,
+            is_video,
+            tally,
+            expected,
+            end,
+            from,
+            skips,
+            noted,
+            lead: 0,
+            key: None,
+        }
+    }
+
+    /// The same, for pictures of which nobody looks at those before `from`.
+    pub(crate) fn skipping(self) -> Self {
+        Self { skips: true, ..self }
+    }
+
+    fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let mut failures = 0;
+        while failures < FAILURES {
+            match self.decoder.receive().map_err(|_| Error::Exhausted { what: "memory" })? {
+                Received::One(frame) => outlet.send(self.timed(frame))?,
+                Received::Nothing => break,
+                Received::Failed(error) => {
+                    failures += 1;
+                    self.note_error(Err(error))?;
+                }
+            }
+        }
+        self.note_health();
+        Ok(())
+    }
+
+    /// Counts what could not be decoded well since the last time. Errors that are logged before
+    /// the first wanted picture came may be those of pictures that nobody wants.
+    fn note_health(&mut self) {
+        let health = self.decoder.health();
+        let more = health.since(std::mem::replace(&mut self.noted, health));
+        let is_wanted = self.from == i64::MIN || self.end.is_some_and(|end| end > self.from);
+        let complaints = if is_wanted { more.complaints } else { 0 };
+        self.tally.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
+    }
+
+    fn note_error(&self, result: AvResult<()>) -> Result<(), Error> {
+        if let Err(error) = result {
+            if let Some(size) = self.decoder.refused() {
+                self.decoder.limits.check_size(&self.location, size)?;
+            }
+            tracing::debug!(%error, "a packet could not be decoded");
+        }
+        Ok(())
+    }
+
+    /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
+    fn timed(&mut self, mut frame: Frame) -> Frame {
+        let stated = frame.pts();
+        let start = stated.or(self.end).unwrap_or(0);
+        frame.set_pts(start);
+        let is_first = self.end.is_none();
+        self.end = Some(Timestamp::new(start, self.base).plus(frame.duration()).ticks);
+        self.tally.note(|count| {
+            count.frames += 1;
+            count.health.concealed += u64::from(frame.is_concealed() && start >= self.from);
+        });
+        if is_first {
+            self.note_lead(start);
+        }
+        if stated.is_some() {
+            self.expected.remove(&start);
+            let rest = self.expected.split_off(&start);
+            let missed = std::mem::replace(&mut self.expected, rest);
+            self.note_missed(&missed, start, is_first);
+        }
+        frame
+    }
+
+    /// Counts packets before the first keyframe that gave no frame, when their container does not
+    /// say when they are shown; those of which it does are counted by that.
+    fn note_lead(&self, first: i64) {
+        let timed = self.expected.range(..first).count() as u64;
+        let lead = if self.key.is_some_and(|key| first >= key) { self.lead } else { 0 };
+        self.tally.note(|count| count.before_keyframe += lead.saturating_sub(timed));
+    }
+
+    /// Counts packets without a frame: before the first frame they only lacked a keyframe.
+    fn note_missed(&self, missed: &BTreeSet<i64>, next: i64, before_first: bool) {
+        let Some(first) = missed.first() else { return };
+        self.tally.note(|count| match (before_first, self.is_video) {
+            (true, true) => count.before_keyframe += missed.len() as u64,
+            // Sound begins with packets of priming, which give no frame or a later one.
+            (true, false) => {}
+            (false, _) => {
+                let gap = Timestamp::new(next.saturating_sub(*first), self.base);
+                count.lost_seconds += gap.seconds().max(0.0);
+            }
+        });
+    }
+}
+
+impl Stage for Decode {
+    type In = Packet;
+    type Out = Frame;
+
+    fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let is_shown = packet.is_shown();
+        if self.is_video && self.key.is_none() {
+            if packet.is_key() {
+                self.key = packet.pts().or(packet.dts());
+            } else if self.decoder.needs_keyframe {
+                let is_missed = is_shown && packet.pts().is_none_or(|pts| pts >= self.from);
+                self.tally.note(|count| count.before_keyframe += u64::from(is_missed));
+                return Ok(());
+            } else if is_shown {
+                self.lead += 1;
+            }
+        }
+        if let Some(pts) = packet.pts().filter(|pts| is_shown && *pts >= self.from) {
+            self.expected.insert(pts);
+        }
+        if self.skips {
+            self.decoder.skip_unreferenced(packet.pts().is_some_and(|pts| pts < self.from));
+        }
+        let sent = self.decoder.send(&packet);
+        self.note_error(sent)?;
+        self.forward(outlet)
+    }
+
+    fn finish(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let finished = self.decoder.finish();
+        self.note_error(finished)?;
+        self.forward(outlet)?;
+        let missed = std::mem::take(&mut self.expected);
+        let end =
+            self.tally.note(|count| count.extent.end()).and_then(|end| end.rescale(self.base));
+        self.note_missed(&missed, end.map_or(0, |end| end.ticks), self.end.is_none());
+        if self.end.is_none() {
+            tracing::debug!("no frame came out of {}", Step::Decode);
+        }
+        Ok(())
+    }
+}

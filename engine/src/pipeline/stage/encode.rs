@@ -1,0 +1,221 @@
+//! Frames become packets.
+
+use std::{collections::VecDeque, num::NonZeroU32};
+
+use avocet_model::{
+    error::{Error, LibavError, Step},
+    plan::{self, FrameFormat},
+    time::{TimeBase, Timestamp},
+};
+
+use super::{Outlet, Stage, Stop};
+use crate::{
+    libav::{Encoder, FilterGraph, Frame, GraphInput, Packet, Received},
+    pipeline::tally::{Tally, Written},
+};
+
+/// Encodes frames, and sees to it that each packet knows how long it lasts.
+pub(crate) struct Encode {
+    encoder: Encoder,
+    name: String,
+    tally: Tally<Written>,
+    /// Seconds per tick of the container, where it is coarser than the encoder's clock.
+    container: Option<TimeBase>,
+    /// The newest frame, held until the next one tells how long it lasts.
+    held: Option<Frame>,
+    /// How long the last frame lasted, in ticks.
+    typical: i64,
+    /// The instant that is 0 in the output, where each second is to begin with a keyframe.
+    seconds_from: Option<Timestamp>,
+    /// The second of the output that the last keyframe was asked for.
+    second: Option<i64>,
+    /// Cuts sound into frames as long as the encoder takes them.
+    framer: Option<FilterGraph>,
+    /// Times and durations of pictures inside the encoder, in ticks: many encoders lose the latter.
+    inside: VecDeque<(i64, i64)>,
+    /// Times of the first and the last picture that went in, in ticks.
+    sent: Option<(i64, i64)>,
+}
+
+impl Encode {
+    /// A stage over an open encoder, for frames on a line where `origin` is 0 in the output.
+    ///
+    /// # Errors
+    /// libav's, when there is no memory.
+    pub(crate) fn new(
+        encoder: Encoder,
+        settings: &plan::Encoder,
+        origin: Timestamp,
+        tally: Tally<Written>,
+    ) -> Result<Self, Error> {
+        let framer = match (&settings.format, encoder.frame_size()) {
+            (FrameFormat::Audio(format), Some(samples)) => {
+                let input = GraphInput::of_format(format);
+                let base = encoder.time_base;
+                let mut framer = FilterGraph::new("anull", &input, base, NonZeroU32::MIN)
+                    .map_err(|source| broken(&settings.name, source))?;
+                framer.set_frame_size(samples);
+                Some(framer)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            encoder,
+            name: settings.name.clone(),
+            tally,
+            container: None,
+            held: None,
+            typical: 1,
+            seconds_from: settings.keyframe_each_second.then_some(origin),
+            second: None,
+            framer,
+            inside: VecDeque::new(),
+            sent: None,
+        })
+    }
+
+    /// Tells in which ticks the container counts.
+    pub(crate) fn count_in(&mut self, container: TimeBase) {
+        let is_coarse = container.as_f64() > self.encoder.time_base.as_f64();
+        self.container = is_coarse.then_some(container);
+    }
+
+    /// Where a picture goes that is shown at `start`, behind one shown at `before`, in ticks of the
+    /// encoder: one that shares a tick of the container moves on by one; `None` where that tick is
+    /// taken, too.
+    fn place(&self, before: i64, start: i64) -> Option<i64> {
+        let base = self.encoder.time_base;
+        let container = self.container.unwrap_or(base);
+        let ticks = |at: i64| Timestamp::new(at, base).rescale(container).map(|at| at.ticks);
+        let (Some(last), Some(own)) = (ticks(before), ticks(start)) else {
+            return (start > before).then_some(start);
+        };
+        if own > last {
+            return Some(start);
+        }
+        let next = Timestamp::new(last, container).plus(1).rescale(base);
+        next.map(|next| next.ticks).filter(|_| own == last)
+    }
+
+    fn failed(&self, source: LibavError) -> Stop {
+        broken(&self.name, source).into()
+    }
+
+    /// Encodes the sound that fills whole frames, at the end what is left, too.
+    fn encode_sound(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        while let Some(framer) = &mut self.framer {
+            match framer.pull().map_err(|source| broken(&self.name, source))? {
+                Received::One(mut frame) => self.send(&mut frame)?,
+                Received::Nothing => break,
+                Received::Failed(error) => return Err(self.failed(error)),
+            }
+            self.forward(outlet)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a picture is the first of its second.
+    fn begins_second(&mut self, start: i64) -> bool {
+        let Some(origin) = self.seconds_from else { return false };
+        let base = self.encoder.time_base;
+        let Some(at) = Timestamp::new(start, base).since(origin, base) else { return false };
+        let per_second = i128::from(base.den.get());
+        let second = (i128::from(at.ticks) * i128::from(base.num.get())).div_euclid(per_second);
+        let second = i64::try_from(second).ok();
+        std::mem::replace(&mut self.second, second) != second
+    }
+
+    /// Encodes a picture that lasts until `next`, or as long as it says itself.
+    fn encode(&mut self, mut frame: Frame, next: Option<i64>) -> Result<(), Stop> {
+        let start = frame.exact_pts().unwrap_or(0);
+        let duration = match next {
+            Some(next) => next - start,
+            None if frame.duration() > 0 => frame.duration(),
+            None => self.typical,
+        };
+        self.typical = duration;
+        frame.set_duration(duration);
+        let is_key = self.begins_second(start);
+        frame.ask_for(is_key);
+        self.inside.push_back((start, duration));
+        self.sent = Some((self.sent.map_or(start, |(first, _)| first), start));
+        self.send(&mut frame)
+    }
+
+    fn send(&mut self, frame: &mut Frame) -> Result<(), Stop> {
+        self.tally.note(|count| count.frames += 1);
+        self.encoder.send(frame).map_err(|error| self.failed(error))
+    }
+
+    fn forward(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        loop {
+            let received = self.encoder.receive().map_err(|error| self.failed(error))?;
+            let mut packet = match received {
+                Received::One(packet) => packet,
+                Received::Nothing => return Ok(()),
+                Received::Failed(error) => return Err(self.failed(error)),
+            };
+            packet.set_time_base(self.encoder.time_base);
+            let known = packet
+                .pts()
+                .and_then(|pts| self.inside.iter().position(|(start, _)| *start == pts))
+                .and_then(|place| self.inside.remove(place));
+            if let Some((start, duration)) = known {
+                // Of less pictures than it holds back, x265 gives decoding times out of thin air;
+                // none is as far before the first picture as the newest is after it.
+                let earliest = self.sent.map_or(start, |(first, last)| first - (last - first));
+                packet.set_duration(duration);
+                if packet.dts().is_some_and(|dts| dts < earliest) {
+                    packet.set_times(start, earliest, duration);
+                }
+            }
+            outlet.send(packet)?;
+        }
+    }
+}
+
+fn broken(name: &str, source: LibavError) -> Error {
+    Error::Libav { step: Step::Encode, component: name.to_owned(), source }
+}
+
+impl Stage for Encode {
+    type In = Frame;
+    type Out = Packet;
+
+    fn push(&mut self, mut frame: Frame, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        if frame.samples() > 0 {
+            if let Some(framer) = &mut self.framer {
+                framer.push(frame).map_err(|source| broken(&self.name, source))?;
+                return self.encode_sound(outlet);
+            }
+            self.send(&mut frame)?;
+            return self.forward(outlet);
+        }
+        if let Some(held) = self.held.take() {
+            let before = held.exact_pts().unwrap_or(0);
+            let start = frame.exact_pts().unwrap_or(before + self.typical);
+            let Some(place) = self.place(before, start) else {
+                self.tally.note(|count| count.indistinct += 1);
+                self.held = Some(held);
+                return self.forward(outlet);
+            };
+            self.tally.note(|count| count.moved += u64::from(place != start));
+            frame.set_pts(place);
+            self.encode(held, Some(place))?;
+        }
+        self.held = Some(frame);
+        self.forward(outlet)
+    }
+
+    fn finish(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        if let Some(held) = self.held.take() {
+            self.encode(held, None)?;
+        }
+        if let Some(framer) = &mut self.framer {
+            framer.finish().map_err(|source| broken(&self.name, source))?;
+            self.encode_sound(outlet)?;
+        }
+        self.encoder.finish();
+        self.forward(outlet)
+    }
+}

@@ -1,0 +1,265 @@
+//! Stages and what joins them.
+//!
+//! A stage turns items into items. What it makes goes into an [`Outlet`]: a queue to another
+//! thread, or the next stage itself. A stage never knows which, nor who its neighbors are.
+
+mod continuity;
+mod convert;
+mod copy;
+mod cut;
+mod decode;
+mod demux;
+mod encode;
+mod filter;
+mod mux;
+mod splice;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use continuity::Continuity;
+pub(crate) use convert::Convert;
+pub(crate) use copy::{Copy, CopySound};
+use crossbeam::channel::{Receiver, Sender, bounded};
+pub(crate) use cut::Cut;
+pub(crate) use decode::Decode;
+pub(crate) use demux::{Demux, Route};
+pub(crate) use encode::Encode;
+pub(crate) use filter::{Filter, Lines};
+pub(crate) use mux::{Mux, MuxTrack};
+pub(crate) use splice::{Form, SeamMaker, Splice};
+
+use avocet_model::{
+    error::Error,
+    location::Location,
+    progress::CancelToken,
+    time::{TimeBase, Timestamp},
+};
+
+use crate::libav::Fault;
+
+/// Packets that wait between two threads.
+pub(crate) const PACKETS: usize = 8;
+
+/// Frames that wait between two threads; a 4K frame is 12 MB.
+pub(crate) const FRAMES: usize = 2;
+
+/// Why a stage stops before its input ends.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Nobody wants more; that is success.
+    Closed,
+    /// It can not go on.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// One step of the work.
+pub(crate) trait Stage: Send {
+    /// What it takes.
+    type In;
+    /// What it makes.
+    type Out;
+
+    /// Takes one item, and hands on what is ready.
+    fn push(&mut self, item: Self::In, outlet: &mut dyn Outlet<Self::Out>) -> Result<(), Stop>;
+
+    /// Hands on what was held back; no item follows.
+    fn finish(&mut self, outlet: &mut dyn Outlet<Self::Out>) -> Result<(), Stop>;
+}
+
+/// Where items go.
+pub(crate) trait Outlet<T>: Send {
+    /// Hands on one item.
+    fn send(&mut self, item: T) -> Result<(), Stop>;
+
+    /// Says that no item follows. Nothing is sent after it.
+    fn finish(&mut self) -> Result<(), Stop>;
+}
+
+/// A stage on the thread of the one before it.
+pub(crate) struct Then<S: Stage> {
+    pub(crate) stage: S,
+    pub(crate) next: Box<dyn Outlet<S::Out>>,
+}
+
+impl<S: Stage> Outlet<S::In> for Then<S> {
+    fn send(&mut self, item: S::In) -> Result<(), Stop> {
+        self.stage.push(item, &mut *self.next)
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        match self.stage.finish(&mut *self.next) {
+            // A stage that wants no more has made all it will make.
+            Ok(()) | Err(Stop::Closed) => self.next.finish(),
+            failed => failed,
+        }
+    }
+}
+
+/// The last stage has no outlet worth the name.
+pub(crate) struct Nowhere;
+
+impl Outlet<()> for Nowhere {
+    fn send(&mut self, (): ()) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// The sending end of a queue between threads.
+pub(crate) struct Queue<T>(Option<Sender<T>>);
+
+/// The receiving end of a queue between threads.
+pub(crate) struct Inbox<T> {
+    items: Receiver<T>,
+    cancel: CancelToken,
+}
+
+/// A queue of so many items.
+pub(crate) fn queue<T: Send>(length: usize, cancel: &CancelToken) -> (Queue<T>, Inbox<T>) {
+    let (sender, items) = bounded(length);
+    (Queue(Some(sender)), Inbox { items, cancel: cancel.clone() })
+}
+
+impl<T> Queue<T> {
+    /// One more sender; the queue ends when all of them have.
+    pub(crate) fn another(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Send> Outlet<T> for Queue<T> {
+    fn send(&mut self, item: T) -> Result<(), Stop> {
+        match &self.0 {
+            Some(sender) => sender.send(item).map_err(|_| Stop::Closed),
+            None => Err(Stop::Closed),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl<T> Inbox<T> {
+    /// Moves everything into `outlet`, until the end, a failure, or nobody wanting more.
+    ///
+    /// A cancelled inbox is dropped with what is in it, so that blocked senders wake.
+    pub(crate) fn pump(self, outlet: &mut dyn Outlet<T>) -> Result<(), Error> {
+        for item in &self.items {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            match outlet.send(item) {
+                Ok(()) => {}
+                Err(Stop::Closed) => break,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        finished(outlet.finish())
+    }
+}
+
+/// The end of a line of stages: a closed outlet is as good as an end.
+pub(crate) fn finished(stop: Result<(), Stop>) -> Result<(), Error> {
+    match stop {
+        Ok(()) | Err(Stop::Closed) => Ok(()),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// The way of a later part onto the time line of the first one, on which a track goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Onto {
+    /// The instant of this part's own line that is 0 in the output.
+    pub(crate) origin: Timestamp,
+    /// The same of the first part.
+    pub(crate) first: Timestamp,
+    /// Seconds per tick of the line to go on.
+    pub(crate) base: TimeBase,
+}
+
+impl Onto {
+    /// An instant of this part as ticks of the first part's line.
+    pub(crate) fn map(self, at: Timestamp) -> i64 {
+        let first = self.first.rescale(self.base).map_or(0, |at| at.ticks);
+        let since = at.since(self.origin, self.base).map_or(0, |at| at.ticks);
+        Timestamp::new(first, self.base).plus(since).ticks
+    }
+}
+
+/// A way into one outlet for several lines of stages on the same thread, which never wait for each
+/// other there; it ends when all of them have.
+pub(crate) struct Joined<O>(Option<Arc<Mutex<O>>>);
+
+impl<O> Joined<O> {
+    pub(crate) fn new(outlet: O) -> Self {
+        Self(Some(Arc::new(Mutex::new(outlet))))
+    }
+
+    /// One more way in.
+    pub(crate) fn another(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T, O: Outlet<T>> Outlet<T> for Joined<O> {
+    fn send(&mut self, item: T) -> Result<(), Stop> {
+        let outlet = self.0.as_ref().ok_or(Stop::Closed)?;
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).send(item)
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        match self.0.take().and_then(Arc::into_inner) {
+            Some(outlet) => outlet.into_inner().unwrap_or_else(PoisonError::into_inner).finish(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Names the track that an item belongs to.
+pub(crate) struct OfTrack<O> {
+    pub(crate) track: usize,
+    pub(crate) next: O,
+}
+
+impl<T, O: Outlet<(usize, T)>> Outlet<T> for OfTrack<O> {
+    fn send(&mut self, item: T) -> Result<(), Stop> {
+        self.next.send((self.track, item))
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        self.next.finish()
+    }
+}
+
+impl Fault {
+    /// The fault of an input, as an error of the run.
+    pub(crate) fn of_input(self, location: &Location) -> Error {
+        match self {
+            Self::Cancelled => Error::Cancelled,
+            Self::Io(source) => Error::Read { location: location.clone(), source },
+            Self::Libav(error) => {
+                Error::NotMedia { location: location.clone(), reason: error.to_string() }
+            }
+            Self::FarTime(seconds) => Error::Lacking {
+                location: location.clone(),
+                found: format!("a packet at {seconds:.0} s"),
+                needed: "times within ten years of the first packet, and 3000 years of 0"
+                    .to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The last stage: packets into a container, on the output's time line.
+
+use std::collections::VecDeque;
+
+use avocet_model::{
+    error::{Error, Step},
+    location::Location,
+    plan::Output,
+    time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
+};
+
+use super::{Continuity, Outlet, Stage, Stop};
+use crate::{
+    libav::{Fault, Muxer, Packet},
+    pipeline::tally::{Tally, Written},
+    read::approach::REORDERED,
+};
+
+/// Writes the tracks of one output.
+pub(crate) struct Mux {
+    muxer: Muxer,
+    name: String,
+    location: Location,
+    tracks: Vec<MuxTrack>,
+}
+
+/// What a muxer keeps in mind of a track.
+pub(crate) struct MuxTrack {
+    /// The instant of the input that becomes 0.
+    pub(crate) origin: Timestamp,
+    /// Seconds per tick in the container.
+    pub(crate) base: TimeBase,
+    /// Decoding time of the last packet, in ticks.
+    pub(crate) last: Option<i64>,
+    /// Distance between the last two packets, in ticks.
+    pub(crate) typical: i64,
+    /// Decoding time of the first packet, in ticks.
+    pub(crate) first: Option<i64>,
+    /// The newest packets of a picture track, held until it is known that others follow them.
+    pub(crate) held: VecDeque<Packet>,
+    /// What is added to all times on their way into the container.
+    pub(crate) delay: Option<Timestamp>,
+    /// Whether it is a track of moving pictures.
+    pub(crate) is_video: bool,
+    /// Whether it is a still picture, which has no time: cover art, or all that there is.
+    pub(crate) is_still: bool,
+    /// Where its packets follow each other sample by sample: sound that is copied into a container
+    /// without gaps.
+    pub(crate) continuity: Option<Continuity>,
+    /// The most that its packets may hold, in bytes.
+    pub(crate) at_most: Option<u64>,
+    /// What is counted.
+    pub(crate) tally: Tally<Written>,
+}
+
+impl Mux {
+    /// A stage over a muxer whose header is written.
+    pub(crate) fn new(muxer: Muxer, output: &Output, tracks: Vec<MuxTrack>) -> Self {
+        Self { muxer, name: output.muxer.clone(), location: output.location.clone(), tracks }
+    }
+
+    fn write(&mut self, packet: Packet, track: usize) -> Result<(), Stop> {
+        self.muxer.write(packet, track).map_err(|fault| self.failed(fault))
+    }
+
+    fn failed(&self, fault: Fault) -> Stop {
+        let error = match fault {
+            Fault::Cancelled | Fault::FarTime(_) => fault.of_input(&self.location),
+            Fault::Io(source) => Error::Write { location: self.location.clone(), source },
+            Fault::Libav(source) => {
+                Error::Libav { step: Step::Mux, component: self.name.clone(), source }
+            }
+        };
+        Stop::Failed(error)
+    }
+}
+
+impl MuxTrack {
+    /// That of a single picture, which has no time.
+    pub(crate) fn of_picture(base: TimeBase, tally: Tally<Written>) -> Self {
+        Self {
+            origin: Timestamp::ZERO,
+            base,
+            last: None,
+            typical: 1,
+            first: None,
+            held: VecDeque::new(),
+            delay: None,
+            is_video: true,
+            is_still: true,
+            continuity: None,
+            at_most: None,
+            tally,
+        }
+    }
+
+    /// Makes a track take as long to decode as it is shown.
+    ///
+    /// MP4 adds the distances of decoding times up to the length of a track, to which the last
+    /// packet adds how long it lasts itself. When pictures are reordered and of uneven length, that
+    /// comes out wrong, and a player may leave the last picture out. So the last packet is decoded
+    /// as long before the last picture is shown as the first packet before the first, and those
+    /// before it earlier where they leave it no room.
+    fn fit_end(&mut self) {
+        let written = self.tally.note(|count| count.extent);
+        let ends = (self.first, written.start(), written.last_start(), written.end());
+        let (Some(first), Some(start), Some(latest), Some(end)) = ends else { return };
+        let delay = (start.ticks - first).max(0);
+        let times: Option<Vec<_>> =
+            self.held.iter().map(|packet| Some((packet.pts()?, packet.dts()?))).collect();
+        let times = times.unwrap_or_default();
+        let Some(&(pts, _)) = times.last() else { return };
+        let last = (latest.ticks - delay).min(pts);
+        // The latest packet from which on there is a tick for each.
+        let after = |from: usize| i64::try_from(times.len() - 1 - from).unwrap_or(i64::MAX);
+        let has_room = |from: &usize| last - times[*from].1 >= after(*from);
+        // Where there is none, the first pictures were so long that no end makes up for them.
+        let Some(from) = (0..times.len()).rev().find(has_room) else { return };
+        let (begin, steps) = (times[from].1, after(from).max(1));
+        let moved = self.held.iter_mut().zip(&times).skip(from);
+        for (place, (packet, &(pts, dts))) in (0..).zip(moved) {
+            let dts = dts.min(begin + (last - begin).saturating_mul(place) / steps);
+            packet.set_times(pts, dts, packet.duration());
+        }
+        if let Some(packet) = self.held.back_mut() {
+            packet.set_times(pts, last, end.ticks - delay - last);
+        }
+    }
+
+    /// The instant of the input that the container counts from.
+    fn zero(&self) -> Timestamp {
+        let Some(delay) = self.delay else { return self.origin };
+        // Both are exact in ticks of their common base: half a tick of the container stays that, and
+        // is rounded as the reader of the next generation rounds it.
+        let (one, other) = (self.origin.base.den.get(), delay.base.den.get());
+        let common = one.checked_mul(other / greatest_common_divisor(one, other));
+        let base = common.and_then(|den| Rational::new(1_u32, den));
+        let base = base.unwrap_or(Rational::MICROSECONDS);
+        self.origin.since(delay, base).unwrap_or(self.origin)
+    }
+
+    /// Puts a packet on the output's time line.
+    ///
+    /// Decoding times must rise strictly and come no later than the presentation; a packet that
+    /// would break that moves on by as little as it takes, and is counted. Answers whether the
+    /// packet is to be written at all.
+    fn place(&mut self, packet: &mut Packet) -> Result<bool, Stop> {
+        let base = packet.time_base().unwrap_or(self.base);
+        let zero = self.zero();
+        let rescale =
+            |ticks| Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks);
+        let after = self.last.map_or(i64::MIN, |last| last + 1);
+        let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
+        // Both ends are rounded, not the length: rounding errors do not add up.
+        let (start, end) = match start {
+            Some((start, pts)) if packet.duration() > 0 => {
+                (start, rescale(pts + packet.duration()))
+            }
+            // A packet that does not say lasts as long as the one before it.
+            Some((start, _)) => (start, start + self.typical),
+            None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
+        };
+        let (start, end) = match &mut self.continuity {
+            Some(continuity) => {
+                let at = |ticks| Timestamp::new(ticks, self.base);
+                let placed = continuity.place(packet, at(start), at(end - start))?;
+                let Some((start, end)) = placed else { return Ok(false) };
+                let in_base = |at: Timestamp| at.rescale(self.base).map_or(0, |at| at.ticks);
+                (in_base(start), in_base(end))
+            }
+            None => (start, end),
+        };
+        // Half a tick of rounding must not put the first block before the file begins.
+        let start = if self.delay.is_some() { start.max(0) } else { start };
+        let unsaid = self.last.map_or(start, |last| last + 1);
+        let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
+        let pts = start.max(dts);
+        self.typical = self.last.map_or(self.typical, |last| dts - last);
+        self.last = Some(dts);
+        self.first.get_or_insert(dts);
+        packet.set_times(pts, dts, (end - pts).max(0));
+        let delay = self.delay.and_then(|delay| delay.rescale(self.base)).map_or(0, |at| at.ticks);
+        let at = |ticks: i64| Timestamp::new(ticks, self.base);
+        let (start, pts, end) = (start - delay, pts - delay, end - delay);
+        self.tally.note(|count| {
+            count.moved += u64::from(pts != start);
+            count.bytes += packet.size() as u64;
+            // One that begins before the start is shown in part at most, which containers with
+            // coarse times do not tell.
+            count.packets += u64::from(start >= 0);
+            if end > 0 || start >= 0 {
+                count.extent.add(at(pts.max(0)), at(end.max(pts)));
+            }
+        });
+        Ok(true)
+    }
+}
+
+impl Stage for Mux {
+    type In = (usize, Packet);
+    type Out = ();
+
+    fn push(&mut self, item: Self::In, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
+        let (track, mut packet) = item;
+        let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
+        if place.is_still {
+            packet.set_times(0, 0, 0);
+            place.tally.note(|count| count.packets += 1);
+            return self.write(packet, track);
+        }
+        if packet.size() == 0 {
+            // Encoders end with such ones to tell what belongs into the header.
+            return self.write(packet, track);
+        }
+        if !place.place(&mut packet)? {
+            return Ok(());
+        }
+        let bytes = place.tally.note(|count| count.bytes);
+        if place.at_most.is_some_and(|most| bytes > most) {
+            return Err(Error::TooLarge { bytes }.into());
+        }
+        if !place.is_video {
+            return self.write(packet, track);
+        }
+        place.held.push_back(packet);
+        let ready = if place.held.len() > REORDERED { place.held.pop_front() } else { None };
+        ready.map_or(Ok(()), |packet| self.write(packet, track))
+    }
+
+    fn finish(&mut self, _: &mut dyn Outlet<()>) -> Result<(), Stop> {
+        for track in 0..self.tracks.len() {
+            self.tracks[track].fit_end();
+            while let Some(packet) = self.tracks[track].held.pop_front() {
+                self.write(packet, track)?;
+            }
+        }
+        self.muxer.finish().map_err(|fault| self.failed(fault))
+    }
+}

@@ -1,0 +1,390 @@
+//! Pictures of a section: encoded at its ends, copied in between, all in one form.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use avocet_model::{
+    error::{Error, Result},
+    format::nal::{
+        Framing,
+        avc::{AvcSets, Head},
+        hevc::{HevcSets, Renumber},
+    },
+    location::Location,
+    plan::{self, Span},
+    time::{TimeBase, Timestamp},
+};
+
+use super::{Cut, Decode, Encode, Outlet, Stage, Stop, Then};
+use crate::{
+    libav::{Decoder, Encoder, Frame, OpenError, Packet, Parameters},
+    pipeline::tally::{Read, Tally, Written},
+    read::change::Coding,
+};
+
+/// Copies the packets that a plan names, and encodes the pictures before and behind them.
+pub(crate) struct Splice {
+    maker: SeamMaker,
+    coding: Coding,
+    ends: plan::Splice,
+    span: Span,
+    /// What encodes the pictures before the copied packets, until those begin.
+    head: Option<Seam>,
+    /// The first copied packet, until it is known that nothing before it is still to come.
+    first: Option<Packet>,
+    /// Whether the copied packets have begun.
+    begun: bool,
+    /// What encodes the pictures behind the copied packets, from the keyframe on that leads there.
+    tail: Option<Seam>,
+}
+
+/// Opens what encodes pictures in the form of a stream.
+pub(crate) struct SeamMaker {
+    pub(crate) settings: plan::Encoder,
+    /// An encoder for the first seam.
+    pub(crate) ready: Option<Encoder>,
+    /// How the stream is coded.
+    pub(crate) parameters: Parameters,
+    pub(crate) threads: NonZeroU32,
+    pub(crate) origin: Timestamp,
+    pub(crate) read: Tally<Read>,
+    pub(crate) written: Tally<Written>,
+    pub(crate) form: Form,
+    /// What errors call the input.
+    pub(crate) location: Location,
+}
+
+/// How packets of both origins are brought into one form.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// H.264: units behind lengths, parameter sets beside the stream.
+    Avc {
+        /// The sets of the source.
+        source: AvcSets,
+        /// Those of the encoder.
+        encoder: AvcSets,
+        /// What decoders must know of the source, which is not so of the encoder's pictures.
+        head: Option<Head>,
+    },
+    /// HEVC: the same, where the encoder's sets get other numbers.
+    Hevc {
+        /// The sets of the source.
+        source: HevcSets,
+        /// What gives the encoder's pictures those numbers.
+        renumber: Renumber,
+    },
+    /// Packets tell all there is to know.
+    Whole,
+}
+
+/// A line of stages that encodes the pictures of a span.
+struct Seam {
+    line: Box<dyn Outlet<Packet>>,
+    made: Made,
+    times: Times,
+    /// Whether it has all it needs.
+    done: bool,
+}
+
+/// When pictures are shown, and how long, in ticks of the stream.
+type Times = Arc<Mutex<Vec<(i64, i64)>>>;
+
+/// Gives an encoder pictures that are counted, whatever the distances between them: some encoders
+/// take nothing else. Their times are given back to the packets.
+struct Count(Times);
+
+impl Stage for Count {
+    type In = Frame;
+    type Out = Frame;
+
+    fn push(&mut self, mut frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        let mut times = locked(&self.0);
+        let number = i64::try_from(times.len()).unwrap_or(i64::MAX);
+        times.push((frame.pts().unwrap_or(0), frame.duration()));
+        drop(times);
+        frame.set_pts(number);
+        frame.set_duration(1);
+        outlet.send(frame)
+    }
+
+    fn finish(&mut self, _: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// What is shared by the two ends of a line, on one thread.
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a line of stages leaves what it makes.
+#[derive(Clone, Default)]
+struct Made(Arc<Mutex<Vec<Packet>>>);
+
+impl Outlet<Packet> for Made {
+    fn send(&mut self, packet: Packet) -> Result<(), Stop> {
+        locked(&self.0).push(packet);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+impl Seam {
+    fn send(&mut self, packet: &Packet) -> Result<(), Stop> {
+        if self.done {
+            return Ok(());
+        }
+        let packet = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
+        match self.line.send(packet) {
+            Err(Stop::Closed) => self.done = true,
+            sent => sent?,
+        }
+        Ok(())
+    }
+
+    /// All that was made, with times that count in `base`.
+    fn finish(mut self, base: TimeBase) -> Result<Vec<Packet>, Stop> {
+        match self.line.finish() {
+            Ok(()) | Err(Stop::Closed) => {}
+            failed => failed?,
+        }
+        let mut packets = std::mem::take(&mut *locked(&self.made.0));
+        // Encoders end with empty ones.
+        packets.retain(|packet| packet.size() > 0);
+        let times = locked(&self.times);
+        for packet in &mut packets {
+            let number = packet.pts().and_then(|number| usize::try_from(number).ok());
+            let known = number.and_then(|number| times.get(number));
+            let Some(&(pts, duration)) = known else {
+                return Err(unspliceable("an encoder changed the time of a picture").into());
+            };
+            packet.set_times(pts, pts, duration);
+            packet.set_time_base(base);
+        }
+        Ok(packets)
+    }
+}
+
+impl Form {
+    /// Whether a stream of this kind has parameter sets beside it, which those of an encoder join.
+    pub(crate) fn has_sets(source: &Parameters) -> bool {
+        matches!(source.codec().as_str(), "h264" | "hevc")
+    }
+
+    /// How a stream of the source and the packets of an encoder go together, and what is to stand
+    /// beside the stream.
+    ///
+    /// # Errors
+    /// [`Error::Unspliceable`] when they do not.
+    pub(crate) fn of(
+        source: &Parameters,
+        encoder: Option<&Parameters>,
+    ) -> Result<(Self, Option<Vec<u8>>)> {
+        let Some(encoder) = encoder.filter(|_| Self::has_sets(source)) else {
+            return Ok((Self::Whole, None));
+        };
+        let no_sets = || unspliceable("it has no parameter sets");
+        let taken = || unspliceable("no number is left for parameter sets");
+        if source.codec() == "h264" {
+            let head = source.head.clone();
+            let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
+            let (source, encoder) = (sets(source)?, sets(encoder)?);
+            let record = source.record_with(&encoder).ok_or_else(taken)?;
+            return Ok((Self::Avc { source, encoder, head }, Some(record)));
+        }
+        let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);
+        let (source, encoder) = (sets(source)?, sets(encoder)?);
+        let ids = source.free_ids().ok_or_else(taken)?;
+        let (renumber, sets) = Renumber::of(&encoder, ids).ok_or_else(no_sets)?;
+        let record = source.with(&sets).ok_or_else(no_sets)?;
+        Ok((Self::Hevc { source, renumber }, Some(record)))
+    }
+
+    /// A packet of the source; `breaks` for the first one, which what was before does not lead to.
+    fn of_source(&self, packet: Packet, breaks: bool) -> Result<Packet> {
+        let packet = match self {
+            Self::Avc { head: Some(head), .. } if packet.is_key() => {
+                repacked(&packet, Ok(head.before(packet.data())))?
+            }
+            _ => packet,
+        };
+        match self {
+            Self::Avc { source, .. } if source.must_repack(packet.data()) => {
+                let data = source.repack(packet.data(), source.framing, source.length());
+                repacked(&packet, data)
+            }
+            Self::Hevc { source, .. } if breaks || source.must_repack(packet.data()) => {
+                repacked(&packet, source.repack(packet.data(), breaks))
+            }
+            Self::Avc { .. } | Self::Hevc { .. } | Self::Whole => Ok(packet),
+        }
+    }
+
+    /// A packet of the encoder.
+    fn of_encoder(&self, packet: Packet) -> Result<Packet> {
+        match self {
+            Self::Avc { source, encoder, .. } => {
+                let data = encoder.repack(packet.data(), Framing::StartCodes, source.length());
+                repacked(&packet, data)
+            }
+            Self::Hevc { source, renumber } => {
+                repacked(&packet, renumber.packet(packet.data(), source))
+            }
+            Self::Whole => Ok(packet),
+        }
+    }
+}
+
+fn repacked(packet: &Packet, data: Result<Vec<u8>, &'static str>) -> Result<Packet> {
+    let data = data.map_err(unspliceable)?;
+    packet.with_other_data(&data).map_err(|_| Error::Exhausted { what: "memory" })
+}
+
+fn unspliceable(what: &str) -> Error {
+    Error::Unspliceable { what: what.to_owned() }
+}
+
+impl SeamMaker {
+    /// Opens an encoder. One that refuses what the stream is leaves it to the other plan.
+    pub(crate) fn open_encoder(settings: &plan::Encoder, threads: NonZeroU32) -> Result<Encoder> {
+        let name = &settings.name;
+        Encoder::open(settings, threads, true).map_err(|error| match error {
+            OpenError::Libav(source) => unspliceable(&format!("encoder `{name}`: {source}")),
+            other => other.about("encoder", name),
+        })
+    }
+
+    /// A line that encodes the pictures from `start` to `end`.
+    fn seam(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
+        let base = self.parameters.time_base;
+        let open = || Self::open_encoder(&self.settings, self.threads);
+        let encoder = self.ready.take().map_or_else(open, Ok)?;
+        let decoder = Decoder::open(&self.parameters, self.threads)
+            .map_err(|error| error.about("decoder", &self.parameters.codec()))?;
+        let from = start.rescale(base).map(|start| start.ticks);
+        let made = Made::default();
+        let encode = Encode::new(encoder, &self.settings, self.origin, self.written.clone())?;
+        let encode = Then { stage: encode, next: Box::new(made.clone()) };
+        let times = Times::default();
+        let count = Then { stage: Count(Arc::clone(&times)), next: Box::new(encode) };
+        let span = Span { start, end, hold: None, lead_in: 0 };
+        let cut = Cut::new(span, base, self.read.clone());
+        let cut = Then { stage: cut, next: Box::new(count) };
+        let (of, read) = (self.location.clone(), self.read.clone());
+        let decode = Decode::new(decoder, of, base, true, from, read).skipping();
+        let line = Then { stage: decode, next: Box::new(cut) };
+        Ok(Seam { line: Box::new(line), made, times, done: false })
+    }
+}
+
+impl Splice {
+    /// A stage for the packets of `span`, from a keyframe at or before it on.
+    pub(crate) fn new(mut maker: SeamMaker, ends: plan::Splice, span: Span) -> Result<Self> {
+        let head = match ends.from {
+            Some(from) if span.start >= from => None,
+            Some(from) => Some(maker.seam(span.start, Some(from))?),
+            None => Some(maker.seam(span.start, span.end)?),
+        };
+        let coding = Coding::of(&maker.parameters);
+        Ok(Self { maker, coding, ends, span, head, first: None, begun: false, tail: None })
+    }
+
+    fn base(&self) -> TimeBase {
+        self.maker.parameters.time_base
+    }
+
+    /// Hands on what a seam made.
+    fn hand_on(&self, seam: Seam, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        for packet in seam.finish(self.base())? {
+            outlet.send(self.maker.form.of_encoder(packet)?)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the pictures before the copied packets, and begins with those.
+    fn begin(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        self.begun = true;
+        if let Some(head) = self.head.take() {
+            self.hand_on(head, outlet)?;
+        }
+        match self.first.take() {
+            Some(first) => self.copy(first, true, outlet),
+            None if self.ends.from.is_none() => Ok(()),
+            None => Err(unspliceable("the keyframe of the plan did not come").into()),
+        }
+    }
+
+    /// Copies a packet, and decodes it when the pictures behind need it.
+    fn copy(
+        &mut self,
+        packet: Packet,
+        breaks: bool,
+        outlet: &mut dyn Outlet<Packet>,
+    ) -> Result<(), Stop> {
+        let at = packet.pts().map(|pts| Timestamp::new(pts, self.base()));
+        if let Some(until) = self.ends.until.filter(|_| at == self.ends.lead) {
+            self.tail = Some(self.maker.seam(until, self.span.end)?);
+        }
+        if let Some(tail) = &mut self.tail {
+            tail.send(&packet)?;
+        }
+        outlet.send(self.maker.form.of_source(packet, breaks)?)
+    }
+}
+
+impl Stage for Splice {
+    type In = Packet;
+    type Out = Packet;
+
+    fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        let Some(at) = packet.pts().map(|pts| Timestamp::new(pts, self.base())) else {
+            return Err(unspliceable("a packet has no time").into());
+        };
+        if self.coding.changes(&packet) {
+            return Err(unspliceable("its codec parameters change on the way").into());
+        }
+        if !self.begun {
+            if Some(at) > self.ends.from && self.first.is_some() {
+                self.begin(outlet)?;
+            } else {
+                if let Some(head) = &mut self.head {
+                    head.send(&packet)?;
+                    if head.done && self.ends.from.is_none() {
+                        return Err(Stop::Closed);
+                    }
+                }
+                if Some(at) == self.ends.from && packet.is_key() {
+                    self.first = Some(packet);
+                }
+                return Ok(());
+            }
+        }
+        if self.ends.until.or(self.span.end).is_none_or(|until| at < until) {
+            return self.copy(packet, false, outlet);
+        }
+        match &mut self.tail {
+            Some(tail) if !tail.done => tail.send(&packet),
+            Some(_) => Err(Stop::Closed),
+            // It tells what comes next that the last picture lasts to the end.
+            None => outlet.send(packet),
+        }
+    }
+
+    fn finish(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        if !self.begun {
+            self.begin(outlet)?;
+        }
+        match self.tail.take() {
+            Some(tail) => self.hand_on(tail, outlet),
+            None if self.ends.until.is_some() => {
+                Err(unspliceable("the last keyframe of the plan did not come").into())
+            }
+            None => Ok(()),
+        }
+    }
+}

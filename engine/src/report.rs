@@ -1,0 +1,60 @@
+//! How a run ended that succeeded.
+
+use serde::Serialize;
+
+use avocet_model::{
+    location::Location,
+    media::MediaInfo,
+    plan::{Plan, Reason, Strategy},
+};
+
+/// How a run ended that succeeded.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The way the goal was met.
+    pub strategy: Strategy,
+    /// The plan that met it; not the one that was handed in when that had a size limit and another
+    /// plan for beyond it.
+    #[serde(skip)]
+    pub plan: Plan,
+    /// What was written, in the order of the plan.
+    pub outputs: Vec<Written>,
+    /// What is not as one would wish.
+    pub warnings: Vec<Reason>,
+    /// What it took.
+    pub stats: Stats,
+}
+
+/// One output that is in its place.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Written {
+    /// Where it is.
+    pub location: Location,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+    /// What a reader finds in it.
+    pub media: MediaInfo,
+}
+
+/// What a run took. Packets and frames are those of the plan that met the goal, all else is that of
+/// the whole run, with plans that were given up.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Wall time, in seconds, from the first look at the inputs until the outputs were in place.
+    pub wall_seconds: f64,
+    /// Packets read, over all tracks.
+    pub packets_read: u64,
+    /// Frames decoded, over all tracks.
+    pub frames_decoded: u64,
+    /// Frames encoded, over all tracks.
+    pub frames_encoded: u64,
+    /// Packets written, over all tracks.
+    pub packets_written: u64,
+    /// Requests that were sent for inputs elsewhere, since they were looked at first.
+    pub requests: u64,
+    /// Bytes that came for them.
+    pub bytes_fetched: u64,
+}

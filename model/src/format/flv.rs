@@ -1,0 +1,45 @@
+//! What the metadata of FLV say and libav does not: how large the file was when it was written.
+
+use std::io::{self, Read};
+
+/// How far the metadata are looked through, in bytes: they come first.
+const MOST_BYTES: u64 = 16 << 10;
+
+/// The name of the size, as a property of an object, and the type of a number behind it (AMF 0, 2.2
+/// and 2.5).
+const FILE_SIZE: &[u8] = b"\0\x08filesize\0";
+
+/// The size of the whole file when it was written, in bytes; `None` where that is not said.
+///
+/// # Errors
+/// The reader's.
+pub fn stated_size(reader: &mut impl Read) -> io::Result<Option<u64>> {
+    let mut head = Vec::new();
+    reader.take(MOST_BYTES).read_to_end(&mut head)?;
+    let place = head.windows(FILE_SIZE.len()).position(|name| name == FILE_SIZE);
+    let size = place.and_then(|place| head.get(place + FILE_SIZE.len()..)?.first_chunk());
+    // The cast saturates, and makes 0 of what is no number.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as said")]
+    Ok(size.map(|size| f64::from_be_bytes(*size) as u64).filter(|size| *size > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn the_size_of_the_file_is_read() {
+        let check = |size: f64, expected: Option<u64>| {
+            let mut file = b"FLV\x01\x01\0\0\0\x09\0\0\0\0....\0\x08filesize\0".to_vec();
+            file.extend(size.to_be_bytes());
+            assert_eq!(stated_size(&mut Cursor::new(file)).ok(), Some(expected), "{size}");
+        };
+        check(1000.0, Some(1000));
+        check(0.0, None);
+        check(-5.0, None);
+        check(f64::NAN, None);
+        assert_eq!(stated_size(&mut Cursor::new(b"FLV")).ok(), Some(None));
+    }
+}

@@ -1,0 +1,469 @@
+//! H.264: parameter sets (ITU-T H.264, 7.3.2), and the record in which MP4 and Matroska keep them
+//! (ISO/IEC 14496-15, 5.3.3).
+
+use super::{Bits, Framing, append, messages, unescape, units};
+use crate::time::Rational;
+
+/// How the user data of x264 begins that names its build: a UUID (ITU-T H.264, D.1.7).
+const X264: [u8; 16] = [
+    0xdc, 0x45, 0xe9, 0xbd, 0xe6, 0xd9, 0x48, 0xb7, 0x96, 0x2c, 0xd8, 0x20, 0xd9, 0x23, 0xee, 0xef,
+];
+
+/// Type of a unit of an IDR picture.
+pub const IDR: u8 = 5;
+/// Type of a unit of messages (SEI).
+pub const SEI: u8 = 6;
+/// Types of other units.
+const SEQUENCE: u8 = 7;
+const PICTURE: u8 = 8;
+const DELIMITER: u8 = 9;
+const SEQUENCE_EXTENSION: u8 = 13;
+
+/// Profiles whose sequence parameter sets tell of chroma and depth.
+const HIGH: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
+
+/// The parameter sets of an H.264 stream, as its container keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvcSets {
+    /// How the units of packets are kept apart.
+    pub framing: Framing,
+    sequences: Vec<Vec<u8>>,
+    pictures: Vec<Vec<u8>>,
+}
+
+/// What a sequence parameter set of H.264 tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvcSequence {
+    /// Its number, 0 to 31.
+    pub id: u8,
+    /// `profile_idc`, as in 100 for High.
+    pub profile: u8,
+    /// `level_idc`, ten times the level.
+    pub level: u8,
+    /// `chroma_format_idc`: 0 gray, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+    pub chroma: u32,
+    /// Bits of a luma sample, and of a chroma sample.
+    pub depth: (u32, u32),
+    /// Whether blocks of quantizer 0 are coded without loss.
+    pub lossless: bool,
+    /// The most pictures that others may refer to.
+    pub references: u32,
+    /// Width and height, in macroblocks; of a field, where there may be fields.
+    pub macroblocks: (u32, u32),
+    /// Whether all pictures are whole frames.
+    pub progressive: bool,
+    /// How much is cut off at the left, right, top and bottom: a number of columns and lines of
+    /// chroma, or of luma where there is none.
+    pub crop: [u32; 4],
+    /// Width of a pixel over its height, where it is told.
+    pub pixel_aspect: Option<Rational>,
+    /// Whether samples take the full range of numbers, where that is told.
+    pub full_range: Option<bool>,
+    /// Primaries, transfer and matrix as ITU-T H.273 counts them, where they are told.
+    pub colors: Option<[u8; 3]>,
+}
+
+impl AvcSets {
+    /// Reads what containers hold beside a stream: a record, or units behind start codes.
+    ///
+    /// `None` when there is no sequence parameter set in it.
+    pub fn read(extradata: &[u8]) -> Option<Self> {
+        let is_record = extradata.first() == Some(&1) && extradata.len() > 6;
+        let (framing, all) = if is_record {
+            let framing = Framing::Lengths(usize::from(extradata[4] & 3) + 1);
+            (framing, record_units(extradata)?)
+        } else {
+            (Framing::StartCodes, units(extradata, Framing::StartCodes).collect())
+        };
+        let of = |kind| {
+            let units = all.iter().filter(move |unit| kind_of(unit) == kind);
+            units.map(|unit| unit.to_vec()).collect::<Vec<_>>()
+        };
+        let (sequences, pictures) = (of(SEQUENCE), of(PICTURE));
+        (!sequences.is_empty()).then_some(Self { framing, sequences, pictures })
+    }
+
+    /// What each sequence parameter set tells; `None` when one can not be read.
+    pub fn sequences(&self) -> Option<Vec<AvcSequence>> {
+        self.sequences.iter().map(|unit| AvcSequence::read(unit)).collect()
+    }
+
+    /// The lowest number from 1 that no parameter set has; `None` when there is none, or one of
+    /// them can not be read.
+    pub fn free_id(&self) -> Option<u8> {
+        let taken = self.ids()?;
+        (1..32).find(|id| !taken.contains(id))
+    }
+
+    fn ids(&self) -> Option<Vec<u8>> {
+        let sequences = self.sequences.iter().map(|unit| Some(AvcSequence::read(unit)?.id));
+        let id = |unit: &Vec<u8>| u8::try_from(Bits::new(&unescape(&unit[1..])).golomb()?).ok();
+        sequences.chain(self.pictures.iter().map(id)).collect()
+    }
+
+    /// The record of these sets with those of another stream, for packets whose units stand behind
+    /// lengths; `None` when a number is taken twice, or there are too many.
+    pub fn record_with(&self, other: &Self) -> Option<Vec<u8>> {
+        let (mine, theirs) = (self.ids()?, other.ids()?);
+        if theirs.iter().any(|id| mine.contains(id)) {
+            return None;
+        }
+        let sequences: Vec<_> = self.sequences.iter().chain(&other.sequences).collect();
+        let pictures: Vec<_> = self.pictures.iter().chain(&other.pictures).collect();
+        // What holds for all of them: the highest profile and level, and no constraint that one
+        // of them does not have (ISO/IEC 14496-15, 5.3.3.1.2).
+        let highest = sequences.iter().filter(|unit| unit.len() > 3).max_by_key(|unit| unit[1])?;
+        let constraints =
+            sequences.iter().filter_map(|unit| unit.get(2)).fold(!0, |all, of| all & of);
+        let level = sequences.iter().filter_map(|unit| unit.get(3)).max()?;
+        let length = u8::try_from(self.length()).ok()?;
+        let count = |units: &[&Vec<u8>], most: u8| {
+            u8::try_from(units.len()).ok().filter(|count| *count <= most)
+        };
+        let mut record = vec![1, highest[1], constraints, *level, 0xfc | (length - 1)];
+        record.push(0xe0 | count(&sequences, 31)?);
+        sequences.iter().try_for_each(|unit| append(&mut record, unit, 2))?;
+        record.push(count(&pictures, 255)?);
+        pictures.iter().try_for_each(|unit| append(&mut record, unit, 2))?;
+        if HIGH.contains(&highest[1]) {
+            let AvcSequence { chroma, depth, .. } = AvcSequence::read(highest)?;
+            let byte = |number: u32| u8::try_from(number).unwrap_or(0);
+            record.extend([
+                0xfc | byte(chroma),
+                0xf8 | byte(depth.0 - 8),
+                0xf8 | byte(depth.1 - 8),
+                0,
+            ]);
+        }
+        Some(record)
+    }
+
+    /// Bytes of the length before each unit of a packet that is written.
+    pub fn length(&self) -> usize {
+        match self.framing {
+            Framing::Lengths(length) => length,
+            Framing::StartCodes => 4,
+        }
+    }
+
+    /// Whether a packet of the stream can not be written as it is.
+    pub fn must_repack(&self, data: &[u8]) -> bool {
+        let is_set = |unit| matches!(kind_of(unit), SEQUENCE | PICTURE | SEQUENCE_EXTENSION);
+        self.framing == Framing::StartCodes || units(data, self.framing).any(is_set)
+    }
+
+    /// A packet with its units behind lengths, in so many bytes, without delimiters and without
+    /// the parameter sets that are known anyway.
+    ///
+    /// # Errors
+    /// A phrase that says why not.
+    pub fn repack(
+        &self,
+        data: &[u8],
+        framing: Framing,
+        length: usize,
+    ) -> Result<Vec<u8>, &'static str> {
+        let mut packet = Vec::with_capacity(data.len() + 16);
+        for unit in units(data, framing) {
+            let is_known = |sets: &[Vec<u8>]| sets.iter().any(|set| set == unit);
+            match kind_of(unit) {
+                DELIMITER => {}
+                SEQUENCE if is_known(&self.sequences) => {}
+                PICTURE if is_known(&self.pictures) => {}
+                SEQUENCE | PICTURE | SEQUENCE_EXTENSION => {
+                    return Err("its parameter sets change on the way");
+                }
+                _ => append(&mut packet, unit, length).ok_or("a unit is too long")?,
+            }
+        }
+        Ok(packet)
+    }
+}
+
+/// Units of the first packet of a stream that tell how all of its pictures are to be decoded.
+///
+/// Old builds of x264 coded some pictures otherwise than the standard says, 4:4:4 among them.
+/// libavcodec follows them when it has seen the user data that names the build, which stands before
+/// the first picture only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    framing: Framing,
+    units: Vec<Vec<u8>>,
+}
+
+impl Head {
+    /// Of the beginning of a first packet; `None` where it tells nothing of the kind.
+    pub fn of(data: &[u8], framing: Framing) -> Option<Self> {
+        let names_x264 =
+            |unit: &&[u8]| kind_of(unit) == SEI && unit.windows(X264.len()).any(|it| it == X264);
+        let units: Vec<_> = units(data, framing).filter(names_x264).map(<[u8]>::to_vec).collect();
+        (!units.is_empty()).then_some(Self { framing, units })
+    }
+
+    /// A packet with these units before its first picture, behind its parameter sets; one that has
+    /// them already stays as it is.
+    pub fn before(&self, data: &[u8]) -> Vec<u8> {
+        if Self::of(data, self.framing).is_some() {
+            return data.to_vec();
+        }
+        let leads = |unit: &&[u8]| {
+            matches!(kind_of(unit), DELIMITER | SEQUENCE | SEQUENCE_EXTENSION | PICTURE)
+        };
+        let own: Vec<&[u8]> = units(data, self.framing).collect();
+        let (sets, pictures) = own.split_at(own.iter().take_while(|unit| leads(unit)).count());
+        let mut packet = Vec::with_capacity(data.len() + 1024);
+        let head = self.units.iter().map(Vec::as_slice);
+        for unit in sets.iter().copied().chain(head).chain(pictures.iter().copied()) {
+            match self.framing {
+                // A unit that came out of this framing fits into it.
+                Framing::Lengths(length) => append(&mut packet, unit, length).unwrap_or_default(),
+                Framing::StartCodes => {
+                    packet.extend([0, 0, 0, 1]);
+                    packet.extend(unit);
+                }
+            }
+        }
+        packet
+    }
+}
+
+/// The type of a unit.
+pub fn kind_of(unit: &[u8]) -> u8 {
+    unit.first().map_or(0, |byte| byte & 0x1f)
+}
+
+/// Whether a unit is a piece of a picture.
+pub fn is_slice(unit: &[u8]) -> bool {
+    (1..=IDR).contains(&kind_of(unit))
+}
+
+/// The parameter sets of a record.
+fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = record.get(5..)?;
+    let mut found = Vec::new();
+    for mask in [0x1f, 0xff] {
+        let (count, after) = rest.split_first()?;
+        rest = after;
+        for _ in 0..count & mask {
+            let (size, after) = rest.split_at_checked(2)?;
+            let size = usize::from(size[0]) << 8 | usize::from(size[1]);
+            let (unit, after) = after.split_at_checked(size)?;
+            rest = after;
+            found.push(unit);
+        }
+    }
+    Some(found)
+}
+
+impl AvcSequence {
+    /// Reads a unit that is one of these; `None` for any other.
+    pub fn of_unit(unit: &[u8]) -> Option<Self> {
+        if kind_of(unit) == SEQUENCE { Self::read(unit) } else { None }
+    }
+
+    /// Reads a unit.
+    pub fn read(unit: &[u8]) -> Option<Self> {
+        /// Width and height of a pixel by `aspect_ratio_idc` (table E-1).
+        const ASPECTS: [(u32, u32); 17] = [
+            (0, 1),
+            (1, 1),
+            (12, 11),
+            (10, 11),
+            (16, 11),
+            (40, 33),
+            (24, 11),
+            (20, 11),
+            (32, 11),
+            (80, 33),
+            (18, 11),
+            (15, 11),
+            (64, 33),
+            (160, 99),
+            (4, 3),
+            (3, 2),
+            (2, 1),
+        ];
+        const EXTENDED: u32 = 255;
+        let (&[_, profile, _, level], rest) = unit.split_first_chunk()?;
+        let plain = unescape(rest);
+        let mut bits = Bits::new(&plain);
+        let id = u8::try_from(bits.golomb()?).ok()?;
+        let (mut chroma, mut depth, mut lossless) = (1, (8, 8), false);
+        if HIGH.contains(&profile) {
+            chroma = bits.golomb()?;
+            if chroma == 3 {
+                bits.flag()?; // separate_colour_plane_flag
+            }
+            depth = (bits.golomb()?.checked_add(8)?, bits.golomb()?.checked_add(8)?);
+            lossless = bits.flag()?; // qpprime_y_zero_transform_bypass_flag
+            if bits.flag()? {
+                let lists = if chroma == 3 { 12 } else { 8 };
+                for list in 0..lists {
+                    if bits.flag()? {
+                        skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
+                    }
+                }
+            }
+        }
+        bits.golomb()?; // log2_max_frame_num_minus4
+        match bits.golomb()? {
+            0 => {
+                bits.golomb()?; // log2_max_pic_order_cnt_lsb_minus4
+            }
+            1 => {
+                bits.flag()?; // delta_pic_order_always_zero_flag
+                bits.signed_golomb()?; // offset_for_non_ref_pic
+                bits.signed_golomb()?; // offset_for_top_to_bottom_field
+                for _ in 0..bits.golomb()?.min(255) {
+                    bits.signed_golomb()?; // offset_for_ref_frame
+                }
+            }
+            _ => {}
+        }
+        let references = bits.golomb()?;
+        bits.flag()?; // gaps_in_frame_num_value_allowed_flag
+        let macroblocks = (bits.golomb()?.checked_add(1)?, bits.golomb()?.checked_add(1)?);
+        let progressive = bits.flag()?;
+        if !progressive {
+            bits.flag()?; // mb_adaptive_frame_field_flag
+        }
+        bits.flag()?; // direct_8x8_inference_flag
+        let mut crop = [0; 4];
+        if bits.flag()? {
+            for side in &mut crop {
+                *side = bits.golomb()?;
+            }
+        }
+        let (mut pixel_aspect, mut full_range, mut colors) = (None, None, None);
+        if bits.flag()? {
+            if bits.flag()? {
+                let (width, height) = match bits.number(8)? {
+                    EXTENDED => (bits.number(16)?, bits.number(16)?),
+                    known => *ASPECTS.get(usize::try_from(known).ok()?).unwrap_or(&(0, 1)),
+                };
+                pixel_aspect = Rational::new(width, height);
+            }
+            if bits.flag()? {
+                bits.flag()?; // overscan_appropriate_flag
+            }
+            if bits.flag()? {
+                bits.skip(3)?; // video_format
+                full_range = Some(bits.flag()?);
+                if bits.flag()? {
+                    let mut byte = || bits.number(8).and_then(|byte| u8::try_from(byte).ok());
+                    colors = Some([byte()?, byte()?, byte()?]);
+                }
+            }
+        }
+        Some(Self {
+            id,
+            profile,
+            level,
+            chroma,
+            depth,
+            lossless,
+            references,
+            macroblocks,
+            progressive,
+            crop,
+            pixel_aspect,
+            full_range,
+            colors,
+        })
+    }
+}
+
+/// Passes over a scaling list (7.3.2.1.1.1).
+fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
+    let (mut last, mut next) = (8, 8);
+    for _ in 0..size {
+        if next != 0 {
+            let delta = bits.signed_golomb().filter(|delta| (-128..128).contains(delta))?;
+            next = (last + delta + 256) % 256;
+        }
+        last = if next == 0 { last } else { next };
+    }
+    Some(())
+}
+
+/// Whether a unit of supplemental enhancement information holds a recovery point that lies some
+/// frames ahead (D.1.8).
+pub fn recovers_later(unit: &[u8]) -> Option<bool> {
+    const RECOVERY_POINT: usize = 6;
+    let (_, message) = messages(unit.get(1..)?).find(|(kind, _)| *kind == RECOVERY_POINT)?;
+    // The number of frames is an Exp-Golomb code, in which a first bit that is set means 0.
+    message.first().map(|first| first & 0x80 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::{BitWriter, escape};
+    use super::*;
+
+    /// x264, High, 4:2:0, 8 bits, 320x180, progressive, three references; pixels are 1:1.
+    const SPS: [u8; 24] = [
+        0x67, 0x64, 0x00, 0x0d, 0xac, 0xd9, 0x41, 0x41, 0x9f, 0x9e, 0x10, 0x00, 0x00, 0x03, 0x00,
+        0x10, 0x00, 0x00, 0x03, 0x03, 0x20, 0xf1, 0x42, 0x99,
+    ];
+
+    #[test]
+    fn a_recovery_point_tells_whether_it_lies_ahead() {
+        // 24 is coded as 000011001; a message of type 5 and one byte comes first.
+        assert_eq!(recovers_later(&[6, 5, 1, 0xab, 6, 2, 0b0000_1100, 0b1100_0000]), Some(true));
+        assert_eq!(recovers_later(&[6, 6, 1, 0b1100_0000]), Some(false));
+        assert_eq!(recovers_later(&[6, 5, 1, 0xab, 0x80]), None);
+        assert_eq!(recovers_later(&[6]), None);
+    }
+
+    #[test]
+    fn the_build_of_x264_goes_before_the_first_picture() {
+        let named = [&[SEI, 5, 17][..], &X264, &[7]].concat();
+        let mut first = vec![0, 0, 0, 1, 0x67, 0, 0, 0, u8::try_from(named.len()).unwrap()];
+        first.extend(&named);
+        first.extend([0, 0, 0, 1, 0x65]);
+        let head = Head::of(&first, Framing::Lengths(4)).unwrap();
+        assert_eq!(head.before(&first), first);
+        let led = head.before(&[0, 0, 0, 1, 0x67, 0, 0, 0, 1, 0x65]);
+        assert_eq!(led, first);
+        assert_eq!(Head::of(&[0, 0, 0, 2, 6, 5], Framing::Lengths(4)), None);
+        let coded = Head { framing: Framing::StartCodes, units: vec![vec![6, 5]] };
+        assert_eq!(
+            coded.before(&[0, 0, 1, 9, 0, 0, 1, 0x41]),
+            [0, 0, 0, 1, 9, 0, 0, 0, 1, 6, 5, 0, 0, 0, 1, 0x41]
+        );
+    }
+
+    #[test]
+    fn a_sequence_parameter_set_is_read() {
+        let read = AvcSequence::read(&SPS).unwrap();
+        assert_eq!((read.id, read.profile, read.level, read.chroma), (0, 100, 13, 1));
+        assert_eq!((read.depth, read.macroblocks, read.progressive), ((8, 8), (20, 12), true));
+        assert_eq!(AvcSequence::read(&SPS[..6]), None);
+    }
+
+    #[test]
+    fn records_of_two_streams_are_joined_when_their_numbers_differ() {
+        let sets = |sequence: Vec<u8>, picture: Vec<u8>| AvcSets {
+            framing: Framing::Lengths(4),
+            sequences: vec![sequence],
+            pictures: vec![picture],
+        };
+        // The picture parameter sets have the numbers 0 and 1.
+        let mine = sets(SPS.to_vec(), vec![0x68, 0b1110_0000]);
+        let plain = unescape(&SPS[4..]);
+        let (mut bits, mut moved) = (Bits::new(&plain), BitWriter::default());
+        bits.golomb().unwrap();
+        moved.golomb(1);
+        moved.copy(&mut bits, plain.len() * 8).unwrap();
+        let theirs = [&SPS[..4], &escape(&moved.bytes)].concat();
+        let theirs = sets(theirs, vec![0x68, 0b0101_0000]);
+        assert_eq!(mine.free_id(), Some(1));
+        assert_eq!(mine.record_with(&mine), None);
+        let record = mine.record_with(&theirs);
+        let both = record.and_then(|record| AvcSets::read(&record));
+        let both = both.map(|both| (both.sequences.len(), both.pictures.len(), both.framing));
+        assert_eq!(both, Some((2, 2, Framing::Lengths(4))));
+    }
+}

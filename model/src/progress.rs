@@ -1,0 +1,192 @@
+//! What a caller sees of a run while it goes on, and how it stops one.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+
+/// Stops runs: cheap to clone, shared between threads, set once and for all.
+///
+/// ```
+/// let cancel = crate::progress::CancelToken::new();
+/// let theirs = cancel.clone();
+/// std::thread::spawn(move || theirs.cancel()).join().unwrap();
+/// assert!(cancel.is_cancelled());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    set: AtomicBool,
+    parent: Option<CancelToken>,
+}
+
+impl CancelToken {
+    /// A token that nobody has set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A token that is also cancelled when this one is, but not the other way round.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Flag { set: AtomicBool::new(false), parent: Some(self.clone()) }))
+    }
+
+    /// Asks every run that holds this token, or a child of it, to stop.
+    pub fn cancel(&self) {
+        self.0.set.store(true, Ordering::Release);
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called on this token or one it is a child of.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.set.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+    }
+}
+
+/// How much of an input is here, and how long it is where that is known; in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fetched {
+    /// How much is here, in bytes.
+    pub bytes: u64,
+    /// How much there is, in bytes.
+    pub total: Option<u64>,
+}
+
+/// How far a run is. `fraction`, `seconds`, `frames` and `bytes` never go back during a run: when it
+/// begins anew with another plan, they wait until that one has passed them. The other fields are
+/// those of the plan that is carried out now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Progress {
+    /// Part of the work that is done, from 0 to 1; 1 only once the outputs are in place.
+    pub fraction: f64,
+    /// Media time written so far, in seconds.
+    pub seconds: f64,
+    /// Video frames written so far, copied ones included.
+    pub frames: u64,
+    /// Video frames written per second of wall time; `None` before the first.
+    pub fps: Option<f64>,
+    /// Seconds of media written per second of wall time; `None` before the first.
+    pub speed: Option<f64>,
+    /// Estimated wall time to the end, in seconds; `None` when the end is not known.
+    pub eta_seconds: Option<f64>,
+    /// Bytes given to the outputs so far.
+    pub bytes: u64,
+    /// How much of an input is here, while one is copied to this machine before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Fetched>,
+}
+
+/// Turns counters into [`Progress`] that never goes back.
+#[derive(Debug, Default)]
+pub struct Meter {
+    last: Progress,
+}
+
+/// A reading of the counters of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Media time written to the slowest track, in seconds.
+    pub seconds: f64,
+    /// Media time that the plan expects, in seconds.
+    pub total: Option<f64>,
+    /// Video frames written.
+    pub frames: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+impl Meter {
+    /// The largest fraction shown before the outputs are in place.
+    const BEFORE_COMMIT: f64 = 0.999;
+
+    /// The progress at `elapsed` since the plan of this reading was begun.
+    pub fn read(&mut self, now: Reading, elapsed: Duration) -> &Progress {
+        let wall = elapsed.as_secs_f64();
+        let rate = |amount: f64| (wall > 0.0 && amount > 0.0).then(|| amount / wall);
+        let speed = rate(now.seconds);
+        let fraction = now
+            .total
+            .filter(|total| *total > 0.0)
+            .map_or(0.0, |total| (now.seconds / total).clamp(0.0, Self::BEFORE_COMMIT));
+        self.last = Progress {
+            fraction: fraction.max(self.last.fraction),
+            seconds: now.seconds.max(self.last.seconds),
+            frames: now.frames.max(self.last.frames),
+            fps: rate(now.frames as f64),
+            speed,
+            eta_seconds: now
+                .total
+                .zip(speed)
+                .map(|(total, speed)| (total - now.seconds).max(0.0) / speed),
+            bytes: now.bytes.max(self.last.bytes),
+            fetched: None,
+        };
+        &self.last
+    }
+
+    /// The progress while an input is copied.
+    pub fn fetching(&mut self, fetched: Fetched) -> &Progress {
+        self.last.fetched = Some(fetched);
+        &self.last
+    }
+
+    /// The progress of a run whose outputs are in place.
+    pub fn done(&mut self, now: Reading, elapsed: Duration) -> &Progress {
+        self.read(now, elapsed);
+        self.last.fraction = 1.0;
+        self.last.eta_seconds = Some(0.0);
+        &self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_never_goes_back_and_ends_at_one_only_when_done() {
+        let mut meter = Meter::default();
+        let mut read = |seconds, wall| {
+            let now = Reading { seconds, total: Some(10.0), frames: 1, bytes: 1 };
+            meter.read(now, Duration::from_secs(wall)).clone()
+        };
+        assert!((read(5.0, 1).fraction - 0.5).abs() < 1e-9);
+        assert!((read(4.0, 2).fraction - 0.5).abs() < 1e-9);
+        assert!(read(20.0, 3).fraction < 1.0);
+        let now = Reading { seconds: 10.0, total: Some(10.0), frames: 1, bytes: 1 };
+        assert!((meter.done(now, Duration::from_secs(4)).fraction - 1.0).abs() < 1e-9);
+    }
+
+    /// A plan that is begun anew has its own clock: what the first one wrote is no work of it.
+    #[test]
+    fn rates_are_those_of_the_plan_that_is_carried_out() {
+        let mut meter = Meter::default();
+        let now = Reading { seconds: 8.0, total: Some(10.0), frames: 200, bytes: 1000 };
+        meter.read(now, Duration::from_secs(4));
+        let now = Reading { seconds: 1.0, total: Some(10.0), frames: 25, bytes: 100 };
+        let anew = meter.read(now, Duration::from_secs(1));
+        assert_eq!((anew.seconds, anew.frames, anew.bytes), (8.0, 200, 1000));
+        assert_eq!((anew.fps, anew.speed, anew.eta_seconds), (Some(25.0), Some(1.0), Some(9.0)));
+    }
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+        let parent = CancelToken::new();
+        let child = parent.child();
+        child.cancel();
+        assert!(child.is_cancelled() && !parent.is_cancelled());
+        let other = parent.child();
+        parent.cancel();
+        assert!(other.is_cancelled());
+    }
+}
