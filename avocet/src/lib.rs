@@ -36,7 +36,7 @@ use std::ops::{ControlFlow, Range};
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
 use avocet_engine::{Fetched, Frames, Location, MediaInfo};
 pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
-use avocet_recipes::{Circumstances, Probed, Thumbnails};
+use avocet_recipes::{CompileContext, Probed, Thumbnails};
 pub use error::Error;
 pub use place::{Target, input_url};
 #[cfg(feature = "tokio")]
@@ -113,9 +113,9 @@ fn plan_of(
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let capabilities = engine.capabilities();
-    let circumstances =
-        Circumstances { inputs: &inputs, output, replace, named, has_gaps: false, capabilities };
-    Ok(job.compile(&circumstances)?)
+    let context =
+        CompileContext { inputs: &inputs, output, replace, named, has_gaps: false, capabilities };
+    Ok(job.compile(&context)?)
 }
 
 /// Makes the plan of many thumbnails of one input, without running it; the target is the folder.
@@ -159,9 +159,8 @@ pub fn plan_thumbnails(
     let index = |media: &MediaInfo| thumbnails.needs_index(media).then_some(0.0..0.0);
     let inputs = &[look_at(engine, location, true, index, cancel, &mut |_| ())?];
     let capabilities = engine.capabilities();
-    let circumstances =
-        Circumstances { inputs, output, replace, named, has_gaps: false, capabilities };
-    Ok(thumbnails.compile(format, &circumstances)?)
+    let context = CompileContext { inputs, output, replace, named, has_gaps: false, capabilities };
+    Ok(thumbnails.compile(format, &context)?)
 }
 
 /// The place that a job's `url` names: a path, a `file:` URL with an absolute path, or something

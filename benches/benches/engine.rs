@@ -7,7 +7,7 @@ use std::{hint::black_box, ops::ControlFlow, path::Path, time::Duration};
 use avocet::{
     CancelToken, Engine, Format, Job, Recipe, Source,
     engine::{Location, Rational, Timestamp},
-    recipes::{Circumstances, Probed, Thumbnail, Transcode},
+    recipes::{CompileContext, Probed, Thumbnail, Transcode},
 };
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 
@@ -51,10 +51,10 @@ fn plan(criterion: &mut Criterion) {
     for (name, job) in [("thumbnail", picture_of(&path)), ("transcode", encode_of(&path))] {
         let output = Location::from("out");
         let (replace, named) = (true, true);
-        let circumstances =
-            Circumstances { inputs, output, replace, named, has_gaps: false, capabilities };
+        let context =
+            CompileContext { inputs, output, replace, named, has_gaps: false, capabilities };
         group.bench_function(name, |bencher| {
-            bencher.iter(|| job.compile(black_box(&circumstances)).unwrap());
+            bencher.iter(|| job.compile(black_box(&context)).unwrap());
         });
     }
 }

@@ -21,70 +21,44 @@
 
 #![forbid(unsafe_code)]
 
-mod check;
-mod choose;
-mod codec;
 mod compile;
-mod compress;
-mod concat;
-mod container;
-mod cost;
 mod custom;
-mod cut;
-mod document;
-mod elsewhere;
-mod error;
-mod errors;
-mod extract_audio;
-mod format;
+mod decide;
 mod job;
-mod level;
-mod limit;
-mod look;
-mod merge;
-mod parameter;
-mod picture;
-mod projection;
-mod proxy;
-mod reasons;
+mod read;
 mod recipe;
-mod resize;
-mod seam;
-mod select;
-mod sound;
-mod storyboard;
-mod thumbnail;
-mod transcode;
-mod tree;
-mod trim;
-mod video;
-mod web_ready;
+mod words;
 
-pub use check::Door;
-pub use choose::{Copied, copied_codecs};
-pub use codec::{Preset, VideoCodec};
-pub use compile::{Circumstances, Probed};
-pub use compress::Compress;
-pub use concat::Concat;
 pub use custom::{
     BITSTREAM_FILTERS, CODECS, CustomOption, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS,
     OPTIONS, OptionGroup, Scope,
 };
-pub use error::{DocumentError, Problem};
-pub use errors::{ERRORS, ErrorCode, ErrorGroup, error_code};
-pub use extract_audio::ExtractAudio;
-pub use format::Format;
+pub use decide::{
+    choose::{Copied, copied_codecs},
+    context::{CompileContext, Probed},
+    look::{Look, When},
+};
 pub use job::{Job, JobInput, JobOutputs, Task};
-pub use look::{Look, When};
-pub use merge::merge;
-pub use parameter::{Accuracy, Kind, Parameter, Tracks};
-pub use proxy::{Gop, Proxy};
-pub use reasons::{REASONS, ReasonGroup};
-pub use recipe::{Recipe, RecipeName};
-pub use resize::{Fit, Resize};
-pub use storyboard::{MOST_THUMBNAILS, Spread, Storyboard, Thumbnails};
-pub use thumbnail::Thumbnail;
-pub use transcode::Transcode;
-pub use tree::Tree;
-pub use trim::{Range, Trim};
-pub use web_ready::WebReady;
+pub use read::{check::Door, merge::merge};
+pub use recipe::{
+    Recipe, RecipeName,
+    compress::Compress,
+    concat::Concat,
+    extract_audio::ExtractAudio,
+    proxy::{Gop, Proxy},
+    resize::Resize,
+    storyboard::{MOST_THUMBNAILS, Spread, Storyboard, Thumbnails},
+    thumbnail::Thumbnail,
+    transcode::Transcode,
+    trim::{Range, Trim},
+    web_ready::WebReady,
+};
+pub use words::{
+    codec::{Preset, VideoCodec},
+    error::{DocumentError, Problem},
+    errors::{ERRORS, ErrorCode, ErrorGroup, error_code},
+    format::Format,
+    parameter::{Accuracy, Fit, Kind, Parameter, Tracks},
+    reasons::{REASONS, ReasonGroup},
+    tree::Tree,
+};

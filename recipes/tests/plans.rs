@@ -19,7 +19,7 @@ use avocet_model::{
     plan::Plan,
     time::Timestamp,
 };
-use avocet_recipes::{Circumstances, Door, Job, Probed};
+use avocet_recipes::{CompileContext, Door, Job, Probed};
 use probes::*;
 
 /// Everything that recipes ask of libav.
@@ -77,7 +77,7 @@ impl Snapshots {
             let index = probed.index.filter(|_| job.needs_index(&probed.media));
             Probed { index, ..probed }
         });
-        let plan = job.compile(&Circumstances {
+        let plan = job.compile(&CompileContext {
             inputs: &inputs.collect::<Vec<_>>(),
             output: self
                 .output

@@ -19,8 +19,10 @@ use avocet_model::{
 };
 
 use crate::{
-    choose,
-    compile::{Circumstances, Probed},
+    decide::{
+        choose,
+        context::{CompileContext, Probed},
+    },
     job::{Job, JobOutputs},
 };
 pub use names::{BITSTREAM_FILTERS, CODECS, DEMUXERS, EXTENSIONS, FILTERS, Filter, MUXERS};
@@ -90,11 +92,7 @@ fn muxer_of(name: &str) -> Result<&'static str, String> {
 }
 
 /// The plan that the `ffmpeg` program carries out.
-pub(crate) fn compile(
-    args: &[String],
-    job: &Job,
-    circumstances: &Circumstances<'_>,
-) -> Result<Plan> {
+pub(crate) fn compile(args: &[String], job: &Job, context: &CompileContext<'_>) -> Result<Plan> {
     let parsed = parsed(args, job)?;
     let mut arguments = Vec::new();
     let text = |words: &[&str], arguments: &mut Vec<Argument>| {
@@ -104,7 +102,7 @@ pub(crate) fn compile(
         match token {
             Token::Text(word) => arguments.push(Argument::Text(word)),
             Token::Input { number, is_forced } => {
-                let probed = circumstances.input_at(number)?;
+                let probed = context.input_at(number)?;
                 choose::expect_open(probed)?;
                 let demuxer = demuxer_of(probed)?;
                 // Nothing but a plain file is opened, and as what it was seen to be.
@@ -121,8 +119,8 @@ pub(crate) fn compile(
     for (_, name) in names(job) {
         let muxer = muxer_of(&name).map_err(|why| parse::refused(args.len(), &name, why))?;
         made.push(Output {
-            location: place_of(circumstances, job, &name),
-            replace: circumstances.replace,
+            location: place_of(context, job, &name),
+            replace: context.replace,
             muxer: muxer.to_owned(),
             options: Vec::new(),
             tags: avocet_model::media::Tags::default(),
@@ -133,11 +131,11 @@ pub(crate) fn compile(
             at_most: None,
         });
     }
-    let seconds = circumstances.inputs.iter().filter_map(|probed| probed.media.duration);
+    let seconds = context.inputs.iter().filter_map(|probed| probed.media.duration);
     Ok(Plan {
         strategy: Strategy::Ffmpeg,
         because: Vec::new(),
-        inputs: circumstances.plan_inputs(),
+        inputs: context.plan_inputs(),
         outputs: made,
         dropped: Vec::new(),
         notices: Vec::new(),
@@ -151,9 +149,9 @@ pub(crate) fn compile(
 }
 
 /// Where an output goes: to the place of the only one, else under its name in that folder.
-fn place_of(circumstances: &Circumstances<'_>, job: &Job, name: &str) -> Location {
-    match (&circumstances.output, &job.outputs) {
-        (Location::Given(_), _) | (_, JobOutputs::One(_)) => circumstances.output.clone(),
+fn place_of(context: &CompileContext<'_>, job: &Job, name: &str) -> Location {
+    match (&context.output, &job.outputs) {
+        (Location::Given(_), _) | (_, JobOutputs::One(_)) => context.output.clone(),
         (folder, JobOutputs::Files(_)) => folder.join(name, 0),
     }
 }

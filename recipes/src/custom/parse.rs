@@ -107,7 +107,7 @@ fn find(name: &str) -> Result<&'static CustomOption, String> {
     }
     let option = table::find(name).ok_or_else(|| {
         let names: Vec<_> = table::all().map(|option| option.name).collect();
-        let nearest = crate::check::nearest(&names, name);
+        let nearest = crate::words::nearest::nearest(&names, name);
         let nearest = nearest.map(|name| format!(" (nearest: `-{name}`)")).unwrap_or_default();
         format!("it is not on the list of options{nearest}")
     })?;

@@ -158,7 +158,7 @@ pub(super) fn one_of(value: &str, known: &[&str], what: &str) -> Result<(), Stri
     if known.contains(&value) {
         return Ok(());
     }
-    let nearest = crate::check::nearest(known, value);
+    let nearest = crate::words::nearest::nearest(known, value);
     let nearest = nearest.map(|name| format!(" (nearest: `{name}`)")).unwrap_or_default();
     Err(format!("the {what} `{value}` is not on the list{nearest}"))
 }

@@ -1,0 +1,214 @@
+//! From a job and what probing found to a plan: pure, so that the same input gives the same plan.
+
+mod elsewhere;
+
+use std::{ops::Range, sync::Arc};
+
+use avocet_model::{
+    error::{Error, Result},
+    index::Index,
+    media::{MediaInfo, StreamInfo},
+    plan::{Action, Output, Plan, StreamId, Track, TrackKind},
+};
+
+use crate::{
+    custom,
+    decide::{context::CompileContext, cost},
+    job::{Job, JobOutputs, Task},
+    recipe::{Recipe, storyboard::Thumbnails},
+    words::{format::Format, parameter::Accuracy},
+};
+
+impl Job {
+    /// Makes the plan of this job, whose document was checked before.
+    ///
+    /// # Errors
+    /// [`Error::Lacking`] when an input has not what the recipe needs; [`Error::Absent`] when this
+    /// build lacks an encoder or filter; [`Error::ArgumentRefused`] as
+    /// [`check_arguments`](Self::check_arguments).
+    pub fn compile(&self, context: &CompileContext<'_>) -> Result<Plan> {
+        let mut plan = match (&self.task, &self.outputs) {
+            (Task::Recipe(recipe), JobOutputs::One(format)) => recipe.compile(*format, context),
+            (Task::Ffmpeg(args), _) => custom::compile(args, self, context),
+            (Task::Recipe(_), JobOutputs::Files(_)) => {
+                Err(Error::BadPlan { what: "a recipe has one output".to_owned() })
+            }
+        }?;
+        elsewhere::fill(&mut plan, self.stage_input, context.inputs);
+        Ok(plan)
+    }
+
+    /// Refuses arguments for the `ffmpeg` program that are not safe, before any media is opened.
+    ///
+    /// # Errors
+    /// [`Error::ArgumentRefused`] names the first one, and why.
+    pub fn check_arguments(&self) -> Result<()> {
+        match &self.task {
+            Task::Recipe(_) => Ok(()),
+            Task::Ffmpeg(args) => custom::check(args, self),
+        }
+    }
+
+    /// Whether the plan depends on nothing but how single pictures look.
+    pub fn needs_pictures_only(&self) -> bool {
+        matches!(&self.task, Task::Recipe(Recipe::Thumbnail(_) | Recipe::Storyboard(_)))
+    }
+
+    /// The span of an input that matters, in seconds from its earliest presented time; empty where
+    /// only the times of keyframes do.
+    pub fn section(&self) -> Range<f64> {
+        let of = |start: f64, duration: Option<f64>| {
+            start..duration.map_or(f64::INFINITY, |duration| start + duration)
+        };
+        match &self.task {
+            Task::Recipe(Recipe::WebReady(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::Proxy(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::ExtractAudio(it)) => of(it.start_seconds, it.duration_seconds),
+            Task::Recipe(Recipe::Trim(it)) => match (it.ranges.first(), it.ranges.last()) {
+                (Some(first), Some(last)) => {
+                    first.start_seconds..last.start_seconds + last.duration_seconds
+                }
+                _ => of(it.start_seconds, it.duration_seconds),
+            },
+            Task::Recipe(Recipe::Storyboard(_) | Recipe::Thumbnail(_)) => 0.0..0.0,
+            _ => 0.0..f64::INFINITY,
+        }
+    }
+
+    /// Whether the plan depends on where the packets of an input stand.
+    pub fn needs_index(&self, media: &MediaInfo) -> bool {
+        match &self.task {
+            Task::Recipe(recipe) => recipe.needs_index(media),
+            Task::Ffmpeg(_) => false,
+        }
+    }
+}
+
+impl Thumbnails {
+    /// Whether the plan depends on where the packets of an input stand.
+    pub fn needs_index(&self, media: &MediaInfo) -> bool {
+        let asks_for_keyframes = self.accuracy == Accuracy::Keyframe && lists_keyframes(media);
+        asks_for_keyframes || has_unsure_end(media)
+    }
+}
+
+impl Recipe {
+    /// Makes the plan of this recipe for an output of `format`.
+    ///
+    /// # Errors
+    /// As for [`Job::compile`].
+    pub fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
+        let mut plan = self.compile_once(format, context)?;
+        if plan.outputs.iter().any(Output::copies_without_gaps) {
+            let with_gaps = CompileContext { has_gaps: true, ..context.clone() };
+            plan.otherwise = match self.compile_once(format, &with_gaps) {
+                Ok(encoded) => Some(Box::new(encoded)),
+                // What can not be encoded is still copied where it has no gaps.
+                Err(Error::Absent { .. }) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        cost::fill(&mut plan, context.inputs);
+        let encoded = self.without_copies(&plan, format, context);
+        plan.if_parameters_change = encoded.map(Box::new);
+        Ok(plan)
+    }
+
+    fn compile_once(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
+        match self {
+            Self::WebReady(recipe) => recipe.compile(context),
+            Self::Proxy(recipe) => recipe.compile(context),
+            Self::Compress(recipe) => recipe.compile(format, context),
+            Self::Transcode(recipe) => recipe.compile(format, context),
+            Self::Resize(recipe) => recipe.compile(format, context),
+            Self::Trim(recipe) => recipe.compile(format, context),
+            Self::ExtractAudio(recipe) => recipe.compile(format, context),
+            Self::Thumbnail(recipe) => recipe.compile(format, context),
+            Self::Storyboard(recipe) => recipe.compile(format, context),
+            Self::Concat(recipe) => recipe.compile(format, context),
+        }
+    }
+
+    /// The plan for the case that codec parameters of a copied stream turn out to change; `None`
+    /// where they can not, or all packets were looked at.
+    fn without_copies(
+        &self,
+        plan: &Plan,
+        format: Format,
+        context: &CompileContext<'_>,
+    ) -> Option<Plan> {
+        let is_copied = |track: &&Track| {
+            track.action == Action::Copy
+                && matches!(track.kind, TrackKind::Video | TrackKind::Audio)
+        };
+        let is_unknown = |id: &StreamId| {
+            let probed = context.inputs.get(id.input);
+            probed.is_some_and(|it| {
+                // A sample table says nothing of the packets themselves, and packets nothing of the
+                // header of a file behind the first.
+                let goes_back = |index: &Arc<Index>| index.streams.iter().any(|it| it.goes_back);
+                let index = it.index.as_ref().filter(|_| !it.media.lists_packets());
+                let was_read = index.is_some_and(|index| !goes_back(index));
+                let stream = it.media.streams.get(id.stream);
+                let may_change = |stream: &StreamInfo| {
+                    !stream.parameters_change && it.media.parameters_may_change(stream)
+                };
+                !was_read && stream.is_some_and(may_change)
+            })
+        };
+        let plans = std::iter::successors(Some(plan), |plan| plan.otherwise.as_deref());
+        let copied = plans.flat_map(Plan::tracks).filter(is_copied).flat_map(Track::sources);
+        let unknown: Vec<StreamId> = copied.filter(is_unknown).collect();
+        if unknown.is_empty() {
+            return None;
+        }
+        let mut inputs = context.inputs.to_vec();
+        for id in unknown {
+            let stream =
+                inputs.get_mut(id.input).and_then(|it| it.media.streams.get_mut(id.stream));
+            if let Some(stream) = stream {
+                stream.parameters_change = true;
+            }
+        }
+        let changing = CompileContext { inputs: &inputs, ..context.clone() };
+        // What can not be encoded is still copied where its parameters last.
+        self.compile(format, &changing).ok()
+    }
+
+    fn needs_index(&self, media: &MediaInfo) -> bool {
+        let cuts = |start: f64, duration: Option<f64>| start > 0.0 || duration.is_some();
+        // Without a sample table only the packets themselves tell how large a stream is.
+        let has_sizes = || media.videos().all(|(stream, _)| stream.promised_bytes.is_some());
+        match self {
+            Self::WebReady(recipe) => {
+                cuts(recipe.start_seconds, recipe.duration_seconds)
+                    || (!recipe.asks_for_encode() && !has_sizes())
+            }
+            Self::Proxy(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
+            Self::ExtractAudio(recipe) => cuts(recipe.start_seconds, recipe.duration_seconds),
+            Self::Trim(_) | Self::Concat(_) => true,
+            Self::Compress(_) => !has_sizes(),
+            Self::Storyboard(_) => lists_keyframes(media) || has_unsure_end(media),
+            Self::Thumbnail(_) => goes_on(media),
+            Self::Transcode(_) | Self::Resize(_) => false,
+        }
+    }
+}
+
+/// Whether only the packets of a container tell when its media ends: it states no end, as one that was
+/// written live, its clock may jump, media goes on behind what is stated, or a part of it is missing.
+fn has_unsure_end(media: &MediaInfo) -> bool {
+    let is_stated = |stream: &StreamInfo| stream.duration.is_some();
+    let states_none = media.duration.is_none() && !media.streams.iter().any(is_stated);
+    states_none || media.may_jump() || goes_on(media) || media.missing_bytes > 0
+}
+
+/// Whether media goes on behind the end that is stated, since another file was appended.
+fn goes_on(media: &MediaInfo) -> bool {
+    media.followed && media.reads_on()
+}
+
+/// Whether a container tells where keyframes are without being read as a whole.
+pub(crate) fn lists_keyframes(media: &MediaInfo) -> bool {
+    media.is_format("mov") && media.videos().all(|(stream, _)| stream.promised_packets.is_some())
+}

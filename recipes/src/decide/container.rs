@@ -1,0 +1,379 @@
+//! Containers: their muxers, what they hold, and how the output is put together.
+
+use avocet_model::{
+    media::{Chapter, Kind, MediaInfo, Projection, Tags},
+    plan::{Action, Content, FrameFormat, Output, Reason, Track},
+    time::{Timestamp, greatest_common_divisor},
+};
+
+use super::{
+    choose::kept_tags,
+    context::{CompileContext, Probed},
+    projection,
+};
+use crate::words::format::Format;
+
+/// The container of a result: that of a format, or one that only copied audio gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Container {
+    /// That of a format.
+    Of(Format),
+    /// Opus in Ogg.
+    Opus,
+    /// Vorbis in Ogg.
+    Ogg,
+    /// FLAC.
+    Flac,
+}
+
+impl Container {
+    /// libav's name of the muxer.
+    pub(crate) const fn muxer(self) -> &'static str {
+        match self {
+            Self::Of(Format::Mp4) => "mp4",
+            Self::Of(Format::Webm) => "webm",
+            Self::Of(Format::Mov) => "mov",
+            Self::Of(Format::Gif) => "gif",
+            Self::Of(Format::Mp3) => "mp3",
+            Self::Of(Format::Aac) => "adts",
+            Self::Of(Format::Wav) => "wav",
+            Self::Of(Format::M4a) => "ipod",
+            Self::Of(Format::Jpg | Format::Png | Format::Webp) => "image2pipe",
+            Self::Opus => "opus",
+            Self::Ogg => "ogg",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// The name in messages, which is the extension of its files, too.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Of(format) => format.name(),
+            Self::Opus => "opus",
+            Self::Ogg => "ogg",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// The format, where it has one.
+    pub(crate) const fn format(self) -> Option<Format> {
+        match self {
+            Self::Of(format) => Some(format),
+            Self::Opus | Self::Ogg | Self::Flac => None,
+        }
+    }
+
+    /// Whether it holds audio only.
+    pub(crate) const fn is_audio(self) -> bool {
+        match self {
+            Self::Of(format) => format.is_audio(),
+            Self::Opus | Self::Ogg | Self::Flac => true,
+        }
+    }
+
+    /// Whether it is MP4 or QuickTime, whose edit lists hide what is not to be shown.
+    pub(crate) const fn is_movie(self) -> bool {
+        matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
+    }
+
+    /// Whether a gap between packets of sound stays one.
+    pub(crate) const fn keeps_gaps(self) -> bool {
+        match self {
+            Self::Of(format) => !matches!(format, Format::Mp3 | Format::Aac | Format::Wav),
+            Self::Opus | Self::Ogg | Self::Flac => false,
+        }
+    }
+
+    /// Whether it holds several streams of sound.
+    pub(crate) const fn holds_many(self) -> bool {
+        !self.is_audio() || self.is_movie()
+    }
+
+    /// The codec that text is kept in; `None` where no text is kept.
+    pub(crate) const fn text_codec(self) -> Option<&'static str> {
+        match self {
+            Self::Of(Format::Mp4 | Format::Mov) => Some("mov_text"),
+            Self::Of(Format::Webm) => Some("webvtt"),
+            _ => None,
+        }
+    }
+
+    /// Whether cover art of a codec goes into it.
+    pub(crate) fn holds_cover(self, codec: &str) -> bool {
+        matches!(self, Self::Of(Format::Mp3 | Format::M4a) | Self::Flac)
+            && matches!(codec, "mjpeg" | "png")
+    }
+
+    /// Whether chapters are written into it. Ogg would have a place for them, but libavformat
+    /// rounds their times to whole seconds there.
+    const fn holds_chapters(self) -> bool {
+        matches!(
+            self,
+            Self::Of(Format::Mp4 | Format::Mov | Format::M4a | Format::Webm | Format::Mp3)
+        )
+    }
+
+    /// What the user should know of chapters that are not written into it.
+    pub(crate) fn chapters_notice(self, chapters: &[Chapter]) -> Option<Reason> {
+        let is_picture = self.format().is_some_and(Format::is_picture);
+        (!chapters.is_empty() && !is_picture && !self.holds_chapters()).then(|| {
+            let message = format!("chapters are not written into {}", self.name());
+            Reason::new("CHAPTERS_LEFT_OUT", message)
+        })
+    }
+}
+
+/// The prefix of the names in QuickTime's list of metadata (`mdta`), as iPhones write it.
+const QUICKTIME_PREFIX: &str = "com.apple.quicktime.";
+
+/// Names in QuickTime's list of metadata, without their prefix, and the common names of the same.
+const QUICKTIME_NAMES: [(&str, &str); 13] = [
+    ("album", "album"),
+    ("artist", "artist"),
+    ("author", "author"),
+    ("comment", "comment"),
+    ("copyright", "copyright"),
+    ("creationdate", "date"),
+    ("description", "description"),
+    ("genre", "genre"),
+    ("keywords", "keywords"),
+    ("location.ISO6709", "location"),
+    ("make", "make"),
+    ("model", "model"),
+    ("title", "title"),
+];
+
+/// The part of a tag's name behind the prefix of QuickTime's list of metadata.
+fn in_quicktime(name: &str) -> Option<&str> {
+    let (prefix, rest) = name.split_at_checked(QUICKTIME_PREFIX.len())?;
+    // Matroska writes names in capitals.
+    prefix.eq_ignore_ascii_case(QUICKTIME_PREFIX).then_some(rest)
+}
+
+/// The tags of a file, by the names that the container knows.
+///
+/// Where there is one of QuickTime's list of metadata, QuickTime keeps that list, with all tags that
+/// have a name in it; other containers get the common names.
+fn file_tags(container: Container, tags: &Tags) -> Tags {
+    let mut tags = kept_tags(tags);
+    if !tags.keys().any(|name| in_quicktime(name).is_some()) {
+        return tags;
+    }
+    let keeps_list = container == Container::Of(Format::Mov);
+    for (own, common) in QUICKTIME_NAMES {
+        let listed = |(name, _): &(&String, &String)| {
+            in_quicktime(name).is_some_and(|name| name.eq_ignore_ascii_case(own))
+        };
+        let listed = tags.iter().find(listed).map(|(name, _)| name.clone());
+        let listed = listed.and_then(|name| tags.remove(&name));
+        let Some(value) = listed.or_else(|| tags.get(common).cloned()) else { continue };
+        if keeps_list {
+            tags.remove(common);
+            tags.insert(format!("{QUICKTIME_PREFIX}{own}"), value);
+        } else {
+            tags.insert(common.to_owned(), value);
+        }
+    }
+    tags
+}
+
+/// How much sound a page of Ogg holds, in microseconds: libavformat's own second makes a short file a
+/// single page.
+const PAGE_MICROSECONDS: u32 = 200_000;
+
+/// The only output of a recipe, holding `tracks`; tags and chapters are those of `probed`.
+pub(crate) fn output(
+    container: Container,
+    probed: &Probed,
+    mut tracks: Vec<Track>,
+    chapters: Vec<Chapter>,
+    context: &CompileContext<'_>,
+) -> Output {
+    let mut options = Vec::new();
+    if container == Container::Of(Format::Mov) {
+        let languages = tracks.iter_mut().filter_map(|track| track.tags.get_mut("language"));
+        languages.for_each(name_in_quicktime);
+    }
+    for track in &mut tracks {
+        if !projection::fits(&track.projection, container) {
+            track.projection = Projection::default();
+        }
+    }
+    let is_mp4 = container == Container::Of(Format::Mp4);
+    let keeps_projection = is_mp4 && tracks.iter().any(|track| !track.projection.is_empty());
+    if container.is_movie() {
+        let scale = movie_timescale(context, &tracks).to_string();
+        options.push(("movie_timescale".to_owned(), scale));
+        let keeps_dolby_vision = tracks.iter().any(|track| keeps_dolby_vision(context, track));
+        if keeps_projection || keeps_dolby_vision {
+            // Boxes of spheres are no part of the standard, and older releases of libav count those
+            // of Dolby Vision among such; they are written only when this is said.
+            options.push(("strict".to_owned(), "unofficial".to_owned()));
+        }
+    }
+    let tags = file_tags(container, &probed.media.tags);
+    if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
+        // Without it, libavformat writes the older list of user data, which knows a few names.
+        options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
+    }
+    if matches!(container, Container::Opus | Container::Ogg) {
+        // libavformat places the packets of a first page wrongly that is the last one, too.
+        options.push(("page_duration".to_owned(), PAGE_MICROSECONDS.to_string()));
+    }
+    Output {
+        location: context.output.clone(),
+        replace: context.replace,
+        muxer: container.muxer().to_owned(),
+        options,
+        tags,
+        chapters: if container.holds_chapters() { chapters } else { Vec::new() },
+        content: Content::Tracks(tracks),
+        index_first: container.is_movie(),
+        moves_index: false,
+        at_most: None,
+    }
+}
+
+/// Whether a track copies pictures in Dolby Vision, metadata included.
+fn keeps_dolby_vision(context: &CompileContext<'_>, track: &Track) -> bool {
+    let copies = track.action.copies();
+    let mut streams = track
+        .sources()
+        .filter_map(|source| context.inputs.get(source.input)?.media.streams.get(source.stream));
+    let is_dolby = |kind: &Kind| matches!(kind, Kind::Video(video) if video.dolby_vision.is_some());
+    copies && streams.any(|stream| is_dolby(&stream.kind))
+}
+
+/// Gives a language the name that libav's table of QuickTime knows it by: of the two that
+/// ISO 639-2 has, the older one.
+fn name_in_quicktime(language: &mut String) {
+    const NAMES: [(&str, &str); 10] = [
+        ("deu", "ger"),
+        ("nld", "dut"),
+        ("zho", "chi"),
+        ("ell", "gre"),
+        ("isl", "ice"),
+        ("swe", "sve"),
+        ("sqi", "alb"),
+        ("mkd", "mac"),
+        ("cze", "ces"),
+        ("rum", "ron"),
+    ];
+    if let Some((_, known)) = NAMES.iter().find(|(name, _)| name == language) {
+        (*known).clone_into(language);
+    }
+}
+
+/// An output that has the bytes of the first input.
+pub(crate) fn bytes_of_input(container: Container, context: &CompileContext<'_>) -> Output {
+    Output {
+        location: context.output.clone(),
+        replace: context.replace,
+        muxer: container.muxer().to_owned(),
+        options: Vec::new(),
+        tags: avocet_model::media::Tags::new(),
+        chapters: Vec::new(),
+        content: Content::BytesOf(0),
+        index_first: false,
+        moves_index: false,
+        at_most: None,
+    }
+}
+
+/// The chapters of an input between two instants of it, the first of which becomes 0.
+pub(crate) fn chapters(
+    media: &MediaInfo,
+    origin: Timestamp,
+    end: Option<Timestamp>,
+) -> Vec<Chapter> {
+    let clip = |at: Timestamp| end.map_or(at, |end| at.min(end)).max(origin);
+    media
+        .chapters
+        .iter()
+        .filter_map(|chapter| {
+            let base = chapter.start.base;
+            let (from, to) = (clip(chapter.start), clip(chapter.end));
+            Some(Chapter {
+                start: from.since(origin, base)?,
+                end: to.since(origin, base)?,
+                tags: chapter.tags.clone(),
+            })
+        })
+        .filter(|chapter| chapter.start < chapter.end)
+        .collect()
+}
+
+/// Ticks per second of a movie in which every edit of every track is a whole number: the least
+/// common multiple of the tracks' own, as long as it fits.
+///
+/// libav's own 1000 would round the start of each track to a millisecond.
+fn movie_timescale(context: &CompileContext<'_>, tracks: &[Track]) -> u32 {
+    let scales: Vec<u32> =
+        tracks.iter().filter_map(|track| track_timescale(context, track)).collect();
+    let largest = scales.iter().copied().max().unwrap_or(1000);
+    scales
+        .iter()
+        .try_fold(1_u32, |all, scale| {
+            let multiple = all.checked_mul(scale / greatest_common_divisor(all, *scale))?;
+            i32::try_from(multiple).is_ok().then_some(multiple)
+        })
+        .unwrap_or(largest)
+}
+
+/// Ticks per second that libav's muxer gives a track of MP4 or QuickTime; cover art has none.
+fn track_timescale(context: &CompileContext<'_>, track: &Track) -> Option<u32> {
+    let of_picture = |ticks: u32| {
+        let mut scale = ticks;
+        while scale < 10_000 {
+            scale *= 2;
+        }
+        scale
+    };
+    let source = track.sources().next()?;
+    match &track.action {
+        Action::Encode(encoder) => match &encoder.format {
+            FrameFormat::Video(format) => Some(of_picture(format.time_base.den.get())),
+            FrameFormat::Audio(format) => Some(format.sample_rate.get()),
+        },
+        // Text is converted in microseconds, which are written as such.
+        Action::Convert(_) => None,
+        Action::Copy | Action::Splice(_) => {
+            let stream = context.inputs.get(source.input)?.media.streams.get(source.stream)?;
+            match &stream.kind {
+                Kind::Audio(audio) => audio.sample_rate.map(std::num::NonZero::get),
+                Kind::Video(_) if !stream.still => Some(of_picture(stream.time_base.den.get())),
+                _ => None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_have_the_names_that_a_container_knows() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let check = |format: Format, from: &[(&str, &str)], to: &[(&str, &str)]| {
+            assert_eq!(file_tags(Container::Of(format), &tags(from)), tags(to), "{from:?}");
+        };
+        let (place, day) =
+            ("com.apple.quicktime.location.ISO6709", "com.apple.quicktime.creationdate");
+        let phone = [(day, "2024"), (place, "+48+002/"), ("com.apple.quicktime.x", "y")];
+        check(Format::Mov, &phone, &phone);
+        let common = [("com.apple.quicktime.x", "y"), ("date", "2024"), ("location", "+48+002/")];
+        check(Format::Mp4, &phone, &common);
+        check(Format::Webm, &phone, &common);
+        // As they come out of Matroska, with a title that somebody gave the file.
+        let capitals = [("COM.APPLE.QUICKTIME.LOCATION.ISO6709", "+48+002/"), ("title", "Paris")];
+        check(Format::Mp4, &capitals, &[("location", "+48+002/"), ("title", "Paris")]);
+        let titled = [(place, "+48+002/"), ("com.apple.quicktime.title", "Paris")];
+        check(Format::Mov, &capitals, &titled);
+        let usual = [("date", "2024"), ("location", "+48+002/")];
+        check(Format::Mov, &usual, &usual);
+        check(Format::Mp4, &usual, &usual);
+    }
+}

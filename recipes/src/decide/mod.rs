@@ -1,0 +1,16 @@
+//! What is decided once for all recipes: streams, cuts, copies, sizes, colors, codecs.
+
+pub(crate) mod choose;
+pub(crate) mod container;
+pub(crate) mod context;
+pub(crate) mod cost;
+pub(crate) mod cut;
+pub(crate) mod level;
+pub(crate) mod limit;
+pub(crate) mod look;
+pub(crate) mod picture;
+pub(crate) mod projection;
+pub(crate) mod seam;
+pub(crate) mod select;
+pub(crate) mod sound;
+pub(crate) mod video;

@@ -1,0 +1,61 @@
+//! How pictures are laid onto a sphere, or hold two views: which results can say so still.
+//!
+//! It is kept whole or not at all: a sphere whose two views are taken for one is no help.
+
+use avocet_model::{
+    media::{Orientation, Projection, VideoInfo},
+    plan::{Output, Reason, TrackKind},
+};
+
+use super::{container::Container, picture::Target};
+use crate::words::format::Format;
+
+/// Packings of views that stay what they are in a picture of another size.
+const SCALABLE: [&str; 3] = ["2D", "side by side", "top and bottom"];
+
+/// Mappings that libavformat writes.
+const WRITTEN: [&str; 3] = ["equirectangular", "cubemap", "tiled equirectangular"];
+
+/// What an encode leaves of it: nothing of a picture that is turned, cut or put into a frame, or
+/// whose views lie too close to be scaled.
+pub(crate) fn after_encode(video: &VideoInfo, target: &Target) -> Projection {
+    let Projection { stereo, sphere } = &video.projection;
+    let is_whole = target.frame.is_none() && video.orientation == Orientation::Upright;
+    let is_scaled = (target.width.get(), target.height.get()) != (video.width, video.height);
+    let views_stay = stereo.as_ref().is_none_or(|it| SCALABLE.contains(&it.packing.as_str()));
+    // Told in pixels.
+    let padding_stays = !is_scaled || sphere.as_ref().is_none_or(|sphere| sphere.padding == 0);
+    let is_kept = is_whole && views_stay && padding_stays;
+    if is_kept { video.projection.clone() } else { Projection::default() }
+}
+
+/// Whether libavformat writes it into a container.
+pub(crate) fn fits(projection: &Projection, container: Container) -> bool {
+    let Projection { stereo, sphere } = projection;
+    let is_mp4 = container == Container::Of(Format::Mp4);
+    let holds_any = is_mp4 || container == Container::Of(Format::Webm);
+    let holds_views = stereo.as_ref().is_none_or(|stereo| {
+        SCALABLE.contains(&stereo.packing.as_str()) && !(is_mp4 && stereo.inverted)
+    });
+    let holds_sphere = sphere.as_ref().is_none_or(|it| WRITTEN.contains(&it.mapping.as_str()));
+    holds_any && holds_views && holds_sphere
+}
+
+/// What the user should know when pictures of these sources lose it.
+pub(crate) fn notice<'a>(
+    mut sources: impl Iterator<Item = &'a VideoInfo>,
+    container: Container,
+    output: &Output,
+) -> Option<Reason> {
+    if container.format().is_some_and(Format::is_picture) {
+        return None;
+    }
+    let mut tracks = output.tracks().iter();
+    let track = tracks.find(|track| track.kind == TrackKind::Video)?;
+    sources.any(|video| !video.projection.is_empty() && video.projection != track.projection).then(
+        || {
+            let message = "the result does not say that its pictures show a sphere or two views";
+            Reason::new("PROJECTION_LEFT_OUT", message)
+        },
+    )
+}

@@ -1,0 +1,346 @@
+//! Sections whose pictures are spliced: copied but for those at the ends, which are encoded in the
+//! same form.
+
+use std::num::NonZeroU32;
+
+use avocet_model::{
+    capabilities::Capabilities,
+    format::nal::avc::{AvcSequence, AvcSets},
+    index::{Entry, IndexedPacket, StreamIndex},
+    media::{Hdr, Scan, VideoInfo},
+    plan::{Encoder, FrameFormat, PictureFormat, Reason, Splice},
+    time::{Rational, Timestamp},
+};
+
+use super::{
+    cut::{Kept, as_shown},
+    picture,
+    select::Source,
+    video,
+};
+
+/// Constant rate factor of the pictures at the ends: few, and not to be told from their neighbors.
+const CRF: &str = "17";
+
+/// The same for VP9 and AV1, on their scales.
+const CRF_63: &str = "16";
+
+/// Pictures from the first copied one of an interlaced stream on, at least.
+const LEAST_FIELDS: usize = 12;
+
+/// Quantizer of MPEG-2 at the ends, in libav's units of lambda.
+const MPEG2_QUALITY: u32 = 2 * 118;
+
+/// The frame rates that MPEG-2 can tell (ISO/IEC 13818-2, table 6-4).
+const MPEG2_RATES: [(u32, u32); 8] =
+    [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (50, 1), (60_000, 1001), (60, 1)];
+
+/// Seconds per picture where the rate is not known.
+const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::new(25).unwrap() };
+
+/// How the pictures of a section are spliced, or why they can not be.
+pub(crate) fn splice(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Encoder, Splice), Reason> {
+    let (splice, encoder) = spliced(source, capabilities)?;
+    splice.map(|splice| (encoder, splice))
+}
+
+/// The same for one of several sections, in which there need be nothing to copy.
+pub(crate) fn splice_one_of(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Encoder, Splice), Reason> {
+    let (splice, encoder) = spliced(source, capabilities)?;
+    let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
+    let splice = splice.or_else(|why| {
+        let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+            return Err(why);
+        };
+        let is_in = |pts: &i64| kept.holds(at(*pts));
+        let times: Vec<i64> = index.shown().map(|(pts, _)| pts).filter(is_in).collect();
+        if !times.iter().any(|pts| at(*pts) == kept.first) {
+            return Err(why);
+        }
+        let pictures = times.len() as u64;
+        Ok(Splice { from: None, until: None, lead: None, delay: 0, pictures })
+    })?;
+    Ok((encoder, splice))
+}
+
+/// The run of packets that can be copied, or why there is none, and the encoder of the rest.
+fn spliced(
+    source: &Source<'_, VideoInfo>,
+    capabilities: &Capabilities,
+) -> Result<(Result<Splice, Reason>, Encoder), Reason> {
+    let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
+        return Err(refused("nobody knows where its packets stand"));
+    };
+    let form = Form::of(source, capabilities)?;
+    Ok((run_of(source, index, &kept, &form), form.encoder(source)))
+}
+
+/// Why the plan for the case that a run finds that pictures can not be spliced encodes them.
+pub(crate) fn failed() -> Reason {
+    refused("the pictures could not be spliced")
+}
+
+fn refused(message: impl Into<String>) -> Reason {
+    Reason::new("SEAM_NOT_COPYABLE", message)
+}
+
+/// How an encoder is made to follow a stream.
+struct Form {
+    encoder: &'static str,
+    options: Vec<(&'static str, String)>,
+    /// Whether copied packets may begin at a keyframe of an open group, without the pictures that
+    /// are decoded after it and shown before.
+    drops_leading: bool,
+    /// The number of pictures from the first copied one to the end of the section, at least.
+    least_run: usize,
+}
+
+impl Form {
+    fn of(source: &Source<'_, VideoInfo>, capabilities: &Capabilities) -> Result<Self, Reason> {
+        if source.info.needs_dolby_vision() {
+            return Err(refused("the ends would lack the metadata of Dolby Vision"));
+        }
+        let form = match source.stream.codec.as_str() {
+            "h264" => Self::avc(source)?,
+            "hevc" => Self {
+                encoder: "libx265",
+                options: vec![
+                    ("crf", CRF.to_owned()),
+                    ("preset", "ultrafast".to_owned()),
+                    // Each picture by itself, in one slice: their numbers are written anew.
+                    (
+                        "x265-params",
+                        video::x265_parameters(&source.info.hdr)
+                            + ":keyint=1:wpp=0:slices=1:info=0",
+                    ),
+                ],
+                drops_leading: true,
+                least_run: 1,
+            },
+            "vp9" => Self {
+                encoder: "libvpx-vp9",
+                options: vec![
+                    ("crf", CRF_63.to_owned()),
+                    ("cpu-used", "4".to_owned()),
+                    ("deadline", "good".to_owned()),
+                    ("row-mt", "1".to_owned()),
+                    // No picture is hidden, and none comes late.
+                    ("auto-alt-ref", "0".to_owned()),
+                    ("lag-in-frames", "0".to_owned()),
+                ],
+                drops_leading: false,
+                least_run: 1,
+            },
+            "av1" => Self {
+                encoder: "libsvtav1",
+                options: vec![("crf", CRF_63.to_owned()), ("preset", "8".to_owned())],
+                drops_leading: false,
+                least_run: 1,
+            },
+            "mpeg2video" => Self {
+                encoder: "mpeg2video",
+                options: vec![
+                    ("flags", format!("+qscale{}", fields(source.info))),
+                    ("global_quality", MPEG2_QUALITY.to_string()),
+                    ("g", "600".to_owned()),
+                    ("bf", "0".to_owned()),
+                ],
+                drops_leading: true,
+                least_run: 1,
+            },
+            codec => return Err(refused(format!("{codec} is not spliced"))),
+        };
+        if !capabilities.has_encoder(form.encoder) {
+            return Err(refused(format!("this build has no encoder {}", form.encoder)));
+        }
+        Ok(form)
+    }
+
+    /// H.264: parameter sets of another number beside those of the source.
+    fn avc(source: &Source<'_, VideoInfo>) -> Result<Self, Reason> {
+        let sets = AvcSets::read(&source.stream.extradata);
+        let sets = sets.ok_or_else(|| refused("its parameter sets are not beside the stream"))?;
+        let unreadable = || refused("its parameter sets can not be read");
+        let sequences = sets.sequences().ok_or_else(unreadable)?;
+        // Of several, the one of the highest profile: a result that is cut once more has those of
+        // its seams, too.
+        let highest = sequences.iter().max_by_key(|set| set.profile).ok_or_else(unreadable)?;
+        let shape =
+            |set: &AvcSequence| (set.chroma, set.depth, set.macroblocks, set.crop, set.progressive);
+        if sequences.iter().any(|set| shape(set) != shape(highest)) {
+            return Err(refused("its pictures change in shape"));
+        }
+        // libavcodec damages lossless pictures that follow others on several threads.
+        if sequences.iter().any(|set| set.lossless) {
+            return Err(refused("it is coded without loss"));
+        }
+        if highest.chroma == 0 {
+            return Err(refused("it is gray, which its ends would not be"));
+        }
+        if highest.depth.0 != highest.depth.1 {
+            return Err(refused("luma and chroma differ in depth"));
+        }
+        let id = sets.free_id().ok_or_else(|| refused("no number is left for parameter sets"))?;
+        let references = sequences.iter().map(|set| set.references).max().unwrap_or(0);
+        let mut options = vec![
+            ("crf", CRF.to_owned()),
+            ("preset", "ultrafast".to_owned()),
+            ("x264-params", format!("sps-id={id}")),
+            // Pictures come in order, and the first one is the only keyframe.
+            ("bf", "0".to_owned()),
+            ("g", "600".to_owned()),
+            ("refs", references.clamp(1, 3).to_string()),
+        ];
+        match highest.profile {
+            66 => options.push(("profile", "baseline".to_owned())),
+            77 => options.push(("profile", "main".to_owned())),
+            88 => return Err(refused("the Extended profile is not encoded")),
+            _ => {}
+        }
+        if !highest.progressive {
+            options.push(("flags", fields(source.info).to_owned()));
+        }
+        options.retain(|(_, value)| !value.is_empty());
+        // Seams are not reordered, which their parameter sets say: libavcodec then forgets the last
+        // pictures of a short stream that goes on with fields.
+        let least_run = if highest.progressive { 1 } else { LEAST_FIELDS };
+        Ok(Self { encoder: "libx264", options, drops_leading: false, least_run })
+    }
+
+    fn encoder(self, source: &Source<'_, VideoInfo>) -> Encoder {
+        let video = source.info;
+        let side = |side: u32| picture::whole(f64::from(side));
+        let frame_rate = match self.encoder {
+            "mpeg2video" => video.frame_rate.and_then(nearest_mpeg2_rate),
+            _ => video.frame_rate,
+        };
+        Encoder {
+            name: self.encoder.to_owned(),
+            bit_rate: None,
+            options: self.options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            keyframe_each_second: false,
+            format: FrameFormat::Video(PictureFormat {
+                width: side(video.width),
+                height: side(video.height),
+                pixel_aspect: video.pixel_aspect,
+                pixel_format: video
+                    .pixel_format
+                    .as_ref()
+                    .map_or_else(String::new, |format| format.name.clone()),
+                // Pictures are counted.
+                time_base: frame_rate.map_or(USUAL_TICK, Rational::inverse),
+                frame_rate,
+                color: video.color.clone(),
+                hdr: Hdr::default(),
+            }),
+        }
+    }
+}
+
+/// The rate that MPEG-2 can tell and that is nearest to another.
+fn nearest_mpeg2_rate(rate: Rational) -> Option<Rational> {
+    let rates = MPEG2_RATES.into_iter().filter_map(|(num, den)| Rational::new(num, den));
+    let distance = |other: &Rational| (other.as_f64() - rate.as_f64()).abs();
+    rates.min_by(|a, b| distance(a).total_cmp(&distance(b)))
+}
+
+/// The flags that let an encoder code fields.
+fn fields(video: &VideoInfo) -> &'static str {
+    if video.scan == Scan::Interlaced { "+ildct+ilme" } else { "" }
+}
+
+/// The longest run of packets that can be copied, and what is encoded before and behind it.
+fn run_of(
+    source: &Source<'_, VideoInfo>,
+    index: &StreamIndex,
+    kept: &Kept,
+    form: &Form,
+) -> Result<Splice, Reason> {
+    let drops_leading = form.drops_leading;
+    let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
+    let packets = &index.packets;
+    let times: Option<Vec<i64>> = packets.iter().map(|packet| packet.pts).collect();
+    let times = times.ok_or_else(|| refused("not every packet tells its time"))?;
+    let is_in = |pts: i64| kept.holds(at(pts));
+    let wanted = |place: &usize| !packets[*place].hidden && is_in(times[*place]);
+    let all: Vec<usize> = (0..packets.len()).filter(wanted).collect();
+    if !all.iter().any(|place| at(times[*place]) == kept.first) {
+        return Err(refused("the picture on screen at its start begins before it"));
+    }
+    let is_entry = |packet: &IndexedPacket| match packet.entry {
+        Entry::Closed => true,
+        Entry::Open => drops_leading,
+        Entry::No => false,
+    };
+    // The earliest and the latest time from each packet on, and up to it.
+    let mut earliest_from = times.clone();
+    (0..times.len().saturating_sub(1)).rev().for_each(|place| {
+        earliest_from[place] = earliest_from[place].min(earliest_from[place + 1]);
+    });
+    let mut latest_to = times.clone();
+    (1..times.len())
+        .for_each(|place| latest_to[place] = latest_to[place].max(latest_to[place - 1]));
+    let is_start = |place: &usize| {
+        let (place, pts) = (*place, times[*place]);
+        let leads = times[place + 1..].iter().take_while(|other| **other < pts).count();
+        let after = earliest_from.get(place + 1 + leads).is_none_or(|earliest| *earliest > pts);
+        let before = place == 0 || latest_to[place - 1] < pts;
+        let may_lead = leads == 0 || drops_leading;
+        is_entry(&packets[place]) && after && before && may_lead
+    };
+    let first = all.iter().copied().find(is_start);
+    let first = first.ok_or_else(|| refused("no closed group of pictures begins in it"))?;
+    let from = times[first];
+    // Pictures that lead the keyframe are encoded.
+    let leading = |place: &usize| *place > first && times[*place] < from;
+    let run = (first..times.len()).filter(|place| !leading(place));
+    let run: Vec<usize> =
+        run.take_while(|place| is_in(times[*place]) && !packets[*place].hidden).collect();
+    let mut latest = i64::MIN;
+    let mut ends = 0;
+    for (count, place) in run.iter().enumerate() {
+        latest = latest.max(times[*place]);
+        if earliest_from.get(place + 1).is_none_or(|earliest| *earliest > latest) {
+            ends = count + 1;
+        }
+    }
+    let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
+        return Err(refused("no group of pictures in it can be copied"));
+    };
+    if all.iter().filter(|place| times[**place] >= from).count() < form.least_run {
+        return Err(refused("too few interlaced pictures could be copied"));
+    }
+    let end = run.last().map_or(first, |last| last + 1);
+    let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
+    let lead = run.iter().rev().find(|place| packets[**place].entry != Entry::No);
+    let delay = |place: (&i64, &usize)| place.0 - times[*place.1];
+    let sorted = as_shown(run.iter().map(|place| times[*place]))?;
+    Ok(Splice {
+        from: Some(at(from)),
+        until: until.map(at),
+        lead: lead.filter(|_| until.is_some()).map(|place| at(times[*place])),
+        delay: sorted.iter().zip(run).map(delay).max().unwrap_or(0).max(0),
+        pictures: all.len() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_of_mpeg2_are_the_nearest_it_can_tell() {
+        for (rate, nearest) in
+            [((2997, 100), (30_000, 1001)), ((6250, 249), (25, 1)), ((15, 1), (24_000, 1001))]
+        {
+            let of = |(num, den): (u32, u32)| Rational::new(num, den);
+            assert_eq!(of(rate).and_then(nearest_mpeg2_rate), of(nearest), "{rate:?}");
+        }
+    }
+}

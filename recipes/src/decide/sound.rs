@@ -1,0 +1,442 @@
+//! Encoders of sound, and what they are fed with.
+
+use std::num::NonZeroU32;
+
+use avocet_model::{
+    error::Result,
+    media::{AudioInfo, Kind, StreamInfo},
+    plan::{Action, Encoder, FrameFormat, Reason, SoundFormat, Span, Track, TrackKind},
+};
+
+use super::{
+    choose::{self, Holds},
+    container::Container,
+    context::{CompileContext, expect_encoder},
+    cut::{self, stream_end},
+    select::Source,
+};
+use crate::words::format::Format;
+
+/// Samples per second where a codec does not have the source's rate, in Hz.
+const USUAL_RATE: NonZeroU32 = NonZeroU32::new(48_000).unwrap();
+
+/// An encoder of sound: what it takes, and how it is told what to make.
+#[derive(Clone, Copy, Debug)]
+struct Coder {
+    name: &'static str,
+    sample_format: &'static str,
+    /// Rates it takes, in Hz; empty for all.
+    rates: &'static [u32],
+    /// Channel layouts it takes, by number of channels; beyond the last the last is taken.
+    layouts: &'static [&'static str],
+    /// Further layouts that it takes as they are.
+    others: &'static [&'static str],
+    /// Largest bit rate it takes, in bits per sample and channel.
+    most_bits: f64,
+}
+
+const AAC: Coder = Coder {
+    name: "aac",
+    sample_format: "fltp",
+    rates: &[
+        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025,
+        8_000, 7_350,
+    ],
+    layouts: &["mono", "stereo", "3.0", "4.0", "5.0", "5.1"],
+    others: &["2.1", "quad", "7.1"],
+    // ISO/IEC 14496-3: 6144 bits per channel and frame of 1024 samples.
+    most_bits: 6.0,
+};
+
+const OPUS: Coder = Coder {
+    name: "libopus",
+    sample_format: "flt",
+    // It takes lower ones, too, but all Opus is decoded at 48 kHz (RFC 7845, 5.1), and in FFmpeg 5.1
+    // Matroska's `CodecDelay` is right only for that.
+    rates: &[48_000],
+    layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    others: &[],
+    // libopus takes 256 kbit/s a channel, at 48 kHz inside.
+    most_bits: 5.33,
+};
+
+const MP3: Coder = Coder {
+    name: "libmp3lame",
+    sample_format: "fltp",
+    rates: &[48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000],
+    layouts: &["mono", "stereo"],
+    others: &[],
+    most_bits: f64::INFINITY,
+};
+
+/// For what is FLAC already, so that rate and layout are ones it has.
+const FLAC: Coder = Coder { name: "flac", ..PCM };
+
+/// For what is Vorbis already, so that rate and layout are ones it has.
+const VORBIS: Coder = Coder {
+    name: "libvorbis",
+    sample_format: "fltp",
+    rates: &[],
+    layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    others: &[],
+    most_bits: f64::INFINITY,
+};
+
+const PCM: Coder = Coder {
+    name: "pcm_s16le",
+    sample_format: "s16",
+    rates: &[],
+    layouts: &[],
+    others: &[],
+    most_bits: f64::INFINITY,
+};
+
+/// How many bits are spent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rate {
+    /// kbit/s for stereo.
+    Kbps(u32),
+    /// So much on the encoder's own scale: LAME's V2, Vorbis' q5.
+    Scale(u32),
+    /// As many as it takes.
+    Lossless,
+}
+
+/// How sound is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) rate: Rate,
+    /// Whether more than two channels become two.
+    pub(crate) at_most_stereo: bool,
+    /// Whether PCM stays as deep as it is.
+    pub(crate) keeps_pcm: bool,
+    /// Whether sound of other layouts follows, so that channels of no known place become one.
+    pub(crate) is_joined: bool,
+}
+
+impl Settings {
+    /// That of `transcode`.
+    pub(crate) fn usual(container: Container) -> Self {
+        let rate = match container {
+            Container::Of(Format::Mp3) => Rate::Scale(2),
+            Container::Ogg => Rate::Scale(5),
+            Container::Of(Format::Aac) => Rate::Kbps(192),
+            Container::Of(Format::Wav) | Container::Flac => Rate::Lossless,
+            _ => Rate::Kbps(160),
+        };
+        Self { rate, at_most_stereo: false, keeps_pcm: false, is_joined: false }
+    }
+
+    /// So many kbit/s for stereo.
+    pub(crate) const fn stereo(kbps: u32) -> Self {
+        Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false, is_joined: false }
+    }
+}
+
+/// Encodes a stream for a container.
+pub(crate) fn encode(
+    source: &Source<'_, AudioInfo>,
+    container: Container,
+    settings: Settings,
+    mut because: Vec<Reason>,
+    context: &CompileContext<'_>,
+) -> Result<Track> {
+    let (stream, audio) = (source.stream, source.info);
+    let pcm = PcmCoder::of(stream, container).filter(|_| settings.keeps_pcm);
+    let coder = match container {
+        Container::Of(Format::Webm) | Container::Opus => OPUS,
+        Container::Of(Format::Mp3) => MP3,
+        Container::Of(Format::Wav) => PCM,
+        Container::Flac if is_deep(audio) => Coder { sample_format: "s32", ..FLAC },
+        Container::Flac => FLAC,
+        Container::Ogg => VORBIS,
+        Container::Of(_) => AAC,
+    };
+    let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
+    expect_encoder(context.capabilities, coder.name)?;
+    let format = coder.format_for(audio, settings);
+    let channels = coder.channels_for(audio, settings);
+    let bit_rate = match settings.rate {
+        Rate::Kbps(stereo) if !coder.is_lossless() => {
+            Some(coder.bit_rate(stereo, channels, format.sample_rate))
+        }
+        _ => None,
+    };
+    let options = match settings.rate {
+        // In libav's units of lambda.
+        Rate::Scale(quality) => {
+            let quality = (quality * 118).to_string();
+            vec![option("flags", "+qscale"), option("global_quality", &quality)]
+        }
+        Rate::Kbps(_) | Rate::Lossless => Vec::new(),
+    };
+    if mixing(audio, &format.layout).is_some() {
+        let message = format!("nothing says where its {} channels belong", audio.channels);
+        because.push(Reason::new("CHANNELS_MIXED", message));
+    }
+    let part = source.encoded(filters(source, &format));
+    let encoder = Encoder {
+        name: coder.name.to_owned(),
+        bit_rate,
+        options,
+        keyframe_each_second: false,
+        format: FrameFormat::Audio(format),
+    };
+    let action = Action::Encode(Box::new(encoder));
+    Ok(Track { action, ..source.track(TrackKind::Audio, part, because) })
+}
+
+/// The filters that make a stream into what an encoder takes.
+fn filters(source: &Source<'_, AudioInfo>, format: &SoundFormat) -> String {
+    let SoundFormat { sample_rate, layout, sample_format } = format;
+    let mut chain: Vec<String> = trimming(source).into_iter().collect();
+    chain.extend(mixing(source.info, layout));
+    // Holes in the sound of more than 20 ms are filled, so that what follows stays in time.
+    chain.push(format!("aresample={sample_rate}:async=1:min_hard_comp=0.02"));
+    chain.push(format!(
+        "aformat=sample_fmts={sample_format}:sample_rates={sample_rate}:channel_layouts={layout}"
+    ));
+    chain.join(",")
+}
+
+/// The filter that keeps the samples of the section, or those that an edit list shows: a decoder
+/// hands out whole packets.
+pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
+    // The filter takes microseconds, of which the nearest sample is the one that is meant. Numbers
+    // of samples would mean other times where the sample rate changes on the way.
+    match source.section {
+        Some((_, kept)) => {
+            let (start, end) = (kept.first.seconds(), kept.end.seconds());
+            Some(format!("atrim=start={start:.6}:end={end:.6}"))
+        }
+        None => Some(format!("atrim=end={:.6}", stream_end(source.stream)?.seconds())),
+    }
+}
+
+/// The filter that mixes channels, all alike, into one, where nothing says where they belong, for a
+/// result of another layout: libswresample has no coefficients for them.
+pub(crate) fn mixing(audio: &AudioInfo, layout: &str) -> Option<String> {
+    if is_placed(audio) || audio.layout == layout {
+        return None;
+    }
+    let share = 1.0 / f64::from(audio.channels.max(1));
+    let shares = (0..audio.channels).map(|channel| format!("{share:.6}*c{channel}"));
+    Some(format!("pan=mono|c0={}", shares.collect::<Vec<_>>().join("+")))
+}
+
+/// Whether libswresample can mix the channels of a layout by where they belong: a single one, the
+/// layouts that libav has a name for, and others that have a front and both sides of each pair.
+/// libav describes those others as in `6 channels (FL+FR+FC+LFE+TFL+TFR)`.
+fn is_placed(audio: &AudioInfo) -> bool {
+    const PAIRS: [(&str, &str); 4] = [("FL", "FR"), ("BL", "BR"), ("SL", "SR"), ("FLC", "FRC")];
+    let layout = audio.layout.as_str();
+    if audio.channels <= 1 || !(layout.contains(" channels") || layout.starts_with("ambisonic")) {
+        return true;
+    }
+    let list = layout.split_once('(').and_then(|(_, list)| list.strip_suffix(')'));
+    let names: Vec<&str> = list.into_iter().flat_map(|list| list.split('+')).collect();
+    let has = |name| names.contains(&name);
+    let is_custom = list.is_some_and(|list| list.contains('@'));
+    !is_custom && (has("FL") || has("FC")) && PAIRS.iter().all(|(a, b)| has(a) == has(b))
+}
+
+/// Copies a stream, or the span of it that is wanted, where that can be done; else encodes it.
+pub(crate) fn cut(
+    source: &Source<'_, AudioInfo>,
+    container: Container,
+    holds: Holds,
+    notices: &mut Vec<Reason>,
+    context: &CompileContext<'_>,
+) -> Result<Track> {
+    let why = match choose::copyable_audio(source, container, holds, context) {
+        Ok(because) => match (source.copy_span(container), source.section, source.index) {
+            (Ok(span), _, _) => return Ok(copy(source, span, vec![because])),
+            (Err(_), Some((_, kept)), Some(index)) if container == Container::Of(Format::Aac) => {
+                let message = "the format has no place for a part of a packet";
+                notices.push(Reason::new("CUT_ROUNDED_TO_PACKET", message));
+                let span = cut::round_to_packets(source.stream, index, &kept);
+                return Ok(copy(source, Some(span), vec![because]));
+            }
+            (Err(why), _, _) => why,
+        },
+        Err(why) => why,
+    };
+    let settings = Settings { keeps_pcm: true, ..Settings::usual(container) };
+    encode(source, container, settings, vec![why], context)
+}
+
+/// A track that copies a stream of sound, or a span of it.
+pub(crate) fn copy(
+    source: &Source<'_, AudioInfo>,
+    span: Option<Span>,
+    because: Vec<Reason>,
+) -> Track {
+    source.track(TrackKind::Audio, source.copied(span), because)
+}
+
+fn option(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
+/// PCM that stays as deep as it is.
+struct PcmCoder {
+    name: &'static str,
+    sample_format: &'static str,
+}
+
+impl PcmCoder {
+    /// The little-endian PCM that loses nothing of a stream, where the container holds it.
+    fn of(stream: &StreamInfo, container: Container) -> Option<Self> {
+        if !matches!(container, Container::Of(Format::Wav | Format::Mov)) {
+            return None;
+        }
+        let (name, sample_format) = match stream.codec.as_str() {
+            "pcm_u8" | "pcm_s8" | "pcm_s8_planar" => ("pcm_u8", "u8"),
+            codec if codec.starts_with("pcm_s24") || codec.starts_with("pcm_u24") => {
+                ("pcm_s24le", "s32")
+            }
+            codec if codec.starts_with("pcm_s32") || codec.starts_with("pcm_u32") => {
+                ("pcm_s32le", "s32")
+            }
+            "pcm_s64le" | "pcm_s64be" => ("pcm_s64le", "s64"),
+            "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
+            "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
+            "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(audio)) => {
+                ("pcm_s32le", "s32")
+            }
+            codec if codec.starts_with("pcm_") => ("pcm_s16le", "s16"),
+            _ => return None,
+        };
+        Some(Self { name, sample_format })
+    }
+
+    fn coder(&self) -> Coder {
+        Coder { name: self.name, sample_format: self.sample_format, ..PCM }
+    }
+}
+
+/// Whether samples have more than 16 bits.
+fn is_deep(audio: &AudioInfo) -> bool {
+    audio.sample_format.as_deref().is_some_and(|format| format.starts_with("s32"))
+}
+
+impl Coder {
+    fn is_lossless(&self) -> bool {
+        self.layouts.is_empty()
+    }
+
+    /// What the encoder is fed with, as near to the source as it can be.
+    fn format_for(&self, audio: &AudioInfo, settings: Settings) -> SoundFormat {
+        let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);
+        let has_rate = self.rates.is_empty() || self.rates.contains(&source_rate.get());
+        let (layout, _) = self.layout_within(audio, settings);
+        SoundFormat {
+            sample_rate: if has_rate { source_rate } else { USUAL_RATE },
+            layout,
+            sample_format: self.sample_format.to_owned(),
+        }
+    }
+
+    fn channels_for(&self, audio: &AudioInfo, settings: Settings) -> u32 {
+        self.layout_within(audio, settings).1
+    }
+
+    fn layout_within(&self, audio: &AudioInfo, settings: Settings) -> (String, u32) {
+        if settings.at_most_stereo && audio.channels > 2 && is_placed(audio) {
+            return ("stereo".to_owned(), 2);
+        }
+        if settings.is_joined && !is_placed(audio) {
+            return ("mono".to_owned(), 1);
+        }
+        self.layout_for(audio)
+    }
+
+    /// The layout nearest to the source's, and its number of channels.
+    fn layout_for(&self, audio: &AudioInfo) -> (String, u32) {
+        let kept = (audio.layout.clone(), audio.channels);
+        let mut layouts = self.layouts.iter().chain(self.others);
+        if self.layouts.is_empty() || layouts.any(|layout| *layout == audio.layout) {
+            return kept;
+        }
+        if !is_placed(audio) {
+            return ("mono".to_owned(), 1);
+        }
+        let most = u32::try_from(self.layouts.len()).unwrap_or(1);
+        let channels = audio.channels.clamp(1, most);
+        let index = usize::try_from(channels - 1).unwrap_or(0);
+        self.layouts.get(index).map_or(kept, |layout| ((*layout).to_owned(), channels))
+    }
+
+    /// A bit rate that is meant for stereo, for as many channels as there are; in kbit/s.
+    fn bit_rate(&self, stereo: u32, channels: u32, sample_rate: NonZeroU32) -> u32 {
+        let factor = match channels {
+            1 => 0.6,
+            2 => 1.0,
+            more => 2.5 * f64::from(more) / 6.0,
+        };
+        let most = self.most_bits * f64::from(channels) * f64::from(sample_rate.get()) / 1000.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let rate = (f64::from(stereo) * factor).min(most).round() as u32;
+        rate.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audio(layout: &str, channels: u32) -> AudioInfo {
+        let (sample_rate, sample_format) = (Some(USUAL_RATE), None);
+        AudioInfo { sample_rate, channels, layout: layout.to_owned(), sample_format }
+    }
+
+    #[test]
+    fn layouts_are_kept_where_the_codec_has_them() {
+        let check = |coder: &Coder, layout, channels, expected: (&str, u32)| {
+            let (found, count) = coder.layout_for(&audio(layout, channels));
+            assert_eq!((found.as_str(), count), expected);
+        };
+        check(&AAC, "5.1(side)", 6, ("5.1", 6));
+        check(&AAC, "7.1", 8, ("7.1", 8));
+        check(&AAC, "quad", 4, ("quad", 4));
+        check(&AAC, "7.1(wide)", 8, ("5.1", 6));
+        check(&OPUS, "7.1", 8, ("7.1", 8));
+        check(&OPUS, "4.0", 4, ("quad", 4));
+        check(&MP3, "5.1", 6, ("stereo", 2));
+        check(&PCM, "7.1", 8, ("7.1", 8));
+        check(&VORBIS, "5.1(side)", 6, ("5.1", 6));
+        check(&AAC, "6 channels (FL+FR+FC+LFE+TFL+TFR)", 6, ("5.1", 6));
+        check(&MP3, "1 channels (FL)", 1, ("mono", 1));
+    }
+
+    #[test]
+    fn channels_without_a_place_are_mixed_into_one() {
+        for (layout, channels) in [
+            ("10 channels", 10),
+            ("10 channels (FL+FR+FC+LFE+BL+BR+FLC+FRC+BC+SL)", 10),
+            ("2 channels (LFE+BC)", 2),
+            ("ambisonic 1", 4),
+        ] {
+            let audio = audio(layout, channels);
+            for coder in [AAC, OPUS, MP3, VORBIS] {
+                assert_eq!(coder.layout_for(&audio), ("mono".to_owned(), 1), "{layout}");
+            }
+            // What holds any layout keeps it, and nothing is mixed.
+            assert_eq!(PCM.layout_for(&audio), (layout.to_owned(), channels));
+            assert_eq!(mixing(&audio, layout), None);
+        }
+        let mixed = mixing(&audio("2 channels (LFE+BC)", 2), "mono");
+        assert_eq!(mixed.as_deref(), Some("pan=mono|c0=0.500000*c0+0.500000*c1"));
+        assert_eq!(mixing(&audio("7.1", 8), "stereo"), None);
+    }
+
+    #[test]
+    fn bit_rates_follow_the_channels_and_stay_in_bounds() {
+        let rate =
+            |channels, hz| NonZeroU32::new(hz).map_or(0, |hz| AAC.bit_rate(160, channels, hz));
+        assert_eq!(rate(2, 48_000), 160);
+        assert_eq!(rate(1, 48_000), 96);
+        assert_eq!(rate(6, 48_000), 400);
+        assert_eq!(rate(1, 8_000), 48);
+    }
+}

@@ -1,0 +1,491 @@
+//! Encoders of video, and what they are fed with.
+
+use std::num::NonZeroU32;
+
+use avocet_model::{
+    capabilities::Capabilities,
+    error::{Error, Result},
+    media::{Color, Hdr, MasteringDisplay, VideoInfo},
+    plan::{Action, Encoder, FrameFormat, Part, PictureFormat, Reason, Span, Track, TrackKind},
+    time::Rational,
+};
+
+use super::{
+    container::Container,
+    context::{CompileContext, expect_encoder},
+    level::Load,
+    limit::Largest,
+    picture::{self, Framed, Target},
+    projection, seam,
+    select::Source,
+};
+use crate::words::{
+    codec::{Preset, VideoCodec},
+    format::Format,
+    parameter::Fit,
+};
+
+/// How an encode is set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) codec: VideoCodec,
+    /// Constant rate factor; a figure without a unit.
+    pub(crate) crf: u8,
+    /// Bit rate, in kbit/s; beats `crf`.
+    pub(crate) bit_rate: Option<u32>,
+    /// How long the encoder may take; `None` is the encoder's usual one.
+    pub(crate) preset: Option<Preset>,
+    pub(crate) size: Size,
+    pub(crate) use_for: Use,
+}
+
+impl Settings {
+    /// Those of `transcode` where nothing is asked for.
+    pub(crate) const fn usual(codec: VideoCodec) -> Self {
+        Self {
+            codec,
+            crf: codec.usual_crf(),
+            bit_rate: None,
+            preset: None,
+            size: Size::Shown,
+            use_for: Use::Any,
+        }
+    }
+}
+
+/// The size of the result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Size {
+    /// As it is shown, made even by the nearest way.
+    Shown,
+    /// Fitted into a box, never enlarged, made even by rounding down.
+    Within { width: Option<NonZeroU32>, height: Option<NonZeroU32> },
+    /// Exactly this, in even pixels.
+    Exactly { width: NonZeroU32, height: NonZeroU32, fit: Fit },
+}
+
+/// What a result is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Use {
+    Any,
+    /// To be played by every browser.
+    Web,
+    /// To be scrubbed through, every frame a keyframe or one in each second.
+    Scrubbing {
+        all_intra: bool,
+    },
+}
+
+impl VideoCodec {
+    /// libav's name of the encoder.
+    pub(crate) const fn encoder(self) -> &'static str {
+        match self {
+            Self::H264 => "libx264",
+            Self::Hevc => "libx265",
+            Self::Av1 => "libsvtav1",
+            Self::Vp9 => "libvpx-vp9",
+        }
+    }
+
+    /// The constant rate factor of `transcode`.
+    pub(crate) const fn usual_crf(self) -> u8 {
+        match self {
+            Self::H264 => 23,
+            Self::Hevc => 25,
+            Self::Vp9 => 31,
+            Self::Av1 => 30,
+        }
+    }
+
+    /// The constant rate factor of `compress`.
+    pub(crate) const fn small_crf(self) -> u8 {
+        match self {
+            Self::H264 | Self::Hevc => 28,
+            Self::Vp9 | Self::Av1 => 38,
+        }
+    }
+
+    /// The codec of a source, where the format takes it and this build encodes it; else the
+    /// format's own, with the reason.
+    pub(crate) fn like_source(
+        codec: &str,
+        format: Format,
+        capabilities: &Capabilities,
+    ) -> (Self, Option<Reason>) {
+        let usual = Self::of_format(format).unwrap_or(Self::H264);
+        let kept = Self::from_name(codec).filter(|own| own.formats().contains(&format));
+        match kept {
+            Some(own) if capabilities.has_encoder(own.encoder()) => (own, None),
+            _ => {
+                let (usual_name, name) = (usual.name(), format.name());
+                let message = format!("{codec} is not encoded for {name}, {usual_name} is");
+                (usual, Some(Reason::new("CODEC_NOT_KEPT", message)))
+            }
+        }
+    }
+
+    /// Whether a source of this kind stays 10 bits deep.
+    fn keeps_10_bits(self, video: &VideoInfo) -> bool {
+        let is_deep = video.pixel_format.as_ref().is_some_and(|pixels| pixels.depth > 8);
+        match self {
+            Self::H264 => false,
+            Self::Hevc | Self::Av1 => is_deep,
+            Self::Vp9 => is_deep && video.is_hdr(),
+        }
+    }
+}
+
+/// Encodes a stream.
+pub(crate) fn encode(
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
+    mut because: Vec<Reason>,
+    context: &CompileContext<'_>,
+) -> Result<Track> {
+    let codec = settings.codec;
+    expect_encoder(context.capabilities, codec.encoder())?;
+    let picture = picture_for(source, settings, &mut because)?;
+    let target = target(source.info, &picture, codec, &mut because);
+    let capabilities = context.capabilities;
+    let filters =
+        picture::filters(source.location, source.stream, source.info, &target, capabilities)?;
+    let part = source.encoded(filters.text);
+    let encoder = encoder(source, settings, &target, &mut because);
+    let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
+    let action = Action::Encode(Box::new(encoder));
+    let projection = projection::after_encode(source.info, &target);
+    Ok(Track { action, tag, projection, ..source.track(TrackKind::Video, part, because) })
+}
+
+/// The size of the result, and the size that the picture is scaled to where it is padded or cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sized {
+    pub(crate) width: NonZeroU32,
+    pub(crate) height: NonZeroU32,
+    pub(crate) frame: Option<Framed>,
+}
+
+/// The size of the result.
+pub(crate) fn picture_for(
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
+    because: &mut Vec<Reason>,
+) -> Result<Sized> {
+    let shown = source.info.shown_size();
+    let largest = Largest::of_codec(settings.codec);
+    let (width, height, frame) = match settings.size {
+        Size::Shown => (picture::even(shown.0), picture::even(shown.1), None),
+        Size::Within { width, height } => {
+            let fitted = largest.fit(picture::fit(shown, width, height));
+            let fitted = if settings.use_for == Use::Web {
+                within_levels(source, fitted, because)
+            } else {
+                fitted
+            };
+            (picture::even_below(fitted.0), picture::even_below(fitted.1), None)
+        }
+        Size::Exactly { width, height, fit } => (width, height, framed(shown, width, height, fit)),
+    };
+    if !matches!(settings.size, Size::Exactly { .. }) {
+        let is_other = |side: f64, made: u32| (side - f64::from(made)).abs() > 1e-9;
+        if is_other(shown.0, width.get()) || is_other(shown.1, height.get()) {
+            let message = format!("{:.2}x{:.2} becomes {width}x{height}", shown.0, shown.1);
+            let is_near = |side: f64, made: u32| (side - f64::from(made)).abs() < 2.0;
+            let is_evened = is_near(shown.0, width.get()) && is_near(shown.1, height.get());
+            because.push(if is_evened {
+                Reason::new("SIZE_MADE_EVEN", format!("{message}: sides are even"))
+            } else {
+                Reason::new("SCALED_DOWN", message)
+            });
+        }
+    }
+    let least = settings.codec.smallest_side();
+    if width.get() < least || height.get() < least {
+        if let Size::Exactly { .. } = settings.size {
+            let (width, height, codec) = (width.get(), height.get(), settings.codec.name());
+            let allowed = format!("at least {least}x{least} pixels");
+            return Err(Error::SizeRefused { width, height, codec, allowed });
+        }
+        return Err(Error::Lacking {
+            location: source.location.clone(),
+            found: format!("a picture of {width}x{height}"),
+            needed: format!("at least {least}x{least} pixels for {}", settings.codec.name()),
+        });
+    }
+    if !largest.holds(width.get(), height.get()) {
+        let (width, height) = (width.get(), height.get());
+        return Err(match settings.size {
+            Size::Exactly { .. } => largest.refuse(width, height),
+            Size::Shown | Size::Within { .. } => largest.lack(source.location, width, height),
+        });
+    }
+    Ok(Sized { width, height, frame })
+}
+
+/// The size that a picture is scaled to inside another, if that is not the same.
+pub(crate) fn framed(
+    shown: (f64, f64),
+    width: NonZeroU32,
+    height: NonZeroU32,
+    fit: Fit,
+) -> Option<Framed> {
+    let across = f64::from(width.get()) / shown.0;
+    let down = f64::from(height.get()) / shown.1;
+    let (factor, pad) = match fit {
+        Fit::Stretch => return None,
+        Fit::Contain => (across.min(down), true),
+        Fit::Cover => (across.max(down), false),
+    };
+    let side = |side: f64, most: NonZeroU32| {
+        let scaled = picture::even(side * factor);
+        // Rounding must not make it larger than what it is put into, or smaller than what is cut.
+        if pad { scaled.min(most) } else { scaled.max(most) }
+    };
+    let (inner_width, inner_height) = (side(shown.0, width), side(shown.1, height));
+    let is_other = inner_width != width || inner_height != height;
+    is_other.then_some(Framed { width: inner_width, height: inner_height, pad })
+}
+
+/// The size at which level 5.2 bears the picture.
+fn within_levels(
+    source: &Source<'_, VideoInfo>,
+    (width, height): (f64, f64),
+    because: &mut Vec<Reason>,
+) -> (f64, f64) {
+    let mut factor = 1.0_f64;
+    while factor > 0.05 {
+        let size = (picture::even_below(width * factor), picture::even_below(height * factor));
+        if web_load(source, size.0.get(), size.1.get()).level().is_some() {
+            break;
+        }
+        factor *= 0.98;
+    }
+    let is_said = because.iter().any(|reason| reason.code == "LEVEL_TOO_HIGH");
+    if factor < 1.0 && !is_said {
+        let message = "a level over 5.2 plays in few places, so it is scaled down";
+        because.push(Reason::new("LEVEL_TOO_HIGH", message));
+    }
+    (width * factor, height * factor)
+}
+
+/// Frames per second, on average.
+fn frame_rate(source: &Source<'_, VideoInfo>) -> f64 {
+    let counted = source.stream.promised_packets.zip(source.stream.duration);
+    let counted = counted.map(|(count, duration)| {
+        let shown = count - source.stream.hidden_before - source.stream.hidden_after;
+        shown as f64 / duration.seconds()
+    });
+    let stated = || source.info.frame_rate.map(avocet_model::time::Rational::as_f64);
+    counted.or_else(stated).unwrap_or(30.0)
+}
+
+/// The bit rate up to which a web video is reasonable, in kbit/s: 0.15 bit a pixel, and at least
+/// 2500.
+pub(crate) fn web_cap(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> f64 {
+    let pixels = f64::from(width) * f64::from(height) * frame_rate(source);
+    (pixels * 0.15 / 1000.0).max(2500.0)
+}
+
+fn web_load(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> Load {
+    let kbps = web_cap(source, width, height);
+    Load { width, height, rate: frame_rate(source), kbps, buffer: 2.0 * kbps }
+}
+
+/// What the picture is made into.
+pub(crate) fn target(
+    video: &VideoInfo,
+    picture: &Sized,
+    codec: VideoCodec,
+    because: &mut Vec<Reason>,
+) -> Target {
+    let tone_map = video.is_hdr() && codec == VideoCodec::H264;
+    let has_alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
+    if tone_map {
+        because.push(Reason::new("HDR_TO_SDR", "H.264 is written in standard dynamic range"));
+    }
+    let color = if tone_map {
+        picture::bt709()
+    } else {
+        Color { range: Some("tv".to_owned()), ..picture::source_color(video) }
+    };
+    let pixel_format = match () {
+        () if codec.keeps_10_bits(video) => "yuv420p10le",
+        () if codec == VideoCodec::Vp9 && has_alpha => "yuva420p",
+        () => "yuv420p",
+    };
+    Target {
+        width: picture.width,
+        height: picture.height,
+        pixel_format: pixel_format.to_owned(),
+        color,
+        tone_map,
+        frame: picture.frame,
+    }
+}
+
+/// The encoder, with all its options.
+pub(crate) fn encoder(
+    source: &Source<'_, VideoInfo>,
+    settings: &Settings,
+    target: &Target,
+    because: &mut Vec<Reason>,
+) -> Encoder {
+    let (video, codec) = (source.info, settings.codec);
+    let hdr = if video.is_hdr() && !target.tone_map { video.hdr.clone() } else { Hdr::default() };
+    let mut options = options(settings, video, &hdr);
+    if target.pixel_format == "yuva420p" {
+        // The alpha channel is a second stream of VP9, which may not hide pictures from the first.
+        options.push(("auto-alt-ref".to_owned(), "0".to_owned()));
+    }
+    let mut bit_rate = settings.bit_rate;
+    if settings.use_for == Use::Web {
+        let load = web_load(source, target.width.get(), target.height.get());
+        let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let cap = load.kbps.floor() as u32;
+        if let Some(asked) = bit_rate.filter(|asked| *asked > cap) {
+            let message =
+                format!("{asked} kbit/s is lowered to {cap}, which any picture does with");
+            because.push(Reason::new("BITRATE_CAPPED", message));
+            bit_rate = Some(cap);
+        }
+        set("maxrate", format!("{}", u64::from(cap) * 1000));
+        set("bufsize", format!("{}", u64::from(cap) * 2000));
+        set("profile", "high".to_owned());
+        // A picture that no level bears was scaled down before.
+        if let Some(level) = load.level() {
+            set("level", format!("{}.{}", level / 10, level % 10));
+        }
+        set("bf", "2".to_owned());
+    }
+    Encoder {
+        name: codec.encoder().to_owned(),
+        bit_rate,
+        options,
+        keyframe_each_second: matches!(
+            settings.use_for,
+            Use::Web | Use::Scrubbing { all_intra: false }
+        ),
+        format: FrameFormat::Video(PictureFormat {
+            width: target.width,
+            height: target.height,
+            pixel_aspect: Rational::ONE,
+            pixel_format: target.pixel_format.clone(),
+            // Times stay as the source has them: no frame is dropped, doubled or moved.
+            time_base: source.stream.time_base,
+            frame_rate: video.frame_rate,
+            color: target.color.clone(),
+            hdr,
+        }),
+    }
+}
+
+/// A track that copies a stream of pictures, or a span of it.
+pub(crate) fn copy(
+    source: &Source<'_, VideoInfo>,
+    container: Container,
+    span: Option<Span>,
+    because: Vec<Reason>,
+) -> Track {
+    let is_hevc = source.stream.codec == "hevc" && container.is_movie();
+    // Apple's players know HEVC by this tag only. `dvh1`, for Dolby Vision that others do not show
+    // right, is none that libavformat 59 writes into MP4; the record of Dolby Vision tells it, too.
+    let tag = is_hevc.then(|| "hvc1".to_owned());
+    Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
+}
+
+/// A track that copies the section of a stream, and splices it where a copy can not begin or end.
+pub(crate) fn copy_section(
+    source: &Source<'_, VideoInfo>,
+    container: Container,
+    fits: Reason,
+    context: &CompileContext<'_>,
+) -> Result<Track, Reason> {
+    let why = match source.copy_span() {
+        Ok(span) => return Ok(copy(source, container, span, vec![fits])),
+        Err(why) => why,
+    };
+    let (encoder, splice) = seam::splice(source, context.capabilities)?;
+    let ends = Reason::new("ENDS_ENCODED", why.message);
+    let track = copy(source, container, None, vec![ends, fits]);
+    let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+    let action = Action::Splice(Box::new(encoder));
+    Ok(Track { action, parts: vec![part], ..track })
+}
+
+/// A track that encodes a stream with the codec it has, where the format takes that.
+pub(crate) fn like_source(
+    source: &Source<'_, VideoInfo>,
+    format: Format,
+    why: Reason,
+    context: &CompileContext<'_>,
+) -> Result<Track> {
+    let (codec, other) =
+        VideoCodec::like_source(&source.stream.codec, format, context.capabilities);
+    let because = [why].into_iter().chain(other).collect();
+    encode(source, &Settings::usual(codec), because, context)
+}
+
+/// The encoder's own options.
+fn options(settings: &Settings, video: &VideoInfo, hdr: &Hdr) -> Vec<(String, String)> {
+    let mut options = Vec::new();
+    let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
+    if settings.bit_rate.is_none() {
+        set("crf", settings.crf.to_string());
+    }
+    let usual = match settings.codec {
+        VideoCodec::H264 | VideoCodec::Hevc => Preset::Name("medium".to_owned()),
+        VideoCodec::Vp9 => Preset::Number(4),
+        VideoCodec::Av1 => Preset::Number(8),
+    };
+    let preset = match settings.preset.clone().unwrap_or(usual) {
+        Preset::Name(name) => name,
+        Preset::Number(number) => number.to_string(),
+    };
+    match settings.codec {
+        VideoCodec::H264 => {
+            set("preset", preset);
+            // Otherwise x264 writes the time base as the frame rate, and readers believe it.
+            if video.frame_rate.is_some() && video.frame_rate == video.nominal_frame_rate {
+                set("x264-params", "force-cfr=1".to_owned());
+            }
+            match settings.use_for {
+                Use::Any => {}
+                Use::Scrubbing { all_intra: true } => set("g", "1".to_owned()),
+                // Keyframes come when they are asked for, and close their group.
+                Use::Web | Use::Scrubbing { all_intra: false } => {
+                    set("forced-idr", "1".to_owned());
+                    set("g", "600".to_owned());
+                }
+            }
+        }
+        VideoCodec::Av1 => set("preset", preset),
+        VideoCodec::Hevc => {
+            set("preset", preset);
+            set("x265-params", x265_parameters(hdr));
+        }
+        VideoCodec::Vp9 => {
+            set("cpu-used", preset);
+            set("deadline", "good".to_owned());
+            set("row-mt", "1".to_owned());
+        }
+    }
+    options
+}
+
+/// What x265 takes only by its own parameters: a quiet log, and the metadata of HDR10.
+pub(crate) fn x265_parameters(hdr: &Hdr) -> String {
+    let mut text = "log-level=error".to_owned();
+    if let Some(MasteringDisplay { primaries, white, min_luminance, max_luminance }) = hdr.mastering
+    {
+        let [red, green, blue] = primaries;
+        text += &format!(
+            ":hdr10=1:master-display=G({},{})B({},{})R({},{})WP({},{})L({max_luminance},{min_luminance})",
+            green.0, green.1, blue.0, blue.1, red.0, red.1, white.0, white.1,
+        );
+    }
+    if let Some(light) = hdr.light {
+        text += &format!(":max-cll={},{}", light.max_content, light.max_frame_average);
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! The one walk over a document that gathers everything wrong with it.
+
+mod files;
+mod recipe;
+mod spot;
+#[cfg(test)]
+mod tests;
+
+use crate::recipe::RecipeName;
+use crate::words::error::{DocumentError, Problem};
+use crate::words::format::Format;
+use crate::words::tree::Tree;
+
+use crate::words::nearest::allowed_words;
+use spot::{Problems, Spot};
+
+/// Where a document comes in, which decides what it may name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Door {
+    /// The library and the program: paths and `file:` URLs are inputs, too; `presetId` and
+    /// `webhookUrl` are refused.
+    Program,
+    /// A service: inputs and webhooks are `https:` URLs (or `http:`, where its policy permits that).
+    Service,
+}
+
+/// What a document asks for, as far as that can be told.
+#[derive(Clone, Copy)]
+enum Asked {
+    Recipe(RecipeName),
+    UnknownRecipe,
+    Ffmpeg,
+    Unclear,
+}
+
+const FIELDS: [&str; 10] = [
+    "mode",
+    "input",
+    "output",
+    "recipe",
+    "ffmpeg",
+    "input_files",
+    "output_files",
+    "presetId",
+    "webhookUrl",
+    "stageInput",
+];
+
+/// Everything wrong with the document; nothing when it is a job.
+pub(crate) fn check(document: &Tree, door: Door) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    let root = Spot::root(document);
+    note_duplicates(&mut problems, &root);
+    if note_fields(&mut problems, &root, &FIELDS, "an object") {
+        let asked = mode(&mut problems, &root);
+        let format = files::format(&mut problems, &root.field("output"), asked);
+        match asked {
+            Asked::Recipe(name) => {
+                recipe::parameters(&mut problems, &root.field("recipe"), name, format);
+            }
+            Asked::Ffmpeg => arguments(&mut problems, &root.field("ffmpeg")),
+            Asked::UnknownRecipe | Asked::Unclear => {}
+        }
+        files::shape(&mut problems, &root, asked);
+        files::places(&mut problems, &root, asked, door);
+        around(&mut problems, &root, door);
+    }
+    problems.into_list()
+}
+
+/// Refuses a document in which a key stands twice, before a step that would lose one of the two.
+pub(crate) fn refuse_duplicates(document: &Tree) -> Result<(), DocumentError> {
+    let mut problems = Problems::default();
+    note_duplicates(&mut problems, &Spot::root(document));
+    let problems = problems.into_list();
+    if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
+}
+
+/// Notes repeated keys of the document, of its fields and of what a recipe lists; a sound one has no
+/// other objects.
+fn note_duplicates(problems: &mut Problems, root: &Spot<'_>) {
+    let fields: Vec<_> = root.fields().map(|(_, field)| field).collect();
+    let recipe = root.field("recipe");
+    let listed = recipe.fields().flat_map(|(_, list)| list.items().collect::<Vec<_>>());
+    for spot in std::iter::once(root.clone()).chain(fields).chain(listed) {
+        for field in spot.repeated() {
+            problems.add(&field, "this key only once");
+        }
+    }
+}
+
+/// Notes what is no object, and fields that are not known; says whether it is an object.
+fn note_fields(problems: &mut Problems, spot: &Spot<'_>, names: &[&str], allowed: &str) -> bool {
+    if !spot.is_object() {
+        problems.add(spot, allowed);
+        return false;
+    }
+    for (key, field) in spot.fields() {
+        if !names.contains(&key) {
+            problems.add(&field, format!("a known field: {}", allowed_words(names, Some(key))));
+        }
+    }
+    true
+}
+
+/// Checks `mode` and the pieces that go with it. Without a sound mode, the pieces that are there
+/// tell what was meant, so that their problems are found as well.
+fn mode(problems: &mut Problems, root: &Spot<'_>) -> Asked {
+    const MODES: [&str; 2] = ["recipe", "ffmpeg"];
+    let mode = root.field("mode");
+    let (recipe, ffmpeg) = (root.field("recipe"), root.field("ffmpeg"));
+    match mode.text() {
+        Some("recipe") => {
+            if ffmpeg.is_given() {
+                problems.add(&ffmpeg, "nothing, as `mode` is `recipe`");
+            }
+            self::recipe::name(problems, &recipe)
+        }
+        Some("ffmpeg") => {
+            if recipe.is_given() {
+                problems.add(&recipe, "nothing, as `mode` is `ffmpeg`");
+            }
+            Asked::Ffmpeg
+        }
+        text => {
+            problems.add(&mode, allowed_words(&MODES, text));
+            match (recipe.is_given(), ffmpeg.is_given()) {
+                (true, false) => self::recipe::name(problems, &recipe),
+                (false, true) => Asked::Ffmpeg,
+                _ => Asked::Unclear,
+            }
+        }
+    }
+}
+
+/// Checks the arguments of the escape hatch as values; what they may say is another table's rule.
+fn arguments(problems: &mut Problems, ffmpeg: &Spot<'_>) {
+    if !note_fields(problems, ffmpeg, &["args"], "an object with `args`") {
+        return;
+    }
+    let arguments = ffmpeg.field("args");
+    if !matches!(arguments.value, Some(Tree::Array(items)) if !items.is_empty()) {
+        problems.add(&arguments, "an array of one or more strings");
+    }
+    for argument in arguments.items() {
+        if argument.text().is_none_or(|text| text.contains('\0')) {
+            problems.add(&argument, "a string without NUL");
+        }
+    }
+}
+
+/// Checks the fields around the job: who asked, who is told, how the input is read.
+fn around(problems: &mut Problems, root: &Spot<'_>, door: Door) {
+    let (preset, webhook) = (root.field("presetId"), root.field("webhookUrl"));
+    match door {
+        Door::Program => {
+            for spot in [preset, webhook].into_iter().filter(Spot::is_given) {
+                problems.add(&spot, "nothing, only a service takes it");
+            }
+        }
+        Door::Service => {
+            if preset.is_given() && preset.text().is_none_or(str::is_empty) {
+                problems.add(&preset, "a string that is not empty");
+            }
+            if webhook.is_given()
+                && !webhook.text().is_some_and(|url| files::is_url(url, &["https", "http"]))
+            {
+                problems.add(&webhook, "a URL that begins with `https://`");
+            }
+        }
+    }
+    let stage = root.field("stageInput");
+    if stage.is_given() && !matches!(stage.value, Some(Tree::Boolean(_))) {
+        problems.add(&stage, "true or false");
+    }
+    let inner = root.field("recipe").field("stageInput");
+    if let (Some(Tree::Boolean(outer)), Some(Tree::Boolean(value))) = (stage.value, inner.value)
+        && outer != value
+    {
+        problems.add(&inner, format!("{outer}, as `stageInput` beside the recipe says"));
+    }
+}
+
+/// The formats of a list by name.
+fn names_of(formats: &[Format]) -> Vec<&'static str> {
+    formats.iter().map(|format| format.name()).collect()
+}

@@ -1,0 +1,218 @@
+//! Job documents: read, checked as a whole, merged over presets, and written.
+
+pub(crate) mod check;
+mod document;
+pub(crate) mod merge;
+
+use serde::Deserialize;
+
+use crate::{
+    job::Job,
+    words::{
+        error::{DocumentError, Problem},
+        tree::Tree,
+    },
+};
+use check::{Door, check};
+use document::Document;
+
+impl Job {
+    /// Reads a job from JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`], with all the problems at once.
+    pub fn from_json(text: &str, door: Door) -> Result<Self, DocumentError> {
+        Self::from_tree(&Tree::read(text)?, door)
+    }
+
+    /// Reads a job from a document that is a tree already, perhaps a merged one.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::Invalid`], with all the problems at once.
+    pub fn from_tree(document: &Tree, door: Door) -> Result<Self, DocumentError> {
+        let problems = check(document, door);
+        if !problems.is_empty() {
+            return Err(DocumentError::Invalid { problems });
+        }
+        let typed = Document::deserialize(document).map_err(|error| {
+            // The walk lets nothing through that the types refuse; should it, this still answers.
+            let found = "another value".to_owned();
+            let problem = Problem { path: "$".to_owned(), found, allowed: error.to_string() };
+            DocumentError::Invalid { problems: vec![problem] }
+        })?;
+        Ok(typed.into())
+    }
+
+    /// Holds a job that was made in code to the rules for documents.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::Invalid`], with all the problems at once.
+    pub fn check(&self, door: Door) -> Result<(), DocumentError> {
+        let mut problems = check(&Tree::read(&self.to_json())?, door);
+        for problem in &mut problems {
+            // JSON has no word for these numbers, and a job has nothing else that is null.
+            if problem.found == "null" {
+                "a number that is not finite".clone_into(&mut problem.found);
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
+    }
+
+    /// The document of this job, as compact JSON.
+    pub fn to_json(&self) -> String {
+        // Documents are strings, numbers and objects with string keys, none of which can fail.
+        serde_json::to_string(&Document::from(self)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::RecipeName;
+    use crate::{Concat, Preset, Resize, Thumbnail, Transcode, VideoCodec, WebReady};
+    use crate::{
+        job::{JobInput, Task},
+        recipe::Recipe,
+        words::format::Format,
+    };
+
+    /// Document in, document out; what is read again is the same job.
+    fn check_round(document: &str, expected: &str) -> Result<(), DocumentError> {
+        let job = Job::from_json(document, Door::Service)?;
+        assert_eq!(job.to_json(), expected);
+        assert_eq!(Job::from_json(expected, Door::Service)?, job);
+        Ok(())
+    }
+
+    #[test]
+    fn documents_come_back() -> Result<(), DocumentError> {
+        check_round(
+            r#"{"recipe": {"seekSeconds": 1, "name": "thumbnail"}, "output": {"format": "jpg"},
+                "mode": "recipe", "input": {"url": "https://host/video.mp4"}}"#,
+            r#"{"mode":"recipe","input":{"url":"https://host/video.mp4"},"output":{"format":"jpg"},"recipe":{"name":"thumbnail","seekSeconds":1.0,"quality":90,"accuracy":"exact","lenient":false}}"#,
+        )?;
+        check_round(
+            r#"{"mode": "ffmpeg", "ffmpeg": {"args": ["-i", "{{in_a}}", "{{out_a}}"]},
+                "input_files": {"in_a": "https://host/a"}, "output_files": {"out_a": "a-1.mp4"},
+                "presetId": "p", "webhookUrl": "https://host/hook"}"#,
+            r#"{"mode":"ffmpeg","input_files":{"in_a":"https://host/a"},"output_files":{"out_a":"a-1.mp4"},"ffmpeg":{"args":["-i","{{in_a}}","{{out_a}}"]},"presetId":"p","webhookUrl":"https://host/hook"}"#,
+        )?;
+        check_round(
+            r#"{"mode": "recipe", "input": {"url": "https://host/a"}, "output": {"format": "mp3"},
+                "recipe": {"name": "extractAudio", "stageInput": false}}"#,
+            r#"{"mode":"recipe","input":{"url":"https://host/a"},"output":{"format":"mp3"},"recipe":{"name":"extractAudio","startSeconds":0.0,"lenient":false},"stageInput":false}"#,
+        )
+    }
+
+    #[test]
+    fn every_recipe_comes_back() -> Result<(), DocumentError> {
+        for name in RecipeName::ALL {
+            for format in name.formats() {
+                let recipe = match name {
+                    RecipeName::Resize => {
+                        Recipe::Resize(Resize { width: 2.try_into().ok(), ..Resize::default() })
+                    }
+                    name => {
+                        let text = format!(r#"{{"name":"{}"}}"#, name.name());
+                        Recipe::deserialize(&Tree::read(&text)?).map_err(|error| {
+                            DocumentError::Syntax { line: 0, column: 0, message: error.to_string() }
+                        })?
+                    }
+                };
+                let mut job = Job::new(recipe, "a.mp4", *format);
+                if name == RecipeName::Concat {
+                    job.inputs = ["in_1", "in_2"]
+                        .map(|key| JobInput { key: Some(key.to_owned()), url: "a".to_owned() })
+                        .into();
+                }
+                job.check(Door::Program)?;
+                assert_eq!(Job::from_json(&job.to_json(), Door::Program)?, job);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn presets_are_names_or_numbers() -> Result<(), DocumentError> {
+        let read = |format: &str, recipe: &str| {
+            let text = format!(
+                r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":"transcode",{recipe}}}}}"#
+            );
+            Job::from_json(&text, Door::Program)
+        };
+        let expected = |preset, codec, crf| {
+            let preset = Some(preset);
+            Task::Recipe(Recipe::Transcode(Transcode { codec, crf, preset, ..Default::default() }))
+        };
+        assert_eq!(
+            read("webm", r#""preset":8,"crf":60.0"#)?.task,
+            expected(Preset::Number(8), None, Some(60))
+        );
+        assert_eq!(
+            read("mp4", r#""preset":"slow","codec":"hevc""#)?.task,
+            expected(Preset::Name("slow".to_owned()), Some(VideoCodec::Hevc), None)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_order_of_inputs_survives_reading() -> Result<(), DocumentError> {
+        let job = Job::from_json(
+            r#"{"mode":"recipe","recipe":{"name":"concat"},"output":{"format":"mp4"},
+                "input_files":{"in_z":"z","in_b":"b","in_a":"a"}}"#,
+            Door::Program,
+        )?;
+        let urls: Vec<&str> = job.inputs.iter().map(|input| input.url.as_str()).collect();
+        assert_eq!(urls, ["z", "b", "a"]);
+        Ok(())
+    }
+
+    fn check_made(job: &Job, expected: &str) {
+        let met =
+            job.check(Door::Program).map_or_else(|error| error.to_string(), |()| String::new());
+        assert_eq!(met, expected);
+    }
+
+    #[test]
+    fn jobs_made_in_code_meet_the_same_rules() {
+        let thumbnail = |seek_seconds| {
+            let recipe = Recipe::Thumbnail(Thumbnail { seek_seconds, ..Default::default() });
+            Job::new(recipe, "a.mp4", Format::Jpg)
+        };
+        let refused = |found| {
+            format!(
+                "1 problem in the job document: `recipe.seekSeconds`: found {found}, allowed: a \
+                 finite number of seconds, 0 or more"
+            )
+        };
+        check_made(&thumbnail(1.5), "");
+        check_made(&thumbnail(-1.0), &refused("-1"));
+        check_made(&thumbnail(f64::NAN), &refused("a number that is not finite"));
+        check_made(&thumbnail(f64::INFINITY), &refused("a number that is not finite"));
+        let endless = WebReady { duration_seconds: Some(f64::INFINITY), ..Default::default() };
+        check_made(
+            &Job::new(Recipe::WebReady(endless), "a.mp4", Format::Mp4),
+            "1 problem in the job document: `recipe.durationSeconds`: found a number that is not \
+             finite, allowed: a finite number of seconds, more than 0",
+        );
+    }
+
+    #[test]
+    fn inputs_made_in_code_are_numbered() {
+        let mut job = Job::new(Recipe::Concat(Concat::default()), "a.mp4", Format::Mp4);
+        check_made(
+            &job,
+            "2 problems in the job document: `input_files`: found nothing, allowed: an object of \
+             inputs, each under a key such as `in_1`; `input`: found {\"url\":\"a.mp4\"}, \
+             allowed: nothing, as `concat` takes `input_files` and `output`",
+        );
+        job.inputs.push(JobInput { key: None, url: "b.mp4".to_owned() });
+        check_made(&job, "");
+        assert!(job.to_json().contains(r#""input_files":{"in_1":"a.mp4","in_2":"b.mp4"}"#));
+        job.inputs.clear();
+        assert!(job.check(Door::Program).is_err());
+    }
+}
