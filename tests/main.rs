@@ -22,6 +22,7 @@ mod cut;
 mod elsewhere;
 mod engine;
 mod faststart;
+mod floors;
 mod frames;
 mod index;
 mod origin;

@@ -374,7 +374,25 @@ fn dependencies_point_one_way() {
             }
         }
     }
-    check("avocet ▶ service ▶ recipes ▶ engine, and fixtures stand alone", found);
+    check("cli ▶ avocet, service ▶ recipes, engine ▶ model; fixtures stand alone", found);
+}
+
+#[test]
+fn the_library_brings_no_server_and_recipes_no_libav() {
+    for (package, unwanted) in [
+        ("avocet", &["clap", "axum", "hyper", "sqlx", "utoipa-swagger-ui"][..]),
+        ("avocet-recipes", &["ffmpeg-sys-next"]),
+    ] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package"]);
+        let output = cargo.arg(package).current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8(output.stdout).unwrap();
+        let names = || tree.lines().filter_map(|line| line.split(' ').next());
+        assert!(names().any(|name| name == "avocet-model"), "{package}: {tree}");
+        let found = names().filter(|name| unwanted.contains(name));
+        check(&format!("what {package} is built from"), found.map(str::to_owned));
+    }
 }
 
 #[test]
