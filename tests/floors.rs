@@ -35,6 +35,20 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
         "recipes/src",
         &[&["compile", "read"], &["custom"], &["job"], &["recipe"], &["decide"], &["words"]],
     ),
+    (
+        "service/src",
+        &[
+            &["api"],
+            &["jobs", "webhooks"],
+            &["view"],
+            &["outputs"],
+            &["due"],
+            &["service"],
+            &["metrics", "rates", "workers"],
+            &["store"],
+            &["model"],
+        ],
+    ),
 ];
 
 /// A module's names from the root of its crate on.

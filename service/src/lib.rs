@@ -3,21 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod api;
-mod config;
-mod coordinator;
 mod due;
-mod leftovers;
+mod jobs;
 mod metrics;
+mod model;
 mod outputs;
-mod pool;
-mod problem;
-pub mod protocol;
-mod secret;
+mod rates;
 mod service;
-mod starters;
-mod storage;
 mod store;
-mod webhook;
+mod view;
+mod webhooks;
+mod workers;
 
 use std::{
     io::{self, Write},
@@ -38,11 +34,15 @@ use hyper_util::{
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
 
-pub use config::{Config, ConfigError, LogFormat};
-use pool::Program;
-use secret::Keys;
+use model::secret::{self, Keys};
+pub use model::{
+    config::{Config, ConfigError, LogFormat},
+    protocol,
+};
+use outputs::storage;
 use service::Service;
 use store::{DATABASE, Store};
+use workers::Program;
 
 /// The name of the file with the first key.
 const KEY_FILE: &str = "api-key";
@@ -134,11 +134,11 @@ pub async fn serve(
     let service = Service::new(config, store, keys, public_url.clone(), program.clone());
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..service.config.shares().1 {
-        tasks.spawn(coordinator::run(service.clone(), program.clone()));
+        tasks.spawn(jobs::run(service.clone(), program.clone()));
     }
     let engine = Engine::new(Settings { remote: service.config.remote(), ..Settings::default() });
-    tasks.spawn(webhook::run(service.clone(), engine));
-    tasks.spawn(leftovers::run(service.clone()));
+    tasks.spawn(webhooks::run(service.clone(), engine));
+    tasks.spawn(jobs::leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
 

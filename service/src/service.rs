@@ -10,21 +10,22 @@ use std::{
     },
 };
 
+use avocet_engine::Engine;
 use avocet_recipes::Problem as DocumentProblem;
 use tokio::sync::{Notify, watch};
 use url::Url;
 
 use crate::{
     TO_END,
-    api::Rates,
-    config::Config,
     metrics::Metrics,
-    pool::{Planners, Program},
-    problem::{Problem, TO_CLEAR},
-    secret::Keys,
-    storage::Reaching,
+    model::{config::Config, secret::Keys},
+    rates::Rates,
     store::{Store, millis},
+    workers::{Busy, Planners, Program},
 };
+
+/// Engines that reach providers, by the id and the version of each.
+pub(crate) type Reaching = Mutex<HashMap<(String, i64), Engine>>;
 
 /// A running service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -126,15 +127,13 @@ impl Shared {
     }
 
     /// Refuses new work when there is no room for it, or nobody will do it.
-    pub(crate) fn expect_room(&self) -> Result<(), Problem> {
+    pub(crate) fn expect_room(&self) -> Result<(), Busy> {
         if self.is_ending() {
             // By then another one may have begun.
-            return Err(Problem::unavailable("the service is shutting down", 2 * TO_END));
+            return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
         match free_bytes(&self.config.data) {
-            Some(free) if free < self.config.least_free_bytes => {
-                Err(Problem::unavailable("the disk is full", TO_CLEAR))
-            }
+            Some(free) if free < self.config.least_free_bytes => Err(Busy::DISK_FULL),
             _ => Ok(()),
         }
     }

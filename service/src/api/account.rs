@@ -7,9 +7,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Change, Name, Typed},
-    show::{List, Token},
+    problem::Problem,
 };
-use crate::{problem::Problem, secret, service::Service, store::millis};
+use crate::{
+    model::secret,
+    service::Service,
+    store::millis,
+    view::{List, Token},
+};
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()

@@ -1,10 +1,6 @@
 //! Who asks: a key in a header, and how often.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use axum::{
     extract::{Request, State},
@@ -13,32 +9,12 @@ use axum::{
     response::Response,
 };
 
-use crate::{problem::Problem, secret::KEY_PREFIX, service::Service};
+use super::problem::Problem;
+use crate::{model::secret::KEY_PREFIX, service::Service};
 
 /// Which key a request came with.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) String);
-
-/// The time in which requests of a key are counted.
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// How often keys were used in this minute.
-#[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<String, (Instant, u32)>>);
-
-impl Rates {
-    /// Counts a request of a key; 0 is any rate. An error tells how long no other one is within it.
-    fn admit(&self, token: &str, per_minute: u32, now: Instant) -> Result<(), Duration> {
-        if per_minute == 0 {
-            return Ok(());
-        }
-        let mut counts = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        counts.retain(|_, (begun, _)| now - *begun < MINUTE);
-        let (begun, count) = counts.entry(token.to_owned()).or_insert((now, 0));
-        *count = count.saturating_add(1);
-        if *count <= per_minute { Ok(()) } else { Err(MINUTE.saturating_sub(now - *begun)) }
-    }
-}
 
 /// The key in the headers of a request: `Authorization: Bearer` or `X-API-KEY`.
 fn key(headers: &HeaderMap) -> Option<&str> {
@@ -68,20 +44,4 @@ pub(super) async fn admit(
     service.note_use(&token);
     request.extensions_mut().insert(Caller(token));
     Ok(next.run(request).await)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_hears_when_its_minute_is_over() {
-        let (rates, begun) = (Rates::default(), Instant::now());
-        let admit = |token, seconds| rates.admit(token, 2, begun + Duration::from_secs(seconds));
-        assert_eq!([admit("a", 0), admit("a", 10)], [Ok(()), Ok(())]);
-        assert_eq!(admit("a", 15), Err(Duration::from_secs(45)));
-        assert_eq!(admit("b", 15), Ok(()));
-        assert_eq!(admit("a", 59), Err(Duration::from_secs(1)));
-        assert_eq!(admit("a", 60), Ok(()));
-    }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use utoipa::PartialSchema;
 
-use super::form;
-use crate::{problem::Problem, service::Service};
+use super::{form, problem::Problem};
+use crate::service::Service;
 
 /// How long a body may take to come.
 const TO_COME: Duration = Duration::from_secs(60);

@@ -15,14 +15,13 @@ use axum::{
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::Name, show};
+use super::{body::Name, problem::Problem};
 use crate::{
-    problem::Problem,
-    protocol::Made,
-    secret::now,
+    model::{protocol::Made, secret::now},
+    outputs::storage::{At, Stored, outputs_of, without},
     service::Service,
-    storage::{At, Stored, outputs_of, without},
     store::JobRow,
+    view,
 };
 
 /// After which time it is worth another try where an output could not be removed.
@@ -182,13 +181,13 @@ async fn find(service: &Service, id: &str) -> Result<(JobRow, Stored), Problem> 
 
 /// One output.
 #[utoipa::path(get, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
-    responses((status = 200, description = "The output", body = show::File)))]
+    responses((status = 200, description = "The output", body = view::File)))]
 async fn describe(
     State(service): State<Service>,
     Name(id): Name,
-) -> Result<Json<show::File>, Problem> {
+) -> Result<Json<view::File>, Problem> {
     let (job, output) = find(&service, &id).await?;
-    Ok(Json(show::file(&service, &job.id, &output).await))
+    Ok(Json(view::file(&service, &job.id, &output).await))
 }
 
 /// Deletes an output, where it is stored. Of a passthrough nothing is stored: its input stays.

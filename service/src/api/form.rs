@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use avocet_recipes::{Problem as DocumentProblem, Tree};
 use serde_json::Value;
 
-use crate::problem::Problem;
+use super::problem::Problem;
 
 /// How many problems are told.
 const MOST: usize = 100;

@@ -20,15 +20,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     auth::Caller,
     body::{Asked, Body, Name},
+    problem::Problem,
     schema::Document,
-    show::{self, Accepted, Delivery, List, Page},
 };
 use crate::{
-    problem::Problem,
-    protocol::Failure,
-    secret,
+    model::{protocol::Failure, secret},
     service::Service,
     store::{Created, JobRow, Settled, State as JobState, millis, new_id},
+    view::{self, Accepted, Delivery, List, Page},
 };
 
 pub(super) fn router() -> OpenApiRouter<Service> {
@@ -157,15 +156,15 @@ async fn read(service: &Service, text: &str) -> Result<(String, Job), Problem> {
 async fn plan(State(service): State<Service>, Body(text): Body) -> Result<Json<Value>, Problem> {
     service.expect_room()?;
     let (document, _) = read(&service, &text).await?;
-    Ok(Json(service.planners.plan(&service, document).await?))
+    Ok(Json(service.planners.plan(document, service.config.limits()).await?))
 }
 
 /// One job.
 #[utoipa::path(get, path = "/jobs/{id}", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 200, description = "The job", body = show::Job)))]
-async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<show::Job>, Problem> {
+    responses((status = 200, description = "The job", body = view::Job)))]
+async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<view::Job>, Problem> {
     let job = service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;
-    Ok(Json(show::job(&service, &job).await))
+    Ok(Json(view::job(&service, &job).await))
 }
 
 /// What may be asked of all jobs.
@@ -201,26 +200,26 @@ async fn list(
     let next_cursor = jobs.last().filter(|_| is_more).map(|job| job.id.clone());
     let mut data = Vec::new();
     for job in &jobs {
-        data.push(show::job(&service, job).await);
+        data.push(view::job(&service, job).await);
     }
     Ok(Json(Page { data, next_cursor }))
 }
 
-type Changed = (StatusCode, Json<show::Job>);
+type Changed = (StatusCode, Json<view::Job>);
 
 async fn settled(service: &Service, settled: Settled) -> Result<Changed, Problem> {
     match settled {
         Settled::Missing => Err(Problem::not_found("job")),
         Settled::Conflict => Err(Problem::conflict("the state of the job does not allow that")),
         Settled::Running(job) | Settled::Done(job) => {
-            Ok((StatusCode::ACCEPTED, Json(show::job(service, &job).await)))
+            Ok((StatusCode::ACCEPTED, Json(view::job(service, &job).await)))
         }
     }
 }
 
 /// Stops a job: one that waits at once, one that runs within a second.
 #[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 202, description = "It is asked to stop", body = show::Job)))]
+    responses((status = 202, description = "It is asked to stop", body = view::Job)))]
 async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     let asked = service.store.cancel(&id).await?;
     if matches!(asked, Settled::Running(_)) {
@@ -232,7 +231,7 @@ async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Change
 
 /// Runs a job again that failed or was cancelled, under the same id.
 #[utoipa::path(post, path = "/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 202, description = "It is queued", body = show::Job)))]
+    responses((status = 202, description = "It is queued", body = view::Job)))]
 async fn retry(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     service.expect_room()?;
     let asked = service.store.retry(&id).await?;
@@ -252,7 +251,7 @@ async fn deliveries(
     let mut data = Vec::new();
     for delivery in service.store.deliveries_of(&id).await? {
         let attempts = service.store.attempts_of(&delivery.id).await?;
-        data.push(show::delivery(&delivery, &attempts));
+        data.push(view::delivery(&delivery, &attempts));
     }
     Ok(Json(List { data }))
 }
@@ -285,7 +284,7 @@ impl Listener {
             if self.last != Some(now) {
                 self.last = Some(now);
                 self.has_ended = job.state.is_terminal();
-                let shown = show::job(&self.service, &job).await;
+                let shown = view::job(&self.service, &job).await;
                 return Some((Ok(Event::default().json_data(shown).ok()?), self));
             }
             if self.service.is_ending() {

@@ -7,9 +7,10 @@ mod files;
 mod form;
 mod jobs;
 mod presets;
+mod problem;
 mod providers;
 mod schema;
-mod show;
+mod starters;
 mod watch;
 
 use axum::{
@@ -30,13 +31,8 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-pub(crate) use auth::Rates;
-pub(crate) use show::job as show_job;
-
-use crate::{
-    problem::{ErrorBody, Problem},
-    service::Service,
-};
+use crate::service::Service;
+use problem::{ErrorBody, Problem};
 
 /// What the documentation begins with.
 #[derive(OpenApi)]

@@ -9,13 +9,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Change, Name, Typed},
-    show::{List, Preset, Starter, document as parsed},
+    problem::Problem,
+    starters::STARTERS,
 };
 use crate::{
-    problem::Problem,
     service::Service,
-    starters::STARTERS,
     store::{PresetRow, millis, new_id},
+    view::{List, Preset, Starter, document as parsed},
 };
 
 pub(super) fn router() -> OpenApiRouter<Service> {

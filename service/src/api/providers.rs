@@ -8,13 +8,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     body::{Change, Name, Typed},
     form::one_of,
-    show::{List, time},
+    problem::Problem,
 };
 use crate::{
-    problem::Problem,
+    outputs::storage::{Fields, Kind, check, fields_of},
     service::Service,
-    storage::{Fields, Kind, check, fields_of},
     store::{ProviderRow, millis, new_id},
+    view::{List, time},
 };
 
 pub(super) fn router() -> OpenApiRouter<Service> {

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{Store, millis, new_id};
-use crate::secret;
+use crate::model::secret;
 
 /// A key of the API, without the key.
 #[derive(Clone, Debug, FromRow, PartialEq)]

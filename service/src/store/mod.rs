@@ -29,7 +29,7 @@ pub(crate) use providers::ProviderRow;
 
 use ulid::{Generator, Ulid};
 
-use crate::secret::now;
+use crate::model::secret::now;
 
 /// The database.
 #[derive(Clone, Debug)]

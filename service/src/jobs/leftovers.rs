@@ -4,8 +4,8 @@ use tokio::time::sleep;
 
 use crate::{
     due::{self, IDLE},
+    outputs::storage::{At, outputs_of},
     service::Service,
-    storage::{At, outputs_of},
     store::Leftover,
 };
 

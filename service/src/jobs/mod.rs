@@ -1,5 +1,7 @@
 //! Runs jobs: takes tasks, gives them to workers, and notes what becomes of them.
 
+pub(crate) mod leftovers;
+
 use std::{
     io,
     path::Path,
@@ -13,12 +15,14 @@ use tokio::{
 };
 
 use crate::{
-    outputs::{Finished, bring, is_plain, names},
-    pool::{Program, Vitals, Worker},
-    protocol::{Done, Event, Failure, Order, Purpose, Sending},
+    model::protocol::{Done, Event, Failure, Order, Purpose, Sending},
+    outputs::{
+        Finished, bring, is_plain, names,
+        storage::{At, Provider, Target, outputs_text},
+    },
     service::Service,
-    storage::{At, Provider, Target, outputs_text},
     store::{End, State, Task},
+    workers::{Program, Vitals, Worker},
 };
 
 /// How long to wait for work before looking again.

@@ -7,11 +7,11 @@ use rand::Rng;
 use serde_json::json;
 
 use crate::{
-    api::show_job,
     due,
-    secret::{now, sign_webhook},
+    model::secret::{now, sign_webhook},
     service::Service,
     store::{AttemptRow, DeliveryRow, JobRow, Outcome, millis},
+    view,
 };
 
 /// How long an answer may take.
@@ -85,7 +85,7 @@ async fn send(
         Ok(job) => job,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let body = json!({ "data": show_job(service, &job).await, "timestamp": at }).to_string();
+    let body = json!({ "data": view::job(service, &job).await, "timestamp": at }).to_string();
     let (id, seconds) = (&delivery.id, now().as_secs());
     let signatures: Vec<String> = secrets(service)
         .await?

@@ -10,7 +10,7 @@ use std::{
 use avocet_engine::{Reach, RemoteSettings};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::protocol::Limits;
+use super::protocol::Limits;
 
 /// The settings of a service. Unknown keys are errors.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -276,7 +276,7 @@ mod tests {
     /// The error for an unknown key names all that are known.
     #[test]
     fn every_setting_stands_in_the_manual() {
-        let manual = include_str!("../../docs/operating.md");
+        let manual = include_str!("../../../docs/operating.md");
         let error = read("nope = 1\n", &[]).unwrap_err().to_string();
         let (_, known) = error.split_once("expected one of").unwrap();
         let keys: Vec<&str> = known.split('`').skip(1).step_by(2).collect();

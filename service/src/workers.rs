@@ -18,11 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    problem::Problem,
-    protocol::{Event, Failure, Order, Purpose, Request},
-    service::Service,
-};
+use crate::model::protocol::{Event, Failure, Limits, Order, Purpose, Request};
 
 /// How long a worker may take to read a request.
 const TO_TAKE: Duration = Duration::from_secs(10);
@@ -169,6 +165,30 @@ pub(crate) struct Planners {
     places: Semaphore,
 }
 
+/// What can not be done now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy {
+    /// Why not, for people.
+    pub(crate) what: &'static str,
+    /// After which time it is worth another try.
+    pub(crate) after: Duration,
+}
+
+impl Busy {
+    /// Somebody must clear it.
+    pub(crate) const DISK_FULL: Self =
+        Self { what: "the disk is full", after: Duration::from_secs(60) };
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum NotPlanned {
+    /// Nobody can make it now.
+    Busy(Busy),
+    /// The job would end with this.
+    Failed(Failure),
+}
+
 /// How many plans are made at once.
 const PLANS: usize = 2;
 
@@ -183,17 +203,15 @@ impl Planners {
         Self { program, free: Mutex::default(), places: Semaphore::new(PLANS) }
     }
 
-    /// Makes the plan of a document.
-    pub(crate) async fn plan(&self, service: &Service, document: String) -> Result<Value, Problem> {
+    /// Makes the plan of a document, within the limits of jobs.
+    pub(crate) async fn plan(&self, document: String, limits: Limits) -> Result<Value, NotPlanned> {
         let place = timeout(TO_BEGIN, self.places.acquire()).await;
-        let _place = place
-            .ok()
-            .and_then(Result::ok)
-            .ok_or_else(|| Problem::unavailable("too many plans are asked for", TO_BEGIN))?;
+        let busy = Busy { what: "too many plans are asked for", after: TO_BEGIN };
+        let _place = place.ok().and_then(Result::ok).ok_or(NotPlanned::Busy(busy))?;
         let failed = |message: String| {
-            Problem::of_job(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
+            NotPlanned::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
         };
-        let order = Order { document, purpose: Purpose::Plan, limits: service.config.limits() };
+        let order = Order { document, purpose: Purpose::Plan, limits };
         loop {
             let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let is_new = free.is_none();
@@ -202,7 +220,7 @@ impl Planners {
             match timeout(TO_PLAN, planned(&mut worker, order.clone())).await {
                 Ok(Some(plan)) => {
                     self.free.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-                    return plan.map_err(Problem::of_job);
+                    return plan.map_err(NotPlanned::Failed);
                 }
                 // It may have died while it had nothing to do.
                 Ok(None) if !is_new => worker.end().await,

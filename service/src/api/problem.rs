@@ -16,10 +16,11 @@ use utoipa::ToSchema;
 
 use avocet_recipes::{DocumentError, Problem as DocumentProblem, error_code};
 
-use crate::{protocol::Failure, store::BUSY_TIMEOUT};
-
-/// After which time it is worth another try where a disk is full: somebody must clear it.
-pub(crate) const TO_CLEAR: Duration = Duration::from_secs(60);
+use crate::{
+    model::protocol::Failure,
+    store::BUSY_TIMEOUT,
+    workers::{Busy, NotPlanned},
+};
 
 /// An answer that is none.
 #[derive(Debug)]
@@ -155,6 +156,21 @@ impl From<DocumentError> for Problem {
     }
 }
 
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        Self::unavailable(busy.what, busy.after)
+    }
+}
+
+impl From<NotPlanned> for Problem {
+    fn from(error: NotPlanned) -> Self {
+        match error {
+            NotPlanned::Busy(busy) => busy.into(),
+            NotPlanned::Failed(failure) => Self::of_job(failure),
+        }
+    }
+}
+
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         /// Primary codes of `SQLite`: the disk is full; somebody else writes.
@@ -163,7 +179,7 @@ impl From<sqlx::Error> for Problem {
         let code = error.as_database_error().and_then(DatabaseError::code);
         let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
         if primary == Some(FULL) {
-            return Self::unavailable("the disk is full", TO_CLEAR);
+            return Busy::DISK_FULL.into();
         }
         if primary == Some(BUSY) || matches!(error, sqlx::Error::PoolTimedOut) {
             return Self::unavailable("the database is busy", BUSY_TIMEOUT);
@@ -253,7 +269,8 @@ mod tests {
         assert_eq!([told(1), told(1000), told(59_001)], ["1", "1", "60"]);
         assert!(Problem::conflict("").into_response().headers().get(RETRY_AFTER).is_none());
         // Each kind of answer that may be tried again tells when.
-        let again = [Problem::rate_limited(TO_CLEAR), sqlx::Error::PoolTimedOut.into()];
+        let again =
+            [Problem::rate_limited(Duration::from_secs(1)), sqlx::Error::PoolTimedOut.into()];
         assert!(again.iter().all(|problem| problem.retryable && problem.after.is_some()));
     }
 }

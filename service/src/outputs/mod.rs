@@ -1,5 +1,7 @@
 //! Outputs that a worker made: looked at, and moved out of its reach.
 
+pub(crate) mod storage;
+
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -11,10 +13,8 @@ use avocet_engine::Reason;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    protocol::{Done, Failure, Made},
-    storage::{At, Stored, Target},
-};
+use crate::model::protocol::{Done, Failure, Made};
+use storage::{At, Stored, Target};
 
 /// Outputs of a job that are made, and the warnings of the run.
 #[derive(Debug, Deserialize, Serialize)]

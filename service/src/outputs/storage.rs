@@ -1,12 +1,6 @@
 //! Where outputs are: in the data folder, or at a provider of storage.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt, io,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::PoisonError, time::Duration};
 
 use avocet_engine::{Engine, RemoteSettings, Settings};
 use avocet_recipes::Problem as DocumentProblem;
@@ -14,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::{protocol::Made, secret::Keys, service::Service, store::ProviderRow};
+use crate::{
+    model::{protocol::Made, secret::Keys},
+    service::Service,
+    store::ProviderRow,
+};
 
 /// An output in its place.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -291,10 +289,6 @@ impl Target {
     }
 }
 
-/// Engines that reach providers, by the id and the version of each.
-#[derive(Debug, Default)]
-pub(crate) struct Reaching(Mutex<HashMap<(String, i64), Engine>>);
-
 /// How long a trial of a provider may take.
 const TO_TRY: Duration = Duration::from_secs(30);
 
@@ -305,7 +299,7 @@ impl Service {
     /// What reaches a provider.
     fn engine_of(&self, row: &ProviderRow) -> Result<Engine, String> {
         let name = (row.id.clone(), row.updated_at);
-        let mut known = self.reaching.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.reaching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = known.get(&name) {
             return Ok(engine.clone());
         }
@@ -364,7 +358,7 @@ impl Service {
             At::Input(url) => Some(url.clone()),
             At::Folder(path) => {
                 let path = format!("/files/{path}");
-                let expires = crate::secret::now().as_secs() + self.config.url_seconds;
+                let expires = crate::model::secret::now().as_secs() + self.config.url_seconds;
                 Some(format!("{}{path}?{}", self.public_url, self.keys.sign(&path, expires)))
             }
             At::Provider { id, url } => {

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
-    protocol::Failure,
+    model::protocol::Failure,
+    outputs::storage::{Stored, outputs_of},
     service::Service,
-    storage::{Stored, outputs_of},
     store::{AttemptRow, DeliveryRow, JobRow, PresetRow, State, TokenRow},
 };
 
