@@ -7,7 +7,7 @@
 use std::{env, error::Error, ops::ControlFlow};
 
 use avocet::{
-    CancelToken, Engine, Format, Job, Recipe,
+    CancelToken, Door, Engine, Format, Job, Recipe,
     engine::{Reach, RemoteSettings, Settings},
     recipes::Thumbnail,
 };
@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::new(Settings { remote, ..Settings::default() });
 
     let recipe = Thumbnail { seek_seconds: seconds.parse()?, ..Thumbnail::default() };
-    let job = Job::new(Recipe::Thumbnail(recipe), url.as_str(), Format::Jpg);
+    let job =
+        Job::new(Recipe::Thumbnail(recipe), url.as_str(), Format::Jpg).check(Door::Program)?;
     let cancel = CancelToken::new();
     let report =
         avocet::run(&engine, &job, output.as_str(), &cancel, |_| ControlFlow::Continue(()))?;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Door, Engine, Error, Job, Report, Target,
+    CancelToken, CheckedJob, Door, Engine, Error, Job, Report, Target,
     engine::{Location, Reach, RemoteSettings, Settings},
 };
 use fixtures::bucket::{Body, Bucket, HttpResponse, S3Service};
@@ -167,11 +167,11 @@ impl Faults {
     }
 }
 
-fn job(input: &str, format: &str, recipe: &str) -> Job {
+fn job(input: &str, format: &str, recipe: &str) -> CheckedJob {
     Job::from_json(&document(Path::new(input), format, recipe), Door::Program).unwrap()
 }
 
-fn run(engine: &Engine, job: Job, target: impl Into<Target>) -> Result<Report, Error> {
+fn run(engine: &Engine, job: CheckedJob, target: impl Into<Target>) -> Result<Report, Error> {
     let (engine, target) = (engine.clone(), target.into());
     watched("a job of a bucket", move || {
         avocet::run(&engine, &job, target, &CancelToken::new(), |_| ControlFlow::Continue(()))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Door, Engine, Error, Job, Report,
+    CancelToken, CheckedJob, Door, Engine, Error, Job, Report,
     engine::{
         Argument, Content, Cost, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
         Strategy, Tags,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A job of keyed inputs and outputs, which go to a folder.
-fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> Job {
+fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> CheckedJob {
     let map = |prefix: &str, values: &[String]| {
         let pairs = (1..).zip(values);
         let pairs = pairs.map(|(number, value)| {

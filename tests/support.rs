@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use avocet::{CancelToken, Door, Engine, Error, Job, Plan, Report};
+use avocet::{CancelToken, CheckedJob, Door, Engine, Error, Job, Plan, Report};
 
 /// How long a test may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -48,7 +48,7 @@ pub(crate) fn document(input: &Path, format: &str, recipe: &str) -> String {
     )
 }
 
-pub(crate) fn job(input: &Path, format: &str, recipe: &str) -> Job {
+pub(crate) fn job(input: &Path, format: &str, recipe: &str) -> CheckedJob {
     Job::from_json(&document(input, format, recipe), Door::Program).unwrap()
 }
 

@@ -35,7 +35,7 @@ use std::ops::{ControlFlow, Range};
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
 use avocet_engine::{Fetched, Frames, Location, MediaInfo};
-pub use avocet_recipes::{self as recipes, Door, Format, Job, Look, Recipe, When};
+pub use avocet_recipes::{self as recipes, CheckedJob, Door, Format, Job, Look, Recipe, When};
 use avocet_recipes::{CompileContext, Probed, Thumbnails};
 pub use error::Error;
 pub use place::{Target, input_url};
@@ -46,11 +46,11 @@ pub use task::{ProgressStream, Running, spawn};
 ///
 /// ```no_run
 /// # fn main() -> Result<(), avocet::Error> {
-/// use avocet::{CancelToken, Engine, Format, Job, Recipe};
+/// use avocet::{CancelToken, Door, Engine, Format, Job, Recipe};
 /// use avocet::recipes::Transcode;
 ///
 /// let recipe = Recipe::Transcode(Transcode::default());
-/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4);
+/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4).check(Door::Program)?;
 /// let plan = avocet::plan(&Engine::default(), &job, "holiday.mp4", &CancelToken::new())?;
 /// println!("{plan}");
 /// # Ok(())
@@ -58,11 +58,10 @@ pub use task::{ProgressStream, Running, spawn};
 /// ```
 ///
 /// # Errors
-/// [`Error::Document`] when the job contradicts itself; [`Error::Engine`] when an input can not be
-/// read or has not what the recipe needs.
+/// [`Error::Engine`] when an input can not be read or has not what the recipe needs.
 pub fn plan(
     engine: &Engine,
-    job: &Job,
+    job: &CheckedJob,
     target: impl Into<Target>,
     cancel: &CancelToken,
 ) -> Result<Plan, Error> {
@@ -76,12 +75,11 @@ pub fn plan(
 /// As for [`plan`].
 pub fn plan_observed(
     engine: &Engine,
-    job: &Job,
+    job: &CheckedJob,
     target: impl Into<Target>,
     cancel: &CancelToken,
     mut observe: impl FnMut(Fetched),
 ) -> Result<Plan, Error> {
-    job.check(Door::Program)?;
     job.check_arguments()?;
     let places = job.inputs.iter().map(|input| place::locate(&input.url));
     let places = places.collect::<Result<Vec<_>, _>>()?;
@@ -97,7 +95,7 @@ pub fn plan_observed(
 
 fn plan_of(
     engine: &Engine,
-    job: &Job,
+    job: &CheckedJob,
     places: &[Location],
     target: Target,
     cancel: &CancelToken,
@@ -206,7 +204,7 @@ fn look_at(
 /// it was.
 pub fn run(
     engine: &Engine,
-    job: &Job,
+    job: &CheckedJob,
     target: impl Into<Target>,
     cancel: &CancelToken,
     observe: impl FnMut(&Progress) -> ControlFlow<()>,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet_engine::{CancelToken, Engine, Progress, Report};
-use avocet_recipes::Job;
+use avocet_recipes::CheckedJob;
 use futures_core::Stream;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -35,9 +35,10 @@ pub struct ProgressStream(UnboundedReceiver<Progress>);
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), avocet::Error> {
-/// use avocet::{Engine, Format, Job, Recipe, recipes::Thumbnail};
+/// use avocet::{Door, Engine, Format, Job, Recipe, recipes::Thumbnail};
 ///
 /// let job = Job::new(Recipe::Thumbnail(Thumbnail::default()), "holiday.mp4", Format::Jpg);
+/// let job = job.check(Door::Program)?;
 /// let mut running = avocet::spawn(&Engine::default(), job, "holiday.jpg");
 /// if let Some(mut progress) = running.progress() {
 ///     while let Some(now) = progress.next().await {
@@ -52,7 +53,7 @@ pub struct ProgressStream(UnboundedReceiver<Progress>);
 ///
 /// # Panics
 /// Outside of a tokio runtime, as every spawning function of tokio does.
-pub fn spawn(engine: &Engine, job: Job, target: impl Into<Target>) -> Running {
+pub fn spawn(engine: &Engine, job: CheckedJob, target: impl Into<Target>) -> Running {
     let (engine, target, cancel) = (engine.clone(), target.into(), CancelToken::new());
     let (sender, receiver) = unbounded_channel();
     let token = cancel.clone();

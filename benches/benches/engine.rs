@@ -5,7 +5,7 @@
 use std::{hint::black_box, ops::ControlFlow, path::Path, time::Duration};
 
 use avocet::{
-    CancelToken, Engine, Format, Job, Recipe, Source,
+    CancelToken, CheckedJob, Door, Engine, Format, Job, Recipe, Source,
     engine::{Location, Rational, Timestamp},
     recipes::{CompileContext, Probed, Thumbnail, Transcode},
 };
@@ -81,7 +81,7 @@ fn transcode(criterion: &mut Criterion) {
 }
 
 /// Probes, plans and runs a job on an engine that is warm.
-fn run(bencher: &mut Bencher<'_>, job: &Job, name: &str) {
+fn run(bencher: &mut Bencher<'_>, job: &CheckedJob, name: &str) {
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join(name);
@@ -90,17 +90,17 @@ fn run(bencher: &mut Bencher<'_>, job: &Job, name: &str) {
     });
 }
 
-fn picture_of(path: &Path) -> Job {
+fn picture_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Thumbnail(Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() });
-    Job::new(recipe, path.to_str().unwrap(), Format::Jpg)
+    Job::new(recipe, path.to_str().unwrap(), Format::Jpg).check(Door::Program).unwrap()
 }
 
-fn remux_of(path: &Path) -> Job {
+fn remux_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Transcode(Transcode::default());
-    Job::new(recipe, path.to_str().unwrap(), Format::Mov)
+    Job::new(recipe, path.to_str().unwrap(), Format::Mov).check(Door::Program).unwrap()
 }
 
-fn encode_of(path: &Path) -> Job {
+fn encode_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Transcode(Transcode { reencode: true, ..Transcode::default() });
-    Job::new(recipe, path.to_str().unwrap(), Format::Mp4)
+    Job::new(recipe, path.to_str().unwrap(), Format::Mp4).check(Door::Program).unwrap()
 }

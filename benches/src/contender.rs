@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use avocet::{Engine, Job};
+use avocet::{CheckedJob, Engine};
 use serde_json::Value;
 
 use super::{
@@ -46,9 +46,9 @@ pub(super) enum Output {
 
 pub(super) enum Way {
     /// The library, in this process, with an engine that has seen nothing.
-    Library(Job),
+    Library(CheckedJob),
     /// Only the decision of the library.
-    Decision(Job),
+    Decision(CheckedJob),
     /// Programs.
     Programs(Lines),
     Python(Box<Worker>, Value),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet::{Door, Job, engine::Strategy};
+use avocet::{CheckedJob, Door, Job, engine::Strategy};
 use serde_json::{Value, json};
 
 use super::{
@@ -553,7 +553,7 @@ fn order(clip: &Clip, output: &Output, mut order: Value) -> Value {
     order
 }
 
-fn job(document: &Value) -> Result<Job> {
+fn job(document: &Value) -> Result<CheckedJob> {
     Ok(Job::from_json(&document.to_string(), Door::Program).map_err(avocet::Error::from)?)
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs, io, io::Read, path::Path};
 
 use avocet::{
     Door, Format,
-    recipes::{DocumentError, Job, Kind, Problem, RecipeName, Tree},
+    recipes::{CheckedJob, DocumentError, Job, Kind, Problem, RecipeName, Tree},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 const LARGEST: u64 = 1 << 20;
 
 /// Reads the job in a file; `-` is standard input.
-pub(super) fn read(path: &Path) -> Result<Job, Failure> {
+pub(super) fn read(path: &Path) -> Result<CheckedJob, Failure> {
     let text = read_text(path).map_err(|error| {
         let name =
             if path == Path::new("-") { Path::new("standard input") } else { path }.display();
@@ -54,7 +54,7 @@ pub(super) struct Arguments<'a> {
 
 impl Arguments<'_> {
     /// The job that the arguments ask for; what is wrong with it names the arguments.
-    pub(super) fn job(&self) -> Result<Job, Failure> {
+    pub(super) fn job(&self) -> Result<CheckedJob, Failure> {
         let asked = self.format();
         let format = asked.as_ref().copied().unwrap_or(self.usual_format());
         let (job, mut problems) = match Job::from_tree(&self.document(format), Door::Program) {

@@ -10,7 +10,7 @@ use std::{
 use avocet::{
     Format, Plan, Target,
     engine::Location,
-    recipes::{Accuracy, Job, Recipe, RecipeName, Spread, Task, Thumbnails},
+    recipes::{Accuracy, CheckedJob, Job, Recipe, RecipeName, Spread, Task, Thumbnails},
 };
 use clap::ArgMatches;
 
@@ -109,7 +109,7 @@ fn asked_format(matches: &ArgMatches) -> Option<Format> {
     matches.get_one::<String>(FORMAT).and_then(|name| Format::from_name(name))
 }
 
-fn read(matches: &ArgMatches) -> Result<Job, Failure> {
+fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
     let path = matches.get_one::<PathBuf>(JOB).map_or(Path::new("-"), PathBuf::as_path);
     document::read(path)
 }
@@ -152,7 +152,7 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
     Ok(Target { location: Location::from(path), replace: false, named: false })
 }
 
-pub(super) fn plan(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+pub(super) fn plan(context: &Context, job: &CheckedJob, target: Target) -> Result<Answer, Failure> {
     show(context, &avocet::plan(&context.engine, job, target, &context.cancel)?)
 }
 
@@ -166,7 +166,7 @@ fn show(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
     Ok(Answer::new(json))
 }
 
-pub(super) fn run(context: &Context, job: &Job, target: Target) -> Result<Answer, Failure> {
+pub(super) fn run(context: &Context, job: &CheckedJob, target: Target) -> Result<Answer, Failure> {
     let makes_several = name::format(job).is_none();
     let folder = makes_several.then(|| target.location.clone());
     let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use avocet::{
         Door,
-        recipes::{DocumentError, RecipeName},
+        recipes::{CheckedJob, DocumentError, RecipeName},
     };
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
         let text = format!(
             r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":"{recipe}"}}}}"#
         );
-        let named = |job: Job| {
+        let named = |job: CheckedJob| {
             let format = super::format(&job)?;
             Some(usual_output(&Location::from(input), &job, format))
         };

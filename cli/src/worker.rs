@@ -12,7 +12,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Door, Engine, Job, Plan, Target,
+    CancelToken, CheckedJob, Engine, Job, Plan, Target,
     engine::{Location, Progress, Reach, RemoteSettings, Settings, Strategy},
     recipes::{JobOutputs, Recipe, Task},
 };
@@ -140,9 +140,7 @@ fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done,
         engine.upload(sending.files.clone(), cancel)?;
         return Ok(Done::default());
     }
-    let mut job = Job::from_json(&order.document, Door::Service)?;
-    // They are the service's.
-    (job.preset_id, job.webhook_url) = (None, None);
+    let job = CheckedJob::from_checked_json(&order.document)?;
     say(&Event::Probing);
     let target = target(&job, &order.purpose);
     let fetched = |_| say(&Event::Planning);

@@ -1,9 +1,10 @@
 //! A job: what is to be done, to which inputs, into which outputs.
 
+use std::ops::Deref;
+
 use crate::{recipe::Recipe, words::format::Format};
 
-/// A job as values. One that was read is sound; one made in code is held to the same rules by
-/// [`check`](Self::check).
+/// A job as values. One made in code is held to the rules for documents by [`check`](Self::check).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// What is to be done.
@@ -59,5 +60,25 @@ impl Job {
             preset_id: None,
             webhook_url: None,
         }
+    }
+}
+
+/// A job that keeps to the rules for documents: plans are made of such only, and nobody has to check it
+/// once more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedJob(Job);
+
+impl CheckedJob {
+    /// For whoever checked it.
+    pub(crate) const fn new(job: Job) -> Self {
+        Self(job)
+    }
+}
+
+impl Deref for CheckedJob {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.0
     }
 }

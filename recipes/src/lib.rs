@@ -38,7 +38,7 @@ pub use decide::{
     context::{CompileContext, Probed},
     look::{Look, When},
 };
-pub use job::{Job, JobInput, JobOutputs, Task};
+pub use job::{CheckedJob, Job, JobInput, JobOutputs, Task};
 pub use read::{check::Door, merge::merge};
 pub use recipe::{
     Recipe, RecipeName,

@@ -14,18 +14,18 @@ use avocet_model::{
 use crate::{
     custom,
     decide::{context::CompileContext, cost},
-    job::{Job, JobOutputs, Task},
+    job::{CheckedJob, Job, JobOutputs, Task},
     recipe::{Recipe, storyboard::Thumbnails},
     words::{format::Format, parameter::Accuracy},
 };
 
-impl Job {
-    /// Makes the plan of this job, whose document was checked before.
+impl CheckedJob {
+    /// Makes the plan of this job.
     ///
     /// # Errors
     /// [`Error::Lacking`] when an input has not what the recipe needs; [`Error::Absent`] when this
     /// build lacks an encoder or filter; [`Error::ArgumentRefused`] as
-    /// [`check_arguments`](Self::check_arguments).
+    /// [`check_arguments`](Job::check_arguments).
     pub fn compile(&self, context: &CompileContext<'_>) -> Result<Plan> {
         let mut plan = match (&self.task, &self.outputs) {
             (Task::Recipe(recipe), JobOutputs::One(format)) => recipe.compile(*format, context),
@@ -37,7 +37,9 @@ impl Job {
         elsewhere::fill(&mut plan, self.stage_input, context.inputs);
         Ok(plan)
     }
+}
 
+impl Job {
     /// Refuses arguments for the `ffmpeg` program that are not safe, before any media is opened.
     ///
     /// # Errors
@@ -96,7 +98,7 @@ impl Recipe {
     /// Makes the plan of this recipe for an output of `format`.
     ///
     /// # Errors
-    /// As for [`Job::compile`].
+    /// As for [`CheckedJob::compile`].
     pub fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
         let mut plan = self.compile_once(format, context)?;
         if plan.outputs.iter().any(Output::copies_without_gaps) {

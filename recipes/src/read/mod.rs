@@ -7,7 +7,7 @@ pub(crate) mod merge;
 use serde::Deserialize;
 
 use crate::{
-    job::Job,
+    job::{CheckedJob, Job},
     words::{
         error::{DocumentError, Problem},
         tree::Tree,
@@ -16,13 +16,34 @@ use crate::{
 use check::{Door, check};
 use document::Document;
 
+impl CheckedJob {
+    /// Reads a document that this program, or another process of it, has checked already, as a service
+    /// hands it to its workers.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError::Syntax`], and [`DocumentError::Invalid`] where a value has another type.
+    pub fn from_checked_json(text: &str) -> Result<Self, DocumentError> {
+        typed(&Tree::read(text)?)
+    }
+}
+
+fn typed(document: &Tree) -> Result<CheckedJob, DocumentError> {
+    let typed = Document::deserialize(document).map_err(|error| {
+        let found = "another value".to_owned();
+        let problem = Problem { path: "$".to_owned(), found, allowed: error.to_string() };
+        DocumentError::Invalid { problems: vec![problem] }
+    })?;
+    Ok(CheckedJob::new(typed.into()))
+}
+
 impl Job {
     /// Reads a job from JSON.
     ///
     /// # Errors
     ///
     /// [`DocumentError`], with all the problems at once.
-    pub fn from_json(text: &str, door: Door) -> Result<Self, DocumentError> {
+    pub fn from_json(text: &str, door: Door) -> Result<CheckedJob, DocumentError> {
         Self::from_tree(&Tree::read(text)?, door)
     }
 
@@ -31,18 +52,13 @@ impl Job {
     /// # Errors
     ///
     /// [`DocumentError::Invalid`], with all the problems at once.
-    pub fn from_tree(document: &Tree, door: Door) -> Result<Self, DocumentError> {
+    pub fn from_tree(document: &Tree, door: Door) -> Result<CheckedJob, DocumentError> {
         let problems = check(document, door);
         if !problems.is_empty() {
             return Err(DocumentError::Invalid { problems });
         }
-        let typed = Document::deserialize(document).map_err(|error| {
-            // The walk lets nothing through that the types refuse; should it, this still answers.
-            let found = "another value".to_owned();
-            let problem = Problem { path: "$".to_owned(), found, allowed: error.to_string() };
-            DocumentError::Invalid { problems: vec![problem] }
-        })?;
-        Ok(typed.into())
+        // The walk lets nothing through that the types refuse; should it, this still answers.
+        typed(document)
     }
 
     /// Holds a job that was made in code to the rules for documents.
@@ -50,7 +66,7 @@ impl Job {
     /// # Errors
     ///
     /// [`DocumentError::Invalid`], with all the problems at once.
-    pub fn check(&self, door: Door) -> Result<(), DocumentError> {
+    pub fn check(self, door: Door) -> Result<CheckedJob, DocumentError> {
         let mut problems = check(&Tree::read(&self.to_json())?, door);
         for problem in &mut problems {
             // JSON has no word for these numbers, and a job has nothing else that is null.
@@ -58,7 +74,10 @@ impl Job {
                 "a number that is not finite".clone_into(&mut problem.found);
             }
         }
-        if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
+        if !problems.is_empty() {
+            return Err(DocumentError::Invalid { problems });
+        }
+        Ok(CheckedJob::new(self))
     }
 
     /// The document of this job, as compact JSON.
@@ -128,8 +147,9 @@ mod tests {
                         .map(|key| JobInput { key: Some(key.to_owned()), url: "a".to_owned() })
                         .into();
                 }
-                job.check(Door::Program)?;
+                let job = job.check(Door::Program)?;
                 assert_eq!(Job::from_json(&job.to_json(), Door::Program)?, job);
+                assert_eq!(CheckedJob::from_checked_json(&job.to_json())?, job);
             }
         }
         Ok(())
@@ -171,8 +191,10 @@ mod tests {
     }
 
     fn check_made(job: &Job, expected: &str) {
-        let met =
-            job.check(Door::Program).map_or_else(|error| error.to_string(), |()| String::new());
+        let met = job
+            .clone()
+            .check(Door::Program)
+            .map_or_else(|error| error.to_string(), |_| String::new());
         assert_eq!(met, expected);
     }
 

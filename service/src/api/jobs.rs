@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use avocet_recipes::{Door, Job, Problem as DocumentProblem, Task, Tree, merge};
+use avocet_recipes::{CheckedJob, Door, Job, Problem as DocumentProblem, Task, Tree, merge};
 use axum::{
     Extension, Json,
     extract::State,
@@ -124,7 +124,7 @@ fn row_of(document: String, job: &Job) -> JobRow {
 }
 
 /// The document of a request, merged over its preset, and the job that it asks for.
-async fn read(service: &Service, text: &str) -> Result<(String, Job), Problem> {
+async fn read(service: &Service, text: &str) -> Result<(String, CheckedJob), Problem> {
     let mut tree = Tree::read(text)?;
     if let Some(Tree::Text(id)) = tree.field("presetId").cloned() {
         let found = service.store.preset(&id).await?;
