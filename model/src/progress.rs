@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Stops runs: cheap to clone, shared between threads, set once and for all.
 ///
 /// ```
-/// let cancel = crate::progress::CancelToken::new();
+/// let cancel = avocet_model::progress::CancelToken::new();
 /// let theirs = cancel.clone();
 /// std::thread::spawn(move || theirs.cancel()).join().unwrap();
 /// assert!(cancel.is_cancelled());

@@ -8,7 +8,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::place::{Origin, PATIENCE, Receiver, Service, answer, document, left, thumbnail};
+use crate::place::{
+    Origin, PATIENCE, Receiver, Service, answer, client, document, left, thumbnail,
+};
 
 #[tokio::test]
 async fn a_signed_url_gives_one_file_and_its_parts() {
@@ -21,7 +23,7 @@ async fn a_signed_url_gives_one_file_and_its_parts() {
     let id = job["jobId"].as_str().unwrap();
     let whole =
         fs::read(service.data.path().join(format!("files/outputs/{id}/result.jpg"))).unwrap();
-    let client = reqwest::Client::new();
+    let client = client();
     let got = client.get(url).send().await.unwrap();
     let header = |name: &str| got.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(
@@ -85,7 +87,7 @@ async fn a_changed_url_gives_nothing() {
     let (path, query) = url.strip_prefix(&service.base).unwrap().split_once('?').unwrap();
     let (expires, signature) = query.split_once('&').unwrap();
     let asked = |method: &str, path: String| {
-        answer(reqwest::Client::new().request(
+        answer(client().request(
             reqwest::Method::from_bytes(method.as_bytes()).unwrap(),
             format!("{}{path}", service.base),
         ))
@@ -171,7 +173,7 @@ async fn a_deleted_output_is_gone() {
     assert_eq!((status, &described["codec"]), (200, &json!("mjpeg")));
     assert_eq!(service.delete(&path).await.0, 204);
     let url = job["output"]["signedUrl"].as_str().unwrap();
-    let downloaded = answer(reqwest::Client::new().get(url)).await;
+    let downloaded = answer(client().get(url)).await;
     for (status, body) in [service.delete(&path).await, service.get(&path).await, downloaded] {
         assert_eq!((status, &body["error"]["code"]), (410, &json!("GONE")), "{body}");
     }

@@ -37,6 +37,13 @@ pub(crate) struct Service {
     client: reqwest::Client,
 }
 
+/// A client, whose kind of TLS nobody else has chosen.
+pub(crate) fn client() -> reqwest::Client {
+    // Fails where another test has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// An answer: its status, and its body, null where that is no JSON.
 pub(crate) type Answer = (u16, Value);
 
@@ -76,7 +83,7 @@ impl Service {
         // Nobody should wait for a reader of the log.
         std::thread::spawn(move || lines.for_each(drop));
         let key = fs::read_to_string(data.path().join("api-key")).unwrap();
-        Self { child, data, base: format!("http://{address}"), key, client: reqwest::Client::new() }
+        Self { child, data, base: format!("http://{address}"), key, client: client() }
     }
 
     /// Kills it, as a machine would.

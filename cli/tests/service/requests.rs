@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::place::{Service, answer, thumbnail};
+use crate::place::{Service, answer, client, thumbnail};
 
 /// Bodies of `POST /v1/jobs` that are no job: each with its status, and where it is wrong.
 fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
@@ -307,7 +307,7 @@ async fn the_same_key_and_body_make_one_job() {
     beside.await.unwrap();
     // Another key of the API is another caller.
     let (_, token) = service.send("POST", "/v1/tokens", &json!({ "name": "other" })).await;
-    let request = reqwest::Client::new().post(format!("{}/v1/jobs", service.base));
+    let request = client().post(format!("{}/v1/jobs", service.base));
     let request = request.header("idempotency-key", "k");
     let request = request.header("x-api-key", token["key"].as_str().unwrap());
     assert_eq!(answer(request.json(&other)).await.0, 202);
@@ -319,7 +319,7 @@ async fn the_same_key_and_body_make_one_job() {
 async fn only_keys_open_the_door() {
     let service = Service::start();
     let ask = |name: &str, text: &str| {
-        answer(reqwest::Client::new().get(format!("{}/v1/jobs", service.base)).header(name, text))
+        answer(client().get(format!("{}/v1/jobs", service.base)).header(name, text))
     };
     let key = service.key.clone();
     assert_eq!(ask("authorization", &format!("Bearer {key}")).await.0, 200);

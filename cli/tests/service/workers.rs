@@ -6,7 +6,7 @@ use avocet_service::Config;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::place::{answer, is_terminal, thumbnail, until_some};
+use crate::place::{answer, client, is_terminal, thumbnail, until_some};
 
 /// A worker that answers its order with these lines, once some shell has run in its folder.
 fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
@@ -38,7 +38,7 @@ async fn ended(data: &Path, worker: &Path) -> Value {
     let serve = tokio::spawn(avocet_service::serve(config, worker.to_owned(), tell, ended));
     let base = format!("http://{}/v1/jobs", address.await.unwrap());
     let key = fs::read_to_string(data.join("api-key")).unwrap();
-    let client = reqwest::Client::new();
+    let client = client();
     let submitted = client.post(&base).bearer_auth(&key).json(&thumbnail("http://127.0.0.1:9/a"));
     let (status, body) = answer(submitted).await;
     assert_eq!(status, 202, "{body}");

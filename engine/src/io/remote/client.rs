@@ -183,6 +183,8 @@ impl Client {
     }
 
     pub(super) fn with_names(settings: &RemoteSettings, names: Names) -> Result<Self, RemoteError> {
+        // Fails where the host program has chosen a provider of cryptography; that one is used then.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let build = |resolver: Arc<dyn Resolve>| {
             reqwest::Client::builder()
                 .user_agent(concat!("avocet/", env!("CARGO_PKG_VERSION")))
