@@ -62,7 +62,7 @@ pub(super) fn to_json(report: &Report) -> String {
     })
 }
 
-/// A line for each output.
+/// A line for each output, and one on what it took.
 pub(super) fn to_text(report: &Report) -> String {
     let lines = written(report).map(|(muxer, one)| {
         let Output { path, size_bytes, duration, width, height, .. } = describe(one, muxer);
@@ -72,7 +72,29 @@ pub(super) fn to_text(report: &Report) -> String {
         facts.extend(duration.map(|duration| format!("{duration:.3} s")));
         format!("{path}: {}", facts.join(", "))
     });
-    lines.collect::<Vec<_>>().join("\n")
+    lines.chain([effort(report)]).collect::<Vec<_>>().join("\n")
+}
+
+/// What was done, how much of it was encoding, and how long it took.
+fn effort(report: &Report) -> String {
+    let Stats { video_frames_encoded: encoded, video_frames_written: written, .. } = report.stats;
+    let time = terminal::span(report.stats.wall_seconds);
+    let done = match report.strategy {
+        Strategy::Passthrough => "passthrough: the bytes of the input".to_owned(),
+        Strategy::Remux | Strategy::FaststartRemux => format!("remuxed: {encoded} frames encoded"),
+        Strategy::Copy => format!("copied: {encoded} frames encoded"),
+        Strategy::SmartCut => format!("smart cut: {encoded} of {written} frames encoded"),
+        Strategy::Encode | Strategy::WebEncode if written > 0 => {
+            format!("encoded: {encoded} of {written} frames")
+        }
+        Strategy::Encode | Strategy::WebEncode => "encoded: sound".to_owned(),
+        Strategy::Thumbnail | Strategy::Storyboard => match report.stats.frames_decoded {
+            1 => "1 frame decoded".to_owned(),
+            frames => format!("{frames} frames decoded"),
+        },
+        other => other.name().to_owned(),
+    };
+    format!("{done}, {time}")
 }
 
 /// What was written, each with the name of its muxer.

@@ -51,9 +51,28 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{rest:.1} TB")
 }
 
+/// A span of time for people, of so many seconds.
+pub(super) fn span(seconds: f64) -> String {
+    match seconds {
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        ..60.0 => format!("{seconds:.1} s"),
+        _ => format!("{:.0} min {:02.0} s", (seconds / 60.0).floor(), (seconds % 60.0).floor()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let check = |seconds, expected: &str| assert_eq!(span(seconds), expected);
+        check(0.0071, "7 ms");
+        check(0.9996, "1.0 s");
+        check(12.34, "12.3 s");
+        check(60.0, "1 min 00 s");
+        check(3725.0, "62 min 05 s");
+    }
 
     #[test]
     fn sizes_are_short() {

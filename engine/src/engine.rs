@@ -23,7 +23,7 @@ use avocet_model::{
     index::Index,
     location::Location,
     media::{Behind, Kind, MediaInfo, StreamInfo, movie::Movie},
-    plan::{Content, Output, Plan, Process, Reason, Strategy},
+    plan::{Content, Output, Plan, Process, Reason, Strategy, Track, TrackKind},
     progress::{CancelToken, Fetched, Meter, Progress},
     time::{Rational, Timestamp},
 };
@@ -35,7 +35,7 @@ use crate::{
         Opener, Pipeline,
         damage::{self, Ends},
         run::{Watch, run_jobs, show, stop_at},
-        tally::Counted,
+        tally::{Counted, with_counts},
         verify,
     },
     process::{self, ProcessSettings, Runner},
@@ -525,7 +525,11 @@ impl Engine {
         let is_sheet = |output: &&Output| matches!(output.content, Content::Sheet(_));
         let sheets = plan.outputs.iter().filter(is_sheet).count() as u64;
         let (requests, bytes_fetched) = sources.fetched();
+        let is_video = |(track, _): &(&Track, &Counted)| track.kind == TrackKind::Video;
+        let videos = || with_counts(plan, &counts).filter(is_video).map(|(_, it)| &it.written);
         let stats = Stats {
+            video_frames_encoded: videos().map(|written| written.frames).sum(),
+            video_frames_written: videos().map(|written| written.packets).sum(),
             packets_read: read().map(|count| count.packets).sum(),
             frames_decoded: read().map(|count| count.frames).sum::<u64>() + pictures.count().frames,
             frames_encoded: all().map(|counted| counted.written.frames).sum::<u64>() + sheets,

@@ -53,6 +53,10 @@ pub struct Stats {
     pub frames_encoded: u64,
     /// Packets written, over all tracks.
     pub packets_written: u64,
+    /// Frames of video encoded.
+    pub video_frames_encoded: u64,
+    /// Frames of video written, encoded or copied.
+    pub video_frames_written: u64,
     /// Requests that were sent for inputs elsewhere, since they were looked at first.
     pub requests: u64,
     /// Bytes that came for them.

@@ -115,11 +115,35 @@ fn a_run_is_quiet_where_nobody_watches() {
         let line = format!("transcode {INPUT} -o out.mp4 --reencode --preset ultrafast{progress}");
         let Ended { status, stdout, stderr } = room.run(&line);
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "`{line}`");
-        assert_eq!(stdout.lines().count(), 1, "`{line}`: {stdout}");
-        for word in ["out.mp4: ", "320x180", "4.000 s"] {
+        assert_eq!(stdout.lines().count(), 2, "`{line}`: {stdout}");
+        for word in ["out.mp4: ", "320x180", "4.000 s", "\nencoded: 100 of 100 frames, "] {
             assert!(stdout.contains(word), "`{line}`: {stdout}");
         }
     }
+}
+
+#[test]
+fn the_last_line_says_how_much_was_encoded() {
+    let Some(room) = room!(INPUT) else { return };
+    for (line, expected) in [
+        (format!("transcode {INPUT} -o out.mov"), "remuxed: 0 frames encoded, "),
+        (format!("web-ready {INPUT} -o same.mp4"), "passthrough: the bytes of the input, "),
+        (format!("extract-audio {INPUT} -o sound.m4a"), "copied: 0 frames encoded, "),
+        (format!("extract-audio {INPUT} -o sound.wav"), "encoded: sound, "),
+        (format!("thumbnail {INPUT} -o one.jpg"), "1 frame decoded, "),
+    ] {
+        let Ended { stdout, .. } = room.run(&line);
+        let last = stdout.lines().last().unwrap_or_default();
+        assert!(last.starts_with(expected), "`{line}`: {stdout}");
+    }
+    // 69 pictures of 0.04 s.
+    let line = format!("trim {INPUT} -o cut.mp4 --start-seconds 0.72 --duration-seconds 2.76");
+    let Ended { stdout, .. } = room.run(&line);
+    let last = stdout.lines().last().unwrap_or_default();
+    let counts = last.strip_prefix("smart cut: ").and_then(|rest| rest.split_once(" of "));
+    let (encoded, rest) = counts.unwrap_or_else(|| panic!("{stdout}"));
+    assert!(rest.starts_with("69 frames encoded, "), "{stdout}");
+    assert!((1..69).contains(&encoded.parse::<u32>().unwrap()), "{stdout}");
 }
 
 #[test]
@@ -127,7 +151,7 @@ fn warnings_are_told_to_people_beside_the_answer() {
     let Some(room) = room!(INPUT) else { return };
     let line = format!("thumbnail {INPUT} -o out.jpg --seek-seconds 1000");
     let Ended { status, stdout, stderr } = room.run(&line);
-    assert_eq!((status, stdout.lines().count()), (Some(0), 1), "{stdout}");
+    assert_eq!((status, stdout.lines().count()), (Some(0), 2), "{stdout}");
     assert!(stderr.starts_with("warning: ") && stderr.contains("SEEK_PAST_END"), "{stderr}");
     let answer = room.succeed(&line);
     assert_eq!(answer["warnings"][0]["code"], "SEEK_PAST_END", "{answer}");
@@ -138,7 +162,8 @@ fn progress_goes_forward_in_lines_of_json_and_ends_at_1() {
     let Some(room) = room!(INPUT) else { return };
     let check = |line: &str, frames: u64| {
         let Ended { status, stdout, stderr } = room.run(&format!("{line} --progress json"));
-        assert_eq!((status, stdout.lines().count()), (Some(0), 1), "`{line}`: {stderr}");
+        let told = if line.contains("--json") { 1 } else { 2 };
+        assert_eq!((status, stdout.lines().count()), (Some(0), told), "`{line}`: {stderr}");
         let lines: Vec<Value> = stderr
             .lines()
             .map(|text| {
