@@ -11,7 +11,7 @@
 use std::{env, error::Error, ops::ControlFlow};
 
 use avocet::{
-    CancelToken, Door, Engine, Format, Job, Recipe,
+    CancelToken, Engine, Format, Job, Policy, Recipe,
     engine::{Reach, RemoteSettings, Settings},
     recipes::WebReady,
 };
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("the arguments are the URLs of an input and an output".into());
     };
     let job = Job::new(Recipe::WebReady(WebReady::default()), input.as_str(), Format::Mp4)
-        .check(Door::Program)?;
+        .check(Policy::Program)?;
     // By default nothing is read with this machine's own credentials, as jobs may be a stranger's.
     let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
     let engine = Engine::new(Settings { remote, ..Settings::default() });

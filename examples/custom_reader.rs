@@ -15,7 +15,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-use avocet::{CancelToken, Engine, Look, Source, When};
+use avocet::{CancelToken, Engine, FrameQuery, FrameTimes, Source};
 
 /// A toy cipher: every byte is turned over.
 struct Turned<T>(T);
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("the argument is a video")?;
     // Turned over twice, it is what it was.
     let source = Source::reader(Turned(Turned(File::open(path)?)))?;
-    let look = Look { when: When::At(vec![0.0, 1.0]), ..Look::default() };
+    let look = FrameQuery { when: FrameTimes::At(vec![0.0, 1.0]), ..FrameQuery::default() };
     for picture in avocet::frames(&Engine::default(), &source, &look, &CancelToken::new())? {
         let picture = picture?;
         println!("{} x {} pixels", picture.width(), picture.height());

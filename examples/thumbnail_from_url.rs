@@ -7,7 +7,7 @@
 use std::{env, error::Error, ops::ControlFlow};
 
 use avocet::{
-    CancelToken, Door, Engine, Format, Job, Recipe,
+    CancelToken, Engine, Format, Job, Policy, Recipe,
     engine::{Reach, RemoteSettings, Settings},
     recipes::Thumbnail,
 };
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let recipe = Thumbnail { seek_seconds: seconds.parse()?, ..Thumbnail::default() };
     let job =
-        Job::new(Recipe::Thumbnail(recipe), url.as_str(), Format::Jpg).check(Door::Program)?;
+        Job::new(Recipe::Thumbnail(recipe), url.as_str(), Format::Jpg).check(Policy::Program)?;
     let cancel = CancelToken::new();
     let report =
         avocet::run(&engine, &job, output.as_str(), &cancel, |_| ControlFlow::Continue(()))?;

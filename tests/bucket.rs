@@ -14,7 +14,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Door, Engine, Error, Job, Report, Target,
+    CancelToken, CheckedJob, Engine, Error, Job, Policy, Report, Target,
     engine::{Location, Reach, RemoteSettings, Settings},
 };
 use fixtures::bucket::{Body, Bucket, HttpResponse, S3Service};
@@ -168,7 +168,7 @@ impl Faults {
 }
 
 fn job(input: &str, format: &str, recipe: &str) -> CheckedJob {
-    Job::from_json(&document(Path::new(input), format, recipe), Door::Program).unwrap()
+    Job::from_json(&document(Path::new(input), format, recipe), Policy::Program).unwrap()
 }
 
 fn run(engine: &Engine, job: CheckedJob, target: impl Into<Target>) -> Result<Report, Error> {

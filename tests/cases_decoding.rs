@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use avocet::{
-    CancelToken, Engine, Look, Source, When,
+    CancelToken, Engine, FrameQuery, FrameTimes, Source,
     engine::{Action, Strategy},
 };
 use fixtures::judge;
@@ -307,7 +307,7 @@ fn damaged_pictures_are_told_with_their_time() {
     let warning = shown.report.warnings.iter().find(|warning| warning.code == "PICTURE_DAMAGED");
     let message = &warning.expect("a warning").message;
     assert!(message.contains("2.000 s"), "{message}");
-    let look = Look { when: When::At(vec![2.02]), ..Look::default() };
+    let look = FrameQuery { when: FrameTimes::At(vec![2.02]), ..FrameQuery::default() };
     watched(fixtures::test_name!(), move || {
         let source = Source::path(&clip);
         let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());

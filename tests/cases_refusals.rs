@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Door, Engine, Error, Job, Look, Plan, Report, Source,
+    CancelToken, Engine, Error, FrameQuery, Job, Plan, Policy, Report, Source,
     engine::{Error as EngineError, Kind, Settings},
 };
 use fixtures::judge;
@@ -29,7 +29,7 @@ fn refusal(clip: &Path, format: &str, recipe: &str) -> (&'static str, String) {
 /// Runs a storyboard into a folder of its own.
 fn storyboard(engine: &Engine, clip: &Path, format: &str) -> Result<Report, Error> {
     let folder = tempfile::tempdir().unwrap();
-    let job = Job::from_json(&document(clip, format, r#""storyboard""#), Door::Program).unwrap();
+    let job = Job::from_json(&document(clip, format, r#""storyboard""#), Policy::Program).unwrap();
     avocet::run(engine, &job, folder.path(), &CancelToken::new(), |_| ControlFlow::Continue(()))
 }
 
@@ -259,7 +259,7 @@ fn an_animation_made_by_the_ffmpeg_program_has_its_size() {
         r#"{{"mode":"ffmpeg","input_files":{{"in_1":{url}}},"output_files":{{"out_1":"a.webp"}},
            "ffmpeg":{{"args":["-i","{{{{in_1}}}}","-c:v","libwebp_anim","{{{{out_1}}}}"]}}}}"#
     );
-    let job = Job::from_json(&document, Door::Program).unwrap();
+    let job = Job::from_json(&document, Policy::Program).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let report = avocet::run(&engine, &job, folder.path(), &cancel, |_| ControlFlow::Continue(()));
@@ -334,7 +334,7 @@ fn dolby_vision_in_colors_of_its_own_is_never_decoded_as_if_it_were_not() {
     }
     assert_eq!(storyboard(&Engine::default(), &clip, "jpg").unwrap_err().code(), "CONFIG_ERROR");
     let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let looked = avocet::frames(&engine, &Source::path(&clip), &Look::default(), &cancel);
+    let looked = avocet::frames(&engine, &Source::path(&clip), &FrameQuery::default(), &cancel);
     assert_eq!(looked.err().map(|error| error.code()), Some("CONFIG_ERROR"));
     let joined = [clip.clone(), fixtures::get("small.mp4")];
     assert_eq!(join(&joined, "mp4").err().map(|error| error.code()), Some("CONFIG_ERROR"));
@@ -386,8 +386,8 @@ fn a_picture_made_of_tiles_is_whole_or_refused() {
 }
 
 /// Limits that media of ours passes.
-fn limited(most_pixels: u64, most_media_seconds: f64) -> Settings {
-    Settings { most_pixels, most_media_seconds, ..Settings::default() }
+fn limited(max_pixels: u64, max_media_seconds: f64) -> Settings {
+    Settings { max_pixels, max_media_seconds, ..Settings::default() }
 }
 
 #[test]
@@ -417,7 +417,7 @@ fn limits_hold_in_the_run_of_a_stored_plan() {
     }
     let engine = Engine::new(limited(50_000, f64::INFINITY));
     let (source, cancel) = (Source::path(&clip), CancelToken::new());
-    let request = Look::default();
+    let request = FrameQuery::default();
     let media = Engine::default().probe(&source, &cancel).unwrap();
     let request = request.request(&media, engine.capabilities()).unwrap();
     assert_eq!(engine.frames(&source, request, &cancel).err().unwrap().code(), "LIMIT_EXCEEDED");
@@ -451,7 +451,7 @@ fn a_picture_that_grows_in_mid_stream_passes_no_limit() {
             assert!(error.to_string().contains("it has pictures of"), "{name}");
             run_within(limited(640 * 368, f64::INFINITY), &plan).unwrap();
         }
-        let request = Look::default().request(&media, engine.capabilities()).unwrap();
+        let request = FrameQuery::default().request(&media, engine.capabilities()).unwrap();
         let mut frames = engine.frames(&source, request, &cancel).unwrap();
         let error = frames.find_map(Result::err).unwrap();
         assert_eq!(error.code(), "LIMIT_EXCEEDED", "{}", clip.display());

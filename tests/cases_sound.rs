@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path};
 
 use avocet::{
-    CancelToken, Door, Engine, Format, Job, Plan,
+    CancelToken, Engine, Format, Job, Plan, Policy,
     engine::{self, Action, Reason, TrackKind},
     recipes::{Copied, copied_codecs},
 };
@@ -82,7 +82,7 @@ fn holes_that_no_encoder_can_fill_are_the_inputs_fault() {
     let source = fixtures::get("hole-opus.webm");
     let folder = tempfile::tempdir().unwrap();
     let text = document(&source, "mp3", r#""extractAudio""#);
-    let job = Job::from_json(&text, Door::Program).unwrap();
+    let job = Job::from_json(&text, Policy::Program).unwrap();
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let mut plan = avocet::plan(&engine, &job, folder.path().join("out.opus"), &cancel).unwrap();
     // As where this libav lacks the encoder.

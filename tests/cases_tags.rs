@@ -4,7 +4,7 @@ use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
 
 use avocet::{
     CancelToken, Engine, Format, Report,
-    recipes::{Accuracy, Spread, Thumbnails},
+    recipes::{Accuracy, Sampling, Thumbnails},
 };
 use fixtures::judge;
 
@@ -151,7 +151,7 @@ fn pictures_of_a_recording_without_a_duration_are_spread_over_all_of_it() {
     assert!((seconds(last.1) - end).abs() < 0.021, "{cues}, not {end}");
     assert!((seconds(last.0) - 0.75 * end).abs() < 0.021, "{cues}, not {end}");
     let thumbnails = Thumbnails {
-        spread: Spread::Count(NonZeroU32::new(4).unwrap()),
+        spread: Sampling::Count(NonZeroU32::new(4).unwrap()),
         width: None,
         height: None,
         quality: 90,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Door, Engine, Error, Job, Report,
+    CancelToken, CheckedJob, Engine, Error, Job, Policy, Report,
     engine::{
         Argument, Content, Cost, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
         Strategy, Tags,
@@ -38,7 +38,7 @@ fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> CheckedJob {
         map("in", &inputs),
         map("out", &outputs)
     );
-    Job::from_json(&document, Door::Program).unwrap()
+    Job::from_json(&document, Policy::Program).unwrap()
 }
 
 /// Runs a job into a fresh folder.
@@ -142,7 +142,7 @@ fn one_output_goes_where_it_is_sent() {
         r#"{{"mode":"ffmpeg","input":{{"url":{url}}},"output":{{"format":"mp4"}},
             "ffmpeg":{{"args":["-i","{{{{input}}}}","-c","copy","{{{{output}}}}"]}}}}"#
     );
-    let job = Job::from_json(&document, Door::Program).unwrap();
+    let job = Job::from_json(&document, Policy::Program).unwrap();
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let go = |target: &Path| {
         avocet::run(&engine, &job, target, &cancel, |_| std::ops::ControlFlow::Continue(()))
@@ -267,10 +267,10 @@ static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 fn misbehaving() -> ProcessSettings {
     ProcessSettings {
         program: Some(env!("CARGO_BIN_EXE_misbehave").into()),
-        most_seconds: 5,
-        most_memory: 256 << 20,
+        max_seconds: 5,
+        max_memory: 256 << 20,
         largest_file: 8 << 20,
-        most_space: 64 << 20,
+        max_space: 64 << 20,
         needs_sandbox: false,
     }
 }
@@ -341,7 +341,7 @@ fn a_cancelled_child_is_gone_within_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let plan = unchecked(&clip, &folder.path().join("out.mp4"), texts("hang IN OUT"));
     let took = watched("a cancelled child", move || {
-        let process = ProcessSettings { most_seconds: 600, ..misbehaving() };
+        let process = ProcessSettings { max_seconds: 600, ..misbehaving() };
         let engine = Engine::new(Settings { process, ..Settings::default() });
         let cancel = CancelToken::new();
         let mut cancelled = None;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Door, Engine, Error, Job, Report,
+    CancelToken, Engine, Error, Job, Policy, Report,
     engine::{Location, Reach, RemoteSettings, Settings},
 };
 use fixtures::judge;
@@ -24,11 +24,11 @@ fn engine_with(remote: RemoteSettings) -> Engine {
     Engine::new(Settings { remote, ..Settings::default() })
 }
 
-/// An engine that goes as far as `reach` and has little patience.
+/// An engine that goes as far as `reach` and waits for a byte no longer than a second.
 fn engine(reach: Reach) -> Engine {
     engine_with(RemoteSettings {
         reach,
-        patience: Duration::from_secs(1),
+        idle_timeout: Duration::from_secs(1),
         ..RemoteSettings::default()
     })
 }
@@ -42,7 +42,7 @@ fn run(
 ) -> Result<(PathBuf, Report, tempfile::TempDir), Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("out.{format}"));
-    let job = Job::from_json(&document(Path::new(url), format, recipe), Door::Program).unwrap();
+    let job = Job::from_json(&document(Path::new(url), format, recipe), Policy::Program).unwrap();
     let (engine, output) = (engine.clone(), path.clone());
     let report = watched(url, move || {
         let cancel = CancelToken::new();
@@ -145,7 +145,7 @@ fn an_observer_stops_a_copy() {
     let origin = Origin::new(&clip, Fault::None);
     let folder = tempfile::tempdir().unwrap();
     let document = document(Path::new(&origin.url()), "jpg", r#""thumbnail""#);
-    let job = Job::from_json(&document, Door::Program).unwrap();
+    let job = Job::from_json(&document, Policy::Program).unwrap();
     let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
     let mut plan = avocet::plan(&engine, &job, folder.path().join("a.jpg"), &cancel).unwrap();
     // The copy never comes to its end.
@@ -186,7 +186,7 @@ fn what_is_too_large_is_not_copied() {
     }
     let clip = fixtures::get("counter-60s.mp4");
     let remote =
-        RemoteSettings { reach: Reach::Any, most_bytes: 1 << 20, ..RemoteSettings::default() };
+        RemoteSettings { reach: Reach::Any, max_bytes: 1 << 20, ..RemoteSettings::default() };
     let engine = engine_with(remote);
     for fault in [Fault::NoRanges, Fault::EndlessWhole] {
         let origin = Origin::new(&clip, fault.clone());
@@ -239,8 +239,10 @@ fn a_plan_is_for_the_version_it_was_made_of() {
     let clip = fixtures::get("counter-h264-aac.mp4");
     let origin = Origin::new(&clip, Fault::None);
     let folder = tempfile::tempdir().unwrap();
-    let job =
-        Job::from_json(&document(Path::new(&origin.url()), "jpg", r#""thumbnail""#), Door::Program);
+    let job = Job::from_json(
+        &document(Path::new(&origin.url()), "jpg", r#""thumbnail""#),
+        Policy::Program,
+    );
     let cancel = CancelToken::new();
     let plan = |engine: &Engine| {
         avocet::plan(engine, job.as_ref().unwrap(), folder.path().join("a.jpg"), &cancel).unwrap()
@@ -263,7 +265,7 @@ fn a_run_that_waits_for_the_network_is_cancelled_at_once() {
         let origin = Origin::new(&clip, fault);
         let job = Job::from_json(
             &document(Path::new(&origin.url()), "mov", r#""transcode""#),
-            Door::Program,
+            Policy::Program,
         )
         .unwrap();
         let cancel = CancelToken::new();
@@ -328,7 +330,7 @@ fn the_planner_chooses_what_is_copied() {
         let origin = Origin::new(&clip, fault);
         let document = document(Path::new(&origin.url()), format, recipe);
         let document = document.replacen('{', &format!("{{{asked}"), 1);
-        let job = Job::from_json(&document, Door::Program).unwrap();
+        let job = Job::from_json(&document, Policy::Program).unwrap();
         let engine = engine(Reach::Any);
         let plan =
             avocet::plan(&engine, &job, format!("out.{format}").as_str(), &CancelToken::new());

@@ -1,4 +1,4 @@
-//! The engine by its own door: plans as data, the caller's streams, and every way to fail or stop.
+//! The engine by itself: plans as data, the caller's streams, and every way to fail or stop.
 
 use std::{
     fs,
@@ -100,7 +100,7 @@ fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
     let recipe = r#""trim","startSeconds":0.52,"durationSeconds":2"#;
     let mut plan = planned(&clip, "mp4", recipe, &folder);
     let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
-    let Action::Splice(encoder) = &mut tracks[0].action else { panic!("{tracks:?}") };
+    let Action::SmartCut(encoder) = &mut tracks[0].action else { panic!("{tracks:?}") };
     // MPEG-2 can not tell it.
     let FrameFormat::Video(format) = &mut encoder.format else { panic!("{encoder:?}") };
     format.frame_rate = Rational::new(251, 10);

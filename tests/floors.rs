@@ -182,7 +182,7 @@ fn owner(names: &BTreeMap<Module, Names>, path: &[String], steps: usize) -> Opti
 
 /// What a crate's modules import from beside or above themselves, and what stands on no floor.
 fn violations(tree: &Tree, floors: &[&[&str]]) -> Vec<String> {
-    const MOST_EXPORTS: usize = 8;
+    const MAX_EXPORTS: usize = 8;
     let floor_of = |folder: &str| floors.iter().position(|floor| floor.contains(&folder));
     let names: BTreeMap<_, _> =
         tree.iter().map(|(module, text)| (module.clone(), Names::of(module, text))).collect();
@@ -195,7 +195,7 @@ fn violations(tree: &Tree, floors: &[&[&str]]) -> Vec<String> {
             continue;
         };
         for path in &own.used {
-            let Some(target) = owner(&names, path, MOST_EXPORTS) else { continue };
+            let Some(target) = owner(&names, path, MAX_EXPORTS) else { continue };
             let Some(other) = target.first().filter(|other| *other != folder) else { continue };
             if floor_of(other).is_some_and(|other| other <= floor) {
                 found.insert(format!("{} imports {}", module.join("::"), target.join("::")));

@@ -3,23 +3,23 @@
 use std::{num::NonZeroU32, path::Path};
 
 use avocet::{
-    CancelToken, Engine, Look, Source, When,
+    CancelToken, Engine, FrameQuery, FrameTimes, Source,
     engine::{Error, Picture},
 };
 use fixtures::judge;
 
 use crate::support::watched;
 
-fn look(when: When, pixel_format: &str) -> Look {
-    Look { when, pixel_format: pixel_format.to_owned(), ..Look::default() }
+fn look(when: FrameTimes, pixel_format: &str) -> FrameQuery {
+    FrameQuery { when, pixel_format: pixel_format.to_owned(), ..FrameQuery::default() }
 }
 
-fn span(start: f64, end: Option<f64>) -> When {
-    When::Between { start, end }
+fn span(start: f64, end: Option<f64>) -> FrameTimes {
+    FrameTimes::Between { start, end }
 }
 
 /// All that comes for a look at a clip.
-fn all(clip: &Path, look: &Look) -> Vec<Result<Picture, Error>> {
+fn all(clip: &Path, look: &FrameQuery) -> Vec<Result<Picture, Error>> {
     let frames = avocet::frames(&Engine::default(), &Source::path(clip), look, &CancelToken::new());
     frames.unwrap_or_else(|error| panic!("{}: {error}", clip.display())).collect()
 }
@@ -71,7 +71,7 @@ fn each_time_gives_the_frame_on_screen() {
         watched(name, move || {
             // Starts of clips differ by less than half a frame, so times are late in one.
             let times = vec![0.03, 0.07, 2.03, 1.03, 1.03, 3.91];
-            let pictures = all(&clip, &look(When::At(times), "gray"));
+            let pictures = all(&clip, &look(FrameTimes::At(times), "gray"));
             assert_eq!(counters(&pictures), [0, 1, 50, 25, 25, 97], "{name}");
         });
     }
@@ -84,7 +84,7 @@ fn times_beyond_the_end_give_the_last_frame() {
     }
     let clip = fixtures::get("counter-h264-aac.mp4");
     watched(fixtures::test_name!(), move || {
-        let pictures = all(&clip, &look(When::At(vec![4.0, 1000.0]), "gray"));
+        let pictures = all(&clip, &look(FrameTimes::At(vec![4.0, 1000.0]), "gray"));
         assert_eq!(counters(&pictures), [99, 99]);
     });
 }
@@ -141,7 +141,7 @@ fn the_times_of_deinterlaced_pictures_are_those_of_the_frames() {
         watched(name, move || {
             let times: Vec<_> = judge::frames(&clip).iter().map(|frame| frame.pts).collect();
             let start = judge::probe(&clip).start.unwrap_or(0.0).max(0.0);
-            let at = When::At(vec![times[25] - start + 0.01, times[30] - start + 0.01]);
+            let at = FrameTimes::At(vec![times[25] - start + 0.01, times[30] - start + 0.01]);
             for (when, expected) in
                 [(at, vec![times[25], times[30]]), (span(0.0, None), times.clone())]
             {
@@ -163,7 +163,7 @@ fn pictures_that_are_stored_from_the_bottom_on_have_their_rows_from_the_top() {
     }
     let clip = fixtures::get("bottom-up.avi");
     watched(fixtures::test_name!(), move || {
-        for when in [When::At(vec![0.0]), span(0.0, Some(0.02))] {
+        for when in [FrameTimes::At(vec![0.0]), span(0.0, Some(0.02))] {
             let pictures = all(&clip, &look(when, "bgr24"));
             let planes = pictures[0].as_ref().unwrap().planes();
             assert_eq!(planes.len(), 1);
@@ -185,7 +185,7 @@ fn pictures_have_the_size_and_the_pixel_format_asked_for() {
         let (clip, rows) = (fixtures::get("counter-h264-aac.mp4"), rows.to_vec());
         let (width, height) =
             (wanted.0.and_then(NonZeroU32::new), wanted.1.and_then(NonZeroU32::new));
-        let look = Look { width, height, ..look(When::At(vec![1.0]), format) };
+        let look = FrameQuery { width, height, ..look(FrameTimes::At(vec![1.0]), format) };
         watched(fixtures::test_name!(), move || {
             let pictures = all(&clip, &look);
             let picture = pictures[0].as_ref().unwrap();
@@ -213,7 +213,7 @@ fn pictures_stand_upright() {
     for name in ["rot90.mp4", "rot180.mp4", "rot270.mp4", "mirrored.mp4", "mirrored-rot90.mp4"] {
         let clip = fixtures::get(name);
         watched(name, move || {
-            for when in [When::At(vec![1.0]), span(1.0, Some(1.02))] {
+            for when in [FrameTimes::At(vec![1.0]), span(1.0, Some(1.02))] {
                 let pictures = all(&clip, &look(when, "rgb24"));
                 assert_eq!(pictures.len(), 1, "{name}");
                 let folder = tempfile::tempdir().unwrap();
@@ -233,8 +233,12 @@ fn a_clip_without_pictures_is_refused() {
     for name in ["audio-only.mp4", "clicks.wav", "text.mp4", "empty.mp4"] {
         let source = Source::path(fixtures::get(name));
         watched(name, move || {
-            let frames =
-                avocet::frames(&Engine::default(), &source, &Look::default(), &CancelToken::new());
+            let frames = avocet::frames(
+                &Engine::default(),
+                &source,
+                &FrameQuery::default(),
+                &CancelToken::new(),
+            );
             assert_eq!(frames.expect_err(name).code(), "INPUT_INVALID", "{name}");
         });
     }
@@ -247,13 +251,13 @@ fn nothing_follows_an_error() {
     }
     let (cut, whole) = (fixtures::get("truncated.mp4"), fixtures::get("counter-h264-aac.mp4"));
     watched(fixtures::test_name!(), move || {
-        let results = all(&cut, &look(When::At(vec![0.5, 3.9, 0.5]), "gray"));
+        let results = all(&cut, &look(FrameTimes::At(vec![0.5, 3.9, 0.5]), "gray"));
         assert_eq!(results.len(), 2, "{results:?}");
         assert_eq!(counters(&results[..1]), [12]);
         assert_eq!(results[1].as_ref().unwrap_err().code(), "INPUT_INVALID");
 
         let cancel = CancelToken::new();
-        for when in [When::At(vec![0.5, 3.5, 2.0]), span(0.0, None)] {
+        for when in [FrameTimes::At(vec![0.5, 3.5, 2.0]), span(0.0, None)] {
             let (look, cancel) = (look(when, "gray"), cancel.child());
             let source = Source::path(&whole);
             let mut frames = avocet::frames(&Engine::default(), &source, &look, &cancel).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use avocet::{CancelToken, Engine, Source, engine::Entry};
+use avocet::{CancelToken, Engine, Source, engine::RandomAccess};
 use fixtures::judge;
 
 fn check(clip: &Path) {
@@ -22,7 +22,7 @@ fn check(clip: &Path) {
             let case = format!("{case} packet {number}: {found:?}, not {packet:?}");
             assert_eq!(u64::from(found.bytes), packet.size, "{case}");
             assert_eq!(found.hidden, packet.discard, "{case}");
-            assert!(packet.key || found.entry == Entry::No, "{case}");
+            assert!(packet.key || found.entry == RandomAccess::None, "{case}");
             let near = |a: f64, b: f64| (a - b).abs() < tick / 2.0;
             if let Some(pts) = packet.pts {
                 assert!(found.pts.is_some_and(|found| near(found as f64 * tick, pts)), "{case}");

@@ -181,7 +181,7 @@ fn outputs_of_ffmpeg_mode_may_be_on_several_file_systems() {
                 "ffmpeg":{{"args":["-i","{{{{in_1}}}}","-c","copy","{{{{out_1}}}}",
                     "-c","copy","{{{{out_2}}}}"]}}}}"#
         );
-        let job = avocet::Job::from_json(&document, avocet::Door::Program).unwrap();
+        let job = avocet::Job::from_json(&document, avocet::Policy::Program).unwrap();
         let (engine, cancel) = (Engine::default(), CancelToken::new());
         let mut plan = avocet::plan(&engine, &job, folder.path(), &cancel).unwrap();
         let path = other.path().join("b.mp4");

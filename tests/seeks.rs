@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use avocet::{
-    CancelToken, Engine, Look, Source, When,
+    CancelToken, Engine, FrameQuery, FrameTimes, Source,
     engine::{MediaInfo, Timestamp},
 };
 use fixtures::judge;
@@ -41,13 +41,13 @@ fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
     let start = media.start.map_or(0.0, Timestamp::seconds);
     let shown: Vec<f64> = judge::frames(clip).iter().map(|frame| frame.pts - start).collect();
     let (Some(first), Some(last)) = (shown.first(), shown.last()) else { return Vec::new() };
-    let look = Look {
-        when: When::At(times(clip, count, first.max(0.0), *last)),
+    let look = FrameQuery {
+        when: FrameTimes::At(times(clip, count, first.max(0.0), *last)),
         width: std::num::NonZeroU32::new(WIDTH),
         pixel_format: "gray".to_owned(),
-        ..Look::default()
+        ..FrameQuery::default()
     };
-    let When::At(times) = &look.when else { return Vec::new() };
+    let FrameTimes::At(times) = &look.when else { return Vec::new() };
     let full = full_decode(clip, stream, &look, &media, &engine);
     // Times are written in milliseconds, and containers round those of pictures to ticks.
     let tick = media.streams[stream].time_base.as_f64();
@@ -107,7 +107,7 @@ fn times(clip: &Path, count: usize, first: f64, last: f64) -> Vec<f64> {
 fn full_decode(
     clip: &Path,
     stream: usize,
-    look: &Look,
+    look: &FrameQuery,
     media: &MediaInfo,
     engine: &Engine,
 ) -> Vec<u8> {

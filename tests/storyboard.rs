@@ -3,8 +3,8 @@
 use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, process::Command};
 
 use avocet::{
-    CancelToken, Door, Engine, Format, Job,
-    recipes::{Accuracy, Spread, Thumbnails},
+    CancelToken, Engine, Format, Job, Policy,
+    recipes::{Accuracy, Sampling, Thumbnails},
 };
 use fixtures::judge;
 
@@ -27,7 +27,7 @@ fn counters(sprite: &Path, columns: u32, rows: u32, pictures: usize) -> Vec<Opti
 }
 
 fn run(clip: &Path, recipe: &str, folder: &Path, format: &str) -> avocet::Report {
-    let job = Job::from_json(&document(clip, format, recipe), Door::Program).unwrap();
+    let job = Job::from_json(&document(clip, format, recipe), Policy::Program).unwrap();
     let engine = Engine::default();
     let mut last = 0.0;
     let report = avocet::run(&engine, &job, folder, &CancelToken::new(), |progress| {
@@ -133,7 +133,10 @@ fn pictures_of_a_file_behind_another_are_shown() {
             assert!(expected.contains(&found), "{name} at {seconds} s: {found}");
             assert_eq!(outcome.report.warnings, [], "{name} at {seconds} s");
         }
-        let look = avocet::Look { when: avocet::When::At(vec![5.5]), ..avocet::Look::default() };
+        let look = avocet::FrameQuery {
+            when: avocet::FrameTimes::At(vec![5.5]),
+            ..avocet::FrameQuery::default()
+        };
         let source = avocet::Source::path(&clip);
         let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());
         let time = frames.unwrap().next().unwrap().unwrap().time().unwrap().seconds();
@@ -173,7 +176,7 @@ fn thumbnails_are_files_beside_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let thumbnails = Thumbnails {
-        spread: Spread::Every(0.4),
+        spread: Sampling::Every(0.4),
         width: NonZeroU32::new(160),
         height: None,
         quality: 90,
@@ -191,7 +194,7 @@ fn thumbnails_are_files_beside_each_other() {
         let expected = u16::try_from((number - 1) * 10 + 5).unwrap();
         assert_eq!(judge::counters(&picture), [Some(expected)], "{number}");
     }
-    let many = Thumbnails { spread: Spread::Every(0.001), ..thumbnails };
+    let many = Thumbnails { spread: Sampling::Every(0.001), ..thumbnails };
     let refused = plan(&many).unwrap_err().to_string();
     assert!(refused.contains("at most 500 pictures"), "{refused}");
 }
@@ -206,7 +209,7 @@ fn a_storyboard_appears_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("out_vtt.vtt")).unwrap();
     let job = document(&clip, "jpg", r#""storyboard","count":4"#);
-    let job = Job::from_json(&job, Door::Program).unwrap();
+    let job = Job::from_json(&job, Policy::Program).unwrap();
     let go_on = |_: &avocet::Progress| ControlFlow::Continue(());
     let result = avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), go_on);
     assert!(result.is_err());

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use avocet::{CancelToken, CheckedJob, Door, Engine, Error, Job, Plan, Report};
+use avocet::{CancelToken, CheckedJob, Engine, Error, Job, Plan, Policy, Report};
 
 /// How long a test may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -49,7 +49,7 @@ pub(crate) fn document(input: &Path, format: &str, recipe: &str) -> String {
 }
 
 pub(crate) fn job(input: &Path, format: &str, recipe: &str) -> CheckedJob {
-    Job::from_json(&document(input, format, recipe), Door::Program).unwrap()
+    Job::from_json(&document(input, format, recipe), Policy::Program).unwrap()
 }
 
 /// The plan of a job.
@@ -114,7 +114,7 @@ pub(crate) fn join(inputs: &[PathBuf], format: &str) -> Result<Outcome, Error> {
 pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("out.{format}"));
-    let job = Job::from_json(document, Door::Program).unwrap();
+    let job = Job::from_json(document, Policy::Program).unwrap();
     let output = path.clone();
     let name = document.to_owned();
     let result = watched(&name, move || {

@@ -6,14 +6,14 @@
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
-//! use avocet::{CancelToken, Door, Engine, Job};
+//! use avocet::{CancelToken, Engine, Policy, Job};
 //!
 //! # fn main() -> Result<(), avocet::Error> {
 //! let engine = Engine::default();
 //! let job = Job::from_json(
 //!     r#"{ "mode": "recipe", "input": { "url": "holiday.mp4" }, "output": { "format": "jpg" },
 //!          "recipe": { "name": "thumbnail", "seekSeconds": 1 } }"#,
-//!     Door::Program,
+//!     Policy::Program,
 //! )?;
 //! let report = avocet::run(&engine, &job, "holiday.jpg", &CancelToken::new(), |progress| {
 //!     println!("{:.0} %", progress.fraction * 100.0);
@@ -35,7 +35,9 @@ use std::ops::{ControlFlow, Range};
 
 pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
 use avocet_engine::{Fetched, Frames, Location, MediaInfo};
-pub use avocet_recipes::{self as recipes, CheckedJob, Door, Format, Job, Look, Recipe, When};
+pub use avocet_recipes::{
+    self as recipes, CheckedJob, Format, FrameQuery, FrameTimes, Job, Policy, Recipe,
+};
 use avocet_recipes::{CompileContext, Probed, Thumbnails};
 pub use error::Error;
 pub use place::{Target, input_url};
@@ -46,11 +48,11 @@ pub use task::{ProgressStream, Running, spawn};
 ///
 /// ```no_run
 /// # fn main() -> Result<(), avocet::Error> {
-/// use avocet::{CancelToken, Door, Engine, Format, Job, Recipe};
+/// use avocet::{CancelToken, Engine, Policy, Format, Job, Recipe};
 /// use avocet::recipes::Transcode;
 ///
 /// let recipe = Recipe::Transcode(Transcode::default());
-/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4).check(Door::Program)?;
+/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4).check(Policy::Program)?;
 /// let plan = avocet::plan(&Engine::default(), &job, "holiday.mp4", &CancelToken::new())?;
 /// println!("{plan}");
 /// # Ok(())
@@ -122,10 +124,10 @@ fn plan_of(
 /// # fn main() -> Result<(), avocet::Error> {
 /// use std::{num::NonZeroU32, ops::ControlFlow};
 /// use avocet::{CancelToken, Engine, Format};
-/// use avocet::recipes::{Accuracy, Spread, Thumbnails};
+/// use avocet::recipes::{Accuracy, Sampling, Thumbnails};
 ///
 /// let thumbnails = Thumbnails {
-///     spread: Spread::Count(NonZeroU32::new(20).unwrap()),
+///     spread: Sampling::Count(NonZeroU32::new(20).unwrap()),
 ///     width: NonZeroU32::new(320),
 ///     height: None,
 ///     quality: 80,
@@ -218,9 +220,9 @@ pub fn run(
 ///
 /// ```no_run
 /// # fn main() -> Result<(), avocet::Error> {
-/// use avocet::{CancelToken, Engine, Look, Source, When};
+/// use avocet::{CancelToken, Engine, FrameQuery, Source, FrameTimes};
 ///
-/// let look = Look { when: When::At(vec![1.0, 2.5]), ..Look::default() };
+/// let look = FrameQuery { when: FrameTimes::At(vec![1.0, 2.5]), ..FrameQuery::default() };
 /// let source = Source::path("holiday.mp4");
 /// for picture in avocet::frames(&Engine::default(), &source, &look, &CancelToken::new())? {
 ///     let picture = picture?;
@@ -236,7 +238,7 @@ pub fn run(
 pub fn frames(
     engine: &Engine,
     source: &Source,
-    look: &Look,
+    look: &FrameQuery,
     cancel: &CancelToken,
 ) -> Result<Frames, Error> {
     let media = engine.probe(source, cancel)?;

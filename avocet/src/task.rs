@@ -35,10 +35,10 @@ pub struct ProgressStream(UnboundedReceiver<Progress>);
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), avocet::Error> {
-/// use avocet::{Door, Engine, Format, Job, Recipe, recipes::Thumbnail};
+/// use avocet::{Engine, Format, Job, Policy, Recipe, recipes::Thumbnail};
 ///
 /// let job = Job::new(Recipe::Thumbnail(Thumbnail::default()), "holiday.mp4", Format::Jpg);
-/// let job = job.check(Door::Program)?;
+/// let job = job.check(Policy::Program)?;
 /// let mut running = avocet::spawn(&Engine::default(), job, "holiday.jpg");
 /// if let Some(mut progress) = running.progress() {
 ///     while let Some(now) = progress.next().await {

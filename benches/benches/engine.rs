@@ -5,7 +5,7 @@
 use std::{hint::black_box, ops::ControlFlow, path::Path, time::Duration};
 
 use avocet::{
-    CancelToken, CheckedJob, Door, Engine, Format, Job, Recipe, Source,
+    CancelToken, CheckedJob, Engine, Format, Job, Policy, Recipe, Source,
     engine::{Location, Rational, Timestamp},
     recipes::{CompileContext, Probed, Thumbnail, Transcode},
 };
@@ -92,15 +92,15 @@ fn run(bencher: &mut Bencher<'_>, job: &CheckedJob, name: &str) {
 
 fn picture_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Thumbnail(Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() });
-    Job::new(recipe, path.to_str().unwrap(), Format::Jpg).check(Door::Program).unwrap()
+    Job::new(recipe, path.to_str().unwrap(), Format::Jpg).check(Policy::Program).unwrap()
 }
 
 fn remux_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Transcode(Transcode::default());
-    Job::new(recipe, path.to_str().unwrap(), Format::Mov).check(Door::Program).unwrap()
+    Job::new(recipe, path.to_str().unwrap(), Format::Mov).check(Policy::Program).unwrap()
 }
 
 fn encode_of(path: &Path) -> CheckedJob {
     let recipe = Recipe::Transcode(Transcode { reencode: true, ..Transcode::default() });
-    Job::new(recipe, path.to_str().unwrap(), Format::Mp4).check(Door::Program).unwrap()
+    Job::new(recipe, path.to_str().unwrap(), Format::Mp4).check(Policy::Program).unwrap()
 }

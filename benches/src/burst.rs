@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use avocet::{CancelToken, Door, Engine, Format, Job, Recipe, recipes::Thumbnail};
+use avocet::{CancelToken, Engine, Format, Job, Policy, Recipe, recipes::Thumbnail};
 
 use super::terminal;
 
@@ -60,7 +60,7 @@ fn run(work: &Work) -> Result<(), String> {
     let one = |number: usize| {
         let recipe = Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() };
         let url = avocet::input_url(&work.clips[number % work.clips.len()]);
-        let job = Job::new(Recipe::Thumbnail(recipe), &url, Format::Jpg).check(Door::Program)?;
+        let job = Job::new(Recipe::Thumbnail(recipe), &url, Format::Jpg).check(Policy::Program)?;
         let output = work.folder.join(format!("{number}.jpg"));
         let (engine, cancel) = (Engine::default(), CancelToken::new());
         avocet::run(&engine, &job, output, &cancel, |_| ControlFlow::Continue(())).map(|_| ())

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet::{CheckedJob, Door, Job, engine::Strategy};
+use avocet::{CheckedJob, Job, Policy, engine::Strategy};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,7 +31,7 @@ const PICTURES: u32 = 100;
 const BURST: usize = 200;
 
 /// The most bytes of uncompressed pictures that are written for the limit of a transcode.
-const MOST_RAW: f64 = 2e9;
+const MAX_RAW: f64 = 2e9;
 
 /// What all jobs need.
 pub(super) struct Bench<'a> {
@@ -487,11 +487,11 @@ impl Round {
         let Some(program) = bench.rivals.programs.first() else { return Ok(()) };
         let width = (f64::from(clip.width) * 720.0 / f64::from(clip.height) / 2.0).round() * 2.0;
         let bytes = width * 720.0 * 1.5 * clip.frame_rate * clip.seconds;
-        if bytes > MOST_RAW || clip.frame_rate <= 0.0 {
+        if bytes > MAX_RAW || clip.frame_rate <= 0.0 {
             self.notes.push(format!(
                 "The encoder alone is left out: {:.1} GB of pictures are more than {:.1} GB.",
                 bytes / 1e9,
-                MOST_RAW / 1e9
+                MAX_RAW / 1e9
             ));
             return Ok(());
         }
@@ -554,7 +554,7 @@ fn order(clip: &Clip, output: &Output, mut order: Value) -> Value {
 }
 
 fn job(document: &Value) -> Result<CheckedJob> {
-    Ok(Job::from_json(&document.to_string(), Door::Program).map_err(avocet::Error::from)?)
+    Ok(Job::from_json(&document.to_string(), Policy::Program).map_err(avocet::Error::from)?)
 }
 
 fn strategy(bench: &Bench<'_>, document: &Value, output: &Output) -> Result<Strategy> {

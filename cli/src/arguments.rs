@@ -4,7 +4,7 @@ use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode}
 
 use avocet::{
     Engine,
-    recipes::{Format, Kind, MOST_THUMBNAILS, Parameter, RecipeName},
+    recipes::{Format, Kind, MAX_THUMBNAILS, Parameter, RecipeName},
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
@@ -207,7 +207,7 @@ fn thumbnails() -> clap::Command {
         let range = value_parser!(u32).range(1..=16_384);
         Arg::new(name).long(name).value_name("PIXELS").value_parser(range).help(help)
     };
-    let most = i64::try_from(MOST_THUMBNAILS).unwrap_or(i64::MAX);
+    let most = i64::try_from(MAX_THUMBNAILS).unwrap_or(i64::MAX);
     let count = Arg::new(COUNT)
         .long(COUNT)
         .value_name("N")

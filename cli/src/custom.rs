@@ -6,7 +6,7 @@ use std::{
 };
 
 use avocet::{
-    Door, Format, Target,
+    Format, Policy, Target,
     engine::Location,
     recipes::{Job, JobInput, JobOutputs, Task},
 };
@@ -53,7 +53,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
         preset_id: None,
         webhook_url: None,
     };
-    let job = job.check(Door::Program).map_err(avocet::Error::from)?;
+    let job = job.check(Policy::Program).map_err(avocet::Error::from)?;
     let target = Target { location, replace: !matches.get_flag(NO_CLOBBER), named: true };
     let run = if matches.get_flag(PLAN) { job::plan } else { job::run };
     run(context, &job, target)

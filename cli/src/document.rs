@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fs, io, io::Read, path::Path};
 
 use avocet::{
-    Door, Format,
+    Format, Policy,
     recipes::{CheckedJob, DocumentError, Job, Kind, Problem, RecipeName, Tree},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<CheckedJob, Failure> {
             if path == Path::new("-") { Path::new("standard input") } else { path }.display();
         Failure::Usage(format!("can not read the job document from {name}: {error}"))
     })?;
-    Ok(Job::from_json(&text, Door::Program).map_err(avocet::Error::from)?)
+    Ok(Job::from_json(&text, Policy::Program).map_err(avocet::Error::from)?)
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -57,7 +57,7 @@ impl Arguments<'_> {
     pub(super) fn job(&self) -> Result<CheckedJob, Failure> {
         let asked = self.format();
         let format = asked.as_ref().copied().unwrap_or(self.usual_format());
-        let (job, mut problems) = match Job::from_tree(&self.document(format), Door::Program) {
+        let (job, mut problems) = match Job::from_tree(&self.document(format), Policy::Program) {
             Ok(job) => (Some(job), Vec::new()),
             Err(DocumentError::Invalid { problems }) => (None, problems),
             Err(error) => return Err(avocet::Error::from(error).into()),

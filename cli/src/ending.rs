@@ -89,7 +89,7 @@ impl Ending {
             return false;
         }
         self.cancel.cancel();
-        // A second signal has no patience with what the first one brings.
+        // A second signal does not wait for what the first one began.
         let _ = signals.recv_timeout(GRACE);
         self.engine.discard_unfinished();
         self.folder.remove();

@@ -10,7 +10,7 @@ use std::{
 use avocet::{
     Format, Plan, Target,
     engine::Location,
-    recipes::{Accuracy, CheckedJob, Job, Recipe, RecipeName, Spread, Task, Thumbnails},
+    recipes::{Accuracy, CheckedJob, Job, Recipe, RecipeName, Sampling, Task, Thumbnails},
 };
 use clap::ArgMatches;
 
@@ -72,8 +72,8 @@ pub(super) fn run_recipe(
 pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let number = |name: &str| matches.get_one::<u32>(name).copied().and_then(NonZeroU32::new);
     let spread = match (number(COUNT), matches.get_one::<f64>(EVERY)) {
-        (Some(count), _) => Spread::Count(count),
-        (None, Some(seconds)) => Spread::Every(*seconds),
+        (Some(count), _) => Sampling::Count(count),
+        (None, Some(seconds)) => Sampling::Every(*seconds),
         (None, None) => return Err(Failure::Usage("`--count` or `--every` is missing".to_owned())),
     };
     let input = matches

@@ -71,7 +71,7 @@ pub(super) fn place(output: &Path) -> Location {
 mod tests {
     use super::*;
     use avocet::{
-        Door,
+        Policy,
         recipes::{CheckedJob, DocumentError, RecipeName},
     };
 
@@ -102,7 +102,7 @@ mod tests {
             let format = super::format(&job)?;
             Some(usual_output(&Location::from(input), &job, format))
         };
-        let met: Result<_, DocumentError> = Job::from_json(&text, Door::Program).map(named);
+        let met: Result<_, DocumentError> = Job::from_json(&text, Policy::Program).map(named);
         assert_eq!(met, Ok(Some(PathBuf::from(expected))));
     }
 

@@ -117,19 +117,19 @@ fn without_places(text: &str, purpose: &Purpose) -> String {
 }
 
 fn settings(order: &Order) -> Settings {
-    let Limits { threads, anywhere, most_media_seconds, most_pixels, .. } = order.limits;
+    let Limits { threads, anywhere, max_media_seconds, max_pixels, .. } = order.limits;
     let reach = if anywhere { Reach::Any } else { Reach::Public };
-    let mut settings = Settings { threads, most_media_seconds, most_pixels, ..Settings::default() };
-    let most_bytes = order.limits.most_input_bytes;
+    let mut settings = Settings { threads, max_media_seconds, max_pixels, ..Settings::default() };
+    let max_bytes = order.limits.max_input_bytes;
     // Credentials of a store come with the job, or it has none.
     settings.remote =
-        RemoteSettings { reach, most_bytes, uses_environment: false, ..settings.remote };
+        RemoteSettings { reach, max_bytes, uses_environment: false, ..settings.remote };
     if let Purpose::Send(sending) = &order.purpose {
         settings.remote.stores.clone_from(&sending.options);
     }
     settings.process.needs_sandbox = !order.limits.unconfined;
-    settings.process.most_seconds = order.limits.most_seconds;
-    settings.process.most_memory = order.limits.most_memory_bytes;
+    settings.process.max_seconds = order.limits.max_seconds;
+    settings.process.max_memory = order.limits.max_memory_bytes;
     settings
 }
 

@@ -1,4 +1,4 @@
-//! The front door: probe, run, look at frames.
+//! The front door: probe, run, decoded frames.
 
 use std::{
     collections::BTreeSet,
@@ -33,9 +33,9 @@ use crate::{
     libav::{self, Demuxer, Depth, Listing, limits::Limits},
     pipeline::{
         Opener, Pipeline,
+        counters::{Counted, with_counts},
         damage::{self, Ends},
         run::{Watch, run_jobs, show, stop_at},
-        tally::{Counted, with_counts},
         verify,
     },
     process::{self, ProcessSettings, Runner},
@@ -62,9 +62,9 @@ pub struct Settings {
     /// How media that is elsewhere is reached.
     pub remote: RemoteSettings,
     /// How long an input may be, in seconds. Default: any length.
-    pub most_media_seconds: f64,
+    pub max_media_seconds: f64,
     /// How many pixels a picture of an input may have. Default: any number.
-    pub most_pixels: u64,
+    pub max_pixels: u64,
 }
 
 impl Default for Settings {
@@ -74,7 +74,7 @@ impl Default for Settings {
             threads.and_then(|threads| u32::try_from(threads.get()).ok()?.try_into().ok());
         let threads = threads.unwrap_or(NonZeroU32::MIN);
         let (process, remote) = (ProcessSettings::default(), RemoteSettings::default());
-        Self { threads, process, remote, most_media_seconds: f64::INFINITY, most_pixels: u64::MAX }
+        Self { threads, process, remote, max_media_seconds: f64::INFINITY, max_pixels: u64::MAX }
     }
 }
 
@@ -123,8 +123,8 @@ impl Engine {
 
     /// What an input may hold, in every probe and run.
     const fn limits(&self) -> Limits {
-        let Settings { most_pixels, most_media_seconds: most_seconds, .. } = self.settings;
-        Limits { most_pixels, most_seconds }
+        let Settings { max_pixels, max_media_seconds: max_seconds, .. } = self.settings;
+        Limits { max_pixels, max_seconds }
     }
 
     pub(crate) const fn remotes(&self) -> &Remotes {
@@ -468,19 +468,18 @@ impl Engine {
         let threads = self.settings.threads;
         let (limits, unfinished) = (self.limits(), &self.unfinished);
         let opener = Opener { sources, threads, limits, cancel, unfinished };
-        let Pipeline { jobs, sinks, tallies, copied, mut media, mut later, drawn, .. } =
+        let Pipeline { jobs, sinks, counters, copied, mut media, mut later, drawn, .. } =
             opener.open(plan)?;
         let pictures = drawn.clone();
-        let tally = &tallies;
-        let mut watch =
-            Watch { observe, cancel, tallies: tally, copied, drawn, plan, begun, meter };
+        let counters = &counters;
+        let mut watch = Watch { observe, cancel, counters, copied, drawn, plan, begun, meter };
         let media_of = &mut media;
         // What is later goes with what opens it: nobody waits for parts that will not come.
         run_jobs(jobs, &mut watch, move || opener.open_next(plan, &mut later, media_of))?;
 
         let mut warnings = plan.notices.clone();
         let counts: Vec<Vec<Counted>> =
-            tallies.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
+            counters.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
         verify::warn_of_pictures(&pictures.count(), &mut warnings);
         let mut told = Instant::now();
@@ -522,7 +521,7 @@ impl Engine {
         watch.done();
         let all = || counts.iter().flatten();
         let read = || all().flat_map(|counted| &counted.parts);
-        let is_sheet = |output: &&Output| matches!(output.content, Content::Sheet(_));
+        let is_sheet = |output: &&Output| matches!(output.content, Content::SpriteSheet(_));
         let sheets = plan.outputs.iter().filter(is_sheet).count() as u64;
         let (requests, bytes_fetched) = sources.fetched();
         let is_video = |(track, _): &(&Track, &Counted)| track.kind == TrackKind::Video;

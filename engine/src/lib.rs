@@ -25,7 +25,7 @@ pub use avocet_model::{
     cost::Cost,
     error::{Error, LibavError, Result, Step},
     frames::{FrameRequest, Wanted},
-    index::{Entry, Index, IndexedPacket, StreamIndex},
+    index::{Index, IndexedPacket, RandomAccess, StreamIndex},
     location::{Location, without_secrets},
     media::{
         AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
@@ -34,9 +34,9 @@ pub use avocet_model::{
         movie::{Aperture, Edit, Movie, MovieTrack},
     },
     plan::{
-        Action, Argument, Content, Dropped, Encoder, FrameFormat, Input, Instant, Output, Part,
-        PictureFormat, Plan, Process, Reason, Select, Sheet, SoundFormat, Span, Splice, Strategy,
-        StreamId, Track, TrackKind,
+        Action, Argument, Content, CopiedRun, Dropped, Encoder, FrameFormat, Input, Instant,
+        Output, Part, PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, SpriteSheet,
+        Strategy, StreamId, Track, TrackKind,
     },
     progress::{CancelToken, Fetched, Progress},
     remote::RemoteError,

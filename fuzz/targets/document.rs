@@ -2,13 +2,13 @@
 
 #![no_main]
 
-use avocet_recipes::{Door, Job};
+use avocet_recipes::{Policy, Job};
 
 libfuzzer_sys::fuzz_target!(|document: &str| {
-    for door in [Door::Program, Door::Service] {
-        if let Ok(job) = Job::from_json(document, door) {
+    for policy in [Policy::Program, Policy::Service] {
+        if let Ok(job) = Job::from_json(document, policy) {
             let again = job.to_json();
-            assert_eq!(Job::from_json(&again, door), Ok(job), "{again}");
+            assert_eq!(Job::from_json(&again, policy), Ok(job), "{again}");
         }
     }
 });

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use avocet_recipes::{Door, Job};
+use avocet_recipes::{Policy, Job};
 
 libfuzzer_sys::fuzz_target!(|graph: &str| {
     let document = serde_json::json!({
@@ -11,5 +11,5 @@ libfuzzer_sys::fuzz_target!(|graph: &str| {
         "output_files": { "out_1": "b.mp4" },
         "ffmpeg": { "args": ["-i", "{{in_1}}", "-vf", graph, "{{out_1}}"] },
     });
-    let _ = Job::from_json(&document.to_string(), Door::Program);
+    let _ = Job::from_json(&document.to_string(), Policy::Program);
 });

@@ -35,7 +35,7 @@ pub struct IndexedPacket {
     /// Size, in bytes.
     pub bytes: u32,
     /// Whether decoding can begin here.
-    pub entry: Entry,
+    pub entry: RandomAccess,
     /// Whether an edit list hides it.
     pub hidden: bool,
     /// Whether codec parameters change here.
@@ -46,13 +46,16 @@ pub struct IndexedPacket {
 /// Whether decoding can begin at a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Entry {
+pub enum RandomAccess {
     /// It needs others before it, or those after it do, as where a picture is refreshed bit by bit.
-    No,
+    #[serde(rename = "no")]
+    None,
     /// It is a keyframe, and what follows may refer to what was before it, as in an open GOP.
-    Open,
+    #[serde(rename = "open")]
+    OpenGop,
     /// It is a keyframe, and nothing that follows refers to what was before it.
-    Closed,
+    #[serde(rename = "closed")]
+    ClosedGop,
 }
 
 impl Index {

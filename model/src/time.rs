@@ -112,14 +112,14 @@ impl Timestamp {
     /// The most ticks that an instant is away from the origin, as is a distance from 0: 73 years of
     /// nanoseconds. So the sum of three of them fits 64 bits, whatever a file says; what goes on
     /// adding does so by [`plus`](Self::plus).
-    pub const MOST_TICKS: i64 = 1 << 61;
+    pub const MAX_TICKS: i64 = 1 << 61;
 
     /// The instant `ticks` of `base`, or the nearest one that there is.
     pub const fn new(ticks: i64, base: TimeBase) -> Self {
-        let ticks = if ticks > Self::MOST_TICKS {
-            Self::MOST_TICKS
-        } else if ticks < -Self::MOST_TICKS {
-            -Self::MOST_TICKS
+        let ticks = if ticks > Self::MAX_TICKS {
+            Self::MAX_TICKS
+        } else if ticks < -Self::MAX_TICKS {
+            -Self::MAX_TICKS
         } else {
             ticks
         };
@@ -150,14 +150,14 @@ impl Timestamp {
 
     /// This instant in ticks of `base`, rounded to the nearest, halves away from zero.
     ///
-    /// Returns `None` when that is beyond [`MOST_TICKS`](Self::MOST_TICKS).
+    /// Returns `None` when that is beyond [`MAX_TICKS`](Self::MAX_TICKS).
     pub fn rescale(self, base: TimeBase) -> Option<Self> {
         self.since(Self::ZERO, base)
     }
 
     /// The distance from `origin` to this instant in ticks of `base`, rounded once, at the end.
     ///
-    /// Returns `None` when that is beyond [`MOST_TICKS`](Self::MOST_TICKS).
+    /// Returns `None` when that is beyond [`MAX_TICKS`](Self::MAX_TICKS).
     pub fn since(self, origin: Self, base: TimeBase) -> Option<Self> {
         // a·an/ad − o·on/od, in units of bn/bd: everything over the common denominator ad·od·bn.
         let [an, ad, on, od, bn, bd] = [self.base.num, self.base.den, origin.base.num]
@@ -172,7 +172,7 @@ impl Timestamp {
         let (scaled, divisor) = reduce(mine.checked_sub(theirs)?, ad * od, bn, bd)?;
         let half = divisor / 2 * scaled.signum();
         let ticks = i64::try_from(scaled.checked_add(half)? / divisor).ok()?;
-        (ticks.unsigned_abs() <= Self::MOST_TICKS.unsigned_abs()).then_some(Self { ticks, base })
+        (ticks.unsigned_abs() <= Self::MAX_TICKS.unsigned_abs()).then_some(Self { ticks, base })
     }
 
     /// Seconds from the origin.
@@ -254,9 +254,9 @@ mod tests {
         check(2, "1/3", "1/1000", Some(667));
         check(1, "1/2000", "1/1000", Some(1));
         check(-1, "1/2000", "1/1000", Some(-1));
-        check(Timestamp::MOST_TICKS, "1/90000", "1/90000", Some(Timestamp::MOST_TICKS));
-        check(Timestamp::MOST_TICKS, "1/1", "1/90000", None);
-        check(-Timestamp::MOST_TICKS, "1/1000", "1/1", Some(-2_305_843_009_213_694));
+        check(Timestamp::MAX_TICKS, "1/90000", "1/90000", Some(Timestamp::MAX_TICKS));
+        check(Timestamp::MAX_TICKS, "1/1", "1/90000", None);
+        check(-Timestamp::MAX_TICKS, "1/1000", "1/1", Some(-2_305_843_009_213_694));
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
     fn instants_compare_across_bases() {
         assert_eq!(at(1, "1/2"), at(2, "1/4"));
         assert!(at(1001, "1/30000") > at(33, "1/1000"));
-        assert!(at(Timestamp::MOST_TICKS, "1/1") > at(Timestamp::MOST_TICKS, "1/2"));
+        assert!(at(Timestamp::MAX_TICKS, "1/1") > at(Timestamp::MAX_TICKS, "1/2"));
     }
 
     #[test]
@@ -299,7 +299,7 @@ mod tests {
         check(0.033, "1/90000", 2970);
         check(0.000_6, "1/1000", 1);
         check(-0.01, "1/25", -1);
-        check(1e300, "1/25", Timestamp::MOST_TICKS);
+        check(1e300, "1/25", Timestamp::MAX_TICKS);
         let first = |seconds, base: &str| {
             Timestamp::first_from(seconds, base.parse().expect("a ratio")).ticks
         };
@@ -312,6 +312,6 @@ mod tests {
         let base = "1/25".parse().expect("a ratio");
         assert_eq!(Timestamp::from_seconds(1.019, base).ticks, 25);
         assert_eq!(Timestamp::from_seconds(1.021, base).ticks, 26);
-        assert_eq!(Timestamp::from_seconds(1e300, base).ticks, Timestamp::MOST_TICKS);
+        assert_eq!(Timestamp::from_seconds(1e300, base).ticks, Timestamp::MAX_TICKS);
     }
 }

@@ -35,7 +35,7 @@ pub enum Task {
 pub struct JobInput {
     /// Its key among several inputs, as in `in_1`; one without is numbered by its place.
     pub key: Option<String>,
-    /// Where it is: a URL, or a path where the door takes paths.
+    /// Where it is: a URL, or a path where the policy allows paths.
     pub url: String,
 }
 

@@ -5,7 +5,7 @@
 //! [`RecipeName::parameters`] are the one list of what each recipe takes.
 //!
 //! ```
-//! use avocet_recipes::{Door, Job};
+//! use avocet_recipes::{Job, Policy};
 //!
 //! let document = r#"{
 //!     "mode": "recipe",
@@ -13,7 +13,7 @@
 //!     "output": { "format": "jpg" },
 //!     "recipe": { "name": "thumbnail", "seekSecond": -1, "quality": 101 }
 //! }"#;
-//! let error = Job::from_json(document, Door::Program).unwrap_err();
+//! let error = Job::from_json(document, Policy::Program).unwrap_err();
 //! assert_eq!(error.code(), "VALIDATION_ERROR");
 //! assert_eq!(error.problems()[0].path, "recipe.seekSecond");
 //! assert_eq!(error.problems()[1].allowed, "an integer 1 to 100");
@@ -36,10 +36,10 @@ pub use custom::{
 pub use decide::{
     choose::{Copied, copied_codecs},
     context::{CompileContext, Probed},
-    look::{Look, When},
+    frames::{FrameQuery, FrameTimes},
 };
 pub use job::{CheckedJob, Job, JobInput, JobOutputs, Task};
-pub use read::{check::Door, merge::merge};
+pub use read::{check::Policy, merge::merge};
 pub use recipe::{
     Recipe, RecipeName,
     compress::Compress,
@@ -47,7 +47,7 @@ pub use recipe::{
     extract_audio::ExtractAudio,
     proxy::{Gop, Proxy},
     resize::Resize,
-    storyboard::{MOST_THUMBNAILS, Spread, Storyboard, Thumbnails},
+    storyboard::{MAX_THUMBNAILS, Sampling, Storyboard, Thumbnails},
     thumbnail::Thumbnail,
     transcode::Transcode,
     trim::{Range, Trim},

@@ -12,14 +12,14 @@ use std::{env, fs, path::Path, sync::Arc};
 
 use avocet_model::{
     capabilities::Capabilities,
-    index::Entry,
+    index::RandomAccess,
     location::Location,
     media::movie::Edit,
     media::{Orientation, Scan},
     plan::Plan,
     time::Timestamp,
 };
-use avocet_recipes::{CompileContext, Door, Job, Probed};
+use avocet_recipes::{CompileContext, Job, Policy, Probed};
 use probes::*;
 
 /// Everything that recipes ask of libav.
@@ -70,7 +70,7 @@ impl Snapshots {
         let document = format!(
             r#"{{"mode":"recipe",{input},"output":{{"format":"{format}"}},"recipe":{recipe}}}"#
         );
-        let job = Job::from_json(&document, Door::Program)
+        let job = Job::from_json(&document, Policy::Program)
             .map_err(|error| format!("{}: {error}", error.code()))?;
         // The index is there when the job asks for it, as in a run.
         let inputs = inputs.iter().cloned().map(|probed| {
@@ -688,7 +688,8 @@ fn concat() {
         "",
         &[silent(), {
             let mut probed = silent();
-            Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets[0].entry = Entry::Open;
+            Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets[0].entry =
+                RandomAccess::OpenGop;
             probed
         }],
     );

@@ -242,7 +242,7 @@ async fn bodies_have_a_kind_and_a_length() {
     };
     assert_eq!(json(sound.clone().into_bytes()).await.0, 202);
     assert_eq!(json(vec![0xff, 0xfe, b'{', b'}']).await.0, 400);
-    // Two mebibytes, and fifty: whoever sends them may find the door shut before the end.
+    // Two mebibytes, and fifty: whoever sends them may find the connection closed before the end.
     let (status, body) = json(vec![b' '; 2 << 20]).await;
     assert_eq!((status, &body["error"]["code"]), (413, &json!("PAYLOAD_TOO_LARGE")));
     let fifty = service.request("POST", "/v1/jobs").header("content-type", "application/json");

@@ -1,8 +1,8 @@
-//! The only door for media: where it is, how it is read, how it appears at its name.
+//! The only way in and out for media: how it is read, and how it appears at its name.
 
 mod address;
-mod behind;
 mod file;
+mod offset;
 mod place;
 mod reader;
 #[cfg(feature = "remote")]
@@ -83,13 +83,13 @@ pub struct RemoteSettings {
     /// How far connections may go. Default: [`Reach::Public`].
     pub reach: Reach,
     /// What an input that is copied as a whole may have at most, in bytes. Default: 20 GiB.
-    pub most_bytes: u64,
+    pub max_bytes: u64,
     /// Memory for blocks of all inputs of an engine together, in bytes. Default: 64 MiB.
     pub cache_bytes: u64,
     /// How many redirects are followed, a number. Default: 5.
-    pub most_redirects: u32,
+    pub max_redirects: u32,
     /// How long to wait for a byte. Default: 30 s.
-    pub patience: Duration,
+    pub idle_timeout: Duration,
     /// Options of object stores, by the names that the crate `object_store` has for them, as
     /// `aws_access_key_id`. They go before the environment, whose variables have the same names in
     /// capitals. Default: none.
@@ -102,10 +102,10 @@ impl Default for RemoteSettings {
     fn default() -> Self {
         Self {
             reach: Reach::default(),
-            most_bytes: 20 << 30,
+            max_bytes: 20 << 30,
             cache_bytes: 64 << 20,
-            most_redirects: 5,
-            patience: Duration::from_secs(30),
+            max_redirects: 5,
+            idle_timeout: Duration::from_secs(30),
             stores: BTreeMap::new(),
             uses_environment: true,
         }
@@ -116,10 +116,10 @@ impl fmt::Debug for RemoteSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteSettings")
             .field("reach", &self.reach)
-            .field("most_bytes", &self.most_bytes)
+            .field("max_bytes", &self.max_bytes)
             .field("cache_bytes", &self.cache_bytes)
-            .field("most_redirects", &self.most_redirects)
-            .field("patience", &self.patience)
+            .field("max_redirects", &self.max_redirects)
+            .field("idle_timeout", &self.idle_timeout)
             .field("stores", &self.stores.keys())
             .field("uses_environment", &self.uses_environment)
             .finish()

@@ -22,7 +22,7 @@ use avocet_model::{
 
 use super::{
     Bytes, Remotes, Source,
-    behind::Behind,
+    offset::OffsetFile,
     place::{Calls, Placed, SYSTEM, folder_of},
     remote::{Sent, Upload},
     system,
@@ -246,7 +246,7 @@ impl Sink {
         let Some(gap) = self.gap.take() else { return Ok(self) };
         let failed = |source| self.failed(source);
         let mut file = self.reopen()?;
-        let mut movie = Behind::new(&mut file, gap).map_err(failed)?;
+        let mut movie = OffsetFile::new(&mut file, gap).map_err(failed)?;
         if let Some((head, length)) = filling(&mut movie, gap, &self.user_data).map_err(failed)? {
             let written = file.rewind().and_then(|()| file.write_all(&head));
             written.and_then(|()| file.set_len(gap + length)).map_err(failed)?;
@@ -400,12 +400,12 @@ pub(crate) struct Draft {
 impl Draft {
     /// A handle that writes.
     pub(crate) fn writer(&self) -> Result<Box<dyn WriteSeek>> {
-        #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
+        #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
         let file = fs::OpenOptions::new().write(true).open(&self.path);
         let failed = |source| Error::Write { location: self.target.clone(), source };
         match self.gap {
             0 => file.map(|file| Box::new(file) as _),
-            gap => file.and_then(|file| Behind::new(file, gap)).map(|file| Box::new(file) as _),
+            gap => file.and_then(|file| OffsetFile::new(file, gap)).map(|file| Box::new(file) as _),
         }
         .map_err(failed)
     }
@@ -512,12 +512,12 @@ fn free(file: &fs::File, range: &Range<u64>) {
 /// is what is made.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     // As many as the kernel follows.
-    const MOST_LINKS: usize = 40;
+    const MAX_LINKS: usize = 40;
     if let Ok(whole) = fs::canonicalize(path) {
         return Ok(whole);
     }
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Ok(target) = fs::read_link(&path) else { return Ok(path) };
         path = folder_of(&path).join(target);
     }

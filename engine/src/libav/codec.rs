@@ -202,8 +202,8 @@ impl Decoder {
         unsafe {
             check(ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()))?;
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
-            let most_pixels = i64::try_from(parameters.limits.most_pixels);
-            (*context.as_ptr()).max_pixels = most_pixels.unwrap_or(i64::MAX);
+            let max_pixels = i64::try_from(parameters.limits.max_pixels);
+            (*context.as_ptr()).max_pixels = max_pixels.unwrap_or(i64::MAX);
             // Since FFmpeg 8.1 a decoder leaves out that many samples, also where it begins in the
             // middle. The packets say which ones to leave out.
             (*context.as_ptr()).initial_padding = 0;

@@ -12,18 +12,18 @@ use super::Demuxer;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Pixels of one picture.
-    pub(crate) most_pixels: u64,
+    pub(crate) max_pixels: u64,
     /// Length, in seconds.
-    pub(crate) most_seconds: f64,
+    pub(crate) max_seconds: f64,
 }
 
 impl Limits {
     /// Any size and any length.
-    pub(crate) const NONE: Self = Self { most_pixels: u64::MAX, most_seconds: f64::INFINITY };
+    pub(crate) const NONE: Self = Self { max_pixels: u64::MAX, max_seconds: f64::INFINITY };
 
     /// Whether anything is limited.
     pub(crate) fn are_set(self) -> bool {
-        self.most_pixels < u64::MAX || self.most_seconds.is_finite()
+        self.max_pixels < u64::MAX || self.max_seconds.is_finite()
     }
 
     /// Holds what was opened against the limits, and against what libav decodes at all.
@@ -56,10 +56,10 @@ impl Limits {
     /// # Errors
     /// [`Error::TooMuch`].
     pub(crate) fn check_seconds(self, location: &Location, seconds: f64) -> Result<()> {
-        if seconds <= self.most_seconds {
+        if seconds <= self.max_seconds {
             return Ok(());
         }
-        let most = format!("{} s", self.most_seconds);
+        let most = format!("{} s", self.max_seconds);
         Err(Error::TooMuch {
             location: location.clone(),
             found: format!("it is {seconds} s long"),
@@ -72,10 +72,10 @@ impl Limits {
     /// # Errors
     /// [`Error::TooMuch`].
     pub(crate) fn check_size(self, location: &Location, (width, height): (u32, u32)) -> Result<()> {
-        if u64::from(width) * u64::from(height) <= self.most_pixels {
+        if u64::from(width) * u64::from(height) <= self.max_pixels {
             return Ok(());
         }
-        Err(too_large(location, (width, height), format!("{} pixels", self.most_pixels)))
+        Err(too_large(location, (width, height), format!("{} pixels", self.max_pixels)))
     }
 }
 

@@ -151,12 +151,12 @@ fn av_rational(ratio: Option<Rational>) -> ffi::AVRational {
 /// A timestamp of libav, unless it is its word for "none", or further from the origin than any
 /// instant.
 fn ticks(ticks: i64) -> Option<i64> {
-    (-Timestamp::MOST_TICKS..=Timestamp::MOST_TICKS).contains(&ticks).then_some(ticks)
+    (-Timestamp::MAX_TICKS..=Timestamp::MAX_TICKS).contains(&ticks).then_some(ticks)
 }
 
 /// A duration of libav, 0 where it is not known, and no longer than any distance.
 fn length(ticks: i64) -> i64 {
-    ticks.clamp(0, Timestamp::MOST_TICKS)
+    ticks.clamp(0, Timestamp::MAX_TICKS)
 }
 
 /// Reads a C enum as the number it is: the file may hold values the Rust enum has no variant for.
@@ -240,7 +240,7 @@ fn matrix_of(number: c_int) -> c_int {
 }
 
 /// The most channels that have a usual layout: 7.1.
-const MOST_USUAL: c_int = 8;
+const MAX_USUAL: c_int = 8;
 
 /// The description of a layout; the usual one of as many channels when the order is not known.
 ///
@@ -258,7 +258,7 @@ unsafe fn describe_layout(layout: *const ffi::AVChannelLayout) -> String {
     // SAFETY: the caller vouches for the layout; the order is read as a number.
     let (order, channels) = unsafe { (number_of!((*layout).order), (*layout).nb_channels) };
     // Releases differ in what they guess of more channels, which no format has by itself.
-    if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int || channels > MOST_USUAL {
+    if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int || channels > MAX_USUAL {
         return describe(layout);
     }
     // SAFETY: all zeros is the empty layout, which the next call fills.

@@ -11,7 +11,7 @@ use avocet_model::{
     time::Timestamp,
 };
 
-use super::tally::Counted;
+use super::counters::Counted;
 use crate::{
     io::Sources,
     libav::{Decoder, Demuxer, Depth, Packet, Received, limits::Limits},

@@ -5,15 +5,16 @@ use std::num::NonZeroU32;
 use avocet_model::{
     error::{Error, Result},
     media::{self, Hdr},
-    plan::{self, Action, FrameFormat, Output, Plan, Sheet, Track, TrackKind},
+    plan::{self, Action, FrameFormat, Output, Plan, SpriteSheet, Track, TrackKind},
     progress::CancelToken,
     time::{Rational, Timestamp},
 };
 
 use super::{
-    OpenTrack, pictures,
+    OpenTrack,
+    counters::{Counters, Written},
+    pictures,
     stage::{Encode, Filter, Lines, Mux, MuxTrack, Nowhere, OfTrack, Outlet, Then},
-    tally::{Tally, Written},
 };
 use crate::{
     io::Draft,
@@ -23,15 +24,15 @@ use crate::{
 /// What takes the pictures of a sheet, puts them beside each other and writes them.
 pub(crate) fn open_sheet(
     output: &Output,
-    sheet: &Sheet,
+    sheet: &SpriteSheet,
     draft: &Draft,
     cancel: &CancelToken,
 ) -> Result<Box<dyn Outlet<Frame>>> {
     let encoder = Encoder::open(&sheet.encoder, NonZeroU32::MIN, false)
         .map_err(|error| error.about("encoder", &sheet.encoder.name))?;
     let parameters = encoder.parameters().map_err(|_| Error::Exhausted { what: "memory" })?;
-    let (base, tally) = (encoder.time_base, Tally::<Written>::default());
-    let encode = Encode::new(encoder, &sheet.encoder, Timestamp::ZERO, tally.clone())?;
+    let (base, counters) = (encoder.time_base, Counters::<Written>::default());
+    let encode = Encode::new(encoder, &sheet.encoder, Timestamp::ZERO, counters.clone())?;
     let header = TrackHeader {
         parameters: &parameters,
         time_base: base,
@@ -44,7 +45,7 @@ pub(crate) fn open_sheet(
         projection: &media::Projection::default(),
     };
     let muxer = begin_muxer(output, draft, cancel, |muxer| muxer.add(&header))?;
-    let track = MuxTrack::of_picture(muxer.time_base(0), tally);
+    let track = MuxTrack::of_picture(muxer.time_base(0), counters);
     let mux = Then { stage: Mux::new(muxer, output, vec![track]), next: Box::new(Nowhere) };
     let encode = Then { stage: encode, next: Box::new(OfTrack { track: 0, next: mux }) };
     let lines = Lines { base, out: base, onto: None };
@@ -167,6 +168,6 @@ fn picture_of(track: &Track) -> (Option<Rational>, Hdr) {
             }
             FrameFormat::Audio(_) => (None, Hdr::default()),
         },
-        Action::Copy | Action::Splice(_) | Action::Convert(_) => (None, Hdr::default()),
+        Action::Copy | Action::SmartCut(_) | Action::Convert(_) => (None, Hdr::default()),
     }
 }

@@ -1,11 +1,11 @@
 //! A plan with everything open: all that can fail early fails here.
 
+pub(crate) mod counters;
 pub(crate) mod damage;
 mod header;
 pub(crate) mod pictures;
 pub(crate) mod run;
 mod stage;
-pub(crate) mod tally;
 pub(crate) mod verify;
 
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -19,18 +19,19 @@ use avocet_model::{
     location::Location,
     media::MediaInfo,
     plan::{
-        Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, Sheet, Track, TrackKind,
+        Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, SpriteSheet, Track,
+        TrackKind,
     },
     progress::CancelToken,
     time::{TimeBase, Timestamp},
 };
+use counters::{Counters, Read, TrackCounters, Written};
 use pictures::{OpenSheet, show};
 use stage::{
-    Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES, Filter, Form, Inbox,
-    Joined, Lines, Mux, MuxTrack, Nowhere, OfTrack, Onto, Outlet, PACKETS, Queue, Route, SeamMaker,
-    Splice, Then, finished, queue,
+    BoundaryEncoder, Continuity, Convert, Copy, CopySound, Cut, Decode, Demux, Encode, FRAMES,
+    Filter, Form, Inbox, Lines, Mux, MuxTrack, Nowhere, OfTrack, Outlet, PACKETS, Queue, Route,
+    SharedOutlet, SmartCut, Then, TimelineOffset, finished, queue,
 };
-use tally::{Read, Tally, TrackTally, Written};
 
 use crate::{
     io::{Remotes, Sink, Sources, Unfinished, is_same_file},
@@ -52,9 +53,9 @@ pub(crate) struct Pipeline {
     /// The outputs on their way, in the order of the plan.
     pub(crate) sinks: Vec<Sink>,
     /// What is counted, by output and track.
-    pub(crate) tallies: Vec<Vec<TrackTally>>,
+    pub(crate) counters: Vec<Vec<TrackCounters>>,
     /// What is counted of outputs that have the bytes of an input.
-    pub(crate) copied: Vec<Tally<Written>>,
+    pub(crate) copied: Vec<Counters<Written>>,
     /// What each input promised when it was opened.
     pub(crate) media: Vec<MediaInfo>,
     /// The parts that come after the first ones.
@@ -62,7 +63,7 @@ pub(crate) struct Pipeline {
     /// Sheets that are open, until the job is made that draws them.
     sheets: Vec<OpenSheet>,
     /// What is counted of the pictures of sheets.
-    pub(crate) drawn: Tally<Read>,
+    pub(crate) drawn: Counters<Read>,
 }
 
 /// Parts that are opened when the ones before them have ended, all that begin together in one
@@ -144,8 +145,8 @@ struct PartContext {
     onto: Option<(Timestamp, TimeBase)>,
     /// Seconds per tick of what the encoder takes.
     frame_base: TimeBase,
-    tally: Tally<Read>,
-    written: Tally<Written>,
+    counters: Counters<Read>,
+    written: Counters<Written>,
 }
 
 /// A part with everything open, not yet joined to its track.
@@ -168,15 +169,15 @@ enum Line {
         fit: Option<Box<Filter>>,
     },
     /// The frame at an instant.
-    Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter, tally: Tally<Read> },
+    Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter, counters: Counters<Read> },
     /// Frames that filters make.
-    Made { graph: FilterGraph, onto: Onto },
+    Made { graph: FilterGraph, onto: TimelineOffset },
 }
 
 /// What packets pass that are not decoded.
 enum PacketStage {
     Copy(Copy),
-    Splice(Box<Splice>, Copy),
+    SmartCut(Box<SmartCut>, Copy),
     Sound(CopySound),
     Convert(CopySound, Convert),
 }
@@ -185,7 +186,7 @@ impl PacketStage {
     fn then(self, next: Box<dyn Outlet<Packet>>) -> Box<dyn Outlet<Packet>> {
         match self {
             Self::Copy(stage) => Box::new(Then { stage, next }),
-            Self::Splice(splice, stage) => {
+            Self::SmartCut(splice, stage) => {
                 Box::new(Then { stage: *splice, next: Box::new(Then { stage, next }) })
             }
             Self::Sound(stage) => Box::new(Then { stage, next }),
@@ -204,7 +205,7 @@ struct OpenTrack {
     encode: Option<Encode>,
     first: OpenPart,
     later: Vec<(Part, PartContext)>,
-    tally: TrackTally,
+    counters: TrackCounters,
 }
 
 impl Opener<'_> {
@@ -215,12 +216,12 @@ impl Opener<'_> {
         let mut pipeline = Pipeline {
             jobs: Vec::new(),
             sinks: Vec::new(),
-            tallies: Vec::new(),
+            counters: Vec::new(),
             copied: Vec::new(),
             media: vec![MediaInfo::default(); plan.inputs.len()],
             later: Later::default(),
             sheets: Vec::new(),
-            drawn: Tally::default(),
+            drawn: Counters::default(),
         };
         let mut inputs = OpenInputs::default();
         for output in &plan.outputs {
@@ -282,12 +283,12 @@ impl Opener<'_> {
                     return self.open_copy(plan, output, 0, pieces, pipeline);
                 }
             }
-            Content::Sheet(sheet) => return self.open_sheet(plan, output, sheet, pipeline),
+            Content::SpriteSheet(sheet) => return self.open_sheet(plan, output, sheet, pipeline),
             Content::Text(text) => {
                 let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
                 sink.write(text.as_bytes())?;
                 pipeline.sinks.push(sink);
-                pipeline.tallies.push(Vec::new());
+                pipeline.counters.push(Vec::new());
                 return Ok(());
             }
             Content::Tracks(_) | Content::OfProcess(_) => {}
@@ -312,7 +313,8 @@ impl Opener<'_> {
                 encode.count_in(muxer.time_base(number));
             }
         }
-        let tallies: Vec<TrackTally> = tracks.iter().map(|track| track.tally.clone()).collect();
+        let counters: Vec<TrackCounters> =
+            tracks.iter().map(|track| track.counters.clone()).collect();
         let mut places = Vec::new();
         for (number, (track, open)) in output.tracks().iter().zip(&tracks).enumerate() {
             let is_copy = track.action == Action::Copy && track.kind == TrackKind::Audio;
@@ -330,13 +332,13 @@ impl Opener<'_> {
                 is_still: track.kind == TrackKind::Cover || output.is_picture(),
                 continuity: continuity.map_err(|_| no_memory())?.flatten(),
                 at_most: track.at_most,
-                tally: open.tally.written.clone(),
+                counters: open.counters.written.clone(),
             });
         }
         let mux = Mux::new(muxer, output, places);
         let mux = Then { stage: mux, next: Box::new(Nowhere) };
         if one_thread_copies(&tracks) {
-            let mux = Joined::new(mux);
+            let mux = SharedOutlet::new(mux);
             for (number, track) in tracks.into_iter().enumerate() {
                 let next = || Box::new(OfTrack { track: number, next: mux.another() });
                 track.connect(next, inputs, pipeline, self.cancel);
@@ -355,7 +357,7 @@ impl Opener<'_> {
             first.connect(outlet, inputs, &mut pipeline.jobs, self.cancel);
         }
         pipeline.sinks.push(sink);
-        pipeline.tallies.push(tallies);
+        pipeline.counters.push(counters);
         Ok(())
     }
 
@@ -364,7 +366,7 @@ impl Opener<'_> {
         &self,
         plan: &Plan,
         output: &Output,
-        sheet: &Sheet,
+        sheet: &SpriteSheet,
         pipeline: &mut Pipeline,
     ) -> Result<()> {
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
@@ -378,7 +380,7 @@ impl Opener<'_> {
             draft: sink.draft(),
         });
         pipeline.sinks.push(sink);
-        pipeline.tallies.push(Vec::new());
+        pipeline.counters.push(Vec::new());
         Ok(())
     }
 
@@ -403,16 +405,16 @@ impl Opener<'_> {
         let source = self.sources.expect(location)?;
         let sink = Sink::create(&output.location, output.replace, self.unfinished)?;
         let copier = sink.copier(source, pieces)?;
-        let (cancel, tally) = (self.cancel.clone(), Tally::<Written>::default());
-        pipeline.copied.push(tally.clone());
+        let (cancel, counters) = (self.cancel.clone(), Counters::<Written>::default());
+        pipeline.copied.push(counters.clone());
         pipeline.jobs.push(Job::of_part(format!("copy {input}"), move || {
             copier.run(&cancel, |bytes| {
-                tally.note(|count| count.bytes += bytes);
+                counters.note(|count| count.bytes += bytes);
                 Ok(())
             })
         }));
         pipeline.sinks.push(sink);
-        pipeline.tallies.push(Vec::new());
+        pipeline.counters.push(Vec::new());
         Ok(())
     }
 
@@ -427,15 +429,15 @@ impl Opener<'_> {
     ) -> Result<OpenTrack> {
         let no_part = || Error::BadPlan { what: "a track has no part".to_owned() };
         let (first, later) = track.parts.split_first().ok_or_else(no_part)?;
-        let parts = track.parts.iter().map(|_| Tally::default()).collect();
-        let tally = TrackTally { parts, ..TrackTally::default() };
+        let parts = track.parts.iter().map(|_| Counters::default()).collect();
+        let counters = TrackCounters { parts, ..TrackCounters::default() };
         let mut context = PartContext {
             kind: track.kind,
             action: track.action.clone(),
             onto: None,
             frame_base: TimeBase::MICROSECONDS,
-            tally: tally.parts.first().cloned().unwrap_or_default(),
-            written: tally.written.clone(),
+            counters: counters.parts.first().cloned().unwrap_or_default(),
+            written: counters.written.clone(),
         };
         let mut encode = None;
         let mut parameters = None;
@@ -445,17 +447,17 @@ impl Opener<'_> {
                 .map_err(|error| error.about("encoder", &settings.name))?;
             context.frame_base = encoder.time_base;
             parameters = Some(encoder.parameters().map_err(|_| no_memory())?);
-            let written = tally.written.clone();
+            let written = counters.written.clone();
             encode = Some(Encode::new(encoder, settings, first.origin, written)?);
         }
         let (open, copied) = self.open_part(plan, first, &context, inputs)?;
         let base = copied.as_ref().map_or(context.frame_base, |copied| copied.time_base);
         let parameters = parameters.or(copied).ok_or_else(no_part)?;
-        let later = later.iter().zip(tally.parts.iter().skip(1)).map(|(part, tally)| {
+        let later = later.iter().zip(counters.parts.iter().skip(1)).map(|(part, counters)| {
             let onto = Some((first.origin, base));
-            (part.clone(), PartContext { onto, tally: tally.clone(), ..context.clone() })
+            (part.clone(), PartContext { onto, counters: counters.clone(), ..context.clone() })
         });
-        Ok(OpenTrack { parameters, encode, first: open, later: later.collect(), tally })
+        Ok(OpenTrack { parameters, encode, first: open, later: later.collect(), counters })
     }
 
     /// Opens one part of a track; where packets are not encoded anew, answers how they are coded.
@@ -466,15 +468,16 @@ impl Opener<'_> {
         context: &PartContext,
         inputs: &mut OpenInputs,
     ) -> Result<(OpenPart, Option<Parameters>)> {
-        let PartContext { kind, action, onto, frame_base, tally, written } = context;
+        let PartContext { kind, action, onto, frame_base, counters, written } = context;
         let (kind, frame_base) = (*kind, *frame_base);
         let is_video = kind == TrackKind::Video;
         let is_text = kind == TrackKind::Subtitle;
-        let onto = onto.map(|(first, base)| Onto { origin: part.origin, first, base });
+        let onto = onto.map(|(first, base)| TimelineOffset { origin: part.origin, first, base });
         let Some(source) = part.source else {
             let graph = FilterGraph::generator(&part.filters, is_video)
                 .map_err(|source| libav(Step::Open, "filter graph", source))?;
-            let first = Onto { origin: part.origin, first: part.origin, base: frame_base };
+            let first =
+                TimelineOffset { origin: part.origin, first: part.origin, base: frame_base };
             let line = Line::Made { graph, onto: onto.unwrap_or(first) };
             return Ok((OpenPart { name: "made".to_owned(), line }, None));
         };
@@ -500,8 +503,8 @@ impl Opener<'_> {
             if input.goes_back {
                 reader.follow_clock()?;
             }
-            let (reader, tally) = (Box::new(reader), tally.clone());
-            let line = Line::Instant { reader, instant, filter, tally };
+            let (reader, counters) = (Box::new(reader), counters.clone());
+            let line = Line::Instant { reader, instant, filter, counters };
             return Ok((OpenPart { name, line }, None));
         }
         let span = match part.select {
@@ -524,19 +527,19 @@ impl Opener<'_> {
             must_agree: is_copied && parameters.codec() != "vorbis",
             table: parameters.table.filter(|_| is_video),
             select: part.select,
-            tally: tally.clone(),
+            counters: counters.clone(),
             outlet: None,
         };
         let (line, parameters) = match action {
             Action::Copy => {
                 let stage = if is_video {
-                    PacketStage::Copy(Copy::new(span, onto, &parameters, tally.clone()))
+                    PacketStage::Copy(Copy::new(span, onto, &parameters, counters.clone()))
                 } else {
                     PacketStage::Sound(CopySound::new(span, onto, &parameters, is_text))
                 };
                 (Line::Packets { input, route, stage }, Some(parameters))
             }
-            Action::Splice(encoder) => {
+            Action::SmartCut(encoder) => {
                 let no_span = || Error::BadPlan { what: "a spliced part has no span".to_owned() };
                 let (splice, span) = part.splice.zip(span).ok_or_else(no_span)?;
                 let mut beside = parameters_of(demuxer, location, source.stream)?;
@@ -544,7 +547,7 @@ impl Opener<'_> {
                 let is_whole = splice.from.is_some_and(|from| span.start >= from);
                 let has_seams = !is_whole || splice.until.is_some();
                 let ready = if has_seams || Form::has_sets(&parameters) {
-                    Some(SeamMaker::open_encoder(encoder, threads)?)
+                    Some(BoundaryEncoder::open_encoder(encoder, threads)?)
                 } else {
                     None
                 };
@@ -554,20 +557,20 @@ impl Opener<'_> {
                 if let Some(extradata) = extradata {
                     beside.set_extradata(&extradata).map_err(|_| no_memory())?;
                 }
-                let maker = SeamMaker {
+                let maker = BoundaryEncoder {
                     settings: (**encoder).clone(),
                     ready,
                     parameters,
                     threads,
                     origin: part.origin,
-                    read: tally.clone(),
+                    read: counters.clone(),
                     written: written.clone(),
                     form,
                     location: location.clone(),
                 };
-                let stage = Splice::new(maker, splice, span)?;
-                let copy = Copy::spliced(span, onto, base, splice.delay, tally.clone());
-                let stage = PacketStage::Splice(Box::new(stage), copy);
+                let stage = SmartCut::new(maker, splice, span)?;
+                let copy = Copy::spliced(span, onto, base, splice.delay, counters.clone());
+                let stage = PacketStage::SmartCut(Box::new(stage), copy);
                 (Line::Packets { input, route, stage }, Some(beside))
             }
             Action::Convert(encoder) => {
@@ -585,8 +588,8 @@ impl Opener<'_> {
                     .map_err(|error| error.about("decoder", &parameters.codec_or_tag()))?;
                 let from = span.and_then(|span| span.start.rescale(base)).map(|from| from.ticks);
                 let of = location.clone();
-                let decode = Decode::new(decoder, of, base, is_video, from, tally.clone());
-                let cut = span.map(|span| Cut::new(span, base, tally.clone()));
+                let decode = Decode::new(decoder, of, base, is_video, from, counters.clone());
+                let cut = span.map(|span| Cut::new(span, base, counters.clone()));
                 let fit = match &encoder.format {
                     FrameFormat::Audio(format) if fits => {
                         let lines = Lines { base: frame_base, out: frame_base, onto };
@@ -740,10 +743,10 @@ impl OpenPart {
                 jobs.push(Job::pump(format!("decode {name}"), packets, decode));
                 join(input, route, Box::new(to_decode));
             }
-            (Line::Instant { reader, instant, filter, tally }, PartOutlet::Frames(next)) => {
+            (Line::Instant { reader, instant, filter, counters }, PartOutlet::Frames(next)) => {
                 let filter = Then { stage: filter, next };
                 let name = format!("picture {name}");
-                jobs.push(Job::of_part(name, move || show(*reader, &instant, &tally, filter)));
+                jobs.push(Job::of_part(name, move || show(*reader, &instant, &counters, filter)));
             }
             (Line::Made { graph, onto }, PartOutlet::Frames(next)) => {
                 let cancel = cancel.clone();
@@ -758,7 +761,7 @@ impl OpenPart {
 /// Sends the frames that a graph makes.
 fn make(
     mut graph: FilterGraph,
-    onto: Onto,
+    onto: TimelineOffset,
     mut outlet: Box<dyn Outlet<Frame>>,
     cancel: &CancelToken,
 ) -> Result<()> {

@@ -10,14 +10,14 @@ use rayon::{ThreadPoolBuilder, prelude::*};
 use avocet_model::{
     error::{Error, Result, Step},
     location::Location,
-    plan::{Instant, Output, Sheet, StreamId},
+    plan::{Instant, Output, SpriteSheet, StreamId},
     progress::CancelToken,
 };
 
 use super::{
+    counters::{Counters, Read},
     open_sheet,
     stage::{Outlet, Stop, finished},
-    tally::{Read, Tally},
 };
 use crate::{
     io::{Draft, Source},
@@ -32,11 +32,11 @@ use crate::{
 pub(crate) fn show(
     mut reader: FrameReader,
     instant: &Instant,
-    tally: &Tally<Read>,
+    counters: &Counters<Read>,
     mut outlet: impl Outlet<Frame>,
 ) -> Result<()> {
     let shown: Shown = reader.at(instant)?;
-    tally.note(|count| {
+    counters.note(|count| {
         count.past_end = shown.past_end;
         note(&shown, count);
     });
@@ -61,7 +61,7 @@ fn note(shown: &Shown, count: &mut Read) {
 /// A sheet on its way; what writes it is opened when its turn comes, since there may be hundreds.
 pub(crate) struct OpenSheet {
     pub(crate) output: Output,
-    pub(crate) sheet: Sheet,
+    pub(crate) sheet: SpriteSheet,
     pub(crate) source: Source,
     /// Whether the source is read from its first packet on, since its clock starts again.
     pub(crate) goes_back: bool,
@@ -72,7 +72,7 @@ pub(crate) struct OpenSheet {
 }
 
 /// The filters that put the pictures of a sheet beside each other.
-pub(crate) fn tiling(sheet: &Sheet) -> String {
+pub(crate) fn tiling(sheet: &SpriteSheet) -> String {
     match (sheet.instants.len(), sheet.columns, sheet.rows()) {
         (1, ..) => "null".to_owned(),
         (count, columns, rows) => format!("tile=layout={columns}x{rows}:nb_frames={count}"),
@@ -99,7 +99,7 @@ pub(crate) fn draw(
     threads: NonZeroU32,
     limits: Limits,
     cancel: &CancelToken,
-    drawn: &Tally<Read>,
+    drawn: &Counters<Read>,
 ) -> Result<()> {
     let count = usize::try_from(threads.get()).unwrap_or(1);
     let pool = ThreadPoolBuilder::new().num_threads(count).build();
@@ -117,7 +117,7 @@ impl OpenSheet {
         limits: Limits,
         idle: &Idle,
         cancel: &CancelToken,
-        drawn: &Tally<Read>,
+        drawn: &Counters<Read>,
     ) -> Result<()> {
         let Self { output, sheet, source, goes_back, location, draft } = self;
         let mut line = open_sheet(&output, &sheet, &draft, cancel)?;
@@ -177,7 +177,7 @@ impl Worker {
         instants: &[Instant],
         filters: &str,
         cancel: &CancelToken,
-        drawn: &Tally<Read>,
+        drawn: &Counters<Read>,
     ) -> Result<Vec<Frame>> {
         let Self { reader, graph } = self;
         let neighbors = instants.iter().any(|instant| instant.neighbors);

@@ -17,7 +17,7 @@ use avocet_model::{
 
 use super::{
     Job,
-    tally::{Read, Tally, TrackTally, Written, with_counts},
+    counters::{Counters, Read, TrackCounters, Written, with_counts},
 };
 
 /// How often a caller sees progress.
@@ -27,9 +27,9 @@ const TICK: Duration = Duration::from_millis(250);
 pub(crate) struct Watch<'a, F> {
     pub(crate) observe: &'a mut F,
     pub(crate) cancel: &'a CancelToken,
-    pub(crate) tallies: &'a [Vec<TrackTally>],
-    pub(crate) copied: Vec<Tally<Written>>,
-    pub(crate) drawn: Tally<Read>,
+    pub(crate) counters: &'a [Vec<TrackCounters>],
+    pub(crate) copied: Vec<Counters<Written>>,
+    pub(crate) drawn: Counters<Read>,
     pub(crate) plan: &'a Plan,
     pub(crate) begun: Instant,
     pub(crate) meter: &'a mut Meter,
@@ -54,8 +54,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
     fn reading(&self) -> Reading {
         let mut now = Reading { total: self.plan.seconds, ..Reading::default() };
         let mut slowest = f64::INFINITY;
-        for (track, tally) in with_counts(self.plan, self.tallies) {
-            let count = tally.written.count();
+        for (track, counters) in with_counts(self.plan, self.counters) {
+            let count = counters.written.count();
             now.bytes += count.bytes;
             if track.kind == TrackKind::Video {
                 now.frames += count.packets;
@@ -67,11 +67,12 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
                 slowest = slowest.min(end);
             }
         }
-        now.bytes += self.copied.iter().map(|tally| tally.note(|count| count.bytes)).sum::<u64>();
+        now.bytes +=
+            self.copied.iter().map(|counters| counters.note(|count| count.bytes)).sum::<u64>();
         let whole = now.total.unwrap_or(0.0);
         now.seconds = if slowest.is_finite() { slowest } else { whole };
         let sheets = self.plan.outputs.iter().filter_map(|output| match &output.content {
-            Content::Sheet(sheet) => Some(sheet.instants.len()),
+            Content::SpriteSheet(sheet) => Some(sheet.instants.len()),
             _ => None,
         });
         let pictures: usize = sheets.sum();
@@ -222,9 +223,9 @@ mod tests {
                 ControlFlow::Continue(())
             },
             cancel: &cancel,
-            tallies: &[],
+            counters: &[],
             copied: Vec::new(),
-            drawn: Tally::default(),
+            drawn: Counters::default(),
             plan: &plan,
             begun,
             meter: &mut Meter::default(),

@@ -15,7 +15,7 @@ use avocet_model::{
     time::{Rational, Timestamp},
 };
 
-use super::tally::{Counted, Extent, Read, with_counts};
+use super::counters::{Counted, Extent, Read, with_counts};
 use crate::{
     libav::{Demuxer, Depth, Fault, limits::Limits},
     read::index,
@@ -193,7 +193,7 @@ impl Seen<'_> {
     }
 
     fn is_encode(&self) -> bool {
-        matches!(self.track.action, Action::Encode(_) | Action::Splice(_))
+        matches!(self.track.action, Action::Encode(_) | Action::SmartCut(_))
     }
 
     /// What the input owes, if anything.
@@ -404,7 +404,7 @@ pub(crate) fn check_output(
             count_length(&mut media, &seen);
             return Ok(media);
         }
-        Content::Sheet(sheet) => {
+        Content::SpriteSheet(sheet) => {
             let found = media.videos().next().map(|(_, video)| (video.width, video.height));
             let FrameFormat::Video(format) = &sheet.encoder.format else { return Ok(media) };
             let expected = (format.width.get(), format.height.get());
@@ -560,7 +560,7 @@ fn compare(
     if let (Action::Encode(_), TrackKind::Video) = (&track.action, track.kind) {
         compare_encode(plan, output, track, seen, counted)?;
     }
-    if let Action::Splice(_) = track.action {
+    if let Action::SmartCut(_) = track.action {
         let splices = track.parts.iter().filter_map(|part| part.splice);
         let (planned, written) = (splices.map(|it| it.pictures).sum::<u64>(), written.packets);
         if written != planned {

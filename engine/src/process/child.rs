@@ -184,7 +184,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             listen("ffmpeg progress", Box::new(move || hear_progress(stdout, &progress)))?,
             listen("ffmpeg errors", Box::new(move || hear_errors(stderr, &errors)))?,
         ];
-        let deadline = self.begun + Duration::from_secs(self.settings.most_seconds);
+        let deadline = self.begun + Duration::from_secs(self.settings.max_seconds);
         let mut ticked = None::<Instant>;
         let status = loop {
             if let Some(status) = child.0.try_wait().ok().flatten() {
@@ -194,7 +194,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
                 return Err(Error::Cancelled);
             }
             if Instant::now() >= deadline {
-                return Err(Error::TimedOut { seconds: self.settings.most_seconds });
+                return Err(Error::TimedOut { seconds: self.settings.max_seconds });
             }
             if ticked.is_none_or(|at| at.elapsed() >= TICK) {
                 ticked = Some(Instant::now());
@@ -213,15 +213,15 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
 
     /// Fails when the child has more memory or space than it may.
     fn expect_within(&self, child: &Child, folder: &Path) -> Result<()> {
-        let ProcessSettings { most_memory, most_space, .. } = *self.settings;
+        let ProcessSettings { max_memory, max_space, .. } = *self.settings;
         let mebibytes = |bytes: u64| bytes >> 20;
-        if resident(child.id()) > most_memory {
-            let limit = mebibytes(most_memory);
+        if resident(child.id()) > max_memory {
+            let limit = mebibytes(max_memory);
             return Err(Error::Limit { what: "memory", limit, unit: "MiB" });
         }
         let sizes = sizes(folder);
-        if sizes.iter().sum::<u64>() > most_space {
-            let limit = mebibytes(most_space);
+        if sizes.iter().sum::<u64>() > max_space {
+            let limit = mebibytes(max_space);
             return Err(Error::Limit { what: "space", limit, unit: "MiB" });
         }
         if sizes.len() > FILES {

@@ -30,13 +30,13 @@ pub struct ProcessSettings {
     /// The program; `None`, the default, is the first `ffmpeg` on the path.
     pub program: Option<PathBuf>,
     /// The longest it may run, in seconds. Default: 6 hours.
-    pub most_seconds: u64,
+    pub max_seconds: u64,
     /// The most memory that it may have in use, in bytes. Default: 4 GiB.
-    pub most_memory: u64,
+    pub max_memory: u64,
     /// The largest file that it may write, in bytes. Default: 64 GiB.
     pub largest_file: u64,
     /// The most that its folder may hold, in bytes. Default: 64 GiB.
-    pub most_space: u64,
+    pub max_space: u64,
     /// Whether it is not run at all where the kernel can not enforce the whole sandbox. Default:
     /// `false`, which leaves a warning. On other systems than Linux it is never run.
     pub needs_sandbox: bool,
@@ -46,10 +46,10 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             program: None,
-            most_seconds: 6 * 3600,
-            most_memory: 4 << 30,
+            max_seconds: 6 * 3600,
+            max_memory: 4 << 30,
             largest_file: 64 << 30,
-            most_space: 64 << 30,
+            max_space: 64 << 30,
             needs_sandbox: false,
         }
     }

@@ -9,10 +9,10 @@ use super::index::Entries;
 use crate::libav::{Demuxer, Fault, Packet};
 
 /// The most that is read in search of a second picture.
-const MOST_PACKETS: usize = 500;
+const MAX_PACKETS: usize = 500;
 
 /// The same, in bytes.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// How many pictures another stream has, at least, before one of a codec for still pictures that has
 /// one so far is taken for a preview.
@@ -44,7 +44,7 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
     }
     demuxer.keep_only(|stream| searches.get(stream).is_some_and(|search| !search.is_over()));
     let (mut packets, mut bytes, mut ended) = (0, 0, false);
-    while !searches.iter().all(Search::is_over) && packets < MOST_PACKETS && bytes < MOST_BYTES {
+    while !searches.iter().all(Search::is_over) && packets < MAX_PACKETS && bytes < MAX_BYTES {
         let packet = match demuxer.read() {
             Ok(Some(packet)) => packet,
             // How much is missing is judged by the run.

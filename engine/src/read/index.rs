@@ -19,7 +19,7 @@ use avocet_model::{
             hevc, units,
         },
     },
-    index::{Entry, Index, IndexedPacket, StreamIndex},
+    index::{Index, IndexedPacket, RandomAccess, StreamIndex},
     location::Location,
     media::{MediaInfo, Orientation, StreamInfo},
     progress::CancelToken,
@@ -41,7 +41,7 @@ type Kept = (Identity, Arc<Index>);
 
 impl Indexes {
     /// The most packets that are kept, some 32 bytes each.
-    const MOST_PACKETS: usize = 1 << 20;
+    const MAX_PACKETS: usize = 1 << 20;
 
     /// The index of a source: one that is kept, or a new one.
     pub(crate) fn get(
@@ -63,7 +63,7 @@ impl Indexes {
         kept.retain(|(other, _)| !other.is_same(&identity));
         kept.push_back((identity, Arc::clone(&index)));
         let packets = |(_, index): &Kept| index.packets();
-        while kept.iter().map(packets).sum::<usize>() > Self::MOST_PACKETS {
+        while kept.iter().map(packets).sum::<usize>() > Self::MAX_PACKETS {
             kept.pop_front();
         }
         Ok(index)
@@ -131,7 +131,7 @@ pub(crate) fn listed(
             pts: Some(shift.pts(listed)),
             duration: 0,
             bytes: listed.bytes,
-            entry: if listed.is_key { Entry::Closed } else { Entry::No },
+            entry: if listed.is_key { RandomAccess::ClosedGop } else { RandomAccess::None },
             hidden: listed.is_hidden,
             changed: false,
         });
@@ -276,20 +276,24 @@ impl Entries {
         }
     }
 
-    fn look(&self, packet: &Packet) -> Entry {
+    fn look(&self, packet: &Packet) -> RandomAccess {
         if packet.is_key() && !self.needs_alpha(packet) {
             self.look_into(packet.data())
         } else {
-            Entry::No
+            RandomAccess::None
         }
     }
 
     /// Looks at as much of a listed keyframe as it takes to tell what it is.
-    fn look_at(&self, reader: &mut (impl Read + Seek), listed: &Listed) -> io::Result<Entry> {
+    fn look_at(
+        &self,
+        reader: &mut (impl Read + Seek),
+        listed: &Listed,
+    ) -> io::Result<RandomAccess> {
         /// What stands before the first piece of a picture, in bytes: seldom more.
         const HEAD: u32 = 4096;
         if !matches!(self, Self::Avc(_) | Self::Hevc(_)) {
-            return Ok(Entry::Closed);
+            return Ok(RandomAccess::ClosedGop);
         }
         let mut read = |bytes: u32| {
             let mut head = Vec::new();
@@ -307,16 +311,16 @@ impl Entries {
     }
 
     /// What a keyframe is, by its data.
-    fn look_into(&self, data: &[u8]) -> Entry {
+    fn look_into(&self, data: &[u8]) -> RandomAccess {
         let is_closed = match *self {
-            _ if self.refreshes(data) => return Entry::No,
+            _ if self.refreshes(data) => return RandomAccess::None,
             Self::Avc(framing) => units(data, framing).any(|unit| avc::kind_of(unit) == avc::IDR),
             Self::Hevc(framing) => {
                 units(data, framing).any(|unit| hevc::is_closed(hevc::kind_of(unit)))
             }
             _ => true,
         };
-        if is_closed { Entry::Closed } else { Entry::Open }
+        if is_closed { RandomAccess::ClosedGop } else { RandomAccess::OpenGop }
     }
 
     /// What a decoder that begins in the middle of a stream must know from its head, of a demuxer

@@ -32,7 +32,7 @@ const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
 
 /// The most that packets between a keyframe and an instant are held before they are decoded, in
 /// bytes.
-const MOST_HELD: usize = 64 << 20;
+const MAX_HELD: usize = 64 << 20;
 
 /// How far apart instants are whose frames are decoded in one go, at most, in seconds: what lies
 /// between them is read for that.
@@ -627,7 +627,7 @@ impl FrameReader {
                 held += packet.size();
                 packets.push(packet);
             }
-            if held > MOST_HELD {
+            if held > MAX_HELD {
                 return Ok(None);
             }
             if keyframe && !neighbors && self.line.is_none() {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// How far the metadata are looked through, in bytes: they come first.
-const MOST_BYTES: u64 = 16 << 10;
+const MAX_BYTES: u64 = 16 << 10;
 
 /// The name of the size, as a property of an object, and the type of a number behind it (AMF 0, 2.2
 /// and 2.5).
@@ -15,7 +15,7 @@ const FILE_SIZE: &[u8] = b"\0\x08filesize\0";
 /// The reader's.
 pub fn stated_size(reader: &mut impl Read) -> io::Result<Option<u64>> {
     let mut head = Vec::new();
-    reader.take(MOST_BYTES).read_to_end(&mut head)?;
+    reader.take(MAX_BYTES).read_to_end(&mut head)?;
     let place = head.windows(FILE_SIZE.len()).position(|name| name == FILE_SIZE);
     let size = place.and_then(|place| head.get(place + FILE_SIZE.len()..)?.first_chunk());
     // The cast saturates, and makes 0 of what is no number.

@@ -41,7 +41,7 @@ const DOCUMENTS: usize = 256;
 const ELEMENTS: usize = 64;
 
 /// The most of an element that is read, in bytes.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// What the header says of the pictures of a track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ fn coding(track: &[u8]) -> Vec<(u32, Vec<u8>)> {
 /// What is in an element, as far as it is read.
 fn payload(reader: &mut impl Read, size: Option<u64>) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
-    reader.take(size.unwrap_or(MOST_BYTES).min(MOST_BYTES)).read_to_end(&mut data)?;
+    reader.take(size.unwrap_or(MAX_BYTES).min(MAX_BYTES)).read_to_end(&mut data)?;
     Ok(data)
 }
 

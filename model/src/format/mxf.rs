@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// How far before its header partition a file may have other bytes (SMPTE ST 377-1, 6.5).
-const MOST_RUN_IN: u64 = 64 << 10;
+const MAX_RUN_IN: u64 = 64 << 10;
 
 /// How the key of a header partition begins (SMPTE ST 377-1, 7.2.1).
 const HEADER_PARTITION: &[u8] =
@@ -16,7 +16,7 @@ const HEADER_PARTITION: &[u8] =
 pub fn footer(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     let mut head = Vec::new();
     reader.seek(SeekFrom::Start(0))?;
-    reader.take(MOST_RUN_IN).read_to_end(&mut head)?;
+    reader.take(MAX_RUN_IN).read_to_end(&mut head)?;
     Ok(footer_in(&head))
 }
 

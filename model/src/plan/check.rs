@@ -1,6 +1,8 @@
 //! Whether a plan contradicts itself.
 
-use super::{Action, Argument, Content, FrameFormat, Part, Plan, Select, Sheet, Track, TrackKind};
+use super::{
+    Action, Argument, Content, FrameFormat, Part, Plan, Select, SpriteSheet, Track, TrackKind,
+};
 use crate::error::{Error, Result};
 
 impl Plan {
@@ -31,7 +33,7 @@ impl Plan {
                 _ if self.process.is_some() => {
                     return bad(format!("output {number} is not made by the process"));
                 }
-                Content::Sheet(sheet) => self.check_sheet(number, sheet)?,
+                Content::SpriteSheet(sheet) => self.check_sheet(number, sheet)?,
                 Content::Tracks(_) | Content::BytesOf(_) | Content::Text(_) => {}
             }
             let is_movie = matches!(output.muxer.as_str(), "mp4" | "mov" | "ipod");
@@ -59,7 +61,7 @@ impl Plan {
         self.tracks().try_for_each(|track| self.check_track(track))
     }
 
-    fn check_sheet(&self, number: usize, sheet: &Sheet) -> Result<()> {
+    fn check_sheet(&self, number: usize, sheet: &SpriteSheet) -> Result<()> {
         let bad = |what: String| Err(Error::BadPlan { what });
         if sheet.source.input >= self.inputs.len() {
             return bad(format!("output {number} shows an input that is not there"));
@@ -87,7 +89,7 @@ impl Plan {
         }
         let fits = match &track.action {
             Action::Copy => true,
-            Action::Splice(encoder) => {
+            Action::SmartCut(encoder) => {
                 let is_cut =
                     |part: &Part| matches!(part.select, Select::Span(_)) && part.splice.is_some();
                 if !track.parts.iter().all(is_cut) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     Action, Argument, Content, Dropped, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan,
-    Process, Select, Sheet, SoundFormat, Span, Track,
+    Process, Select, SoundFormat, Span, SpriteSheet, Track,
 };
 use crate::time::Timestamp;
 
@@ -20,7 +20,7 @@ impl fmt::Display for Plan {
             if let Content::BytesOf(input) = output.content {
                 writeln!(f, "  the bytes of input {input}")?;
             }
-            if let Content::Sheet(sheet) = &output.content {
+            if let Content::SpriteSheet(sheet) = &output.content {
                 write!(f, "{sheet}")?;
             }
             output.tracks().iter().try_for_each(|track| write!(f, "{track}"))?;
@@ -42,7 +42,7 @@ impl fmt::Display for Plan {
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
-            let splices = self.tracks().any(|track| matches!(track.action, Action::Splice(_)));
+            let splices = self.tracks().any(|track| matches!(track.action, Action::SmartCut(_)));
             let may_have_gaps = self.outputs.iter().any(Output::copies_without_gaps);
             let case = if splices {
                 "can not be spliced"
@@ -75,7 +75,7 @@ impl fmt::Display for Process {
     }
 }
 
-impl fmt::Display for Sheet {
+impl fmt::Display for SpriteSheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |at: Option<&Instant>| at.map_or(0.0, |at| at.time.seconds());
         let (first, last) = (seconds(self.instants.first()), seconds(self.instants.last()));
@@ -98,7 +98,7 @@ impl fmt::Display for Track {
         self.sources().try_for_each(|source| write!(f, " {source}"))?;
         match &self.action {
             Action::Copy => write!(f, " copy")?,
-            Action::Splice(encoder) => write!(f, " copy, ends encoded {encoder}")?,
+            Action::SmartCut(encoder) => write!(f, " copy, ends encoded {encoder}")?,
             Action::Convert(name) => write!(f, " encode with {name}")?,
             Action::Encode(encoder) => write!(f, " encode {encoder}")?,
         }

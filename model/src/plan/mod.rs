@@ -187,7 +187,8 @@ pub enum Content {
     /// The file of this name that the plan's process leaves in its folder.
     OfProcess(String),
     /// Pictures of a stream, in one picture.
-    Sheet(Box<Sheet>),
+    #[serde(rename = "sheet")]
+    SpriteSheet(Box<SpriteSheet>),
     /// This text.
     Text(String),
 }
@@ -195,7 +196,7 @@ pub enum Content {
 /// Pictures of a stream at several instants, side by side in one picture, row by row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Sheet {
+pub struct SpriteSheet {
     /// Where they come from.
     pub source: StreamId,
     /// When they are on screen; rising, and at least one.
@@ -211,7 +212,7 @@ pub struct Sheet {
     pub because: Vec<Reason>,
 }
 
-impl Sheet {
+impl SpriteSheet {
     /// How many rows there are.
     pub fn rows(&self) -> u32 {
         let pictures = u32::try_from(self.instants.len()).unwrap_or(u32::MAX);
@@ -224,16 +225,17 @@ impl Output {
     pub fn tracks(&self) -> &[Track] {
         match &self.content {
             Content::Tracks(tracks) => tracks,
-            Content::BytesOf(_) | Content::OfProcess(_) | Content::Sheet(_) | Content::Text(_) => {
-                &[]
-            }
+            Content::BytesOf(_)
+            | Content::OfProcess(_)
+            | Content::SpriteSheet(_)
+            | Content::Text(_) => &[],
         }
     }
 
     /// The pictures that it shows, when it is a sheet.
-    pub fn sheet(&self) -> Option<&Sheet> {
+    pub fn sheet(&self) -> Option<&SpriteSheet> {
         match &self.content {
-            Content::Sheet(sheet) => Some(sheet),
+            Content::SpriteSheet(sheet) => Some(sheet),
             _ => None,
         }
     }
@@ -304,9 +306,9 @@ pub struct Part {
     /// frames of the source change in kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filters: String,
-    /// Which packets are copied, in a track that [splices](Action::Splice).
+    /// Which packets are copied, in a track that [splices](Action::SmartCut).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub splice: Option<Splice>,
+    pub splice: Option<CopiedRun>,
     /// A second such graph for sound, behind the first and built once, that sees all of the part:
     /// it makes it as long as it should be. Empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -317,7 +319,7 @@ pub struct Part {
 /// in order of decoding, which are shown together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Splice {
+pub struct CopiedRun {
     /// When the keyframe is shown that they begin with; `None` where none is copied.
     pub from: Option<Timestamp>,
     /// When the first picture behind them is shown; `None` where they go on to the end of the
@@ -369,7 +371,8 @@ pub enum Action {
     Encode(Box<Encoder>),
     /// Packets are written as they are, and the pictures at the ends of each part's section are
     /// encoded in the same form.
-    Splice(Box<Encoder>),
+    #[serde(rename = "splice")]
+    SmartCut(Box<Encoder>),
     /// Text is written in another form: libav's name of the encoder, as in `mov_text`.
     Convert(String),
 }
@@ -382,7 +385,7 @@ impl Action {
 
     /// Whether packets are written as they are, but for the ends of sections.
     pub const fn copies(&self) -> bool {
-        matches!(self, Self::Copy | Self::Splice(_))
+        matches!(self, Self::Copy | Self::SmartCut(_))
     }
 }
 

@@ -183,7 +183,7 @@ pub(crate) fn settle_alpha(
     let is_matroska = container == Container::Of(Format::Webm);
     let keeps = match &track.action {
         Action::Encode(encoder) => has_alpha(encoder),
-        Action::Splice(encoder) => !is_beside || (is_matroska && has_alpha(encoder)),
+        Action::SmartCut(encoder) => !is_beside || (is_matroska && has_alpha(encoder)),
         Action::Copy | Action::Convert(_) => !is_beside || is_matroska,
     };
     let is_encoded = matches!(track.action, Action::Encode(_));

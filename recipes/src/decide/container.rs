@@ -337,7 +337,7 @@ fn track_timescale(context: &CompileContext<'_>, track: &Track) -> Option<u32> {
         },
         // Text is converted in microseconds, which are written as such.
         Action::Convert(_) => None,
-        Action::Copy | Action::Splice(_) => {
+        Action::Copy | Action::SmartCut(_) => {
             let stream = context.inputs.get(source.input)?.media.streams.get(source.stream)?;
             match &stream.kind {
                 Kind::Audio(audio) => audio.sample_rate.map(std::num::NonZero::get),

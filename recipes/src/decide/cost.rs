@@ -4,9 +4,9 @@
 
 use avocet_model::{
     cost::Cost,
-    index::{Entry, IndexedPacket, StreamIndex},
+    index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{Kind, MediaInfo, StreamInfo},
-    plan::{Action, Instant, Part, Plan, Select, Splice, TrackKind},
+    plan::{Action, CopiedRun, Instant, Part, Plan, Select, TrackKind},
     time::{Rational, Timestamp},
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
                     cost.frames_encoded += (black.unwrap_or(0.0) * rate).round() as u64;
                 }
             }
-            Action::Splice(_) => {
+            Action::SmartCut(_) => {
                 for (piece, splice) in pieces().zip(track.parts.iter().filter_map(|it| it.splice)) {
                     let (bytes, decoded, encoded) = piece.spliced(splice);
                     cost.bytes_copied += bytes;
@@ -100,7 +100,8 @@ impl<'a> Piece<'a> {
                 let is_wanted = |packet: &&IndexedPacket| self.wants(packet) && !packet.hidden;
                 let frames = packets.iter().filter(is_wanted).count();
                 let first = packets.iter().position(|packet| is_wanted(&packet)).unwrap_or(0);
-                let from = packets.iter().take(first + 1).rposition(|it| it.entry != Entry::No);
+                let from =
+                    packets.iter().take(first + 1).rposition(|it| it.entry != RandomAccess::None);
                 ((first - from.unwrap_or(0)) as u64, frames.max(1) as u64)
             }
             (_, None) => (hidden, shown),
@@ -108,7 +109,7 @@ impl<'a> Piece<'a> {
     }
 
     /// Bytes that are copied, frames that are decoded, and frames that are encoded.
-    fn spliced(self, splice: Splice) -> (u64, u64, u64) {
+    fn spliced(self, splice: CopiedRun) -> (u64, u64, u64) {
         let packets = self.index.map_or(&[][..], |index| &index.packets);
         let at = |pts| Timestamp::new(pts, self.stream.time_base);
         let is_copied = |packet: &&IndexedPacket| {

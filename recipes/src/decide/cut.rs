@@ -3,7 +3,7 @@
 
 use avocet_model::{
     error::{Error, Result},
-    index::{Entry, IndexedPacket, StreamIndex},
+    index::{IndexedPacket, RandomAccess, StreamIndex},
     media::StreamInfo,
     plan::{Reason, Span},
     time::{Rational, Timestamp},
@@ -13,7 +13,7 @@ use super::{choose, container::Container, context::Probed};
 
 /// How long after its start the first picture of a section may come, in seconds, before the one that
 /// is on screen at the start is kept: less where two pictures take less.
-const MOST_GAP: f64 = 0.1;
+const MAX_GAP: f64 = 0.1;
 
 /// A section of an input, in seconds on its own time line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,7 +94,7 @@ impl Section {
         let (first, last) = (shown.first()?, shown.last()?);
         let count = i64::try_from(shown.len()).ok()?;
         let average = if count > 1 { (last.0 - first.0) / (count - 1) } else { last.1 };
-        let gap = Timestamp::from_seconds(MOST_GAP, base).ticks.min(average.saturating_mul(2));
+        let gap = Timestamp::from_seconds(MAX_GAP, base).ticks.min(average.saturating_mul(2));
         let hold = start.plus(gap.max(2));
         let is_in = |pts: i64| pts >= start.ticks && end.is_none_or(|end| pts < end.ticks);
         let first_in = shown.iter().map(|(pts, _)| *pts).find(|pts| is_in(*pts));
@@ -171,9 +171,11 @@ pub(crate) fn copy_pictures(
     as_shown(piece.iter().filter_map(|packet| packet.pts))?;
     let leads = |packet: &&IndexedPacket| packet.pts < first.pts;
     let is_entry = match first.entry {
-        Entry::Closed => section.from_keyframe || !piece.iter().any(|packet| leads(&packet)),
-        Entry::Open => section.from_keyframe,
-        Entry::No => false,
+        RandomAccess::ClosedGop => {
+            section.from_keyframe || !piece.iter().any(|packet| leads(&packet))
+        }
+        RandomAccess::OpenGop => section.from_keyframe,
+        RandomAccess::None => false,
     };
     let begins = first.pts.map(|pts| Timestamp::new(pts, base));
     if !is_entry || begins != Some(kept.first) {
@@ -268,7 +270,7 @@ pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &
 pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamIndex) -> Section {
     let seconds = |ticks: i64| Timestamp::new(ticks, stream.time_base).seconds();
     let start = Timestamp::from_seconds(section.start, stream.time_base).ticks;
-    let entries = index.shown().filter(|(_, packet)| packet.entry != Entry::No);
+    let entries = index.shown().filter(|(_, packet)| packet.entry != RandomAccess::None);
     let Some(keyframe) = entries.map(|(pts, _)| pts).filter(|pts| *pts <= start).max() else {
         return section;
     };

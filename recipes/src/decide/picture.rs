@@ -365,7 +365,7 @@ fn zimg_name(name: Option<&str>) -> &str {
 }
 
 /// The most that a side is scaled down by a cubic filter.
-const MOST_CUBIC: u32 = 32;
+const MAX_CUBIC: u32 = 32;
 
 /// Pixels whose matrix is changed without a detour over red, green and blue.
 const PLAIN: &str = "yuv420p";
@@ -402,7 +402,7 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     let is_rgb_wanted = target.color.matrix.is_none();
     let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };
     // swscale has no room for more lines of a cubic filter.
-    let is_extreme = |from: u32, to: NonZeroU32| from / to > MOST_CUBIC;
+    let is_extreme = |from: u32, to: NonZeroU32| from / to > MAX_CUBIC;
     let is_extreme = is_extreme(video.width, width) || is_extreme(video.height, height);
     let kernel = if is_extreme { "area" } else { "bicubic" };
     let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");

@@ -32,7 +32,7 @@ struct Coder {
     /// Further layouts that it takes as they are.
     others: &'static [&'static str],
     /// Largest bit rate it takes, in bits per sample and channel.
-    most_bits: f64,
+    max_bits: f64,
 }
 
 const AAC: Coder = Coder {
@@ -45,7 +45,7 @@ const AAC: Coder = Coder {
     layouts: &["mono", "stereo", "3.0", "4.0", "5.0", "5.1"],
     others: &["2.1", "quad", "7.1"],
     // ISO/IEC 14496-3: 6144 bits per channel and frame of 1024 samples.
-    most_bits: 6.0,
+    max_bits: 6.0,
 };
 
 const OPUS: Coder = Coder {
@@ -57,7 +57,7 @@ const OPUS: Coder = Coder {
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
     // libopus takes 256 kbit/s a channel, at 48 kHz inside.
-    most_bits: 5.33,
+    max_bits: 5.33,
 };
 
 const MP3: Coder = Coder {
@@ -66,7 +66,7 @@ const MP3: Coder = Coder {
     rates: &[48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000],
     layouts: &["mono", "stereo"],
     others: &[],
-    most_bits: f64::INFINITY,
+    max_bits: f64::INFINITY,
 };
 
 /// For what is FLAC already, so that rate and layout are ones it has.
@@ -79,7 +79,7 @@ const VORBIS: Coder = Coder {
     rates: &[],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
-    most_bits: f64::INFINITY,
+    max_bits: f64::INFINITY,
 };
 
 const PCM: Coder = Coder {
@@ -88,7 +88,7 @@ const PCM: Coder = Coder {
     rates: &[],
     layouts: &[],
     others: &[],
-    most_bits: f64::INFINITY,
+    max_bits: f64::INFINITY,
 };
 
 /// How many bits are spent.
@@ -374,7 +374,7 @@ impl Coder {
             2 => 1.0,
             more => 2.5 * f64::from(more) / 6.0,
         };
-        let most = self.most_bits * f64::from(channels) * f64::from(sample_rate.get()) / 1000.0;
+        let most = self.max_bits * f64::from(channels) * f64::from(sample_rate.get()) / 1000.0;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let rate = (f64::from(stereo) * factor).min(most).round() as u32;
         rate.max(1)

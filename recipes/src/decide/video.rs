@@ -16,8 +16,9 @@ use super::{
     level::Load,
     limit::Largest,
     picture::{self, Framed, Target},
-    projection, seam,
+    projection,
     select::Source,
+    smart_cut,
 };
 use crate::words::{
     codec::{Preset, VideoCodec},
@@ -405,11 +406,11 @@ pub(crate) fn copy_section(
         Ok(span) => return Ok(copy(source, container, span, vec![fits])),
         Err(why) => why,
     };
-    let (encoder, splice) = seam::splice(source, context.capabilities)?;
+    let (encoder, splice) = smart_cut::splice(source, context.capabilities)?;
     let ends = Reason::new("ENDS_ENCODED", why.message);
     let track = copy(source, container, None, vec![ends, fits]);
     let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
-    let action = Action::Splice(Box::new(encoder));
+    let action = Action::SmartCut(Box::new(encoder));
     Ok(Track { action, parts: vec![part], ..track })
 }
 

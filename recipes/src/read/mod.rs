@@ -13,7 +13,7 @@ use crate::{
         tree::Tree,
     },
 };
-use check::{Door, check};
+use check::{Policy, check};
 use document::Document;
 
 impl CheckedJob {
@@ -43,8 +43,8 @@ impl Job {
     /// # Errors
     ///
     /// [`DocumentError`], with all the problems at once.
-    pub fn from_json(text: &str, door: Door) -> Result<CheckedJob, DocumentError> {
-        Self::from_tree(&Tree::read(text)?, door)
+    pub fn from_json(text: &str, policy: Policy) -> Result<CheckedJob, DocumentError> {
+        Self::from_tree(&Tree::read(text)?, policy)
     }
 
     /// Reads a job from a document that is a tree already, perhaps a merged one.
@@ -52,8 +52,8 @@ impl Job {
     /// # Errors
     ///
     /// [`DocumentError::Invalid`], with all the problems at once.
-    pub fn from_tree(document: &Tree, door: Door) -> Result<CheckedJob, DocumentError> {
-        let problems = check(document, door);
+    pub fn from_tree(document: &Tree, policy: Policy) -> Result<CheckedJob, DocumentError> {
+        let problems = check(document, policy);
         if !problems.is_empty() {
             return Err(DocumentError::Invalid { problems });
         }
@@ -66,8 +66,8 @@ impl Job {
     /// # Errors
     ///
     /// [`DocumentError::Invalid`], with all the problems at once.
-    pub fn check(self, door: Door) -> Result<CheckedJob, DocumentError> {
-        let mut problems = check(&Tree::read(&self.to_json())?, door);
+    pub fn check(self, policy: Policy) -> Result<CheckedJob, DocumentError> {
+        let mut problems = check(&Tree::read(&self.to_json())?, policy);
         for problem in &mut problems {
             // JSON has no word for these numbers, and a job has nothing else that is null.
             if problem.found == "null" {
@@ -100,9 +100,9 @@ mod tests {
 
     /// Document in, document out; what is read again is the same job.
     fn check_round(document: &str, expected: &str) -> Result<(), DocumentError> {
-        let job = Job::from_json(document, Door::Service)?;
+        let job = Job::from_json(document, Policy::Service)?;
         assert_eq!(job.to_json(), expected);
-        assert_eq!(Job::from_json(expected, Door::Service)?, job);
+        assert_eq!(Job::from_json(expected, Policy::Service)?, job);
         Ok(())
     }
 
@@ -147,8 +147,8 @@ mod tests {
                         .map(|key| JobInput { key: Some(key.to_owned()), url: "a".to_owned() })
                         .into();
                 }
-                let job = job.check(Door::Program)?;
-                assert_eq!(Job::from_json(&job.to_json(), Door::Program)?, job);
+                let job = job.check(Policy::Program)?;
+                assert_eq!(Job::from_json(&job.to_json(), Policy::Program)?, job);
                 assert_eq!(CheckedJob::from_checked_json(&job.to_json())?, job);
             }
         }
@@ -161,7 +161,7 @@ mod tests {
             let text = format!(
                 r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":"transcode",{recipe}}}}}"#
             );
-            Job::from_json(&text, Door::Program)
+            Job::from_json(&text, Policy::Program)
         };
         let expected = |preset, codec, crf| {
             let preset = Some(preset);
@@ -183,7 +183,7 @@ mod tests {
         let job = Job::from_json(
             r#"{"mode":"recipe","recipe":{"name":"concat"},"output":{"format":"mp4"},
                 "input_files":{"in_z":"z","in_b":"b","in_a":"a"}}"#,
-            Door::Program,
+            Policy::Program,
         )?;
         let urls: Vec<&str> = job.inputs.iter().map(|input| input.url.as_str()).collect();
         assert_eq!(urls, ["z", "b", "a"]);
@@ -193,7 +193,7 @@ mod tests {
     fn check_made(job: &Job, expected: &str) {
         let met = job
             .clone()
-            .check(Door::Program)
+            .check(Policy::Program)
             .map_or_else(|error| error.to_string(), |_| String::new());
         assert_eq!(met, expected);
     }
@@ -235,6 +235,6 @@ mod tests {
         check_made(&job, "");
         assert!(job.to_json().contains(r#""input_files":{"in_1":"a.mp4","in_2":"b.mp4"}"#));
         job.inputs.clear();
-        assert!(job.check(Door::Program).is_err());
+        assert!(job.check(Policy::Program).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use avocet_model::{
     cost::Cost,
     error::Result,
-    index::{Entry, IndexedPacket, StreamIndex},
+    index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{AudioInfo, Chapter, Projection, VideoInfo},
     plan::{
         Action, Dropped, Encoder, FrameFormat, Part, PictureFormat, Plan, Reason, Select,
@@ -23,9 +23,9 @@ use crate::{
         context::{CompileContext, Probed, expect_encoder},
         cut::{Section, is_independent, stream_end},
         picture::{self, Target},
-        projection, seam,
+        projection,
         select::{Chooser, Source},
-        sound,
+        smart_cut, sound,
         video::{self, Settings, Sized},
     },
     words::{
@@ -150,7 +150,7 @@ impl Join {
             return Err(choose::lacking(&probed.location, &probed.media, "an audio stream"));
         }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
-        let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
+        let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let medias = context.inputs.iter().map(|probed| &probed.media);
         let videos = || pieces.iter().filter_map(|piece| piece.video);
@@ -335,7 +335,7 @@ fn video_track(
             Ok(track) => return Ok(track),
             Err(why) => Err(vec![why]),
         },
-        Way::Encoded => Err(vec![seam::failed()]),
+        Way::Encoded => Err(vec![smart_cut::failed()]),
     };
     let mut because = match may_copy {
         Ok(because) => {
@@ -372,7 +372,7 @@ fn video_track(
     let frame_rate = first.info.frame_rate.unwrap_or(USUAL_FRAME_RATE);
     if let FrameFormat::Video(picture) = &mut encoder.format {
         picture.time_base = time_base;
-        // Joined frames keep their times, which no constant rate tells.
+        // SharedOutlet frames keep their times, which no constant rate tells.
         encoder.options.retain(|(key, _)| key != "x264-params");
     }
     let mut parts = Vec::new();
@@ -421,7 +421,7 @@ fn spliced(
     let copied = |piece: &Piece<'_>| {
         let source = piece.video?;
         let span = source.copy_span().ok()?;
-        let stands = |packet: &IndexedPacket| packet.entry == Entry::Closed;
+        let stands = |packet: &IndexedPacket| packet.entry == RandomAccess::ClosedGop;
         let is_intra = source.index.is_some_and(|index| index.packets.iter().all(stands));
         is_intra.then(|| Part { origin: piece.origin(), ..source.copied(span) })
     };
@@ -435,10 +435,10 @@ fn spliced(
     let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black fills");
     for piece in pieces {
         let source = piece.video.ok_or_else(no_video)?;
-        let (encoder, splice) = seam::splice_one_of(&source, context.capabilities)?;
+        let (encoder, splice) = smart_cut::splice_one_of(&source, context.capabilities)?;
         let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
         track.parts.push(Part { origin: piece.origin(), ..part });
-        track.action = Action::Splice(Box::new(encoder));
+        track.action = Action::SmartCut(Box::new(encoder));
     }
     if track.parts.iter().all(|part| part.splice.is_none_or(|splice| splice.from.is_none())) {
         return Err(Reason::new(
@@ -567,7 +567,7 @@ fn no_joint(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
         return Some("has an edit list in the midst of the result".to_owned());
     }
     let begins = source.index.and_then(|index| index.packets.first());
-    let is_closed = begins.is_some_and(|packet| packet.entry == Entry::Closed);
+    let is_closed = begins.is_some_and(|packet| packet.entry == RandomAccess::ClosedGop);
     (!is_closed).then(|| "does not begin with a keyframe of a closed group".to_owned())
 }
 

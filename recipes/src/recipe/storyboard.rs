@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use avocet_model::{
     capabilities::Capabilities,
     error::Result,
-    index::Entry,
+    index::RandomAccess,
     media::{Hdr, StreamInfo, Tags, VideoInfo},
     plan::{
-        Content, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan, Reason, Sheet,
+        Content, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan, Reason, SpriteSheet,
         Strategy, StreamId,
     },
     time::{Rational, Timestamp},
@@ -121,7 +121,7 @@ impl Default for Storyboard {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thumbnails {
     /// How the pictures are spread.
-    pub spread: Spread,
+    pub spread: Sampling,
     /// Width of the box that each is fitted into, in pixels.
     pub width: Option<NonZeroU32>,
     /// Height of the box that each is fitted into, in pixels.
@@ -136,7 +136,7 @@ pub struct Thumbnails {
 
 /// How pictures are spread over an input.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Spread {
+pub enum Sampling {
     /// So many, each in the middle of its part.
     Count(NonZeroU32),
     /// One for so many seconds: finite, more than 0.
@@ -144,7 +144,7 @@ pub enum Spread {
 }
 
 /// The most files of [`Thumbnails`]: each is open until all are written.
-pub const MOST_THUMBNAILS: usize = 500;
+pub const MAX_THUMBNAILS: usize = 500;
 
 /// A part of an input that one picture stands for, in seconds from its start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,7 +153,7 @@ struct Slot {
     to: f64,
 }
 
-impl Spread {
+impl Sampling {
     fn slots(self, probed: &Probed, most: usize) -> Result<Vec<Slot>> {
         let zero = probed.media.start.map_or(0.0, Timestamp::seconds);
         // A last picture may have no length of its own, and is the only one of some inputs.
@@ -216,7 +216,7 @@ impl Maker<'_> {
         let index = self.probed.index.as_ref();
         let index = index.and_then(|index| index.streams.get(self.stream.index));
         let keys = index.map(|index| {
-            let keys = index.shown().filter(|(_, packet)| packet.entry != Entry::No);
+            let keys = index.shown().filter(|(_, packet)| packet.entry != RandomAccess::None);
             let mut keys: Vec<i64> = keys.map(|(pts, _)| pts).collect();
             keys.sort_unstable();
             keys
@@ -254,7 +254,7 @@ impl Maker<'_> {
         instants: Vec<Instant>,
         columns: NonZeroU32,
         because: Vec<Reason>,
-    ) -> Result<Sheet> {
+    ) -> Result<SpriteSheet> {
         let (width, height) = self.size;
         let (name, pixel_format, color) = encoder_of(self.format, self.video);
         expect_encoder(self.capabilities, name)?;
@@ -273,7 +273,7 @@ impl Maker<'_> {
         let count = u32::try_from(instants.len()).unwrap_or(u32::MAX);
         let columns = columns.min(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
         let rows = NonZeroU32::new(count.div_ceil(columns.get())).unwrap_or(NonZeroU32::MIN);
-        Ok(Sheet {
+        Ok(SpriteSheet {
             source: StreamId { input: 0, stream: self.stream.index },
             instants,
             filters: filters.text,
@@ -320,8 +320,8 @@ impl Storyboard {
         let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
         let usual = NonZeroU32::new(USUAL_COUNT).unwrap_or(NonZeroU32::MIN);
         let spread = match (self.every_seconds, self.count) {
-            (Some(seconds), _) => Spread::Every(seconds),
-            (None, count) => Spread::Count(count.unwrap_or(usual)),
+            (Some(seconds), _) => Sampling::Every(seconds),
+            (None, count) => Sampling::Count(count.unwrap_or(usual)),
         };
         let slots = with_length(spread.slots(probed, 10_000)?);
         let shown = video.shown_size();
@@ -349,7 +349,7 @@ impl Storyboard {
         for (number, instants) in instants.chunks(columns * rows).enumerate() {
             let name = format!("out_sprite_{}.{}", number + 1, format.extension());
             let sheet = maker.sheet(instants.to_vec(), self.columns, because.clone())?;
-            let content = Content::Sheet(Box::new(sheet));
+            let content = Content::SpriteSheet(Box::new(sheet));
             outputs.push(output(context, &name, outputs.len(), "image2pipe", content));
         }
         let text = vtt(&slots, (columns, rows), size, format);
@@ -368,14 +368,14 @@ impl Thumbnails {
     ///
     /// # Errors
     /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when there is no video, no known duration,
-    /// or more pictures than [`MOST_THUMBNAILS`]; [`Error::Absent`](avocet_model::error::Error::Absent)
+    /// or more pictures than [`MAX_THUMBNAILS`]; [`Error::Absent`](avocet_model::error::Error::Absent)
     /// when this build lacks an encoder or filter.
     pub fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
         let selection =
             Selection::of(context, Container::Of(format), Need::Video, Tracks::Best, None)?;
         let probed = selection.probed;
         let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
-        let slots = self.spread.slots(probed, MOST_THUMBNAILS)?;
+        let slots = self.spread.slots(probed, MAX_THUMBNAILS)?;
         let largest = Largest::of_picture(format);
         let wanted = picture::fit(video.shown_size(), self.width, self.height);
         let fitted = largest.fit(wanted);
@@ -390,7 +390,7 @@ impl Thumbnails {
         for (number, instant) in instants.into_iter().enumerate() {
             let name = format!("{}-{:04}.{}", self.stem, number + 1, format.extension());
             let sheet = maker.sheet(vec![instant], NonZeroU32::MIN, because.clone())?;
-            let content = Content::Sheet(Box::new(sheet));
+            let content = Content::SpriteSheet(Box::new(sheet));
             outputs.push(output(context, &name, number, "image2pipe", content));
         }
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), false);

@@ -13,9 +13,8 @@ use crate::{
         container::Container,
         context::CompileContext,
         cut::{self, Section},
-        seam,
         select::{Need, Selection},
-        sound, video,
+        smart_cut, sound, video,
     },
     words::{
         format::Format,
@@ -104,7 +103,7 @@ impl Trim {
         selection.notices.append(&mut notices);
         let plan_with = |video: Option<Track>| {
             let tracks: Vec<_> = video.into_iter().chain(audios.iter().cloned()).collect();
-            let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
+            let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
             let copies = tracks.iter().all(|track| track.action == Action::Copy);
             let strategy = match (splices, copies) {
                 (true, _) => Strategy::SmartCut,
@@ -121,10 +120,10 @@ impl Trim {
             Ok(track) => track,
             Err(why) => return Ok(plan_with(Some(like_source(why)?))),
         };
-        let is_spliced = matches!(track.action, Action::Splice(_));
+        let is_spliced = matches!(track.action, Action::SmartCut(_));
         let mut plan = plan_with(Some(track));
         if is_spliced {
-            let encoded = like_source(seam::failed())?;
+            let encoded = like_source(smart_cut::failed())?;
             plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
         }
         Ok(plan)

@@ -15,9 +15,9 @@ use crate::{
         container::Container,
         context::CompileContext,
         cut::Section,
-        picture, seam,
+        picture,
         select::{Need, Selection, Source},
-        sound,
+        smart_cut, sound,
         video::{self, Settings, Use},
     },
     words::{
@@ -104,7 +104,7 @@ impl WebReady {
         }
         let plan_with = |video: Option<Track>| {
             let tracks: Vec<_> = video.into_iter().chain(sounds.iter().cloned()).collect();
-            let splices = tracks.iter().any(|track| matches!(track.action, Action::Splice(_)));
+            let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
             let copies = tracks.iter().all(|track| track.action == Action::Copy);
             let strategy = match (splices, copies) {
                 (true, _) => Strategy::SmartCut,
@@ -120,7 +120,7 @@ impl WebReady {
         };
         let mut plan = plan_with(video);
         if let (Strategy::SmartCut, Some(source)) = (plan.strategy, &selection.video) {
-            let encoded = self.encoded(source, seam::failed(), context)?;
+            let encoded = self.encoded(source, smart_cut::failed(), context)?;
             plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
         }
         if plan.strategy != Strategy::FaststartRemux {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::num::NonZeroU32;
 
 use avocet_model::{
-    index::{Entry, Index, IndexedPacket, StreamIndex},
+    index::{Index, IndexedPacket, RandomAccess, StreamIndex},
     media::movie::{Edit, Movie, MovieTrack},
     media::{
         AudioInfo, Color, Crop, Disposition, Hdr, Kind, LightLevel, MasteringDisplay, MediaInfo,
@@ -104,7 +104,11 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
             pts: Some((second * i64::from(rate) + i64::from(number)) * step),
             duration: step,
             bytes,
-            entry: if number == 0 || is_intra { Entry::Closed } else { Entry::No },
+            entry: if number == 0 || is_intra {
+                RandomAccess::ClosedGop
+            } else {
+                RandomAccess::None
+            },
             hidden: false,
             changed: false,
         }));
@@ -142,7 +146,7 @@ pub(crate) fn sound(codec: &str, base: u32, layout: (&str, u32), samples: i64, k
         pts: Some(number * samples * i64::from(base) / 48_000),
         duration: samples * i64::from(base) / 48_000,
         bytes: (i64::from(kbps) * 125 * samples / 48_000).try_into().unwrap(),
-        entry: Entry::Closed,
+        entry: RandomAccess::ClosedGop,
         hidden: false,
         changed: false,
     };
@@ -187,7 +191,7 @@ pub(crate) fn subtitles(codec: &str, base: u32, text: bool) -> Made {
         pts: Some(number * step),
         duration: step / 2,
         bytes: 40,
-        entry: Entry::Closed,
+        entry: RandomAccess::ClosedGop,
         hidden: false,
         changed: false,
     };
@@ -540,8 +544,10 @@ pub(crate) fn prores() -> Probed {
 /// An index in which no keyframe closes off what was before it.
 pub(crate) fn open_groups(mut probed: Probed) -> Probed {
     let packets = &mut Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets;
-    for packet in packets.iter_mut().skip(1).filter(|packet| packet.entry == Entry::Closed) {
-        packet.entry = Entry::Open;
+    for packet in
+        packets.iter_mut().skip(1).filter(|packet| packet.entry == RandomAccess::ClosedGop)
+    {
+        packet.entry = RandomAccess::OpenGop;
     }
     probed
 }

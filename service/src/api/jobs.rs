@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use avocet_recipes::{CheckedJob, Door, Job, Problem as DocumentProblem, Task, Tree, merge};
+use avocet_recipes::{CheckedJob, Job, Policy, Problem as DocumentProblem, Task, Tree, merge};
 use axum::{
     Extension, Json,
     extract::State,
@@ -133,7 +133,7 @@ async fn read(service: &Service, text: &str) -> Result<(String, CheckedJob), Pro
         })?;
         tree = merge(&Tree::read(&preset.document)?, &tree)?;
     }
-    let job = Job::from_tree(&tree, Door::Service)?;
+    let job = Job::from_tree(&tree, Policy::Service)?;
     let inputs = job.inputs.iter().map(|input| {
         let one = || "input.url".to_owned();
         let path = input.key.as_ref().map_or_else(one, |key| format!("input_files.{key}"));

@@ -1,6 +1,6 @@
 //! Presets over HTTP.
 
-use avocet_recipes::{Door, Job, Tree, merge};
+use avocet_recipes::{Job, Policy, Tree, merge};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -72,7 +72,7 @@ fn check_document(document: &RawValue) -> Result<(), Problem> {
         r#"{"input":{"url":"https://host.invalid/a"}}"#
     };
     let whole = merge(&tree, &Tree::read(inputs)?)?;
-    Job::from_tree(&whole, Door::Service)?;
+    Job::from_tree(&whole, Policy::Service)?;
     Ok(())
 }
 

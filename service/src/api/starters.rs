@@ -61,7 +61,7 @@ pub(crate) const STARTERS: &[(&str, &str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use avocet_recipes::{Door, Job, Tree, merge};
+    use avocet_recipes::{Job, Policy, Tree, merge};
 
     use super::*;
 
@@ -76,7 +76,7 @@ mod tests {
             };
             let job = Tree::read(document)
                 .and_then(|preset| merge(&preset, &Tree::read(inputs)?))
-                .and_then(|whole| Job::from_tree(&whole, Door::Service));
+                .and_then(|whole| Job::from_tree(&whole, Policy::Service));
             assert!(job.is_ok(), "{slug}: {job:?}");
         }
     }

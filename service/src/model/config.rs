@@ -189,11 +189,11 @@ impl Config {
         Limits {
             threads: self.shares().0,
             anywhere: self.allow_private_network,
-            most_input_bytes: self.most_input_bytes,
-            most_media_seconds: self.most_media_seconds,
-            most_pixels: self.most_pixels,
-            most_seconds: self.most_job_seconds,
-            most_memory_bytes: self.most_memory_bytes,
+            max_input_bytes: self.most_input_bytes,
+            max_media_seconds: self.most_media_seconds,
+            max_pixels: self.most_pixels,
+            max_seconds: self.most_job_seconds,
+            max_memory_bytes: self.most_memory_bytes,
             unconfined: self.unconfined_ffmpeg,
         }
     }
@@ -212,7 +212,7 @@ fn wrong(place: &str, error: &toml::de::Error) -> ConfigError {
     ConfigError::Wrong { place: place.to_owned(), what: error.to_string().trim_end().to_owned() }
 }
 
-/// `MOST_PIXELS` as `mostPixels`.
+/// `MAX_PIXELS` as `mostPixels`.
 fn camel(name: &str) -> String {
     let mut upper = false;
     let mut camel = String::new();

@@ -56,15 +56,15 @@ pub struct Limits {
     /// Whether inputs may be in private networks, and over `http:`.
     pub anywhere: bool,
     /// What an input that is copied may have at most, in bytes.
-    pub most_input_bytes: u64,
+    pub max_input_bytes: u64,
     /// How long an input may be, in seconds.
-    pub most_media_seconds: f64,
+    pub max_media_seconds: f64,
     /// How many pixels a picture of an input may have.
-    pub most_pixels: u64,
+    pub max_pixels: u64,
     /// How long a child process may run, in seconds.
-    pub most_seconds: u64,
+    pub max_seconds: u64,
     /// Memory of a child process, in bytes.
-    pub most_memory_bytes: u64,
+    pub max_memory_bytes: u64,
     /// Whether the `ffmpeg` program may run where the kernel can not confine it.
     pub unconfined: bool,
 }

@@ -253,7 +253,7 @@ impl Client {
         was_public: &WasPublic,
         counts: &Counts,
     ) -> Result<Response, RemoteError> {
-        let most = self.settings.most_redirects;
+        let most = self.settings.max_redirects;
         let mut url = asked.clone();
         let mut came_from_public = was_public.0.load(Ordering::Acquire);
         for hop in 0..=most {
@@ -268,11 +268,11 @@ impl Client {
                 request = request.header(RANGE, format!("bytes={first}-{last}"));
             }
             counts.requests.fetch_add(1, Ordering::Relaxed);
-            let patience = self.settings.patience;
-            let sent = tokio::time::timeout(patience, request.send()).await;
+            let idle_timeout = self.settings.idle_timeout;
+            let sent = tokio::time::timeout(idle_timeout, request.send()).await;
             let response = match sent {
                 Ok(response) => response.map_err(|error| transport(&error))?,
-                Err(_) => return Err(RemoteError::Stalled { seconds: patience.as_secs() }),
+                Err(_) => return Err(RemoteError::Stalled { seconds: idle_timeout.as_secs() }),
             };
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
@@ -370,7 +370,7 @@ impl HttpService for Connector {
             METADATA
         } else {
             let bytes = request.body().content_length() as u64;
-            self.client.settings.patience + Duration::from_secs(bytes / LEAST_SENT)
+            self.client.settings.idle_timeout + Duration::from_secs(bytes / LEAST_SENT)
         };
         let answer = tokio::time::timeout(limit, HttpService::call(client, request)).await;
         answer.unwrap_or_else(|_| {

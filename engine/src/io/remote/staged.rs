@@ -75,7 +75,7 @@ pub(super) fn fetch(
     let part = part_of(target, facts);
     let mut options = fs::OpenOptions::new();
     options.create(true).append(true).read(true);
-    #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
+    #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
     let mut file = options.open(&part)?;
     if file.try_lock().is_err() {
         let what = "somebody else is copying it to the same place";
@@ -120,7 +120,7 @@ fn download(
     cancel: &CancelToken,
     observe: &mut dyn FnMut(Fetched),
 ) -> io::Result<()> {
-    let most = origin.client.settings.most_bytes;
+    let most = origin.client.settings.max_bytes;
     let too_large = move |bytes| RemoteError::TooLarge { bytes, most };
     if let Some(length) = facts.length.filter(|length| *length > most) {
         return Err(too_large(length).into());

@@ -56,18 +56,18 @@ impl From<Stop> for io::Error {
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct Backoff {
     failures: u32,
 }
 
-impl Patience {
+impl Backoff {
     /// There was progress.
     pub(super) fn renew(&mut self) {
         self.failures = 0;
     }
 
     /// Waits after a failure, or gives up with it.
-    pub(super) async fn bear(&mut self, error: RemoteError) -> Result<(), RemoteError> {
+    pub(super) async fn retry(&mut self, error: RemoteError) -> Result<(), RemoteError> {
         let asked = match &error {
             RemoteError::Status { after, .. } => after.unwrap_or_default(),
             _ => Duration::ZERO,
@@ -88,11 +88,11 @@ impl Patience {
 
 /// Looks at what is there, trying again where that may help.
 pub(super) async fn look(origin: &Origin) -> Result<Facts, RemoteError> {
-    let mut patience = Patience::default();
+    let mut backoff = Backoff::default();
     loop {
         match origin.look().await {
             Ok(facts) => return Ok(facts),
-            Err(error) => patience.bear(error).await?,
+            Err(error) => backoff.retry(error).await?,
         }
     }
 }
@@ -106,8 +106,8 @@ pub(super) async fn transfer(
     end: Option<u64>,
     mut take: impl FnMut(Option<Bytes>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let limit = origin.client.settings.patience;
-    let mut patience = Patience::default();
+    let limit = origin.client.settings.idle_timeout;
+    let mut backoff = Backoff::default();
     let begun = Instant::now();
     let (mut at, mut came) = (first, 0);
     while end.is_none_or(|end| at < end) {
@@ -140,7 +140,7 @@ pub(super) async fn transfer(
                 came += bytes.len() as u64;
                 // Without ranges the same bytes may come again and again.
                 if facts.has_ranges {
-                    patience.renew();
+                    backoff.renew();
                 }
                 take(Some(bytes))?;
                 if end == Some(at) {
@@ -152,7 +152,7 @@ pub(super) async fn transfer(
                 }
             },
         };
-        patience.bear(error).await?;
+        backoff.retry(error).await?;
         if at - before < LITTLE {
             tokio::time::sleep(LITTLE_PAUSE).await;
         }

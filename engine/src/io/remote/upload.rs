@@ -28,7 +28,7 @@ use super::{
 const PART: u64 = 8 << 20;
 
 /// Into how many parts an object is cut at most; Amazon S3 takes 10,000.
-const MOST_PARTS: u64 = 9000;
+const MAX_PARTS: u64 = 9000;
 
 /// How many parts are on their way at once.
 const AT_ONCE: usize = 4;
@@ -155,7 +155,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
     let Opened { store, key, .. } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
-    #[expect(clippy::disallowed_methods, reason = "this is the door that the rule points to")]
+    #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
     let mut file = File::open(file).map_err(Stop::Local)?;
     let size = file.metadata().map_err(Stop::Local)?.len();
     let looked = limited(LIMIT, store.head(&key));
@@ -200,7 +200,7 @@ async fn send_parts(
     size: u64,
     moving: &mut FuturesUnordered<UploadPart>,
 ) -> Result<(), Stop> {
-    let part = PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20));
+    let part = PART.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20));
     let mut left = size;
     while left > 0 || !moving.is_empty() {
         if left > 0 && moving.len() < AT_ONCE {

@@ -47,11 +47,11 @@ impl Demuxer {
         /// What every file of Matroska begins with (RFC 8794, 11.2.1).
         const EBML: &[u8] = b"\x1a\x45\xdf\xa3";
         /// Most bytes between a packet and the file behind it: that packet, and an index.
-        const MOST_BYTES: usize = 1 << 20;
+        const MAX_BYTES: usize = 1 << 20;
         if !self.is_format("matroska") {
             return Ok(false);
         }
-        let rest = self.peek(last, MOST_BYTES)?;
+        let rest = self.peek(last, MAX_BYTES)?;
         Ok(rest.windows(EBML.len()).any(|bytes| bytes == EBML))
     }
 
@@ -60,11 +60,11 @@ impl Demuxer {
         /// Bytes of the header of a page, without the sizes of its segments.
         const HEADER: usize = 27;
         /// Most bytes of two pages.
-        const MOST_BYTES: usize = 2 * (HEADER + 255 + 255 * 255);
+        const MAX_BYTES: usize = 2 * (HEADER + 255 + 255 * 255);
         if !self.is_format("ogg") {
             return Ok(false);
         }
-        let bytes = self.peek(last, MOST_BYTES)?;
+        let bytes = self.peek(last, MAX_BYTES)?;
         let mut rest = &bytes[..];
         while rest.starts_with(b"OggS") {
             let segments = rest.get(HEADER - 1).map_or(0, |count| usize::from(*count));

@@ -200,8 +200,8 @@ impl Demuxer {
         self.depth = Depth::Streams;
         // Of each stream that there is by now; those that show later are held against the limit
         // when they are known.
-        let most = ("max_pixels".to_owned(), self.limits.most_pixels.to_string());
-        let most = i64::try_from(self.limits.most_pixels).map_or(Vec::new(), |_| vec![most]);
+        let most = ("max_pixels".to_owned(), self.limits.max_pixels.to_string());
+        let most = i64::try_from(self.limits.max_pixels).map_or(Vec::new(), |_| vec![most]);
         let options = self.streams().map(|_| Options::new(&most)).collect::<AvResult<Vec<_>>>();
         let mut options = options.map_err(Fault::Libav)?;
         let mut pointers: Vec<_> = options.iter().map(|options| options.0).collect();

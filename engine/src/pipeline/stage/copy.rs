@@ -12,10 +12,10 @@ use avocet_model::{
     time::{TimeBase, Timestamp},
 };
 
-use super::{Onto, Outlet, Stage, Stop};
+use super::{Outlet, Stage, Stop, TimelineOffset};
 use crate::{
     libav::{Packet, Parameters},
-    pipeline::tally::{Read, Tally},
+    pipeline::counters::{Counters, Read},
     read::{approach::REORDERED, change::Coding},
 };
 
@@ -32,13 +32,13 @@ fn parameters_change(kind: &str, packet: &Packet, base: TimeBase) -> Stop {
 /// ones that come after the presentation.
 pub(crate) struct Copy {
     span: Option<Span>,
-    onto: Option<Onto>,
+    onto: Option<TimelineOffset>,
     base: TimeBase,
     /// What decoders must know that see nothing before the span; written before its first picture.
     head: Option<Head>,
     /// The coding that all packets must have; none where somebody else looks after that.
     coding: Option<Coding>,
-    tally: Tally<Read>,
+    counters: Counters<Read>,
     /// Whether a keyframe came.
     begun: bool,
     /// Time of the first keyframe, in ticks, when packets before it were left out: those that follow
@@ -66,16 +66,21 @@ impl Copy {
     /// A stage before anything came.
     pub(crate) fn new(
         span: Option<Span>,
-        onto: Option<Onto>,
+        onto: Option<TimelineOffset>,
         parameters: &Parameters,
-        tally: Tally<Read>,
+        counters: Counters<Read>,
     ) -> Self {
         let (head, coding) = (parameters.head.clone(), Some(Coding::of(parameters)));
         let base = parameters.time_base;
-        Self { head, coding, ..Self::over(span, onto, base, tally) }
+        Self { head, coding, ..Self::over(span, onto, base, counters) }
     }
 
-    fn over(span: Option<Span>, onto: Option<Onto>, base: TimeBase, tally: Tally<Read>) -> Self {
+    fn over(
+        span: Option<Span>,
+        onto: Option<TimelineOffset>,
+        base: TimeBase,
+        counters: Counters<Read>,
+    ) -> Self {
         let (window, times) = (VecDeque::new(), BinaryHeap::new());
         let (begun, ended) = (false, false);
         let (head, coding, dts, leads_until) = (None, None, None, None);
@@ -85,7 +90,7 @@ impl Copy {
             base,
             head,
             coding,
-            tally,
+            counters,
             begun,
             leads_until,
             ended,
@@ -99,13 +104,13 @@ impl Copy {
     /// before its place in order of presentation.
     pub(crate) fn spliced(
         span: Span,
-        onto: Option<Onto>,
+        onto: Option<TimelineOffset>,
         base: TimeBase,
         delay: i64,
-        tally: Tally<Read>,
+        counters: Counters<Read>,
     ) -> Self {
         let dts = Some(Dts::Made { delay });
-        Self { dts, ..Self::over(Some(span), onto, base, tally) }
+        Self { dts, ..Self::over(Some(span), onto, base, counters) }
     }
 
     /// Looks at the first packets.
@@ -178,13 +183,13 @@ impl Stage for Copy {
             }
         }
         if !self.begun && packet.is_key() {
-            let has_left_out = self.tally.note(|count| count.before_keyframe > 0);
+            let has_left_out = self.counters.note(|count| count.before_keyframe > 0);
             self.begun = true;
             self.leads_until = packet.pts().filter(|_| has_left_out);
         }
         let leads = packet.pts().is_some_and(|pts| Some(pts) < self.leads_until);
         if !self.begun || leads {
-            self.tally.note(|count| count.before_keyframe += 1);
+            self.counters.note(|count| count.before_keyframe += 1);
             return Ok(());
         }
         if self.coding.as_mut().is_some_and(|coding| coding.changes(&packet)) {
@@ -215,7 +220,7 @@ impl Stage for Copy {
 /// span ends; a text that is on screen where it begins begins there.
 pub(crate) struct CopySound {
     span: Option<Span>,
-    onto: Option<Onto>,
+    onto: Option<TimelineOffset>,
     base: TimeBase,
     is_text: bool,
     coding: Coding,
@@ -227,7 +232,7 @@ impl CopySound {
     /// A stage before anything came.
     pub(crate) fn new(
         span: Option<Span>,
-        onto: Option<Onto>,
+        onto: Option<TimelineOffset>,
         parameters: &Parameters,
         is_text: bool,
     ) -> Self {
@@ -287,7 +292,7 @@ impl Stage for CopySound {
 }
 
 /// Puts a packet of a later part onto the time line of the first.
-fn move_onto(packet: &mut Packet, onto: Onto, base: TimeBase) {
+fn move_onto(packet: &mut Packet, onto: TimelineOffset, base: TimeBase) {
     let map = |ticks| onto.map(Timestamp::new(ticks, base));
     let (Some(pts), dts) = (packet.pts(), packet.dts()) else { return };
     let start = map(pts);

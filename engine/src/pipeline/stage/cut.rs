@@ -8,7 +8,7 @@ use avocet_model::{
 use super::{Outlet, Stage, Stop};
 use crate::{
     libav::Frame,
-    pipeline::tally::{Read, Tally},
+    pipeline::counters::{Counters, Read},
 };
 
 /// Lets the frames of a span through, and stops what comes after it.
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Cut {
     span: Span,
     base: TimeBase,
-    tally: Tally<Read>,
+    counters: Counters<Read>,
     /// The picture that would be on screen at the start, until one of the span came.
     before: Option<Frame>,
     /// The newest picture of the span, until it is known whether it is the last.
@@ -28,8 +28,8 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// A stage for frames whose times count in `base`.
-    pub(crate) fn new(span: Span, base: TimeBase, tally: Tally<Read>) -> Self {
-        Self { span, base, tally, before: None, held: None, begun: false }
+    pub(crate) fn new(span: Span, base: TimeBase, counters: Counters<Read>) -> Self {
+        Self { span, base, counters, before: None, held: None, begun: false }
     }
 
     /// Moves the frame on screen at the start to the start, when `next` comes too late for it.
@@ -45,7 +45,7 @@ impl Cut {
             return Ok(());
         }
         let Some(start) = self.span.start.rescale(self.base) else { return Ok(()) };
-        self.tally.note(|count| {
+        self.counters.note(|count| {
             count.frames_left_out -= 1;
             count.extent.add(start, start);
         });
@@ -73,7 +73,7 @@ impl Cut {
             last.set_duration(if is_followed { rest } else { last.duration().min(rest) });
             let at = |ticks| Timestamp::new(ticks, self.base);
             let (start, end) = (at(start), at(start + last.duration()));
-            self.tally.note(|count| count.extent.add(start, end));
+            self.counters.note(|count| count.extent.add(start, end));
         }
         outlet.send(last)
     }
@@ -94,7 +94,7 @@ impl Stage for Cut {
         let Some(start) = frame.pts().map(|pts| Timestamp::new(pts, self.base)) else {
             return outlet.send(frame);
         };
-        let leave_out = || self.tally.note(|count| count.frames_left_out += 1);
+        let leave_out = || self.counters.note(|count| count.frames_left_out += 1);
         if self.span.end.is_some_and(|end| start >= end) {
             leave_out();
             if !self.begun {

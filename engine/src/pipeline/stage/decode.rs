@@ -11,7 +11,7 @@ use avocet_model::{
 use super::{Outlet, Stage, Stop};
 use crate::{
     libav::{AvResult, Decoder, Frame, Health, Packet, Received},
-    pipeline::tally::{Read, Tally},
+    pipeline::counters::{Counters, Read},
 };
 
 /// How often in a row a decoder may fail to give a frame before it is asked with new input.
@@ -24,7 +24,7 @@ pub(crate) struct Decode {
     location: Location,
     base: TimeBase,
     is_video: bool,
-    tally: Tally<Read>,
+    counters: Counters<Read>,
     /// Presentation times of shown packets whose frames have not come out yet.
     expected: BTreeSet<i64>,
     /// Where the last frame ended, in ticks.
@@ -50,7 +50,7 @@ impl Decode {
         base: TimeBase,
         is_video: bool,
         from: Option<i64>,
-        tally: Tally<Read>,
+        counters: Counters<Read>,
     ) -> Self {
         let (expected, from) = (BTreeSet::new(), from.unwrap_or(i64::MIN));
         let (end, skips, noted) = (None, false, decoder.health());
@@ -59,7 +59,7 @@ impl Decode {
             location,
             base,
             is_video,
-            tally,
+            counters,
             expected,
             end,
             from,
@@ -98,7 +98,7 @@ impl Decode {
         let more = health.since(std::mem::replace(&mut self.noted, health));
         let is_wanted = self.from == i64::MIN || self.end.is_some_and(|end| end > self.from);
         let complaints = if is_wanted { more.complaints } else { 0 };
-        self.tally.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
+        self.counters.note(|count| count.health.add(Health { complaints, concealed: 0, ..more }));
     }
 
     fn note_error(&self, result: AvResult<()>) -> Result<(), Error> {
@@ -118,7 +118,7 @@ impl Decode {
         frame.set_pts(start);
         let is_first = self.end.is_none();
         self.end = Some(Timestamp::new(start, self.base).plus(frame.duration()).ticks);
-        self.tally.note(|count| {
+        self.counters.note(|count| {
             count.frames += 1;
             count.health.concealed += u64::from(frame.is_concealed() && start >= self.from);
         });
@@ -139,13 +139,13 @@ impl Decode {
     fn note_lead(&self, first: i64) {
         let timed = self.expected.range(..first).count() as u64;
         let lead = if self.key.is_some_and(|key| first >= key) { self.lead } else { 0 };
-        self.tally.note(|count| count.before_keyframe += lead.saturating_sub(timed));
+        self.counters.note(|count| count.before_keyframe += lead.saturating_sub(timed));
     }
 
     /// Counts packets without a frame: before the first frame they only lacked a keyframe.
     fn note_missed(&self, missed: &BTreeSet<i64>, next: i64, before_first: bool) {
         let Some(first) = missed.first() else { return };
-        self.tally.note(|count| match (before_first, self.is_video) {
+        self.counters.note(|count| match (before_first, self.is_video) {
             (true, true) => count.before_keyframe += missed.len() as u64,
             // Sound begins with packets of priming, which give no frame or a later one.
             (true, false) => {}
@@ -168,7 +168,7 @@ impl Stage for Decode {
                 self.key = packet.pts().or(packet.dts());
             } else if self.decoder.needs_keyframe {
                 let is_missed = is_shown && packet.pts().is_none_or(|pts| pts >= self.from);
-                self.tally.note(|count| count.before_keyframe += u64::from(is_missed));
+                self.counters.note(|count| count.before_keyframe += u64::from(is_missed));
                 return Ok(());
             } else if is_shown {
                 self.lead += 1;
@@ -191,7 +191,7 @@ impl Stage for Decode {
         self.forward(outlet)?;
         let missed = std::mem::take(&mut self.expected);
         let end =
-            self.tally.note(|count| count.extent.end()).and_then(|end| end.rescale(self.base));
+            self.counters.note(|count| count.extent.end()).and_then(|end| end.rescale(self.base));
         self.note_missed(&missed, end.map_or(0, |end| end.ticks), self.end.is_none());
         if self.end.is_none() {
             tracing::debug!("no frame came out of {}", Step::Decode);

@@ -14,7 +14,7 @@ use avocet_model::{
 use super::{Outlet, Stop, finished};
 use crate::{
     libav::{Demuxer, Fault, Packet, Table},
-    pipeline::tally::{Read, Tally},
+    pipeline::counters::{Counters, Read},
     read::{clock::Clock, index::Entries},
 };
 
@@ -72,7 +72,7 @@ pub(crate) struct Route {
     /// Where a stream of pictures ends, by its sample table.
     pub(crate) table: Option<Table>,
     pub(crate) select: Select,
-    pub(crate) tally: Tally<Read>,
+    pub(crate) counters: Counters<Read>,
     /// `None` once nobody wants more.
     pub(crate) outlet: Option<Box<dyn Outlet<Packet>>>,
 }
@@ -163,7 +163,7 @@ impl Demux {
         }
         for route in &self.routes {
             let goes_on_seconds = self.goes_on_seconds(route);
-            route.tally.note(|count| {
+            route.counters.note(|count| {
                 count.torn = self.demuxer.torn(route.stream);
                 count.is_followed = self.demuxer.is_followed;
                 count.goes_on_seconds = goes_on_seconds;
@@ -218,7 +218,7 @@ impl Demux {
     }
 
     fn note(&self, change: impl Fn(&mut Read)) {
-        self.routes.iter().for_each(|route| route.tally.note(&change));
+        self.routes.iter().for_each(|route| route.counters.note(&change));
     }
 
     /// Goes to where the span of the only route begins; answers the first packet of it that was
@@ -323,7 +323,7 @@ impl Route {
             shared.set_duration(duration);
         }
         let extent = wanted.map(|start| (at(start), at(start + shared.duration())));
-        let seconds = self.tally.note(|count| {
+        let seconds = self.counters.note(|count| {
             count.packets += 1;
             count.jumps += u64::from(jumped);
             if let Some((start, end)) = extent {

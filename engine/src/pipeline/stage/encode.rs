@@ -11,14 +11,14 @@ use avocet_model::{
 use super::{Outlet, Stage, Stop};
 use crate::{
     libav::{Encoder, FilterGraph, Frame, GraphInput, Packet, Received},
-    pipeline::tally::{Tally, Written},
+    pipeline::counters::{Counters, Written},
 };
 
 /// Encodes frames, and sees to it that each packet knows how long it lasts.
 pub(crate) struct Encode {
     encoder: Encoder,
     name: String,
-    tally: Tally<Written>,
+    counters: Counters<Written>,
     /// Seconds per tick of the container, where it is coarser than the encoder's clock.
     container: Option<TimeBase>,
     /// The newest frame, held until the next one tells how long it lasts.
@@ -46,7 +46,7 @@ impl Encode {
         encoder: Encoder,
         settings: &plan::Encoder,
         origin: Timestamp,
-        tally: Tally<Written>,
+        counters: Counters<Written>,
     ) -> Result<Self, Error> {
         let framer = match (&settings.format, encoder.frame_size()) {
             (FrameFormat::Audio(format), Some(samples)) => {
@@ -62,7 +62,7 @@ impl Encode {
         Ok(Self {
             encoder,
             name: settings.name.clone(),
-            tally,
+            counters,
             container: None,
             held: None,
             typical: 1,
@@ -143,7 +143,7 @@ impl Encode {
     }
 
     fn send(&mut self, frame: &mut Frame) -> Result<(), Stop> {
-        self.tally.note(|count| count.frames += 1);
+        self.counters.note(|count| count.frames += 1);
         self.encoder.send(frame).map_err(|error| self.failed(error))
     }
 
@@ -195,11 +195,11 @@ impl Stage for Encode {
             let before = held.exact_pts().unwrap_or(0);
             let start = frame.exact_pts().unwrap_or(before + self.typical);
             let Some(place) = self.place(before, start) else {
-                self.tally.note(|count| count.indistinct += 1);
+                self.counters.note(|count| count.indistinct += 1);
                 self.held = Some(held);
                 return self.forward(outlet);
             };
-            self.tally.note(|count| count.moved += u64::from(place != start));
+            self.counters.note(|count| count.moved += u64::from(place != start));
             frame.set_pts(place);
             self.encode(held, Some(place))?;
         }

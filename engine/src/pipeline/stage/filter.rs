@@ -7,7 +7,7 @@ use avocet_model::{
     time::{Rational, TimeBase, Timestamp},
 };
 
-use super::{Onto, Outlet, Stage, Stop};
+use super::{Outlet, Stage, Stop, TimelineOffset};
 use crate::libav::{AvResult, FilterGraph, Frame, GraphInput, Received, fitted};
 
 /// Runs a filter graph, and builds it anew when the frames that come change in kind.
@@ -32,7 +32,7 @@ pub(crate) struct Lines {
     /// Seconds per tick of the frames that go.
     pub(crate) out: TimeBase,
     /// The way of a later part onto the line of the first.
-    pub(crate) onto: Option<Onto>,
+    pub(crate) onto: Option<TimelineOffset>,
 }
 
 impl Filter {

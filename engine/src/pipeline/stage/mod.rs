@@ -12,7 +12,7 @@ mod demux;
 mod encode;
 mod filter;
 mod mux;
-mod splice;
+mod smart_cut;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ pub(crate) use demux::{Demux, Route};
 pub(crate) use encode::Encode;
 pub(crate) use filter::{Filter, Lines};
 pub(crate) use mux::{Mux, MuxTrack};
-pub(crate) use splice::{Form, SeamMaker, Splice};
+pub(crate) use smart_cut::{BoundaryEncoder, Form, SmartCut};
 
 use avocet_model::{
     error::Error,
@@ -182,7 +182,7 @@ pub(crate) fn finished(stop: Result<(), Stop>) -> Result<(), Error> {
 
 /// The way of a later part onto the time line of the first one, on which a track goes on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Onto {
+pub(crate) struct TimelineOffset {
     /// The instant of this part's own line that is 0 in the output.
     pub(crate) origin: Timestamp,
     /// The same of the first part.
@@ -191,7 +191,7 @@ pub(crate) struct Onto {
     pub(crate) base: TimeBase,
 }
 
-impl Onto {
+impl TimelineOffset {
     /// An instant of this part as ticks of the first part's line.
     pub(crate) fn map(self, at: Timestamp) -> i64 {
         let first = self.first.rescale(self.base).map_or(0, |at| at.ticks);
@@ -202,9 +202,9 @@ impl Onto {
 
 /// A way into one outlet for several lines of stages on the same thread, which never wait for each
 /// other there; it ends when all of them have.
-pub(crate) struct Joined<O>(Option<Arc<Mutex<O>>>);
+pub(crate) struct SharedOutlet<O>(Option<Arc<Mutex<O>>>);
 
-impl<O> Joined<O> {
+impl<O> SharedOutlet<O> {
     pub(crate) fn new(outlet: O) -> Self {
         Self(Some(Arc::new(Mutex::new(outlet))))
     }
@@ -215,7 +215,7 @@ impl<O> Joined<O> {
     }
 }
 
-impl<T, O: Outlet<T>> Outlet<T> for Joined<O> {
+impl<T, O: Outlet<T>> Outlet<T> for SharedOutlet<O> {
     fn send(&mut self, item: T) -> Result<(), Stop> {
         let outlet = self.0.as_ref().ok_or(Stop::Closed)?;
         outlet.lock().unwrap_or_else(PoisonError::into_inner).send(item)

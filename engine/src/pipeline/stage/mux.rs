@@ -12,7 +12,7 @@ use avocet_model::{
 use super::{Continuity, Outlet, Stage, Stop};
 use crate::{
     libav::{Fault, Muxer, Packet},
-    pipeline::tally::{Tally, Written},
+    pipeline::counters::{Counters, Written},
     read::approach::REORDERED,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct MuxTrack {
     /// The most that its packets may hold, in bytes.
     pub(crate) at_most: Option<u64>,
     /// What is counted.
-    pub(crate) tally: Tally<Written>,
+    pub(crate) counters: Counters<Written>,
 }
 
 impl Mux {
@@ -77,7 +77,7 @@ impl Mux {
 
 impl MuxTrack {
     /// That of a single picture, which has no time.
-    pub(crate) fn of_picture(base: TimeBase, tally: Tally<Written>) -> Self {
+    pub(crate) fn of_picture(base: TimeBase, counters: Counters<Written>) -> Self {
         Self {
             origin: Timestamp::ZERO,
             base,
@@ -90,7 +90,7 @@ impl MuxTrack {
             is_still: true,
             continuity: None,
             at_most: None,
-            tally,
+            counters,
         }
     }
 
@@ -102,7 +102,7 @@ impl MuxTrack {
     /// as long before the last picture is shown as the first packet before the first, and those
     /// before it earlier where they leave it no room.
     fn fit_end(&mut self) {
-        let written = self.tally.note(|count| count.extent);
+        let written = self.counters.note(|count| count.extent);
         let ends = (self.first, written.start(), written.last_start(), written.end());
         let (Some(first), Some(start), Some(latest), Some(end)) = ends else { return };
         let delay = (start.ticks - first).max(0);
@@ -182,7 +182,7 @@ impl MuxTrack {
         let delay = self.delay.and_then(|delay| delay.rescale(self.base)).map_or(0, |at| at.ticks);
         let at = |ticks: i64| Timestamp::new(ticks, self.base);
         let (start, pts, end) = (start - delay, pts - delay, end - delay);
-        self.tally.note(|count| {
+        self.counters.note(|count| {
             count.moved += u64::from(pts != start);
             count.bytes += packet.size() as u64;
             // One that begins before the start is shown in part at most, which containers with
@@ -205,7 +205,7 @@ impl Stage for Mux {
         let Some(place) = self.tracks.get_mut(track) else { return Ok(()) };
         if place.is_still {
             packet.set_times(0, 0, 0);
-            place.tally.note(|count| count.packets += 1);
+            place.counters.note(|count| count.packets += 1);
             return self.write(packet, track);
         }
         if packet.size() == 0 {
@@ -215,7 +215,7 @@ impl Stage for Mux {
         if !place.place(&mut packet)? {
             return Ok(());
         }
-        let bytes = place.tally.note(|count| count.bytes);
+        let bytes = place.counters.note(|count| count.bytes);
         if place.at_most.is_some_and(|most| bytes > most) {
             return Err(Error::TooLarge { bytes }.into());
         }

@@ -1,6 +1,6 @@
 //! Sample entries (`stsd`; ISO/IEC 14496-12, 8.5.2): how the samples of a track are coded.
 
-use super::{Boxes, Code, Fields, Header, MOST_ITEMS, aperture::aperture, find, name};
+use super::{Boxes, Code, Fields, Header, MAX_ITEMS, aperture::aperture, find, name};
 use crate::media::movie::Aperture;
 
 /// Sample entries whose samples are encrypted: common encryption, and what came before it.
@@ -26,7 +26,7 @@ impl SampleEntries {
         let Some(body) = find(stbl, &[b"stsd"]) else { return Some(Self::default()) };
         let mut fields = Fields(body.get(4..)?);
         let count = usize::try_from(fields.u32()?).ok()?;
-        let found = || Boxes(fields.0).take(count.min(MOST_ITEMS));
+        let found = || Boxes(fields.0).take(count.min(MAX_ITEMS));
         let names: Vec<_> = found().map(|(code, _)| name(code)).collect();
         let encrypted = found().any(|(code, body)| ENCRYPTED.contains(&code) || has_sinf(body));
         let differ = found().zip(found().skip(1)).any(|(one, next)| one != next);

@@ -57,7 +57,7 @@ fn header(body: &[u8]) -> Option<(Rational, Option<u64>)> {
 
 fn timestamp(ticks: u64, base: Rational) -> Option<Timestamp> {
     let ticks = i64::try_from(ticks).ok()?;
-    (ticks <= Timestamp::MOST_TICKS).then(|| Timestamp::new(ticks, base))
+    (ticks <= Timestamp::MAX_TICKS).then(|| Timestamp::new(ticks, base))
 }
 
 #[cfg(test)]

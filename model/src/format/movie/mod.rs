@@ -28,10 +28,10 @@ use crate::media::{
 const LONGEST_MOOV: u64 = 256 << 20;
 
 /// The most boxes of a file that are looked at.
-const MOST_BOXES: usize = 4096;
+const MAX_BOXES: usize = 4096;
 
 /// The most tracks, sample entries, edits and references of a movie, all together.
-const MOST_ITEMS: usize = 1 << 16;
+const MAX_ITEMS: usize = 1 << 16;
 
 /// What a file may begin with, to be one of ours.
 const FIRST: &[Code] = &[
@@ -78,7 +78,7 @@ impl Movie {
                         .map_or((None, None), |it| (it.sum(0, it.count), end_of_chunks(stbl, &it)));
                     let track = MovieTrack::parse(body, entries, sample_bytes.unwrap_or(0))?;
                     items += 1 + track.entries.len() + track.edits.len() + track.references.len();
-                    if items > MOST_ITEMS {
+                    if items > MAX_ITEMS {
                         return None;
                     }
                     movie.tables_inside &= end.is_some_and(|end| end <= length);
@@ -117,7 +117,7 @@ impl MovieTrack {
                 let ids = body.as_chunks().0.iter();
                 ids.map(move |id| (name(code), u32::from_be_bytes(*id)))
             })
-            .take(MOST_ITEMS)
+            .take(MAX_ITEMS)
             .collect();
         let SampleEntries { names: entries, differ: entries_differ, aperture, .. } = entries;
         Some(Self {
@@ -149,7 +149,7 @@ impl File {
         let (mut brand, mut moov) = (None, None);
         let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
         let mut at = 0;
-        for number in 0..MOST_BOXES {
+        for number in 0..MAX_BOXES {
             let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
             let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
             if number == 0 && !FIRST.contains(&header.code) {
@@ -188,7 +188,7 @@ impl File {
 pub fn behind(reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
     let length = reader.seek(SeekFrom::End(0))?;
     let (mut at, mut first, mut behind) = (0, None, Behind::Nothing);
-    for _ in 0..MOST_BOXES {
+    for _ in 0..MAX_BOXES {
         let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
         let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
         let body = at + header.length;
@@ -313,7 +313,7 @@ fn name(code: Code) -> String {
 fn edits(elst: &[u8]) -> Option<Vec<Edit>> {
     let mut fields = Fields(elst);
     let [version, ..] = fields.take::<4>()?;
-    let count = usize::try_from(fields.u32()?).ok()?.min(MOST_ITEMS);
+    let count = usize::try_from(fields.u32()?).ok()?.min(MAX_ITEMS);
     let edit = |_| {
         let (duration, media_time) = if version == 1 {
             (fields.u64()?, i64::from_be_bytes(fields.take()?))
@@ -602,8 +602,8 @@ mod tests {
         none(&[&ftyp(), &[0, 0, 0, 1], b"free", &u64::MAX.to_be_bytes(), &moov]);
         none(&[&boxed("moov", &[&boxed("cmov", &[&[0; 20]])])]);
         none(&[&boxed("moov", &[&boxed("trak", &[])])]);
-        none(&[&boxed("free", &[]).repeat(MOST_BOXES), &moov]);
-        none(&[&boxed("moov", &[&Made::default().trak().repeat(MOST_ITEMS / 2 + 1)])]);
+        none(&[&boxed("free", &[]).repeat(MAX_BOXES), &moov]);
+        none(&[&boxed("moov", &[&Made::default().trak().repeat(MAX_ITEMS / 2 + 1)])]);
         for rows in [&[0, 2, 1, 0, 1][..], &[0, 1, 1, u32::MAX - 1, 1], &[0, u32::MAX]] {
             let more = boxed("edts", &[&table("elst", rows)]);
             assert_eq!(Made { more, ..Made::default() }.read(), None, "{rows:?}");

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
 };
 
-use super::{Boxes, Code, Header, MOST_BOXES, find, read_range};
+use super::{Boxes, Code, Header, MAX_BOXES, find, read_range};
 use crate::media::Tags;
 
 /// Boxes that others lie in, on the way to where chunks are told.
@@ -24,7 +24,7 @@ const WORTH_A_BLOCK: u64 = 1000 * BLOCK;
 
 /// Which part of a file may be empty at most: one in so many of its bytes. A small file is quickly
 /// written anew.
-const MOST_EMPTY: u64 = 256;
+const MAX_EMPTY: u64 = 256;
 
 /// A piece of the file that is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub fn filling(
     let left = usize::try_from(gap).ok().and_then(|gap| gap.checked_sub(moov.len()));
     let padding = match left {
         Some(0) => Some(Vec::new()),
-        Some(left) if left as u64 <= length / MOST_EMPTY => {
+        Some(left) if left as u64 <= length / MAX_EMPTY => {
             left.checked_sub(8).and_then(|left| boxed(*b"free", &vec![0; left]))
         }
         _ => None,
@@ -151,7 +151,7 @@ impl Layout {
             let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
             let Some(header) = bytes.as_deref().and_then(Header::read) else { return Ok(None) };
             let end = header.size.map_or(length, |size| at.saturating_add(size));
-            if end > length || boxes.len() == MOST_BOXES {
+            if end > length || boxes.len() == MAX_BOXES {
                 return Ok(None);
             }
             if header.code == *b"moov" && header.length != 8 {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::{Boxes, Code, Fields, Header, MOST_BOXES, find, name, read_range};
+use super::{Boxes, Code, Fields, Header, MAX_BOXES, find, name, read_range};
 use crate::media::{Axes, Crop, Orientation, movie::Aperture};
 
 /// The picture that a file of still pictures shows.
@@ -32,7 +32,7 @@ impl Still {
 pub fn still(reader: &mut (impl Read + Seek)) -> io::Result<Option<Still>> {
     let length = reader.seek(SeekFrom::End(0))?;
     let mut at = 0;
-    for _ in 0..MOST_BOXES {
+    for _ in 0..MAX_BOXES {
         let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
         let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
         let end = header.size.map_or(length, |size| at.saturating_add(size));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Asked, Door, names_of, note_fields, recipe,
+    Asked, Policy, names_of, note_fields, recipe,
     spot::{Problems, Spot},
 };
 use crate::{
@@ -88,15 +88,16 @@ fn needed_value(name: &str) -> &'static str {
 }
 
 /// Checks what the inputs and outputs that are there name.
-pub(super) fn places(problems: &mut Problems, root: &Spot<'_>, asked: Asked, door: Door) {
+pub(super) fn places(problems: &mut Problems, root: &Spot<'_>, asked: Asked, policy: Policy) {
     let input = root.field("input");
     if input.is_given() && note_fields(problems, &input, &["url"], needed_value("input")) {
-        note_location(problems, &input.field("url"), door);
+        note_location(problems, &input.field("url"), policy);
     }
 
     let inputs = root.field("input_files");
     if inputs.is_given() && note_keys(problems, &inputs, "in_", needed_value("input_files")) {
-        let count = inputs.fields().map(|(_, input)| note_location(problems, &input, door)).count();
+        let count =
+            inputs.fields().map(|(_, input)| note_location(problems, &input, policy)).count();
         match asked {
             Asked::Recipe(RecipeName::Concat) if count < 2 => {
                 problems.add(&inputs, "two or more inputs");
@@ -147,12 +148,12 @@ fn note_keys(problems: &mut Problems, spot: &Spot<'_>, prefix: &str, allowed: &s
 
 /// Notes an input that can not be a location. Which hosts and paths may be read is a matter of
 /// policy, and of whoever opens them.
-fn note_location(problems: &mut Problems, spot: &Spot<'_>, door: Door) {
-    match (door, spot.text()) {
-        (Door::Program, Some(text)) if !text.is_empty() && !text.contains('\0') => {}
-        (Door::Program, _) => problems.add(spot, "a path or URL, not empty and without NUL"),
-        (Door::Service, Some(text)) if is_url(text, &["https", "http"]) => {}
-        (Door::Service, _) => problems.add(spot, "an `https:` URL"),
+fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
+    match (policy, spot.text()) {
+        (Policy::Program, Some(text)) if !text.is_empty() && !text.contains('\0') => {}
+        (Policy::Program, _) => problems.add(spot, "a path or URL, not empty and without NUL"),
+        (Policy::Service, Some(text)) if is_url(text, &["https", "http"]) => {}
+        (Policy::Service, _) => problems.add(spot, "an `https:` URL"),
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn inputs_and_outputs_that_a_job_needs() {
-        let door = Door::Program;
+        let policy = Policy::Program;
         let (url, file) = (r#""input":{"url":"a"}"#, r#""input_files":{"in_1":"a","in_2":"b"}"#);
         let (format, name) =
             (r#""output":{"format":"mp4"}"#, r#""output_files":{"out_1":"a.mp4"}"#);
@@ -205,14 +206,14 @@ mod tests {
         let found_format = r#"output | {"format":"mp4"}"#;
         let found_name = r#"output_files | {"out_1":"a.mp4"}"#;
 
-        check_around(door, "trim", &format!("{url},{format}"), &[]);
-        check_around(door, "concat", &format!("{file},{format}"), &[]);
-        check_around(door, "ffmpeg", &format!("{url},{format}"), &[]);
-        check_around(door, "ffmpeg", &format!("{file},{name}"), &[]);
-        check_around(door, "trim", url, &[no_format]);
-        check_around(door, "trim", format, &[no_input]);
+        check_around(policy, "trim", &format!("{url},{format}"), &[]);
+        check_around(policy, "concat", &format!("{file},{format}"), &[]);
+        check_around(policy, "ffmpeg", &format!("{url},{format}"), &[]);
+        check_around(policy, "ffmpeg", &format!("{file},{name}"), &[]);
+        check_around(policy, "trim", url, &[no_format]);
+        check_around(policy, "trim", format, &[no_input]);
         check_around(
-            door,
+            policy,
             "trim",
             &format!("{file},{name}"),
             &[
@@ -223,32 +224,32 @@ mod tests {
             ],
         );
         check_around(
-            door,
+            policy,
             "concat",
             &format!("{url},{format}"),
             &[no_files, &format!("{found_url} | {joined}")],
         );
         check_around(
-            door,
+            policy,
             "concat",
             &format!("{file},{format},{name}"),
             &[&format!("{found_name} | {joined}")],
         );
         check_around(
-            door,
+            policy,
             "ffmpeg",
             &format!("{file},{format}"),
             &[no_names, &format!("{found_format} | {unmixed}")],
         );
         check_around(
-            door,
+            policy,
             "ffmpeg",
             &format!("{url},{file},{name}"),
             &[&format!("{found_url} | {unmixed}")],
         );
-        check_around(door, "ffmpeg", format, &[no_input]);
+        check_around(policy, "ffmpeg", format, &[no_input]);
         check_around(
-            door,
+            policy,
             "nothing",
             name,
             &[
@@ -265,7 +266,7 @@ mod tests {
     fn several_inputs() {
         let check = |files: &str, expected: &[&str]| {
             let rest = format!(r#""input_files":{files},"output":{{"format":"mp4"}}"#);
-            check_around(Door::Program, "concat", &rest, expected);
+            check_around(Policy::Program, "concat", &rest, expected);
         };
         let key = "a key that is `in_` and then letters, digits or `_`";
         check("{}", &["input_files | {} | two or more inputs"]);
@@ -302,7 +303,7 @@ mod tests {
     fn several_outputs() {
         let check = |files: &str, expected: &[&str]| {
             let rest = format!(r#""input_files":{{"in_1":"a"}},"output_files":{files}"#);
-            check_around(Door::Program, "ffmpeg", &rest, expected);
+            check_around(Policy::Program, "ffmpeg", &rest, expected);
         };
         let name = "a file name of letters, digits, `_` and `-`, with one dot and an extension";
         check(r#"{"out_a":"A_b-1.mp4","out_b":"b.MP4"}"#, &[]);
@@ -325,35 +326,35 @@ mod tests {
 
     #[test]
     fn inputs_by_door() {
-        let check = |door, url: &str, expected: &[&str]| {
+        let check = |policy, url: &str, expected: &[&str]| {
             let rest = format!(r#""input":{{"url":{url}}},"output":{{"format":"mp4"}}"#);
-            check_around(door, "webReady", &rest, expected);
+            check_around(policy, "webReady", &rest, expected);
         };
         let path = "a path or URL, not empty and without NUL";
         for sound in ["a.mp4", "/a b/c.mp4", "file:///a.mp4", "https://host/a", "C:\\\\a.mp4"] {
-            check(Door::Program, &format!("\"{sound}\""), &[]);
+            check(Policy::Program, &format!("\"{sound}\""), &[]);
         }
-        check(Door::Program, r#""""#, &[&format!(r#"input.url | "" | {path}"#)]);
-        check(Door::Program, r#""a\u0000b""#, &[&format!(r#"input.url | "a\u0000b" | {path}"#)]);
-        check(Door::Program, "null", &[&format!("input.url | null | {path}")]);
+        check(Policy::Program, r#""""#, &[&format!(r#"input.url | "" | {path}"#)]);
+        check(Policy::Program, r#""a\u0000b""#, &[&format!(r#"input.url | "a\u0000b" | {path}"#)]);
+        check(Policy::Program, "null", &[&format!("input.url | null | {path}")]);
 
         for sound in ["https://host/a.mp4?x=1#t", "HTTPS://host", "http://host/a", "https://[::1]/"]
         {
-            check(Door::Service, &format!("\"{sound}\""), &[]);
+            check(Policy::Service, &format!("\"{sound}\""), &[]);
         }
         for wrong in
             ["", "a.mp4", "/a.mp4", "file:///a.mp4", "ftp://host/a", "https://", "https:///a"]
         {
             let expected = format!(r#"input.url | "{wrong}" | an `https:` URL"#);
-            check(Door::Service, &format!("\"{wrong}\""), &[&expected]);
+            check(Policy::Service, &format!("\"{wrong}\""), &[&expected]);
         }
         check(
-            Door::Service,
+            Policy::Service,
             r#""ftp://me:secret@host/a?key=1""#,
             &[r#"input.url | "ftp:…" | an `https:` URL"#],
         );
         check(
-            Door::Service,
+            Policy::Service,
             r#""https://host/a b?key=1""#,
             &[r#"input.url | "https://host/a b?…" | an `https:` URL"#],
         );
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn an_input_or_output_of_a_wrong_shape() {
         check_around(
-            Door::Program,
+            Policy::Program,
             "trim",
             r#""input":"a.mp4","output":"mp4""#,
             &[
@@ -371,7 +372,7 @@ mod tests {
             ],
         );
         check_around(
-            Door::Program,
+            Policy::Program,
             "proxy",
             r#""input":{},"output":{}"#,
             &[
@@ -399,14 +400,14 @@ mod tests {
                     format!(r#""input":{{"url":"a"}},"output":{{"format":"{}"}}"#, format.name());
                 let names: Vec<&str> = formats.split(' ').collect();
                 if names.contains(&format.name()) {
-                    check_around(Door::Program, task, &rest, &[]);
+                    check_around(Policy::Program, task, &rest, &[]);
                 } else {
                     let found = format!("output.format | \"{}\" | ", format.name());
                     let allowed = crate::words::parameter::one_of(&names);
                     let document =
                         format!(r#"{{"mode":"recipe","recipe":{{"name":"{task}"}},{rest}}}"#);
                     let problems =
-                        check(&Tree::read(&document).unwrap_or(Tree::Null), Door::Program);
+                        check(&Tree::read(&document).unwrap_or(Tree::Null), Policy::Program);
                     let met = format!(
                         "{} | {} | {}",
                         problems[0].path, problems[0].found, problems[0].allowed

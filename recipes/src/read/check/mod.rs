@@ -14,13 +14,13 @@ use crate::words::tree::Tree;
 use crate::words::nearest::allowed_words;
 use spot::{Problems, Spot};
 
-/// Where a document comes in, which decides what it may name.
+/// Whose rules a document keeps to: what it may name depends on where it comes in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Door {
+pub enum Policy {
     /// The library and the program: paths and `file:` URLs are inputs, too; `presetId` and
     /// `webhookUrl` are refused.
     Program,
-    /// A service: inputs and webhooks are `https:` URLs (or `http:`, where its policy permits that).
+    /// A service: inputs and webhooks are `https:` URLs, or `http:` where the service allows it.
     Service,
 }
 
@@ -47,7 +47,7 @@ const FIELDS: [&str; 10] = [
 ];
 
 /// Everything wrong with the document; nothing when it is a job.
-pub(crate) fn check(document: &Tree, door: Door) -> Vec<Problem> {
+pub(crate) fn check(document: &Tree, policy: Policy) -> Vec<Problem> {
     let mut problems = Problems::default();
     let root = Spot::root(document);
     note_duplicates(&mut problems, &root);
@@ -62,8 +62,8 @@ pub(crate) fn check(document: &Tree, door: Door) -> Vec<Problem> {
             Asked::UnknownRecipe | Asked::Unclear => {}
         }
         files::shape(&mut problems, &root, asked);
-        files::places(&mut problems, &root, asked, door);
-        around(&mut problems, &root, door);
+        files::places(&mut problems, &root, asked, policy);
+        around(&mut problems, &root, policy);
     }
     problems.into_list()
 }
@@ -150,15 +150,15 @@ fn arguments(problems: &mut Problems, ffmpeg: &Spot<'_>) {
 }
 
 /// Checks the fields around the job: who asked, who is told, how the input is read.
-fn around(problems: &mut Problems, root: &Spot<'_>, door: Door) {
+fn around(problems: &mut Problems, root: &Spot<'_>, policy: Policy) {
     let (preset, webhook) = (root.field("presetId"), root.field("webhookUrl"));
-    match door {
-        Door::Program => {
+    match policy {
+        Policy::Program => {
             for spot in [preset, webhook].into_iter().filter(Spot::is_given) {
                 problems.add(&spot, "nothing, only a service takes it");
             }
         }
-        Door::Service => {
+        Policy::Service => {
             if preset.is_given() && preset.text().is_none_or(str::is_empty) {
                 problems.add(&preset, "a string that is not empty");
             }

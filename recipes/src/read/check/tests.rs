@@ -1,12 +1,12 @@
 //! Documents, and every problem that the walk finds in each.
 
-use super::{Door, check};
+use super::{Policy, check};
 use crate::words::tree::Tree;
 
 /// Checks a document; each expectation is `path | found | allowed`.
-pub(super) fn check_at(door: Door, document: &str, expected: &[&str]) {
+pub(super) fn check_at(policy: Policy, document: &str, expected: &[&str]) {
     let met = match Tree::read(document) {
-        Ok(tree) => check(&tree, door),
+        Ok(tree) => check(&tree, policy),
         Err(error) => {
             assert_eq!(expected, [error.to_string()], "{document}");
             return;
@@ -18,13 +18,13 @@ pub(super) fn check_at(door: Door, document: &str, expected: &[&str]) {
     if let Ok(tree) = Tree::read(document)
         && expected.is_empty()
     {
-        let job = crate::Job::from_tree(&tree, door);
+        let job = crate::Job::from_tree(&tree, policy);
         assert!(job.is_ok(), "what the walk lets through is read: {job:?}");
     }
 }
 
 pub(super) fn check_document(document: &str, expected: &[&str]) {
-    check_at(Door::Program, document, expected);
+    check_at(Policy::Program, document, expected);
 }
 
 /// Checks one recipe with its parameters, in an otherwise sound document.
@@ -36,12 +36,12 @@ pub(super) fn check_recipe(format: &str, recipe: &str, expected: &[&str]) {
 }
 
 /// Checks inputs, outputs and the rest around a recipe or arguments.
-pub(super) fn check_around(door: Door, task: &str, rest: &str, expected: &[&str]) {
+pub(super) fn check_around(policy: Policy, task: &str, rest: &str, expected: &[&str]) {
     let task = match task {
         "ffmpeg" => r#""mode":"ffmpeg","ffmpeg":{"args":["-y"]}"#.to_owned(),
         name => format!(r#""mode":"recipe","recipe":{{"name":"{name}"}}"#),
     };
-    check_at(door, &format!("{{{task},{rest}}}"), expected);
+    check_at(policy, &format!("{{{task},{rest}}}"), expected);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn unknown_names() {
            `trim`, `extractAudio`, `thumbnail`, `storyboard`, `concat`"],
     );
     check_around(
-        Door::Program,
+        Policy::Program,
         "proxy",
         r#""input":{"url":"a","headers":{}},"output":{"format":"mp4","crf":1},"outptu":0"#,
         &[
@@ -166,12 +166,13 @@ fn fields_for_services() {
     let rest = |extra: &str| {
         format!(r#""input":{{"url":"https://a/b"}},"output":{{"format":"mp4"}},{extra}"#)
     };
-    let check =
-        |door, extra: &str, expected: &[&str]| check_around(door, "trim", &rest(extra), expected);
+    let check = |policy, extra: &str, expected: &[&str]| {
+        check_around(policy, "trim", &rest(extra), expected);
+    };
     let both = r#""presetId":"p","webhookUrl":"https://a/hook""#;
-    check(Door::Service, both, &[]);
+    check(Policy::Service, both, &[]);
     check(
-        Door::Program,
+        Policy::Program,
         both,
         &[
             "presetId | \"p\" | nothing, only a service takes it",
@@ -180,17 +181,17 @@ fn fields_for_services() {
     );
     let hook = "a URL that begins with `https://`";
     check(
-        Door::Service,
+        Policy::Service,
         r#""presetId":"","webhookUrl":"ftp://a/hook""#,
         &[
             "presetId | \"\" | a string that is not empty",
             &format!("webhookUrl | \"ftp://a/hook\" | {hook}"),
         ],
     );
-    check(Door::Service, r#""webhookUrl":5"#, &[&format!("webhookUrl | 5 | {hook}")]);
-    check(Door::Service, r#""presetId":null"#, &["presetId | null | a string that is not empty"]);
-    check(Door::Program, r#""stageInput":true"#, &[]);
-    check(Door::Program, r#""stageInput":"yes""#, &["stageInput | \"yes\" | true or false"]);
+    check(Policy::Service, r#""webhookUrl":5"#, &[&format!("webhookUrl | 5 | {hook}")]);
+    check(Policy::Service, r#""presetId":null"#, &["presetId | null | a string that is not empty"]);
+    check(Policy::Program, r#""stageInput":true"#, &[]);
+    check(Policy::Program, r#""stageInput":"yes""#, &["stageInput | \"yes\" | true or false"]);
 }
 
 #[test]
@@ -247,7 +248,7 @@ fn arguments_of_the_escape_hatch() {
 #[test]
 fn all_problems_come_at_once() {
     check_at(
-        Door::Service,
+        Policy::Service,
         r#"{"mode":"recipe","input":{"url":""},"output":{"format":"mkv"},"color":"red","webhookUrl":"x",
             "recipe":{"name":"compress","crf":70,"presett":"fast","crf":1,"codec":"vp9","lenient":0}}"#,
         &[
@@ -269,7 +270,7 @@ fn all_problems_come_at_once() {
 fn a_flood_of_problems_is_cut() {
     let fields: Vec<String> = (0..2_000).map(|index| format!("\"x{index}\":1")).collect();
     let document = Tree::read(&format!("{{{}}}", fields.join(","))).unwrap_or(Tree::Null);
-    let problems = check(&document, Door::Program);
+    let problems = check(&document, Policy::Program);
     assert_eq!(problems.len(), 1_001);
     assert_eq!(problems[1_000].found, "1003 more problems");
 }

@@ -4,13 +4,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// What lies behind the first bytes of a file, as a file of its own.
 #[derive(Debug)]
-pub(crate) struct Behind<T> {
+pub(crate) struct OffsetFile<T> {
     inner: T,
     /// How many bytes are before it.
     gap: u64,
 }
 
-impl<T: Seek> Behind<T> {
+impl<T: Seek> OffsetFile<T> {
     /// At the first byte behind the gap.
     pub(crate) fn new(mut inner: T, gap: u64) -> io::Result<Self> {
         inner.seek(SeekFrom::Start(gap))?;
@@ -18,13 +18,13 @@ impl<T: Seek> Behind<T> {
     }
 }
 
-impl<T: Read> Read for Behind<T> {
+impl<T: Read> Read for OffsetFile<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer)
     }
 }
 
-impl<T: Write> Write for Behind<T> {
+impl<T: Write> Write for OffsetFile<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.write(bytes)
     }
@@ -34,7 +34,7 @@ impl<T: Write> Write for Behind<T> {
     }
 }
 
-impl<T: Seek> Seek for Behind<T> {
+impl<T: Seek> Seek for OffsetFile<T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let to = match to {
             SeekFrom::Start(at) => SeekFrom::Start(at.saturating_add(self.gap)),
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn places_count_from_behind_the_gap() {
-        let mut behind = Behind::new(Cursor::new(b"gap0123".to_vec()), 3).unwrap();
+        let mut behind = OffsetFile::new(Cursor::new(b"gap0123".to_vec()), 3).unwrap();
         let mut text = String::new();
         behind.read_to_string(&mut text).unwrap();
         assert_eq!(text, "0123");

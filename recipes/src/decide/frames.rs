@@ -18,9 +18,9 @@ use super::{
 
 /// Which frames are wanted, and in which form.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct FrameQuery {
     /// Which frames.
-    pub when: When,
+    pub when: FrameTimes,
     /// Width of the pictures, in pixels; `None` follows the height, else the source's shape.
     pub width: Option<NonZeroU32>,
     /// Height of the pictures, in pixels; `None` follows the width, else the source's shape.
@@ -29,16 +29,16 @@ pub struct Look {
     pub pixel_format: String,
 }
 
-impl Default for Look {
+impl Default for FrameQuery {
     fn default() -> Self {
-        let when = When::Between { start: 0.0, end: None };
+        let when = FrameTimes::Between { start: 0.0, end: None };
         Self { when, width: None, height: None, pixel_format: "rgb24".to_owned() }
     }
 }
 
 /// Which frames are wanted; seconds from the earliest presented time of the input.
 #[derive(Clone, Debug, PartialEq)]
-pub enum When {
+pub enum FrameTimes {
     /// The ones on screen at these times, in seconds.
     At(Vec<f64>),
     /// All with start ≤ time < end.
@@ -50,7 +50,7 @@ pub enum When {
     },
 }
 
-impl Look {
+impl FrameQuery {
     /// The request that an engine answers: the best video stream, upright, in square pixels, tone
     /// mapped from high dynamic range, limited-range BT.709 or full-range RGB by the pixel format.
     ///
@@ -83,8 +83,8 @@ impl Look {
         let at = |seconds: &f64| Timestamp::on_screen(start + seconds, stream.time_base);
         let from = |seconds: f64| Timestamp::first_from(start + seconds, stream.time_base);
         let wanted = match &self.when {
-            When::At(times) => Wanted::At(times.iter().map(at).collect()),
-            When::Between { start, end } => {
+            FrameTimes::At(times) => Wanted::At(times.iter().map(at).collect()),
+            FrameTimes::Between { start, end } => {
                 Wanted::Between { start: from(*start), end: end.map(from) }
             }
         };

@@ -20,37 +20,37 @@ use avocet_model::{
 use super::{Cut, Decode, Encode, Outlet, Stage, Stop, Then};
 use crate::{
     libav::{Decoder, Encoder, Frame, OpenError, Packet, Parameters},
-    pipeline::tally::{Read, Tally, Written},
+    pipeline::counters::{Counters, Read, Written},
     read::change::Coding,
 };
 
 /// Copies the packets that a plan names, and encodes the pictures before and behind them.
-pub(crate) struct Splice {
-    maker: SeamMaker,
+pub(crate) struct SmartCut {
+    maker: BoundaryEncoder,
     coding: Coding,
-    ends: plan::Splice,
+    ends: plan::CopiedRun,
     span: Span,
     /// What encodes the pictures before the copied packets, until those begin.
-    head: Option<Seam>,
+    head: Option<Boundary>,
     /// The first copied packet, until it is known that nothing before it is still to come.
     first: Option<Packet>,
     /// Whether the copied packets have begun.
     begun: bool,
     /// What encodes the pictures behind the copied packets, from the keyframe on that leads there.
-    tail: Option<Seam>,
+    tail: Option<Boundary>,
 }
 
 /// Opens what encodes pictures in the form of a stream.
-pub(crate) struct SeamMaker {
+pub(crate) struct BoundaryEncoder {
     pub(crate) settings: plan::Encoder,
-    /// An encoder for the first seam.
+    /// An encoder for the first boundary.
     pub(crate) ready: Option<Encoder>,
     /// How the stream is coded.
     pub(crate) parameters: Parameters,
     pub(crate) threads: NonZeroU32,
     pub(crate) origin: Timestamp,
-    pub(crate) read: Tally<Read>,
-    pub(crate) written: Tally<Written>,
+    pub(crate) read: Counters<Read>,
+    pub(crate) written: Counters<Written>,
     pub(crate) form: Form,
     /// What errors call the input.
     pub(crate) location: Location,
@@ -80,7 +80,7 @@ pub(crate) enum Form {
 }
 
 /// A line of stages that encodes the pictures of a span.
-struct Seam {
+struct Boundary {
     line: Box<dyn Outlet<Packet>>,
     made: Made,
     times: Times,
@@ -134,7 +134,7 @@ impl Outlet<Packet> for Made {
     }
 }
 
-impl Seam {
+impl Boundary {
     fn send(&mut self, packet: &Packet) -> Result<(), Stop> {
         if self.done {
             return Ok(());
@@ -249,7 +249,7 @@ fn unspliceable(what: &str) -> Error {
     Error::Unspliceable { what: what.to_owned() }
 }
 
-impl SeamMaker {
+impl BoundaryEncoder {
     /// Opens an encoder. One that refuses what the stream is leaves it to the other plan.
     pub(crate) fn open_encoder(settings: &plan::Encoder, threads: NonZeroU32) -> Result<Encoder> {
         let name = &settings.name;
@@ -260,7 +260,7 @@ impl SeamMaker {
     }
 
     /// A line that encodes the pictures from `start` to `end`.
-    fn seam(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Seam> {
+    fn boundary(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Boundary> {
         let base = self.parameters.time_base;
         let open = || Self::open_encoder(&self.settings, self.threads);
         let encoder = self.ready.take().map_or_else(open, Ok)?;
@@ -278,17 +278,21 @@ impl SeamMaker {
         let (of, read) = (self.location.clone(), self.read.clone());
         let decode = Decode::new(decoder, of, base, true, from, read).skipping();
         let line = Then { stage: decode, next: Box::new(cut) };
-        Ok(Seam { line: Box::new(line), made, times, done: false })
+        Ok(Boundary { line: Box::new(line), made, times, done: false })
     }
 }
 
-impl Splice {
+impl SmartCut {
     /// A stage for the packets of `span`, from a keyframe at or before it on.
-    pub(crate) fn new(mut maker: SeamMaker, ends: plan::Splice, span: Span) -> Result<Self> {
+    pub(crate) fn new(
+        mut maker: BoundaryEncoder,
+        ends: plan::CopiedRun,
+        span: Span,
+    ) -> Result<Self> {
         let head = match ends.from {
             Some(from) if span.start >= from => None,
-            Some(from) => Some(maker.seam(span.start, Some(from))?),
-            None => Some(maker.seam(span.start, span.end)?),
+            Some(from) => Some(maker.boundary(span.start, Some(from))?),
+            None => Some(maker.boundary(span.start, span.end)?),
         };
         let coding = Coding::of(&maker.parameters);
         Ok(Self { maker, coding, ends, span, head, first: None, begun: false, tail: None })
@@ -298,9 +302,9 @@ impl Splice {
         self.maker.parameters.time_base
     }
 
-    /// Hands on what a seam made.
-    fn hand_on(&self, seam: Seam, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
-        for packet in seam.finish(self.base())? {
+    /// Hands on what a boundary made.
+    fn hand_on(&self, boundary: Boundary, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
+        for packet in boundary.finish(self.base())? {
             outlet.send(self.maker.form.of_encoder(packet)?)?;
         }
         Ok(())
@@ -328,7 +332,7 @@ impl Splice {
     ) -> Result<(), Stop> {
         let at = packet.pts().map(|pts| Timestamp::new(pts, self.base()));
         if let Some(until) = self.ends.until.filter(|_| at == self.ends.lead) {
-            self.tail = Some(self.maker.seam(until, self.span.end)?);
+            self.tail = Some(self.maker.boundary(until, self.span.end)?);
         }
         if let Some(tail) = &mut self.tail {
             tail.send(&packet)?;
@@ -337,7 +341,7 @@ impl Splice {
     }
 }
 
-impl Stage for Splice {
+impl Stage for SmartCut {
     type In = Packet;
     type Out = Packet;
 

@@ -11,9 +11,9 @@ use crate::libav::Health;
 
 /// What is counted while it goes on; written by stages, read by the run.
 #[derive(Debug, Default)]
-pub(crate) struct Tally<T>(Arc<Mutex<T>>);
+pub(crate) struct Counters<T>(Arc<Mutex<T>>);
 
-impl<T> Clone for Tally<T> {
+impl<T> Clone for Counters<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -77,11 +77,11 @@ pub(crate) struct Written {
 
 /// What is counted of one track of an output.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TrackTally {
+pub(crate) struct TrackCounters {
     /// Of its parts, in order.
-    pub(crate) parts: Vec<Tally<Read>>,
+    pub(crate) parts: Vec<Counters<Read>>,
     /// Of the whole.
-    pub(crate) written: Tally<Written>,
+    pub(crate) written: Counters<Written>,
 }
 
 /// The numbers of one track at the end of a run.
@@ -95,10 +95,10 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// The numbers as they are now.
-    pub(crate) fn of(tally: &TrackTally) -> Self {
+    pub(crate) fn of(counters: &TrackCounters) -> Self {
         Self {
-            parts: tally.parts.iter().map(Tally::count).collect(),
-            written: tally.written.count(),
+            parts: counters.parts.iter().map(Counters::count).collect(),
+            written: counters.written.count(),
         }
     }
 }
@@ -113,7 +113,7 @@ pub(crate) fn with_counts<'a, T>(
     outputs.flat_map(|(output, counts)| output.tracks().iter().zip(counts))
 }
 
-impl<T> Tally<T> {
+impl<T> Counters<T> {
     /// Changes the numbers.
     pub(crate) fn note<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         // The numbers stay plain numbers even if a stage panicked while it held them.
@@ -121,7 +121,7 @@ impl<T> Tally<T> {
     }
 }
 
-impl<T: Clone> Tally<T> {
+impl<T: Clone> Counters<T> {
     /// The numbers as they are now.
     pub(crate) fn count(&self) -> T {
         self.note(|count| count.clone())

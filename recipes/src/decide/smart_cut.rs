@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use avocet_model::{
     capabilities::Capabilities,
     format::nal::avc::{AvcSequence, AvcSets},
-    index::{Entry, IndexedPacket, StreamIndex},
+    index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{Hdr, Scan, VideoInfo},
-    plan::{Encoder, FrameFormat, PictureFormat, Reason, Splice},
+    plan::{CopiedRun, Encoder, FrameFormat, PictureFormat, Reason},
     time::{Rational, Timestamp},
 };
 
@@ -42,7 +42,7 @@ const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::n
 pub(crate) fn splice(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
-) -> Result<(Encoder, Splice), Reason> {
+) -> Result<(Encoder, CopiedRun), Reason> {
     let (splice, encoder) = spliced(source, capabilities)?;
     splice.map(|splice| (encoder, splice))
 }
@@ -51,7 +51,7 @@ pub(crate) fn splice(
 pub(crate) fn splice_one_of(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
-) -> Result<(Encoder, Splice), Reason> {
+) -> Result<(Encoder, CopiedRun), Reason> {
     let (splice, encoder) = spliced(source, capabilities)?;
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
     let splice = splice.or_else(|why| {
@@ -64,7 +64,7 @@ pub(crate) fn splice_one_of(
             return Err(why);
         }
         let pictures = times.len() as u64;
-        Ok(Splice { from: None, until: None, lead: None, delay: 0, pictures })
+        Ok(CopiedRun { from: None, until: None, lead: None, delay: 0, pictures })
     })?;
     Ok((encoder, splice))
 }
@@ -73,7 +73,7 @@ pub(crate) fn splice_one_of(
 fn spliced(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
-) -> Result<(Result<Splice, Reason>, Encoder), Reason> {
+) -> Result<(Result<CopiedRun, Reason>, Encoder), Reason> {
     let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
         return Err(refused("nobody knows where its packets stand"));
     };
@@ -261,7 +261,7 @@ fn run_of(
     index: &StreamIndex,
     kept: &Kept,
     form: &Form,
-) -> Result<Splice, Reason> {
+) -> Result<CopiedRun, Reason> {
     let drops_leading = form.drops_leading;
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
     let packets = &index.packets;
@@ -274,9 +274,9 @@ fn run_of(
         return Err(refused("the picture on screen at its start begins before it"));
     }
     let is_entry = |packet: &IndexedPacket| match packet.entry {
-        Entry::Closed => true,
-        Entry::Open => drops_leading,
-        Entry::No => false,
+        RandomAccess::ClosedGop => true,
+        RandomAccess::OpenGop => drops_leading,
+        RandomAccess::None => false,
     };
     // The earliest and the latest time from each packet on, and up to it.
     let mut earliest_from = times.clone();
@@ -318,10 +318,10 @@ fn run_of(
     }
     let end = run.last().map_or(first, |last| last + 1);
     let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
-    let lead = run.iter().rev().find(|place| packets[**place].entry != Entry::No);
+    let lead = run.iter().rev().find(|place| packets[**place].entry != RandomAccess::None);
     let delay = |place: (&i64, &usize)| place.0 - times[*place.1];
     let sorted = as_shown(run.iter().map(|place| times[*place]))?;
-    Ok(Splice {
+    Ok(CopiedRun {
         from: Some(at(from)),
         until: until.map(at),
         lead: lead.filter(|_| until.is_some()).map(|place| at(times[*place])),
