@@ -107,7 +107,7 @@ fn of_service() -> [Arg; 2] {
         Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
     };
     [
-        path(DATA).help("The folder of everything that must last; default: avocet-data"),
+        path(DATA).help("The data directory: database, keys, outputs; default: avocet-data"),
         path(CONFIG).help("A file of TOML, as docs/operating.md has it"),
     ]
 }

@@ -74,7 +74,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         name: "quality",
         kind: Kind::Integer { least: 1, most: 100 },
         default: "75",
-        doc: "Quality of a jpg or webp, a figure without a unit; more is better and larger",
+        doc: "Quality of a jpg or webp; higher is higher quality and a larger file",
     },
     LENIENT,
 ];

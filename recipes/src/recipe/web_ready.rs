@@ -271,7 +271,10 @@ fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reaso
         return no("FRAGMENTED", "its index is in pieces between the media");
     }
     if !movie.moov_first {
-        return no("FASTSTART_MISSING", "its index comes after the media, so playing begins late");
+        return no(
+            "FASTSTART_MISSING",
+            "`moov` is after `mdat` (not faststart): playback starts only after the whole file has loaded",
+        );
     }
     if !movie.tables_inside {
         return no("TABLES_BROKEN", "its index names data that is not there");

@@ -188,7 +188,7 @@ pub(crate) const CRF: Parameter = Parameter {
     name: "crf",
     kind: Kind::Integer { least: 0, most: 51 },
     default: "23",
-    doc: "Constant rate factor of the video, a figure without a unit; less is better and larger",
+    doc: "Constant rate factor of the video; lower is higher quality and a larger file",
 };
 
 pub(crate) const DURATION: Parameter = Parameter {
@@ -271,8 +271,8 @@ mod tests {
     fn a_description_has_meaning_unit_range_and_default() {
         assert_eq!(
             CRF.describe(),
-            "Constant rate factor of the video, a figure without a unit; less is better and \
-             larger: an integer 0 to 51; default: 23."
+            "Constant rate factor of the video; lower is higher quality and a larger file: an \
+             integer 0 to 51; default: 23."
         );
         assert_eq!(
             DURATION.describe(),

@@ -29,7 +29,10 @@ const COPIED: &[(&str, &str)] = &[
 
 const REMUXED: &[(&str, &str)] = &[
     ("CONTAINER_NOT_BROWSER_SAFE", "Not every browser plays the input's container."),
-    ("FASTSTART_MISSING", "The index stands after the media, so playing begins late."),
+    (
+        "FASTSTART_MISSING",
+        "`moov` is after `mdat` (not faststart): playback starts only after the whole file has loaded.",
+    ),
     ("FRAGMENTED", "The index is in pieces between the media."),
     ("TABLES_BROKEN", "The index names data that is not in the file."),
     ("TAG_NOT_BROWSER_SAFE", "The H.264 stream is not tagged `avc1`."),

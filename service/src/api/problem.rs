@@ -62,7 +62,7 @@ impl Problem {
     pub(crate) fn all_invalid(problems: Vec<DocumentProblem>) -> Self {
         let message = match problems.as_slice() {
             [one] => format!("{}: {} is not {}", one.path, one.found, one.allowed),
-            several => format!("{} things are wrong with the request", several.len()),
+            several => format!("request validation failed: {} problems", several.len()),
         };
         Self { problems, ..Self::new("VALIDATION_ERROR", message) }
     }
@@ -76,7 +76,7 @@ impl Problem {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new("METHOD_NOT_ALLOWED", "the path is there, and does not know this method")
+        Self::new("METHOD_NOT_ALLOWED", "the method is not allowed for this path")
     }
 
     pub(crate) fn unsupported_media_type() -> Self {

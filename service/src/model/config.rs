@@ -16,7 +16,7 @@ use super::protocol::Limits;
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// The folder of everything that must last: a new or an empty one, or that of a service.
+    /// The data directory (database, keys, outputs): a new or an empty one, or that of a service.
     /// Default: `avocet-data`.
     #[serde(deserialize_with = "folder")]
     pub data: PathBuf,
