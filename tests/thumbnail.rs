@@ -23,7 +23,11 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     let index = shown.max(1) - 1;
 
     let is_hd = video.width >= 1280 || video.height >= 720;
-    let matrix = match video.color_space.as_str() {
+    // FFmpeg 9 states colors of the container where pictures are decoded by other ones.
+    let first = judge::first_frame(clip);
+    let color = |name: &str| first[name].as_str().unwrap_or_default().to_owned();
+    let (transfer, space) = (color("color_transfer"), color("color_space"));
+    let matrix = match space.as_str() {
         "bt709" => "bt709",
         "bt470bg" | "smpte170m" => "bt601",
         "bt2020nc" => "bt2020",
@@ -38,8 +42,7 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     let first = index.saturating_sub(2);
     filters.push(format!("select=between(n\\,{first}\\,{})", index + 2));
     let mut matrix = format!(":in_color_matrix={matrix}");
-    if video.color_transfer == "smpte2084" || video.color_transfer == "arib-std-b67" {
-        let transfer = &video.color_transfer;
+    if transfer == "smpte2084" || transfer == "arib-std-b67" {
         let peak = peak(clip) / 203.0;
         filters.push(format!(
             "zscale=tin={transfer}:min=2020_ncl:pin=2020:rin=tv:t=linear:npl=203,format=gbrpf32le,\
