@@ -1,7 +1,7 @@
 //! What all of Avocet speaks of, as plain data: media, plans, errors, progress, reports. Neither libav nor
 //! a disk is touched here.
 //!
-//! The folder [`format`] reads the bytes of containers and codings that libav does not tell of.
+//! The folder [`mod@format`] reads the bytes of containers and codings that libav does not tell of.
 
 #![forbid(unsafe_code)]
 

@@ -28,7 +28,7 @@ use crate::{
 
 /// How far before the instant a search begins at each further try, in seconds; after that, at the
 /// first packet. Containers without an index, and open GOPs, need more than one.
-const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
+pub(crate) const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
 
 /// The most that packets between a keyframe and an instant are held before they are decoded, in
 /// bytes.

@@ -372,7 +372,7 @@ fn video_track(
     let frame_rate = first.info.frame_rate.unwrap_or(USUAL_FRAME_RATE);
     if let FrameFormat::Video(picture) = &mut encoder.format {
         picture.time_base = time_base;
-        // SharedOutlet frames keep their times, which no constant rate tells.
+        // Frames of several inputs keep their times, which no constant rate tells.
         encoder.options.retain(|(key, _)| key != "x264-params");
     }
     let mut parts = Vec::new();

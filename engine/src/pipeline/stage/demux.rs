@@ -15,12 +15,8 @@ use super::{Outlet, Stop, finished};
 use crate::{
     libav::{Demuxer, Fault, Packet, Table},
     pipeline::counters::{Counters, Read},
-    read::{clock::Clock, index::Entries},
+    read::{clock::Clock, index::Entries, reader::BACK_OFF},
 };
-
-/// How far before an instant reading begins at each further try, in seconds; after that, at the
-/// first packet. Containers without an index need more than one.
-const BACK_OFF: [f64; 4] = [0.0, 1.0, 4.0, 16.0];
 
 /// How much sound a decoder hears before it is right, in seconds: more than Opus (0.08), the
 /// reservoir of MP3 and the overlap of AAC need.
