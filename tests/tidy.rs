@@ -400,8 +400,7 @@ fn recipes_do_no_input_and_no_output() {
     let doors = ["std::fs", "std::net", "std::process", "std::env", "std::io"];
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| source.path.starts_with("recipes/src/")) {
-        let bad =
-            source.code().filter(|(_, line)| doors.iter().any(|policy| has_word(line, policy)));
+        let bad = source.code().filter(|(_, line)| doors.iter().any(|door| has_word(line, door)));
         found.extend(bad.map(|(number, _)| format!("{}:{number}", source.path)));
     }
     check("recipes compile without I/O", found);

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use avocet_recipes::{Policy, Job};
+use avocet_recipes::{Job, Policy};
 
 libfuzzer_sys::fuzz_target!(|graph: &str| {
     let document = serde_json::json!({

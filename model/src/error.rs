@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{location::Location, remote::RemoteError};
 
-/// What the doors of this crate answer.
+/// What fallible functions answer.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The part of a run in which something failed, as the job API names it.

@@ -123,7 +123,7 @@ fn reasons() -> String {
          A plan gives each decision a code for programs beside a sentence for people; a report \
          does the same for warnings.\n\
          Codes are kept for good once released; sentences may change.\n\
-         This file is written from the table in `recipes/src/reasons.rs` by `scripts/docs`.\n"
+         This file is written from the table in `recipes/src/words/reasons.rs` by `scripts/docs`.\n"
         .to_owned();
     for (heading, codes) in REASONS {
         text += &format!("\n## {heading}\n\n");
@@ -215,7 +215,7 @@ fn errors() -> String {
          `VALIDATION_ERROR` and `ENGINE_ERROR`; over HTTP, `POST /v1/jobs/plan` answers those \
          with 422. The program exits with 2 for `VALIDATION_ERROR` and `UNSUPPORTED_COMMAND`, \
          with 130 for `CANCELLED`, and with 1 for all others.\n\n\
-         This file is written from the table in `recipes/src/errors.rs` by `scripts/docs`.\n"
+         This file is written from the table in `recipes/src/words/errors.rs` by `scripts/docs`.\n"
         .to_owned();
     for (heading, codes) in ERRORS {
         text += &format!("\n## {heading}\n\n");
@@ -313,9 +313,9 @@ fn every_code_in_the_source_is_in_the_table_and_the_reverse() {
     let known: BTreeSet<_> =
         REASONS.iter().flat_map(|(_, codes)| *codes).map(|(code, _)| (*code).to_owned()).collect();
     let unknown: Vec<_> = made.iter().filter(|(code, _)| !known.contains(*code)).collect();
-    assert!(unknown.is_empty(), "not in recipes/src/reasons.rs: {unknown:#?}");
+    assert!(unknown.is_empty(), "not in recipes/src/words/reasons.rs: {unknown:#?}");
     let unused: Vec<_> = known.iter().filter(|code| !made.contains_key(*code)).collect();
-    assert!(unused.is_empty(), "in recipes/src/reasons.rs, and made nowhere: {unused:#?}");
+    assert!(unused.is_empty(), "in recipes/src/words/reasons.rs, and made nowhere: {unused:#?}");
 }
 
 #[test]
@@ -353,16 +353,18 @@ fn every_error_code_in_the_source_is_in_the_table_and_the_reverse() {
     let mut answered = BTreeMap::new();
     for (path, text) in sources(&["model", "recipes", "engine", "service", "avocet", "cli"]) {
         // The tables do not answer.
-        if path.ends_with("recipes/src/errors.rs") || path.ends_with("recipes/src/reasons.rs") {
+        if path.ends_with("recipes/src/words/errors.rs")
+            || path.ends_with("recipes/src/words/reasons.rs")
+        {
             continue;
         }
         answered.extend(error_codes(&text).map(|code| (code.to_owned(), path.clone())));
     }
     let is_known = |code: &str| known.contains(code) || reasons.contains(code);
     let unknown: Vec<_> = answered.iter().filter(|(code, _)| !is_known(code)).collect();
-    assert!(unknown.is_empty(), "not in recipes/src/errors.rs: {unknown:#?}");
+    assert!(unknown.is_empty(), "not in recipes/src/words/errors.rs: {unknown:#?}");
     let unused: Vec<_> = known.iter().filter(|code| !answered.contains_key(**code)).collect();
-    assert!(unused.is_empty(), "in recipes/src/errors.rs, and answered nowhere: {unused:#?}");
+    assert!(unused.is_empty(), "in recipes/src/words/errors.rs, and answered nowhere: {unused:#?}");
     let both: Vec<_> = known.intersection(&reasons).collect();
     assert!(both.is_empty(), "errors and reasons: {both:#?}");
 }

@@ -400,7 +400,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// A handle that writes.
     pub(crate) fn writer(&self) -> Result<Box<dyn WriteSeek>> {
-        #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
+        #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
         let file = fs::OpenOptions::new().write(true).open(&self.path);
         let failed = |source| Error::Write { location: self.target.clone(), source };
         match self.gap {

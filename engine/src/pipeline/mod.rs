@@ -5,7 +5,7 @@ pub(crate) mod damage;
 mod header;
 pub(crate) mod pictures;
 pub(crate) mod run;
-mod stage;
+pub(crate) mod stage;
 pub(crate) mod verify;
 
 use std::{collections::VecDeque, num::NonZeroU32};

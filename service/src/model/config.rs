@@ -212,7 +212,7 @@ fn wrong(place: &str, error: &toml::de::Error) -> ConfigError {
     ConfigError::Wrong { place: place.to_owned(), what: error.to_string().trim_end().to_owned() }
 }
 
-/// `MAX_PIXELS` as `mostPixels`.
+/// `MOST_PIXELS` as `mostPixels`.
 fn camel(name: &str) -> String {
     let mut upper = false;
     let mut camel = String::new();

@@ -75,7 +75,7 @@ pub(super) fn fetch(
     let part = part_of(target, facts);
     let mut options = fs::OpenOptions::new();
     options.create(true).append(true).read(true);
-    #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
+    #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
     let mut file = options.open(&part)?;
     if file.try_lock().is_err() {
         let what = "somebody else is copying it to the same place";

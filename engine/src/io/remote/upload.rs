@@ -155,7 +155,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
     let Opened { store, key, .. } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
-    #[expect(clippy::disallowed_methods, reason = "this is the policy that the rule points to")]
+    #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
     let mut file = File::open(file).map_err(Stop::Local)?;
     let size = file.metadata().map_err(Stop::Local)?.len();
     let looked = limited(LIMIT, store.head(&key));
