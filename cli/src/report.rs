@@ -84,7 +84,7 @@ fn effort(report: &Report) -> String {
         Strategy::Remux | Strategy::FaststartRemux => format!("remuxed: {encoded} frames encoded"),
         Strategy::Copy => format!("copied: {encoded} frames encoded"),
         Strategy::SmartCut => format!("smart cut: {encoded} of {written} frames encoded"),
-        Strategy::Encode | Strategy::WebEncode if written > 0 => {
+        Strategy::Encode | Strategy::WebEncode if encoded > 0 => {
             format!("encoded: {encoded} of {written} frames")
         }
         Strategy::Encode | Strategy::WebEncode => "encoded: sound".to_owned(),

@@ -130,6 +130,8 @@ fn the_last_line_says_how_much_was_encoded() {
         (format!("web-ready {INPUT} -o same.mp4"), "passthrough: the bytes of the input, "),
         (format!("extract-audio {INPUT} -o sound.m4a"), "copied: 0 frames encoded, "),
         (format!("extract-audio {INPUT} -o sound.wav"), "encoded: sound, "),
+        // The video is copied; AAC can not be joined without encoding.
+        (format!("concat {INPUT} {INPUT} -o both.mp4"), "encoded: sound, "),
         (format!("thumbnail {INPUT} -o one.jpg"), "1 frame decoded, "),
     ] {
         let Ended { stdout, .. } = room.run(&line);

@@ -545,8 +545,8 @@ impl Opener<'_> {
                 let mut beside = parameters_of(demuxer, location, source.stream)?;
                 // An encoder that gets no picture may not end: SVT-AV1 waits for one.
                 let is_whole = splice.from.is_some_and(|from| span.start >= from);
-                let has_seams = !is_whole || splice.until.is_some();
-                let ready = if has_seams || Form::has_sets(&parameters) {
+                let has_boundaries = !is_whole || splice.until.is_some();
+                let ready = if has_boundaries || Form::has_sets(&parameters) {
                     Some(BoundaryEncoder::open_encoder(encoder, threads)?)
                 } else {
                     None

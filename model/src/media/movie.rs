@@ -137,8 +137,8 @@ impl Aperture {
 }
 
 impl Extent {
-    /// The pixels of a side before and behind what is shown. What is shown in part is shown: of 720
-    /// columns, 41472/59 are shown of PAL.
+    /// The pixels of a side before and behind what is shown. Pixels that are shown in part are kept: of
+    /// 720 columns, PAL shows 41472/59 (702.9), and 704 are kept.
     fn margins(self, side: u32) -> Option<(u32, u32)> {
         let ratio = |num: i64, den: u32| (den > 0).then(|| num as f64 / f64::from(den));
         let length = ratio(self.length.0.into(), self.length.1)?;

@@ -169,7 +169,7 @@ impl Form {
         let unreadable = || refused("its parameter sets can not be read");
         let sequences = sets.sequences().ok_or_else(unreadable)?;
         // Of several, the one of the highest profile: a result that is cut once more has those of
-        // its seams, too.
+        // its boundary encodes, too.
         let highest = sequences.iter().max_by_key(|set| set.profile).ok_or_else(unreadable)?;
         let shape =
             |set: &AvcSequence| (set.chroma, set.depth, set.macroblocks, set.crop, set.progressive);

@@ -604,7 +604,7 @@ fn audio_track(
     let Action::Encode(encoder) = &track.action else { return Ok(track) };
     let FrameFormat::Audio(format) = &encoder.format else { return Ok(track) };
     let base = TimeBase::of_rate(format.sample_rate);
-    // Lengths are whole samples of the result, so that no seam is wider than none.
+    // Lengths are whole samples of the result, so that pieces follow each other without a gap.
     let mut begin = 0;
     let mut parts = Vec::new();
     for piece in pieces {
