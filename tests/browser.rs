@@ -1,4 +1,4 @@
-//! What `webReady` makes, and what is spliced, plays in a browser: headless Chromium, from a server
+//! What `webReady` makes, and smart cuts, plays in a browser: headless Chromium, from a server
 //! of our own.
 //!
 //! Skipped by name where there is no `chromium` program.
@@ -207,7 +207,7 @@ fn what_web_ready_makes_plays_in_chromium() {
 
 /// Chromium decodes no HEVC without hardware, and no MPEG-2.
 #[test]
-fn spliced_sections_play_in_chromium() {
+fn smart_cuts_play_in_chromium() {
     if !fixtures::has_ffmpeg!() {
         return;
     }

@@ -18,7 +18,7 @@ use std::{
 use avocet::{
     CancelToken, Engine, Plan, Progress, Report, Source,
     engine::{
-        Action, Content, Encoder, Error, FrameFormat, Given, Location, Rational, Settings,
+        Action, CallerStreams, Content, Encoder, Error, FrameFormat, Location, Rational, Settings,
         StreamId, Track, TrackKind,
     },
 };
@@ -51,16 +51,16 @@ fn run(plan: &Plan) -> Result<Report, Error> {
 /// Runs a plan whose first input is the caller's.
 fn run_from(plan: &Plan, source: Source, cancel: &CancelToken) -> Result<Report, Error> {
     let mut plan = plan.clone();
-    plan.inputs[0].location = Location::Given(0);
-    let mut given = Given { sources: vec![source], ..Given::default() };
+    plan.inputs[0].location = Location::Caller(0);
+    let mut given = CallerStreams { sources: vec![source], ..CallerStreams::default() };
     Engine::default().run_given(&plan, &mut given, cancel, go_on)
 }
 
 /// Runs a plan whose first output is the caller's.
 fn run_into(plan: &Plan, writer: impl Write + Send) -> Result<Report, Error> {
     let mut plan = plan.clone();
-    plan.outputs[0].location = Location::Given(0);
-    let mut given = Given { writers: vec![Box::new(writer)], ..Given::default() };
+    plan.outputs[0].location = Location::Caller(0);
+    let mut given = CallerStreams { writers: vec![Box::new(writer)], ..CallerStreams::default() };
     Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on)
 }
 
@@ -111,7 +111,7 @@ fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
     // Without one, the failure says who refused.
     plan.otherwise = None;
     let error = run(&plan).unwrap_err().to_string();
-    assert!(error.contains("can not be spliced: encoder `mpeg2video`"), "{error}");
+    assert!(error.contains("smart cut failed: encoder `mpeg2video`"), "{error}");
 }
 
 #[test]
@@ -456,10 +456,11 @@ fn a_failure_of_the_second_output_leaves_no_first() {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = planned(&clip, "mp4", COPY, &folder);
         let mut second = plan.outputs[0].clone();
-        second.location = Location::Given(0);
+        second.location = Location::Caller(0);
         plan.outputs.push(second);
         let writer = Full { room: 1000, trouble: Trouble::Fail };
-        let mut given = Given { writers: vec![Box::new(writer)], ..Given::default() };
+        let mut given =
+            CallerStreams { writers: vec![Box::new(writer)], ..CallerStreams::default() };
         let result = Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on);
         assert_eq!(result.unwrap_err().code(), "STORAGE_ERROR");
         assert!(is_nothing_in(&folder), "{:?}", files(folder.path()));
@@ -510,11 +511,12 @@ fn an_encode_from_a_reader_into_a_writer_has_every_frame() {
     watched(fixtures::test_name!(), move || {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = planned(&clip, "mp4", ENCODE, &folder);
-        plan.inputs[0].location = Location::Given(0);
-        plan.outputs[0].location = Location::Given(0);
+        plan.inputs[0].location = Location::Caller(0);
+        plan.outputs[0].location = Location::Caller(0);
         let source = Source::reader(Cursor::new(fs::read(&clip).unwrap())).unwrap();
         let mut written = Vec::new();
-        let mut given = Given { sources: vec![source], writers: vec![Box::new(&mut written)] };
+        let mut given =
+            CallerStreams { sources: vec![source], writers: vec![Box::new(&mut written)] };
         Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on).unwrap();
         drop(given);
         let path = folder.path().join("written.mp4");
@@ -533,8 +535,8 @@ fn a_stream_that_was_not_given_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let (mut from, mut into) =
             (planned(&clip, "mp4", COPY, &folder), planned(&clip, "mp4", COPY, &folder));
-        from.inputs[0].location = Location::Given(1);
-        into.outputs[0].location = Location::Given(1);
+        from.inputs[0].location = Location::Caller(1);
+        into.outputs[0].location = Location::Caller(1);
         for plan in [from, into] {
             assert_eq!(run(&plan).unwrap_err().code(), "ENGINE_ERROR");
             assert!(is_nothing_in(&folder));

@@ -134,7 +134,7 @@ fn a_section_is_exact_and_encodes_only_its_ends() {
 
 /// A result is an input like any other: its seams are copied, and get neighbors of their own.
 #[test]
-fn a_section_of_a_section_is_spliced_too() {
+fn a_smart_cut_of_a_smart_cut_is_one_too() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
@@ -283,7 +283,7 @@ fn two_sections(clip: &Path, format: &str, folder: &Path) -> Plan {
 
 /// The first of two sections fails in the run, while the second waits for its turn.
 #[test]
-fn sections_that_can_not_be_spliced_after_all_are_encoded() {
+fn a_smart_cut_that_fails_is_encoded() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
@@ -292,9 +292,9 @@ fn sections_that_can_not_be_spliced_after_all_are_encoded() {
         let clip = fixtures::get("group-h264high-closed-b.mp4");
         let mut plan = two_sections(&clip, "mp4", folder.path());
         let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
-        let splice = tracks[0].parts[0].splice.as_mut().unwrap();
+        let run = tracks[0].parts[0].copied.as_mut().unwrap();
         // No keyframe is shown then.
-        splice.from.as_mut().unwrap().ticks += 1;
+        run.keyframe_pts.as_mut().unwrap().ticks += 1;
         let go_on = |_: &Progress| ControlFlow::Continue(());
         let report = Engine::default().run(&plan, &CancelToken::new(), go_on).unwrap();
         assert_eq!(report.strategy.name(), "encode");

@@ -365,9 +365,9 @@ fn trap_05_rotation_is_applied_by_an_encode_and_kept_by_a_copy() {
         }
         let part =
             |path: &Path| judge::probe(path).video().matrix.map(|matrix| matrix[..5].to_vec());
-        // At a keyframe, and spliced between two.
-        let (cut, spliced) = (trim(2.0), trim(1.3));
-        let cuts = [("mp4", &*cut), ("mp4", &*spliced)];
+        // At a keyframe, and by a smart cut between two.
+        let (cut, smart) = (trim(2.0), trim(1.3));
+        let cuts = [("mp4", &*cut), ("mp4", &*smart)];
         let copies = [("mp4", r#""transcode""#), ("mov", r#""transcode""#), cuts[0], cuts[1]];
         for (format, recipe) in due(&copies, number, 2) {
             let outcome = made(&clip, format, recipe);

@@ -29,7 +29,7 @@ use avocet_model::{
 };
 
 use crate::{
-    io::{Given, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
+    io::{CallerStreams, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
     libav::{self, Demuxer, Depth, Listing, limits::Limits},
     pipeline::{
         Opener, Pipeline,
@@ -166,7 +166,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Read`], with the cause as a [`RemoteError`](avocet_model::remote::RemoteError); [`Error::Cancelled`];
-    /// [`Error::BadPlan`] for [`Location::Given`].
+    /// [`Error::BadPlan`] for [`Location::Caller`].
     pub fn open(&self, location: &Location, cancel: &CancelToken) -> Result<Source> {
         self.open_observed(location, cancel, |_| ())
     }
@@ -344,7 +344,7 @@ impl Engine {
         cancel: &CancelToken,
         observe: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
-        self.run_given(plan, &mut Given::default(), cancel, observe)
+        self.run_given(plan, &mut CallerStreams::default(), cancel, observe)
     }
 
     /// Runs a plan that reads from sources, or writes into writers, of the caller.
@@ -354,7 +354,7 @@ impl Engine {
     pub fn run_given(
         &self,
         plan: &Plan,
-        given: &mut Given<'_>,
+        given: &mut CallerStreams<'_>,
         cancel: &CancelToken,
         observe: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
@@ -373,7 +373,7 @@ impl Engine {
     fn run_any(
         &self,
         mut plan: &Plan,
-        given: &mut Given<'_>,
+        given: &mut CallerStreams<'_>,
         cancel: &CancelToken,
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
@@ -394,10 +394,10 @@ impl Engine {
                 }
                 Err(
                     Error::TooLarge { .. }
-                    | Error::Unspliceable { .. }
+                    | Error::SmartCutFailed { .. }
                     | Error::NotContinuous { .. },
                 ) => &plan.otherwise,
-                // What was spliced and is not what it should be can still be encoded.
+                // What was smart cut and is not what it should be can still be encoded.
                 Err(Error::Incomplete { .. }) if plan.strategy == Strategy::SmartCut => {
                     &plan.otherwise
                 }
@@ -427,7 +427,7 @@ impl Engine {
     fn open_inputs(
         &self,
         plan: &Plan,
-        given: &Given<'_>,
+        given: &CallerStreams<'_>,
         cancel: &CancelToken,
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
         meter: &mut Meter,

@@ -34,7 +34,7 @@ pub use avocet_model::{
         movie::{Aperture, Edit, Movie, MovieTrack},
     },
     plan::{
-        Action, Argument, Content, CopiedRun, Dropped, Encoder, FrameFormat, Input, Instant,
+        Action, Argument, Content, CopiedRun, Dropped, Encoder, FrameFormat, FramePick, Input,
         Output, Part, PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, SpriteSheet,
         Strategy, StreamId, Track, TrackKind,
     },
@@ -43,7 +43,7 @@ pub use avocet_model::{
     time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
 };
 pub use engine::{Engine, Settings};
-pub use io::{Given, Reach, RemoteSettings, Source, special_purpose};
+pub use io::{CallerStreams, Reach, RemoteSettings, Source, special_purpose};
 pub use process::ProcessSettings;
 pub use read::frames::{Frames, Picture, Plane};
 pub use report::{Report, Stats, Written};

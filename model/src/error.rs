@@ -295,9 +295,9 @@ pub enum Error {
         /// What changes, and when.
         what: String,
     },
-    /// Pictures of a section can not be spliced after all; the plan has another for that case.
-    #[error("the pictures can not be spliced: {what}")]
-    Unspliceable {
+    /// A smart cut fails after all; the plan has another for that case.
+    #[error("the smart cut failed: {what}")]
+    SmartCutFailed {
         /// Why not.
         what: String,
     },
@@ -374,7 +374,7 @@ impl Error {
             Self::BadPlan { .. }
             | Self::Panicked { .. }
             | Self::TooLarge { .. }
-            | Self::Unspliceable { .. } => "ENGINE_ERROR",
+            | Self::SmartCutFailed { .. } => "ENGINE_ERROR",
         }
     }
 
@@ -410,7 +410,7 @@ impl Error {
             Self::Unrestored { cause, .. } => cause.step(),
             Self::OutputRefused { .. } | Self::Write { .. } => Step::Commit,
             Self::TooLarge { .. }
-            | Self::Unspliceable { .. }
+            | Self::SmartCutFailed { .. }
             | Self::NotContinuous { .. }
             | Self::Cancelled
             | Self::Panicked { .. } => Step::Mux,

@@ -18,7 +18,8 @@ pub enum Location {
     /// Something elsewhere: `https:` and `http:` for inputs, `s3:`, `gs:` and `az:` for both.
     Url(String),
     /// The n-th of the sources or writers that the caller hands over beside the plan, from 0.
-    Given(usize),
+    #[serde(rename = "given")]
+    Caller(usize),
 }
 
 impl fmt::Display for Location {
@@ -26,7 +27,7 @@ impl fmt::Display for Location {
         match self {
             Self::Path(path) => path.display().fmt(f),
             Self::Url(url) => f.write_str(&without_secrets(url)),
-            Self::Given(number) => write!(f, "the caller's stream {number}"),
+            Self::Caller(number) => write!(f, "the caller's stream {number}"),
         }
     }
 }
@@ -42,7 +43,7 @@ impl Location {
                 let (_, name) = path.rsplit_once('/')?;
                 (!name.is_empty()).then_some(Cow::Borrowed(name))
             }
-            Self::Given(_) => None,
+            Self::Caller(_) => None,
         }
     }
 
@@ -64,7 +65,7 @@ impl Location {
                 let stem = path.strip_suffix(old.as_str()).unwrap_or(path);
                 Self::Url(format!("{stem}.{extension}{query}"))
             }
-            Self::Given(number) => Self::Given(*number),
+            Self::Caller(number) => Self::Caller(*number),
         }
     }
 
@@ -74,7 +75,7 @@ impl Location {
         match self {
             Self::Path(folder) => Self::Path(folder.join(name)),
             Self::Url(url) => Self::Url(format!("{}/{name}", url.trim_end_matches('/'))),
-            Self::Given(first) => Self::Given(first + number),
+            Self::Caller(first) => Self::Caller(first + number),
         }
     }
 }

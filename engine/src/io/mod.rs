@@ -182,7 +182,7 @@ impl Source {
                 let remote = remotes.open(url, cancel, observe).map_err(unreadable)?;
                 Ok(Self(Kind::Remote(remote)))
             }
-            Location::Given(number) => {
+            Location::Caller(number) => {
                 Err(Error::BadPlan { what: format!("source {number} has no place") })
             }
         }
@@ -193,7 +193,7 @@ impl Source {
         match &self.0 {
             Kind::Path(path) => Location::Path(path.clone()),
             Kind::Remote(remote) => Location::Url(remote.url().to_owned()),
-            Kind::Memory(_) | Kind::Reader(_) => Location::Given(0),
+            Kind::Memory(_) | Kind::Reader(_) => Location::Caller(0),
         }
     }
 
@@ -338,16 +338,16 @@ fn expect_file(metadata: &Metadata) -> io::Result<()> {
 
 /// The sources and writers of a caller that a plan names by number.
 #[derive(Default)]
-pub struct Given<'a> {
-    /// What `Location::Given` means among the inputs.
+pub struct CallerStreams<'a> {
+    /// What `Location::Caller` means among the inputs.
     pub sources: Vec<Source>,
-    /// What `Location::Given` means among the outputs; filled once the output is verified.
+    /// What `Location::Caller` means among the outputs; filled once the output is verified.
     pub writers: Vec<Box<dyn Write + Send + 'a>>,
 }
 
-impl fmt::Debug for Given<'_> {
+impl fmt::Debug for CallerStreams<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Given({} sources, {} writers)", self.sources.len(), self.writers.len())
+        write!(f, "CallerStreams({} sources, {} writers)", self.sources.len(), self.writers.len())
     }
 }
 
@@ -360,7 +360,7 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// The caller's own; files need nothing.
-    pub(crate) fn new(given: &Given<'_>) -> Self {
+    pub(crate) fn new(given: &CallerStreams<'_>) -> Self {
         Self { given: given.sources.clone(), remote: Vec::new() }
     }
 
@@ -395,7 +395,7 @@ impl Sources {
     pub(crate) fn get(&self, location: &Location) -> Option<Source> {
         match location {
             Location::Path(path) => Some(Source::path(path)),
-            Location::Given(number) => self.given.get(*number).cloned(),
+            Location::Caller(number) => self.given.get(*number).cloned(),
             Location::Url(_) => {
                 self.remote.iter().find(|remote| remote.location() == *location).cloned()
             }

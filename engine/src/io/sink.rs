@@ -131,7 +131,7 @@ impl Sink {
         unfinished: &Unfinished,
     ) -> Result<Self> {
         let path = match target {
-            Location::Given(_) | Location::Url(_) => None,
+            Location::Caller(_) | Location::Url(_) => None,
             Location::Path(path) => {
                 let failed = |source| Error::Write { location: target.clone(), source };
                 look_at_target(path, fs::metadata(path), replace)?;
@@ -309,7 +309,7 @@ impl Sink {
         cancel: &CancelToken,
     ) -> Result<()> {
         for sink in sinks {
-            if let Location::Given(number) = sink.target {
+            if let Location::Caller(number) = sink.target {
                 sink.fill(writers, number)?;
             }
         }

@@ -6,7 +6,7 @@ use std::{io, num::NonZeroU32};
 use avocet_model::{
     error::{Error, Result},
     format::seek::ReadSeek,
-    plan::{Instant, Output, Part, Plan, Reason, Select, Track, TrackKind},
+    plan::{FramePick, Output, Part, Plan, Reason, Select, Track, TrackKind},
     progress::CancelToken,
     time::Timestamp,
 };
@@ -49,8 +49,8 @@ impl Ends<'_> {
             let demuxer = Demuxer::open(reader, Depth::Streams, self.limits, self.cancel)
                 .map_err(|fault| fault.of_input(location))?;
             let mut reader = FrameReader::over(demuxer, location.clone(), number, self.threads)?;
-            let instant = Instant { time: last, keyframe: true, neighbors: false };
-            let mut is_whole = !reader.go_to(&instant)?.frame.is_concealed();
+            let pick = FramePick { time: last, keyframe: true, neighbors: false };
+            let mut is_whole = !reader.go_to(&pick)?.frame.is_concealed();
             while let Some(frame) = reader.next()? {
                 is_whole &= !frame.is_concealed();
             }

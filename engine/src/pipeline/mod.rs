@@ -19,7 +19,7 @@ use avocet_model::{
     location::Location,
     media::MediaInfo,
     plan::{
-        Action, Content, FrameFormat, Instant, Output, Part, Plan, Select, SpriteSheet, Track,
+        Action, Content, FrameFormat, FramePick, Output, Part, Plan, Select, SpriteSheet, Track,
         TrackKind,
     },
     progress::CancelToken,
@@ -166,10 +166,10 @@ enum Line {
         decode: Box<Decode>,
         cut: Option<Cut>,
         filter: Filter,
-        fit: Option<Box<Filter>>,
+        pad: Option<Box<Filter>>,
     },
-    /// The frame at an instant.
-    Instant { reader: Box<FrameReader>, instant: Instant, filter: Filter, counters: Counters<Read> },
+    /// One frame.
+    OneFrame { reader: Box<FrameReader>, pick: FramePick, filter: Filter, counters: Counters<Read> },
     /// Frames that filters make.
     Made { graph: FilterGraph, onto: TimelineOffset },
 }
@@ -186,8 +186,8 @@ impl PacketStage {
     fn then(self, next: Box<dyn Outlet<Packet>>) -> Box<dyn Outlet<Packet>> {
         match self {
             Self::Copy(stage) => Box::new(Then { stage, next }),
-            Self::SmartCut(splice, stage) => {
-                Box::new(Then { stage: *splice, next: Box::new(Then { stage, next }) })
+            Self::SmartCut(smart_cut, stage) => {
+                Box::new(Then { stage: *smart_cut, next: Box::new(Then { stage, next }) })
             }
             Self::Sound(stage) => Box::new(Then { stage, next }),
             Self::Convert(cut, stage) => {
@@ -485,15 +485,15 @@ impl Opener<'_> {
         let location = &input.location;
         let name = source.to_string();
         let threads = self.threads;
-        // What a second graph fits is still on its own line behind the first.
-        let fits = !part.fit.is_empty();
+        // What the pad filters take is still on its own time line.
+        let pads = !part.pad_filters.is_empty();
         let filter = |parameters: &Parameters| {
             let input = GraphInput::of_parameters(parameters);
-            let onto = onto.filter(|_| !fits);
+            let onto = onto.filter(|_| !pads);
             let lines = Lines { base: parameters.time_base, out: frame_base, onto };
             Filter::open(&part.filters, input, lines, threads)
         };
-        if let Select::At(instant) = part.select {
+        if let Select::At(pick) = part.select {
             let (limits, cancel) = (self.limits, self.cancel);
             let demuxer = self.sources.demuxer(location, Depth::Header, limits, cancel)?;
             let parameters = parameters_of(&demuxer, location, source.stream)?;
@@ -504,7 +504,7 @@ impl Opener<'_> {
                 reader.follow_clock()?;
             }
             let (reader, counters) = (Box::new(reader), counters.clone());
-            let line = Line::Instant { reader, instant, filter, counters };
+            let line = Line::OneFrame { reader, pick, filter, counters };
             return Ok((OpenPart { name, line }, None));
         }
         let span = match part.select {
@@ -540,12 +540,13 @@ impl Opener<'_> {
                 (Line::Packets { input, route, stage }, Some(parameters))
             }
             Action::SmartCut(encoder) => {
-                let no_span = || Error::BadPlan { what: "a spliced part has no span".to_owned() };
-                let (splice, span) = part.splice.zip(span).ok_or_else(no_span)?;
+                let no_span =
+                    || Error::BadPlan { what: "a part of a smart cut has no span".to_owned() };
+                let (run, span) = part.copied.zip(span).ok_or_else(no_span)?;
                 let mut beside = parameters_of(demuxer, location, source.stream)?;
                 // An encoder that gets no picture may not end: SVT-AV1 waits for one.
-                let is_whole = splice.from.is_some_and(|from| span.start >= from);
-                let has_boundaries = !is_whole || splice.until.is_some();
+                let is_whole = run.keyframe_pts.is_some_and(|from| span.start >= from);
+                let has_boundaries = !is_whole || run.end_pts.is_some();
                 let ready = if has_boundaries || Form::has_sets(&parameters) {
                     Some(BoundaryEncoder::open_encoder(encoder, threads)?)
                 } else {
@@ -568,8 +569,8 @@ impl Opener<'_> {
                     form,
                     location: location.clone(),
                 };
-                let stage = SmartCut::new(maker, splice, span)?;
-                let copy = Copy::spliced(span, onto, base, splice.delay, counters.clone());
+                let stage = SmartCut::new(maker, run, span)?;
+                let copy = Copy::of_smart_cut(span, onto, base, run.delay, counters.clone());
                 let stage = PacketStage::SmartCut(Box::new(stage), copy);
                 (Line::Packets { input, route, stage }, Some(beside))
             }
@@ -590,16 +591,16 @@ impl Opener<'_> {
                 let of = location.clone();
                 let decode = Decode::new(decoder, of, base, is_video, from, counters.clone());
                 let cut = span.map(|span| Cut::new(span, base, counters.clone()));
-                let fit = match &encoder.format {
-                    FrameFormat::Audio(format) if fits => {
+                let pad = match &encoder.format {
+                    FrameFormat::Audio(format) if pads => {
                         let lines = Lines { base: frame_base, out: frame_base, onto };
                         let input = Some(GraphInput::of_format(format));
-                        Some(Box::new(Filter::open(&part.fit, input, lines, threads)?))
+                        Some(Box::new(Filter::open(&part.pad_filters, input, lines, threads)?))
                     }
                     _ => None,
                 };
                 let decode = Box::new(decode);
-                (Line::Frames { input, route, decode, cut, filter, fit }, None)
+                (Line::Frames { input, route, decode, cut, filter, pad }, None)
             }
         };
         Ok((OpenPart { name, line }, parameters))
@@ -720,8 +721,8 @@ impl OpenPart {
             (Line::Packets { input, route, stage }, PartOutlet::Packets(next)) => {
                 join(input, route, stage.then(next));
             }
-            (Line::Frames { input, route, decode, cut, filter, fit }, PartOutlet::Frames(next)) => {
-                let next: Box<dyn Outlet<Frame>> = match fit {
+            (Line::Frames { input, route, decode, cut, filter, pad }, PartOutlet::Frames(next)) => {
+                let next: Box<dyn Outlet<Frame>> = match pad {
                     Some(stage) => Box::new(Then { stage: *stage, next }),
                     None => next,
                 };
@@ -743,10 +744,10 @@ impl OpenPart {
                 jobs.push(Job::pump(format!("decode {name}"), packets, decode));
                 join(input, route, Box::new(to_decode));
             }
-            (Line::Instant { reader, instant, filter, counters }, PartOutlet::Frames(next)) => {
+            (Line::OneFrame { reader, pick, filter, counters }, PartOutlet::Frames(next)) => {
                 let filter = Then { stage: filter, next };
                 let name = format!("picture {name}");
-                jobs.push(Job::of_part(name, move || show(*reader, &instant, &counters, filter)));
+                jobs.push(Job::of_part(name, move || show(*reader, &pick, &counters, filter)));
             }
             (Line::Made { graph, onto }, PartOutlet::Frames(next)) => {
                 let cancel = cancel.clone();

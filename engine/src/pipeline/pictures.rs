@@ -1,4 +1,4 @@
-//! Single pictures: the frame at an instant, and sheets of many.
+//! Single pictures: one frame, and sprite sheets of many.
 
 use std::{
     num::NonZeroU32,
@@ -10,7 +10,7 @@ use rayon::{ThreadPoolBuilder, prelude::*};
 use avocet_model::{
     error::{Error, Result, Step},
     location::Location,
-    plan::{Instant, Output, SpriteSheet, StreamId},
+    plan::{FramePick, Output, SpriteSheet, StreamId},
     progress::CancelToken,
 };
 
@@ -31,16 +31,16 @@ use crate::{
 /// Sends the frame at an instant, with its neighbors where the filters look at them.
 pub(crate) fn show(
     mut reader: FrameReader,
-    instant: &Instant,
+    pick: &FramePick,
     counters: &Counters<Read>,
     mut outlet: impl Outlet<Frame>,
 ) -> Result<()> {
-    let shown: Shown = reader.at(instant)?;
+    let shown: Shown = reader.at(pick)?;
     counters.note(|count| {
         count.past_end = shown.past_end;
         note(&shown, count);
     });
-    for frame in shown.with_neighbors(instant.neighbors)? {
+    for frame in shown.with_neighbors(pick.neighbors)? {
         match outlet.send(frame) {
             Err(Stop::Failed(error)) => return Err(error),
             Ok(()) | Err(Stop::Closed) => {}
@@ -73,7 +73,7 @@ pub(crate) struct OpenSheet {
 
 /// The filters that put the pictures of a sheet beside each other.
 pub(crate) fn tiling(sheet: &SpriteSheet) -> String {
-    match (sheet.instants.len(), sheet.columns, sheet.rows()) {
+    match (sheet.picks.len(), sheet.columns, sheet.rows()) {
         (1, ..) => "null".to_owned(),
         (count, columns, rows) => format!("tile=layout={columns}x{rows}:nb_frames={count}"),
     }
@@ -122,9 +122,9 @@ impl OpenSheet {
         let Self { output, sheet, source, goes_back, location, draft } = self;
         let mut line = open_sheet(&output, &sheet, &draft, cancel)?;
         // Pieces of neighboring pictures, which share what they decode.
-        let piece = sheet.instants.len().div_ceil(4 * threads);
-        let pieces = sheet.instants.par_chunks(piece.max(1));
-        let cells = |instants: &[Instant]| {
+        let piece = sheet.picks.len().div_ceil(4 * threads);
+        let pieces = sheet.picks.par_chunks(piece.max(1));
+        let cells = |picks: &[FramePick]| {
             let mut worker = idle.take(sheet.source, || {
                 let stream = sheet.source.stream;
                 let threads = NonZeroU32::MIN;
@@ -135,7 +135,7 @@ impl OpenSheet {
                 }
                 Ok(reader)
             })?;
-            let cells = worker.cells(instants, &sheet.filters, cancel, drawn)?;
+            let cells = worker.cells(picks, &sheet.filters, cancel, drawn)?;
             idle.give_back(sheet.source, worker);
             Ok(cells)
         };
@@ -171,19 +171,19 @@ impl Idle {
 }
 
 impl Worker {
-    /// The pictures at instants, filtered.
+    /// The pictures at picks, filtered.
     fn cells(
         &mut self,
-        instants: &[Instant],
+        picks: &[FramePick],
         filters: &str,
         cancel: &CancelToken,
         drawn: &Counters<Read>,
     ) -> Result<Vec<Frame>> {
         let Self { reader, graph } = self;
-        let neighbors = instants.iter().any(|instant| instant.neighbors);
+        let neighbors = picks.iter().any(|pick| pick.neighbors);
         let (base, promised) = (reader.base(), reader.promised());
-        let mut cells = Vec::with_capacity(instants.len());
-        reader.at_each(instants, |shown| {
+        let mut cells = Vec::with_capacity(picks.len());
+        reader.at_each(picks, |shown| {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }

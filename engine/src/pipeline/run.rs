@@ -72,7 +72,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
         let whole = now.total.unwrap_or(0.0);
         now.seconds = if slowest.is_finite() { slowest } else { whole };
         let sheets = self.plan.outputs.iter().filter_map(|output| match &output.content {
-            Content::SpriteSheet(sheet) => Some(sheet.instants.len()),
+            Content::SpriteSheet(sheet) => Some(sheet.picks.len()),
             _ => None,
         });
         let pictures: usize = sheets.sum();

@@ -561,8 +561,8 @@ fn compare(
         compare_encode(plan, output, track, seen, counted)?;
     }
     if let Action::SmartCut(_) = track.action {
-        let splices = track.parts.iter().filter_map(|part| part.splice);
-        let (planned, written) = (splices.map(|it| it.pictures).sum::<u64>(), written.packets);
+        let runs = track.parts.iter().filter_map(|part| part.copied);
+        let (planned, written) = (runs.map(|it| it.pictures).sum::<u64>(), written.packets);
         if written != planned {
             return Err(format!("has {written} pictures, its section {planned}"));
         }

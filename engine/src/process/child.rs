@@ -259,7 +259,7 @@ fn local(
 
 fn failed(plan: &Plan, source: io::Error) -> Error {
     let location = plan.outputs.first().map(|output| output.location.clone());
-    Error::Write { location: location.unwrap_or(Location::Given(0)), source }
+    Error::Write { location: location.unwrap_or(Location::Caller(0)), source }
 }
 
 /// The arguments word for word. The protocol is named, so that no path can name another.

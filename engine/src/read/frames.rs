@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use avocet_model::{
     error::{Error, Result, Step},
     frames::{FrameRequest, Wanted},
-    plan::Instant,
+    plan::FramePick,
     time::{TimeBase, Timestamp},
 };
 
@@ -65,7 +65,7 @@ impl Frames {
     /// The picture at one instant, through a graph of its own.
     fn at(&mut self, time: Timestamp) -> Result<Picture> {
         let neighbors = self.request.neighbors;
-        let shown = self.reader.at(&Instant { time, keyframe: false, neighbors })?;
+        let shown = self.reader.at(&FramePick { time, keyframe: false, neighbors })?;
         let is_damaged = shown.damage > Damage::None;
         let mut graph = self.graph_for(&shown.frame)?;
         let broken = |source| libav(Step::Filter, "filter graph", source);
@@ -85,9 +85,9 @@ impl Frames {
     /// The next picture of a span.
     fn between(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Option<Picture>> {
         if self.graph.is_none() {
-            let instant = Instant { time: start, keyframe: false, neighbors: false };
-            let shown = self.reader.go_to(&instant)?;
-            let shown = self.reader.mended(shown, &instant)?;
+            let pick = FramePick { time: start, keyframe: false, neighbors: false };
+            let shown = self.reader.go_to(&pick)?;
+            let shown = self.reader.mended(shown, &pick)?;
             self.noted = self.reader.health();
             self.is_damaged = shown.damage > Damage::None;
             self.graph = Some(self.graph_for(&shown.frame)?);

@@ -6,7 +6,7 @@ use avocet_model::{
     error::{Error, LibavError, Result, Step},
     location::Location,
     media::MAY_JUMP,
-    plan::Instant,
+    plan::FramePick,
     progress::CancelToken,
     time::{TimeBase, Timestamp},
 };
@@ -442,16 +442,16 @@ impl FrameReader {
     /// # Errors
     /// [`Error::Damaged`] when no frame can be decoded, or when the container promises later
     /// frames than could be read and the instant needs them.
-    pub(crate) fn at(&mut self, instant: &Instant) -> Result<Shown> {
-        let shown = self.find(std::slice::from_ref(instant))?.into_iter().next();
-        let shown = shown.map_or_else(|| self.go_to(instant), Ok)?;
-        self.mended(shown, instant)
+    pub(crate) fn at(&mut self, pick: &FramePick) -> Result<Shown> {
+        let shown = self.find(std::slice::from_ref(pick))?.into_iter().next();
+        let shown = shown.map_or_else(|| self.go_to(pick), Ok)?;
+        self.mended(shown, pick)
     }
 
     /// The frames at the first of some instants, one at least.
-    fn find(&mut self, instants: &[Instant]) -> Result<Vec<Shown>> {
+    fn find(&mut self, picks: &[FramePick]) -> Result<Vec<Shown>> {
         loop {
-            let found = match (self.near(instants)?, instants) {
+            let found = match (self.near(picks)?, picks) {
                 (Some(frames), _) if !frames.is_empty() => frames,
                 (_, [first, ..]) => vec![self.go_to(first)?],
                 (_, []) => return Ok(Vec::new()),
@@ -466,10 +466,10 @@ impl FrameReader {
     }
 
     /// Decodes a damaged picture again, from earlier random access points; answers the best.
-    pub(crate) fn mended(&mut self, mut shown: Shown, instant: &Instant) -> Result<Shown> {
+    pub(crate) fn mended(&mut self, mut shown: Shown, pick: &FramePick) -> Result<Shown> {
         // The very picture, and no other keyframe that might do as well.
         let time = shown.time;
-        let exact = Instant { time, keyframe: false, ..*instant };
+        let exact = FramePick { time, keyframe: false, ..*pick };
         let may_retry = !self.goes_back() && self.line.is_none();
         while let Some(entry) = self.entry.filter(|_| may_retry && shown.damage > Damage::None) {
             let earlier = Timestamp::new(entry.saturating_sub(1), self.base);
@@ -496,20 +496,20 @@ impl FrameReader {
     /// closely are decoded in one go.
     pub(crate) fn at_each(
         &mut self,
-        instants: &[Instant],
+        picks: &[FramePick],
         mut found: impl FnMut(Shown) -> Result<()>,
     ) -> Result<()> {
-        let mut rest = instants;
+        let mut rest = picks;
         while !rest.is_empty() {
-            let is_near = |two: &&[Instant]| {
+            let is_near = |two: &&[FramePick]| {
                 let apart = two[1].time.seconds() - two[0].time.seconds();
                 (0.0..=NEAR).contains(&apart) && !two.iter().any(|it| it.keyframe || it.neighbors)
             };
             let near = 1 + rest.windows(2).take_while(is_near).count();
             let frames = self.find(&rest[..near])?;
             let (now, later) = rest.split_at(frames.len().min(near));
-            for (shown, instant) in frames.into_iter().zip(now) {
-                found(self.mended(shown, instant)?)?;
+            for (shown, pick) in frames.into_iter().zip(now) {
+                found(self.mended(shown, pick)?)?;
             }
             rest = later;
         }
@@ -518,9 +518,9 @@ impl FrameReader {
 
     /// The frames at the first of some instants, as many as one group of pictures holds; `None` when
     /// packets do not tell which they are.
-    fn near(&mut self, instants: &[Instant]) -> Result<Option<Vec<Shown>>> {
-        let Some(first) = instants.first().filter(|_| !self.goes_back()) else { return Ok(None) };
-        let times: Vec<i64> = instants.iter().map(|it| self.on_screen(it).ticks).collect();
+    fn near(&mut self, picks: &[FramePick]) -> Result<Option<Vec<Shown>>> {
+        let Some(first) = picks.first().filter(|_| !self.goes_back()) else { return Ok(None) };
+        let times: Vec<i64> = picks.iter().map(|it| self.on_screen(it).ticks).collect();
         // Without seeks, what lies ahead is reached by reading on.
         if self.line.is_some() && self.last_read.is_some_and(|read| read < times[0]) {
             let last_read = self.last_read;
@@ -543,11 +543,11 @@ impl FrameReader {
 
     /// As [`at`](Self::at), whatever packets say of themselves; [`next`](Self::next) goes on after
     /// the frame, or after the one behind it when that is part of the answer.
-    pub(crate) fn go_to(&mut self, instant: &Instant) -> Result<Shown> {
-        let time = self.on_screen(instant);
+    pub(crate) fn go_to(&mut self, pick: &FramePick) -> Result<Shown> {
+        let time = self.on_screen(pick);
         for target in self.targets(time) {
             let from_start = self.seek(target)?;
-            if let Some(shown) = self.search(time, instant, from_start)? {
+            if let Some(shown) = self.search(time, pick, from_start)? {
                 return Ok(shown);
             }
             if from_start {
@@ -562,8 +562,8 @@ impl FrameReader {
     }
 
     /// The last time that a frame on screen at an instant may have.
-    fn on_screen(&self, instant: &Instant) -> Timestamp {
-        Timestamp::on_screen(instant.time.seconds(), self.base)
+    fn on_screen(&self, pick: &FramePick) -> Timestamp {
+        Timestamp::on_screen(pick.time.seconds(), self.base)
     }
 
     /// Where reading begins, in one try after the other; `None` is the first packet.
@@ -581,8 +581,8 @@ impl FrameReader {
     /// Reads the packets that the frames at `times` need, from the last keyframe at or before the
     /// first of them on, up to the next keyframe; `None` when there is none, or packets do not tell
     /// their times.
-    fn approach(&mut self, times: &[i64], like: &Instant) -> Result<Option<Approach>> {
-        let Instant { keyframe, neighbors, .. } = *like;
+    fn approach(&mut self, times: &[i64], like: &FramePick) -> Result<Option<Approach>> {
+        let FramePick { keyframe, neighbors, .. } = *like;
         let mut packets: Vec<Packet> = Vec::new();
         let mut latest = Latest::default();
         // What packets that are not decoded say of those that are.
@@ -723,14 +723,14 @@ impl FrameReader {
     fn search(
         &mut self,
         time: Timestamp,
-        instant: &Instant,
+        pick: &FramePick,
         from_start: bool,
     ) -> Result<Option<Shown>> {
         let (mut before, mut shown, mut after) = (None, None, None);
         let asked = time;
         let health = self.health();
         let is_sought = !self.goes_back() && self.line.is_none();
-        let takes_any = instant.keyframe && !instant.neighbors && is_sought;
+        let takes_any = pick.keyframe && !pick.neighbors && is_sought;
         while let Some(frame) = self.next()? {
             if frame.pts().is_none() {
                 // Without times frames are counted, from the first one on.
@@ -747,10 +747,10 @@ impl FrameReader {
             }
         }
         let Some(frame) = shown else { return Ok(None) };
-        if instant.neighbors && before.is_none() && !from_start {
+        if pick.neighbors && before.is_none() && !from_start {
             return Ok(None);
         }
-        if instant.neighbors && after.is_none() {
+        if pick.neighbors && after.is_none() {
             after = self.next()?;
         }
         let ended = after.is_none() && self.drained;

@@ -66,7 +66,7 @@ impl Plan {
         if sheet.source.input >= self.inputs.len() {
             return bad(format!("output {number} shows an input that is not there"));
         }
-        if sheet.instants.is_empty() {
+        if sheet.picks.is_empty() {
             return bad(format!("output {number} shows no picture"));
         }
         match &sheet.encoder.format {
@@ -91,9 +91,9 @@ impl Plan {
             Action::Copy => true,
             Action::SmartCut(encoder) => {
                 let is_cut =
-                    |part: &Part| matches!(part.select, Select::Span(_)) && part.splice.is_some();
+                    |part: &Part| matches!(part.select, Select::Span(_)) && part.copied.is_some();
                 if !track.parts.iter().all(is_cut) {
-                    return bad("a spliced part does not say what is copied".to_owned());
+                    return bad("a part of a smart cut does not say what is copied".to_owned());
                 }
                 track.kind == TrackKind::Video && matches!(encoder.format, FrameFormat::Video(_))
             }

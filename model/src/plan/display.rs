@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    Action, Argument, Content, Dropped, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan,
-    Process, Select, SoundFormat, Span, SpriteSheet, Track,
+    Action, Argument, Content, Dropped, Encoder, FrameFormat, FramePick, Output, PictureFormat,
+    Plan, Process, Select, SoundFormat, Span, SpriteSheet, Track,
 };
 use crate::time::Timestamp;
 
@@ -42,10 +42,11 @@ impl fmt::Display for Plan {
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();
-            let splices = self.tracks().any(|track| matches!(track.action, Action::SmartCut(_)));
+            let has_smart_cut =
+                self.tracks().any(|track| matches!(track.action, Action::SmartCut(_)));
             let may_have_gaps = self.outputs.iter().any(Output::copies_without_gaps);
-            let case = if splices {
-                "can not be spliced"
+            let case = if has_smart_cut {
+                "fails"
             } else if may_have_gaps {
                 "has gaps"
             } else {
@@ -77,10 +78,10 @@ impl fmt::Display for Process {
 
 impl fmt::Display for SpriteSheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |at: Option<&Instant>| at.map_or(0.0, |at| at.time.seconds());
-        let (first, last) = (seconds(self.instants.first()), seconds(self.instants.last()));
-        let (count, columns, rows) = (self.instants.len(), self.columns, self.rows());
-        let keyframes = self.instants.iter().filter(|instant| instant.keyframe).count();
+        let seconds = |at: Option<&FramePick>| at.map_or(0.0, |at| at.time.seconds());
+        let (first, last) = (seconds(self.picks.first()), seconds(self.picks.last()));
+        let (count, columns, rows) = (self.picks.len(), self.columns, self.rows());
+        let keyframes = self.picks.iter().filter(|pick| pick.keyframe).count();
         writeln!(f, "  video {} encode {}", self.source, self.encoder)?;
         writeln!(
             f,
@@ -104,7 +105,7 @@ impl fmt::Display for Track {
         }
         let seconds = |at: Timestamp| format!("{:.3} s", at.seconds());
         match self.parts.first().map(|part| part.select) {
-            Some(Select::At(instant)) => write!(f, ", the frame at {}", seconds(instant.time))?,
+            Some(Select::At(pick)) => write!(f, ", the frame at {}", seconds(pick.time))?,
             Some(Select::Span(Span { start, end, .. })) => {
                 let end = end.map_or_else(|| "the end".to_owned(), seconds);
                 write!(f, ", from {} to {end}", seconds(start))?;
@@ -115,17 +116,17 @@ impl fmt::Display for Track {
         if let Some(most) = self.at_most {
             writeln!(f, "    at most {most} bytes")?;
         }
-        for splice in self.parts.iter().filter_map(|part| part.splice) {
-            let until = splice.until.map_or_else(|| "the end".to_owned(), seconds);
-            match splice.from {
-                Some(from) => writeln!(f, "    copied from {} to {until}", seconds(from))?,
+        for run in self.parts.iter().filter_map(|part| part.copied) {
+            let end = run.end_pts.map_or_else(|| "the end".to_owned(), seconds);
+            match run.keyframe_pts {
+                Some(from) => writeln!(f, "    copied from {} to {end}", seconds(from))?,
                 None => writeln!(f, "    nothing copied")?,
             }
         }
         for part in self.parts.iter().filter(|part| !part.filters.is_empty()) {
             writeln!(f, "    filters {}", part.filters)?;
-            if !part.fit.is_empty() {
-                writeln!(f, "    fit {}", part.fit)?;
+            if !part.pad_filters.is_empty() {
+                writeln!(f, "    fit {}", part.pad_filters)?;
             }
         }
         self.because.iter().try_for_each(|reason| writeln!(f, "    because {reason}"))

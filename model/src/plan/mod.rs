@@ -42,8 +42,8 @@ pub struct Plan {
     /// What the run is expected to take; without what [`otherwise`](Self::otherwise) takes.
     #[serde(default)]
     pub cost: Cost,
-    /// What is run instead when an output or a track passes its size limit, pictures can not be
-    /// spliced, or copied sound has gaps that its container can not keep; it may have another.
+    /// What is run instead when an output or a track passes its size limit, a smart cut
+    /// fails, or copied sound has gaps that its container can not keep; it may have another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
     /// What is run instead when codec parameters of a stream that is copied change on the way, by
@@ -200,7 +200,8 @@ pub struct SpriteSheet {
     /// Where they come from.
     pub source: StreamId,
     /// When they are on screen; rising, and at least one.
-    pub instants: Vec<Instant>,
+    #[serde(rename = "instants")]
+    pub picks: Vec<FramePick>,
     /// A filter graph with one input and one output, in libavfilter's notation, that makes each
     /// into one of the same size and pixel format.
     pub filters: String,
@@ -215,7 +216,7 @@ pub struct SpriteSheet {
 impl SpriteSheet {
     /// How many rows there are.
     pub fn rows(&self) -> u32 {
-        let pictures = u32::try_from(self.instants.len()).unwrap_or(u32::MAX);
+        let pictures = u32::try_from(self.picks.len()).unwrap_or(u32::MAX);
         pictures.div_ceil(self.columns.get())
     }
 }
@@ -306,13 +307,13 @@ pub struct Part {
     /// frames of the source change in kind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filters: String,
-    /// Which packets are copied, in a track that [splices](Action::SmartCut).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub splice: Option<CopiedRun>,
+    /// Which packets are copied, in a track that is [cut so](Action::SmartCut).
+    #[serde(default, rename = "splice", skip_serializing_if = "Option::is_none")]
+    pub copied: Option<CopiedRun>,
     /// A second such graph for sound, behind the first and built once, that sees all of the part:
     /// it makes it as long as it should be. Empty for none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub fit: String,
+    #[serde(default, rename = "fit", skip_serializing_if = "String::is_empty")]
+    pub pad_filters: String,
 }
 
 /// Which packets of a section are copied, while its other pictures are encoded anew: those of a run
@@ -321,12 +322,15 @@ pub struct Part {
 #[serde(rename_all = "camelCase")]
 pub struct CopiedRun {
     /// When the keyframe is shown that they begin with; `None` where none is copied.
-    pub from: Option<Timestamp>,
+    #[serde(rename = "from")]
+    pub keyframe_pts: Option<Timestamp>,
     /// When the first picture behind them is shown; `None` where they go on to the end of the
     /// section.
-    pub until: Option<Timestamp>,
+    #[serde(rename = "until")]
+    pub end_pts: Option<Timestamp>,
     /// When the keyframe is shown from which the pictures behind them are decoded.
-    pub lead: Option<Timestamp>,
+    #[serde(rename = "lead")]
+    pub tail_keyframe_pts: Option<Timestamp>,
     /// How long pictures of the track are decoded before they are shown, in ticks of the stream:
     /// decoding times are the sorted presentation times, less this.
     pub delay: i64,
@@ -378,7 +382,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The name in JSON; converted text counts as encoded, spliced pictures as copied.
+    /// The name in JSON; converted text counts as encoded, smart cuts as copied.
     pub const fn name(&self) -> &'static str {
         if self.copies() { "copy" } else { "encode" }
     }
@@ -396,7 +400,7 @@ pub enum Select {
     /// All of them.
     All,
     /// The frame that is on screen at an instant.
-    At(Instant),
+    At(FramePick),
     /// Those of a span.
     Span(Span),
 }
@@ -424,10 +428,10 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// One instant, and what is needed around it.
+/// The frame that is on screen at an instant, and what is needed around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Instant {
+pub struct FramePick {
     /// The instant, on the time line of the input.
     pub time: Timestamp,
     /// Whether any keyframe at or before it will do, too.

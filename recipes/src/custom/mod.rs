@@ -151,7 +151,7 @@ pub(crate) fn compile(args: &[String], job: &Job, context: &CompileContext<'_>) 
 /// Where an output goes: to the place of the only one, else under its name in that folder.
 fn place_of(context: &CompileContext<'_>, job: &Job, name: &str) -> Location {
     match (&context.output, &job.outputs) {
-        (Location::Given(_), _) | (_, JobOutputs::One(_)) => context.output.clone(),
+        (Location::Caller(_), _) | (_, JobOutputs::One(_)) => context.output.clone(),
         (folder, JobOutputs::Files(_)) => folder.join(name, 0),
     }
 }

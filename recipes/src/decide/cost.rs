@@ -6,7 +6,7 @@ use avocet_model::{
     cost::Cost,
     index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{Kind, MediaInfo, StreamInfo},
-    plan::{Action, CopiedRun, Instant, Part, Plan, Select, TrackKind},
+    plan::{Action, CopiedRun, FramePick, Part, Plan, Select, TrackKind},
     time::{Rational, Timestamp},
 };
 
@@ -38,8 +38,8 @@ pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
                 }
             }
             Action::SmartCut(_) => {
-                for (piece, splice) in pieces().zip(track.parts.iter().filter_map(|it| it.splice)) {
-                    let (bytes, decoded, encoded) = piece.spliced(splice);
+                for (piece, run) in pieces().zip(track.parts.iter().filter_map(|it| it.copied)) {
+                    let (bytes, decoded, encoded) = piece.smart_cut(run);
                     cost.bytes_copied += bytes;
                     cost.frames_decoded += decoded;
                     cost.frames_encoded += encoded;
@@ -90,7 +90,7 @@ impl<'a> Piece<'a> {
         let shown = self.stream.promised_packets.map(|all| all.saturating_sub(hidden));
         let shown = shown.unwrap_or((self.seconds() * self.rate()).round() as u64).max(1);
         match (self.select, self.index) {
-            (Select::At(Instant { time, keyframe, .. }), _) => {
+            (Select::At(FramePick { time, keyframe, .. }), _) => {
                 let begin = self.stream.start.map_or(0.0, Timestamp::seconds);
                 let most = if keyframe { 0.0 } else { SEEK_SECONDS };
                 let before = (time.seconds() - begin).clamp(0.0, most) * self.rate();
@@ -109,23 +109,23 @@ impl<'a> Piece<'a> {
     }
 
     /// Bytes that are copied, frames that are decoded, and frames that are encoded.
-    fn spliced(self, splice: CopiedRun) -> (u64, u64, u64) {
+    fn smart_cut(self, run: CopiedRun) -> (u64, u64, u64) {
         let packets = self.index.map_or(&[][..], |index| &index.packets);
         let at = |pts| Timestamp::new(pts, self.stream.time_base);
         let is_copied = |packet: &&IndexedPacket| {
             let start = packet.pts.map(at);
             start.is_some_and(|start| {
-                splice.from.is_some_and(|from| start >= from)
-                    && splice.until.is_none_or(|until| start < until)
+                run.keyframe_pts.is_some_and(|from| start >= from)
+                    && run.end_pts.is_none_or(|end| start < end)
             }) && self.wants(packet)
         };
         let copied = || packets.iter().filter(is_copied);
-        let encoded = splice.pictures.saturating_sub(copied().count() as u64);
+        let encoded = run.pictures.saturating_sub(copied().count() as u64);
         let (before, _) = self.frames();
-        let led = |packet: &&IndexedPacket| packet.pts.map(at) >= splice.lead;
-        let led = if splice.until.is_some() { copied().filter(led).count() as u64 } else { 0 };
+        let tail = |packet: &&IndexedPacket| packet.pts.map(at) >= run.tail_keyframe_pts;
+        let tail = if run.end_pts.is_some() { copied().filter(tail).count() as u64 } else { 0 };
         let bytes = copied().map(|packet| u64::from(packet.bytes)).sum();
-        let decoded = if encoded > 0 { before + encoded + led } else { 0 };
+        let decoded = if encoded > 0 { before + encoded + tail } else { 0 };
         (bytes, decoded, encoded)
     }
 

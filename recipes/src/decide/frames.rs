@@ -58,7 +58,7 @@ impl FrameQuery {
     /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when there is no video;
     /// [`Error::Absent`](avocet_model::error::Error::Absent) when this libav lacks a filter.
     pub fn request(&self, media: &MediaInfo, capabilities: &Capabilities) -> Result<FrameRequest> {
-        let location = Location::Given(0);
+        let location = Location::Caller(0);
         let (stream, video) = choose::need_video(&location, media)?;
         let (width, height) = video.shown_size();
         let (width, height) = match (self.width, self.height) {

@@ -64,8 +64,8 @@ impl<T> Source<'_, T> {
     }
 
     fn part(&self, select: Select, filters: String) -> Part {
-        let (source, origin, fit) = (Some(self.id), self.origin, String::new());
-        Part { source, origin, select, filters, splice: None, fit }
+        let (source, origin, pad_filters) = (Some(self.id), self.origin, String::new());
+        Part { source, origin, select, filters, copied: None, pad_filters }
     }
 
     /// The piece of the track that copies this stream, or the span of it.

@@ -1,4 +1,4 @@
-//! Sections whose pictures are spliced: copied but for those at the ends, which are encoded in the
+//! Sections that are smart cut: copied but for those at the ends, which are encoded in the
 //! same form.
 
 use std::num::NonZeroU32;
@@ -38,23 +38,23 @@ const MPEG2_RATES: [(u32, u32); 8] =
 /// Seconds per picture where the rate is not known.
 const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::new(25).unwrap() };
 
-/// How the pictures of a section are spliced, or why they can not be.
-pub(crate) fn splice(
+/// The smart cut of a section: what encodes its ends, and what is copied; or why there is none.
+pub(crate) fn of_one(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
 ) -> Result<(Encoder, CopiedRun), Reason> {
-    let (splice, encoder) = spliced(source, capabilities)?;
-    splice.map(|splice| (encoder, splice))
+    let (copied, encoder) = run_and_encoder(source, capabilities)?;
+    copied.map(|copied| (encoder, copied))
 }
 
 /// The same for one of several sections, in which there need be nothing to copy.
-pub(crate) fn splice_one_of(
+pub(crate) fn of_one_among(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
 ) -> Result<(Encoder, CopiedRun), Reason> {
-    let (splice, encoder) = spliced(source, capabilities)?;
+    let (copied, encoder) = run_and_encoder(source, capabilities)?;
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
-    let splice = splice.or_else(|why| {
+    let copied = copied.or_else(|why| {
         let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
             return Err(why);
         };
@@ -64,13 +64,19 @@ pub(crate) fn splice_one_of(
             return Err(why);
         }
         let pictures = times.len() as u64;
-        Ok(CopiedRun { from: None, until: None, lead: None, delay: 0, pictures })
+        Ok(CopiedRun {
+            keyframe_pts: None,
+            end_pts: None,
+            tail_keyframe_pts: None,
+            delay: 0,
+            pictures,
+        })
     })?;
-    Ok((encoder, splice))
+    Ok((encoder, copied))
 }
 
 /// The run of packets that can be copied, or why there is none, and the encoder of the rest.
-fn spliced(
+fn run_and_encoder(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
 ) -> Result<(Result<CopiedRun, Reason>, Encoder), Reason> {
@@ -81,9 +87,9 @@ fn spliced(
     Ok((run_of(source, index, &kept, &form), form.encoder(source)))
 }
 
-/// Why the plan for the case that a run finds that pictures can not be spliced encodes them.
+/// Why the plan that is run when a smart cut fails encodes.
 pub(crate) fn failed() -> Reason {
-    refused("the pictures could not be spliced")
+    refused("the smart cut failed")
 }
 
 fn refused(message: impl Into<String>) -> Reason {
@@ -154,7 +160,7 @@ impl Form {
                 drops_leading: true,
                 least_run: 1,
             },
-            codec => return Err(refused(format!("{codec} is not spliced"))),
+            codec => return Err(refused(format!("{codec} has no smart cut"))),
         };
         if !capabilities.has_encoder(form.encoder) {
             return Err(refused(format!("this build has no encoder {}", form.encoder)));
@@ -296,9 +302,9 @@ fn run_of(
     };
     let first = all.iter().copied().find(is_start);
     let first = first.ok_or_else(|| refused("no closed group of pictures begins in it"))?;
-    let from = times[first];
+    let keyframe_pts = times[first];
     // Pictures that lead the keyframe are encoded.
-    let leading = |place: &usize| *place > first && times[*place] < from;
+    let leading = |place: &usize| *place > first && times[*place] < keyframe_pts;
     let run = (first..times.len()).filter(|place| !leading(place));
     let run: Vec<usize> =
         run.take_while(|place| is_in(times[*place]) && !packets[*place].hidden).collect();
@@ -313,18 +319,20 @@ fn run_of(
     let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
         return Err(refused("no group of pictures in it can be copied"));
     };
-    if all.iter().filter(|place| times[**place] >= from).count() < form.least_run {
+    if all.iter().filter(|place| times[**place] >= keyframe_pts).count() < form.least_run {
         return Err(refused("too few interlaced pictures could be copied"));
     }
     let end = run.last().map_or(first, |last| last + 1);
-    let until = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
-    let lead = run.iter().rev().find(|place| packets[**place].entry != RandomAccess::None);
+    let end_pts = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
+    let tail_keyframe = run.iter().rev().find(|place| packets[**place].entry != RandomAccess::None);
     let delay = |place: (&i64, &usize)| place.0 - times[*place.1];
     let sorted = as_shown(run.iter().map(|place| times[*place]))?;
     Ok(CopiedRun {
-        from: Some(at(from)),
-        until: until.map(at),
-        lead: lead.filter(|_| until.is_some()).map(|place| at(times[*place])),
+        keyframe_pts: Some(at(keyframe_pts)),
+        end_pts: end_pts.map(at),
+        tail_keyframe_pts: tail_keyframe
+            .filter(|_| end_pts.is_some())
+            .map(|place| at(times[*place])),
         delay: sorted.iter().zip(run).map(delay).max().unwrap_or(0).max(0),
         pictures: all.len() as u64,
     })

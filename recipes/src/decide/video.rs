@@ -395,7 +395,7 @@ pub(crate) fn copy(
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 
-/// A track that copies the section of a stream, and splices it where a copy can not begin or end.
+/// A track that copies the section of a stream, by a smart cut where a copy can not begin or end.
 pub(crate) fn copy_section(
     source: &Source<'_, VideoInfo>,
     container: Container,
@@ -406,10 +406,10 @@ pub(crate) fn copy_section(
         Ok(span) => return Ok(copy(source, container, span, vec![fits])),
         Err(why) => why,
     };
-    let (encoder, splice) = smart_cut::splice(source, context.capabilities)?;
+    let (encoder, copied) = smart_cut::of_one(source, context.capabilities)?;
     let ends = Reason::new("ENDS_ENCODED", why.message);
     let track = copy(source, container, None, vec![ends, fits]);
-    let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+    let part = Part { copied: Some(copied), ..source.encoded(String::new()) };
     let action = Action::SmartCut(Box::new(encoder));
     Ok(Track { action, parts: vec![part], ..track })
 }

@@ -99,7 +99,7 @@ enum Way {
     /// Whole inputs, which are copied where they agree.
     Whole,
     /// Sections of one input, of which only the ends are encoded where that can be.
-    Spliced,
+    SmartCut,
     /// Sections of one input, encoded.
     Encoded,
 }
@@ -118,7 +118,7 @@ impl Join {
             };
             ranges.iter().map(piece).collect::<Result<Vec<_>>>()
         };
-        let mut plan = self.plan(pieces()?, Way::Spliced, context)?;
+        let mut plan = self.plan(pieces()?, Way::SmartCut, context)?;
         if plan.strategy == Strategy::SmartCut {
             let encoded = self.plan(pieces()?, Way::Encoded, context)?;
             plan.otherwise = Some(Box::new(encoded));
@@ -150,7 +150,7 @@ impl Join {
             return Err(choose::lacking(&probed.location, &probed.media, "an audio stream"));
         }
         let copies = tracks.iter().all(|track| track.action == Action::Copy);
-        let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
+        let has_smart_cut = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
         let end = pieces.last().map_or(0.0, |piece| piece.offset.seconds() + piece.seconds());
         let medias = context.inputs.iter().map(|probed| &probed.media);
         let videos = || pieces.iter().filter_map(|piece| piece.video);
@@ -179,7 +179,7 @@ impl Join {
         let infos = videos().map(|video| video.info);
         notices.extend(projection::notice(infos, container, &output));
         Ok(Plan {
-            strategy: match (splices, copies) {
+            strategy: match (has_smart_cut, copies) {
                 (true, _) => Strategy::SmartCut,
                 (false, true) => Strategy::Copy,
                 (false, false) => Strategy::Encode,
@@ -331,7 +331,7 @@ fn video_track(
     let container = Container::Of(format);
     let may_copy = match way {
         Way::Whole => agree(pieces, first, container),
-        Way::Spliced => match spliced(pieces, first, container, context) {
+        Way::SmartCut => match smart_cuts(pieces, first, container, context) {
             Ok(track) => return Ok(track),
             Err(why) => Err(vec![why]),
         },
@@ -409,7 +409,7 @@ fn video_track(
 }
 
 /// The pictures of sections, copied but for those at the ends.
-fn spliced(
+fn smart_cuts(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
     container: Container,
@@ -435,21 +435,21 @@ fn spliced(
     let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black fills");
     for piece in pieces {
         let source = piece.video.ok_or_else(no_video)?;
-        let (encoder, splice) = smart_cut::splice_one_of(&source, context.capabilities)?;
-        let part = Part { splice: Some(splice), ..source.encoded(String::new()) };
+        let (encoder, copied) = smart_cut::of_one_among(&source, context.capabilities)?;
+        let part = Part { copied: Some(copied), ..source.encoded(String::new()) };
         track.parts.push(Part { origin: piece.origin(), ..part });
         track.action = Action::SmartCut(Box::new(encoder));
     }
-    if track.parts.iter().all(|part| part.splice.is_none_or(|splice| splice.from.is_none())) {
+    if track.parts.iter().all(|part| part.copied.is_none_or(|run| run.keyframe_pts.is_none())) {
         return Err(Reason::new(
             "SEAM_NOT_COPYABLE",
             "no section holds a closed group of pictures",
         ));
     }
     // All are decoded as long before they are shown as the one that needs it most.
-    let splices = || track.parts.iter().filter_map(|part| part.splice);
-    let delay = splices().map(|splice| splice.delay).max().unwrap_or(0);
-    track.parts.iter_mut().filter_map(|part| part.splice.as_mut()).for_each(|it| it.delay = delay);
+    let runs = || track.parts.iter().filter_map(|part| part.copied);
+    let delay = runs().map(|run| run.delay).max().unwrap_or(0);
+    track.parts.iter_mut().filter_map(|part| part.copied.as_mut()).for_each(|it| it.delay = delay);
     Ok(track)
 }
 
@@ -636,16 +636,23 @@ fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64)
     let filters = format!(
         "{trimming}{mixing}asetpts=round(PTS-({start:.9})/TB),aresample={sample_rate},{form}"
     );
-    let fit = format!(
+    let pad_filters = format!(
         "aresample={sample_rate}:async=1:first_pts=0:min_hard_comp=0.02,\
          apad=whole_len={samples},atrim=end_sample={samples},asetpts=N/SR/TB"
     );
-    Part { origin, fit, ..source.encoded(filters) }
+    Part { origin, pad_filters, ..source.encoded(filters) }
 }
 
 /// A part that filters make, on a line where `origin` is 0 in the output.
 fn made(origin: Timestamp, filters: String) -> Part {
-    Part { source: None, origin, select: Select::All, filters, splice: None, fit: String::new() }
+    Part {
+        source: None,
+        origin,
+        select: Select::All,
+        filters,
+        copied: None,
+        pad_filters: String::new(),
+    }
 }
 
 /// Whether the sound of all pieces can be copied one after the other, else why not.

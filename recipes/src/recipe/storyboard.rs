@@ -8,7 +8,7 @@ use avocet_model::{
     index::RandomAccess,
     media::{Hdr, StreamInfo, Tags, VideoInfo},
     plan::{
-        Content, Encoder, FrameFormat, Instant, Output, PictureFormat, Plan, Reason, SpriteSheet,
+        Content, Encoder, FrameFormat, FramePick, Output, PictureFormat, Plan, Reason, SpriteSheet,
         Strategy, StreamId,
     },
     time::{Rational, Timestamp},
@@ -204,14 +204,14 @@ impl Maker<'_> {
     /// When pictures are taken: at the keyframe that is nearest to the middle of a part, not after
     /// the part, and no further before its middle than it is long; exactly in the middle where there
     /// is none that no picture shows yet, and where times are met to the frame.
-    fn instants(&self, slots: &[Slot], accuracy: Accuracy) -> Vec<Instant> {
+    fn picks(&self, slots: &[Slot], accuracy: Accuracy) -> Vec<FramePick> {
         let at = |seconds| Timestamp::on_screen(seconds, self.stream.time_base);
         let zero = self.probed.media.start.map_or(0.0, Timestamp::seconds);
         let neighbors = self.neighbors();
         if accuracy == Accuracy::Exact {
             let middle = |slot: &Slot| at(zero + f64::midpoint(slot.from, slot.to));
-            let instant = |slot| Instant { time: middle(slot), keyframe: false, neighbors };
-            return slots.iter().map(instant).collect();
+            let pick = |slot| FramePick { time: middle(slot), keyframe: false, neighbors };
+            return slots.iter().map(pick).collect();
         }
         let index = self.probed.index.as_ref();
         let index = index.and_then(|index| index.streams.get(self.stream.index));
@@ -222,7 +222,7 @@ impl Maker<'_> {
             keys
         });
         let mut last = None;
-        let instant = |slot: &Slot| {
+        let pick = |slot: &Slot| {
             let middle = at(zero + f64::midpoint(slot.from, slot.to));
             let reach = at(slot.to - slot.from).ticks;
             let until = at(zero + slot.to).ticks;
@@ -237,21 +237,21 @@ impl Maker<'_> {
                 Some(key) => {
                     // The very one, which needs no other picture.
                     let time = Timestamp::new(key, middle.base);
-                    Instant { time, keyframe: false, neighbors: false }
+                    FramePick { time, keyframe: false, neighbors: false }
                 }
                 None if keys.is_none() && slot.to - slot.from >= USUAL_GROUP => {
-                    Instant { time: middle, keyframe: true, neighbors: false }
+                    FramePick { time: middle, keyframe: true, neighbors: false }
                 }
-                None => Instant { time: middle, keyframe: false, neighbors },
+                None => FramePick { time: middle, keyframe: false, neighbors },
             }
         };
-        slots.iter().map(instant).collect()
+        slots.iter().map(pick).collect()
     }
 
-    /// A sheet of pictures at some instants.
+    /// A sheet of pictures at some picks.
     fn sheet(
         &self,
-        instants: Vec<Instant>,
+        picks: Vec<FramePick>,
         columns: NonZeroU32,
         because: Vec<Reason>,
     ) -> Result<SpriteSheet> {
@@ -270,12 +270,12 @@ impl Maker<'_> {
         let location = &self.probed.location;
         let filters =
             picture::filters(location, self.stream, self.video, &target, self.capabilities)?;
-        let count = u32::try_from(instants.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(picks.len()).unwrap_or(u32::MAX);
         let columns = columns.min(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
         let rows = NonZeroU32::new(count.div_ceil(columns.get())).unwrap_or(NonZeroU32::MIN);
         Ok(SpriteSheet {
             source: StreamId { input: 0, stream: self.stream.index },
-            instants,
+            picks,
             filters: filters.text,
             columns,
             encoder: Encoder {
@@ -342,13 +342,13 @@ impl Storyboard {
         let rows = (1..=ROWS).rev().find(fits).unwrap_or(1);
         let whole = |number: u32| usize::try_from(number).unwrap_or(1);
         let (columns, rows) = (whole(self.columns.get()), whole(rows));
-        let instants = maker.instants(&slots, Accuracy::Keyframe);
+        let picks = maker.picks(&slots, Accuracy::Keyframe);
         let because: Vec<Reason> =
             [choose::best()].into_iter().chain(largest.scaled_down(wanted, size)).collect();
         let mut outputs = Vec::new();
-        for (number, instants) in instants.chunks(columns * rows).enumerate() {
+        for (number, picks) in picks.chunks(columns * rows).enumerate() {
             let name = format!("out_sprite_{}.{}", number + 1, format.extension());
-            let sheet = maker.sheet(instants.to_vec(), self.columns, because.clone())?;
+            let sheet = maker.sheet(picks.to_vec(), self.columns, because.clone())?;
             let content = Content::SpriteSheet(Box::new(sheet));
             outputs.push(output(context, &name, outputs.len(), "image2pipe", content));
         }
@@ -383,13 +383,13 @@ impl Thumbnails {
         let capabilities = context.capabilities;
         let quality = self.quality;
         let maker = Maker { probed, stream, video, format, quality, size, capabilities };
-        let instants = maker.instants(&slots, self.accuracy);
+        let picks = maker.picks(&slots, self.accuracy);
         let because: Vec<Reason> =
             [choose::best()].into_iter().chain(largest.scaled_down(wanted, size)).collect();
         let mut outputs = Vec::new();
-        for (number, instant) in instants.into_iter().enumerate() {
+        for (number, pick) in picks.into_iter().enumerate() {
             let name = format!("{}-{:04}.{}", self.stem, number + 1, format.extension());
-            let sheet = maker.sheet(vec![instant], NonZeroU32::MIN, because.clone())?;
+            let sheet = maker.sheet(vec![pick], NonZeroU32::MIN, because.clone())?;
             let content = Content::SpriteSheet(Box::new(sheet));
             outputs.push(output(context, &name, number, "image2pipe", content));
         }

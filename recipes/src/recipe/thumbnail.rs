@@ -6,8 +6,8 @@ use avocet_model::{
     error::Result,
     media::{Color, Disposition, Hdr, Projection, Tags, VideoInfo},
     plan::{
-        Action, Encoder, FrameFormat, Instant, Part, PictureFormat, Plan, Reason, Select, Strategy,
-        StreamId, Track, TrackKind,
+        Action, Encoder, FrameFormat, FramePick, Part, PictureFormat, Plan, Reason, Select,
+        Strategy, StreamId, Track, TrackKind,
     },
     time::{Rational, Timestamp},
 };
@@ -107,7 +107,7 @@ impl Thumbnail {
         let filters = picture::filters(location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let time = Timestamp::on_screen(start + self.seek_seconds, stream.time_base);
-        let instant = Instant {
+        let pick = FramePick {
             // Cover art is the same at any time.
             time: if stream.still { Timestamp::new(0, stream.time_base) } else { time },
             keyframe: self.accuracy == Accuracy::Keyframe,
@@ -123,10 +123,10 @@ impl Thumbnail {
             parts: vec![Part {
                 source: Some(StreamId { input: 0, stream: stream.index }),
                 origin: Timestamp::ZERO,
-                select: Select::At(instant),
+                select: Select::At(pick),
                 filters: filters.text,
-                splice: None,
-                fit: String::new(),
+                copied: None,
+                pad_filters: String::new(),
             }],
             action: Action::Encode(Box::new(Encoder {
                 name: encoder.to_owned(),

@@ -103,9 +103,10 @@ impl Trim {
         selection.notices.append(&mut notices);
         let plan_with = |video: Option<Track>| {
             let tracks: Vec<_> = video.into_iter().chain(audios.iter().cloned()).collect();
-            let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
+            let has_smart_cut =
+                tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
             let copies = tracks.iter().all(|track| track.action == Action::Copy);
-            let strategy = match (splices, copies) {
+            let strategy = match (has_smart_cut, copies) {
                 (true, _) => Strategy::SmartCut,
                 (false, true) => Strategy::Copy,
                 (false, false) => Strategy::Encode,
@@ -120,9 +121,9 @@ impl Trim {
             Ok(track) => track,
             Err(why) => return Ok(plan_with(Some(like_source(why)?))),
         };
-        let is_spliced = matches!(track.action, Action::SmartCut(_));
+        let is_smart_cut = matches!(track.action, Action::SmartCut(_));
         let mut plan = plan_with(Some(track));
-        if is_spliced {
+        if is_smart_cut {
             let encoded = like_source(smart_cut::failed())?;
             plan.otherwise = Some(Box::new(plan_with(Some(encoded))));
         }

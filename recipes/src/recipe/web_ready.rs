@@ -104,9 +104,10 @@ impl WebReady {
         }
         let plan_with = |video: Option<Track>| {
             let tracks: Vec<_> = video.into_iter().chain(sounds.iter().cloned()).collect();
-            let splices = tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
+            let has_smart_cut =
+                tracks.iter().any(|track| matches!(track.action, Action::SmartCut(_)));
             let copies = tracks.iter().all(|track| track.action == Action::Copy);
-            let strategy = match (splices, copies) {
+            let strategy = match (has_smart_cut, copies) {
                 (true, _) => Strategy::SmartCut,
                 (false, true) if section.is_some() => Strategy::Copy,
                 (false, true) => Strategy::FaststartRemux,

@@ -100,9 +100,9 @@ impl Copy {
         }
     }
 
-    /// A stage for pictures of a span that are spliced: each is decoded `delay` ticks of `base`
+    /// A stage for pictures of a smart cut: each is decoded `delay` ticks of `base`
     /// before its place in order of presentation.
-    pub(crate) fn spliced(
+    pub(crate) fn of_smart_cut(
         span: Span,
         onto: Option<TimelineOffset>,
         base: TimeBase,

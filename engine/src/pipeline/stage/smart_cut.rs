@@ -161,7 +161,7 @@ impl Boundary {
             let number = packet.pts().and_then(|number| usize::try_from(number).ok());
             let known = number.and_then(|number| times.get(number));
             let Some(&(pts, duration)) = known else {
-                return Err(unspliceable("an encoder changed the time of a picture").into());
+                return Err(failed("an encoder changed the time of a picture").into());
             };
             packet.set_times(pts, pts, duration);
             packet.set_time_base(base);
@@ -180,7 +180,7 @@ impl Form {
     /// beside the stream.
     ///
     /// # Errors
-    /// [`Error::Unspliceable`] when they do not.
+    /// [`Error::SmartCutFailed`] when they do not.
     pub(crate) fn of(
         source: &Parameters,
         encoder: Option<&Parameters>,
@@ -188,8 +188,8 @@ impl Form {
         let Some(encoder) = encoder.filter(|_| Self::has_sets(source)) else {
             return Ok((Self::Whole, None));
         };
-        let no_sets = || unspliceable("it has no parameter sets");
-        let taken = || unspliceable("no number is left for parameter sets");
+        let no_sets = || failed("it has no parameter sets");
+        let taken = || failed("no number is left for parameter sets");
         if source.codec() == "h264" {
             let head = source.head.clone();
             let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
@@ -241,12 +241,12 @@ impl Form {
 }
 
 fn repacked(packet: &Packet, data: Result<Vec<u8>, &'static str>) -> Result<Packet> {
-    let data = data.map_err(unspliceable)?;
+    let data = data.map_err(failed)?;
     packet.with_other_data(&data).map_err(|_| Error::Exhausted { what: "memory" })
 }
 
-fn unspliceable(what: &str) -> Error {
-    Error::Unspliceable { what: what.to_owned() }
+fn failed(what: &str) -> Error {
+    Error::SmartCutFailed { what: what.to_owned() }
 }
 
 impl BoundaryEncoder {
@@ -254,7 +254,7 @@ impl BoundaryEncoder {
     pub(crate) fn open_encoder(settings: &plan::Encoder, threads: NonZeroU32) -> Result<Encoder> {
         let name = &settings.name;
         Encoder::open(settings, threads, true).map_err(|error| match error {
-            OpenError::Libav(source) => unspliceable(&format!("encoder `{name}`: {source}")),
+            OpenError::Libav(source) => failed(&format!("encoder `{name}`: {source}")),
             other => other.about("encoder", name),
         })
     }
@@ -289,7 +289,7 @@ impl SmartCut {
         ends: plan::CopiedRun,
         span: Span,
     ) -> Result<Self> {
-        let head = match ends.from {
+        let head = match ends.keyframe_pts {
             Some(from) if span.start >= from => None,
             Some(from) => Some(maker.boundary(span.start, Some(from))?),
             None => Some(maker.boundary(span.start, span.end)?),
@@ -318,8 +318,8 @@ impl SmartCut {
         }
         match self.first.take() {
             Some(first) => self.copy(first, true, outlet),
-            None if self.ends.from.is_none() => Ok(()),
-            None => Err(unspliceable("the keyframe of the plan did not come").into()),
+            None if self.ends.keyframe_pts.is_none() => Ok(()),
+            None => Err(failed("the keyframe of the plan did not come").into()),
         }
     }
 
@@ -331,7 +331,7 @@ impl SmartCut {
         outlet: &mut dyn Outlet<Packet>,
     ) -> Result<(), Stop> {
         let at = packet.pts().map(|pts| Timestamp::new(pts, self.base()));
-        if let Some(until) = self.ends.until.filter(|_| at == self.ends.lead) {
+        if let Some(until) = self.ends.end_pts.filter(|_| at == self.ends.tail_keyframe_pts) {
             self.tail = Some(self.maker.boundary(until, self.span.end)?);
         }
         if let Some(tail) = &mut self.tail {
@@ -347,28 +347,28 @@ impl Stage for SmartCut {
 
     fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         let Some(at) = packet.pts().map(|pts| Timestamp::new(pts, self.base())) else {
-            return Err(unspliceable("a packet has no time").into());
+            return Err(failed("a packet has no time").into());
         };
         if self.coding.changes(&packet) {
-            return Err(unspliceable("its codec parameters change on the way").into());
+            return Err(failed("its codec parameters change on the way").into());
         }
         if !self.begun {
-            if Some(at) > self.ends.from && self.first.is_some() {
+            if Some(at) > self.ends.keyframe_pts && self.first.is_some() {
                 self.begin(outlet)?;
             } else {
                 if let Some(head) = &mut self.head {
                     head.send(&packet)?;
-                    if head.done && self.ends.from.is_none() {
+                    if head.done && self.ends.keyframe_pts.is_none() {
                         return Err(Stop::Closed);
                     }
                 }
-                if Some(at) == self.ends.from && packet.is_key() {
+                if Some(at) == self.ends.keyframe_pts && packet.is_key() {
                     self.first = Some(packet);
                 }
                 return Ok(());
             }
         }
-        if self.ends.until.or(self.span.end).is_none_or(|until| at < until) {
+        if self.ends.end_pts.or(self.span.end).is_none_or(|until| at < until) {
             return self.copy(packet, false, outlet);
         }
         match &mut self.tail {
@@ -385,8 +385,8 @@ impl Stage for SmartCut {
         }
         match self.tail.take() {
             Some(tail) => self.hand_on(tail, outlet),
-            None if self.ends.until.is_some() => {
-                Err(unspliceable("the last keyframe of the plan did not come").into())
+            None if self.ends.end_pts.is_some() => {
+                Err(failed("the last keyframe of the plan did not come").into())
             }
             None => Ok(()),
         }

@@ -144,7 +144,7 @@ impl HevcSets {
         units(data, self.framing).any(|unit| (VIDEO..=PICTURE).contains(&kind_of(unit)))
     }
 
-    /// A packet without the parameter sets that are known anyway; at a splice without those
+    /// A packet without the parameter sets that are known anyway; where a copied run begins, without those
     /// before it, a CRA is one that follows nothing.
     ///
     /// # Errors
