@@ -8,12 +8,12 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
-use std::{env, error::Error, ops::ControlFlow};
+use std::{env, error::Error};
 
 use avocet::{
-    CancelToken, Engine, Format, Job, Policy, Recipe,
-    engine::{Reach, RemoteSettings, Settings},
-    recipes::WebReady,
+    Engine,
+    engine::Settings,
+    io::{Reach, RemoteSettings},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,20 +21,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [input, output] = arguments.as_slice() else {
         return Err("the arguments are the URLs of an input and an output".into());
     };
-    let job = Job::new(Recipe::WebReady(WebReady::default()), input.as_str(), Format::Mp4)
-        .check(Policy::Program)?;
     // By default nothing is read with this machine's own credentials, as jobs may be a stranger's.
     let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
     let engine = Engine::new(Settings { remote, ..Settings::default() });
-    let cancel = CancelToken::new();
-    let plan = avocet::plan(&engine, &job, output.as_str(), &cancel)?;
-    print!("{plan}");
+    let planned = avocet::web_ready(input.as_str())
+        .output(output.as_str())
+        .engine(&engine)
+        .progress(|progress| println!("{:.0} %", progress.fraction * 100.0))
+        .plan()?;
+    print!("{planned}");
 
     // The object appears when it is whole and verified, or not at all.
-    let report = engine.run(&plan, &cancel, |progress| {
-        println!("{:.0} %", progress.fraction * 100.0);
-        ControlFlow::Continue(())
-    })?;
+    let report = planned.run()?;
     println!("{}: {} bytes", report.outputs[0].location, report.outputs[0].size_bytes);
     Ok(())
 }

@@ -15,7 +15,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-use avocet::{CancelToken, Engine, FrameQuery, FrameTimes, Source};
+use avocet::Source;
 
 /// A toy cipher: every byte is turned over.
 struct Turned<T>(T);
@@ -38,8 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("the argument is a video")?;
     // Turned over twice, it is what it was.
     let source = Source::reader(Turned(Turned(File::open(path)?)))?;
-    let look = FrameQuery { when: FrameTimes::At(vec![0.0, 1.0]), ..FrameQuery::default() };
-    for picture in avocet::frames(&Engine::default(), &source, &look, &CancelToken::new())? {
+    for picture in avocet::frames(source).at([0.0, 1.0]).iter()? {
         let picture = picture?;
         println!("{} x {} pixels", picture.width(), picture.height());
     }

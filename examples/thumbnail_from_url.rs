@@ -4,12 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
-use std::{env, error::Error, ops::ControlFlow};
+use std::{env, error::Error};
 
 use avocet::{
-    CancelToken, Engine, Format, Job, Policy, Recipe,
-    engine::{Reach, RemoteSettings, Settings},
-    recipes::Thumbnail,
+    Engine,
+    engine::Settings,
+    io::{Reach, RemoteSettings},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,12 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
     let engine = Engine::new(Settings { remote, ..Settings::default() });
 
-    let recipe = Thumbnail { seek_seconds: seconds.parse()?, ..Thumbnail::default() };
-    let job =
-        Job::new(Recipe::Thumbnail(recipe), url.as_str(), Format::Jpg).check(Policy::Program)?;
-    let cancel = CancelToken::new();
-    let report =
-        avocet::run(&engine, &job, output.as_str(), &cancel, |_| ControlFlow::Continue(()))?;
+    let thumbnail = avocet::thumbnail(url.as_str()).at(seconds.parse()?);
+    let report = thumbnail.output(output.as_str()).engine(&engine).run()?;
 
     let stats = &report.stats;
     println!("{} requests, {} bytes read", stats.requests, stats.bytes_fetched);

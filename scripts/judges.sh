@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up the foreign judges of the job service, and names their place in AVOCET_JUDGES: Node.js,
-# and a Python with packages of its own. Sourced by scripts that run all tests. Where PyPI can not be
-# reached, tests that need them are skipped by name.
+# Installs the independent judges of the job service (Node.js, and a Python environment), and sets
+# AVOCET_JUDGES to their folder. Scripts that run all tests source it. If PyPI can not be reached,
+# the tests that need them are skipped by name.
 
 judges=${CARGO_TARGET_DIR:-target}/judges
 wanted=()

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Goes to the root of the repository and installs what this machine lacks for work on it: libav,
-# the ffmpeg program, a C compiler with libclang, and Rust: where no cargo is there, Debian's own; where
-# Debian has none that is new enough, the toolchain that rust-toolchain.toml names, by rustup. The other
-# scripts source it. Where nothing is missing, it takes no time.
+# Goes to the root of the repository and installs what this machine lacks for development: libav,
+# the ffmpeg program, a C compiler, libclang, and Rust. Without cargo, Debian's Rust is installed;
+# if that is too old, the toolchain of rust-toolchain.toml is, by rustup. The other scripts source
+# this one. If nothing is missing, it takes no time.
 
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,31 +11,31 @@ say() {
     printf '%s\n' "$*" >&2
 }
 
-# Prints the Debian packages that are missing, all on one line.
+# Prints the missing Debian packages in one line.
 missing_packages() {
     local library wanted=()
     command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || wanted+=(ffmpeg)
     command -v curl >/dev/null || wanted+=(curl ca-certificates)
     command -v pkg-config >/dev/null || wanted+=(pkg-config)
-    # The version is that of FFmpeg 5.1; the other libraries come from the same release.
+    # This is the version of FFmpeg 5.1. The other libraries come from the same release.
     for library in 'libavcodec >= 59.37' libavformat libavfilter libavutil libswscale libswresample; do
         pkg-config --exists "$library" 2>/dev/null || wanted+=("${library%% *}-dev")
     done
     command -v cc >/dev/null || wanted+=(gcc)
-    # A compiler that finds the C library's start files names them by their whole path.
+    # If the start files of the C library are installed, the compiler prints an absolute path.
     case "$(cc -print-file-name=crt1.o 2>/dev/null)" in
     /*) ;;
     *) wanted+=(libc6-dev) ;;
     esac
     command -v clang >/dev/null || wanted+=(clang)
-    # Tests look at the files that the ffmpeg program opens.
+    # Tests trace which files the ffmpeg program opens.
     command -v strace >/dev/null || wanted+=(strace)
     has_libclang || wanted+=(libclang-dev)
     command -v cargo >/dev/null || command -v rustup >/dev/null || wanted+=($(rust_of_debian))
     printf '%s\n' "${wanted[*]-}"
 }
 
-# Prints Debian's packages of a Rust that is new enough: what it builds web browsers with.
+# Prints the Debian packages of a Rust that is new enough: those for building web browsers.
 rust_of_debian() {
     case "$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}")" in
     'debian 12' | 'debian 13') printf '%s\n' cargo-web rustc-web rust-web-clippy rustfmt-web ;;
@@ -50,8 +50,8 @@ has_libclang() {
         compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
 }
 
-# Refuses a system whose own libav is too old, or whose packages go by other names.
-# The argument says whether anything is missing on it: `yes` or `no`.
+# Refuses a system whose libav is too old, or whose packages have other names. The argument says
+# whether any package is missing: `yes` or `no`.
 check_system() {
     local system
     system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-}" "${VERSION_ID-}") || true
@@ -80,8 +80,8 @@ install_packages() {
     "${apt[@]}" install -y --no-install-recommends "$@" >&2
 }
 
-# Whether cargo answers, and is the one that this repository names, one that RUSTUP_TOOLCHAIN names, or
-# one of the system's own that is new enough: has_toolchain NAMED OLDEST.
+# Whether cargo is usable: the toolchain that this repository names, the one that RUSTUP_TOOLCHAIN
+# names, or one of the system that is new enough: has_toolchain NAMED OLDEST.
 has_toolchain() {
     local version
     command -v cargo-clippy >/dev/null && command -v cargo-fmt >/dev/null || return 1
@@ -105,19 +105,19 @@ install_toolchain() {
 
 set_up() {
     local packages toolchain oldest bin=${CARGO_HOME:-$HOME/.cargo}/bin
-    # A shell that was started before rustup came does not know its folder.
+    # A shell that was started before rustup was installed does not have its folder in PATH.
     case ":$PATH:" in
     *":$bin:"*) ;;
     *) export PATH="$bin:$PATH" ;;
     esac
     packages=$(missing_packages)
     check_system "$([ -n "$packages" ] && echo yes || echo no)"
-    # Unquoted: names of packages are words.
+    # The names of packages are separated by blanks, so the variable is not quoted.
     # shellcheck disable=SC2086
     [ -z "$packages" ] || install_packages $packages
 
     toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
-    # What the tests depend on needs it; the library is content with the release in Cargo.toml.
+    # Dependencies of the tests need this release; the library needs the one in Cargo.toml.
     oldest=1.92
     has_toolchain "$toolchain" "$oldest" || install_toolchain "$toolchain"
 }

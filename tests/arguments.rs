@@ -1,15 +1,15 @@
-//! Argument lists for the ffmpeg program that must be refused, and lists made by mutation.
+//! Argument lists for the ffmpeg program that must be refused, and mutations of harmless lists.
 
 use std::collections::BTreeSet;
 
 use avocet::{
-    Format, Job, Recipe,
-    recipes::{JobInput, JobOutputs, Task, Transcode},
+    Format, Job,
+    recipes::{JobInput, JobOutputs, Recipe, Task, Transcode},
 };
 
 use crate::support::soak;
 
-/// A job with these arguments, of one input and one output under keys.
+/// A job with these arguments, and with one input and one output under keys.
 fn job(args: Vec<String>) -> Job {
     Job {
         task: Task::Ffmpeg(args),
@@ -25,7 +25,7 @@ fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-/// What must be refused: the line, and a part of what is said about it.
+/// Lists that must be refused, each with a part of the error message.
 const HOSTILE: &[(&str, &str)] = &[
     ("-i /etc/passwd {{out_1}}", "placeholder"),
     ("-i file:/etc/passwd {{out_1}}", "placeholder"),
@@ -147,8 +147,8 @@ const HOSTILE: &[(&str, &str)] = &[
     ("-i {{in_1}} -c:v:/etc/passwd copy {{out_1}}", "specifier"),
     ("-i {{in_1}} -crf:v", "missing"),
     ("-i {{in_1}} {{out_1}} -crf 23", "no output follows"),
-    ("-crf 23 -i {{in_1}} {{out_1}}", "concerns an output"),
-    ("-i {{in_1}} -stream_loop 2 {{out_1}}", "concerns an input"),
+    ("-crf 23 -i {{in_1}} {{out_1}}", "applies to an output"),
+    ("-i {{in_1}} -stream_loop 2 {{out_1}}", "applies to an input"),
     ("-i {{in_1}} {{out_1}} -i {{in_1}}", "before outputs"),
     ("-i {{in_1}} -presett slow {{out_1}}", "nearest: `-preset`"),
 ];
@@ -170,7 +170,7 @@ fn hostile_arguments_are_refused_by_place_and_reason() {
     }
 }
 
-/// Outputs of several files are refused, and it is said why.
+/// Outputs that consist of several files are refused, with the reason.
 #[test]
 fn outputs_of_many_files_are_refused() {
     for name in ["out.m3u8", "out.mpd", "out.sdp", "out.ffmeta"] {
@@ -178,15 +178,15 @@ fn outputs_of_many_files_are_refused() {
         let job = Job { outputs, ..job(words("-i {{in_1}} -c copy {{out_1}}")) };
         let error = job.check_arguments().err().unwrap();
         assert_eq!(error.code(), "UNSUPPORTED_COMMAND", "{name}");
-        assert!(error.to_string().contains("no file that can be made"), "{error}");
+        assert!(error.to_string().contains("can not be made"), "{error}");
     }
-    // One output of a format has the placeholder of a single one.
+    // A single output by format has the placeholder `{{output}}`.
     let alone = Job::new(Recipe::Transcode(Transcode::default()), "/nowhere/a.mp4", Format::Mp4);
     let job = Job { task: Task::Ffmpeg(words("-i {{input}} -c copy {{output}}")), ..alone };
     job.check_arguments().unwrap();
 }
 
-/// Lists that are let through, from which others are made.
+/// Lists that are accepted, which are mutated.
 const HARMLESS: &[&str] = &[
     "-i {{in_1}} -c copy {{out_1}}",
     "-ss 1 -t 1 -i {{in_1}} -c:v libx264 -preset ultrafast -crf 40 -c:a aac -b:a 64k {{out_1}}",
@@ -202,7 +202,7 @@ const HARMLESS: &[&str] = &[
     "-i {{in_1}} -force_key_frames expr:gte(t,n_forced) -c:v libx264 -preset ultrafast -t 1 {{out_1}}",
 ];
 
-/// Words that are put in by chance: options, values, and what must never get through.
+/// Words that mutations insert: options, values, and words that must never be accepted.
 const POOL: &[&str] = &[
     "-i",
     "{{in_1}}",
@@ -262,11 +262,11 @@ const POOL: &[&str] = &[
     "lavfi",
 ];
 
-/// Signs that are put into words by chance.
+/// Characters that mutations insert into words.
 const SIGNS: &[char] =
     &['/', ':', '\'', '\\', '[', ']', ',', ';', '=', '@', '%', '|', '-', '{', '}', '\0', 'é', ' '];
 
-/// Numbers that look like chance, the same ones in each run (xorshift).
+/// Pseudorandom numbers (xorshift), the same in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -281,7 +281,7 @@ impl Chance {
         of[self.below(of.len())]
     }
 
-    /// A harmless list with a few changes.
+    /// A harmless list with one to four mutations.
     fn list(&mut self) -> Vec<String> {
         let mut list = words(self.one(HARMLESS));
         for _ in 0..=self.below(3) {
@@ -315,7 +315,7 @@ impl Chance {
     }
 }
 
-/// Mutated lists that the check lets through, all different.
+/// Different mutated lists that the check accepts.
 pub(crate) fn let_through(count: usize) -> Vec<Vec<String>> {
     let mut chance = Chance(0x5eed_cafe_f00d);
     let mut found = BTreeSet::new();
@@ -330,8 +330,8 @@ pub(crate) fn let_through(count: usize) -> Vec<Vec<String>> {
     found.into_iter().collect()
 }
 
-/// Whether a word that was let through may open something, as far as a reader can tell who knows
-/// nothing of the tables: text is only text, and filters compute with what they are given.
+/// Whether an accepted word might open a file or an address, judged without the tables. Metadata is
+/// text only, and filter graphs are checked for filters that name files.
 fn is_suspicious(list: &[String], place: usize) -> bool {
     let (word, before) = (&list[place], place.checked_sub(1).map_or("", |before| &list[before]));
     match before.split(':').next().unwrap_or_default() {
@@ -382,6 +382,6 @@ fn no_mutated_list_gets_a_name_through() {
             assert!(!is_suspicious(&list, place), "{word} of {list:?} was let through");
         }
     }
-    // Most changes do harm; a check that refuses all would pass otherwise.
+    // Most mutations do harm. A check that refuses everything must not pass this test.
     assert!(accepted > count / 50, "{accepted} of {count} were let through");
 }

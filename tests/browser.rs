@@ -1,7 +1,6 @@
-//! What `webReady` makes, and smart cuts, plays in a browser: headless Chromium, from a server
-//! of our own.
+//! Results of `webReady` and smart cuts play in headless Chromium, from a local server.
 //!
-//! Skipped by name where there is no `chromium` program.
+//! Skipped by name if there is no `chromium` program.
 
 use std::{
     fs,
@@ -18,7 +17,7 @@ use fixtures::judge;
 
 use crate::support::{run, soak};
 
-/// How long a page may take; clips are played four times as fast.
+/// How long a page may take. Clips are played at four times their speed.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 const PAGE: &str = r#"<!doctype html><video id="v" src="/clip" preload="auto"></video><script>
@@ -38,7 +37,7 @@ v.playbackRate = 4;
 v.play().catch(error => tell('refused:' + error.name));
 </script>"#;
 
-/// What a page told of its video.
+/// What the page reports of its video.
 #[derive(Debug)]
 struct Played {
     state: String,
@@ -73,7 +72,7 @@ fn play(clip: &Path) -> Played {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (path, sender) = (path.clone(), sender.clone());
-            // A browser that hangs up has what it wants.
+            // A browser closes connections whenever it has enough data.
             thread::spawn(move || serve(stream, &path, &sender).ok());
         }
     });
@@ -104,7 +103,7 @@ fn play(clip: &Path) -> Played {
     }
 }
 
-/// Answers one request: the page, a range of the clip, or what the page tells.
+/// Answers one request: with the page, with a range of the clip, or by taking the page's report.
 fn serve(mut stream: TcpStream, clip: &Path, sender: &mpsc::Sender<String>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
@@ -175,7 +174,7 @@ fn what_web_ready_makes_plays_in_chromium() {
         "late-audio.mp4",
     ];
     let clips = made.into_iter().map(fixtures::get);
-    // A damaged stream is copied as it is, and a browser may stop where a decoder guesses.
+    // A damaged stream is copied as it is. A browser may stop where a decoder conceals the damage.
     let is_whole = |clip: &PathBuf| !clip.ends_with("corrupted.mp4");
     let real = fixtures::media_clips().into_iter().filter(is_whole).filter(|_| soak());
     for (number, clip) in clips.chain(real).enumerate() {
@@ -233,7 +232,7 @@ fn smart_cuts_play_in_chromium() {
         let played = play(&made.path);
         let is_clean = played.state == "ended" && played.corrupted < 1.0;
         assert!(is_clean && (played.duration - 2.64).abs() < 0.05, "{name}: {played:?}");
-        // A browser may show the last picture before it counts it.
+        // A browser may show the last frame before it counts it.
         assert!(played.frames >= 64.0, "{name}: {played:?}");
     }
 }

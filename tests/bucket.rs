@@ -1,4 +1,4 @@
-//! Object stores: inputs from them and outputs into them, whole or not at all.
+//! Object stores: inputs from them, and outputs to them, which appear whole or not at all.
 
 use std::{
     collections::BTreeMap,
@@ -14,40 +14,41 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Engine, Error, Job, Policy, Report, Target,
-    engine::{Location, Reach, RemoteSettings, Settings},
+    CancelToken, CheckedJob, Engine, Error, Job, Policy, Report,
+    engine::{RunOptions, Settings},
+    io::{Location, Reach, RemoteSettings, Target},
 };
 use fixtures::bucket::{Body, Bucket, HttpResponse, S3Service};
 use futures_util::StreamExt;
 
 use crate::support::{SOON, document, files, remux, watched};
 
-/// A bucket, and what goes wrong with it.
+/// A bucket, and the faults of its server.
 struct Broken {
     bucket: Bucket,
     faults: Arc<Faults>,
 }
 
-/// What the server does wrong; 0 for nothing.
+/// The faults of the server; 0 stands for none.
 #[derive(Default)]
 struct Faults {
-    /// The part of this number is never taken.
+    /// The number of a part that is always refused.
     refused_part: AtomicU64,
-    /// The part of this number takes a minute.
+    /// The number of a part whose answer takes a minute.
     slow_part: AtomicU64,
-    /// The part of this number is put a moment after it came, whether anybody waits for it or not.
+    /// The number of a part that is stored a moment after it arrived, even if the client is gone.
     late_part: AtomicU64,
-    /// That part, once it came.
+    /// The number of the late part, once it has arrived.
     came: AtomicU64,
-    /// That part, once it was put; `u64::MAX` when there was nothing to put it to any more.
+    /// The number of the late part, once it is stored; `u64::MAX` if its upload no longer existed.
     done: AtomicU64,
-    /// No upload is completed.
+    /// Completing an upload fails.
     no_end: AtomicU64,
     /// Objects whose names end in `.vtt` are refused.
     no_text: AtomicU64,
-    /// Parts that were asked for.
+    /// The number of parts that were requested.
     parts: AtomicU64,
-    /// Parts that are there.
+    /// The number of parts that were answered.
     answered: AtomicU64,
 }
 
@@ -75,8 +76,7 @@ impl Broken {
         Engine::new(Settings { remote, ..Settings::default() })
     }
 
-    /// What is in the server's folders, objects and parts; not what it notes of objects, and not
-    /// its own copies of bodies that broke off.
+    /// The files of the server: objects and parts, without its metadata and its temporary files.
     fn left(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut folders = vec![self.bucket.folder().to_owned()];
@@ -104,7 +104,7 @@ impl Faults {
         service: &S3Service,
         request: hyper::Request<hyper::body::Incoming>,
     ) -> HttpResponse {
-        // The server makes a bucket of whatever is named; real ones do not.
+        // This server creates any bucket that is named; real ones do not.
         if !request.uri().path().starts_with("/media") {
             let text = "<Error><Code>NoSuchBucket</Code></Error>".to_owned();
             let mut response = HttpResponse::new(Body::from(text));
@@ -122,7 +122,7 @@ impl Faults {
             self.parts.fetch_add(1, Ordering::Relaxed);
             let part = part.parse::<u64>().unwrap();
             if part == self.refused_part.load(Ordering::Relaxed) {
-                // It is taken, and then denied: whoever aborts must remove it.
+                // The part is stored, and then denied, so that aborting the upload must remove it.
                 let _ = service.call(request.map(Body::from)).await;
                 return failed();
             }
@@ -172,13 +172,11 @@ fn job(input: &str, format: &str, recipe: &str) -> CheckedJob {
 }
 
 fn run(engine: &Engine, job: CheckedJob, target: impl Into<Target>) -> Result<Report, Error> {
-    let (engine, target) = (engine.clone(), target.into());
-    watched("a job of a bucket", move || {
-        avocet::run(&engine, &job, target, &CancelToken::new(), |_| ControlFlow::Continue(()))
-    })
+    let job = avocet::job(job).output(target).engine(engine);
+    watched("a job of a bucket", move || job.run())
 }
 
-/// A movie of five parts.
+/// A movie that is uploaded in five parts.
 fn large(folder: &Path) -> PathBuf {
     let made = folder.join("large.mp4");
     let clip = fixtures::get("counter-60s.mp4");
@@ -202,12 +200,12 @@ fn from_bucket_to_bucket() {
     assert_eq!(report.outputs[0].location, Location::Url("s3://media/a/out.mp4".to_owned()));
     assert!(report.plan.because.iter().any(|reason| reason.code == "OUTPUT_SPOOLED"));
 
-    // Several at once, into a folder.
+    // Several outputs, into a folder.
     let storyboard = job("s3://media/in.mp4", "jpg", r#""storyboard","count":4"#);
     run(&engine, storyboard, "s3://media/board").unwrap();
     assert!(broken.left().iter().any(|name| name.contains(".vtt")), "{:?}", broken.left());
 
-    // Several appear together or not at all.
+    // If one of several outputs is refused, none appears.
     let before = broken.left();
     broken.faults.no_text.store(1, Ordering::Relaxed);
     let storyboard = job("s3://media/in.mp4", "jpg", r#""storyboard","count":4"#);
@@ -216,7 +214,7 @@ fn from_bucket_to_bucket() {
     assert!(error.to_string().contains(".vtt"), "{error}");
     assert_eq!(broken.left(), before);
 
-    // Nothing is replaced that must not be.
+    // Without `replace`, an existing object is not replaced.
     let target = Target { replace: false, ..Target::from("s3://media/a/out.mp4") };
     let error =
         run(&engine, job("s3://media/in.mp4", "jpg", r#""thumbnail""#), target).unwrap_err();
@@ -287,14 +285,12 @@ fn an_upload_that_fails_leaves_nothing() {
     assert_eq!(broken.left(), before);
 }
 
-/// Cancels an upload of five parts as soon as something is so.
+/// Cancels an upload of five parts as soon as a condition holds.
 fn cancelled_when(broken: &Broken, clip: &Path, is_so: impl Fn(&Faults) -> bool) {
     let (engine, cancel) = (broken.engine(Bucket::SECRET), CancelToken::new());
-    let theirs = cancel.clone();
-    let job = job(clip.to_str().unwrap(), "mp4", r#""webReady""#);
-    let running = thread::spawn(move || {
-        avocet::run(&engine, &job, "s3://media/out.mp4", &theirs, |_| ControlFlow::Continue(()))
-    });
+    let job = avocet::web_ready(clip).output("s3://media/out.mp4");
+    let job = job.engine(&engine).cancel(&cancel);
+    let running = thread::spawn(move || job.run());
     let begun = Instant::now();
     while !is_so(&broken.faults) {
         assert!(begun.elapsed() < Duration::from_secs(60), "not that many parts are sent");
@@ -320,7 +316,7 @@ fn an_upload_that_is_cancelled_leaves_nothing() {
     cancelled_when(&broken, &clip, |faults| faults.answered.load(Ordering::Relaxed) == 4);
     assert_eq!(broken.left(), before);
 
-    // A part that has been sent is put after its upload was aborted, unless that waits for it.
+    // The server stores a part after its upload was aborted, unless the abort waits for the part.
     faults.slow_part.store(0, Ordering::Relaxed);
     faults.late_part.store(3, Ordering::Relaxed);
     cancelled_when(&broken, &clip, |faults| faults.came.load(Ordering::Relaxed) == 3);
@@ -333,8 +329,8 @@ fn an_upload_that_is_cancelled_leaves_nothing() {
     assert_eq!(broken.left(), before);
 }
 
-/// A storyboard whose picture and text are there already, of which the picture is sent first. The
-/// text is refused when both should appear.
+/// The picture and the text of a storyboard exist already, and the picture is sent first. The
+/// server refuses the new text.
 #[test]
 fn what_a_failing_job_has_replaced_is_told_or_put_back() {
     if !fixtures::has_ffmpeg!() {
@@ -354,35 +350,34 @@ fn what_a_failing_job_has_replaced_is_told_or_put_back() {
     };
     assert!(left.iter().any(|place| place.to_string().contains(".jpg")), "{error}");
 
-    // A file is placed before objects appear, and the one that it replaced is put back.
+    // The local file is renamed before objects appear; the file that it replaced is put back.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("board.jpg");
     fs::write(&path, "old").unwrap();
     let before = broken.left();
     let target = Target { replace: true, ..Target::from("s3://media/other") };
-    let mut plan = avocet::plan(&engine, &storyboard(), target, &CancelToken::new()).unwrap();
+    let planned = avocet::job(storyboard()).output(target).engine(&engine).plan();
+    let mut plan = planned.unwrap().plan;
     plan.outputs[0].location = path.clone().into();
-    let go =
-        |plan: &avocet::Plan| engine.run(plan, &CancelToken::new(), |_| ControlFlow::Continue(()));
-    let error = go(&plan).unwrap_err();
+    let error = engine.run(&plan, RunOptions::default()).unwrap_err();
     assert!(matches!(error, avocet::engine::Error::Write { .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!((files(folder.path()).len(), broken.left()), (1, before.clone()));
 
-    // What was sent is taken back when a file can not be placed.
+    // A sent object is removed again when a local file can not be put in place.
     broken.faults.no_text.store(0, Ordering::Relaxed);
     let mut is_first = true;
-    let result = engine.run(&plan, &CancelToken::new(), |_| {
+    let options = RunOptions::default().observe(|_| {
         if std::mem::take(&mut is_first) {
             fs::remove_file(&path).unwrap();
             fs::create_dir(&path).unwrap();
         }
         ControlFlow::Continue(())
     });
-    let error = result.unwrap_err();
+    let error = engine.run(&plan, options).unwrap_err();
     assert!(matches!(error, avocet::engine::Error::OutputRefused { .. }), "{error}");
     assert_eq!(broken.left(), before);
     fs::remove_dir(&path).unwrap();
-    go(&plan).unwrap();
+    engine.run(&plan, RunOptions::default()).unwrap();
     assert_eq!(broken.left().len(), before.len() + 1);
 }

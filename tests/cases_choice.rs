@@ -1,9 +1,12 @@
-//! Cases of streams that were chosen or shown wrongly.
+//! Cases in which the wrong streams were chosen, or frames were displayed wrongly.
 
 use std::path::Path;
 
-use avocet::engine::{Kind, Orientation};
-use avocet::{CancelToken, Engine, Source};
+use avocet::{Engine, Source};
+use avocet::{
+    engine::ProbeOptions,
+    media::{Kind, Orientation},
+};
 use fixtures::judge;
 
 use crate::{
@@ -13,9 +16,9 @@ use crate::{
     traps_tracks::check_first_fields,
 };
 
-/// What probing finds of the pictures of a clip.
-fn probed(clip: &Path) -> avocet::engine::VideoInfo {
-    let media = Engine::default().probe(&Source::path(clip), &CancelToken::new()).unwrap();
+/// The video stream of a clip as probing finds it.
+fn probed(clip: &Path) -> avocet::media::VideoInfo {
+    let media = Engine::default().probe(&Source::path(clip), ProbeOptions::default()).unwrap();
     let video = media.streams.iter().find_map(|stream| match &stream.kind {
         Kind::Video(video) => Some(video.clone()),
         _ => None,
@@ -23,7 +26,7 @@ fn probed(clip: &Path) -> avocet::engine::VideoInfo {
     video.expect("pictures")
 }
 
-/// Codes of the reasons why streams are dropped, by their numbers.
+/// The dropped streams: their index, and the code of the reason.
 fn dropped(outcome: &Outcome) -> Vec<(usize, &str)> {
     let dropped = outcome.plan.dropped.iter();
     dropped.map(|stream| (stream.stream, stream.because.code.as_str())).collect()
@@ -55,11 +58,11 @@ fn picture_and_sound_are_of_one_program() {
         return;
     }
     let clip = fixtures::get("two-programs.ts");
-    let media = Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap();
+    let media = Engine::default().probe(&Source::path(&clip), ProbeOptions::default()).unwrap();
     let programs = media.programs.iter();
     let programs: Vec<_> = programs.map(|it| (it.number, it.name.as_deref())).collect();
     assert_eq!(programs, [(1, Some("Small")), (2, Some("Large"))]);
-    // libav lists streams by their programs.
+    // libav lists streams in the order of their programs.
     let others = [(0, "OTHER_PROGRAM"), (1, "OTHER_PROGRAM")];
     for recipe in [
         COPY,
@@ -73,7 +76,10 @@ fn picture_and_sound_are_of_one_program() {
         assert_eq!(judge::probe(&outcome.path).of_kind("audio").count(), 1, "{recipe}");
         assert_eq!(dropped(&outcome), others, "{recipe}");
         let told = warning(&outcome, "PROGRAM_CHOSEN").expect("a warning");
-        assert_eq!(told, "program 2 (Large) is taken, and not 1 (Small)", "{recipe}");
+        assert_eq!(
+            told, "the streams of program 2 (Large) are used, not those of 1 (Small)",
+            "{recipe}"
+        );
     }
     let outcome = done(&clip, "m4a", r#""extractAudio""#);
     assert_eq!(judge::clicks(&outcome.path).len(), 4, "the sound of the same program");
@@ -100,7 +106,7 @@ fn the_thumbnail_of_sound_with_a_cover_is_the_cover() {
     assert_eq!(error.code(), "INPUT_INVALID");
 }
 
-/// How opaque the halves of the frame of a number are, from 0 to 255, by the decoder of libvpx.
+/// The mean alpha of the left and right half of a frame, from 0 to 255, decoded by libvpx.
 fn opacity(clip: &Path, frame: usize) -> [f64; 2] {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alpha.png");
@@ -119,7 +125,7 @@ fn opacity(clip: &Path, frame: usize) -> [f64; 2] {
     [4, half + 4].map(|x| picture.mean(x, 4, half - 8, height - 8)[0])
 }
 
-/// Whether a clip says that its pictures have an alpha channel.
+/// Whether the tags of a clip claim an alpha channel.
 fn claims_alpha(clip: &Path) -> bool {
     let tags = judge::probe(clip).video().json["tags"].as_object().cloned().unwrap_or_default();
     tags.iter().any(|(key, _)| key.eq_ignore_ascii_case("alpha_mode"))
@@ -138,7 +144,7 @@ fn transparent_vp9_stays_transparent() {
         (r#""resize","width":160"#, "encode"),
         (r#""compress","preset":8"#, "encode"),
         (r#""trim","startSeconds":2"#, "copy"),
-        // Spliced: pictures are encoded up to where the alpha channel has a keyframe, too.
+        // A smart cut: frames are encoded up to where the alpha channel has a keyframe, too.
         (r#""trim","startSeconds":1"#, "copy"),
         (
             r#""trim","ranges":[{"startSeconds":0.5,"durationSeconds":1},
@@ -160,7 +166,7 @@ fn transparent_vp9_stays_transparent() {
     assert!(left < 10.0 && right > 245.0, "{left} and {right}");
 }
 
-/// How opaque the halves of a picture are, from 0 to 255.
+/// The mean alpha of the left and right half of a picture, from 0 to 255.
 fn opacity_of_picture(path: &Path) -> [f64; 2] {
     let picture = judge::rgb(path, 0.0, "alphaextract");
     let half = picture.width / 2;
@@ -175,7 +181,7 @@ fn transparency_that_is_lost_is_told_and_not_claimed() {
     for (name, format, recipe) in [
         ("alpha.webm", "mp4", ENCODE),
         ("alpha.webm", "mp4", r#""compress","preset":"ultrafast""#),
-        // MP4 holds VP9, and nothing beside its packets.
+        // MP4 stores VP9, but not the alpha in its block additions.
         ("alpha.webm", "mp4", r#""trim","startSeconds":2"#),
         ("alpha.webm", "webm", r#""compress","codec":"av1","preset":12"#),
         ("alpha.webm", "jpg", r#""thumbnail""#),
@@ -226,7 +232,7 @@ fn pictures_stand_upright_by_their_exif() {
             let picture = judge::picture(&outcome.path);
             assert_eq!((picture.width, picture.height), (320, 180), "{what}");
             assert_eq!(picture.corners(), judge::UPRIGHT, "{what}");
-            // Nothing is left that would turn it once more.
+            // No orientation is left that would turn the result again.
             assert_eq!(probed(&outcome.path).orientation, Orientation::Upright, "{what}");
         }
     }
@@ -311,7 +317,7 @@ fn gray_has_one_range_in_pictures_and_videos() {
     }
     for (name, black, white) in [("gray16.nut", 0.0, 255.0), ("gray-limited.mp4", 16.0, 235.0)] {
         let clip = fixtures::get(name);
-        // Columns are as bright as their number, in what the range calls black and white.
+        // The brightness of a column is its number, between the range's black and white.
         let expected = |x: f64| (255.0 * (x - black) / (white - black)).clamp(0.0, 255.0);
         let check = |picture: &judge::Picture, what: &str| {
             for x in [8, 32, 64, 128, 192, 224, 248] {

@@ -1,8 +1,8 @@
-//! Cases of clocks that start again, of joined files, and of uneven times.
+//! Cases of time lines that restart, of concatenated files, and of irregular times.
 
 use std::path::Path;
 
-use avocet::engine::Strategy;
+use avocet::plan::Strategy;
 use fixtures::judge;
 
 use crate::support::{join, run};
@@ -10,7 +10,7 @@ use crate::traps_stream::{
     COPY, ENCODE, FRAME, counted, done, in_sync, same_times, seconds_of_sound, warns,
 };
 
-/// Counters of a file of 100 pictures, and of the same file again.
+/// The counters of a file of 100 frames, twice.
 fn twice() -> Vec<Option<u16>> {
     counted((0..100).chain(0..100))
 }
@@ -53,7 +53,7 @@ fn files_that_were_appended_follow_each_other() {
             let outcome = done(&fixtures::get(name), format, recipe);
             assert_eq!(judge::counters(&outcome.path), twice(), "{what}");
             let found: Vec<_> = judge::frames(&outcome.path).iter().map(|it| it.pts).collect();
-            // The second part begins when the sound of the first has ended, too.
+            // The second part begins after the sound of the first has ended, too.
             let gap = found[100] - found[99];
             assert!((FRAME - 0.002..3.5 * FRAME).contains(&gap), "{what}: {gap} s between parts");
             let begins = [found[0], found[100]];
@@ -132,12 +132,12 @@ fn packets_that_are_torn_are_left_out_and_told() {
             assert!(is_prefix && made.len() < all.len(), "{name} {stream}");
         }
     }
-    // All sound lies behind the end: a section without it is told of, the whole is refused.
+    // All sound is in the lost part. A section without sound gets a warning; the whole is refused.
     let soundless = fixtures::get("torn-40.mp4");
     let outcome = done(&soundless, "mp4", r#""trim","startSeconds":0.5"#);
     assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);
     assert_eq!(run(&soundless, "mp4", COPY).err().unwrap().code(), "INPUT_INVALID");
-    // Packets of a transport stream do not tell how long they should be.
+    // The packets of a transport stream do not state their expected size.
     let outcome = done(&fixtures::get("torn.ts"), "mp4", COPY);
     assert!(!judge::decode_errors(&outcome.path).is_empty());
     assert!(warns(&outcome, "PICTURE_DAMAGED"), "{:?}", outcome.report.warnings);
@@ -148,7 +148,7 @@ fn packets_that_are_torn_are_left_out_and_told() {
     assert!(warns(&outcome, "PACKETS_TORN"), "{:?}", outcome.report.warnings);
     let outcome = done(&fixtures::get("clicks.ogg"), "wav", r#""extractAudio""#);
     assert_eq!(outcome.report.warnings, []);
-    // Also where nothing of the tracks that are read says how long they should be.
+    // A warning is given even if the packets of the read tracks do not state their size.
     let outcome = done(&fixtures::get("torn.mkv"), "m4a", r#""extractAudio""#);
     assert!(warns(&outcome, "INPUT_SHORT"), "{:?}", outcome.report.warnings);
     let outcome = done(&fixtures::get("torn.wav"), "wav", r#""extractAudio""#);
@@ -177,8 +177,8 @@ fn sections_of_an_edit_list_are_shown_as_listed() {
             (r#""trim","startSeconds":1"#, 25, 40),
             (r#""proxy","startSeconds":0.4"#, 10, 40),
         ] {
-            // libav lets reordered pictures of a later section begin two frames late when it goes back
-            // in the media: a cut within that section is off by as many.
+            // When a later section lies earlier in the media, libav makes its reordered frames
+            // begin two frames late. A cut within that section is off by as many frames.
             let is_late = name == "sections-back.mp4";
             if is_late && (from > 20 || (21..40).contains(&to)) {
                 continue;
@@ -192,8 +192,8 @@ fn sections_of_an_edit_list_are_shown_as_listed() {
             let late = if is_late { 2.0 * FRAME } else { 0.0 };
             assert!((length - wanted).abs() < late + FRAME, "{what}: {length} s");
         }
-        // Of the clicks at each second of the media one is in a section; another begins where one
-        // ends, and libav ends sections with whole packets of sound.
+        // One click of the media is inside a section. Another begins where a section ends, and may
+        // be heard since libav ends sections at whole audio packets.
         let clicks = done(&source, "wav", r#""extractAudio""#);
         let mut found = judge::clicks(&clicks.path);
         let (expected, edge) = if name == "sections.mp4" { (0.4, 1.6) } else { (1.2, 0.8) };
@@ -233,7 +233,7 @@ fn a_transport_stream_that_goes_on_under_other_numbers_is_told_of() {
                 .collect();
             assert_eq!(told.len(), streams, "{name} by {recipe}: {told:?}");
             let seconds = |message: &String| {
-                let (_, seconds) = message.split_once("goes on for ").unwrap();
+                let (_, seconds) = message.split_once("continues for ").unwrap();
                 seconds.split_once(' ').unwrap().0.parse::<f64>().unwrap()
             };
             assert!(told.into_iter().all(|message| (seconds(message) - 4.0).abs() < 0.2), "{name}");
@@ -290,7 +290,7 @@ fn times_that_can_not_be_placed_are_refused_where_they_are_read() {
     let refused = |done: Result<(), avocet::Error>, what: &str| {
         let error = done.err().unwrap_or_else(|| panic!("{what} is done"));
         assert_eq!(error.code(), "INPUT_INVALID", "{what}: {error}");
-        // libav itself does not open one of them.
+        // For one of these clips, libav fails to read the header.
         let told = error.to_string();
         let is_told = told.contains("within ten years") || told.contains("error reading header");
         assert!(is_told, "{what}: {told}");
@@ -316,7 +316,7 @@ fn times_that_can_not_be_placed_are_refused_where_they_are_read() {
             let joined = join(&[clip.clone(), clip.clone()], format).map(drop);
             refused(joined, &format!("{name}: joined to itself in {format}"));
         }
-        // What is asked for may lie before those times, or behind all.
+        // The section may lie before those times, or after all of them.
         for (format, recipe) in [
             ("mp4", r#""trim","startSeconds":1,"durationSeconds":2"#),
             ("mp4", r#""trim","startSeconds":3"#),
@@ -332,7 +332,7 @@ fn times_that_can_not_be_placed_are_refused_where_they_are_read() {
     }
 }
 
-/// Fails when a job ends in a panic, whether caught or not.
+/// Fails if a job reports a panic.
 fn check_ends(clip: &Path, what: &str, job: impl FnOnce() -> Result<(), avocet::Error>) {
     if let Err(error) = job() {
         let told = error.to_string();

@@ -1,12 +1,9 @@
-//! Cases in which decoding went wrong: what a decoder must know, damaged pictures, and codec
-//! parameters that change on the way.
+//! Cases in which decoding went wrong: state that a decoder needs, damaged frames, and codec
+//! parameters that change within a stream.
 
 use std::path::Path;
 
-use avocet::{
-    CancelToken, Engine, FrameQuery, FrameTimes, Source,
-    engine::{Action, Strategy},
-};
+use avocet::plan::{Action, Strategy};
 use fixtures::judge;
 
 use crate::{
@@ -14,13 +11,13 @@ use crate::{
     traps_stream::{COPY, done, seconds_of_sound, warns},
 };
 
-/// A trim that begins amid a group of pictures.
+/// A trim, which may begin within a GOP.
 fn cut(start: f64, length: f64) -> String {
     format!(r#""trim","startSeconds":{start},"durationSeconds":{length}"#)
 }
 
-/// How far the picture of a thumbnail is from the one that a full decode shows then: the mean
-/// difference of its samples, of 255.
+/// The mean difference between the samples of a thumbnail and those of a full decode at that time,
+/// from 0 to 255.
 fn difference(clip: &Path, picture: &Path, seconds: f64) -> f64 {
     let (found, expected) = (judge::picture(picture), judge::rgb(clip, seconds, ""));
     assert_eq!((found.width, found.height), (expected.width, expected.height));
@@ -50,7 +47,7 @@ fn a_cut_of_old_x264_is_decoded_by_others_from_its_start() {
         return;
     }
     let Some(clip) = fixtures::case!("cockatoo.mp4") else { return };
-    // Spliced; and copied from a keyframe on, with encoded sound.
+    // A smart cut, and a copy of the video from a keyframe on with encoded sound.
     for (recipe, strategy, first) in
         [(cut(5.1, 6.1), Strategy::SmartCut, 102), (cut(7.25, 2.0), Strategy::Encode, 145)]
     {
@@ -78,13 +75,13 @@ fn a_program_stream_that_begins_amid_a_group_is_done_by_every_recipe() {
     ] {
         let made = done(&clip, "mp4", recipe);
         assert!(warns(&made, "BEFORE_KEYFRAME"), "{recipe}: {:?}", made.report.warnings);
-        // 17 pictures from the first keyframe on, which is shown 0.57 s after the first sound.
+        // 17 frames follow from the first keyframe on, which is 0.57 s after the first sound.
         let times = judge::frames(&made.path);
         assert_eq!(times.len(), 17, "{recipe}");
     }
 }
 
-/// The number of the picture that a recipe makes of a fixture.
+/// The counter of the picture that a recipe makes of a fixture.
 fn number(name: &str, recipe: &str) -> u16 {
     let outcome = done(&fixtures::get(name), "png", recipe);
     assert_eq!(outcome.report.warnings, [], "{name} by {recipe}");
@@ -102,7 +99,7 @@ fn a_picture_is_the_same_from_wherever_decoding_begins() {
         ("mpeg4-reordered.avi", 0.0),
         ("pictures.apng", 0.0),
         ("edited.mp4", 1.3),
-        // Only one in three of its keyframes is one, so that earlier ones are tried.
+        // Only one in three of its flagged keyframes is a real one, so earlier ones must be tried.
         ("keyframes-only.mp4", 0.0),
     ] {
         for seconds in [0.49, 1.05, 1.33, 1.62, 2.31, 3.45] {
@@ -111,7 +108,7 @@ fn a_picture_is_the_same_from_wherever_decoding_begins() {
                 let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
                 let found = f64::from(number(name, &recipe)) / 25.0;
                 let late = begin + seconds - found;
-                // An edit list need not begin at a picture.
+                // The start of an edit list may lie between two frames.
                 let slack = if begin > 0.0 { 0.04 } else { 0.0 };
                 assert!(
                     (-0.001 - slack..0.041).contains(&late),
@@ -127,7 +124,7 @@ fn pictures_of_mxf_without_its_index_are_those_that_are_there() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // libav counts them from one later on, without the index.
+    // Without the index, libav counts frames from one later on.
     for (seconds, expected) in [(0.5, 11..=12), (1.3, 31..=32), (1.9, 46..=47)] {
         let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
         let outcome = done(&fixtures::get("torn.mxf"), "png", &recipe);
@@ -224,13 +221,13 @@ fn files_behind_each_other_that_are_coded_otherwise_are_not_copied_over() {
             assert_eq!(judge::decode_errors(&made.path), Vec::<String>::new(), "{what}");
             let counters = judge::counters(&made.path);
             assert_eq!((counters[0], counters.len()), (Some(first), count), "{what}");
-            // What is portrait is padded, and its counter too small to be read.
+            // Portrait frames are padded, and their counters are then too small to be read.
             let legible = if name == "unlike.webm" { 50 - usize::from(first) } else { count };
             let expected: Vec<_> = (first..).take(legible).map(Some).collect();
             assert_eq!(counters[..legible], expected, "{what}");
         }
     }
-    // libav does not read the second header, so that nobody can decode what is behind it.
+    // libav does not read the second header, so the packets after it can not be decoded.
     for (name, format) in [("unlike.mkv", "mp4"), ("unlike-fragmented.mp4", "mov")] {
         for recipe in [COPY.to_owned(), cut(0.5, 3.0)] {
             let refused = run(&fixtures::get(name), format, &recipe);
@@ -257,14 +254,14 @@ fn sound_that_goes_on_at_another_rate_is_encoded() {
         let is_encoded = |action: &Action| matches!(action, Action::Encode(_));
         let plan = &made.report.plan;
         assert!(plan.tracks().all(|track| is_encoded(&track.action)), "{recipe} in {format}");
-        // Only a section is planned by its packets; elsewhere the run meets the change.
+        // Only sections are planned by an index of packets; otherwise, the run finds the change.
         let is_planned = made.plan.tracks().all(|track| is_encoded(&track.action));
         assert_eq!(is_planned, recipe.contains("trim"), "{recipe} in {format}");
         let mut because = plan.tracks().flat_map(|track| &track.because);
         assert!(because.any(|why| why.code == "PARAMETERS_CHANGE"), "{recipe} in {format}");
         let expected = if recipe.contains("trim") { 3.5 } else { 4.0 };
         let seconds = seconds_of_sound(&made.path);
-        // ADTS has no place for the priming of an encoder.
+        // ADTS can not signal encoder delay.
         assert!((seconds - expected).abs() < 0.15, "{recipe} in {format}: {seconds} s");
         let clicks = judge::clicks(&made.path).len();
         assert_eq!(clicks, if recipe.contains("trim") { 3 } else { 4 }, "{recipe} in {format}");
@@ -280,7 +277,7 @@ fn a_picture_that_turns_on_the_way_keeps_its_shape() {
     let made = done(&clip, "mp4", r#""proxy""#);
     let frames = judge::frames(&made.path);
     assert_eq!(frames.len(), 100);
-    // The portrait picture is 102 of 320 columns wide, in the middle of black.
+    // The portrait frame is 102 of 320 columns wide, centered on black.
     let turned = judge::rgb(&made.path, 3.0, "");
     assert_eq!((turned.width, turned.height), (320, 180));
     let bar = turned.mean(10, 20, 80, 140);
@@ -292,7 +289,7 @@ fn a_picture_that_turns_on_the_way_keeps_its_shape() {
     assert_eq!((picture.width, picture.height), (320, 180));
     let bar = picture.mean(10, 20, 80, 140);
     assert!(bar.iter().all(|level| *level < 8.0), "{bar:?}");
-    // A copy of it is not one that players follow.
+    // Players do not follow the change in a copy, so that the clip is encoded.
     let copied = done(&clip, "mp4", COPY);
     assert_eq!(copied.report.strategy, Strategy::Encode);
 }
@@ -307,10 +304,8 @@ fn damaged_pictures_are_told_with_their_time() {
     let warning = shown.report.warnings.iter().find(|warning| warning.code == "PICTURE_DAMAGED");
     let message = &warning.expect("a warning").message;
     assert!(message.contains("2.000 s"), "{message}");
-    let look = FrameQuery { when: FrameTimes::At(vec![2.02]), ..FrameQuery::default() };
     watched(fixtures::test_name!(), move || {
-        let source = Source::path(&clip);
-        let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());
+        let frames = avocet::frames(&clip).at([2.02]).iter();
         let pictures: Vec<_> = frames.unwrap().collect::<Result<_, _>>().unwrap();
         assert!(pictures[0].is_damaged());
     });

@@ -1,24 +1,25 @@
-//! Media that was refused for bad reasons, or failed without a good one.
+//! Media that was refused for bad reasons, or that failed without a good one.
 
 use std::{
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Barrier,
     thread,
 };
 
 use avocet::{
-    CancelToken, Engine, Error, FrameQuery, Job, Plan, Policy, Report, Source,
-    engine::{Error as EngineError, Kind, Settings},
+    CancelToken, Engine, Error, Job, Plan, Policy, Report, Source,
+    engine::{Error as EngineError, ProbeOptions, RunOptions, Settings},
+    media::Kind,
+    recipes::FrameQuery,
 };
 use fixtures::judge;
 
 use crate::{
-    support::{alone, document, join, joining, plan, planned, release, run, run_document},
+    support::{alone, job, join, joining, plan, planned, release, run, run_document},
     traps_picture::{assert_near, made},
 };
 
-/// The code and the message of a job that fails.
+/// The code and the message of a job that must fail.
 fn refusal(clip: &Path, format: &str, recipe: &str) -> (&'static str, String) {
     match run(clip, format, recipe) {
         Ok(_) => panic!("{} in {format} by {recipe} was done", clip.display()),
@@ -26,16 +27,16 @@ fn refusal(clip: &Path, format: &str, recipe: &str) -> (&'static str, String) {
     }
 }
 
-/// Runs a storyboard into a folder of its own.
+/// Runs a storyboard into a new folder.
 fn storyboard(engine: &Engine, clip: &Path, format: &str) -> Result<Report, Error> {
     let folder = tempfile::tempdir().unwrap();
-    let job = Job::from_json(&document(clip, format, r#""storyboard""#), Policy::Program).unwrap();
-    avocet::run(engine, &job, folder.path(), &CancelToken::new(), |_| ControlFlow::Continue(()))
+    let job = job(clip, format, r#""storyboard""#);
+    avocet::job(job).output(folder.path()).engine(engine).run()
 }
 
-/// Runs a plan on an engine with limits.
+/// Runs a plan on an engine with these settings.
 fn run_within(settings: Settings, plan: &Plan) -> Result<Report, EngineError> {
-    Engine::new(settings).run(plan, &CancelToken::new(), |_| ControlFlow::Continue(()))
+    Engine::new(settings).run(plan, RunOptions::default())
 }
 
 #[test]
@@ -81,8 +82,8 @@ fn media_without_a_frame_is_told_as_that() {
     assert!(message.contains("video stream 0:0 has no packets"), "{message}");
 }
 
-/// Eight threads open and free AV1 encoders, again and again; where SVT-AV1 is not guarded, the
-/// process crashes about once in five runs.
+/// Eight threads open and free AV1 encoders repeatedly. If SVT-AV1 is not guarded, the process
+/// crashes about once in five runs.
 #[test]
 fn av1_is_encoded_by_many_jobs_of_one_process() {
     const THREADS: usize = 8;
@@ -133,7 +134,7 @@ fn pictures_with_odd_sides_are_mapped_to_standard() {
     for name in ["odd-pq.webm", "odd-hlg.webm", "odd-wide.webm"] {
         storyboard(&Engine::default(), &fixtures::get(name), "jpg").unwrap();
     }
-    // With chroma for each pixel no side is odd for anybody, so the result is the same.
+    // With 4:4:4 chroma odd sides need no adjustment, so the result must be the same.
     for (odd, even) in [("odd-pq.webm", "odd-pq-444.mkv"), ("odd-wide.webm", "odd-wide-444.mkv")] {
         for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", r#""webReady","crf":4"#)] {
             let found = judge::picture(&made(&fixtures::get(odd), format, recipe).path);
@@ -170,11 +171,11 @@ fn channels_without_a_layout_are_mixed_down() {
             assert_near(level, 0.08, 0.02, &format!("{tone} Hz in {format}"));
         }
     }
-    // WAV holds them as they are.
+    // WAV stores the channels without a layout.
     let recipe = r#""trim","startSeconds":0.25,"durationSeconds":0.5"#;
     let outcome = made(&clip, "wav", recipe);
     assert_eq!(judge::tones(&outcome.path), judge::tones(&clip));
-    // Other inputs may have a layout.
+    // Another input of the join may have a layout.
     let spoken = fixtures::get("tones-51.wav");
     for inputs in [[clip.clone(), spoken.clone()], [spoken, clip]] {
         for format in ["mp3", "m4a", "wav"] {
@@ -191,7 +192,7 @@ fn a_side_that_an_encoder_does_not_take_is_refused_by_the_plan_or_fitted() {
     }
     let wide = fixtures::get("20000x64.mkv");
     let high = fixtures::get("64x20000.mkv");
-    // Whatever keeps the size says which one there may be.
+    // Recipes that keep the size report the largest one that is possible.
     for (clip, format, recipe, told) in [
         (&wide, "mp4", r#""transcode""#, "at most 16384x16384 pixels for h264"),
         (&high, "mp4", r#""transcode""#, "at most 16384x16384 pixels for h264"),
@@ -204,7 +205,7 @@ fn a_side_that_an_encoder_does_not_take_is_refused_by_the_plan_or_fitted() {
         assert_eq!(error.code(), "INPUT_INVALID", "{recipe}: {error}");
         assert!(error.to_string().contains(told), "{recipe}: {error}");
     }
-    // What may be smaller is.
+    // Recipes that may scale down do so.
     for (clip, format, recipe, size) in [
         (&wide, "webp", r#""thumbnail""#, (16_383, 52)),
         (&high, "webp", r#""thumbnail""#, (52, 16_383)),
@@ -235,7 +236,7 @@ fn a_size_that_libav_does_not_take_is_refused_by_the_plan() {
         let recipe = r#""resize","width":16384,"height":16384"#;
         let error = plan(&clip, format, recipe).unwrap_err();
         assert_eq!(error.code(), "VALIDATION_ERROR", "{error}");
-        assert!(error.to_string().contains(&format!("{codec} takes less than 268435456 pixels")));
+        assert!(error.to_string().contains(&format!("{codec} takes fewer than 268435456 pixels")));
     }
     let picture = fixtures::get("huge.png");
     for (format, recipe) in [("jpg", r#""thumbnail""#), ("mp4", r#""transcode""#)] {
@@ -261,9 +262,7 @@ fn an_animation_made_by_the_ffmpeg_program_has_its_size() {
     );
     let job = Job::from_json(&document, Policy::Program).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let report = avocet::run(&engine, &job, folder.path(), &cancel, |_| ControlFlow::Continue(()));
-    let report = report.unwrap();
+    let report = avocet::job(job).output(folder.path()).run().unwrap();
     let media = &report.outputs[0].media;
     let sizes: Vec<_> = media.videos().map(|(_, video)| (video.width, video.height)).collect();
     assert_eq!(sizes, [(64, 64)]);
@@ -299,12 +298,12 @@ fn a_message_names_what_is_the_matter() {
     let outcome = run_document(&joining(&inputs, "mp4"), "mp4").unwrap();
     let because = &outcome.plan.tracks().next().unwrap().because;
     let told: Vec<_> = because.iter().map(|reason| reason.message.as_str()).collect();
-    assert!(told.contains(&"input 1 is turned in another way than the first"), "{told:?}");
+    assert!(told.contains(&"input 1 is rotated in another way than the first"), "{told:?}");
 
     let outcome = made(&fixtures::get("two-sizes.mkv"), "mp4", r#""transcode""#);
     let dropped: Vec<_> =
         outcome.plan.dropped.iter().map(|it| it.because.message.as_str()).collect();
-    assert_eq!(dropped, ["stream 1, which is larger, is taken"]);
+    assert_eq!(dropped, ["stream 1, which is larger, is used"]);
 }
 
 #[test]
@@ -320,7 +319,7 @@ fn dolby_vision_in_colors_of_its_own_is_never_decoded_as_if_it_were_not() {
         ("mp4", r#""compress""#),
         ("mp4", r#""resize","width":64"#),
         ("webm", r#""transcode""#),
-        // libavformat writes no record of Dolby Vision into QuickTime.
+        // libavformat writes no Dolby Vision configuration into QuickTime.
         ("mov", r#""transcode""#),
         ("mp4", r#""transcode","reencode":true"#),
         ("mp4", r#""trim","startSeconds":0.5"#),
@@ -328,13 +327,13 @@ fn dolby_vision_in_colors_of_its_own_is_never_decoded_as_if_it_were_not() {
     for (format, recipe) in recipes {
         let (code, message) = refusal(&clip, format, recipe);
         assert_eq!(code, "CONFIG_ERROR", "{format} by {recipe}: {message}");
-        assert!(message.contains("Dolby Vision of profile 5"), "{message}");
-        // With a base layer that others show it is done.
+        assert!(message.contains("Dolby Vision profile 5"), "{message}");
+        // With a base layer that other decoders understand, the job is done.
         made(&fixtures::get("dolby-8.mp4"), format, recipe);
     }
     assert_eq!(storyboard(&Engine::default(), &clip, "jpg").unwrap_err().code(), "CONFIG_ERROR");
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let looked = avocet::frames(&engine, &Source::path(&clip), &FrameQuery::default(), &cancel);
+    let engine = Engine::default();
+    let looked = avocet::frames(&clip).engine(&engine).iter();
     assert_eq!(looked.err().map(|error| error.code()), Some("CONFIG_ERROR"));
     let joined = [clip.clone(), fixtures::get("small.mp4")];
     assert_eq!(join(&joined, "mp4").err().map(|error| error.code()), Some("CONFIG_ERROR"));
@@ -373,7 +372,7 @@ fn a_picture_made_of_tiles_is_whole_or_refused() {
         let clip = fixtures::get(name);
         for (format, recipe) in [("png", r#""thumbnail""#), ("mp4", r#""transcode""#)] {
             let (code, message) = refusal(&clip, format, recipe);
-            // Releases that read HEIC find no picture in the boxes of this one.
+            // Releases that read HEIC find no picture in the boxes of this file.
             if name == "one.heic" && release() >= 7 {
                 assert_eq!(code, "INPUT_INVALID", "{name}: {message}");
                 assert!(message.contains("of unknown size"), "{name}: {message}");
@@ -385,7 +384,7 @@ fn a_picture_made_of_tiles_is_whole_or_refused() {
     }
 }
 
-/// Limits that media of ours passes.
+/// Settings with limits on the pixels and on the seconds of inputs.
 fn limited(max_pixels: u64, max_media_seconds: f64) -> Settings {
     Settings { max_pixels, max_media_seconds, ..Settings::default() }
 }
@@ -395,7 +394,7 @@ fn limits_hold_in_the_run_of_a_stored_plan() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // 320 by 180 pixels, four seconds.
+    // The clip has 320 by 180 pixels and lasts four seconds.
     let clip = fixtures::get("counter-h264-aac.mp4");
     for (format, recipe) in [
         ("mp4", r#""webReady""#),
@@ -418,7 +417,7 @@ fn limits_hold_in_the_run_of_a_stored_plan() {
     let engine = Engine::new(limited(50_000, f64::INFINITY));
     let (source, cancel) = (Source::path(&clip), CancelToken::new());
     let request = FrameQuery::default();
-    let media = Engine::default().probe(&source, &cancel).unwrap();
+    let media = Engine::default().probe(&source, ProbeOptions::default()).unwrap();
     let request = request.request(&media, engine.capabilities()).unwrap();
     assert_eq!(engine.frames(&source, request, &cancel).err().unwrap().code(), "LIMIT_EXCEEDED");
     let index = engine.index(&source, &(0.0..1.0), &cancel);
@@ -436,7 +435,7 @@ fn a_picture_that_grows_in_mid_stream_passes_no_limit() {
     for clip in clips {
         let engine = Engine::new(limited(20_000, f64::INFINITY));
         let (source, cancel) = (Source::path(&clip), CancelToken::new());
-        let media = engine.probe(&source, &cancel).unwrap();
+        let media = engine.probe(&source, ProbeOptions::default()).unwrap();
         let Kind::Video(video) = &media.streams[0].kind else { panic!("no video") };
         assert_eq!((video.width, video.height), (160, 90), "{}", clip.display());
         let folder = tempfile::tempdir().unwrap();
@@ -458,7 +457,7 @@ fn a_picture_that_grows_in_mid_stream_passes_no_limit() {
     }
 }
 
-/// Clips whose pictures grow from 160 by 90 to 640 by 360 after a second.
+/// Clips whose frames grow from 160x90 to 640x360 after a second.
 const GROWING: [&str; 3] = ["grows-h264.ts", "grows-hevc.ts", "grows-mpeg2.ts"];
 
 #[test]

@@ -1,10 +1,11 @@
-//! Cases of sound in containers without a clock, and the table of what is copied where.
+//! Cases of sound in containers without timestamps, and the table of codecs that are copied.
 
 use std::{ops::ControlFlow, path::Path};
 
 use avocet::{
-    CancelToken, Engine, Format, Job, Plan, Policy,
-    engine::{self, Action, Reason, TrackKind},
+    Engine, Format, Plan,
+    engine::{self, RunOptions},
+    plan::{Action, Reason, TrackKind},
     recipes::{Copied, copied_codecs},
 };
 use fixtures::judge;
@@ -14,24 +15,24 @@ use crate::{
     traps_stream::seconds_of_sound,
 };
 
-/// Takes out the sound of a clip into a file with an extension that is asked for.
+/// Extracts the sound of a clip into a file with this extension.
 fn extracted(input: &Path, extension: &str) -> Outcome {
     let format = if matches!(extension, "opus" | "ogg" | "flac") { "mp3" } else { extension };
     run_document(&document(input, format, r#""extractAudio""#), extension)
         .unwrap_or_else(|error| panic!("{} as {extension}: {error}", input.display()))
 }
 
-/// What becomes of the sound that a report tells of.
+/// The action of the audio track.
 fn action(plan: &Plan) -> &Action {
     &plan.tracks().find(|track| track.kind == TrackKind::Audio).unwrap().action
 }
 
-/// Why the sound is what it is.
+/// The reasons for the action of the audio track.
 fn because(plan: &Plan) -> &[Reason] {
     &plan.tracks().find(|track| track.kind == TrackKind::Audio).unwrap().because
 }
 
-/// Seconds in which the sound is louder than a hundredth, in pieces of 10 ms.
+/// The seconds in which an amplitude exceeds 0.01, in steps of 10 ms.
 fn heard(path: &Path) -> f64 {
     let samples = judge::audio_samples(path);
     let piece = samples.rate as usize / 100;
@@ -39,7 +40,7 @@ fn heard(path: &Path) -> f64 {
     samples.mono().chunks(piece).filter(is_loud).count() as f64 / 100.0
 }
 
-/// How long the report says that the result is, in seconds.
+/// The duration of the output in the report, in seconds.
 fn told(outcome: &Outcome) -> f64 {
     outcome.report.outputs[0].media.duration.unwrap().seconds()
 }
@@ -62,7 +63,7 @@ fn holes_in_sound_become_silence_in_containers_without_a_clock() {
         let outcome = extracted(&fixtures::get(name), extension);
         let what = format!("{name} as {extension}");
         let length = seconds_of_sound(&outcome.path);
-        // Encoders of AAC add up to two packets, for which ADTS has no place.
+        // AAC encoders add up to two packets, which ADTS can not signal.
         assert!((length - 4.0).abs() < 0.08, "{what} lasts {length} s");
         let heard = heard(&outcome.path);
         assert!((heard - 2.6).abs() < 0.1, "{what} is heard for {heard} s");
@@ -81,13 +82,11 @@ fn holes_that_no_encoder_can_fill_are_the_inputs_fault() {
     }
     let source = fixtures::get("hole-opus.webm");
     let folder = tempfile::tempdir().unwrap();
-    let text = document(&source, "mp3", r#""extractAudio""#);
-    let job = Job::from_json(&text, Policy::Program).unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let mut plan = avocet::plan(&engine, &job, folder.path().join("out.opus"), &cancel).unwrap();
-    // As where this libav lacks the encoder.
+    let output = folder.path().join("out.opus");
+    let mut plan = avocet::extract_audio(&source).output(output).plan().unwrap().plan;
+    // As if this libav had no encoder.
     plan.otherwise = None;
-    let error = engine.run(&plan, &cancel, |_| ControlFlow::Continue(())).unwrap_err();
+    let error = Engine::default().run(&plan, RunOptions::default()).unwrap_err();
     assert!(matches!(error, engine::Error::NotContinuous { .. }), "{error}");
     assert_eq!(error.code(), "INPUT_INVALID");
     assert!(error.to_string().contains("1.4"), "{error}");
@@ -123,7 +122,7 @@ fn vorbis_from_webm_is_copied_whole_into_ogg() {
         (judge::audio_samples(&source), judge::audio_samples(&outcome.path));
     assert_eq!(of_result.data.len(), of_source.data.len());
     assert_eq!(of_result.runs.len(), 1, "without holes between its pages");
-    // The first packet only overlaps with the second, which begins at 0.
+    // The first Vorbis packet yields no samples: it overlaps with the second, which begins at 0.
     let packets = judge::packets(&outcome.path, "a:0");
     assert_eq!(packets.len(), judge::packets(&source, "a:0").len());
     let granules: Vec<f64> = packets.iter().filter_map(|packet| packet.pts).collect();
@@ -140,7 +139,7 @@ fn packets_that_overlap_do_not_make_the_sound_longer() {
     for name in ["overlap-aac.mkv", "overlap-aac.mp4"] {
         let outcome = extracted(&fixtures::get(name), "aac");
         let length = seconds_of_sound(&outcome.path);
-        // Two overlaps of 900 samples, and what the encoder adds.
+        // Two overlaps of 900 samples are cut off; the encoder adds its delay.
         let expected = 4.0 - 2.0 * 900.0 / 48_000.0;
         assert!((length - expected).abs() < 0.08, "{name} lasts {length} s");
         assert_eq!(because(&outcome.report.plan)[0].code, "SOUND_HAS_GAPS", "{name}");
@@ -179,7 +178,7 @@ fn reported_lengths_of_files_without_a_clock_are_those_of_a_full_decode() {
             let outcome = extracted(clip, extension);
             let what = format!("{} as {extension}", clip.display());
             let decoded = seconds_of_sound(&outcome.path);
-            // A first packet of AAC may hold no sound.
+            // The first packet of AAC may contain no sound.
             let limit = if extension == "aac" { 0.022 } else { 0.0015 };
             assert!(
                 (told(&outcome) - decoded).abs() < limit,
@@ -222,7 +221,7 @@ fn tracks_of_an_output_that_is_copied_as_a_whole_do_not_shift_those_of_the_next(
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Its index moves without a muxer, and nothing is counted of its two tracks.
+    // This index is moved without a muxer, so the packets of the two tracks are not counted.
     let source = fixtures::get("no-faststart.mp4");
     let folder = tempfile::tempdir().unwrap();
     let to = |mut plan: Plan, name: &str| {
@@ -233,13 +232,12 @@ fn tracks_of_an_output_that_is_copied_as_a_whole_do_not_shift_those_of_the_next(
     assert!(both.outputs[0].moves_index);
     let sound = to(plan(&source, "wav", r#""extractAudio""#).unwrap(), "sound.wav");
     both.outputs.extend(sound.outputs);
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
     let mut last = 0;
-    let report = engine.run(&both, &cancel, |progress| {
+    let options = RunOptions::default().observe(|progress| {
         last = progress.frames;
         ControlFlow::Continue(())
     });
-    let report = report.unwrap();
+    let report = Engine::default().run(&both, options).unwrap();
     assert_eq!(last, 0, "packets of sound are no frames");
     assert_eq!(report.warnings, []);
     assert!((seconds_of_sound(&folder.path().join("sound.wav")) - 4.0).abs() < 0.03);
@@ -259,7 +257,7 @@ fn sound_of_real_clips_is_copied_as_long_as_it_is() {
     };
     let (mut turn, mut compared) = (0, 0);
     for clip in fixtures::media_clips!() {
-        // What a job refuses is the business of other tests.
+        // Jobs that are refused are tested elsewhere.
         let Ok(plan) = plan(&clip, "m4a", r#""extractAudio""#) else { continue };
         let index = plan.tracks().find_map(|track| track.sources().next()).unwrap().stream;
         let probe = judge::probe(&clip);
@@ -291,8 +289,8 @@ fn sound_of_real_clips_is_copied_as_long_as_it_is() {
     assert!(compared >= 3, "{compared} compared");
 }
 
-/// How much longer or shorter a copy may decode than its source, in samples: AAC and MP3 begin and
-/// end with samples that are hidden in one container and heard in another.
+/// How many samples the decoded copy may differ from its source. AAC and MP3 begin and end with
+/// samples that some containers hide and others do not.
 fn slack(codec: &str) -> usize {
     match codec {
         "aac" | "mp3" => 2 * 1152,
@@ -301,12 +299,12 @@ fn slack(codec: &str) -> usize {
     }
 }
 
-/// What a full decode of the first stream of a kind gives.
+/// The decoded content of the first stream of a kind.
 #[derive(Debug, PartialEq)]
 enum Content {
     /// A hash of each frame.
     Frames(Vec<String>),
-    /// Samples of all channels.
+    /// The number of samples of all channels.
     Samples(usize),
 }
 
@@ -346,7 +344,7 @@ fn every_codec_is_copied_whole_into_every_container_that_holds_it() {
         assert!(!sources.is_empty(), "no fixture of {}", copied.codec);
         let mut copies = 0;
         for recipe in recipes(&copied) {
-            // Each recipe has one source, by turns; the long table all of them.
+            // Each recipe gets one source by turns, or all of them with `AVOCET_SOAK`.
             turn += 1;
             let chosen = |place: &usize| soak() || *place == turn % sources.len();
             for place in (0..sources.len()).filter(chosen) {
@@ -365,7 +363,7 @@ fn every_codec_is_copied_whole_into_every_container_that_holds_it() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The recipes that copy a codec into a container.
+/// The recipes that can copy a codec into a container.
 fn recipes(copied: &Copied) -> Vec<&'static str> {
     let is_format = !matches!(copied.extension, "opus" | "ogg" | "flac");
     let is_audio = matches!(copied.extension, "mp3" | "aac" | "wav" | "m4a") || !is_format;
@@ -378,8 +376,8 @@ fn recipes(copied: &Copied) -> Vec<&'static str> {
     all.into_iter().filter_map(|(recipe, copies)| copies.then_some(recipe)).collect()
 }
 
-/// Brings a source into a container, and answers whether it is a copy; an error is what is wrong
-/// with that.
+/// Copies a source into a container. Returns whether it was a stream copy; the error is what is
+/// wrong with the result.
 fn copy(copied: &Copied, recipe: &str, source: &Path) -> Result<bool, String> {
     let extension = copied.extension;
     let format = if matches!(extension, "opus" | "ogg" | "flac") { "mp3" } else { extension };
@@ -394,7 +392,7 @@ fn copy(copied: &Copied, recipe: &str, source: &Path) -> Result<bool, String> {
     let track = outcome.report.plan.tracks().find(|track| track.kind == kind).unwrap();
     if track.action != Action::Copy {
         let why = track.because[0].code.as_str();
-        // These are reasons of the source, not of the codec.
+        // These reasons are due to the source, not to the codec.
         let of_source =
             ["HIDDEN_BY_EDIT_LIST", "INPUTS_DIFFER", "PRIMING_AT_JOIN", "TIMES_MISSING"];
         let is_known = of_source.contains(&why);

@@ -1,21 +1,18 @@
-//! Cases of what stands beside the samples: tags, projections, chapters, text.
+//! Cases of metadata and text: tags, projections, chapters, subtitles.
 
-use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, time::Instant};
+use std::{fs, ops::ControlFlow, path::Path, time::Instant};
 
-use avocet::{
-    CancelToken, Engine, Format, Report,
-    recipes::{Accuracy, Sampling, Thumbnails},
-};
+use avocet::{Engine, Format, Report, engine::RunOptions, recipes::Accuracy};
 use fixtures::judge;
 
 use crate::support::{Outcome, job, join, run};
 
-/// Whether a report warns of something by this code.
+/// Whether a report has a warning with this code.
 fn warns(report: &Report, code: &str) -> bool {
     report.warnings.iter().any(|warning| warning.code == code)
 }
 
-/// Each way of a recipe: as a whole, with the index moved, copied, cut with seams, and encoded.
+/// One recipe for each strategy: remux, smart cut, copy from a keyframe, and encode.
 const WAYS: [&str; 4] = [
     r#""transcode""#,
     r#""trim","startSeconds":0.5,"durationSeconds":3"#,
@@ -66,7 +63,7 @@ fn place_and_date_of_an_iphone_get_their_common_names_in_mp4() {
             let bytes = fs::read(&made.path).unwrap();
             assert!(bytes.windows(4).any(|four| four == b"\xa9xyz"), "{name} {recipe}");
             assert_eq!(judge::decode_errors(&made.path), [""; 0], "{name} {recipe}");
-            // And back.
+            // Convert it back to QuickTime.
             let back = run(&made.path, "mov", r#""transcode""#).unwrap();
             assert_eq!(tag(&judge::probe(&back.path), "location"), place, "{name} {recipe}");
         }
@@ -91,7 +88,7 @@ fn chapters_of_an_audiobook_are_in_its_mp3() {
         let cut = run(&clip, "mp3", r#""extractAudio","startSeconds":1"#).unwrap();
         let expected = ["0.00 Before", "0.52 After"];
         assert_eq!(chapters(&cut.path), expected, "{name}");
-        // What has no place for them says so.
+        // Formats without chapters get a warning.
         for format in ["wav", "aac"] {
             let made = run(&clip, format, r#""extractAudio""#).unwrap();
             assert!(warns(&made.report, "CHAPTERS_LEFT_OUT"), "{name} {format}");
@@ -100,7 +97,7 @@ fn chapters_of_an_audiobook_are_in_its_mp3() {
     }
 }
 
-/// Lines as `start-end text`, in tenths of a second.
+/// The cues as `start-end text`, in tenths of a second.
 fn lines(path: &Path) -> Vec<String> {
     let tenths = |seconds: f64| (seconds * 10.0).round();
     let line = |line: judge::Line| {
@@ -125,7 +122,7 @@ fn cues_that_overlap_are_both_shown_in_mp4() {
     let cut = r#""trim","tracks":"all","startSeconds":1.2,"durationSeconds":1"#;
     let made = run(&clip, "mp4", cut).unwrap();
     assert_eq!(lines(&made.path), ["0-3 first/second", "3-8 second"]);
-    // WebM holds them as they are.
+    // WebM stores overlapping cues.
     let made = run(&clip, "webm", r#""transcode","tracks":"all""#).unwrap();
     assert_eq!(lines(&made.path), lines(&clip));
 }
@@ -138,10 +135,7 @@ fn pictures_of_a_recording_without_a_duration_are_spread_over_all_of_it() {
     let clip = fixtures::get("live.webm");
     assert_eq!(judge::probe(&clip).duration, None);
     let folder = tempfile::tempdir().unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let go_on = |_: &avocet::Progress| ControlFlow::Continue(());
-    let storyboard = job(&clip, "jpg", r#""storyboard","count":4,"width":320"#);
-    avocet::run(&engine, &storyboard, folder.path(), &cancel, go_on).unwrap();
+    avocet::storyboard(&clip).count(4).width(320).output(folder.path()).run().unwrap();
     let cues = fs::read_to_string(folder.path().join("out_vtt.vtt")).unwrap();
     let packets = ["v:0", "a:0"].map(|stream| judge::packets(&clip, stream)).concat();
     let ends = packets.iter().filter_map(|packet| Some(packet.pts? + packet.duration));
@@ -150,19 +144,10 @@ fn pictures_of_a_recording_without_a_duration_are_spread_over_all_of_it() {
     let seconds = |time: &str| time.strip_prefix("00:00:").unwrap().parse::<f64>().unwrap();
     assert!((seconds(last.1) - end).abs() < 0.021, "{cues}, not {end}");
     assert!((seconds(last.0) - 0.75 * end).abs() < 0.021, "{cues}, not {end}");
-    let thumbnails = Thumbnails {
-        spread: Sampling::Count(NonZeroU32::new(4).unwrap()),
-        width: None,
-        height: None,
-        quality: 90,
-        accuracy: Accuracy::Exact,
-        stem: "a".to_owned(),
-    };
-    let (input, format) = (clip.to_str().unwrap(), Format::Png);
-    let plan = avocet::plan_thumbnails(&engine, input, &thumbnails, format, folder.path(), &cancel);
-    engine.run(&plan.unwrap(), &cancel, go_on).unwrap();
+    let thumbnails = avocet::thumbnails(&clip).count(4).accuracy(Accuracy::Exact);
+    thumbnails.format(Format::Png).output(folder.path()).run().unwrap();
     for (number, expected) in [(1, 12), (2, 37), (3, 62), (4, 87)] {
-        let picture = folder.path().join(format!("a-{number:04}.png"));
+        let picture = folder.path().join(format!("live-{number:04}.png"));
         assert_eq!(judge::counters(&picture), [Some(expected)], "{number}");
     }
 }
@@ -173,7 +158,6 @@ fn every_cue_of_a_short_storyboard_has_a_length() {
         return;
     }
     let clip = fixtures::get("one-frame.mp4");
-    let go_on = |_: &avocet::Progress| ControlFlow::Continue(());
     for (recipe, expected) in [
         (r#""storyboard","width":32"#, 40),
         (r#""storyboard","width":32,"everySeconds":0.0001"#, 40),
@@ -181,7 +165,7 @@ fn every_cue_of_a_short_storyboard_has_a_length() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let job = job(&clip, "jpg", recipe);
-        avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), go_on).unwrap();
+        avocet::job(job).output(folder.path()).run().unwrap();
         let cues = fs::read_to_string(folder.path().join("out_vtt.vtt")).unwrap();
         let times: Vec<_> = cues.lines().filter_map(|line| line.split_once(" --> ")).collect();
         assert_eq!(times.len(), expected, "{recipe}");
@@ -191,7 +175,7 @@ fn every_cue_of_a_short_storyboard_has_a_length() {
     }
 }
 
-/// The packing of two views and the kind of sphere, as the ffprobe program names them.
+/// The stereo packing and the projection, as ffprobe names them.
 fn projection(path: &Path) -> (String, String) {
     let probe = judge::probe(path);
     let video = probe.video();
@@ -258,31 +242,30 @@ fn a_projection_that_does_not_fit_the_result_is_left_out_and_told() {
             assert!(warns(&made.report, "PROJECTION_LEFT_OUT"), "{name} {format} {recipe}");
         }
     }
-    // What is joined with something else is neither.
+    // If only one of the joined inputs has a projection, the result has none.
     let others = [fixtures::get("spherical.mp4"), fixtures::get("counter-h264-aac.mp4")];
     let made = join(&others, "mp4").unwrap();
     assert_eq!(projection(&made.path), none);
     assert!(warns(&made.report, "PROJECTION_LEFT_OUT"));
 }
 
-/// A run that begins anew with another plan takes the time of both.
+/// If a run begins anew with another plan, its wall time is that of both.
 #[test]
 fn wall_time_covers_plans_that_were_given_up() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
     let clip = fixtures::get("one-frame.mp4");
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
     let folder = tempfile::tempdir().unwrap();
-    let job = job(&clip, "mp4", r#""compress","crf":0"#);
-    let plan = avocet::plan(&engine, &job, folder.path().join("a.mp4"), &cancel).unwrap();
+    let output = folder.path().join("a.mp4");
+    let plan = avocet::compress(&clip).crf(0).output(output).plan().unwrap().plan;
     let mut shown: Option<(Instant, Instant)> = None;
-    let report = engine.run(&plan, &cancel, |_| {
+    let options = RunOptions::default().observe(|_| {
         let now = Instant::now();
         shown = Some((shown.map_or(now, |(first, _)| first), now));
         ControlFlow::Continue(())
     });
-    let report = report.unwrap();
+    let report = Engine::default().run(&plan, options).unwrap();
     assert_ne!(report.plan, plan, "the first plan was not given up");
     let (first, last) = shown.unwrap();
     assert!(report.stats.wall_seconds >= (last - first).as_secs_f64());

@@ -1,4 +1,4 @@
-//! Custom arguments: what the ffmpeg program makes of them, and what it can not do.
+//! Custom arguments: what the ffmpeg program makes of them, and what the sandbox prevents.
 
 use std::{
     net::TcpListener,
@@ -8,11 +8,9 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Engine, Error, Job, Policy, Report,
-    engine::{
-        Argument, Content, Cost, Input, Location, Output, Plan, Process, ProcessSettings, Settings,
-        Strategy, Tags,
-    },
+    CancelToken, CheckedJob, Engine, Error, Job, Plan, Policy, Report,
+    engine::{ProcessSettings, RunOptions, Settings},
+    plan::{Argument, Content, Input, Output, Process, Strategy},
 };
 use fixtures::judge;
 
@@ -21,7 +19,7 @@ use crate::{
     support::{SOON, files, resident, soak, watched},
 };
 
-/// A job of keyed inputs and outputs, which go to a folder.
+/// A job with inputs and outputs under keys; the outputs go to a folder.
 fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> CheckedJob {
     let map = |prefix: &str, values: &[String]| {
         let pairs = (1..).zip(values);
@@ -41,20 +39,20 @@ fn job(inputs: &[PathBuf], outputs: &[&str], args: &[&str]) -> CheckedJob {
     Job::from_json(&document, Policy::Program).unwrap()
 }
 
-/// Runs a job into a fresh folder.
+/// Runs a job into a new folder.
 fn run(inputs: &[&str], outputs: &[&str], args: &[&str]) -> (tempfile::TempDir, Report) {
     let inputs: Vec<_> = inputs.iter().map(|name| fixtures::get(name)).collect();
     let job = job(&inputs, outputs, args);
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_owned();
     let report = watched("custom arguments", move || {
-        let (engine, cancel) = (Engine::default(), CancelToken::new());
         let mut last = -1.0;
-        avocet::run(&engine, &job, place, &cancel, |progress| {
+        let job = avocet::job(job).output(place).engine(&Engine::default());
+        let job = job.progress(|progress| {
             assert!(progress.fraction >= last, "progress went back");
             last = progress.fraction;
-            std::ops::ControlFlow::Continue(())
-        })
+        });
+        job.run()
     })
     .unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let mut left = files(folder.path());
@@ -117,7 +115,7 @@ fn documented_samples_run() {
     );
     assert_eq!(judge::frames(folder.path().join("moving.gif")).len(), 32);
 
-    // Below the limit on memory, which is not one on addresses.
+    // The limit is on resident memory, not on address space, so that this encode stays within it.
     let (folder, report) = run(
         &[clip],
         &["large.mp4"],
@@ -143,10 +141,7 @@ fn one_output_goes_where_it_is_sent() {
             "ffmpeg":{{"args":["-i","{{{{input}}}}","-c","copy","{{{{output}}}}"]}}}}"#
     );
     let job = Job::from_json(&document, Policy::Program).unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let go = |target: &Path| {
-        avocet::run(&engine, &job, target, &cancel, |_| std::ops::ControlFlow::Continue(()))
-    };
+    let go = |target: &Path| avocet::job(job.clone()).output(target).run();
     go(&output).unwrap();
     assert_eq!(judge::counters(&output).len(), 100);
     assert_eq!(files(folder.path()).len(), 1);
@@ -155,45 +150,19 @@ fn one_output_goes_where_it_is_sent() {
         process: ProcessSettings { program: Some("/nowhere/ffmpeg".into()), ..Default::default() },
         ..Settings::default()
     });
-    let nobody = |_: &avocet::Progress| std::ops::ControlFlow::Continue(());
-    let error = avocet::run(&missing, &job, &*output, &cancel, nobody).err().unwrap();
+    let error = avocet::job(job).output(output).engine(&missing).run().err().unwrap();
     assert_eq!((error.code(), error.to_string().contains("ffmpeg")), ("CONFIG_ERROR", true));
 }
 
-/// A plan whose arguments nobody checked.
+/// A plan with arguments that were not checked.
 fn unchecked(input: &Path, output: &Path, arguments: Vec<Argument>) -> Plan {
     let name = output.file_name().unwrap().to_str().unwrap().to_owned();
+    let content = Content::OfProcess(name);
+    let output = Output { content, ..Output::new(output, "mp4", []) };
     Plan {
         strategy: Strategy::Ffmpeg,
-        because: Vec::new(),
-        inputs: vec![Input {
-            location: Location::from(input),
-            closes_jumps: false,
-            goes_back: false,
-            parts_agree: false,
-            version: None,
-            stage: false,
-        }],
-        outputs: vec![Output {
-            location: Location::from(output),
-            replace: true,
-            muxer: "mp4".to_owned(),
-            options: Vec::new(),
-            tags: Tags::default(),
-            chapters: Vec::new(),
-            content: Content::OfProcess(name),
-            index_first: false,
-            moves_index: false,
-            at_most: None,
-        }],
-        dropped: Vec::new(),
-        notices: Vec::new(),
-        seconds: None,
-        lenient: false,
-        cost: Cost::default(),
-        otherwise: None,
-        if_parameters_change: None,
         process: Some(Process { arguments }),
+        ..Plan::new([Input::new(input)], [output])
     }
 }
 
@@ -207,14 +176,14 @@ fn texts(line: &str) -> Vec<Argument> {
         .collect()
 }
 
-/// Runs unchecked arguments; the answer is the error, and what is left in the folder.
+/// Runs unchecked arguments; returns the result and the files that are left in the folder.
 fn run_unchecked(line: &str, process: ProcessSettings) -> (Result<Report, Error>, Vec<String>) {
     let clip = fixtures::get("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
     let plan = unchecked(&clip, &folder.path().join("out.mp4"), texts(line));
     let result = watched(line, move || {
         let engine = Engine::new(Settings { process, ..Settings::default() });
-        engine.run(&plan, &CancelToken::new(), |_| std::ops::ControlFlow::Continue(()))
+        engine.run(&plan, RunOptions::default())
     });
     (result.map_err(Error::from), files(folder.path()))
 }
@@ -224,7 +193,7 @@ fn is_confined() -> bool {
     Engine::default().capabilities_of_machine().program.unwrap().unprotected.is_none()
 }
 
-/// The second line of defense: what the check would have refused, the sandbox stops.
+/// The second line of defense: the sandbox stops what the check would have refused.
 #[test]
 fn the_sandbox_alone_stops_what_the_check_would_have_refused() {
     if !fixtures::has_ffmpeg!() {
@@ -260,10 +229,10 @@ fn the_sandbox_alone_stops_what_the_check_would_have_refused() {
     assert!(listener.accept().is_err(), "somebody connected");
 }
 
-/// One test at a time counts the children of this process.
+/// Tests that count the child processes of this process run one at a time.
 static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-/// The stand-in for the program that misbehaves.
+/// Settings that run a misbehaving program in the place of ffmpeg.
 fn misbehaving() -> ProcessSettings {
     ProcessSettings {
         program: Some(env!("CARGO_BIN_EXE_misbehave").into()),
@@ -275,7 +244,7 @@ fn misbehaving() -> ProcessSettings {
     }
 }
 
-/// Processes that this one has started, and not reaped.
+/// The child processes that were not reaped yet.
 fn children() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let of_task = |task: std::fs::DirEntry| {
@@ -295,19 +264,19 @@ fn a_child_that_misbehaves_is_an_error_and_leaves_nothing() {
     let before = resident();
     for (word, code, words) in [
         ("flood", "TRANSCODE_ERROR", "the last line"),
-        ("fill", "LIMIT_EXCEEDED", "64 MiB of space"),
-        ("grow", "LIMIT_EXCEEDED", "8 MiB of one file"),
-        ("eat", "LIMIT_EXCEEDED", "256 MiB of memory"),
+        ("fill", "LIMIT_EXCEEDED", "files exceeded the limit of 64 MiB"),
+        ("grow", "LIMIT_EXCEEDED", "an output file exceeded the limit of 8 MiB"),
+        ("eat", "LIMIT_EXCEEDED", "memory of the ffmpeg program exceeded the limit of 256 MiB"),
         ("signal", "TRANSCODE_ERROR", "signal 6"),
         ("nothing", "OUTPUT_INCOMPLETE", "was not written"),
         ("empty", "OUTPUT_INCOMPLETE", "can not be read"),
         ("rubbish", "OUTPUT_INCOMPLETE", "can not be read"),
-        ("hang", "ENGINE_INVOCATION_ERROR", "5 s passed"),
+        ("hang", "ENGINE_INVOCATION_ERROR", "time limit of 5 s"),
         ("fork", "TRANSCODE_ERROR", "true true"),
         ("look", "TRANSCODE_ERROR", "passwd false environment 0 write false socket false"),
         ("link", "TRANSCODE_ERROR", "link false mode false"),
         ("long", "OUTPUT_INCOMPLETE", "was not written"),
-        ("many", "LIMIT_EXCEEDED", "1000 files of a folder"),
+        ("many", "LIMIT_EXCEEDED", "exceeded the limit of 1000 files"),
         ("lie", "TRANSCODE_ERROR", "No space left on device"),
     ] {
         if ["fork", "look", "link"].contains(&word) && !is_confined() {
@@ -345,22 +314,22 @@ fn a_cancelled_child_is_gone_within_a_second() {
         let engine = Engine::new(Settings { process, ..Settings::default() });
         let cancel = CancelToken::new();
         let mut cancelled = None;
-        let result = engine.run(&plan, &cancel, |_| {
+        let options = RunOptions::default().cancel(&cancel).observe(|_| {
             cancelled.get_or_insert_with(Instant::now);
             cancel.cancel();
             std::ops::ControlFlow::Continue(())
         });
-        assert_eq!(result.err().unwrap().code(), "CANCELLED");
+        assert_eq!(engine.run(&plan, options).err().unwrap().code(), "CANCELLED");
         cancelled.unwrap().elapsed()
     });
-    // A second is asked for; how loaded the machine is decides no test.
+    // The aim is one second. The limit is larger, since the machine may be busy.
     assert!(took < SOON, "cancelled after {took:?}");
     assert!(files(folder.path()).is_empty());
     assert_eq!(children(), Vec::<String>::new());
 }
 
-/// Each option takes a value, or none, as the program itself has it: one that differs would shift all
-/// that follows.
+/// Each option takes a value or none, as the ffmpeg program has it. A difference would shift all
+/// arguments that follow.
 #[test]
 fn options_take_as_many_values_as_the_program_says() {
     if !fixtures::has_ffmpeg!() {
@@ -374,7 +343,7 @@ fn options_take_as_many_values_as_the_program_says() {
         let name = format!("-{}", option.name);
         let alone = said(&[&name]);
         if alone.contains("Unrecognized option") || alone.contains("Option not found") {
-            // Of another release.
+            // The option belongs to another release of FFmpeg.
             continue;
         }
         let is_missing = alone.contains("Missing argument for option");
@@ -382,8 +351,8 @@ fn options_take_as_many_values_as_the_program_says() {
     }
 }
 
-/// An independent judge of arguments that were let through: the files and addresses that the
-/// program opens with them, without any sandbox, as the system sees it.
+/// Checks accepted arguments independently: the files and addresses that ffmpeg opens without a
+/// sandbox, as `strace` sees them.
 #[test]
 fn what_is_let_through_opens_nothing_but_its_files() {
     if !fixtures::has_ffmpeg!() {
@@ -400,9 +369,8 @@ fn what_is_let_through_opens_nothing_but_its_files() {
     for args in lists {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let job = job(std::slice::from_ref(&clip), &["out.mkv"], &args);
-        let target = folder.path().to_owned();
-        let plan = match avocet::plan(&Engine::default(), &job, target, &CancelToken::new()) {
-            Ok(plan) => plan,
+        let plan = match avocet::job(job).output(folder.path()).plan() {
+            Ok(planned) => planned.plan,
             Err(error) => panic!("{args:?}: {error}"),
         };
         let words = plan.process.unwrap().arguments.into_iter().map(|argument| match argument {
@@ -444,8 +412,8 @@ fn what_is_let_through_opens_nothing_but_its_files() {
     assert!(ran > 0, "no list of the sample ran");
 }
 
-/// The list of system calls holds what the program makes: whatever arguments may name does in the
-/// sandbox what it does outside of it.
+/// The list of system calls must be complete: whatever arguments may name must run in the sandbox
+/// if it runs outside of it.
 #[test]
 fn what_arguments_may_name_runs_in_the_sandbox() {
     if !fixtures::has_ffmpeg!() {
@@ -458,7 +426,7 @@ fn what_arguments_may_name_runs_in_the_sandbox() {
     };
     let (has_encoder, has_muxer, has_filter) =
         (listed("-encoders"), listed("-muxers"), listed("-filters"));
-    // Each of these calls the system in a way of its own.
+    // Each of these makes system calls of its own.
     let special = ["libx264", "libx265", "libsvtav1", "libaom-av1", "librav1e", "libopus", "png"];
     let mut lines = Vec::new();
     for codec in avocet::recipes::CODECS.iter().filter(|name| has_encoder(name)) {
@@ -495,7 +463,7 @@ fn what_arguments_may_name_runs_in_the_sandbox() {
         let mut outside = Command::new("ffmpeg");
         outside.args(["-nostdin", "-y", "-v", "error"]).args(line.split(' ').map(word));
         let runs_outside = outside.output().unwrap().status.success();
-        // What can not be read back is no failure of the program.
+        // An output that can not be read back is no failure of the program.
         let runs_inside = match run_unchecked(&line, ProcessSettings::default()).0 {
             Ok(_) => true,
             Err(error) => error.code() == "OUTPUT_INCOMPLETE",
@@ -516,7 +484,7 @@ fn a_file_that_comes_to_an_inputs_name_is_not_read() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let plan = unchecked(&pipe, &folder.path().join("out.mp4"), texts("-i IN -c copy OUT"));
     let error = watched(fixtures::test_name!(), move || {
-        Engine::default().run(&plan, &CancelToken::new(), |_| std::ops::ControlFlow::Continue(()))
+        Engine::default().run(&plan, RunOptions::default())
     });
     let error = error.unwrap_err();
     assert_eq!(error.code(), "INPUT_UNREACHABLE", "{error}");

@@ -1,4 +1,4 @@
-//! Sections of media: which frames and samples they hold, copied or encoded.
+//! Sections of media: which frames and samples they contain, copied or encoded.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) fn trim(
     run(clip, format, &recipe).unwrap_or_else(|error| panic!("{}: {error}", clip.display()))
 }
 
-/// The counters of the frames that a section keeps, as the ffmpeg program shows the source.
+/// The counters of the frames of a section, as the ffmpeg program decodes the source.
 pub(crate) fn expected(clip: &Path, start: f64, end: f64) -> Vec<Option<u16>> {
     let (frames, counters) = (judge::frames(clip), judge::counters(clip));
     assert_eq!(frames.len(), counters.len());
@@ -32,7 +32,7 @@ pub(crate) fn expected(clip: &Path, start: f64, end: f64) -> Vec<Option<u16>> {
     kept.map(|(_, counter)| counter).collect()
 }
 
-/// Each cut of each clip: the frames, the end of file and the sync of sound and picture.
+/// Checks the frames, the end and the A/V sync of each cut of each clip.
 #[test]
 fn a_section_has_its_frames_and_no_others() {
     if !fixtures::has_ffmpeg!() {
@@ -78,7 +78,7 @@ fn a_section_has_its_frames_and_no_others() {
     }
 }
 
-/// In a container whose packets do not say how long they last, and are reordered besides.
+/// In this container, packets have no duration, and frames are reordered.
 #[test]
 fn a_section_of_uneven_frames_ends_where_it_should() {
     if !fixtures::has_ffmpeg!() {
@@ -125,7 +125,7 @@ fn a_section_begins_and_ends_amid_still_pictures() {
     }
 }
 
-/// Where every group is open: what is decoded after the keyframe and shown before it is left out.
+/// All GOPs are open: the leading frames of the keyframe are left out.
 #[test]
 fn a_cut_at_a_keyframe_needs_no_closed_group() {
     if !fixtures::has_ffmpeg!() {
@@ -147,7 +147,7 @@ fn a_cut_at_a_keyframe_needs_no_closed_group() {
     }
 }
 
-/// AVI states decoding times only, and the times of sound in whole packets.
+/// AVI states decoding times only, and sound in whole packets.
 #[test]
 fn a_section_of_avi_has_its_frames_and_its_samples() {
     if !fixtures::has_ffmpeg!() {
@@ -156,7 +156,7 @@ fn a_section_of_avi_has_its_frames_and_its_samples() {
     for name in ["mpeg4-mp3.avi", "mpeg4-reordered.avi", "h264-ac3.avi"] {
         let clip = fixtures::get(name);
         let counters = judge::counters(&clip);
-        // The ffmpeg program counts the delay of MP3 as time.
+        // The ffmpeg program counts the encoder delay of MP3 as time.
         let delay = judge::clicks(&clip)[0];
         for (format, start, first) in [("mp4", 1.5, 38), ("webm", 0.52, 13), ("mp4", 0.0, 0)] {
             let made = trim(&clip, format, start, Some(2.0), "");
@@ -187,7 +187,7 @@ fn sound_without_loss_is_cut_without_loss() {
     let alac =
         run(&fixtures::get("clicks-alac.m4a"), "m4a", &format!(r#""trim"{section}"#)).unwrap();
     assert_eq!(alac.report.strategy.name(), "copy");
-    // The ffmpeg program shows all of the last packet.
+    // The ffmpeg program decodes all of the last packet.
     assert_eq!(&judge::audio_samples(&alac.path).mono()[..72_000], kept);
     let made =
         run_document(&document(&fixtures::get("clicks.ogg"), "wav", &recipe), "ogg").unwrap();
@@ -201,7 +201,7 @@ fn sound_is_cut_to_the_sample_and_stays_in_sync() {
         return;
     }
     let clip = fixtures::get("counter-h264-aac.mp4");
-    // The flash and click of each second are where they were, less the start.
+    // Each flash and its click stay together; both are moved by the start.
     for (start, format) in [(0.7, "mp4"), (0.7, "mov"), (0.0, "mp4"), (1.9, "webm"), (2.0, "mp4")] {
         let made = trim(&clip, format, start, Some(1.9), "");
         for offset in judge::click_to_flash(&made.path) {
@@ -214,7 +214,7 @@ fn sound_is_cut_to_the_sample_and_stays_in_sync() {
     for format in ["wav", "m4a", "mp4", "mov"] {
         let made = trim(&tone, format, 0.333, Some(1.5), "");
         let kept = judge::audio_samples(&made.path).mono();
-        // The ffmpeg program shows all of the last packet of AAC.
+        // The ffmpeg program decodes all of the last AAC packet.
         let length = 1.5 * 48_000.0;
         let slack = if format == "wav" { 0.5 } else { 1024.0 };
         assert!((kept.len() as f64 - length).abs() <= slack, "{format}: {}", kept.len());
@@ -245,7 +245,7 @@ fn a_frame_on_screen_at_the_start_is_kept_when_none_begins_soon() {
         return;
     };
     let frames = judge::frames(&clip);
-    // The longest pause between two frames.
+    // The longest gap between two frames.
     let (from, to) = frames
         .windows(2)
         .map(|pair| (pair[0].pts, pair[1].pts))

@@ -1,4 +1,4 @@
-//! Inputs by URL: right behind every server, quick, and going nowhere they may not.
+//! Inputs by URL: correct with any server, fast, and never to a forbidden address.
 
 use std::{
     fs,
@@ -10,7 +10,8 @@ use std::{
 
 use avocet::{
     CancelToken, Engine, Error, Job, Policy, Report,
-    engine::{Location, Reach, RemoteSettings, Settings},
+    engine::{OpenOptions, ProbeOptions, RunOptions, Settings},
+    io::{Location, Reach, RemoteSettings},
 };
 use fixtures::judge;
 
@@ -19,12 +20,12 @@ use crate::{
     support::{SOON, document, remux, watched},
 };
 
-/// An engine that reaches what is elsewhere so.
+/// An engine with these settings of network access.
 fn engine_with(remote: RemoteSettings) -> Engine {
     Engine::new(Settings { remote, ..Settings::default() })
 }
 
-/// An engine that goes as far as `reach` and waits for a byte no longer than a second.
+/// An engine with a reach, and a timeout of one second for each byte.
 fn engine(reach: Reach) -> Engine {
     engine_with(RemoteSettings {
         reach,
@@ -33,7 +34,7 @@ fn engine(reach: Reach) -> Engine {
     })
 }
 
-/// Runs a recipe on what is at a URL; with the report comes where the output is.
+/// Runs a recipe on a URL; returns the path of the output, and its report.
 fn run(
     engine: &Engine,
     url: &str,
@@ -43,11 +44,8 @@ fn run(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("out.{format}"));
     let job = Job::from_json(&document(Path::new(url), format, recipe), Policy::Program).unwrap();
-    let (engine, output) = (engine.clone(), path.clone());
-    let report = watched(url, move || {
-        let cancel = CancelToken::new();
-        avocet::run(&engine, &job, output, &cancel, |_| ControlFlow::Continue(()))
-    });
+    let job = avocet::job(job).output(path.clone()).engine(engine);
+    let report = watched(url, move || job.run());
     let left = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, usize::from(report.is_ok()), "files left by {url}");
     Ok((path, report?, folder))
@@ -68,7 +66,7 @@ fn what_servers_do_wrong_is_mended_or_told() {
         let (path, report, _folder) = made.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert!(fs::read(path).unwrap() == expected, "{fault:?}");
         assert!(report.stats.requests > 0 && report.stats.bytes_fetched > 0, "{fault:?}");
-        // What is read ahead is asked for beside what is read.
+        // Reading ahead takes a connection of its own.
         let all_is_well = fault == Fault::None;
         assert!(!all_is_well || origin.connections() <= 3, "{} connections", origin.connections());
     };
@@ -103,8 +101,8 @@ fn what_servers_do_wrong_is_mended_or_told() {
     told(Fault::Short, "INPUT_UNREACHABLE", true, "broke off");
     told(Fault::Gzip, "INPUT_UNREACHABLE", false, "gzip");
     told(Fault::Drip, "INPUT_UNREACHABLE", true, "bytes per second");
-    told(Fault::Stall, "INPUT_UNREACHABLE", true, "no byte came");
-    told(Fault::Silent, "INPUT_UNREACHABLE", true, "no byte came");
+    told(Fault::Stall, "INPUT_UNREACHABLE", true, "no data arrived");
+    told(Fault::Silent, "INPUT_UNREACHABLE", true, "no data arrived");
     told(Fault::RedirectLoop, "INPUT_UNREACHABLE", false, "redirected more than 5 times");
     told(Fault::Redirect("ftp://127.0.0.1/a".into()), "LOCATION_REFUSED", false, "ftp:");
     told(Fault::Changes(1), "INPUT_UNREACHABLE", true, "changed");
@@ -117,19 +115,19 @@ fn what_can_not_be_read_is_no_end() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // libav takes a failing read for the end, and makes a duration out of what it has.
+    // libav takes a failed read for the end of the input, and derives a duration from what it has.
     let folder = tempfile::tempdir().unwrap();
     for (name, options) in [("a.ts", ""), ("a.mp4", "-movflags frag_keyframe+empty_moov")] {
         let clip = folder.path().join(name);
         remux("", &fixtures::get("counter-60s.mp4"), options, &clip);
         let half = fs::metadata(&clip).unwrap().len() / 2;
         let origin = Origin::new(&clip, Fault::Beyond(half, 404));
-        let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
-        let source = engine.open(&Location::Url(origin.url()), &cancel).unwrap();
-        let error = engine.probe(&source, &cancel).expect_err(name);
+        let engine = engine(Reach::Any);
+        let source = engine.open(&Location::Url(origin.url()), OpenOptions::default()).unwrap();
+        let error = engine.probe(&source, ProbeOptions::default()).expect_err(name);
         assert_eq!((error.code(), error.step().name()), ("INPUT_UNREACHABLE", "fetch"), "{error}");
     }
-    // A copy by bytes fails by its input, too.
+    // A passthrough must also report the failure of its input.
     let clip = fixtures::get("counter-60s.mp4");
     let origin = Origin::new(&clip, Fault::Beyond(6_000_000, 404));
     let error = run(&engine(Reach::Any), &origin.url(), "mp4", r#""webReady""#).unwrap_err();
@@ -144,19 +142,19 @@ fn an_observer_stops_a_copy() {
     let clip = fixtures::get("counter-h264-aac.mp4");
     let origin = Origin::new(&clip, Fault::None);
     let folder = tempfile::tempdir().unwrap();
-    let document = document(Path::new(&origin.url()), "jpg", r#""thumbnail""#);
-    let job = Job::from_json(&document, Policy::Program).unwrap();
     let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
-    let mut plan = avocet::plan(&engine, &job, folder.path().join("a.jpg"), &cancel).unwrap();
-    // The copy never comes to its end.
+    let job = avocet::thumbnail(origin.url()).output(folder.path().join("a.jpg"));
+    let mut plan = job.engine(&engine).plan().unwrap().plan;
+    // This copy never ends by itself.
     let stalled = Origin::new(&clip, Fault::Stall);
     plan.inputs[0].location = Location::Url(stalled.url());
     plan.inputs[0].stage = true;
-    let error = engine.run(&plan, &cancel, |progress| match progress.fetched {
+    let options = RunOptions::default().cancel(&cancel);
+    let options = options.observe(|progress| match progress.fetched {
         Some(fetched) if fetched.total.is_some() => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     });
-    assert_eq!(error.unwrap_err().code(), "CANCELLED");
+    assert_eq!(engine.run(&plan, options).unwrap_err().code(), "CANCELLED");
     assert!(!cancel.is_cancelled(), "the caller's token is his own");
 }
 
@@ -198,7 +196,7 @@ fn what_is_too_large_is_not_copied() {
         );
         assert!(origin.bytes() < 8 << 20, "{fault:?}: {}", origin.bytes());
     }
-    // What is read in parts has no limit.
+    // The limit does not apply to inputs that are read in parts.
     let origin = Origin::new(&clip, Fault::None);
     run(&engine, &origin.url(), "mov", r#""transcode""#).unwrap();
 }
@@ -221,8 +219,8 @@ fn a_container_without_an_index_says_what_it_must_read() {
 fn nobody_listening_and_no_such_name_are_told() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let told = |url: &str, words: &str| {
-        let error = engine(Reach::Any).open(&Location::Url(url.to_owned()), &CancelToken::new());
-        let error = error.unwrap_err();
+        let place = Location::Url(url.to_owned());
+        let error = engine(Reach::Any).open(&place, OpenOptions::default()).unwrap_err();
         let text = error.to_string();
         assert_eq!((error.code(), error.retryable()), ("INPUT_UNREACHABLE", true), "{text}");
         assert!(text.contains(words) && !text.contains("secret"), "{text}");
@@ -239,19 +237,11 @@ fn a_plan_is_for_the_version_it_was_made_of() {
     let clip = fixtures::get("counter-h264-aac.mp4");
     let origin = Origin::new(&clip, Fault::None);
     let folder = tempfile::tempdir().unwrap();
-    let job = Job::from_json(
-        &document(Path::new(&origin.url()), "jpg", r#""thumbnail""#),
-        Policy::Program,
-    );
-    let cancel = CancelToken::new();
-    let plan = |engine: &Engine| {
-        avocet::plan(engine, job.as_ref().unwrap(), folder.path().join("a.jpg"), &cancel).unwrap()
-    };
-    let mut plan = plan(&engine(Reach::Any));
+    let job = avocet::thumbnail(origin.url()).output(folder.path().join("a.jpg"));
+    let mut plan = job.engine(&engine(Reach::Any)).plan().unwrap().plan;
     assert_eq!(plan.inputs[0].version.as_deref(), Some("\"one\""));
     plan.inputs[0].version = Some("\"another\"".to_owned());
-    let other = engine(Reach::Any);
-    let error = other.run(&plan, &cancel, |_| ControlFlow::Continue(())).unwrap_err();
+    let error = engine(Reach::Any).run(&plan, RunOptions::default()).unwrap_err();
     assert!(error.to_string().contains("changed"), "{error}");
 }
 
@@ -263,26 +253,18 @@ fn a_run_that_waits_for_the_network_is_cancelled_at_once() {
     let clip = fixtures::get("counter-60s.mp4");
     for fault in [Fault::Silent, Fault::Stall] {
         let origin = Origin::new(&clip, fault);
-        let job = Job::from_json(
-            &document(Path::new(&origin.url()), "mov", r#""transcode""#),
-            Policy::Program,
-        )
-        .unwrap();
         let cancel = CancelToken::new();
-        let theirs = cancel.clone();
         let engine = engine_with(RemoteSettings { reach: Reach::Any, ..RemoteSettings::default() });
         let folder = tempfile::tempdir().unwrap();
-        let output = folder.path().join("out.mov");
-        let running = std::thread::spawn(move || {
-            let result = avocet::run(&engine, &job, output, &theirs, |_| ControlFlow::Continue(()));
-            (result.map(drop), Instant::now())
-        });
+        let job = avocet::transcode(origin.url()).output(folder.path().join("out.mov"));
+        let job = job.engine(&engine).cancel(&cancel);
+        let running = std::thread::spawn(move || (job.run().map(drop), Instant::now()));
         std::thread::sleep(Duration::from_millis(300));
         let asked = Instant::now();
         cancel.cancel();
         let (result, ended) = running.join().unwrap();
         assert_eq!(result.unwrap_err().code(), "CANCELLED");
-        // Twenty milliseconds are what it takes; the machine may be busy.
+        // The aim is 20 ms; the limit is larger, since the machine may be busy.
         assert!(ended - asked < SOON, "{:?}", ended - asked);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -296,25 +278,25 @@ fn a_copy_goes_on_where_an_earlier_one_was_left() {
     let clip = fixtures::get("counter-60s.mp4");
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy.mp4");
-    let (engine, cancel) = (engine(Reach::Any), CancelToken::new());
+    let engine = engine(Reach::Any);
     let broken = Origin::new(&clip, Fault::CutThenAway(5_000_000));
-    let error = engine.fetch(&broken.url(), &target, &cancel, |_| ()).unwrap_err();
+    let error = engine.fetch(&broken.url(), &target, OpenOptions::default()).unwrap_err();
     assert!(error.retryable() && !target.exists(), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    // Another version is another copy.
+    // A changed file is fetched from its start.
     let changed = Origin::new(&clip, Fault::Changes(0));
-    engine.fetch(&changed.url(), &target, &cancel, |_| ()).unwrap();
+    engine.fetch(&changed.url(), &target, OpenOptions::default()).unwrap();
     assert_eq!(changed.ranges()[1].0, 0);
     fs::remove_file(&target).unwrap();
 
     let whole = Origin::new(&clip, Fault::None);
     let mut last = 0;
-    let watch = |fetched: avocet::engine::Fetched| {
+    let options = OpenOptions::default().observe(|fetched| {
         assert!(fetched.bytes >= last.max(5_000_000) && fetched.total.is_some());
         last = fetched.bytes;
-    };
-    engine.fetch(&whole.url(), &target, &cancel, watch).unwrap();
+    });
+    engine.fetch(&whole.url(), &target, options).unwrap();
     assert!(fs::read(&target).unwrap() == fs::read(&clip).unwrap());
     assert_eq!(whole.ranges()[1].0, 5_000_000);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -331,16 +313,14 @@ fn the_planner_chooses_what_is_copied() {
         let document = document(Path::new(&origin.url()), format, recipe);
         let document = document.replacen('{', &format!("{{{asked}"), 1);
         let job = Job::from_json(&document, Policy::Program).unwrap();
-        let engine = engine(Reach::Any);
-        let plan =
-            avocet::plan(&engine, &job, format!("out.{format}").as_str(), &CancelToken::new());
-        plan.unwrap().inputs[0].stage
+        let job = avocet::job(job).output(format!("out.{format}").as_str());
+        job.engine(&engine(Reach::Any)).plan().unwrap().plan.inputs[0].stage
     };
     let check = |format: &str, recipe: &str, expected: [bool; 3]| {
         let asked = ["", r#""stageInput":true,"#, r#""stageInput":false,"#];
         let found = asked.map(|asked| stages(Fault::None, format, recipe, asked));
         assert_eq!(found, expected, "{recipe}");
-        // It is here already.
+        // Without range requests, the whole input was fetched when it was probed.
         assert!(!stages(Fault::NoRanges, format, recipe, asked[1]), "{recipe}");
     };
     check("mp4", r#""webReady""#, [false, false, false]);
@@ -353,7 +333,7 @@ fn the_planner_chooses_what_is_copied() {
     check("mp3", r#""transcode""#, [true, true, false]);
 }
 
-/// Every way to write this machine and private networks that a URL takes.
+/// All spellings of this machine and of private networks that a URL allows.
 fn private_urls(port: u16) -> Vec<String> {
     let hosts = [
         "127.0.0.1",
@@ -443,7 +423,7 @@ fn private_addresses_are_refused_however_they_are_written() {
     let port = listener.local_addr().unwrap().port();
     let engine = engine(Reach::Public);
     let check = |url: &str| {
-        let refused = engine.open(&Location::Url(url.to_owned()), &CancelToken::new());
+        let refused = engine.open(&Location::Url(url.to_owned()), OpenOptions::default());
         let error = refused.err().unwrap_or_else(|| panic!("{url} is opened"));
         assert_eq!(error.code(), "LOCATION_REFUSED", "{url}: {error}");
         assert!(!error.to_string().contains("build"), "{error}");
@@ -453,11 +433,11 @@ fn private_addresses_are_refused_however_they_are_written() {
     for url in &urls {
         check(url);
     }
-    // No store by this machine's own credentials.
+    // The credentials of this machine are not used for object stores.
     for scheme in ["s3", "gs", "az"] {
         check(&format!("{scheme}://bucket/a.mp4"));
     }
-    // Nothing but https:, whatever the address.
+    // Only `https:` is allowed, whatever the address.
     for scheme in ["http", "ftp", "gopher", "data", "file", "dict", "ws"] {
         check(&format!("{scheme}://example.invalid:{port}/a.mp4"));
     }
@@ -471,13 +451,13 @@ fn the_program_goes_where_its_user_says_and_no_further() {
     }
     let clip = fixtures::get("counter-h264-aac.mp4");
     let inner = Origin::new(&clip, Fault::None);
-    // A private host that its user named may lead to another one.
+    // A private host that the user named may redirect to another one.
     let outer = Origin::new(&clip, Fault::Redirect(inner.url()));
     run(&engine(Reach::Named), &outer.url(), "jpg", r#""thumbnail""#).unwrap();
     assert!(inner.connections() > 0);
 }
 
-/// The bytes of a movie with a hole of so many bytes amid its media, written to a file.
+/// Writes a movie with a hole of `hole` bytes within its media to a file.
 fn with_hole(movie: &Path, hole: u64, moov_first: bool, made: &Path) {
     use std::os::unix::fs::FileExt;
     let bytes = fs::read(movie).unwrap();
@@ -557,7 +537,7 @@ fn a_thumbnail_reads_little_of_a_long_input() {
         assert!(bytes < length / 100 && requests < 20, "{bytes} bytes, {:?}", origin.ranges());
         assert_eq!(report.stats.requests, requests);
     }
-    // Cues, of a length that a test can make.
+    // Matroska cues, in a clip that is short enough to make.
     let long = folder.path().join("long.mkv");
     remux("-stream_loop 39", &clip, "", &long);
     let length = fs::metadata(&long).unwrap().len();

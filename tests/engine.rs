@@ -1,4 +1,4 @@
-//! The engine by itself: plans as data, the caller's streams, and every way to fail or stop.
+//! The engine itself: plans as data, the caller's streams, and all ways to fail or to stop.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use std::{
 
 use avocet::{
     CancelToken, Engine, Plan, Progress, Report, Source,
-    engine::{
-        Action, CallerStreams, Content, Encoder, Error, FrameFormat, Location, Rational, Settings,
-        StreamId, Track, TrackKind,
-    },
+    engine::{Error, ProbeOptions, RunOptions, Settings},
+    io::Location,
+    media::Rational,
+    plan::{Action, Content, Encoder, FrameFormat, Input, Output, StreamId, Track, TrackKind},
 };
 use fixtures::judge;
 use tempfile::TempDir;
@@ -35,36 +35,38 @@ const COPY: &str = r#""transcode""#;
 const ENCODE: &str = r#""transcode","reencode":true,"preset":"ultrafast""#;
 const SLOW: &str = r#""transcode","reencode":true,"preset":"veryslow""#;
 
-/// A plan whose output goes into `folder`.
+/// A plan with its output in `folder`.
 fn planned(clip: &Path, format: &str, recipe: &str, folder: &TempDir) -> Plan {
     support::planned(clip, format, recipe, folder.path())
 }
 
-fn go_on(_: &Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
 fn run(plan: &Plan) -> Result<Report, Error> {
-    Engine::default().run(plan, &CancelToken::new(), go_on)
+    Engine::default().run(plan, RunOptions::default())
 }
 
-/// Runs a plan whose first input is the caller's.
+/// Runs a plan, and calls `observe` with its progress.
+fn run_observed(
+    plan: &Plan,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Report, Error> {
+    Engine::default().run(plan, RunOptions::default().observe(observe))
+}
+
+/// Runs a plan with a source of the caller as its first input.
 fn run_from(plan: &Plan, source: Source, cancel: &CancelToken) -> Result<Report, Error> {
     let mut plan = plan.clone();
     plan.inputs[0].location = Location::Caller(0);
-    let mut given = CallerStreams { sources: vec![source], ..CallerStreams::default() };
-    Engine::default().run_given(&plan, &mut given, cancel, go_on)
+    Engine::default().run(&plan, RunOptions::default().sources([source]).cancel(cancel))
 }
 
-/// Runs a plan whose first output is the caller's.
+/// Runs a plan with a writer of the caller as its first output.
 fn run_into(plan: &Plan, writer: impl Write + Send) -> Result<Report, Error> {
     let mut plan = plan.clone();
     plan.outputs[0].location = Location::Caller(0);
-    let mut given = CallerStreams { writers: vec![Box::new(writer)], ..CallerStreams::default() };
-    Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on)
+    Engine::default().run(&plan, RunOptions::default().writer(writer))
 }
 
-/// How the track of a kind is encoded.
+/// The encoder of the track of a kind.
 fn encoder(plan: &mut Plan, kind: TrackKind) -> &mut Encoder {
     match &mut track(plan, kind).action {
         Action::Encode(encoder) => encoder,
@@ -89,7 +91,7 @@ fn is_nothing_in(folder: &TempDir) -> bool {
     files(folder.path()).is_empty()
 }
 
-/// An encoder that refuses what a stream is leaves its section to the plan that encodes all of it.
+/// If an encoder refuses the format of a smart cut, the plan that encodes all is run.
 #[test]
 fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
     if !fixtures::has_ffmpeg!() {
@@ -101,14 +103,14 @@ fn a_seam_that_no_encoder_makes_is_encoded_with_the_rest() {
     let mut plan = planned(&clip, "mp4", recipe, &folder);
     let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
     let Action::SmartCut(encoder) = &mut tracks[0].action else { panic!("{tracks:?}") };
-    // MPEG-2 can not tell it.
+    // MPEG-2 can not signal this frame rate.
     let FrameFormat::Video(format) = &mut encoder.format else { panic!("{encoder:?}") };
     format.frame_rate = Rational::new(251, 10);
     format.time_base = Rational::new(10, 251).unwrap();
     let report = run(&plan).unwrap();
     assert_eq!(report.strategy.name(), "encode");
     assert_eq!(judge::frames(folder.path().join("out.mp4")).len(), 50);
-    // Without one, the failure says who refused.
+    // Without another plan, the error names the encoder.
     plan.otherwise = None;
     let error = run(&plan).unwrap_err().to_string();
     assert!(error.contains("smart cut failed: encoder `mpeg2video`"), "{error}");
@@ -136,7 +138,7 @@ fn a_plan_survives_json_and_the_same_job_gives_the_same_plan() {
     }
 }
 
-/// A plan that asks for what is not there fails before any work, and says what it was.
+/// A plan that names something missing fails before any work, and the error names it.
 fn check_refused(case: &'static str, change: fn(&mut Plan), is_right: fn(&Error) -> bool) {
     let clip = fixtures::get(CLIP);
     watched(case, move || {
@@ -144,7 +146,7 @@ fn check_refused(case: &'static str, change: fn(&mut Plan), is_right: fn(&Error)
         let mut plan = planned(&clip, "mp4", ENCODE, &folder);
         change(&mut plan);
         let mut called = false;
-        let result = Engine::default().run(&plan, &CancelToken::new(), |_| {
+        let result = run_observed(&plan, |_| {
             called = true;
             ControlFlow::Continue(())
         });
@@ -154,7 +156,7 @@ fn check_refused(case: &'static str, change: fn(&mut Plan), is_right: fn(&Error)
     });
 }
 
-/// An option that nothing knows.
+/// An option that does not exist.
 fn option() -> (String, String) {
     ("no_such".to_owned(), "1".to_owned())
 }
@@ -177,7 +179,7 @@ fn an_unknown_option_is_refused_by_name() {
         is_unknown,
     );
     check_refused("option of the muxer", |plan| plan.outputs[0].options.push(option()), is_unknown);
-    // Of a filter the message tells.
+    // For filters, libav's message names the option.
     check_refused(
         "option of a video filter",
         |plan| track(plan, TrackKind::Video).parts[0].filters.insert_str(0, "scale=no_such=1,"),
@@ -211,7 +213,7 @@ fn an_unknown_component_is_refused_by_name() {
     check_refused(
         "muxer of no movie",
         |plan| plan.outputs[0].muxer = "no_such_movie".to_owned(),
-        |error| error.to_string().contains("no index to stand first"),
+        |error| error.to_string().contains("writes no `moov`"),
     );
     check_refused(
         "filter",
@@ -236,15 +238,16 @@ fn a_run_cancelled_from_another_thread_stops_soon_and_leaves_nothing() {
             theirs.cancel();
             Instant::now()
         });
-        let result = Engine::default().run(&plan, &cancel, |progress| {
+        let options = RunOptions::default().cancel(&cancel).observe(|progress| {
             if progress.frames > 0 {
-                // The second time nobody listens any more.
+                // From the second time on, the receiver is gone.
                 let _ = works.send(());
             }
             ControlFlow::Continue(())
         });
+        let result = Engine::default().run(&plan, options);
         let waited = other.join().unwrap().elapsed();
-        // Where nobody can read it there is nothing to do.
+        // A failure to write can not be reported anywhere.
         let _ = writeln!(io::stderr(), "cancelled in {} ms", waited.as_millis());
         assert_eq!(result.unwrap_err().code(), "CANCELLED");
         assert!(waited < SOON, "it took {waited:?}");
@@ -263,7 +266,7 @@ fn an_observer_that_breaks_cancels_the_run() {
             let folder = tempfile::tempdir().unwrap();
             let plan = planned(&clip, "mp4", SLOW, &folder);
             let mut broke = None;
-            let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+            let result = run_observed(&plan, |progress| {
                 assert!(broke.is_none(), "it is called after it broke");
                 if progress.frames >= frames {
                     broke = Some(Instant::now());
@@ -290,7 +293,8 @@ fn a_run_cancelled_before_its_start_does_nothing() {
         for (format, recipe) in [("mp4", COPY), ("mp4", ENCODE), ("png", r#""thumbnail""#)] {
             let (plan, cancel) = (planned(&clip, format, recipe, &folder), CancelToken::new());
             cancel.cancel();
-            let error = Engine::default().run(&plan, &cancel, go_on).unwrap_err();
+            let options = RunOptions::default().cancel(&cancel);
+            let error = Engine::default().run(&plan, options).unwrap_err();
             assert_eq!(error.code(), "CANCELLED", "{recipe} in {format}");
             assert!(is_nothing_in(&folder));
         }
@@ -328,7 +332,7 @@ fn a_reader_that_blocks_for_ever_can_be_cancelled() {
         });
     };
     let probe = |_: &Plan, source: Source, cancel: &CancelToken| {
-        Engine::default().probe(&source, cancel).unwrap_err()
+        Engine::default().probe(&source, ProbeOptions::default().cancel(cancel)).unwrap_err()
     };
     let run = |plan: &Plan, source: Source, cancel: &CancelToken| {
         run_from(plan, source, cancel).unwrap_err()
@@ -348,7 +352,7 @@ fn a_panic_of_the_observer_is_an_error() {
         for frames in [0, 1] {
             let folder = tempfile::tempdir().unwrap();
             let plan = planned(&clip, "mp4", SLOW, &folder);
-            let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+            let result = run_observed(&plan, |progress| {
                 assert!(progress.frames < frames, "on purpose");
                 ControlFlow::Continue(())
             });
@@ -369,7 +373,7 @@ fn a_panic_of_the_observer_at_the_very_end_leaves_no_failed_run_with_an_output()
     watched(fixtures::test_name!(), move || {
         let folder = tempfile::tempdir().unwrap();
         let plan = planned(&clip, "mp4", COPY, &folder);
-        let result = Engine::default().run(&plan, &CancelToken::new(), |progress| {
+        let result = run_observed(&plan, |progress| {
             assert!(progress.fraction < 1.0, "on purpose");
             ControlFlow::Continue(())
         });
@@ -459,9 +463,7 @@ fn a_failure_of_the_second_output_leaves_no_first() {
         second.location = Location::Caller(0);
         plan.outputs.push(second);
         let writer = Full { room: 1000, trouble: Trouble::Fail };
-        let mut given =
-            CallerStreams { writers: vec![Box::new(writer)], ..CallerStreams::default() };
-        let result = Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on);
+        let result = Engine::default().run(&plan, RunOptions::default().writer(writer));
         assert_eq!(result.unwrap_err().code(), "STORAGE_ERROR");
         assert!(is_nothing_in(&folder), "{:?}", files(folder.path()));
     });
@@ -485,10 +487,10 @@ fn streams_of_the_caller_give_what_files_give() {
             for source in
                 [Source::memory(input.clone()), Source::reader(Cursor::new(input.clone())).unwrap()]
             {
-                assert_eq!(
-                    Engine::default().probe(&source, &CancelToken::new()).unwrap(),
-                    Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap(),
-                );
+                let probe = |source: &Source| {
+                    Engine::default().probe(source, ProbeOptions::default()).unwrap()
+                };
+                assert_eq!(probe(&source), probe(&Source::path(&clip)));
                 run_from(&plan, source, &CancelToken::new()).unwrap();
                 assert!(fs::read(&path).unwrap() == expected, "{name} in {format} differs");
                 fs::remove_file(&path).unwrap();
@@ -515,10 +517,8 @@ fn an_encode_from_a_reader_into_a_writer_has_every_frame() {
         plan.outputs[0].location = Location::Caller(0);
         let source = Source::reader(Cursor::new(fs::read(&clip).unwrap())).unwrap();
         let mut written = Vec::new();
-        let mut given =
-            CallerStreams { sources: vec![source], writers: vec![Box::new(&mut written)] };
-        Engine::default().run_given(&plan, &mut given, &CancelToken::new(), go_on).unwrap();
-        drop(given);
+        let options = RunOptions::default().sources([source]).writer(&mut written);
+        Engine::default().run(&plan, options).unwrap();
         let path = folder.path().join("written.mp4");
         fs::write(&path, written).unwrap();
         assert_eq!(judge::counters(&path), judge::counters(&clip));
@@ -620,7 +620,7 @@ fn an_existing_output_is_replaced_only_by_a_whole_one() {
         let mut plan = planned(&whole, "mp4", COPY, &folder);
         plan.outputs[0].replace = false;
         let mut called = false;
-        let result = Engine::default().run(&plan, &CancelToken::new(), |_| {
+        let result = run_observed(&plan, |_| {
             called = true;
             ControlFlow::Continue(())
         });
@@ -633,7 +633,7 @@ fn an_existing_output_is_replaced_only_by_a_whole_one() {
             assert_eq!(old, progress.fraction < 1.0);
             ControlFlow::Continue(())
         };
-        Engine::default().run(&plan, &CancelToken::new(), watch).unwrap();
+        run_observed(&plan, watch).unwrap();
         assert_eq!(judge::counters(&path).len(), 100);
     });
 }
@@ -652,7 +652,7 @@ fn progress_grows_from_nothing_to_all() {
             seen.push(progress.clone());
             ControlFlow::Continue(())
         };
-        Engine::default().run(&plan, &CancelToken::new(), observe).unwrap();
+        run_observed(&plan, observe).unwrap();
         let (first, last) = (&seen[0], &seen[seen.len() - 1]);
         assert!(first.fraction.abs() < 1e-9 && first.frames == 0, "{first:?}");
         assert!((last.fraction - 1.0).abs() < 1e-9, "{last:?}");
@@ -676,10 +676,10 @@ fn one_engine_runs_two_plans_at_once() {
     watched(fixtures::test_name!(), move || {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let plans = folders.each_ref().map(|folder| planned(&clip, "mp4", ENCODE, folder));
-        let (engine, cancel) = (Engine::default(), CancelToken::new());
+        let engine = Engine::default();
         thread::scope(|scope| {
-            let runs =
-                plans.each_ref().map(|plan| scope.spawn(|| engine.run(plan, &cancel, go_on)));
+            let run = |plan| engine.run(plan, RunOptions::default());
+            let runs = plans.each_ref().map(|plan| scope.spawn(move || run(plan)));
             for run in runs {
                 run.join().unwrap().unwrap();
             }
@@ -691,7 +691,7 @@ fn one_engine_runs_two_plans_at_once() {
     });
 }
 
-/// Making a single picture starts no thread that can be seen before or after it.
+/// Fails if a run for a single picture shows more threads than there were before it.
 fn check_threads(name: &str, engine: Engine) {
     let clip = fixtures::get(CLIP);
     if !alone(name) {
@@ -709,7 +709,7 @@ fn check_threads(name: &str, engine: Engine) {
                 }
                 ControlFlow::Continue(())
             };
-            engine.run(&plan, &CancelToken::new(), observe).unwrap();
+            engine.run(&plan, RunOptions::default().observe(observe)).unwrap();
             assert_eq!(most.len(), before.len(), "{before:?} became {most:?} for {format}");
         }
     });
@@ -747,22 +747,23 @@ fn a_thousand_failing_runs_leave_no_trace() {
         let cancelled = CancelToken::new();
         cancelled.cancel();
         let fail = |number: usize| {
-            let fresh = CancelToken::new();
-            let (result, code) = match number % 6 {
-                0 => (engine.run(&cut, &fresh, go_on), "INPUT_INVALID"),
-                1 => (engine.run(&words, &fresh, go_on), "INPUT_INVALID"),
-                2 => (engine.run(&good, &cancelled, go_on), "CANCELLED"),
-                3 => (engine.run(&unknown, &fresh, go_on), "CONFIG_ERROR"),
-                4 => (engine.run(&good, &fresh, |_| panic!("on purpose")), "ENGINE_ERROR"),
-                _ => (engine.run(&good, &fresh, |_| ControlFlow::Break(())), "CANCELLED"),
+            let options = RunOptions::default();
+            let (plan, options, code) = match number % 6 {
+                0 => (&cut, options, "INPUT_INVALID"),
+                1 => (&words, options, "INPUT_INVALID"),
+                2 => (&good, options.cancel(&cancelled), "CANCELLED"),
+                3 => (&unknown, options, "CONFIG_ERROR"),
+                4 => (&good, options.observe(|_| panic!("on purpose")), "ENGINE_ERROR"),
+                _ => (&good, options.observe(|_| ControlFlow::Break(())), "CANCELLED"),
             };
+            let result = engine.run(plan, options);
             assert_eq!(result.unwrap_err().code(), code, "run {number}");
         };
         (0..100).for_each(fail);
         let state = || (open_files(), threads().len());
         let (before, memory, begun) = (state(), resident(), Instant::now());
         (0..1000).for_each(fail);
-        // A thread that has ended may be listed for a moment.
+        // A thread that has ended may still be listed for a moment.
         while state() != before && begun.elapsed() < Duration::from_secs(40) {
             thread::yield_now();
         }
@@ -771,4 +772,29 @@ fn a_thousand_failing_runs_leave_no_trace() {
         assert!(after <= memory + 20, "{memory} MB became {after} MB");
         assert!(is_nothing_in(&folder), "{:?}", files(folder.path()));
     });
+}
+
+#[test]
+fn a_plan_that_is_made_by_hand_runs_and_one_of_another_version_does_not() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (clip, folder) = (fixtures::get(CLIP), tempfile::tempdir().unwrap());
+    let output = folder.path().join("out.mkv");
+    let track = |kind, stream| Track::copy(kind, StreamId { input: 0, stream });
+    let tracks = [track(TrackKind::Video, 0), track(TrackKind::Audio, 1)];
+    let outputs = [Output::new(output.as_path(), "matroska", tracks)];
+    let mut plan = Plan::new([Input::new(clip.as_path())], outputs);
+    let json = serde_json::to_string(&plan).unwrap();
+    assert!(json.starts_with(r#"{"version":1,"strategy":"copy""#), "{json}");
+    Engine::default().run(&plan, RunOptions::default()).unwrap();
+    assert_eq!(judge::probe(&output).audio().codec, "aac");
+    assert_eq!(judge::frames(&output).len(), 100);
+
+    plan.version += 1;
+    let error = Engine::default().run(&plan, RunOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("version 2") && error.contains("runs version 1"), "{error}");
+    // One that states no version is older than the field.
+    let old: Plan = serde_json::from_str(&json.replace(r#""version":1,"#, "")).unwrap();
+    assert!(Engine::default().run(&old, RunOptions::default()).is_err());
 }

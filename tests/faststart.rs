@@ -1,13 +1,13 @@
-//! Movies are written once, with room for their index before their media.
+//! Movies are written once, with a gap for the index before the media.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{fs, path::Path};
 
-use avocet::{CancelToken, Engine};
+use avocet::{Engine, engine::RunOptions};
 use fixtures::judge;
 
-use crate::support::{job, run};
+use crate::support::run;
 
-/// The number of bytes of a movie that are empty, whose index must stand before its media.
+/// The number of unused bytes in a movie, whose index must come before its media.
 fn empty(movie: &Path) -> u64 {
     let order = judge::box_order(movie);
     let place = |kind| order.iter().position(|(found, ..)| found == kind);
@@ -39,7 +39,7 @@ fn the_room_for_the_index_is_about_as_large_as_that() {
         let (empty, length) = (empty(&made.path), fs::metadata(&made.path).unwrap().len());
         assert!(empty <= 8 + length / 256, "{name}: {empty} of {length} bytes");
         if recipe == r#""transcode""# {
-            // There was room: what was left of it is behind the index.
+            // The gap was large enough: its rest comes after the index.
             let kinds: Vec<_> = judge::box_order(&made.path).into_iter().map(|of| of.0).collect();
             assert_eq!(kinds[2..], ["moov", "free", "mdat"], "{name}: {kinds:?}");
             same_packets(&clip, &made.path);
@@ -54,15 +54,13 @@ fn a_wrong_estimate_of_the_index_costs_no_packet_and_no_room() {
     }
     let clip = fixtures::get("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
     for (name, seconds) in
         [("none", None), ("short", Some(0.01)), ("long", Some(1e4)), ("endless", Some(1e30))]
     {
         let output = folder.path().join(format!("{name}.mp4"));
-        let job = job(&clip, "mp4", r#""transcode""#);
-        let mut plan = avocet::plan(&engine, &job, output.clone(), &cancel).unwrap();
+        let mut plan = avocet::transcode(&clip).output(output.clone()).plan().unwrap().plan;
         plan.seconds = seconds;
-        engine.run(&plan, &cancel, &mut |_: &avocet::Progress| ControlFlow::Continue(())).unwrap();
+        Engine::default().run(&plan, RunOptions::default()).unwrap();
         let (empty, length) = (empty(&output), fs::metadata(&output).unwrap().len());
         assert!(empty <= 8 + length / 256, "{name}: {empty} of {length} bytes");
         same_packets(&clip, &output);

@@ -1,5 +1,4 @@
-//! The floors of a crate: a folder imports from those below it only, so that no circle of folders is
-//! possible.
+//! The floors of a crate: folders import only from folders below them, which prevents cycles.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +8,8 @@ use std::{
 
 use syn::visit::{self, Visit};
 
-/// The folders and files directly below each crate's `src`, from the top floor down. Those of one floor
-/// know nothing of each other. The root of the crate stands above all.
+/// The folders and files directly in the `src` of each crate, from the top floor down. Those of one
+/// floor must not import each other. The crate root may import all of them.
 const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "model/src",
@@ -28,12 +27,21 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["process"],
             &["pipeline"],
             &["read"],
+            &["options"],
             &["io", "libav", "report"],
         ],
     ),
     (
         "recipes/src",
-        &[&["compile", "read"], &["custom"], &["job"], &["recipe"], &["decide"], &["words"]],
+        &[
+            &["draft"],
+            &["compile", "read"],
+            &["custom"],
+            &["job"],
+            &["recipe"],
+            &["decide"],
+            &["words"],
+        ],
     ),
     (
         "service/src",
@@ -51,18 +59,18 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ),
 ];
 
-/// A module's names from the root of its crate on.
+/// The path of a module, from the crate root.
 type Module = Vec<String>;
 
-/// The modules of a crate, with the text of each.
+/// The text of each module of a crate.
 type Tree = BTreeMap<Module, String>;
 
-/// What a module names of its own crate.
+/// The names of its own crate that a module uses.
 #[derive(Default)]
 struct Names {
-    /// Whole paths, from the root of the crate on.
+    /// Full paths, from the crate root.
     used: Vec<Module>,
-    /// What a module exports by another module's name: its own name for it, and the path.
+    /// What a module re-exports: the exported name, and the full path of the item.
     exported: BTreeMap<String, Module>,
     module: Module,
 }
@@ -75,7 +83,7 @@ impl Names {
         names
     }
 
-    /// A path from the root of the crate on, where it begins with a word for a place in there.
+    /// The full path of a path that begins with `crate`, `self` or `super`; `None` for others.
     fn whole(&self, path: &[String]) -> Option<Module> {
         let mut from = self.module.clone();
         let mut rest = path;
@@ -115,7 +123,7 @@ impl Names {
             syn::UseTree::Name(name) => (with(&name.ident), name.ident.to_string()),
             syn::UseTree::Rename(name) => (with(&name.ident), name.rename.to_string()),
         };
-        // What begins with neither `crate` nor `super` may be a module below.
+        // A path that begins otherwise may name a module below this one.
         let below = [self.module.as_slice(), &path].concat();
         let whole = self.whole(&path).unwrap_or(below);
         if is_exported {
@@ -154,7 +162,7 @@ impl Visit<'_> for Names {
     }
 
     fn visit_macro(&mut self, item: &syn::Macro) {
-        // What a macro is given is no Rust yet: its words are looked at one by one.
+        // The tokens of a macro call are not parsed, so each word with `::` is taken for a path.
         let text = item.tokens.to_string().replace(" :: ", "::");
         for word in text.split(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter)) {
             let words: Vec<_> = word.split("::").map(str::to_owned).collect();
@@ -166,7 +174,7 @@ impl Visit<'_> for Names {
     }
 }
 
-/// The module that a path leads into, whatever other modules export it.
+/// The module that defines what a path names, following at most `steps` re-exports.
 fn owner(names: &BTreeMap<Module, Names>, path: &[String], steps: usize) -> Option<Module> {
     let module = (0..=path.len()).rev().map(|length| &path[..length]);
     let module =
@@ -180,7 +188,7 @@ fn owner(names: &BTreeMap<Module, Names>, path: &[String], steps: usize) -> Opti
     }
 }
 
-/// What a crate's modules import from beside or above themselves, and what stands on no floor.
+/// The imports of a crate's modules that the floors forbid, and the folders on no floor.
 fn violations(tree: &Tree, floors: &[&[&str]]) -> Vec<String> {
     const MAX_EXPORTS: usize = 8;
     let floor_of = |folder: &str| floors.iter().position(|floor| floor.contains(&folder));
@@ -188,7 +196,7 @@ fn violations(tree: &Tree, floors: &[&[&str]]) -> Vec<String> {
         tree.iter().map(|(module, text)| (module.clone(), Names::of(module, text))).collect();
     let mut found = BTreeSet::new();
     for (module, own) in &names {
-        // The root sees all.
+        // The crate root may import everything.
         let Some(folder) = module.first() else { continue };
         let Some(floor) = floor_of(folder) else {
             found.insert(format!("{folder} stands on no floor"));
@@ -205,7 +213,7 @@ fn violations(tree: &Tree, floors: &[&[&str]]) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// The modules below a folder.
+/// Reads the modules below a folder.
 fn read(folder: &Path, module: &Module, tree: &mut Tree) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -235,7 +243,7 @@ fn folders_import_downward_only() {
     }
 }
 
-/// Two floors: `roof` above, `cellar` and `shed` beside each other below.
+/// Checks a made crate with two floors: `roof`, and below it `cellar` and `shed`.
 fn check_made(texts: &[(&str, &str)], expected: &[&str]) {
     let module = |name: &str| -> Module {
         name.split("::").filter(|word| !word.is_empty()).map(str::to_owned).collect()

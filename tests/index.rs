@@ -1,16 +1,16 @@
-//! Where packets stand, held against what the ffprobe program finds by reading all of them.
+//! Indexes of packets, compared with what ffprobe finds by reading all packets.
 
 use std::{fs, path::Path, sync::Arc};
 
-use avocet::{CancelToken, Engine, Source, engine::RandomAccess};
+use avocet::{CancelToken, Engine, Source, engine::ProbeOptions, media::RandomAccess};
 use fixtures::judge;
 
 fn check(clip: &Path) {
     let (engine, source) = (Engine::default(), Source::path(clip));
-    let Ok(media) = engine.probe(&source, &CancelToken::new()) else { return };
+    let Ok(media) = engine.probe(&source, ProbeOptions::default()) else { return };
     let index = engine.index(&source, &(0.0..f64::INFINITY), &CancelToken::new()).unwrap();
     for (stream, index) in media.streams.iter().zip(&index.streams) {
-        if stream.kind == avocet::engine::Kind::Data {
+        if stream.kind == avocet::media::Kind::Data {
             continue; // What belongs to chapters is not read.
         }
         let case = format!("{} stream {}", clip.display(), stream.index);
@@ -27,7 +27,7 @@ fn check(clip: &Path) {
             if let Some(pts) = packet.pts {
                 assert!(found.pts.is_some_and(|found| near(found as f64 * tick, pts)), "{case}");
             }
-            // Of pictures libav guesses it; the last packet may end in padding.
+            // libav guesses video durations; the last audio packet may end in padding.
             if is_sound && number + 1 < packets.len() && packet.duration > 0.0 {
                 assert!(near(found.duration as f64 * tick, packet.duration), "{case}");
             }

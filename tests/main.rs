@@ -1,4 +1,4 @@
-//! Integration tests in one binary: results judged by content, with a foreign decoder.
+//! Integration tests in one binary. Results are judged by content, with an independent decoder.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ mod custom;
 mod cut;
 mod elsewhere;
 mod engine;
+mod examples;
 mod faststart;
 mod floors;
 mod frames;
@@ -30,6 +31,7 @@ mod picture_color;
 mod places;
 mod recipes;
 mod running;
+mod samples;
 mod seeks;
 mod smart_cut;
 mod storyboard;

@@ -14,55 +14,55 @@ use std::{
     time::Duration,
 };
 
-/// What a server does wrong.
+/// The fault of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fault {
     None,
-    /// The connection ends after so many bytes of each body.
+    /// The connection ends after this many bytes of each body.
     CutEvery(u64),
-    /// The first body ends after so many bytes, and there is no other.
+    /// The first body ends after this many bytes; all later requests fail with 503.
     CutThenAway(u64),
-    /// The first requests are answered so, with these headers; then all is well.
+    /// The first requests, this many, get this status and these headers; later ones succeed.
     First(u64, u16, &'static str),
-    /// Every request is answered so.
+    /// Every request gets this status.
     Always(u16),
-    /// Every request that begins behind a byte is answered so.
+    /// Every request that begins at or after this byte gets this status.
     Beyond(u64, u16),
-    /// Every request for more than one byte is answered so.
+    /// Every request but that for the first byte alone gets this status.
     AlwaysLater(u16),
-    /// Ranges are not known.
+    /// Ranges are ignored.
     NoRanges,
-    /// Ranges are promised, and not known.
+    /// `Accept-Ranges` is sent, but ranges are ignored.
     LyingRanges,
-    /// Ranges are answered with another one than was asked for: it is no server to ask for ranges.
+    /// Every range is answered with another one, so the server can not be read in ranges.
     WrongRange,
-    /// Another range than the one that was asked for comes once the file is known.
+    /// Ranges are answered with another one, except for the request for the first byte.
     WrongRangeLater,
-    /// The body ends early, and the connection stays.
+    /// The body is only half as long as it should be.
     Short,
-    /// The body does not end.
+    /// The body of a range does not end.
     Endless,
-    /// Ranges are not known, and the body does not end.
+    /// Ranges are ignored, and the body does not end.
     EndlessWhole,
-    /// The body is coded.
+    /// The body claims to be compressed with gzip.
     Gzip,
-    /// A byte comes now and then.
+    /// Single bytes are sent at long intervals.
     Drip,
-    /// Nothing comes any more after the head of the answer.
+    /// Nothing is sent after the head of the response.
     Stall,
-    /// Nothing comes at all.
+    /// Nothing is sent at all.
     Silent,
-    /// It leads to itself.
+    /// Every request is redirected to this server.
     RedirectLoop,
-    /// It leads elsewhere.
+    /// Every request is redirected to this URL.
     Redirect(String),
-    /// The file changes after so many requests.
+    /// The entity tag changes after this many requests.
     Changes(u64),
-    /// The file changes in length after so many requests.
+    /// The stated length changes after this many requests.
     Grows(u64),
 }
 
-/// A running server; it ends when it is dropped.
+/// A running server; it ends when this is dropped.
 pub(crate) struct Origin {
     address: SocketAddr,
     file: String,
@@ -100,7 +100,7 @@ impl Origin {
                 }
                 let (Ok(stream), shared) = (stream, Arc::clone(&ours)) else { return };
                 shared.connections.fetch_add(1, Ordering::Relaxed);
-                // A client that goes away is what some tests are about.
+                // A client that disconnects is part of some tests.
                 thread::spawn(move || shared.talk(&stream).ok());
             }
         });
@@ -132,13 +132,13 @@ impl Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Release);
-        // Wakes the thread that listens.
+        // Wakes the listening thread.
         let _ = TcpStream::connect(self.address);
     }
 }
 
 impl Shared {
-    /// Answers requests until the client has no more, or a fault ends the connection.
+    /// Answers requests until the client sends no more, or a fault ends the connection.
     fn talk(&self, stream: &TcpStream) -> std::io::Result<()> {
         let mut lines = BufReader::new(stream).lines();
         loop {
@@ -164,7 +164,7 @@ impl Shared {
         }
     }
 
-    /// Answers one request, and tells whether the connection goes on.
+    /// Answers one request; returns whether the connection stays open.
     fn answer(
         &self,
         mut stream: &TcpStream,

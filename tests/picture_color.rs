@@ -1,6 +1,6 @@
-//! Colors: numbers in, numbers out, whatever the source calls them.
+//! Colors: right values in the result, whatever the source's tags say.
 
-use avocet::{CancelToken, Engine, Source};
+use avocet::{Engine, Source, engine::ProbeOptions};
 use fixtures::judge;
 
 use crate::support::run;
@@ -17,9 +17,9 @@ fn red_is_red_in_every_picture_format() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Where coding and container contradict each other, players go by the coding.
+    // If codec and container contradict each other, players believe the codec.
     let clip = fixtures::get("red-said-otherwise.mp4");
-    let media = Engine::default().probe(&Source::path(&clip), &CancelToken::new()).unwrap();
+    let media = Engine::default().probe(&Source::path(&clip), ProbeOptions::default()).unwrap();
     let (_, said) = media.videos().next().unwrap();
     assert_eq!(said.color.matrix.as_deref(), Some("bt709"));
     for name in ["red-601.mp4", "red-709.mp4", "red-said-otherwise.mp4"] {

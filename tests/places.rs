@@ -1,4 +1,4 @@
-//! Outputs at their names: what a run that fails late leaves, links, other file systems.
+//! Outputs at their names: late failures, symbolic links, other file systems.
 
 use std::{
     fs,
@@ -8,17 +8,17 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, Engine, Plan, Report,
-    engine::{Error, Location, Progress},
+    Engine, Plan, Report,
+    engine::{Error, RunOptions},
+    io::Location,
 };
 use fixtures::judge;
 
-use crate::support::{files, job, planned, watched};
+use crate::support::{files, planned, watched};
 
-/// The plan of a storyboard: a picture and a text, in a folder.
+/// The plan of a storyboard, which has a picture and a text, and the paths of both.
 fn board(clip: &Path, folder: &Path) -> (Plan, Vec<PathBuf>) {
-    let job = job(clip, "jpg", r#""storyboard","count":4"#);
-    let plan = avocet::plan(&Engine::default(), &job, folder, &CancelToken::new()).unwrap();
+    let plan = avocet::storyboard(clip).count(4).output(folder).plan().unwrap().plan;
     let place = |location: &Location| match location {
         Location::Path(path) => path.clone(),
         other => panic!("{other} is no file"),
@@ -28,16 +28,17 @@ fn board(clip: &Path, folder: &Path) -> (Plan, Vec<PathBuf>) {
     (plan, places)
 }
 
-/// Runs a plan, and does something once all is open and nothing in its place.
+/// Runs a plan. At the first report of progress, when no output is in place yet, it calls
+/// `before_the_end`.
 fn run(plan: &Plan, before_the_end: impl FnOnce()) -> Result<Report, Error> {
     let mut before_the_end = Some(before_the_end);
-    let observe = |_: &Progress| {
+    let options = RunOptions::default().observe(|_| {
         if let Some(change) = before_the_end.take() {
             change();
         }
         ControlFlow::Continue(())
-    };
-    Engine::default().run(plan, &CancelToken::new(), observe)
+    });
+    Engine::default().run(plan, options)
 }
 
 #[test]
@@ -56,12 +57,12 @@ fn files_that_were_replaced_are_put_back_when_a_later_output_fails() {
             if let Some(former) = former {
                 fs::write(&places[0], former).unwrap();
             }
-            // A folder comes to the second name.
+            // A folder appears at the path of the second output.
             let error = run(&plan, || fs::create_dir(&places[1]).unwrap()).unwrap_err();
             assert!(matches!(error, Error::OutputRefused { .. }), "{error}");
             assert_eq!(fs::read_to_string(&places[0]).ok().as_deref(), former);
             assert_eq!(files(folder.path()).len(), 1 + usize::from(former.is_some()));
-            // Without that, both are there, and what they replaced is not.
+            // Without the folder, both outputs are put in place, and the old file is gone.
             fs::remove_dir(&places[1]).unwrap();
             run(&plan, || ()).unwrap();
             assert_eq!(files(folder.path()).len(), 2);
@@ -154,7 +155,7 @@ fn a_link_that_changes_during_the_run_leads_nowhere_else() {
     });
 }
 
-/// A folder on another file system than the usual one, where there is one.
+/// A folder on another file system than that of the temporary folder, if there is one.
 fn elsewhere() -> Option<tempfile::TempDir> {
     let here = tempfile::tempdir().unwrap().path().metadata().unwrap().dev();
     let folders = ["/dev/shm", "/run", "/var/tmp", "."].map(tempfile::tempdir_in);
@@ -182,8 +183,7 @@ fn outputs_of_ffmpeg_mode_may_be_on_several_file_systems() {
                     "-c","copy","{{{{out_2}}}}"]}}}}"#
         );
         let job = avocet::Job::from_json(&document, avocet::Policy::Program).unwrap();
-        let (engine, cancel) = (Engine::default(), CancelToken::new());
-        let mut plan = avocet::plan(&engine, &job, folder.path(), &cancel).unwrap();
+        let mut plan = avocet::job(job).output(folder.path()).plan().unwrap().plan;
         let path = other.path().join("b.mp4");
         plan.outputs[1].location = path.clone().into();
         run(&plan, || ()).unwrap();

@@ -1,8 +1,8 @@
-//! What recipes promise of their results: played by browsers, never larger, of the asked size.
+//! What recipes promise: results that browsers play, that are no larger, or of the asked size.
 
 use std::{fs, path::Path};
 
-use avocet::engine::{Action, Reason};
+use avocet::plan::{Action, Reason};
 use fixtures::judge;
 
 use crate::support::{plan, run, soak};
@@ -11,7 +11,7 @@ fn strategy(clip: &Path, format: &str, recipe: &str) -> &'static str {
     plan(clip, format, recipe).unwrap().strategy.name()
 }
 
-/// The first reason for what becomes of the video.
+/// The first reason for what is done to the video, or to all.
 fn why(clip: &Path, recipe: &str) -> Option<String> {
     let plan = plan(clip, "mp4", recipe).unwrap();
     let code = |because: &[Reason]| because.first().map(|reason| reason.code.clone());
@@ -63,7 +63,7 @@ fn web_ready_of_its_own_result_is_passthrough() {
     let made = fixtures::all().filter(|name| !broken.contains(name) && *name != "three-hours.mkv");
     let clips: Vec<_> = made.map(fixtures::get).chain(fixtures::media_clips()).collect();
     for (number, clip) in clips.iter().enumerate() {
-        // A browser can not cut the section off itself, so that it is encoded.
+        // Without `AVOCET_SOAK`, only every ninth clip is tried.
         if !soak() && number % 9 != 0 {
             continue;
         }
@@ -155,7 +155,7 @@ fn a_compressed_file_is_never_larger_than_its_input() {
         made.into_iter().map(fixtures::get).chain(fixtures::media_clips()).collect();
     for clip in clips {
         let size = fs::metadata(&clip).unwrap().len();
-        // Bits without end: every encode is larger.
+        // With `crf` 0, each encode is larger than its source.
         for recipe in
             [r#""compress","crf":0,"preset":"ultrafast""#, r#""compress","preset":"ultrafast""#]
         {
@@ -256,7 +256,7 @@ fn tags_chapters_languages_and_covers_are_kept() {
     let probe = judge::probe(&both.path);
     let languages: Vec<_> = probe.of_kind("audio").map(|one| one.language.as_str()).collect();
     assert_eq!(languages, ["eng", "deu"]);
-    // QuickTime's table has the other name of the language.
+    // QuickTime's language table has the other code for German.
     let movie =
         run(&fixtures::get("two-audio.mkv"), "mov", r#""transcode","tracks":"all""#).unwrap();
     let movie = judge::probe(&movie.path);

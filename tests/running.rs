@@ -1,15 +1,15 @@
-//! Jobs as futures: awaited, watched, cancelled, dropped.
+//! Jobs as futures: awaited, observed, cancelled and dropped.
 
 use std::{future::Future, path::Path, time::Duration};
 
-use avocet::{Engine, ProgressStream, Running};
+use avocet::{ProgressStream, Running};
 
 use crate::support::{files, job, watched};
 
-/// A job that takes long enough to be stopped.
+/// A recipe that takes long enough to be stopped.
 const LONG: &str = r#""transcode","reencode":true,"preset":"veryslow""#;
 
-/// Runs a future on a runtime of one thread, under the watchdog.
+/// Runs a future on a runtime with one thread, with the time limit of tests.
 fn on_tokio<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F + Send + 'static) {
     watched(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -18,7 +18,7 @@ fn on_tokio<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F + Send 
 }
 
 fn spawn(clip: &Path, recipe: &str, folder: &Path) -> Running {
-    avocet::spawn(&Engine::default(), job(clip, "mp4", recipe), folder.join("out.mp4"))
+    avocet::job(job(clip, "mp4", recipe)).output(folder.join("out.mp4")).spawn()
 }
 
 /// Waits until the job has written frames.
@@ -112,5 +112,29 @@ fn a_dropped_job_stops_and_leaves_nothing() {
         while let Some(now) = progress.next().await {
             assert!(now.fraction < 1.0, "the run went on to its end");
         }
+    });
+}
+
+#[test]
+fn pictures_sound_and_packets_come_as_streams() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    on_tokio(fixtures::test_name!(), move || async move {
+        let mut pictures = avocet::frames(&clip).every(1.0).width(64).stream();
+        let mut count = 0;
+        while let Some(picture) = pictures.next().await {
+            assert_eq!(picture.unwrap().width(), 64);
+            count += 1;
+        }
+        assert_eq!(count, 4);
+        let mut sound = avocet::audio(&clip).mono().rate(8000).block(8000).stream();
+        assert_eq!(sound.next().await.unwrap().unwrap().samples(), 8000);
+        // One that is dropped ends, as does one that fails at once.
+        drop(sound);
+        assert!(avocet::packets(&clip).stream().next().await.unwrap().is_ok());
+        let mut nothing = avocet::frames("no such file").stream();
+        assert!(nothing.next().await.unwrap().is_err() && nothing.next().await.is_none());
     });
 }

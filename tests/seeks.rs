@@ -1,19 +1,21 @@
-//! Pictures at random times of real clips, held against a full decode from the start.
+//! Frames at random times of real clips, compared with a full decode from the start.
 
 use std::path::Path;
 
 use avocet::{
-    CancelToken, Engine, FrameQuery, FrameTimes, Source,
-    engine::{MediaInfo, Timestamp},
+    CancelToken, Engine, Source,
+    engine::ProbeOptions,
+    media::{MediaInfo, Timestamp},
+    recipes::{FrameQuery, FrameTimes},
 };
 use fixtures::judge;
 
 use crate::support::{soak, watched};
 
-/// The least likeness of a picture to that of a full decode, as SSIM.
+/// The least structural similarity (SSIM) of a frame to that of a full decode.
 const ALIKE: f64 = 0.97;
 
-/// Width of the pictures that are compared, in pixels.
+/// The width of the compared frames, in pixels.
 const WIDTH: u32 = 160;
 
 #[test]
@@ -31,30 +33,29 @@ fn pictures_at_random_times_are_those_of_a_full_decode() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Looks at a clip at random times, and tells of each picture that is not right.
+/// Decodes frames at random times of a clip, and describes each one that is wrong.
 fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
     let (engine, cancel) = (Engine::default(), CancelToken::new());
     let source = Source::path(clip);
-    let media = engine.probe(&source, &cancel).unwrap();
+    let media = engine.probe(&source, ProbeOptions::default()).unwrap();
     let Some((stream, _)) = media.videos().next() else { return Vec::new() };
     let stream = stream.index;
     let start = media.start.map_or(0.0, Timestamp::seconds);
     let shown: Vec<f64> = judge::frames(clip).iter().map(|frame| frame.pts - start).collect();
     let (Some(first), Some(last)) = (shown.first(), shown.last()) else { return Vec::new() };
-    let look = FrameQuery {
-        when: FrameTimes::At(times(clip, count, first.max(0.0), *last)),
-        width: std::num::NonZeroU32::new(WIDTH),
-        pixel_format: "gray".to_owned(),
-        ..FrameQuery::default()
-    };
+    let mut look = FrameQuery::default();
+    look.when = FrameTimes::At(times(clip, count, first.max(0.0), *last));
+    look.width = Some(WIDTH);
+    "gray".clone_into(&mut look.pixel_format);
     let FrameTimes::At(times) = &look.when else { return Vec::new() };
     let full = full_decode(clip, stream, &look, &media, &engine);
-    // Times are written in milliseconds, and containers round those of pictures to ticks.
+    // The times have a precision of 1 ms, and containers round frame times to ticks.
     let tick = media.streams[stream].time_base.as_f64();
     let slack = f64::min(tick / 2.0, 0.000_5);
     let is_clean = judge::decode_errors(clip).is_empty();
     let mut wrong = Vec::new();
-    let pictures: Vec<_> = avocet::frames(&engine, &source, &look, &cancel).unwrap().collect();
+    let request = look.request(&media, engine.capabilities()).unwrap();
+    let pictures: Vec<_> = engine.frames(&source, request, &cancel).unwrap().collect();
     let has_failed = pictures.iter().any(Result::is_err);
     assert!(pictures.len() == times.len() || has_failed, "{}", clip.display());
     for (picture, seconds) in pictures.into_iter().zip(times) {
@@ -88,14 +89,14 @@ fn wrong_seeks(clip: &Path, count: usize) -> Vec<String> {
     wrong
 }
 
-/// Times between the first and the last frame, the same at each run, rising by chance only.
+/// Random times between the first and the last frame, in no order, the same in each run.
 fn times(clip: &Path, count: usize, first: f64, last: f64) -> Vec<f64> {
     let mut state = clip
         .to_string_lossy()
         .bytes()
         .fold(0_u64, |all, byte| all.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let mut next = || {
-        // Knuth's multiplier and increment for 64 bits.
+        // The multiplier and the increment of Knuth's 64-bit generator (MMIX).
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         first + (last - first) * ((state >> 11) as f64 / (1_u64 << 53) as f64)
@@ -103,7 +104,7 @@ fn times(clip: &Path, count: usize, first: f64, last: f64) -> Vec<f64> {
     (0..count).map(|_| next()).collect()
 }
 
-/// All frames of a clip through the filters of a look, by the ffmpeg program.
+/// All frames of a clip, decoded by the ffmpeg program through the query's filters.
 fn full_decode(
     clip: &Path,
     stream: usize,
@@ -122,9 +123,9 @@ fn full_decode(
     output.stdout
 }
 
-/// The mean structural similarity of two gray pictures, over blocks of 8 by 8 pixels.
+/// The mean structural similarity (SSIM) of two gray pictures, over blocks of 8 by 8 pixels.
 fn likeness(one: &[u8], other: &[u8], width: usize) -> f64 {
-    // (0.03 · 255)² and (0.01 · 255)², which keep flat blocks from dividing by nothing.
+    // SSIM's constants (0.03 · 255)² and (0.01 · 255)² prevent a division by 0 in flat blocks.
     const SMALL: f64 = 58.5225;
     const SMALLER: f64 = 6.5025;
     let height = one.len() / width;

@@ -1,10 +1,11 @@
-//! Sections of which only the ends are encoded: every codec, container and kind of group.
+//! Smart cuts, which encode only the ends of a section: each codec, container and kind of GOP.
 
 use std::{fs, ops::ControlFlow, path::Path};
 
 use avocet::{
-    CancelToken, Engine, Plan, Progress,
-    engine::{Content, Error},
+    Engine, Plan,
+    engine::{Error, RunOptions},
+    plan::Content,
 };
 use fixtures::judge;
 
@@ -13,7 +14,7 @@ use crate::{
     support::{Outcome, planned, run, soak, watched},
 };
 
-/// Sections of the four seconds, by where they begin and end in groups of 30 frames.
+/// Sections of clips of 4 s, as start and duration, at different places in GOPs of 30 frames.
 const SECTIONS: [(f64, Option<f64>); 7] = [
     (0.52, Some(2.64)),
     (1.2, Some(1.9)),
@@ -24,7 +25,7 @@ const SECTIONS: [(f64, Option<f64>); 7] = [
     (0.04, Some(3.7)),
 ];
 
-/// The format that keeps the codec of a clip.
+/// The format that can keep the codec of a clip.
 fn format_of(name: &str) -> &'static str {
     match name.rsplit_once('.').unwrap().1 {
         "mov" => "mov",
@@ -33,14 +34,14 @@ fn format_of(name: &str) -> &'static str {
     }
 }
 
-/// Where every frame of the video of an MP4 stands.
+/// The bytes of each video sample of an MP4.
 fn samples(path: &Path) -> Vec<Vec<u8>> {
     let file = fs::read(path).unwrap();
     let packets = judge::packet_places(path);
     packets.into_iter().map(|place| file[place].to_vec()).collect()
 }
 
-/// The units of a sample, each behind a length of four bytes.
+/// The NAL units of a sample, each of which has a length of four bytes before it.
 fn units(mut sample: &[u8]) -> Vec<&[u8]> {
     let mut units = Vec::new();
     while let Some((size, rest)) = sample.split_first_chunk::<4>() {
@@ -51,7 +52,7 @@ fn units(mut sample: &[u8]) -> Vec<&[u8]> {
     units
 }
 
-/// All parameter sets stand beside the stream, and none among the pictures.
+/// Checks that all parameter sets are in the extradata, and none in the samples.
 fn check_structure(made: &Outcome, case: &str) {
     let codec = made.report.outputs[0].media.videos().next().unwrap().0.codec.clone();
     let is_set = |unit: &&[u8]| match codec.as_str() {
@@ -84,18 +85,18 @@ fn check(name: &str, start: f64, duration: Option<f64>) {
     let wanted = expected(&clip, start, duration.map_or(f64::INFINITY, |it| start + it));
     assert_eq!(judge::counters(&made.path), wanted, "{case}");
     assert_eq!(judge::decode_warnings(&made.path), Vec::<String>::new(), "{case}");
-    // x264 makes no second IDR where groups are open: there is nothing that a copy can begin with.
+    // With open GOPs x264 writes no second IDR frame, so no copy can begin after the start.
     let is_open = name.contains("h264") && name.contains("open") && start > 0.0;
-    // Sound may be encoded beside it.
+    // The strategy may be `encode` since the sound is encoded, so look at the video alone.
     let is_cut = made.report.plan.tracks().next().unwrap().action.name() == "copy";
-    // A program stream of fields does not tell the time of each: only whole groups are copied.
+    // A program stream of fields has no timestamp for each, so only whole GOPs are copied.
     let may_be_either = name.contains("tff") && name.contains(".mpg");
     assert!(is_cut != is_open || may_be_either, "{case}: {}", made.plan);
     let from = usize::from(wanted[0].unwrap());
     let ratios = judge::psnr(&made.path, &clip, from);
     assert_eq!(ratios.len(), wanted.len(), "{case}");
     let worst = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-    // Fields that are encoded become frames, which the source does not have.
+    // Encoded fields become progressive frames, which differ from those of the source.
     let least = if is_cut || !name.contains("tff") { 34.0 } else { 26.0 };
     assert!(worst > least, "{case}: {ratios:.1?}");
     let frames = usize::try_from(made.report.stats.frames_encoded).unwrap();
@@ -109,13 +110,13 @@ fn check(name: &str, start: f64, duration: Option<f64>) {
         (!offsets.is_empty()).then(|| offsets.iter().sum::<f64>() / offsets.len() as f64)
     };
     if let (Some(before), Some(after)) = (mean(&clip), mean(&made.path)) {
-        // WebM rounds to a millisecond, twice.
+        // WebM rounds both times to a millisecond.
         let most = if format_of(name) == "webm" { 0.0021 } else { 0.001 };
         assert!((after - before).abs() < most, "{case}: in sync by {before}, then {after}");
     }
 }
 
-/// A fixed sample here, all of it with `AVOCET_SOAK`.
+/// Checks some of the sections and clips, or all of them with `AVOCET_SOAK`.
 #[test]
 fn a_section_is_exact_and_encodes_only_its_ends() {
     if !fixtures::has_ffmpeg!() {
@@ -132,7 +133,7 @@ fn a_section_is_exact_and_encodes_only_its_ends() {
     }
 }
 
-/// A result is an input like any other: its seams are copied, and get neighbors of their own.
+/// The result of a smart cut is cut again: its boundary encodes are copied like other packets.
 #[test]
 fn a_smart_cut_of_a_smart_cut_is_one_too() {
     if !fixtures::has_ffmpeg!() {
@@ -161,7 +162,7 @@ fn a_smart_cut_of_a_smart_cut_is_one_too() {
             let ratios = judge::psnr(&again.path, &clip, usize::from(wanted[0].unwrap()));
             assert_eq!(ratios.len(), wanted.len(), "{case}");
             assert!(ratios.iter().all(|ratio| *ratio > 34.0), "{case}: {ratios:.1?}");
-            // The last picture is cut short, which changes no rate.
+            // The last frame has a shorter duration, which must not change the frame rate.
             let media = &again.report.outputs[0].media;
             let rate = media.videos().next().unwrap().1.frame_rate;
             let rate = rate.unwrap_or_else(|| panic!("{case}: no frame rate"));
@@ -171,7 +172,7 @@ fn a_smart_cut_of_a_smart_cut_is_one_too() {
     }
 }
 
-/// Sections of one input, joined: the frames of each and no others, in sync to the end.
+/// Joined sections of one input contain exactly their frames, and stay in sync to the end.
 #[test]
 fn several_sections_are_joined() {
     if !fixtures::has_ffmpeg!() {
@@ -209,13 +210,13 @@ fn several_sections_are_joined() {
         let (before, after) = (judge::click_to_flash(&clip), judge::click_to_flash(&made.path));
         let mean = |offsets: &[f64]| offsets.iter().sum::<f64>() / offsets.len() as f64;
         assert!(after.len() == 3, "{name}: {after:?}");
-        // Frames fall on ticks of the first section.
+        // The times of frames are rounded to ticks of the first section.
         let off = after.iter().map(|offset| (offset - mean(&before)).abs()).fold(0.0, f64::max);
         assert!(off < 0.0021, "{name}: in sync by {before:?}, then {after:?}");
     }
 }
 
-/// Which of several sections are whole, and which end or begin amid a group.
+/// Sections of which some are whole GOPs, and others begin or end within one.
 #[test]
 fn sections_may_be_whole_groups() {
     if !fixtures::has_ffmpeg!() {
@@ -240,7 +241,7 @@ fn sections_may_be_whole_groups() {
     }
 }
 
-/// Pictures of fields that follow a seam without any reordering.
+/// Fields after a boundary encode that has no reordered frames.
 #[test]
 fn short_sections_of_fields_lose_no_picture() {
     if !fixtures::has_ffmpeg!() {
@@ -254,7 +255,7 @@ fn short_sections_of_fields_lose_no_picture() {
     }
 }
 
-/// What libavcodec's threads would damage behind an encoded beginning.
+/// Lossless H.264 is not cut smartly: libavcodec's threads damage frames after a boundary encode.
 #[test]
 fn lossless_pictures_are_encoded_as_a_whole() {
     if !fixtures::has_ffmpeg!() {
@@ -268,7 +269,7 @@ fn lossless_pictures_are_encoded_as_a_whole() {
     assert!(ratios.iter().all(|ratio| *ratio > 34.0), "{ratios:.1?}");
 }
 
-/// A plan for two sections of a clip without its sound, which makes `out.<format>` in `folder`.
+/// A plan for two sections of a clip's video, with the output `out.<format>` in `folder`.
 fn two_sections(clip: &Path, format: &str, folder: &Path) -> Plan {
     let recipe = r#""trim","ranges":[{"startSeconds":0.52,"durationSeconds":1},{"startSeconds":1.9,"durationSeconds":1.85}]"#;
     let mut plan = planned(clip, format, recipe, folder);
@@ -281,7 +282,7 @@ fn two_sections(clip: &Path, format: &str, folder: &Path) -> Plan {
     plan
 }
 
-/// The first of two sections fails in the run, while the second waits for its turn.
+/// The first of two sections fails during the run, while the second one waits.
 #[test]
 fn a_smart_cut_that_fails_is_encoded() {
     if !fixtures::has_ffmpeg!() {
@@ -293,17 +294,16 @@ fn a_smart_cut_that_fails_is_encoded() {
         let mut plan = two_sections(&clip, "mp4", folder.path());
         let Content::Tracks(tracks) = &mut plan.outputs[0].content else { panic!("{plan}") };
         let run = tracks[0].parts[0].copied.as_mut().unwrap();
-        // No keyframe is shown then.
+        // Name a time at which no keyframe is presented.
         run.keyframe_pts.as_mut().unwrap().ticks += 1;
-        let go_on = |_: &Progress| ControlFlow::Continue(());
-        let report = Engine::default().run(&plan, &CancelToken::new(), go_on).unwrap();
+        let report = Engine::default().run(&plan, RunOptions::default()).unwrap();
         assert_eq!(report.strategy.name(), "encode");
         let wanted = [expected(&clip, 0.52, 1.52), expected(&clip, 1.9, 3.75)].concat();
         assert_eq!(judge::counters(folder.path().join("out.mp4")), wanted);
     });
 }
 
-/// Cancelling ends the first of two sections, and the second does not begin.
+/// A cancellation ends the first of two sections, and the second one does not begin.
 #[test]
 fn a_run_is_cancelled_while_sections_wait() {
     if !fixtures::has_ffmpeg!() {
@@ -312,13 +312,13 @@ fn a_run_is_cancelled_while_sections_wait() {
     watched("a cancelled run of several sections", || {
         let folder = tempfile::tempdir().unwrap();
         let plan = two_sections(&fixtures::get("hd-720p.mp4"), "webm", folder.path());
-        // The first answer is asked for before anything is begun.
+        // The first progress report comes before any work.
         let mut asked = 0;
-        let stop = |_: &Progress| {
+        let options = RunOptions::default().observe(|_| {
             asked += 1;
             if asked > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let result = Engine::default().run(&plan, &CancelToken::new(), stop);
+        });
+        let result = Engine::default().run(&plan, options);
         assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     });

@@ -1,16 +1,13 @@
-//! Many pictures of one input: sprites with their cues, and files beside each other.
+//! Many frames of one input: sprite sheets with their cues, and separate files.
 
-use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path, process::Command};
+use std::{fs, ops::ControlFlow, path::Path, process::Command};
 
-use avocet::{
-    CancelToken, Engine, Format, Job, Policy,
-    recipes::{Accuracy, Sampling, Thumbnails},
-};
+use avocet::{Engine, Format, engine::RunOptions, recipes::Accuracy};
 use fixtures::judge;
 
-use crate::support::document;
+use crate::support::job;
 
-/// The counters of the pictures of a sprite, row by row, as the ffmpeg program takes it apart.
+/// The counters of the frames in a sprite sheet, row by row, as the ffmpeg program splits it.
 fn counters(sprite: &Path, columns: u32, rows: u32, pictures: usize) -> Vec<Option<u16>> {
     let folder = tempfile::tempdir().unwrap();
     let apart = folder.path().join("apart.mkv");
@@ -27,15 +24,12 @@ fn counters(sprite: &Path, columns: u32, rows: u32, pictures: usize) -> Vec<Opti
 }
 
 fn run(clip: &Path, recipe: &str, folder: &Path, format: &str) -> avocet::Report {
-    let job = Job::from_json(&document(clip, format, recipe), Policy::Program).unwrap();
-    let engine = Engine::default();
-    let mut last = 0.0;
-    let report = avocet::run(&engine, &job, folder, &CancelToken::new(), |progress| {
+    let mut last = 0.0_f64;
+    let job = avocet::job(job(clip, format, recipe)).output(folder).progress(|progress| {
         assert!(progress.fraction >= last);
         last = progress.fraction;
-        ControlFlow::Continue(())
     });
-    let report = report.unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
+    let report = job.run().unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
     assert!((last - 1.0).abs() < 1e-9);
     report
 }
@@ -45,7 +39,7 @@ fn a_storyboard_shows_each_part_of_its_input() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Keyframes are 2 s apart, and may be shown where a part has them near; all else is exact.
+    // A keyframe (each 2 s) may be used if it is close enough; all other frames are exact.
     for (name, format, millis) in [
         ("counter-h264-aac.mp4", "jpg", 250_u32),
         ("counter-h264-aac.mkv", "png", 250),
@@ -70,13 +64,13 @@ fn a_storyboard_shows_each_part_of_its_input() {
         let times: Vec<f64> = judge::frames(&clip).iter().map(|frame| frame.pts - begin).collect();
         for (number, counter) in found.iter().enumerate() {
             let counter = counter.unwrap_or_else(|| panic!("{name} {number}: {found:?}"));
-            // The last part ends where the file says that it does.
+            // The last interval ends at the declared end of the file.
             let end = probed.duration.filter(|_| number + 1 == pictures);
             let end = end.unwrap_or((number + 1) as f64 * every);
             let middle = f64::midpoint(number as f64 * every, end);
             let off = times[usize::from(counter)] - middle;
             assert!(off.abs() <= every + 0.04, "{name} {number}: {found:?}");
-            // Between keyframes, the one on screen.
+            // A frame that is no keyframe must be the one on screen at that time.
             let is_exact = off <= 0.001 && off > -0.0401;
             let is_key = counter.is_multiple_of(25);
             assert!(is_exact || is_key, "{name} {number}: {found:?}");
@@ -121,7 +115,7 @@ fn pictures_of_a_file_behind_another_are_shown() {
         let found = counters(&folder.path().join("out_sprite_1.png"), 4, 4, 16);
         assert_eq!(found.len(), 16, "{name}");
         for (number, counter) in found.iter().enumerate() {
-            // The second file begins when the sound of the first has ended, too.
+            // The second file begins after the sound of the first has ended, too.
             let middle = (number % 8) as f64 * 0.5 + 0.25;
             let shown = f64::from(counter.unwrap()) / 25.0;
             assert!((shown - middle).abs() < 0.6, "{name} {number}: {found:?}");
@@ -133,12 +127,7 @@ fn pictures_of_a_file_behind_another_are_shown() {
             assert!(expected.contains(&found), "{name} at {seconds} s: {found}");
             assert_eq!(outcome.report.warnings, [], "{name} at {seconds} s");
         }
-        let look = avocet::FrameQuery {
-            when: avocet::FrameTimes::At(vec![5.5]),
-            ..avocet::FrameQuery::default()
-        };
-        let source = avocet::Source::path(&clip);
-        let frames = avocet::frames(&Engine::default(), &source, &look, &CancelToken::new());
+        let frames = avocet::frames(&clip).at([5.5]).iter();
         let time = frames.unwrap().next().unwrap().unwrap().time().unwrap().seconds();
         assert!((5.4..=5.6).contains(&time) || name.ends_with("ts"), "{name}: {time}");
     }
@@ -174,32 +163,21 @@ fn thumbnails_are_files_beside_each_other() {
     }
     let clip = fixtures::get("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
-    let thumbnails = Thumbnails {
-        spread: Sampling::Every(0.4),
-        width: NonZeroU32::new(160),
-        height: None,
-        quality: 90,
-        accuracy: Accuracy::Exact,
-        stem: "a".to_owned(),
+    let thumbnails = |seconds| {
+        let thumbnails = avocet::thumbnails(&clip).every(seconds).width(160);
+        thumbnails.accuracy(Accuracy::Exact).format(Format::Png).output(folder.path())
     };
-    let input = clip.to_str().unwrap();
-    let plan = |thumbnails: &Thumbnails| {
-        avocet::plan_thumbnails(&engine, input, thumbnails, Format::Png, folder.path(), &cancel)
-    };
-    let report = engine.run(&plan(&thumbnails).unwrap(), &cancel, |_| ControlFlow::Continue(()));
-    assert_eq!(report.unwrap().outputs.len(), 10);
+    assert_eq!(thumbnails(0.4).run().unwrap().outputs.len(), 10);
     for number in 1..=10 {
-        let picture = folder.path().join(format!("a-{number:04}.png"));
+        let picture = folder.path().join(format!("counter-h264-aac-{number:04}.png"));
         let expected = u16::try_from((number - 1) * 10 + 5).unwrap();
         assert_eq!(judge::counters(&picture), [Some(expected)], "{number}");
     }
-    let many = Thumbnails { spread: Sampling::Every(0.001), ..thumbnails };
-    let refused = plan(&many).unwrap_err().to_string();
+    let refused = thumbnails(0.001).plan().unwrap_err().to_string();
     assert!(refused.contains("at most 500 pictures"), "{refused}");
 }
 
-/// A picture that can not be written leaves none of the others.
+/// If one output can not be written, no other one appears.
 #[test]
 fn a_storyboard_appears_whole_or_not_at_all() {
     if !fixtures::has_ffmpeg!() {
@@ -208,14 +186,11 @@ fn a_storyboard_appears_whole_or_not_at_all() {
     let clip = fixtures::get("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("out_vtt.vtt")).unwrap();
-    let job = document(&clip, "jpg", r#""storyboard","count":4"#);
-    let job = Job::from_json(&job, Policy::Program).unwrap();
-    let go_on = |_: &avocet::Progress| ControlFlow::Continue(());
-    let result = avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), go_on);
-    assert!(result.is_err());
-    let stop = |_: &avocet::Progress| ControlFlow::Break(());
+    let storyboard = || avocet::storyboard(&clip).count(4).output(folder.path());
+    assert!(storyboard().run().is_err());
     fs::remove_dir(folder.path().join("out_vtt.vtt")).unwrap();
-    let result = avocet::run(&Engine::default(), &job, folder.path(), &CancelToken::new(), stop);
-    assert!(result.is_err());
+    let plan = storyboard().plan().unwrap().plan;
+    let stop = RunOptions::default().observe(|_| ControlFlow::Break(()));
+    assert!(Engine::default().run(&plan, stop).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

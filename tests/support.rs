@@ -1,8 +1,7 @@
-//! The one place where tests touch the library: jobs in, files and reports out, under a watchdog.
+//! Helpers that run jobs with a time limit, and return the files and reports.
 
 use std::{
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -13,16 +12,16 @@ use std::{
     time::Duration,
 };
 
-use avocet::{CancelToken, CheckedJob, Engine, Error, Job, Plan, Policy, Report};
+use avocet::{CheckedJob, Engine, Error, Job, Plan, Policy, Report};
 
-/// How long a test may take before it counts as hanging.
+/// How long a test may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long a cancellation may take in a test. The aim is a small part of a second, which a busy
-/// machine may miss by far.
+/// How long a cancellation may take in a test. The aim is well below a second, but the machine may
+/// be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// Runs a test on a thread of its own, and fails by name when it hangs.
+/// Runs a test on a thread of its own, and fails with its name when it hangs.
 pub(crate) fn watched<T: Send + 'static>(
     name: &str,
     test: impl FnOnce() -> T + Send + 'static,
@@ -40,7 +39,7 @@ pub(crate) fn watched<T: Send + 'static>(
     }
 }
 
-/// A document of one input: the recipe's name and parameters as `"name", "seekSeconds": 1`.
+/// A job document with one input. The recipe is given as `"name", "seekSeconds": 1`.
 pub(crate) fn document(input: &Path, format: &str, recipe: &str) -> String {
     let url = serde_json::to_string(&input.to_str().unwrap()).unwrap();
     format!(
@@ -55,11 +54,10 @@ pub(crate) fn job(input: &Path, format: &str, recipe: &str) -> CheckedJob {
 /// The plan of a job.
 pub(crate) fn plan(input: &Path, format: &str, recipe: &str) -> Result<Plan, Error> {
     let (job, output) = (job(input, format, recipe), PathBuf::from(format!("out.{format}")));
-    avocet::plan(&Engine::default(), &job, output, &CancelToken::new())
+    Ok(avocet::job(job).output(output).engine(&Engine::default()).plan()?.plan)
 }
 
-/// The plan of a job, which makes `out.<format>` in `folder`, as do those that it names for other
-/// cases.
+/// The plan of a job with the output `out.<format>` in `folder`; so are its alternative plans.
 pub(crate) fn planned(input: &Path, format: &str, recipe: &str, folder: &Path) -> Plan {
     let mut plan = plan(input, format, recipe).unwrap();
     let mut next = Some(&mut plan);
@@ -70,7 +68,7 @@ pub(crate) fn planned(input: &Path, format: &str, recipe: &str, folder: &Path) -
     plan
 }
 
-/// What a job left.
+/// The result of a job.
 pub(crate) struct Outcome {
     pub(crate) path: PathBuf,
     pub(crate) plan: Plan,
@@ -80,7 +78,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// How long a frame of the result is, in seconds; 0 without moving pictures.
+    /// The duration of a frame of the result, by its frame rate, in seconds; 0 without video.
     pub(crate) fn longest_frame(&self) -> f64 {
         let media = &self.report.outputs[0].media;
         let rates = media.videos().filter_map(|(_, video)| video.frame_rate);
@@ -88,12 +86,12 @@ impl Outcome {
     }
 }
 
-/// Runs a job of one input into a fresh folder, in which nothing else may be left.
+/// Runs a job with one input into a new folder, where no other file may be left.
 pub(crate) fn run(input: &Path, format: &str, recipe: &str) -> Result<Outcome, Error> {
     run_document(&document(input, format, recipe), format)
 }
 
-/// A document that joins inputs.
+/// A job document that concatenates inputs.
 pub(crate) fn joining(inputs: &[PathBuf], format: &str) -> String {
     let files = (1..).zip(inputs).map(|(number, input)| {
         let url = serde_json::to_string(&input.to_str().unwrap()).unwrap();
@@ -105,12 +103,12 @@ pub(crate) fn joining(inputs: &[PathBuf], format: &str) -> String {
     )
 }
 
-/// Joins inputs, as [`run`] does for one.
+/// Concatenates inputs, as [`run`] does for one.
 pub(crate) fn join(inputs: &[PathBuf], format: &str) -> Result<Outcome, Error> {
     run_document(&joining(inputs, format), format)
 }
 
-/// Runs a job into a fresh folder, in which nothing else may be left.
+/// Runs a job into a new folder, where no other file may be left.
 pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("out.{format}"));
@@ -118,15 +116,15 @@ pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Erro
     let output = path.clone();
     let name = document.to_owned();
     let result = watched(&name, move || {
-        let (engine, cancel) = (Engine::default(), CancelToken::new());
         let mut last = -1.0;
-        let mut observe = |progress: &avocet::Progress| {
+        let job = avocet::job(job).output(output).engine(&Engine::default());
+        let job = job.progress(|progress| {
             assert!(progress.fraction >= last, "progress went back");
             last = progress.fraction;
-            ControlFlow::Continue(())
-        };
-        let plan = avocet::plan(&engine, &job, output, &cancel)?;
-        let report = engine.run(&plan, &cancel, &mut observe)?;
+        });
+        let planned = job.plan()?;
+        let plan = planned.plan.clone();
+        let report = planned.run()?;
         assert!((last - 1.0).abs() < 1e-9, "progress ended at {last}");
         Ok::<_, Error>((plan, report))
     });
@@ -135,8 +133,8 @@ pub(crate) fn run_document(document: &str, format: &str) -> Result<Outcome, Erro
     result.map(|(plan, report)| Outcome { path, plan, report, _folder: folder })
 }
 
-/// Copies the packets of a clip into another file, by the ffmpeg program with options before its
-/// input and before its output.
+/// Copies the packets of a clip into another file with the ffmpeg program. `before` and `after` are
+/// options before the input and before the output.
 pub(crate) fn remux(before: &str, clip: &Path, after: &str, made: &Path) {
     let status = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-y"])
@@ -155,7 +153,7 @@ pub(crate) fn soak() -> bool {
     std::env::var_os("AVOCET_SOAK").is_some()
 }
 
-/// The release of FFmpeg that libav comes from, as in 5 or 7.
+/// The major release of FFmpeg that libav belongs to, as in 5 or 7.
 pub(crate) fn release() -> u32 {
     let version = avocet::Engine::default().capabilities().version.clone();
     let number = version.trim_start_matches(|sign: char| !sign.is_ascii_digit());
@@ -167,14 +165,14 @@ pub(crate) fn source_frames(clip: &Path) -> Vec<fixtures::judge::FrameTime> {
     fixtures::judge::frames(clip)
 }
 
-/// Names of the files in a folder, temporary ones included.
+/// The names of the files in a folder, temporary ones included.
 pub(crate) fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Whether this process runs the test `name` and nothing else; if not, one is started that does,
-/// and has to succeed. For tests that count what belongs to the whole process.
+/// Whether this process runs only the test `name`. If not, it starts a process that does, which
+/// must succeed. For tests that count resources of the whole process.
 pub(crate) fn alone(name: &str) -> bool {
     const ALONE: &str = "AVOCET_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -192,29 +190,29 @@ pub(crate) fn alone(name: &str) -> bool {
     false
 }
 
-/// Number of files that this process has open.
+/// The number of open files of this process.
 pub(crate) fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Names of the threads of this process.
+/// The names of the threads of this process.
 pub(crate) fn threads() -> Vec<String> {
     let name = |path: &Path| std::fs::read_to_string(path.join("comm")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks.map(|task| name(&task.unwrap().path()).trim().to_owned()).collect()
 }
 
-/// Resident memory of this process, in MB.
+/// The resident memory of this process, in MiB.
 pub(crate) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
-/// A reader that, once it is past a position, waits until its gate is dropped.
+/// A reader that blocks at reads past a position until its gate is dropped.
 pub(crate) struct Stuck {
     pub(crate) inner: Cursor<Vec<u8>>,
-    /// The last position that is read, in bytes.
+    /// The last position that can be read without blocking, in bytes.
     pub(crate) until: u64,
     pub(crate) waits: mpsc::Sender<()>,
     pub(crate) gate: mpsc::Receiver<()>,
@@ -236,7 +234,7 @@ impl Seek for Stuck {
     }
 }
 
-/// What a caller's stream does instead of its work.
+/// What a stream of the caller does instead of its work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
     Panic,
@@ -252,7 +250,7 @@ impl Trouble {
     }
 }
 
-/// A reader with trouble at every n-th read.
+/// A reader that panics or fails at every n-th read.
 pub(crate) struct Flaky {
     pub(crate) inner: Cursor<Vec<u8>>,
     pub(crate) trouble: Trouble,
@@ -275,9 +273,9 @@ impl Seek for Flaky {
     }
 }
 
-/// A writer with trouble after so many bytes.
+/// A writer that panics or fails after some bytes.
 pub(crate) struct Full {
-    /// Room that is left, in bytes.
+    /// How many bytes it still takes.
     pub(crate) room: usize,
     pub(crate) trouble: Trouble,
 }

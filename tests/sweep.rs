@@ -1,8 +1,8 @@
-//! Every recipe on every clip in every format: done and verified, or refused with the right error.
+//! Each recipe on each clip in each format: done and verified, or refused with the right error.
 //!
-//! The full table takes an hour and is run by `scripts/soak`; without it each case takes its turn
-//! by its place in the table. `AVOCET_BLESS=1` beside `AVOCET_SOAK=1` writes `docs/matrix.md`;
-//! `AVOCET_CLIPS=a.mp4,b.mkv` limits both to some clips.
+//! The full table takes an hour and is run by `scripts/soak`; other runs try some cases of each
+//! clip. `AVOCET_BLESS=1` with `AVOCET_SOAK=1` writes `docs/matrix.md`; `AVOCET_CLIPS=a.mp4,b.mkv`
+//! limits both to some clips.
 
 use std::{
     collections::BTreeMap,
@@ -12,13 +12,14 @@ use std::{
 
 use avocet::{
     Error, Plan,
-    engine::{Location, Part, Select, Track, TrackKind},
+    io::Location,
+    plan::{Part, Select, Track, TrackKind},
 };
 use fixtures::judge::{self, PacketTime};
 
 use crate::support::{Outcome, run_document, soak};
 
-/// A recipe with the formats it makes.
+/// A recipe, and the formats that it makes.
 struct Row {
     recipe: &'static str,
     formats: &'static [&'static str],
@@ -39,10 +40,10 @@ const ROWS: [Row; 9] = [
     Row { recipe: r#""concat""#, formats: ALL },
 ];
 
-/// Longer than any clip, in seconds.
+/// More than the duration of any clip, in seconds.
 const SECONDS_OF_A_YEAR: f64 = 365.0 * 86_400.0;
 
-/// How far a result may be from what was read: a packet of sound, a frame, what formats round.
+/// How far durations may differ, in seconds: an audio packet, a frame, and rounding of times.
 const SLACK: f64 = 0.15;
 
 #[test]
@@ -50,7 +51,7 @@ fn made_clips_are_done_or_refused_by_every_recipe() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Clips too long, or too large, for a table.
+    // These clips are too long or too large for the table.
     let is_long =
         |name: &str| matches!(name, "three-hours.mkv" | "counter-60s.mp4" | "unlike-portrait.mp4");
     let names: Vec<_> = fixtures::all().filter(|name| !is_long(name)).collect();
@@ -71,7 +72,7 @@ fn real_clips_are_done_or_refused_by_every_recipe() {
     table("real clips", &clips, 41, |name| name == "corrupted.mp4");
 }
 
-/// Runs the cases of a table, in full or one in so many, and writes it down.
+/// Runs the cases of a table, all or one in `one_in`, and records the results.
 fn table(
     title: &str,
     clips: &[(String, PathBuf)],
@@ -95,7 +96,7 @@ fn table(
                     continue;
                 }
                 let case = format!("{name}: {recipe} in {format}");
-                // What takes long is not what the table is about.
+                // Slow presets would take long, and are not what the table tests.
                 let is_slow = *format == "webm"
                     && (recipe.contains("compress") || recipe.contains("transcode"));
                 let recipe = format!("{recipe}{}", if is_slow { r#","preset":8"# } else { "" });
@@ -124,8 +125,8 @@ fn table(
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A refusal names what the input lacks; only broken clips fail otherwise, also where a damaged
-/// stream is copied and no reader, or no muxer, makes anything of it.
+/// Whether an error is right. Whole clips may only be refused for what they lack. A broken clip may
+/// also fail in the run, as when a damaged stream is copied that the muxer or the reader refuses.
 fn is_right_refusal(error: &Error, is_broken: bool) -> bool {
     match error.code() {
         "INPUT_INVALID" => is_broken || error.to_string().contains("the job needs"),
@@ -134,13 +135,13 @@ fn is_right_refusal(error: &Error, is_broken: bool) -> bool {
     }
 }
 
-/// The first error that a full decode of a result reports and one of its source does not.
+/// The first error in decoding a result that does not occur in decoding its source.
 fn new_errors(clip: &Path, outcome: &Outcome) -> Option<String> {
     let found = judge::decode_errors(&outcome.path);
     if found.is_empty() {
         return None;
     }
-    // Addresses, which stand in brackets, and places and times are other ones in another file.
+    // Drop the addresses in brackets, and all numbers: they differ between files.
     let words = |error: &str| {
         let said = error.rsplit_once("] ").map_or(error, |(_, said)| said);
         said.replace(|sign: char| !sign.is_alphabetic(), "")
@@ -149,7 +150,7 @@ fn new_errors(clip: &Path, outcome: &Outcome) -> Option<String> {
     found.into_iter().find(|error| !known.contains(&words(error)))
 }
 
-/// In what a result is not as long as what it was made of, as the ffmpeg program reads both.
+/// How the duration of a result differs from that of its source, as the ffmpeg program reads both.
 fn wrong_length(outcome: &Outcome) -> Option<String> {
     let plan = &outcome.plan;
     let is_short = outcome.report.warnings.iter().any(|warning| warning.code == "INPUT_SHORT");
@@ -159,14 +160,14 @@ fn wrong_length(outcome: &Outcome) -> Option<String> {
     }
     let packets = |stream: usize| judge::packets(&outcome.path, &stream.to_string());
     let packets: Vec<_> = (0..count).map(packets).collect();
-    // Formats without times begin with the delay of an encoder.
+    // Formats without timestamps begin with the encoder delay.
     let sound = plan.tracks().zip(&packets).filter(|(track, _)| track.kind == TrackKind::Audio);
     let longest = sound.flat_map(|(_, packets)| packets).map(|packet| packet.duration);
     let delay = 2.0 * longest.fold(0.0, f64::max);
     let made = packets.iter().filter_map(|packets| span(packets));
     let (start, end) = made.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
-    // How long the last picture lasts is said by the container, not by its packet.
-    let says_end = plan.outputs.iter().all(avocet::engine::Output::keeps_times)
+    // The container, and not the packet, states the duration of the last frame.
+    let says_end = plan.outputs.iter().all(avocet::plan::Output::keeps_times)
         && !plan.inputs.iter().any(|input| input.closes_jumps);
     let stated = judge::probe(&outcome.path).duration.filter(|_| says_end);
     let made = end.max(stated.unwrap_or(0.0)) - start.max(0.0);
@@ -177,13 +178,13 @@ fn wrong_length(outcome: &Outcome) -> Option<String> {
     } else {
         plan.seconds
     };
-    // Times of hostile clips are thousands of years apart; their results can not be.
+    // In hostile clips, times are thousands of years apart; results can not be that long.
     let expected = expected.filter(|seconds| *seconds < SECONDS_OF_A_YEAR)?;
     let is_wrong = (made - expected).abs() > SLACK + delay.min(0.2) + outcome.longest_frame();
     is_wrong.then(|| format!("lasts {made:.3} s instead of {expected:.3} s"))
 }
 
-/// How long the chosen streams of the only input last together.
+/// The time from the first start to the last end of the chosen streams, in seconds.
 fn read_span(plan: &Plan) -> Option<f64> {
     let input = plan.inputs.first()?;
     let Location::Path(path) = &input.location else { return None };
@@ -191,7 +192,7 @@ fn read_span(plan: &Plan) -> Option<f64> {
     let packets: Vec<_> =
         streams.map(|source| judge::packets(path, &source.stream.to_string())).collect();
     if input.closes_jumps {
-        // Where the clock jumps, only the packets themselves say how long they are.
+        // If the time line jumps, only the durations of packets can be added up.
         let length = |packets: &Vec<PacketTime>| packets.iter().map(|packet| packet.duration).sum();
         return packets.iter().map(length).reduce(f64::max);
     }
@@ -209,7 +210,7 @@ fn span(packets: &[PacketTime]) -> Option<(f64, f64)> {
     Some((start, end))
 }
 
-/// The job of one case; `concat` joins the clip to itself.
+/// The job of one case; `concat` joins the clip with itself.
 fn document(clip: &Path, format: &str, recipe: &str) -> String {
     let url = serde_json::to_string(clip.to_str().unwrap()).unwrap();
     let inputs = if recipe.starts_with(r#""concat""#) {
@@ -222,7 +223,7 @@ fn document(clip: &Path, format: &str, recipe: &str) -> String {
     )
 }
 
-/// Puts a table into `docs/matrix.md`, in the place of the one with the same title.
+/// Writes a table to `docs/matrix.md`, in place of the one with the same title.
 fn write_down(title: &str, rows: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/matrix.md");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
@@ -236,7 +237,7 @@ fn write_down(title: &str, rows: &str) {
     let name = |row: &Row| row.recipe.split(',').next().unwrap().trim_matches('"').to_owned();
     let head: Vec<_> = cases().map(|(row, format)| format!("{} {format}", name(row))).collect();
     let line = "|---".repeat(head.len() + 1);
-    // Clips that were not run keep their rows.
+    // Rows of clips that were not run are kept.
     let clip = |row: &str| row.split('`').nth(1).map(str::to_owned);
     let fresh: Vec<_> = rows.lines().filter_map(|row| Some((clip(row)?, row.to_owned()))).collect();
     let old = sections.remove(title).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Thumbnails: the frame a player shows, upright, in shape and color.
+//! Thumbnails: the frame that a player shows, upright, with the right shape and colors.
 
 use std::{fs, path::Path};
 
-use avocet::{CancelToken, Engine, Source};
+use avocet::{Engine, Source, engine::ProbeOptions};
 use fixtures::judge;
 
 use crate::support::{run, source_frames};
 
-/// The thumbnail at `seconds` equals, to the eye, the frame that a full decode by the ffmpeg program
-/// shows then, through the same filters, and is less like the frames around it.
+/// Checks that the thumbnail at `seconds` looks like the frame that the ffmpeg program shows then
+/// after a full decode, through the same filters, and is no more like its neighbors.
 pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str, format: &str) {
     let outcome = run(clip, format, &format!(r#""thumbnail","seekSeconds":{seconds}{recipe}"#))
         .unwrap_or_else(|error| panic!("{}: {error}", clip.display()));
@@ -17,13 +17,13 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     let video = source.video();
     let start = source.start.unwrap_or(0.0).max(0.0);
     let frames = source_frames(clip);
-    // Times are written in milliseconds, and containers round those of pictures to ticks.
+    // The time has a precision of 1 ms, and containers round frame times to ticks.
     let time = start + seconds + f64::min(video.tick / 2.0, 0.000_5);
     let shown = frames.iter().filter(|frame| frame.pts <= time).count();
     let index = shown.max(1) - 1;
 
     let is_hd = video.width >= 1280 || video.height >= 720;
-    // FFmpeg 9 states colors of the container where pictures are decoded by other ones.
+    // FFmpeg 9 reports the container's colors even if frames are decoded with other ones.
     let first = judge::first_frame(clip);
     let color = |name: &str| first[name].as_str().unwrap_or_default().to_owned();
     let (transfer, space) = (color("color_transfer"), color("color_space"));
@@ -61,11 +61,11 @@ pub(crate) fn check_against_full_decode(clip: &Path, seconds: f64, recipe: &str,
     let likeness = judge::ssim_of_each(&outcome.path, clip, &filters.join(","));
     let (shown, most) = (likeness[index - first], likeness.iter().copied().fold(0.0, f64::max));
     assert!(shown >= 0.98, "{} at {seconds} s: SSIM {shown}", clip.display());
-    // Neighbors may be equal, and a picture in a lossy format is a little like others.
+    // Neighbors may be equal, and lossy compression blurs the difference.
     assert!(shown >= most - 2e-4, "{} at {seconds} s: {likeness:?}", clip.display());
 }
 
-/// The peak that the metadata of a clip states, in cd/m², within bounds; 1000 when it states none.
+/// The peak luminance that a clip declares, in cd/m², limited to 400 to 4000; 1000 by default.
 fn peak(clip: &Path) -> f64 {
     let frame = judge::first_frame(clip);
     let side = |kind: &str| {
@@ -184,7 +184,7 @@ fn a_small_file_that_was_read_to_its_end_can_be_read_again() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // The whole file fits libav's buffer, which a read at the end must leave as it is.
+    // The whole file fits into libav's buffer, which a read at the end must not change.
     for seconds in [0.1, 0.5, 1000.0] {
         let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
         run(&fixtures::get("animated.gif"), "png", &recipe).unwrap();
@@ -205,7 +205,7 @@ fn frames_of_a_stream_without_times_are_counted() {
     }
 }
 
-/// Parameter sets tell what a decoded frame would.
+/// A quick probe reads from parameter sets what a decoded frame would tell.
 #[test]
 fn a_glance_sees_what_a_close_look_does() {
     if !fixtures::has_ffmpeg!() {
@@ -215,13 +215,13 @@ fn a_glance_sees_what_a_close_look_does() {
     let made = fixtures::all().filter(|name| !broken.contains(name) && *name != "three-hours.mkv");
     for clip in made.map(fixtures::get).chain(fixtures::media_clips()) {
         let (engine, source) = (Engine::default(), Source::path(&clip));
-        let close = engine.probe(&source, &CancelToken::new());
-        let glance = engine.probe_pictures(&source, &CancelToken::new());
+        let close = engine.probe(&source, ProbeOptions::default());
+        let glance = engine.probe(&source, ProbeOptions::default().pictures_only(true));
         let (Ok(close), Ok(glance)) = (close, glance) else { continue };
-        let looks = |media: &avocet::engine::MediaInfo| {
+        let looks = |media: &avocet::media::MediaInfo| {
             let videos = media.videos().map(|(stream, video)| {
-                let avocet::engine::VideoInfo { frame_rate: _, nominal_frame_rate: _, .. } = video;
-                let video = avocet::engine::VideoInfo {
+                let avocet::media::VideoInfo { frame_rate: _, nominal_frame_rate: _, .. } = video;
+                let video = avocet::media::VideoInfo {
                     frame_rate: None,
                     nominal_frame_rate: None,
                     ..video.clone()

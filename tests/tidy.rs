@@ -1,4 +1,4 @@
-//! The rules of this house that no lint knows, held against every file of the repository.
+//! The project's own rules, which no lint checks, applied to every file of the repository.
 
 use std::{
     fs,
@@ -10,23 +10,23 @@ use std::{
 use ignore::WalkBuilder;
 use serde_json::Value;
 
-/// The only place that may name libav's bindings.
+/// The only folder that may name libav's bindings.
 const ROOMS_OF_LIBAV: &[&str] = &["engine/src/libav/"];
 
-/// The only places that may write unsafe code: libav's, and what confines a child process.
+/// The only places for unsafe code: libav's folder, and the sandbox of child processes.
 const ROOMS_OF_UNSAFE: &[&str] = &["engine/src/libav/", "engine/src/process/sandbox.rs"];
 
-/// The longest a file may grow, in lines.
+/// The greatest number of lines of a file.
 const LONGEST_FILE: usize = 800;
 
-/// Extensions of files that are text which people write.
+/// The extensions of text files.
 const TEXT: &[&str] = &["json", "md", "rs", "sh", "toml", "yaml", "yml"];
 
-/// Types that are nothing but a number.
+/// The numeric types.
 const NUMBERS: &str = "u8 u16 u32 u64 usize i8 i16 i32 i64 isize f32 f64 \
                        NonZeroU8 NonZeroU16 NonZeroU32 NonZeroU64 NonZeroUsize";
 
-/// What the comment of a numeric field may call the unit of its number, in lower case.
+/// The units that the comment of a numeric field may name, in lower case.
 const UNITS: &[&str] = &[
     "pixels",
     "seconds",
@@ -52,19 +52,19 @@ const UNITS: &[&str] = &[
     "figure",
 ];
 
-/// What each of our crates may depend on among ours; tests and benches may see them all.
+/// Which crates each of our crates may depend on; tests and benches may depend on all.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("cli", &["avocet", "avocet-service"]),
     ("benches", &["avocet"]),
-    ("avocet", &["avocet-engine", "avocet-recipes"]),
-    ("service", &["avocet-engine", "avocet-recipes"]),
+    ("avocet", &["avocet-engine", "avocet-model", "avocet-recipes"]),
+    ("service", &["avocet-engine", "avocet-model", "avocet-recipes"]),
     ("recipes", &["avocet-model"]),
     ("engine", &["avocet-model"]),
     ("model", &[]),
     ("fixtures", &[]),
 ];
 
-/// A file of the repository: its path below the root, and its text if it has one.
+/// A text file of the repository: its path from the root, and its text.
 struct Source {
     path: String,
     text: String,
@@ -79,7 +79,7 @@ impl Source {
         self.extension() == Some("rs")
     }
 
-    /// The lines that are not comments, numbered from 1, without what follows them as a comment.
+    /// The numbered lines from 1 that are no comments, without comments at their ends.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = (1..).zip(self.text.lines());
         let bare = lines.map(|(number, line)| (number, line.split(" // ").next().unwrap_or(line)));
@@ -91,10 +91,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All text files that git would hold: nothing ignored, nothing of git's own.
+/// All text files that git would track.
 fn sources() -> Vec<Source> {
     let mut walk = WalkBuilder::new(root());
-    // The repository's own rules only, also where it came without git.
+    // Apply only the ignore rules of the repository, even without a `.git` folder.
     walk.hidden(false).require_git(false).parents(false).git_global(false).git_exclude(false);
     walk.filter_entry(|entry| entry.file_name() != ".git");
     let mut sources = Vec::new();
@@ -114,13 +114,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Fails with all the violations of a rule at once.
+/// Fails with all violations of a rule at once.
 fn check(rule: &str, violations: impl IntoIterator<Item = String>) {
     let violations: Vec<_> = violations.into_iter().collect();
     assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
 }
 
-/// Every line of Rust code outside `rooms` in which `is_bad` finds something.
+/// All lines of Rust code outside `rooms` for which `is_bad` holds.
 fn find_in_code(rooms: &[&str], is_bad: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources().iter().filter(|source| source.is_rust()) {
@@ -134,7 +134,7 @@ fn find_in_code(rooms: &[&str], is_bad: impl Fn(&str) -> bool) -> Vec<String> {
     found
 }
 
-/// Whether `word` stands in `text`, and not as a part of another word.
+/// Whether `word` occurs in `text` as a whole word.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     text.match_indices(word).any(|(at, _)| {
@@ -154,7 +154,7 @@ fn every_file_says_first_what_it_is() {
 
 #[test]
 fn libav_is_named_in_its_room_only() {
-    // Taken apart, so that this file does not find itself.
+    // The names are split, so that this file does not match itself.
     let names =
         [concat!("ffmpeg", "_next"), concat!("ffmpeg", "_sys_next"), concat!("av::", "ffi")];
     let pointers = [concat!("*", "mut "), concat!("*", "const ")];
@@ -230,7 +230,7 @@ fn numbers_have_units() {
     check(&format!("the comment of a numeric field names its unit, one of {UNITS:?}"), found);
 }
 
-/// The public fields of public structs that are numbers, and whose comments name no unit.
+/// The public numeric fields of public structs whose comments name no unit.
 fn fields_without_unit(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut name = "";
@@ -295,7 +295,7 @@ fn scripts_can_be_started() {
 
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
-    // The fuzz targets are no part of it: cargo-fuzz builds them with flags of its own.
+    // The fuzz targets are no part of the workspace: cargo-fuzz builds them with its own flags.
     let is_crate = |path: &str| path.ends_with("/Cargo.toml") && path != "fuzz/Cargo.toml";
     let sources = sources();
     let bad = sources.iter().filter(|source| {
@@ -304,7 +304,7 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     check("`[lints] workspace = true`", bad.map(|source| source.path.clone()));
 }
 
-/// For the program and all that it is built from. Tests may ask for more.
+/// This holds for the program and all its dependencies. Tests may need a newer release.
 #[test]
 fn the_stated_release_of_rust_is_enough() {
     let metadata = Command::new(env!("CARGO"))
@@ -419,7 +419,7 @@ fn nothing_names_a_place_on_one_machine() {
     for source in sources() {
         for (number, line) in (1..).zip(source.text.lines()) {
             let is_bad = places.iter().any(|place| line.contains(place));
-            // CI may lay real clips beside the repository.
+            // CI may place real clips next to the repository.
             if is_bad && source.path != ".ci/run" {
                 found.push(format!("{}:{number}: {}", source.path, line.trim()));
             }

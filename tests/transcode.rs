@@ -1,4 +1,4 @@
-//! Transcodes: every frame there, in time, in every format.
+//! Transcodes: all frames, at their times, in every format.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use fixtures::judge;
 
 use crate::support::{run, soak, source_frames};
 
-/// What a format can hold.
+/// Whether a format can contain video.
 fn holds_video(format: &str) -> bool {
     matches!(format, "mp4" | "mov" | "webm")
 }
 
-/// Transcodes a clip and holds the result against the source, by a foreign decoder.
+/// Transcodes a clip, and compares the result with the source, by an independent decoder.
 pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
     let name = format!("{} in {format} by {recipe}", clip.display());
     let source = judge::probe(clip);
@@ -29,7 +29,7 @@ pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
     if has_video && holds_video(format) {
         let (before, after) = (source_frames(clip), judge::frames(&outcome.path));
         assert_eq!(after.len(), before.len(), "{name}: frames");
-        // Distances from the first frame stay, but for the ticks of the container.
+        // The distances between frames must stay, within a tick of the container.
         let tick = made.video().tick.max(source.video().tick);
         for (before, after) in before.windows(2).zip(after.windows(2)) {
             let (before, after) = (before[1].pts - before[0].pts, after[1].pts - after[0].pts);
@@ -53,7 +53,8 @@ pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
             (samples.mono().len() as f64 / f64::from(samples.rate), f64::from(samples.rate))
         };
         let ((before, _), (after, rate)) = (seconds(clip), seconds(&outcome.path));
-        // A coded frame at the end, and priming at both ends where a format can not hide it.
+        // The last coded frame is padded, and priming becomes sound where a format can not signal
+        // it.
         let frames = match format {
             "wav" => 0.0,
             "mp3" => 2.0 * 1152.0,
@@ -71,8 +72,8 @@ pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
     }
 }
 
-/// By how many seconds the sound of one file is later than that of another, each counted from an
-/// instant of its own; found by likeness. `None` when the rates differ or nothing is alike.
+/// How much later the sound of one file is than that of another, in seconds, each from an own time.
+/// It is found by correlation; `None` when the rates differ or nothing correlates.
 fn sound_moved((a, from_a): (&Path, f64), (b, from_b): (&Path, f64)) -> Option<f64> {
     let (a, b) = (judge::audio_samples(a), judge::audio_samples(b));
     let (mono_a, mono_b) = (a.mono(), b.mono());
@@ -82,7 +83,7 @@ fn sound_moved((a, from_a): (&Path, f64), (b, from_b): (&Path, f64)) -> Option<f
     }
     let (first, length) = (mono_a.len() / 3, mono_a.len() / 4);
     let window = &mono_a[first..first + length.min(a.rate as usize / 2)];
-    // Where the window should begin in the other file, if nothing had moved.
+    // The position of the window in the other file if nothing had moved.
     let time = a.time(first) - from_a + from_b;
     let near = (0..mono_b.len()).find(|index| b.time(*index) >= time - 1e-6)?;
     let likeness = |lag: isize| {
@@ -108,7 +109,7 @@ fn real_clips_come_whole_in_every_format() {
         for (place, format) in
             ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a"].into_iter().enumerate()
         {
-            // The full table is long: without `AVOCET_SOAK` each clip takes its turn.
+            // The full table is long: without `AVOCET_SOAK`, each clip gets some of the rows.
             if soak() || (number + place) % 4 == 0 || holds_video(format) && format != "webm" {
                 check(clip, format, r#""transcode""#);
             }
@@ -258,7 +259,7 @@ fn pictures_of_video_are_upright_square_and_even() {
     check("h264-422-10bit.mp4", (320, 180));
 }
 
-/// At the same settings the ffmpeg program makes a file of the same size and quality.
+/// With the same settings, the ffmpeg program makes a file of the same size and quality.
 #[test]
 fn quality_equals_that_of_the_ffmpeg_program() {
     if !fixtures::has_ffmpeg!() {
@@ -295,7 +296,7 @@ fn quality_equals_that_of_the_ffmpeg_program() {
     }
 }
 
-/// SVT-AV1 waits for packets of an encoder that never got a picture.
+/// SVT-AV1 waits forever for packets if an encoder is drained that never got a frame.
 #[test]
 fn an_encoder_that_got_no_picture_holds_nobody() {
     if !fixtures::has_ffmpeg!() {
@@ -305,11 +306,8 @@ fn an_encoder_that_got_no_picture_holds_nobody() {
     for (format, codec) in [("mp4", "h264"), ("mp4", "hevc"), ("webm", "vp9"), ("mp4", "av1")] {
         let recipe = format!(r#""transcode","codec":"{codec}","reencode":true"#);
         let job = crate::support::job(&clip, format, &recipe);
-        let result = crate::support::watched(codec, move || {
-            let (engine, cancel) = (avocet::Engine::default(), avocet::CancelToken::new());
-            let output = std::path::PathBuf::from(format!("/no such folder/out.{format}"));
-            avocet::run(&engine, &job, output, &cancel, |_| std::ops::ControlFlow::Continue(()))
-        });
+        let job = avocet::job(job).output(format!("/no such folder/out.{format}").as_str());
+        let result = crate::support::watched(codec, move || job.run());
         let error = result.unwrap_err().to_string();
         assert!(error.contains("its folder does not exist"), "{codec}: {error}");
     }

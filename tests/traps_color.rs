@@ -1,4 +1,4 @@
-//! Traps 8 to 12: media whose colors and coding transcoders get wrong.
+//! Traps 8 to 12: media whose colors and codec tags transcoders often get wrong.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     traps_picture::{ENCODES, action, assert_near, due, made, trim, warning},
 };
 
-/// Luma, blue and red difference of a color in limited range, by a matrix of ITU-T H.273.
+/// A color as Y, Cb and Cr in limited range, by a matrix of ITU-T H.273.
 fn codes_of(color: [u8; 3], matrix: &str) -> [f64; 3] {
     let (red, blue) = match matrix {
         "bt709" => (0.2126, 0.0722),
@@ -24,7 +24,7 @@ fn codes_of(color: [u8; 3], matrix: &str) -> [f64; 3] {
     [16.0 + 219.0 * luma, difference(b, blue), difference(r, red)]
 }
 
-/// Holds each bar of a picture against its color, two codes apart at most.
+/// Compares each bar of a picture with its color, with a tolerance of two code values.
 fn check_bars(path: &Path, matrix: &str, name: &str) {
     let picture = judge::codes(path);
     let count = fixtures::BARS.len();
@@ -93,7 +93,7 @@ fn trap_08_reserved_color_tags_are_a_warning() {
         return;
     }
     let clip = fixtures::get("reserved-color.mp4");
-    // Since FFmpeg 7.0 its program does not decode such a clip, nor a copy of it.
+    // Since FFmpeg 7.0, the ffmpeg program decodes neither such a clip nor a copy of it.
     let is_readable = judge::decode_errors(&clip).is_empty();
     let others = [
         ("mp4", r#""transcode""#),
@@ -138,8 +138,8 @@ fn trap_08_the_full_range_of_a_real_clip_is_not_washed_out() {
     }
 }
 
-/// Mastering display and light level of the first frame, else of the stream: what each number is
-/// called, and the number in the units of HEVC.
+/// Mastering display and content light level metadata of the first frame, or of the stream: the
+/// name of each number, and its value in the units of HEVC.
 fn hdr(path: &Path) -> [Vec<(String, i64)>; 2] {
     let (frame, video) = (judge::first_frame(path), judge::probe(path).video().clone());
     ["Mastering display metadata", "Content light level metadata"].map(|kind| {
@@ -221,7 +221,7 @@ fn trap_10_high_dynamic_range_becomes_standard_without_a_cast() {
     }
 }
 
-/// Grays are neutral and rise from black to white; colors keep their hue.
+/// Checks that grays are neutral and rise from black to white, and that colors keep their hue.
 fn check_ramp(picture: &judge::Picture, name: &str) {
     let steps = fixtures::GRAYS as usize;
     let cell = |step, row| picture.cell((step, steps), (row, 2));
@@ -233,7 +233,7 @@ fn check_ramp(picture: &judge::Picture, name: &str) {
     assert!(grays.is_sorted_by(|a, b| a[0] <= b[0] + 0.5), "{name}: {grays:?}");
     assert!(grays[0][0] < 20.0 && grays[steps - 1][0] > 180.0, "{name}: {grays:?}");
     for step in 0..steps {
-        // Blue difference changes its sign at each patch, red difference at every second.
+        // Cb changes its sign at each patch, and Cr at every second one.
         let [_, blue, red] = cell(step, 1);
         let is_high = |code: f64| code > 128.0;
         let found = (is_high(blue), is_high(red));
@@ -277,7 +277,7 @@ fn trap_10_real_clips_of_high_dynamic_range_become_standard() {
         let video = judge::probe(&outcome.path).video().clone();
         let tags = [video.color_space, video.color_primaries, video.color_transfer];
         assert_eq!(tags, ["bt709"; 3], "{}", clip.display());
-        // The thumbnail is held against a full decode, the video against the thumbnail.
+        // The thumbnail is compared with a full decode, and the video with the thumbnail.
         thumbnail::check_against_full_decode(&clip, 0.0, "", "png");
         let picture = judge::picture(made(&clip, "png", r#""thumbnail""#).path);
         let shown = judge::rgb(&outcome.path, 0.0, "");
@@ -341,7 +341,7 @@ fn trap_11_every_encoded_web_video_is_8_bit_420_in_high_profile() {
     }
 }
 
-/// Holds the tag of each HEVC that is made of a clip against the one that Apple's players take.
+/// Checks that each result in HEVC has the tag that Apple's players accept.
 fn check_tag<'a>(clip: &Path, jobs: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) {
     for (expected, format, recipe) in jobs {
         let outcome = made(clip, format, recipe);

@@ -1,8 +1,8 @@
-//! Traps 1 to 7: media whose times and shapes transcoders get wrong.
+//! Traps 1 to 7: media whose times and shapes transcoders often get wrong.
 
 use std::path::Path;
 
-use avocet::engine::{Strategy, TrackKind};
+use avocet::plan::{Strategy, TrackKind};
 use fixtures::judge;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     thumbnail, transcode,
 };
 
-/// Encodes, by each recipe that does, into the format beside it.
+/// Recipes that encode, each with its format.
 pub(crate) const ENCODES: [(&str, &str); 5] = [
     ("mp4", r#""transcode","reencode":true,"preset":"veryfast""#),
     ("webm", r#""transcode","reencode":true,"preset":8"#),
@@ -19,8 +19,8 @@ pub(crate) const ENCODES: [(&str, &str); 5] = [
     ("mov", r#""resize","width":320"#),
 ];
 
-/// As many rows of a table as shall be tried on the clip of a number: each takes its turn, since all
-/// of them on every clip would take long without `AVOCET_SOAK`.
+/// The rows of a table that are tried on the clip with a number: `count` of them by turns, or all
+/// with `AVOCET_SOAK`.
 pub(crate) fn due<T: Copy>(table: &[T], number: usize, count: usize) -> impl Iterator<Item = T> {
     let is_due = move |place: usize| soak() || (place + number) % table.len() < count;
     (0..table.len()).filter(move |place| is_due(*place)).map(|place| table[place])
@@ -31,7 +31,7 @@ pub(crate) fn made(clip: &Path, format: &str, recipe: &str) -> Outcome {
         .unwrap_or_else(|error| panic!("{} in {format} by {recipe}: {error}", clip.display()))
 }
 
-/// What became of the pictures: `copy`, `encode`, or `bytes` when all is the input's.
+/// The action of the video track: `copy` or `encode`, or `bytes` when the whole file is copied.
 pub(crate) fn action(outcome: &Outcome) -> &'static str {
     let mut tracks = outcome.plan.tracks();
     tracks.find(|track| track.kind == TrackKind::Video).map_or("bytes", |track| track.action.name())
@@ -46,7 +46,7 @@ pub(crate) fn trim(start: f64) -> String {
     format!(r#""trim","startSeconds":{start}"#)
 }
 
-/// The start of a clip's clock, from which a document counts.
+/// The start of a clip in seconds, which is 0 for a job document.
 pub(crate) fn zero(clip: &Path) -> f64 {
     judge::probe(clip).start.unwrap_or(0.0).max(0.0)
 }
@@ -60,7 +60,7 @@ fn trap_01_edit_lists_keep_every_click_beside_its_flash() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Each with a keyframe, and an instant between two.
+    // Each clip with the time of a keyframe, and a time between two keyframes.
     let clips = [
         ("empty-edit.mp4", 4.0, 2.6),
         ("media-time.mp4", 1.48, 0.9),
@@ -94,13 +94,14 @@ fn trap_01_edit_lists_keep_every_click_beside_its_flash() {
                 assert_near(offset(after), offset(*before), limit, &format!("click of {name}"));
             }
         };
-        // No edit list of libavformat's has a late start and hidden frames: those are encoded.
+        // libavformat can not write an edit list with both an empty edit and hidden frames, so
+        // these are encoded.
         let copy = if name == "both-edits.mp4" { "encode" } else { "copy" };
         check(copy, "mp4", r#""transcode""#, 0.0);
         check(copy, "mov", r#""transcode""#, 0.0);
         check(copy.replace("copy", "bytes").as_str(), "mp4", r#""webReady""#, 0.0);
         check("copy", "mp4", &trim(keyframe), keyframe);
-        // Spliced.
+        // A smart cut.
         check("copy", "mp4", &trim(between), between);
         check("encode", "webm", &trim(keyframe), keyframe);
         for (format, recipe) in due(&ENCODES, number, 2) {
@@ -121,7 +122,7 @@ fn trap_01_edit_lists_of_real_clips_are_kept() {
     check_times(&clip, "mp4", r#""transcode""#, 0.0);
     check_times(&clip, "mp4", ENCODES[0].1, 0.0);
     transcode::check(&clip, "mp4", r#""transcode""#);
-    // What the edit list hides stays hidden, and nothing else.
+    // Exactly the frames that the edit list hides must stay hidden.
     let copy = made(&clip, "mp4", r#""transcode""#);
     assert_eq!(judge::frame_hashes(&copy.path, "v:0"), judge::frame_hashes(&clip, "v:0"));
 }
@@ -151,7 +152,7 @@ fn trap_02_reordered_frames_begin_at_zero_and_their_delay_is_in_the_edit_list() 
             let packets = judge::packets(&outcome.path, "V:0");
             let pts = || packets.iter().map(|packet| packet.pts.unwrap());
             let dts = || packets.iter().map(|packet| packet.dts.unwrap());
-            // Frames are 40 ms apart, and the first kept one is the start where there is no sound.
+            // Frames are 40 ms apart. Without sound, the first kept frame is the start.
             let steps = ((start - first) / 0.04 - 1e-3).ceil().max(0.0);
             let has_sound = !name.starts_with("video-only");
             let begins = if has_sound { first + steps * 0.04 - start } else { 0.0 };
@@ -177,7 +178,7 @@ fn trap_02_reordered_frames_begin_at_zero_and_their_delay_is_in_the_edit_list() 
     }
 }
 
-/// Holds the time of each frame against that of the source, half a tick apart at most.
+/// Compares the time of each frame with that of the source, with a tolerance of half a tick.
 fn check_times(clip: &Path, format: &str, recipe: &str, start: f64) {
     let outcome = made(clip, format, recipe);
     let name = format!("{} in {format} by {recipe}", clip.display());
@@ -289,7 +290,7 @@ fn trap_04_a_trim_has_the_frames_of_its_span_and_no_other() {
         let (tick, zero) = (judge::probe(&clip).video().tick, zero(&clip));
         let frames: Vec<_> = judge::frames(&clip).into_iter().zip(judge::counters(&clip)).collect();
         let format = if name.ends_with("webm") { "webm" } else { "mp4" };
-        // The last one and two frames are fewer than most encoders hold back.
+        // The last one and two frames: fewer than most encoders delay.
         let tail = [(3.9, 9.0), (3.95, 9.0)];
         for (start, duration) in due(&spans, number, 3).chain(tail) {
             let recipe = format!(r#"{},"durationSeconds":{duration}"#, trim(start));
@@ -319,7 +320,7 @@ fn trap_04_sound_that_outlasts_the_picture_is_kept_to_its_last_sample() {
             let name = format!("{name} in {format} by {recipe}");
             let samples = judge::audio_samples(&outcome.path);
             let found = samples.mono().len() as f64 / f64::from(samples.rate);
-            // This decoder gives what the edit list hides of the last packet of AAC.
+            // This decoder outputs samples of the last AAC packet that the edit list hides.
             let most = seconds + if format == "webm" { 0.001 } else { 1024.0 / 48_000.0 };
             assert!((seconds - 1e-5..most).contains(&found), "{name}: {found} s");
             let stated = judge::probe(&outcome.path).audio().duration;
@@ -365,7 +366,7 @@ fn trap_05_rotation_is_applied_by_an_encode_and_kept_by_a_copy() {
         }
         let part =
             |path: &Path| judge::probe(path).video().matrix.map(|matrix| matrix[..5].to_vec());
-        // At a keyframe, and by a smart cut between two.
+        // A cut at a keyframe, and a smart cut between two.
         let (cut, smart) = (trim(2.0), trim(1.3));
         let cuts = [("mp4", &*cut), ("mp4", &*smart)];
         let copies = [("mp4", r#""transcode""#), ("mov", r#""transcode""#), cuts[0], cuts[1]];
@@ -375,7 +376,7 @@ fn trap_05_rotation_is_applied_by_an_encode_and_kept_by_a_copy() {
             assert_eq!(part(&outcome.path), part(&clip), "{name} in {format} by {recipe}");
             assert_eq!(judge::picture(&outcome.path).corners(), judge::UPRIGHT, "{name}");
         }
-        // Browsers turn pictures, but do not mirror them.
+        // Browsers apply rotations, but no mirroring.
         let web = made(&clip, "mp4", r#""webReady""#);
         assert_eq!(action(&web) == "encode", name.starts_with("mirrored"), "{name} for the web");
         assert_eq!(judge::picture(&web.path).corners(), judge::UPRIGHT, "{name} for the web");
@@ -399,7 +400,7 @@ fn trap_05_rotation_of_a_real_clip_is_right() {
     thumbnail::check_against_full_decode(&clip, 1.0, "", "png");
 }
 
-/// Runs encodes, and holds the size of its result against the shape that is shown.
+/// Runs encodes, and checks that the result has the displayed size, with square pixels.
 fn check_square(clip: &Path, number: usize, (width, height): (u32, u32)) {
     let name = clip.display();
     for (format, recipe) in due(&ENCODES, number, 3) {

@@ -1,75 +1,75 @@
-//! Traps 13 to 18 of the list: priming, channels, drift, clocks, joins. Helpers of 19 to 24, too.
+//! Traps 13 to 18: priming, channels, drift, time lines, concatenation. Also helpers of 19 to 24.
 
 use std::path::Path;
 
-use avocet::engine::Strategy;
+use avocet::plan::Strategy;
 use fixtures::{TONES, judge};
 
 use crate::support::{Outcome, join, run, soak, source_frames};
 
-/// Copies what the format holds.
+/// Copies all that the format can contain.
 pub(crate) const COPY: &str = r#""transcode""#;
 
-/// Encodes all with x264, fast.
+/// Encodes video with x264 at a fast preset.
 pub(crate) const ENCODE: &str = r#""transcode","reencode":true,"preset":"ultrafast""#;
 
-/// Encodes sound anew.
+/// Encodes the sound.
 const ENCODE_SOUND: &str = r#""transcode","reencode":true"#;
 
-/// Encodes all into WebM, fast.
+/// Encodes for WebM, at a fast preset.
 const ENCODE_WEBM: &str = r#""transcode","reencode":true,"preset":8"#;
 
-/// One picture at 25 frames per second, in seconds.
+/// The duration of a frame at 25 frames per second, in seconds.
 pub(crate) const FRAME: f64 = 0.04;
 
-/// Runs a job that has to succeed.
+/// Runs a job, which must succeed.
 pub(crate) fn done(input: &Path, format: &str, recipe: &str) -> Outcome {
     run(input, format, recipe)
         .unwrap_or_else(|error| panic!("{} in {format} by {recipe}: {error}", input.display()))
 }
 
-/// Joins fixtures, which has to succeed.
+/// Concatenates fixtures, which must succeed.
 pub(crate) fn joined(names: &[&str], format: &str) -> Outcome {
     let inputs: Vec<_> = names.iter().map(|name| fixtures::get(name)).collect();
     join(&inputs, format).unwrap_or_else(|error| panic!("{names:?} in {format}: {error}"))
 }
 
-/// Fails unless instants are the expected ones, each within `limit` seconds.
+/// Fails unless all times are as expected, within `limit` seconds.
 pub(crate) fn same_times(found: &[f64], expected: &[f64], limit: f64, what: &str) {
     let is_near = found.len() == expected.len()
         && found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < limit);
     assert!(is_near, "{what}: at {found:?} instead of {expected:?}");
 }
 
-/// Fails unless each of `count` clicks comes within `limit` seconds of its flash.
+/// Fails unless there are `count` flashes with clicks, each within `limit` seconds of its flash.
 pub(crate) fn in_sync(path: &Path, count: usize, limit: f64, what: &str) {
     same_times(&judge::click_to_flash(path), &vec![0.0; count], limit, what);
 }
 
-/// When the sound clicks, in seconds from its start: ffmpeg counts the delay of MP3 as time.
+/// The times of clicks in seconds, for MP3 from the first sample: ffmpeg counts its delay as time.
 pub(crate) fn clicks_from_start(path: &Path) -> Vec<f64> {
     let is_mp3 = path.extension().is_some_and(|extension| extension == "mp3");
     let start = if is_mp3 { judge::audio_samples(path).time(0) } else { 0.0 };
     judge::clicks(path).into_iter().map(|click| click - start).collect()
 }
 
-/// Times counted from the first of them.
+/// Times relative to the first of them.
 fn from_first(times: &[f64]) -> Vec<f64> {
     times.iter().map(|time| time - times[0]).collect()
 }
 
-/// Counters of consecutive frames.
+/// The counters of these frames.
 pub(crate) fn counted(frames: impl IntoIterator<Item = u16>) -> Vec<Option<u16>> {
     frames.into_iter().map(Some).collect()
 }
 
-/// How long the sound of a file is, in seconds.
+/// The duration of the sound of a file, in seconds.
 pub(crate) fn seconds_of_sound(path: &Path) -> f64 {
     let samples = judge::audio_samples(path);
     samples.mono().len() as f64 / f64::from(samples.rate)
 }
 
-/// Whether a report warns of `code`.
+/// Whether a report has a warning with this code.
 pub(crate) fn warns(outcome: &Outcome, code: &str) -> bool {
     outcome.report.warnings.iter().any(|warning| warning.code == code)
 }
@@ -173,7 +173,7 @@ fn trap_13_two_halves_of_a_sine_join_without_a_step() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Halves that are cut out of coded sound, or are not coded at all, have no edges of their own.
+    // Halves that are stream copies, or PCM, have no priming or padding of their own.
     for (name, half, format) in [
         ("sine.wav", "wav", "wav"),
         ("sine.wav", "wav", "m4a"),
@@ -197,8 +197,8 @@ fn trap_13_two_halves_of_a_sine_join_without_a_step() {
     }
 }
 
-/// The largest step between two samples of four seconds of a sine: at its outer edges it begins and
-/// ends, which a codec smears.
+/// The largest step between two samples of a sine of four seconds, without its outer edges, which a
+/// codec smears.
 fn largest_step(path: &Path) -> f64 {
     let samples = judge::audio_samples(path);
     let (mono, rate) = (samples.mono(), samples.rate as usize);
@@ -216,7 +216,7 @@ fn trap_14_each_channel_stays_where_it_was() {
         let outcome = done(clip, format, ENCODE_SOUND);
         let made = judge::probe(&outcome.path);
         let what = format!("{} in {format}", clip.display());
-        // WAV does not name what everybody knows.
+        // WAV does not store the layouts of mono and stereo.
         let is_plain = format == "wav" && count <= 2;
         assert_eq!(made.audio().layout, if is_plain { "" } else { layout }, "{what}");
         assert_eq!(made.audio().channels as usize, count, "{what}");
@@ -270,12 +270,13 @@ fn trap_14_a_downmix_has_the_levels_that_are_usual() {
         ("tones-51.wav", "mp3", r#""transcode""#),
         ("tones-51-side.flac", "mp3", r#""extractAudio""#),
     ] {
-        // The last demands an extension, so that FLAC does not stay what it is.
+        // The last format demands its codec, so that FLAC is not copied.
         let outcome = done(&fixtures::get(name), format, recipe);
         let levels = judge::tone_levels(&outcome.path);
         assert_eq!(levels.len(), 2, "{name} by {recipe}");
         for (levels, tones) in levels.iter().zip([[300, 700, 900], [500, 700, 1100]]) {
-            // ITU-R BS.775: the front as it is, center and surround 3 dB less, the rest not at all.
+            // By ITU-R BS.775, front channels keep their level, center and surround lose 3 dB, and
+            // the LFE is dropped.
             for (tone, level) in TONES.into_iter().zip(levels) {
                 let expected = match tones.iter().position(|one| *one == tone) {
                     Some(0) => 0.2,
@@ -289,10 +290,10 @@ fn trap_14_a_downmix_has_the_levels_that_are_usual() {
     }
 }
 
-/// How late each click of a long file is, with the time of its flash, both in seconds.
+/// Checks that the delay of clicks against flashes does not grow over a long file.
 fn check_drift(outcome: &Outcome, what: &str) {
     let (flashes, offsets) = (judge::flashes(&outcome.path), judge::click_to_flash(&outcome.path));
-    // One flash each 60.06 s.
+    // There is one flash each 60.06 s.
     assert_eq!((flashes.len(), offsets.len()), (180, 180), "{what}");
     let last = offsets[179];
     assert!(last.abs() <= FRAME, "{what}: the last click is {last} s late");
@@ -324,7 +325,7 @@ fn trap_16_clocks_of_transport_streams_are_mended() {
         return;
     }
     let twice = || counted((0..100).chain(0..100));
-    // The counters of the frames, and the seconds that click beside a flash.
+    // The name, the counters of the frames, and the seconds in which a click comes with a flash.
     for (name, counters, clicks) in [
         ("counter-h264-aac.ts", counted(0..100), 0..4_u8),
         ("ts-wrap.ts", counted(0..100), 0..4),
@@ -339,7 +340,7 @@ fn trap_16_clocks_of_transport_streams_are_mended() {
             [("mp4", COPY), ("mp4", ENCODE), ("webm", ENCODE_WEBM), ("mp4", r#""webReady""#)]
         {
             if format == "webm" && name.contains("jump") {
-                // The same packets, encoded for longer.
+                // These are the same packets, and encoding them for WebM takes long.
                 continue;
             }
             let what = format!("{name} in {format} by {recipe}");
@@ -357,7 +358,7 @@ fn trap_16_clocks_of_transport_streams_are_mended() {
             assert!(!warns(&outcome, "DURATION_DECLARED_WRONG"), "{what}");
         }
         let outcome = done(&source, "m4a", r#""extractAudio""#);
-        // A transport stream can not hide priming, so the first click may be late.
+        // A transport stream can not signal priming, so the first click may be late.
         let found = from_first(&judge::clicks(&outcome.path));
         same_times(&found, &from_first(&clicks), FRAME, name);
     }
@@ -368,7 +369,7 @@ fn trap_16_a_trim_finds_its_place_on_a_clock_that_jumps() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // The sound begins 21 ms before the first picture, and the media with it.
+    // The sound begins 21 ms before the first frame, and so does the time line.
     for (name, start, first) in [
         ("ts-wrap.ts", 0.5, 12),
         ("ts-wrap.ts", 2.5, 62),
@@ -390,7 +391,7 @@ fn trap_16_thumbnails_are_taken_before_and_after_a_wrap() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Sound begins a little before the pictures.
+    // The sound begins slightly before the video.
     for (seconds, counter) in [(0.53, 12), (3.53, 87)] {
         let recipe = format!(r#""thumbnail","seekSeconds":{seconds}"#);
         let made = done(&fixtures::get("ts-wrap.ts"), "png", &recipe);
@@ -414,7 +415,7 @@ fn trap_16_a_real_segment_comes_whole() {
     }
 }
 
-/// What is joined: its length, and when it flashes and clicks, in whole seconds.
+/// An input of a join: its duration in seconds, and its flashes and clicks, one each second.
 struct Piece {
     name: &'static str,
     seconds: u8,
@@ -470,7 +471,7 @@ fn trap_17_joins_stay_in_sync_whatever_an_input_lacks() {
     }
 }
 
-/// Padding at the end of sound is none, and a layout that changes within an input is conformed.
+/// Padding at the end of sound is cut off, and a layout that changes is converted.
 #[test]
 fn trap_17_joins_are_as_long_as_what_is_heard() {
     if !fixtures::has_ffmpeg!() {
@@ -483,12 +484,12 @@ fn trap_17_joins_are_as_long_as_what_is_heard() {
         // WebM rounds times to a millisecond.
         assert!(length(&outcome.path).abs_diff(2 * once) <= 100, "{name}");
     }
-    // What states no time at all is as long as its pictures.
+    // A raw stream without timestamps is as long as its frames.
     let outcome = joined(&["raw.h264", "raw.h264"], "mp4");
     let twice: Vec<_> = (0..100).chain(0..100).map(Some).collect();
     assert_eq!(judge::counters(&outcome.path), twice);
     let outcome = joined(&["counter-h264-aac.mp4", "ts-layout-change.ts"], "mp4");
-    // The click at the very change is cut off by the end of the sound before it.
+    // The click at the change of layout is cut off by the end of the sound before it.
     in_sync(&outcome.path, 11, 0.001, "a layout that changes");
 }
 
@@ -519,7 +520,7 @@ fn trap_18_unlike_inputs_are_conformed_to_the_first() {
     let length = made.duration.unwrap();
     assert!((length - 6.0).abs() < FRAME, "{length} s");
     assert_eq!(judge::counters(&outcome.path)[..60], counted(0..60));
-    // Each stands upright in its own shape, in the middle, and flashes where it begins.
+    // Each input is upright in its own shape, centered, and flashes where it begins.
     for (start, shape) in [(0.0, ""), (2.0, "crop=404:720:438:0"), (4.0, "crop=900:720:190:0")] {
         let seen = |seconds: f64| judge::rgb(&outcome.path, start + seconds, shape);
         assert_eq!(seen(0.5).corners(), judge::UPRIGHT, "from {start} s");

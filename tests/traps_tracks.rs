@@ -1,4 +1,4 @@
-//! Traps 19 to 24 of the list: covers, data, text, fields, damage, groups of pictures.
+//! Traps 19 to 24: covers, data, subtitles, fields, damage, kinds of GOPs.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The size of the cover in a file, if there is one.
+/// The size of the cover in a file, in pixels; `None` if there is none.
 fn cover(path: &Path) -> Option<(u32, u32)> {
     let probe = judge::probe(path);
     let mut pictures = probe.of_kind("video").filter(|stream| stream.is("attached_pic"));
@@ -70,7 +70,7 @@ fn trap_19_a_cover_is_no_video_and_stays_with_the_sound() {
             };
             let made = judge::probe(&outcome.path);
             if !has_video {
-                // A thumbnail of sound shows its cover.
+                // A thumbnail of an audio file shows its cover.
                 let shown = usize::from(format == "png");
                 assert_eq!(made.of_kind("video").count(), shown, "{what}");
                 continue;
@@ -220,8 +220,8 @@ fn trap_21_subtitles_that_are_left_out_have_a_reason() {
     assert_eq!(texts(&after), texts(&before));
 }
 
-/// Where the moving bar of the interlaced fixtures is seen in the even and in the odd lines: the
-/// middle of what is white, in pixels.
+/// The center of the moving bar of the interlaced fixtures, in pixels: first in the even lines,
+/// then in the odd lines.
 fn bar(picture: &judge::Picture) -> [f64; 2] {
     [0, 1].map(|parity| {
         let lines = (400..540).filter(|y| y % 2 == parity);
@@ -232,13 +232,13 @@ fn bar(picture: &judge::Picture) -> [f64; 2] {
     })
 }
 
-/// Encodes an interlaced fixture: each frame must become the picture of its first field, and
+/// Encodes an interlaced fixture. Each frame must become the picture of its first field, and
 /// thumbnails must show the same.
 pub(crate) fn check_first_fields(name: &str, recipes: &[&str]) {
     let source = fixtures::get(name);
     let source_frames = source_frames(&source);
     let start = source_frames[0].pts;
-    // The bar moves on by 8 pixels a field, so that the other field would be told.
+    // The bar moves by 8 pixels per field, so the wrong field would show.
     let expected = [20, 30].map(|number| {
         let time = start + f64::from(number) * FRAME;
         let [top, bottom] = bar(&judge::rgb(&source, time, ""));
@@ -282,11 +282,11 @@ fn trap_22_only_what_is_flagged_is_deinterlaced() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Fields that nobody tells of stay as they are.
+    // Unflagged fields stay as they are.
     let outcome = done(&fixtures::get("h264-unflagged.mp4"), "mp4", ENCODE);
     let [even, odd] = bar(&judge::rgb(&outcome.path, 0.8, ""));
     assert!((odd - even - 8.0).abs() < 2.0, "at {even} and {odd}");
-    // Flags that are wrong cost no frame and no counter.
+    // Wrong flags must cost no frame and no counter.
     let misflagged = fixtures::get("h264-misflagged.mp4");
     for (format, recipe) in
         [("mp4", ENCODE), ("mp4", r#""webReady""#), ("mov", r#""trim","startSeconds":0.02"#)]
@@ -296,7 +296,7 @@ fn trap_22_only_what_is_flagged_is_deinterlaced() {
         assert_eq!(judge::counters(&outcome.path), counted(first..100), "{recipe}");
         in_sync(&outcome.path, 4 - usize::from(first), 0.001, recipe);
     }
-    // A copy keeps fields and flags.
+    // A copy keeps both the fields and their flags.
     for name in ["h264-tff.mp4", "h264-misflagged.mp4"] {
         let source = fixtures::get(name);
         let outcome = done(&source, "mov", COPY);
@@ -334,7 +334,7 @@ fn trap_22_field_pairs_of_real_clips_give_thumbnails() {
     }
 }
 
-/// Seconds that a warning of `code` says are lost; `None` without such a warning.
+/// The lost seconds in a warning with this code; `None` without such a warning.
 fn seconds_lost(outcome: &Outcome, code: &str) -> Option<f64> {
     let warning = outcome.report.warnings.iter().find(|warning| warning.code == code)?;
     let words: Vec<_> = warning.message.split_whitespace().collect();
@@ -342,7 +342,7 @@ fn seconds_lost(outcome: &Outcome, code: &str) -> Option<f64> {
     words[at - 1].parse().ok()
 }
 
-/// Ways to work on a whole input, all of which must meet the damage.
+/// Recipes that use the whole input, all of which must notice the damage.
 const WHOLE: [(&str, &str); 6] = [
     ("mp4", COPY),
     ("mov", COPY),
@@ -383,7 +383,7 @@ fn trap_23_what_a_sample_table_promises_and_is_not_there_is_an_error_or_a_warnin
             let frames = judge::counters(&outcome.path).len() + skipped;
             let lost = seconds_lost(&outcome, "INPUT_SHORT");
             let lost = lost.unwrap_or_else(|| panic!("{what}: {:?}", outcome.report.warnings));
-            // Some of the last frames may lack what they refer to.
+            // Some of the last frames may lack their reference frames.
             let expected = 4.0 - frames as f64 * FRAME;
             assert!((lost - expected).abs() < 0.2, "{what}: {lost} s instead of {expected}");
         }
@@ -407,7 +407,7 @@ fn trap_23_a_container_without_table_that_ends_early_is_a_warning() {
         let what = format!("truncated.mkv in {format} by {recipe}");
         let outcome = done(&fixtures::get("truncated.mkv"), format, recipe);
         assert!(warns(&outcome, "DURATION_DECLARED_WRONG"), "{what}");
-        // What is there comes whole: the first 59 frames of 100. Some muxers let them begin later.
+        // All that exists is kept: the first 59 of 100 frames. With some muxers, they begin later.
         let source = fixtures::get("truncated.mkv");
         let is_before =
             |frame: &&judge::FrameTime| frame.pts - crate::traps_picture::zero(&source) < 0.4999;
@@ -451,7 +451,7 @@ fn trap_23_flipped_bytes_are_told_by_whoever_decodes() {
         [("mp4", ENCODE), ("mp4", r#""webReady","crf":30"#), ("mp4", r#""proxy""#)]
     {
         let source = fixtures::get("flipped.mp4");
-        // Where a flip hit the head of a picture, those that refer to it are gone.
+        // If a flip hits the header of a frame, the frames that refer to it are lost, too.
         let decoded = judge::frames(&source).len();
         for lenient in ["", r#","lenient":true"#] {
             let recipe = format!("{recipe}{lenient}");
@@ -467,7 +467,7 @@ fn trap_23_flipped_bytes_are_told_by_whoever_decodes() {
                 }
             }
         }
-        // A fifth of four seconds and what refers to it is more than may be lost.
+        // A fifth of four seconds, with dependent frames, is more than may be lost.
         let source = fixtures::get("flipped-av1.mp4");
         let is_too_much = judge::frames(&source).len() < 80;
         match run(&source, format, recipe) {
@@ -483,7 +483,7 @@ fn trap_23_flipped_bytes_are_told_by_whoever_decodes() {
     }
 }
 
-/// Clips whose groups of pictures are open, hidden or endless.
+/// Clips with open GOPs, with hidden frames, or with intra refresh in place of keyframes.
 const GROUPS: [&str; 4] =
     ["h264-open-gop.mp4", "hevc-open-gop.mp4", "vp9-opus.webm", "h264-intra-refresh.mp4"];
 
@@ -517,7 +517,7 @@ fn trap_24_a_cut_never_begins_with_frames_that_refer_to_what_is_gone() {
     for name in GROUPS {
         let source = fixtures::get(name);
         let format = if name.contains("webm") { "webm" } else { "mp4" };
-        // At keyframes (27 frames apart, 25 or 50), between them, and in the last group.
+        // Starts at keyframes (27, 25 or 50 frames apart), between them, and in the last GOP.
         for start in [27_u16, 25, 50, 40, 88] {
             let count = (100 - start).min(25);
             let seconds = f64::from(start) * FRAME;

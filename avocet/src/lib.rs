@@ -1,247 +1,172 @@
-//! Transcodes media in process on libav: it plans first, does no work it need not do, says why,
-//! and verifies what it wrote before it calls it done.
+//! Transcodes media in process on libav (FFmpeg's libraries): it plans first, does no work it need
+//! not do, says why, and verifies what it wrote before it calls it done.
 //!
-//! A [`Job`] is a small JSON document, or the same in code. [`plan`] probes its input and makes a
-//! [`Plan`] without running it; [`run`] does both and leaves a file, whole or not at all.
+//! An input is a path, a URL (feature `remote`) or a [`Source`] of yours; times are seconds from the
+//! earliest presentation time of the input. Functions block; with the feature `tokio` jobs are futures
+//! and what they give are streams. The guide is in
+//! [`docs/guide`](https://github.com/avocet-media/avocet/tree/main/docs/guide).
+//!
+//! # A thumbnail
 //!
 //! ```no_run
-//! use std::ops::ControlFlow;
-//! use avocet::{CancelToken, Engine, Policy, Job};
-//!
-//! # fn main() -> Result<(), avocet::Error> {
-//! let engine = Engine::default();
-//! let job = Job::from_json(
-//!     r#"{ "mode": "recipe", "input": { "url": "holiday.mp4" }, "output": { "format": "jpg" },
-//!          "recipe": { "name": "thumbnail", "seekSeconds": 1 } }"#,
-//!     Policy::Program,
-//! )?;
-//! let report = avocet::run(&engine, &job, "holiday.jpg", &CancelToken::new(), |progress| {
-//!     println!("{:.0} %", progress.fraction * 100.0);
-//!     ControlFlow::Continue(())
-//! })?;
+//! let report = avocet::thumbnail("holiday.mp4").at(1.5).width(320).output("holiday.jpg").run()?;
 //! println!("{} bytes", report.outputs[0].size_bytes);
-//! # Ok(())
-//! # }
+//! # Ok::<(), avocet::Error>(())
 //! ```
+//!
+//! # A trim
+//!
+//! Exact to the frame and the sample. What can be copied is copied; the pictures between the ends of
+//! the section and the next keyframes are encoded in the same form.
+//!
+//! ```no_run
+//! let report = avocet::trim("holiday.mp4").range(12.0..42.0).output("clip.mp4").run()?;
+//! println!("{}: {} frames encoded", report.strategy.name(), report.stats.video_frames_encoded);
+//! # Ok::<(), avocet::Error>(())
+//! ```
+//!
+//! # Pictures in memory
+//!
+//! ```no_run
+//! for picture in avocet::frames("holiday.mp4").at([1.0, 2.5]).size(224, 224).rgb24().iter()? {
+//!     let picture = picture?;
+//!     let bytes: Vec<u8> = picture.packed(); // height × width × 3
+//!     println!("{:?} s, keyframe: {}, {} bytes", picture.seconds(), picture.is_keyframe(), bytes.len());
+//! }
+//! # Ok::<(), avocet::Error>(())
+//! ```
+//!
+//! # Sound in memory
+//!
+//! ```no_run
+//! let mut samples: Vec<f32> = Vec::new();
+//! for block in avocet::audio("talk.mp4").mono().rate(16_000).f32().iter()? {
+//!     samples.extend_from_slice(block?.f32().unwrap_or_default());
+//! }
+//! # Ok::<(), avocet::Error>(())
+//! ```
+//!
+//! # A plan
+//!
+//! What a run will do to each stream, and why, before anything is done. A plan is plain data: it can be
+//! printed, kept as JSON, edited, and run later by [`Engine::run`].
+//!
+//! ```no_run
+//! let planned = avocet::web_ready("holiday.mkv").output("holiday.mp4").plan()?;
+//! println!("{planned}");
+//! let report = planned.run()?;
+//! # Ok::<(), avocet::Error>(())
+//! ```
+//!
+//! # Progress
+//!
+//! ```no_run
+//! avocet::compress("holiday.mp4")
+//!     .output("small.mp4")
+//!     .progress(|now| println!("{:.0} %, {:.1}×", now.fraction * 100.0, now.speed.unwrap_or(0.0)))
+//!     .run()?;
+//! # Ok::<(), avocet::Error>(())
+//! ```
+//!
+//! # Cancellation
+//!
+//! ```no_run
+//! use avocet::CancelToken;
+//!
+//! let cancel = CancelToken::new();
+//! let theirs = cancel.clone();
+//! std::thread::spawn(move || theirs.cancel());
+//! let result = avocet::proxy("camera.mxf").output("proxy.mp4").cancel(&cancel).run();
+//! assert_eq!(result.unwrap_err().code(), "CANCELLED"); // and no file is left behind
+//! ```
+//!
+//! # Errors
+//!
+//! [`Error::Document`] tells all that is wrong with the values at once, [`Error::Engine`] what went
+//! wrong with the media or the machine. Both have a [`code`](Error::code), a [`step`](Error::step) and
+//! say whether it may help to [try again](Error::retryable).
+//!
+//! # What costs what
+//!
+//! [`Engine`] is cheap to clone and may be shared between threads; it keeps the indexes of the files
+//! that were asked for last. Functions without one share an engine with default settings. Nothing else
+//! is global.
 
 #![forbid(unsafe_code)]
 
+mod builder;
 mod error;
+mod input;
+mod look;
 mod place;
-#[cfg(feature = "tokio")]
-mod task;
 
-use std::ops::{ControlFlow, Range};
-
-pub use avocet_engine::{self as engine, CancelToken, Engine, Plan, Progress, Report, Source};
-use avocet_engine::{Fetched, Frames, Location, MediaInfo};
-pub use avocet_recipes::{
-    self as recipes, CheckedJob, Format, FrameQuery, FrameTimes, Job, Policy, Recipe,
+pub use avocet_engine::{self as engine, CancelToken, Engine, Progress, Report};
+pub use avocet_model::plan::Plan;
+pub use avocet_recipes::{self as recipes, CheckedJob, Format, Job, Policy};
+pub use builder::{
+    Builder, Planned, compress, concat, extract_audio, job, proxy, resize, storyboard, thumbnail,
+    thumbnails, transcode, trim, web_ready,
 };
-use avocet_recipes::{CompileContext, Probed, Thumbnails};
-pub use error::Error;
-pub use place::{Target, input_url};
 #[cfg(feature = "tokio")]
-pub use task::{ProgressStream, Running, spawn};
+pub use builder::{ProgressStream, Running};
+pub use error::Error;
+pub use input::Input;
+pub use io::Source;
+#[cfg(feature = "tokio")]
+pub use look::BlockingStream;
+pub use look::{AudioBuilder, FrameBuilder, PacketBuilder, Video, audio, frames, packets, probe};
 
-/// Probes the inputs of a job and makes its plan, without running it.
-///
-/// ```no_run
-/// # fn main() -> Result<(), avocet::Error> {
-/// use avocet::{CancelToken, Engine, Policy, Format, Job, Recipe};
-/// use avocet::recipes::Transcode;
-///
-/// let recipe = Recipe::Transcode(Transcode::default());
-/// let job = Job::new(recipe, "holiday.mkv", Format::Mp4).check(Policy::Program)?;
-/// let plan = avocet::plan(&Engine::default(), &job, "holiday.mp4", &CancelToken::new())?;
-/// println!("{plan}");
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// [`Error::Engine`] when an input can not be read or has not what the recipe needs.
-pub fn plan(
-    engine: &Engine,
-    job: &CheckedJob,
-    target: impl Into<Target>,
-    cancel: &CancelToken,
-) -> Result<Plan, Error> {
-    plan_observed(engine, job, target, cancel, |_| ())
-}
-
-/// As [`plan`], and tells how much came of an input whose server gives no parts, which is copied to
-/// be looked at.
-///
-/// # Errors
-/// As for [`plan`].
-pub fn plan_observed(
-    engine: &Engine,
-    job: &CheckedJob,
-    target: impl Into<Target>,
-    cancel: &CancelToken,
-    mut observe: impl FnMut(Fetched),
-) -> Result<Plan, Error> {
-    job.check_arguments()?;
-    let places = job.inputs.iter().map(|input| place::locate(&input.url));
-    let places = places.collect::<Result<Vec<_>, _>>()?;
-    let plan = plan_of(engine, job, &places, target.into(), cancel, &mut observe);
-    if plan.is_err() {
-        // No run follows that would.
-        for place in &places {
-            engine.close(place);
-        }
-    }
-    plan
-}
-
-fn plan_of(
-    engine: &Engine,
-    job: &CheckedJob,
-    places: &[Location],
-    target: Target,
-    cancel: &CancelToken,
-    observe: &mut dyn FnMut(Fetched),
-) -> Result<Plan, Error> {
-    let Target { location: output, replace, named } = target;
-    let inputs = places
-        .iter()
-        .map(|place| {
-            let index = |media: &MediaInfo| job.needs_index(media).then(|| job.section());
-            let pictures = job.needs_pictures_only();
-            look_at(engine, place.clone(), pictures, index, cancel, observe)
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    let capabilities = engine.capabilities();
-    let context =
-        CompileContext { inputs: &inputs, output, replace, named, has_gaps: false, capabilities };
-    Ok(job.compile(&context)?)
-}
-
-/// Makes the plan of many thumbnails of one input, without running it; the target is the folder.
-///
-/// ```no_run
-/// # fn main() -> Result<(), avocet::Error> {
-/// use std::{num::NonZeroU32, ops::ControlFlow};
-/// use avocet::{CancelToken, Engine, Format};
-/// use avocet::recipes::{Accuracy, Sampling, Thumbnails};
-///
-/// let thumbnails = Thumbnails {
-///     spread: Sampling::Count(NonZeroU32::new(20).unwrap()),
-///     width: NonZeroU32::new(320),
-///     height: None,
-///     quality: 80,
-///     accuracy: Accuracy::Keyframe,
-///     stem: "holiday".to_owned(),
-/// };
-/// let (engine, cancel) = (Engine::default(), CancelToken::new());
-/// let plan =
-///     avocet::plan_thumbnails(&engine, "holiday.mp4", &thumbnails, Format::Jpg, "out", &cancel)?;
-/// engine.run(&plan, &cancel, |_| ControlFlow::Continue(()))?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// [`Error::Engine`] when the input can not be read, has no video or no known duration, or when
-/// there are too many pictures.
-pub fn plan_thumbnails(
-    engine: &Engine,
-    input: &str,
-    thumbnails: &Thumbnails,
-    format: Format,
-    target: impl Into<Target>,
-    cancel: &CancelToken,
-) -> Result<Plan, Error> {
-    let Target { location: output, replace, named } = target.into();
-    let location = place::locate(input)?;
-    // Any keyframe will do, closed or not.
-    let index = |media: &MediaInfo| thumbnails.needs_index(media).then_some(0.0..0.0);
-    let inputs = &[look_at(engine, location, true, index, cancel, &mut |_| ())?];
-    let capabilities = engine.capabilities();
-    let context = CompileContext { inputs, output, replace, named, has_gaps: false, capabilities };
-    Ok(thumbnails.compile(format, &context)?)
-}
-
-/// The place that a job's `url` names: a path, a `file:` URL with an absolute path, or something
-/// elsewhere, by `https:`, `http:`, `s3:`, `gs:` or `az:`.
-///
-/// ```
-/// use avocet::engine::Location;
-///
-/// assert_eq!(avocet::locate("file:///clips/a%20b.mp4").unwrap(), Location::from("/clips/a b.mp4"));
-/// ```
-///
-/// # Errors
-/// [`Error::Engine`] for URLs of any other kind.
-pub fn locate(url: &str) -> Result<Location, Error> {
-    Ok(place::locate(url)?)
-}
-
-/// Probes an input, and indexes it when that is needed: near a span of seconds.
-fn look_at(
-    engine: &Engine,
-    location: Location,
-    pictures_only: bool,
-    index: impl Fn(&MediaInfo) -> Option<Range<f64>>,
-    cancel: &CancelToken,
-    observe: &mut dyn FnMut(Fetched),
-) -> Result<Probed, Error> {
-    let source = engine.open_observed(&location, cancel, observe)?;
-    let media = if pictures_only {
-        engine.probe_pictures(&source, cancel)?
-    } else {
-        engine.probe(&source, cancel)?
+/// What a run does, as plain data: the parts of a [`Plan`].
+pub mod plan {
+    pub use avocet_model::{
+        cost::Cost,
+        plan::{
+            Action, Argument, Content, CopiedRun, Dropped, Encoder, FrameFormat, FramePick, Input,
+            Output, Part, PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span,
+            SpriteSheet, Strategy, StreamId, Track, TrackKind,
+        },
     };
-    let index = index(&media).map(|near| engine.index(&source, &near, cancel)).transpose()?;
-    Ok(Probed { location, media, index })
 }
 
-/// Plans a job and runs the plan: the output appears whole, or not at all.
-///
-/// `observe` is called on this thread with progress that never goes back; `Break` cancels.
-///
-/// # Errors
-/// [`Error::Document`] and [`Error::Engine`]; after one, no output is there and every input is as
-/// it was.
-pub fn run(
-    engine: &Engine,
-    job: &CheckedJob,
-    target: impl Into<Target>,
-    cancel: &CancelToken,
-    observe: impl FnMut(&Progress) -> ControlFlow<()>,
-) -> Result<Report, Error> {
-    let plan = plan(engine, job, target, cancel)?;
-    Ok(engine.run(&plan, cancel, observe)?)
+/// What probing and indexing find in an input, and times.
+pub mod media {
+    pub use avocet_model::{
+        index::{Index, IndexedPacket, RandomAccess, StreamIndex},
+        media::{
+            AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
+            MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection,
+            Scan, Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+            movie::{Aperture, Edit, Movie, MovieTrack},
+        },
+        time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
+    };
 }
 
-/// Pictures of a source in memory: at given times or of a span, upright, in the size and pixel
-/// format that `look` names, decoded as the iterator is asked for them.
-///
-/// ```no_run
-/// # fn main() -> Result<(), avocet::Error> {
-/// use avocet::{CancelToken, Engine, FrameQuery, Source, FrameTimes};
-///
-/// let look = FrameQuery { when: FrameTimes::At(vec![1.0, 2.5]), ..FrameQuery::default() };
-/// let source = Source::path("holiday.mp4");
-/// for picture in avocet::frames(&Engine::default(), &source, &look, &CancelToken::new())? {
-///     let picture = picture?;
-///     println!("{}x{}: {} bytes", picture.width(), picture.height(), picture.planes()[0].bytes.len());
-/// }
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// [`Error::Engine`] when the source can not be read or has no video; later ones come out of the
-/// iterator.
-pub fn frames(
-    engine: &Engine,
-    source: &Source,
-    look: &FrameQuery,
-    cancel: &CancelToken,
-) -> Result<Frames, Error> {
-    let media = engine.probe(source, cancel)?;
-    let request = look.request(&media, engine.capabilities())?;
-    Ok(engine.frames(source, request, cancel)?)
+/// Where media is, and how it is read and written.
+pub mod io {
+    pub use avocet_engine::{Reach, RemoteSettings, Source, special_purpose};
+    pub use avocet_model::{
+        location::{Location, without_secrets},
+        remote::RemoteError,
+    };
+
+    pub use crate::place::{Target, input_url, locate};
+}
+
+/// The guide, whose blocks of Rust are tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../docs/guide/cut-a-clip.md")]
+    struct CutAClip;
+    #[doc = include_str!("../../docs/guide/plays-everywhere.md")]
+    struct PlaysEverywhere;
+    #[doc = include_str!("../../docs/guide/pictures-for-a-model.md")]
+    struct PicturesForAModel;
+    #[doc = include_str!("../../docs/guide/audio-for-speech.md")]
+    struct AudioForSpeech;
+    #[doc = include_str!("../../docs/guide/embedding.md")]
+    struct Embedding;
+    #[cfg(feature = "tokio")]
+    #[doc = include_str!("../../docs/guide/behind-axum.md")]
+    struct BehindAxum;
 }

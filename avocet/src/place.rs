@@ -11,7 +11,8 @@ use std::{
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
 
-use avocet_engine::{Error, Location, Result, without_secrets};
+use avocet_engine::{Error, Result};
+use avocet_model::location::{Location, without_secrets};
 
 /// Where an output goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,18 @@ impl From<&str> for Target {
     /// A path, or a URL of an object store, as in `s3://bucket/folder/name.mp4`.
     fn from(place: &str) -> Self {
         Self { location: locate_output(place), replace: true, named: true }
+    }
+}
+
+impl From<String> for Target {
+    fn from(place: String) -> Self {
+        place.as_str().into()
+    }
+}
+
+impl From<&PathBuf> for Target {
+    fn from(path: &PathBuf) -> Self {
+        path.as_path().into()
     }
 }
 
@@ -57,9 +70,18 @@ pub(crate) fn locate_output(place: &str) -> Location {
     }
 }
 
-/// The place that a job's `url` names: something elsewhere, a `file:` URL (RFC 8089), or else a
-/// path.
-pub(crate) fn locate(url: &str) -> Result<Location> {
+/// The place that a job's `url` names: a path, a `file:` URL with an absolute path (RFC 8089), or a
+/// URL with `https:`, `http:`, `s3:`, `gs:` or `az:`.
+///
+/// ```
+/// use avocet::io::{Location, locate};
+///
+/// assert_eq!(locate("file:///clips/a%20b.mp4").unwrap(), Location::from("/clips/a b.mp4"));
+/// ```
+///
+/// # Errors
+/// [`Error::LocationRefused`] for URLs of any other kind.
+pub fn locate(url: &str) -> Result<Location> {
     // As browsers do, where a URL begins.
     let trimmed = url.trim_start();
     let url = if trimmed.contains("://") { trimmed } else { url };

@@ -1,13 +1,15 @@
-//! What the library costs through its public doors, in parts of less than a second.
+//! Benchmarks of the library's public functions, each of which takes less than a second.
 
 #![expect(clippy::unwrap_used, reason = "a bench that can not run fails by panicking")]
 
-use std::{hint::black_box, ops::ControlFlow, path::Path, time::Duration};
+use std::{hint::black_box, path::Path, time::Duration};
 
 use avocet::{
-    CancelToken, CheckedJob, Engine, Format, Job, Policy, Recipe, Source,
-    engine::{Location, Rational, Timestamp},
-    recipes::{CompileContext, Probed, Thumbnail, Transcode},
+    CheckedJob, Engine, Format, Job, Policy, Source,
+    engine::ProbeOptions,
+    io::Location,
+    media::{Rational, Timestamp},
+    recipes::{CompileContext, Probed, Recipe, Thumbnail, Transcode},
 };
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 
@@ -34,17 +36,17 @@ fn probe(criterion: &mut Criterion) {
     }
     let (engine, source) = (Engine::default(), Source::path(fixtures::get(PICTURE)));
     criterion.benchmark_group("probe").bench_function("mp4", |bencher| {
-        bencher.iter(|| engine.probe(&source, &CancelToken::new()).unwrap());
+        bencher.iter(|| engine.probe(&source, ProbeOptions::default()).unwrap());
     });
 }
 
-/// From a document's values and probed media to a plan: no file is touched.
+/// Compiles a plan from a checked job and probed media; no file is read.
 fn plan(criterion: &mut Criterion) {
     if !fixtures::has_ffmpeg!() {
         return;
     }
     let (engine, path) = (Engine::default(), fixtures::get(PICTURE));
-    let media = engine.probe(&Source::path(&path), &CancelToken::new()).unwrap();
+    let media = engine.probe(&Source::path(&path), ProbeOptions::default()).unwrap();
     let capabilities = engine.capabilities();
     let inputs = &[Probed { location: Location::Path(path.clone()), media, index: None }];
     let mut group = criterion.benchmark_group("plan");
@@ -80,14 +82,12 @@ fn transcode(criterion: &mut Criterion) {
     group.bench_function("encode", |bencher| run(bencher, &encode_of(&clip), "out.mp4"));
 }
 
-/// Probes, plans and runs a job on an engine that is warm.
+/// Probes, plans and runs a job, each time on the same engine.
 fn run(bencher: &mut Bencher<'_>, job: &CheckedJob, name: &str) {
-    let (engine, cancel) = (Engine::default(), CancelToken::new());
+    let engine = Engine::default();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join(name);
-    bencher.iter(|| {
-        avocet::run(&engine, job, &*output, &cancel, |_| ControlFlow::Continue(())).unwrap()
-    });
+    bencher.iter(|| avocet::job(job.clone()).output(&*output).engine(&engine).run().unwrap());
 }
 
 fn picture_of(path: &Path) -> CheckedJob {

@@ -1,9 +1,8 @@
-//! Many thumbnails in one process: what this program does when it is measured as a child.
+//! Many thumbnails in one process; this program runs it as a measured child.
 
 use std::{
     env,
     ffi::OsString,
-    ops::ControlFlow,
     path::PathBuf,
     process::ExitCode,
     sync::{
@@ -13,24 +12,24 @@ use std::{
     thread,
 };
 
-use avocet::{CancelToken, Engine, Format, Job, Policy, Recipe, recipes::Thumbnail};
+use avocet::Engine;
 
 use super::terminal;
 
-/// First word of the command line; `AT_ONCE COUNT FOLDER CLIP…` follow.
+/// The first argument; `AT_ONCE COUNT FOLDER CLIP…` follow.
 pub(super) const BURST: &str = "bench-burst";
 
-/// What is to be done.
+/// The arguments.
 struct Work {
-    /// Number of threads.
+    /// The number of threads.
     at_once: usize,
-    /// Number of pictures.
+    /// The number of thumbnails.
     count: usize,
     folder: PathBuf,
     clips: Vec<OsString>,
 }
 
-/// Makes the pictures that the command line asks for.
+/// Runs as the measured child, with the arguments of the command line.
 pub(super) fn be_child() -> ExitCode {
     let done = match read(env::args_os().skip(2)) {
         Some(work) => run(&work),
@@ -53,17 +52,14 @@ fn read(mut words: impl Iterator<Item = OsString>) -> Option<Work> {
     (!clips.is_empty()).then_some(Work { at_once, count, folder, clips })
 }
 
-/// Each picture has an engine of its own, which has seen nothing yet.
+/// Makes the thumbnails, each with a new engine.
 fn run(work: &Work) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
     let one = |number: usize| {
-        let recipe = Thumbnail { seek_seconds: 1.0, ..Thumbnail::default() };
-        let url = avocet::input_url(&work.clips[number % work.clips.len()]);
-        let job = Job::new(Recipe::Thumbnail(recipe), &url, Format::Jpg).check(Policy::Program)?;
+        let clip = work.clips[number % work.clips.len()].as_os_str();
         let output = work.folder.join(format!("{number}.jpg"));
-        let (engine, cancel) = (Engine::default(), CancelToken::new());
-        avocet::run(&engine, &job, output, &cancel, |_| ControlFlow::Continue(())).map(|_| ())
+        avocet::thumbnail(clip).at(1.0).output(output).engine(&Engine::default()).run().map(|_| ())
     };
     thread::scope(|scope| {
         for _ in 0..work.at_once {

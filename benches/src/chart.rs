@@ -1,4 +1,4 @@
-//! Ratios as horizontal bars, in SVG that reads on light and on dark ground.
+//! A bar chart of ratios as SVG, readable on light and on dark backgrounds.
 
 use super::{
     report::Table,
@@ -24,26 +24,26 @@ const STYLE: &str = "\
 .grid{stroke:#30363d}.one{stroke:#9198a1}.more{fill:#4493f8}.less{fill:#db7a42}.limit{fill:#6e7681}\
 .whisker{stroke:#e6edf3}}";
 
-/// The numbers that a logarithmic axis may be marked with.
+/// The marks that the logarithmic axis may have.
 const MARKS: [f64; 14] =
     [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-/// The smallest ratio that has a place of its own.
+/// Smaller ratios are drawn at this one.
 const SMALLEST: f64 = 0.05;
 
-/// A logarithmic axis from its least to its greatest mark.
+/// A logarithmic axis, from its least to its greatest mark.
 struct Axis {
     least: f64,
     most: f64,
 }
 
 impl Axis {
-    /// The shortest one that holds 1 and all of the values.
+    /// The shortest axis that holds 1 and all values.
     fn around(values: impl IntoIterator<Item = f64>) -> Self {
         let sound = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
         let (mut low, mut high) = (1.0_f64, 1.0_f64);
         for value in sound {
-            // The copy of a short result would leave no room for the rest.
+            // Very small ratios, as of a file copy, would leave no room for the others.
             (low, high) = (low.min(value.max(SMALLEST)), high.max(value));
         }
         let least = MARKS.into_iter().rev().find(|mark| *mark <= low).unwrap_or(low);
@@ -51,7 +51,7 @@ impl Axis {
         Self { least, most }
     }
 
-    /// Where a value stands, in pixels.
+    /// The x coordinate of a value, in pixels.
     fn place(&self, value: f64) -> f64 {
         let value = value.clamp(self.least, self.most);
         let part = (value / self.least).ln() / (self.most / self.least).ln();
@@ -63,7 +63,7 @@ impl Axis {
     }
 }
 
-/// Draws the median ratio of every rival of every table, with its interval as whiskers.
+/// Draws the median ratio of each rival in each table, with the confidence interval as whiskers.
 pub(super) fn draw(title: &str, tables: &[Table]) -> String {
     let rivals = |table: &Table| table.rows.iter().filter(|row| row.ratio.is_some()).count();
     let shown: Vec<_> = tables.iter().filter(|table| rivals(table) > 0).collect();
@@ -106,7 +106,7 @@ pub(super) fn draw(title: &str, tables: &[Table]) -> String {
     svg + "</svg>\n"
 }
 
-/// The line of one rival; `None` for our own.
+/// The line of one rival; `None` for our own row.
 fn bar(axis: &Axis, y: f64, row: &Row) -> Option<String> {
     let ratio = row.ratio?;
     let (one, end) = (axis.place(1.0), axis.place(ratio.median));
@@ -140,7 +140,7 @@ fn bar(axis: &Axis, y: f64, row: &Row) -> Option<String> {
     Some(svg)
 }
 
-/// A name that fits beside the bars.
+/// A name, cut to the length that fits next to the bars.
 fn shorten(name: &str) -> String {
     let most = 34;
     if name.chars().count() <= most {
@@ -167,7 +167,7 @@ fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
     )
 }
 
-/// Text that can not be taken for markup.
+/// Escapes text for SVG, and drops control characters.
 fn escape(text: &str) -> String {
     let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
@@ -217,7 +217,7 @@ mod tests {
         let svg = draw("a title", &tables);
         assert_eq!(svg.matches("class=\"more\"").count(), 1, "{svg}");
         assert_eq!(svg.matches("class=\"less\"").count(), 1, "{svg}");
-        // Three lines of whiskers where there are pairs enough.
+        // A whisker has three lines; only one row has pairs enough for an interval.
         assert_eq!(svg.matches("class=\"whisker\"").count(), 3, "{svg}");
         assert!(svg.contains(">2.00, goal missed<") && svg.contains(">0.50<"), "{svg}");
         assert!(svg.contains("a &lt; b &amp; c") && svg.ends_with("</svg>\n"), "{svg}");

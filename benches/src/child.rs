@@ -1,4 +1,4 @@
-//! Processes, measured by the accounts that the operating system keeps of a finished child.
+//! Child processes, measured by what the operating system accounts for a finished child.
 
 use std::{
     env,
@@ -34,27 +34,27 @@ use super::{
     terminal,
 };
 
-/// First word of a command line that makes this program run others and print their accounts.
+/// The first argument that makes this program run other programs and print their cost.
 pub(super) const MEASURE: &str = "bench-measure";
 
-/// What a run took. What can not be known of one in process is `None`.
+/// The cost of a run. Figures that can not be told for a run in this process are `None`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Cost {
-    /// From before it was started until its end was known, in seconds.
+    /// The time from before the start until the end is known, in seconds.
     pub(super) wall: f64,
-    /// Processor time outside the kernel, over all threads, in seconds.
+    /// Processor time in user mode, over all threads, in seconds.
     pub(super) user: Option<f64>,
-    /// The most memory it had resident at once, in bytes.
+    /// The peak of resident memory, in bytes.
     pub(super) peak: Option<f64>,
-    /// What it read by system calls, in bytes.
+    /// The bytes that were read by system calls.
     pub(super) read: Option<f64>,
 }
 
-/// Command lines to run: the program and its words.
+/// Command lines to run: in each the program comes first.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Lines {
     pub(super) lines: Vec<Vec<OsString>>,
-    /// Number of them that run at the same time.
+    /// The number of command lines that run at the same time.
     pub(super) at_once: usize,
 }
 
@@ -64,12 +64,12 @@ impl Lines {
     }
 }
 
-/// This program, to be started anew.
+/// The path of this program, for starting it again.
 pub(super) fn own_program() -> Result<PathBuf> {
     env::current_exe().map_err(Error::file("find", "this program"))
 }
 
-/// The program `avocet` beside this one, where cargo puts both.
+/// The program `avocet` in the folder of this one, where cargo puts both.
 pub(super) fn beside() -> Result<PathBuf> {
     let program = own_program()?.with_file_name(format!("avocet{}", env::consts::EXE_SUFFIX));
     if program.is_file() {
@@ -77,16 +77,16 @@ pub(super) fn beside() -> Result<PathBuf> {
     }
     let place = program.display();
     Err(Error::Usage(format!(
-        "there is no `{place}`; build it with `cargo build --release -p avocet-cli`, or name one by \
-         --avocet"
+        "there is no `{place}`; build it with `cargo build --release -p avocet-cli`, or give \
+         another with --avocet"
     )))
 }
 
-/// Runs programs to their end and tells what they took, all together; of several, the memory is
-/// that of the largest as often as run at once.
+/// Runs programs to their end, and tells their cost together. The memory of several is estimated:
+/// the largest peak times the number that run at once.
 ///
-/// A process knows only the sum over all its children, and of memory the maximum. So each run gets
-/// a parent of its own.
+/// `getrusage` gives sums over all children of a process, and the maximum of their memory. So each
+/// run gets a parent process of its own.
 pub(super) fn measure(scratch: &Scratch, lines: &Lines) -> Result<Cost> {
     scratch.check()?;
     let own = own_program()?;
@@ -96,11 +96,11 @@ pub(super) fn measure(scratch: &Scratch, lines: &Lines) -> Result<Cost> {
     parent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut parent = parent.spawn().map_err(start)?;
     let _adopted = scratch.adopt(&parent);
-    // It ends its children when this end of the pipe is closed, as by the end of this program.
+    // The parent kills its children when this pipe is closed, also when this program dies.
     let mut orders = parent.stdin.take();
     if let Some(orders) = &mut orders {
         let text = serde_json::to_string(lines).map_err(|error| start(error.into()))?;
-        // One that does not listen is found by what it answers.
+        // If the parent does not read, that shows when its answer is parsed.
         let _ = writeln!(orders, "{text}");
     }
     let output = parent.wait_with_output().map_err(start)?;
@@ -117,7 +117,7 @@ pub(super) fn measure(scratch: &Scratch, lines: &Lines) -> Result<Cost> {
     })
 }
 
-/// As the parent of measured children: runs them, and prints what they took as JSON.
+/// Runs as the parent of the measured programs: prints their cost as JSON.
 pub(super) fn be_parent() -> ExitCode {
     match measure_here() {
         Ok(cost) => terminal::print(&terminal::json(&cost), 0),
@@ -132,7 +132,7 @@ fn measure_here() -> io::Result<Cost> {
     let mut text = String::new();
     io::stdin().lock().read_line(&mut text)?;
     let lines: Lines = serde_json::from_str(&text)?;
-    // Whoever gave the orders is gone: nobody waits for the children any more.
+    // The input ends when the measuring program has died: kill the children with the whole group.
     thread::Builder::new().spawn(|| {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         if getpgrp() == getpid() {
@@ -173,11 +173,11 @@ fn measure_here() -> io::Result<Cost> {
     })
 }
 
-/// How one of the children ended.
+/// The end of one child.
 #[derive(Clone, Copy)]
 struct Run {
     end: Instant,
-    /// What it read by system calls, in bytes.
+    /// The bytes that it read by system calls.
     read: Option<f64>,
 }
 
@@ -195,8 +195,8 @@ fn run(line: &[OsString]) -> io::Result<Run> {
     if status.success() { Ok(Run { end, read }) } else { Err(io::Error::other(status.to_string())) }
 }
 
-/// Waits for the end of a child, and tells how much it has read by system calls, in bytes: its accounts
-/// are open until it is reaped.
+/// Waits for the end of a child without reaping it, and tells how many bytes it read by system
+/// calls: `/proc/<pid>/io` can be read until then.
 #[cfg(target_os = "linux")]
 fn read_by(child: &std::process::Child) -> io::Result<Option<f64>> {
     let pid = Pid::from_raw(child.id().cast_signed());
@@ -204,34 +204,34 @@ fn read_by(child: &std::process::Child) -> io::Result<Option<f64>> {
     Ok(bytes_read(&format!("/proc/{pid}/io")))
 }
 
-/// The same where there are no such accounts.
+/// Other systems have no such figure.
 #[cfg(not(target_os = "linux"))]
 fn read_by(_: &std::process::Child) -> io::Result<Option<f64>> {
     Ok(None)
 }
 
-/// The peak memory of a child, in bytes, where it can be told.
+/// The peak memory of a child in bytes, if it is known.
 ///
-/// The kernel counts the memory of the process that started it as that of the child, until the
-/// child has become a program of its own; so what is no more than `own` may be less.
+/// Between `fork` and `exec` the child has the memory of its parent, which counts for its peak. So
+/// a peak that is not above `own`, the parent's, says nothing about the program.
 fn told_peak(peak: f64, own: Option<f64>) -> Option<f64> {
-    // The kernel's own counts differ by some pages.
+    // The two counts of the kernel may differ by some pages.
     own.filter(|own| peak > own + 1e6).map(|_| peak)
 }
 
-/// What a process has read by system calls, in bytes, by the kernel's accounts at `path`.
+/// The bytes that a process has read by system calls, from the file `/proc/<pid>/io` at `path`.
 pub(super) fn bytes_read(path: &str) -> Option<f64> {
     account(path, "rchar:")
 }
 
-/// A number in a file of the kernel's accounts, behind its name.
+/// The number behind a name in a file of `/proc`.
 fn account(path: &str, name: &str) -> Option<f64> {
     let text = fs::read_to_string(path).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// A command line, with the names of files without their folders.
+/// A command line for display: files are shown without their folders.
 pub(super) fn show(line: &[OsString]) -> String {
     let name = |word: &OsString| {
         let path = Path::new(word);

@@ -1,11 +1,11 @@
-//! The clips of a folder, and what decides which jobs they are for.
+//! Finds the clips of a folder, and what decides for which jobs they are suited.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use avocet::{CancelToken, Engine, Source, engine::MediaInfo};
+use avocet::{CancelToken, Engine, Source, engine::ProbeOptions, media::MediaInfo};
 use serde::Serialize;
 
 use super::{
@@ -13,36 +13,36 @@ use super::{
     rivals::Skipped,
 };
 
-/// Extensions of files that are looked at.
+/// The extensions of files that are probed.
 const EXTENSIONS: [&str; 14] = [
     "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts",
     "webm",
 ];
 
-/// A file with moving pictures.
+/// A clip: a file with a video stream.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Clip {
     #[serde(skip)]
     pub(super) path: PathBuf,
     pub(super) name: String,
-    /// In seconds.
+    /// The duration in seconds.
     pub(super) seconds: f64,
-    /// In bytes.
+    /// The size of the file in bytes.
     pub(super) size: u64,
-    /// Of the pictures, in pixels.
+    /// The width and the height of the video, in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Frames per second; 0 when they are not known.
+    /// The frame rate, in frames per second; 0 when it is unknown.
     pub(super) frame_rate: f64,
     pub(super) video: String,
     pub(super) audio: Option<String>,
-    /// Whether the container is MP4 or one of its kin.
+    /// Whether the container is MP4 or of its family.
     pub(super) is_mp4: bool,
 }
 
 impl Clip {
-    /// Whether the shorter side is so many pixels long.
+    /// Whether the shorter side of the video has this many pixels.
     pub(super) fn is_of(&self, lines: u32) -> bool {
         self.width.min(self.height) == lines
     }
@@ -56,7 +56,7 @@ impl Clip {
             size: media.size_bytes?,
             width: video.width,
             height: video.height,
-            frame_rate: video.frame_rate.map_or(0.0, avocet::engine::Rational::as_f64),
+            frame_rate: video.frame_rate.map_or(0.0, avocet::media::Rational::as_f64),
             video: stream.codec.clone(),
             audio: media.audios().next().map(|(stream, _)| stream.codec.clone()),
             is_mp4: media.is_format("mp4"),
@@ -64,32 +64,33 @@ impl Clip {
     }
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 pub(super) struct Found {
-    /// In the order of their names.
+    /// The clips, in the order of their names.
     pub(super) clips: Vec<Clip>,
-    /// What is named like a clip and is none.
+    /// Files with the extension of a clip that can not be used.
     pub(super) unusable: Vec<Skipped>,
-    /// Number of files of all kinds.
+    /// The number of files of all kinds.
     pub(super) files: usize,
 }
 
-/// The clips of a folder and of the folders in it.
+/// Finds the clips of a folder and of its direct subfolders.
 pub(super) fn find(folder: &Path, cancel: &CancelToken) -> Result<Found> {
     let mut paths = Vec::new();
     for path in list(folder)? {
-        // Of a folder in the folder that can not be read, there is nothing to time.
+        // A subfolder that can not be read is passed over.
         paths.extend(if path.is_dir() { list(&path).unwrap_or_default() } else { vec![path] });
     }
     paths.retain(|path| path.is_file());
     let engine = Engine::default();
     let look = |path: &PathBuf| {
-        // What the rivals are given must not be taken for an option.
+        // An absolute path does not begin with `-`, which the rivals would take for an option.
         let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
-        let media =
-            engine.probe(&Source::path(&path), cancel).map_err(|error| error.to_string())?;
+        let media = engine
+            .probe(&Source::path(&path), ProbeOptions::default().cancel(cancel))
+            .map_err(|error| error.to_string())?;
         let clip = Clip::of(&path, &media).filter(|clip| clip.seconds > 0.0);
-        clip.ok_or_else(|| "it has no moving pictures, or no known length".to_owned())
+        clip.ok_or_else(|| "it has no video, or its duration is unknown".to_owned())
     };
     let (mut clips, mut unusable) = (Vec::new(), Vec::new());
     for path in paths.iter().filter(|path| may_be_clip(path)) {

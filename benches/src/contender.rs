@@ -1,10 +1,9 @@
-//! One way to do a job, and what a run of it takes.
+//! A contender: one way to do a job, and how a run of it is measured.
 
 use std::{
     ffi::OsString,
     fs,
     io::{Read, Write},
-    ops::ControlFlow,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -20,41 +19,41 @@ use super::{
     scratch::{Scratch, clear},
 };
 
-/// Number of bytes that the plain copy moves at once, as coreutils does.
+/// The buffer of the plain copy in bytes; coreutils use the same.
 const BUFFER: usize = 128 << 10;
 
-/// One way to do a job.
+/// A way to do a job.
 pub(super) struct Contender {
     pub(super) name: String,
-    /// The command line, or what is done instead.
+    /// The command line, or a description of what is done.
     pub(super) what: String,
     pub(super) way: Way,
-    /// What is made, which must not be there before; a job may make nothing.
+    /// The output, which is removed before each run; `None` for a job without one.
     pub(super) output: Option<Output>,
     pub(super) goals: Vec<Goal>,
-    /// Whether it does only what no contender can do without.
+    /// Whether it does only a part of the job that every contender must do.
     pub(super) is_limit: bool,
 }
 
-/// What a job makes.
+/// The output of a job.
 #[derive(Clone, Debug)]
 pub(super) enum Output {
     File(PathBuf),
-    /// A folder, which is there before.
+    /// A folder, which is made before each run.
     Folder(PathBuf),
 }
 
 pub(super) enum Way {
-    /// The library, in this process, with an engine that has seen nothing.
+    /// The library in this process, with a new engine for each run.
     Library(CheckedJob),
-    /// Only the decision of the library.
+    /// Only the planning of the library, without the run.
     Decision(CheckedJob),
-    /// Programs.
+    /// Programs that are started for each run.
     Programs(Lines),
     Python(Box<Worker>, Value),
-    /// A copy by the kernel, which may share the bytes where the file system can.
+    /// A copy by the kernel, which may share the blocks if the file system supports that.
     KernelCopy(PathBuf),
-    /// A copy by reads and writes.
+    /// A copy by reads and writes in this process.
     PlainCopy(PathBuf),
 }
 
@@ -72,7 +71,7 @@ impl Contender {
         Self { name, what, way, output: None, goals: Vec::new(), is_limit: false }
     }
 
-    /// A program, which its command line describes.
+    /// A contender that is one program; its command line is the description.
     pub(super) fn program(name: impl Into<String>, line: Vec<OsString>) -> Self {
         let what = format!("`{}`", child::show(&line));
         Self::new(name, what, Way::Programs(Lines::one(line)))
@@ -88,13 +87,13 @@ impl Contender {
         self
     }
 
-    /// What it does is a part of the job.
+    /// Marks this contender as a limit: it does only a part of the job.
     pub(super) fn limiting(mut self) -> Self {
         self.is_limit = true;
         self
     }
 
-    /// Does the job once.
+    /// Does the job once, and tells the cost.
     pub(super) fn run(&mut self, scratch: &Scratch) -> Result<Cost> {
         scratch.check()?;
         match &self.output {
@@ -110,24 +109,27 @@ impl Contender {
             Way::Programs(lines) => measure(scratch, lines),
             Way::Python(worker, order) => worker.run(order),
             Way::Library(job) => time(|| {
-                let engine = Engine::default();
-                avocet::run(&engine, job, target, scratch.cancel(), |_| ControlFlow::Continue(()))?;
+                let job =
+                    avocet::job(CheckedJob::clone(job)).output(target).engine(&Engine::default());
+                job.cancel(scratch.cancel()).run()?;
                 Ok(())
             }),
             Way::Decision(job) => time(|| {
-                avocet::plan(&Engine::default(), job, target, scratch.cancel())?;
+                let job =
+                    avocet::job(CheckedJob::clone(job)).output(target).engine(&Engine::default());
+                job.cancel(scratch.cancel()).plan()?;
                 Ok(())
             }),
             Way::KernelCopy(from) => time(|| kernel_copy(from, target)),
             Way::PlainCopy(from) => time(|| plain_copy(from, target)),
         };
-        // Whatever failed after that did so because of it.
+        // After a cancellation, errors of the run are a consequence of it.
         scratch.check()?;
         cost
     }
 }
 
-/// Times what this process does itself, of which memory and processor time are not known alone.
+/// Measures work in this process, whose own memory and processor time are unknown.
 fn time(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     let accounts = || bytes_read("/proc/self/io");
     let before = accounts();

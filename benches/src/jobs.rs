@@ -1,4 +1,4 @@
-//! The jobs: what Avocet and each of its rivals are given to do, and what is wanted.
+//! The jobs: what Avocet and each rival are to do, and the goals of the comparison.
 
 use std::{
     ffi::OsString,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use avocet::{CheckedJob, Job, Policy, engine::Strategy};
+use avocet::{CheckedJob, Job, Policy, plan::Strategy};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,27 +21,27 @@ use super::{
     scratch::Scratch,
 };
 
-/// The longest clip that a burst takes, in seconds; other jobs take longer ones where there are any.
+/// The longest clip in seconds that bursts use. Other jobs use longer clips, if there are any.
 pub(super) const SHORT: f64 = 15.0;
 
-/// Number of pictures of a storyboard.
+/// The number of frames in a storyboard.
 const PICTURES: u32 = 100;
 
-/// Number of thumbnails of a burst.
+/// The number of thumbnails in a burst.
 const BURST: usize = 200;
 
-/// The most bytes of uncompressed pictures that are written for the limit of a transcode.
+/// The most bytes of raw frames that are written for the encoder-only limit of a transcode.
 const MAX_RAW: f64 = 2e9;
 
-/// What all jobs need.
+/// What all jobs share.
 pub(super) struct Bench<'a> {
     pub(super) scratch: &'a Scratch,
     pub(super) rivals: &'a Rivals,
-    /// The program `avocet`.
+    /// The path of the program `avocet`.
     pub(super) program: &'a Path,
 }
 
-/// A job that can be asked for.
+/// A kind of job, as `--jobs` names it.
 pub(super) struct Kind {
     pub(super) name: &'static str,
     /// What is done, in one sentence.
@@ -49,24 +49,24 @@ pub(super) struct Kind {
     pub(super) make: Make,
 }
 
-/// How a job is made ready.
+/// How the contenders for a kind of job are made.
 pub(super) enum Make {
-    /// On one clip; `None` when it is not for that clip.
+    /// For one clip; `None` when the clip does not suit the job.
     Each(fn(&Bench<'_>, &Clip) -> Result<Option<Round>>),
     /// On all short clips together.
     Together(fn(&Bench<'_>, &[&Clip]) -> Result<Vec<Round>>),
 }
 
-/// A job that is ready to be done by all who can.
+/// The contenders for one job.
 pub(super) struct Round {
-    /// What tells it from others of its kind on the same clips.
+    /// What tells this round from others of the same kind on the same clips.
     pub(super) variant: String,
     pub(super) ours: Contender,
     pub(super) rivals: Vec<Contender>,
     pub(super) notes: Vec<String>,
-    /// Number of jobs in one run.
+    /// The number of jobs in one run.
     pub(super) count: usize,
-    /// A file that is not needed when it is over.
+    /// A file to remove after the round.
     pub(super) leftover: Option<PathBuf>,
 }
 
@@ -98,12 +98,12 @@ pub(super) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "trim",
-        about: "A section from the midst of the clip, exact to the frame.",
+        about: "A section from the middle of the clip, exact to the frame.",
         make: Make::Each(trim),
     },
     Kind {
         name: "remux",
-        about: "An MP4 as it is, with its index in front.",
+        about: "An MP4 with unchanged streams and its `moov` first.",
         make: Make::Each(remux),
     },
     Kind {
@@ -130,7 +130,8 @@ pub(super) const KINDS: &[Kind] = &[
     },
 ];
 
-/// The goals of a picture.
+/// The goals for a thumbnail: the least ratio of the rival's wall time to ours, and for `limit` the
+/// most of ours to the limit's.
 #[derive(Default)]
 struct PictureGoals {
     path: Option<f64>,
@@ -153,7 +154,7 @@ fn exact_15s(clip: &Clip) -> PictureGoals {
     PictureGoals { given: Some(1.5), python: Some(1.7), ..PictureGoals::default() }
 }
 
-/// What stands before the words of every ffmpeg program.
+/// The options before the arguments of every `ffmpeg` command.
 const FFMPEG: &str = "-v error -nostdin -y";
 
 fn picture(
@@ -247,7 +248,7 @@ fn storyboard(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
     Ok(Some(round))
 }
 
-/// Where a section begins and how long it is, in seconds.
+/// The start and the duration of the section to cut, in seconds.
 fn section(seconds: f64) -> (f64, f64) {
     let start = seconds / 3.0 + 1.3;
     if start + 30.0 <= seconds { (start, 30.0) } else { (start, seconds / 3.0) }
@@ -347,7 +348,7 @@ fn transcode(bench: &Bench<'_>, clip: &Clip) -> Result<Option<Round>> {
             of(Measure::User, Bound::OursAtMost(1.03)),
             of(Measure::Memory, Bound::MoreAtMost(8.0 * frame)),
         ];
-        // One of another release has other codecs.
+        // An FFmpeg of another release has other codecs, so it gets no goals.
         let is_alike = program.origin == Origin::Path;
         goals.into_iter().filter(move |_| is_alike)
     });
@@ -385,7 +386,7 @@ fn one_burst(bench: &Bench<'_>, clips: &[&Clip], at_once: usize) -> Result<Round
         let way = Way::Programs(Lines { lines, at_once });
         let least = if program.origin == Origin::Path { 3.0 } else { 1.8 };
         let memory = Goal { measure: Measure::Memory, bound: Bound::OursAtMost(0.5) };
-        // One program at a time has no sum of memory.
+        // The peak is estimated for several programs at once only.
         let memory = (at_once > 1).then_some(memory);
         let rival = Contender::new(&program.name, format!("`{shown}` and so on"), way);
         let goals = [rival_at_least(least)].into_iter().chain(memory);
@@ -400,7 +401,7 @@ impl Round {
         Self { variant, ours, rivals: Vec::new(), notes: Vec::new(), count: 1, leftover: None }
     }
 
-    /// The library in this process; among the rivals, the program started for the same.
+    /// The library in this process. Its first rival is a started `avocet` program.
     fn in_process(bench: &Bench<'_>, document: &Value, output: &Output) -> Result<Self> {
         let what = "the library in this process, a new engine for each run";
         let ours = Contender::new("Avocet", what, Way::Library(job(document)?)).making(output);
@@ -413,7 +414,7 @@ impl Round {
         Ok(round)
     }
 
-    /// The program, started.
+    /// The program `avocet`, started for each run.
     fn process(bench: &Bench<'_>, words: &str, clip: &Clip, output: &Output) -> Self {
         let line = line(bench.program, words, clip, output);
         Self::new(Contender::program("Avocet, started", line).making(output))
@@ -430,7 +431,7 @@ impl Round {
         self.add_named_programs(bench, clip, output, words, "", goals);
     }
 
-    /// Every ffmpeg program, with `suffix` behind its name.
+    /// Adds every `ffmpeg` program as a rival, with `suffix` behind its name.
     fn add_named_programs<G: IntoIterator<Item = Goal>>(
         &mut self,
         bench: &Bench<'_>,
@@ -447,7 +448,7 @@ impl Round {
         }
     }
 
-    /// `PyAV`, where there is an interpreter that has it; for a limit, its name and what it does.
+    /// Adds `PyAV` as a rival, if it is installed. A limit has a name and a description.
     fn add_python(
         &mut self,
         bench: &Bench<'_>,
@@ -472,7 +473,7 @@ impl Round {
         self.notes.extend(limit.map(|(name, what)| format!("{name}: {what}.")));
     }
 
-    /// The limit of everything that is copied.
+    /// Adds plain copies of a file as limits for jobs that copy.
     fn add_copies(&mut self, of: &str, from: &Path, output: &Output, goal: Option<Goal>) {
         let way = Way::KernelCopy(from.to_owned());
         let copy = Contender::new("cp", format!("a copy {of} by the kernel"), way);
@@ -482,7 +483,7 @@ impl Round {
         self.rivals.push(copy.making(output).limiting());
     }
 
-    /// The limit of a transcode: the encoder alone, on pictures that are decoded and scaled before.
+    /// Adds the limit of a transcode: the encoder alone, on frames decoded and scaled before.
     fn add_encoder(&mut self, bench: &Bench<'_>, clip: &Clip) -> Result<()> {
         let Some(program) = bench.rivals.programs.first() else { return Ok(()) };
         let width = (f64::from(clip.width) * 720.0 / f64::from(clip.height) / 2.0).round() * 2.0;
@@ -526,7 +527,7 @@ const fn ours_at_most(most: f64) -> Goal {
     Goal::wall(Bound::OursAtMost(most))
 }
 
-/// The words of a command line, with `{in}` and `{out}` in their places.
+/// A command line of these words, with `{in}` and `{out}` replaced by the paths.
 fn line(program: impl Into<OsString>, words: &str, clip: &Clip, output: &Output) -> Vec<OsString> {
     let word = |word: &str| match word {
         "{in}" => clip.path.clone().into(),
@@ -536,17 +537,17 @@ fn line(program: impl Into<OsString>, words: &str, clip: &Clip, output: &Output)
     [program.into()].into_iter().chain(words.split_whitespace().map(word)).collect()
 }
 
-/// The document that asks for a recipe.
+/// The job document for a recipe.
 fn document(clip: &Clip, format: &str, recipe: &Value) -> Value {
     json!({
         "mode": "recipe",
-        "input": { "url": avocet::input_url(clip.path.as_os_str()) },
+        "input": { "url": avocet::io::input_url(clip.path.as_os_str()) },
         "output": { "format": format },
         "recipe": recipe,
     })
 }
 
-/// An order for `PyAV`.
+/// The order for the `PyAV` worker.
 fn order(clip: &Clip, output: &Output, mut order: Value) -> Value {
     order["input"] = json!(clip.path);
     order["output"] = json!(output.path());
@@ -558,9 +559,8 @@ fn job(document: &Value) -> Result<CheckedJob> {
 }
 
 fn strategy(bench: &Bench<'_>, document: &Value, output: &Output) -> Result<Strategy> {
-    let engine = avocet::Engine::default();
-    let plan = avocet::plan(&engine, &job(document)?, output.path(), bench.scratch.cancel())?;
-    Ok(plan.strategy)
+    let job = avocet::job(job(document)?).output(output.path()).cancel(bench.scratch.cancel());
+    Ok(job.plan()?.plan.strategy)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a document is no media")]

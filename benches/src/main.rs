@@ -1,4 +1,4 @@
-//! The program `avocet-bench`: times whole jobs on clips of yours, against other programs, in pairs.
+//! The program `avocet-bench`: times whole jobs on your clips against other programs, in pairs.
 
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,7 @@ const WRITE: &str = "write";
 const PROGRAM: &str = "avocet";
 const JSON: &str = "json";
 
-/// What the command understands.
+/// The command line.
 fn command() -> clap::Command {
     let path = |name: &'static str| {
         Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
@@ -60,7 +60,7 @@ fn command() -> clap::Command {
             Arg::new(DIR)
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
-                .help("The folder with the clips; those in its folders count, too"),
+                .help("The folder with the clips; clips in its subfolders count, too"),
         )
         .arg(
             Arg::new(PAIRS)
@@ -68,7 +68,7 @@ fn command() -> clap::Command {
                 .value_name("NUMBER")
                 .value_parser(value_parser!(NonZeroUsize))
                 .default_value("7")
-                .help("Pairs of runs that are counted, 1 or more; one more comes before them"),
+                .help("Pairs of runs that are counted, 1 or more; one uncounted pair runs first"),
         )
         .arg(
             Arg::new(JOBS)
@@ -77,7 +77,7 @@ fn command() -> clap::Command {
                 .value_delimiter(',')
                 .action(ArgAction::Append)
                 .value_parser(PossibleValuesParser::new(names))
-                .help("The jobs to time; default: all that a clip is for"),
+                .help("The jobs to time; default: all that suit a clip"),
         )
         .arg(
             path(FFMPEG)
@@ -109,14 +109,14 @@ fn main() -> ExitCode {
         Err(error) => {
             let is_asked =
                 matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // There is no place to tell that it failed.
+            // If this fails, there is no place to report that.
             let _ = error.print();
             return ExitCode::from(if is_asked { 0 } else { 2 });
         }
     };
     let cancel = CancelToken::new();
     let token = cancel.clone();
-    // Without it, a signal ends the program in the system's way, and the folder stays.
+    // If no handler can be installed, a signal ends the program at once and leaves its folder.
     let _ = ctrlc::set_handler(move || token.cancel());
     match answer(&cancel, &matches) {
         Ok(text) => terminal::print(&text, 0),
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether this program was started to be measured, or to measure others; it then does that.
+/// Runs as a measured child or as its parent, if the first argument says so.
 fn as_child() -> Option<ExitCode> {
     match env::args_os().nth(1)?.to_str()? {
         child::MEASURE => Some(child::be_parent()),
@@ -140,7 +140,7 @@ fn as_child() -> Option<ExitCode> {
     }
 }
 
-/// What the command found, as text or as JSON.
+/// The report of a benchmark, as Markdown or as JSON.
 fn answer(cancel: &CancelToken, matches: &ArgMatches) -> Result<String> {
     let folder = matches.get_one::<PathBuf>(DIR).map_or(Path::new("."), PathBuf::as_path);
     let scratch = Scratch::new(cancel)?;
@@ -170,7 +170,7 @@ fn answer(cancel: &CancelToken, matches: &ArgMatches) -> Result<String> {
             pairs,
             &mut report,
         )?;
-        // Whoever stops the rest keeps what is there.
+        // Write the results so far, in case the rest is cancelled.
         if let Some(folder) = results.filter(|_| !report.tables.is_empty()) {
             report.write(folder)?;
         }
@@ -190,7 +190,7 @@ fn answer(cancel: &CancelToken, matches: &ArgMatches) -> Result<String> {
 fn find_clips(cancel: &CancelToken, folder: &Path) -> Result<Found> {
     let name = folder.display();
     if !folder.is_dir() {
-        let what = if folder.exists() { "is no folder" } else { "is not there" };
+        let what = if folder.exists() { "is not a folder" } else { "does not exist" };
         return Err(Error::Usage(format!("`{name}` {what}; DIR is a folder with clips")));
     }
     let found = clip::find(folder, cancel)?;
@@ -198,14 +198,14 @@ fn find_clips(cancel: &CancelToken, folder: &Path) -> Result<Found> {
         let files = found.files;
         let extensions = clip::extensions();
         return Err(Error::Usage(format!(
-            "`{name}` has {files} files and no clip among them; a clip is media with moving \
-             pictures and ends in one of {extensions}"
+            "`{name}` has {files} files and no clip among them; a clip is media with video whose \
+             name ends in one of {extensions}"
         )));
     }
     Ok(found)
 }
 
-/// Times one job on all clips that it is for.
+/// Measures one kind of job on all clips that suit it.
 fn time(bench: &Bench<'_>, kind: &Kind, pairs: NonZeroUsize, report: &mut Report) -> Result<()> {
     let (tables, mut skipped) = (report.tables.len(), Vec::new());
     let mut skip = |name: String, error: Error| match error {
@@ -248,20 +248,20 @@ fn time(bench: &Bench<'_>, kind: &Kind, pairs: NonZeroUsize, report: &mut Report
         }
     }
     if report.tables.len() == tables && skipped.is_empty() {
-        let why = "no clip of the folder is for it".to_owned();
+        let why = "no clip in the folder suits it".to_owned();
         skipped.push(Skipped { name: kind.name.to_owned(), why });
     }
     report.skipped.extend(skipped);
     Ok(())
 }
 
-/// The clips for jobs on a single clip: short ones are left to bursts where there are longer ones.
+/// The clips for jobs on one clip: those longer than [`SHORT`] if there are any, else all.
 fn choose(clips: &[Clip]) -> Vec<&Clip> {
     let long: Vec<_> = clips.iter().filter(|clip| clip.seconds > SHORT).collect();
     if long.is_empty() { clips.iter().collect() } else { long }
 }
 
-/// Lets every rival run in pairs with ours.
+/// Runs each rival in pairs with ours.
 fn compete(
     bench: &Bench<'_>,
     kind: &Kind,
@@ -273,7 +273,7 @@ fn compete(
     let job =
         if variant.is_empty() { kind.name.to_owned() } else { format!("{}, {variant}", kind.name) };
     terminal::note(&format!("{job}, {clip}"));
-    // A job that we can not do is no race.
+    // If our own run fails, there is nothing to compare with.
     ours.run(bench.scratch)?;
     let (mut costs, mut rows, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for mut rival in rivals {

@@ -1,17 +1,17 @@
-//! Runs of both sides in pairs, so that what disturbs the machine disturbs both.
+//! Runs of both sides in pairs, so that disturbances of the machine affect both alike.
 
 use std::num::NonZeroUsize;
 
-/// What one run of each side took, one right after the other.
+/// One run of each side, one right after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair<T> {
     pub(super) ours: T,
     pub(super) rival: T,
 }
 
-/// Runs both sides `count` times, the other one first in every second pair.
+/// Runs both sides in `count` pairs; which side is first alternates.
 ///
-/// A pair before those warms up caches and is not counted.
+/// One more pair before those warms up the caches, and is not counted.
 pub(super) fn alternate<T, E>(
     count: NonZeroUsize,
     mut ours: impl FnMut() -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! `PyAV`: a Python program that does a job once for every line that it is given.
+//! `PyAV`: a Python program that does one job for each line of JSON on its standard input.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -18,13 +18,13 @@ use super::{
 
 const SCRIPT: &str = include_str!("worker.py");
 
-/// A Python program at work; it ends when this is dropped.
+/// A running Python program; it ends when this is dropped.
 pub(super) struct Worker {
     child: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     _adopted: Adopted,
-    /// Of `PyAV`, and of the libav in it.
+    /// The versions of `PyAV` and of its libav.
     pub(super) version: Version,
 }
 
@@ -57,7 +57,7 @@ impl Worker {
         };
         let mut answers = BufReader::new(answers);
         let mut line = String::new();
-        // What can not be read is no answer, as is the end.
+        // A read error shows as a line that does not parse.
         let _ = answers.read_line(&mut line);
         let Ok(version) = serde_json::from_str(&line) else {
             drop(orders);
@@ -67,7 +67,7 @@ impl Worker {
             let log = log.lines().last().unwrap_or("it answers nothing").to_owned();
             return Err(Error::Failed { command: format!("{name} with av and pillow"), log });
         };
-        // Nobody reads on, and what is written there is lost.
+        // Close the read end of standard error, so that a full pipe does not block the program.
         child.stderr = None;
         Ok(Self { child, orders: Some(orders), answers, _adopted: adopted, version })
     }
@@ -75,7 +75,7 @@ impl Worker {
     /// Does a job once.
     pub(super) fn run(&mut self, order: &Value) -> Result<Cost> {
         if let Some(orders) = &mut self.orders {
-            // That it does not listen is found by what it answers.
+            // If the program does not read, that shows when its answer is parsed.
             let _ = writeln!(orders, "{order}");
         }
         let mut line = String::new();
@@ -96,7 +96,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Without orders it ends.
+        // The program ends at the end of its standard input.
         self.orders = None;
         let _ = self.child.wait();
     }

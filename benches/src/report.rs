@@ -1,4 +1,4 @@
-//! What was measured, where and how, for people and for machines.
+//! The results with the circumstances of their measurement, as Markdown, JSON and SVG.
 
 use std::{
     env, fs,
@@ -20,55 +20,55 @@ use super::{
     row::Row,
 };
 
-/// All that one run of this command found.
+/// The results of one call of this command.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
-    /// `completed`, or `partial` while jobs are still to come.
+    /// `completed`, or `partial` while further jobs are to be run.
     pub(super) state: &'static str,
     pub(super) setting: Setting,
     pub(super) clips: Vec<Clip>,
     pub(super) tables: Vec<Table>,
-    /// What has no figures at all.
+    /// Jobs, clips and rivals without any figures.
     pub(super) skipped: Vec<Skipped>,
 }
 
-/// What else decides how long something takes.
+/// The circumstances of the measurement.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Setting {
-    /// The day in UTC, as ISO 8601 writes it.
+    /// The date in UTC, as `YYYY-MM-DD`.
     date: String,
-    /// As the kernel names the processor.
+    /// The model name of the processor.
     processor: String,
-    /// Number of processors.
+    /// The number of processors.
     processors: usize,
     avocet: &'static str,
-    /// The release of FFmpeg that our libav comes from.
+    /// The release of the FFmpeg libraries that Avocet is linked with.
     libav: String,
     programs: Vec<Program>,
     ffprobe: Option<String>,
-    /// Of `PyAV`, and of the libav in it.
+    /// The versions of `PyAV` and of its libav.
     pyav: Option<(String, String)>,
-    /// Number of pairs that are counted.
+    /// The number of pairs that count.
     pairs: NonZeroUsize,
-    /// What this program was called with.
+    /// The command line of this call.
     command: String,
 }
 
-/// One job on one clip, or on several together.
+/// The results of one job on one clip, or on several together.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Table {
     pub(super) job: String,
     pub(super) about: &'static str,
     pub(super) clip: String,
-    /// Number of jobs in one run.
+    /// The number of jobs in one run.
     pub(super) count: usize,
-    /// Ours is the first.
+    /// The rows; Avocet's is the first.
     pub(super) rows: Vec<Row>,
     pub(super) notes: Vec<String>,
-    /// Rivals that failed.
+    /// Rivals that could not be measured.
     pub(super) skipped: Vec<Skipped>,
 }
 
@@ -84,7 +84,7 @@ impl Report {
         parts.join("\n")
     }
 
-    /// Writes the report into a folder, as files named by the date.
+    /// Writes the report into a folder as Markdown, JSON and SVG, in files named by the date.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(format!("{}-jobs.md", self.setting.date));
         let json = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
@@ -101,7 +101,7 @@ impl Report {
     }
 }
 
-/// Makes the folder of results, and finds out whether they can be written before all the work.
+/// Makes the folder of results, and checks that it can be written to before the work begins.
 pub(super) fn expect_room(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(Error::file("make", folder))?;
     tempfile::tempfile_in(folder).map_err(Error::file("write to", folder))?;
@@ -180,7 +180,7 @@ impl Table {
     }
 }
 
-/// The day of a time since 1970 in UTC, in seconds, as ISO 8601 writes it.
+/// The date in UTC, as `YYYY-MM-DD`, of a time in seconds since 1970.
 fn date(seconds: u64) -> String {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
@@ -200,7 +200,7 @@ fn date(seconds: u64) -> String {
     format!("{year}-{month:02}-{:02}", days + 1)
 }
 
-/// What the kernel calls the first processor.
+/// The model name of the first processor.
 fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;

@@ -1,4 +1,4 @@
-//! The programs that Avocet is held against, as they are found on this machine.
+//! The rivals: the programs that Avocet is compared with, as found on this machine.
 
 use std::{
     ffi::OsStr,
@@ -14,13 +14,13 @@ use super::{
     scratch::Scratch,
 };
 
-/// Where a program comes from.
+/// How a program was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Origin {
-    /// The folders of `PATH`.
+    /// In a folder of `PATH`.
     Path,
-    /// An argument.
+    /// By an argument of this command.
     Given,
 }
 
@@ -34,26 +34,25 @@ pub(super) struct Program {
     pub(super) version: String,
 }
 
-/// What has no figures, and why.
+/// Something that was not measured, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Skipped {
     pub(super) name: String,
     pub(super) why: String,
 }
 
-/// All that Avocet is held against.
+/// The rivals that were found.
 pub(super) struct Rivals {
     pub(super) programs: Vec<Program>,
-    /// The version of ffprobe on the path.
+    /// The version of the ffprobe on `PATH`.
     pub(super) ffprobe: Option<String>,
-    /// An interpreter that has `PyAV` and Pillow.
+    /// An interpreter with `PyAV` and Pillow.
     pub(super) python: Option<(PathBuf, Version)>,
     pub(super) skipped: Vec<Skipped>,
 }
 
 impl Rivals {
-    /// Looks for all of them. What the user named has to be there; what only may be on the path may
-    /// be missing.
+    /// Looks for all rivals. One that an argument names must exist; others may be missing.
     pub(super) fn find(
         scratch: &Scratch,
         given: &[&PathBuf],
@@ -102,7 +101,7 @@ impl Program {
     }
 }
 
-/// Two programs of one version are told apart by their paths.
+/// Tells programs of the same version apart by their paths.
 fn make_names_differ(programs: &mut [Program]) {
     let names: Vec<_> = programs.iter().map(|program| program.name.clone()).collect();
     for (program, name) in programs.iter_mut().zip(&names) {
@@ -113,7 +112,7 @@ fn make_names_differ(programs: &mut [Program]) {
     }
 }
 
-/// What a program of FFmpeg says it is.
+/// The version that a program of FFmpeg prints.
 fn version(program: &OsStr) -> Result<String> {
     let name = Path::new(program).display().to_string();
     let output = Command::new(program).arg("-version").stdin(Stdio::null()).output();
@@ -127,7 +126,7 @@ fn version(program: &OsStr) -> Result<String> {
     })
 }
 
-/// The version in the first line that a program of FFmpeg prints.
+/// Parses the version in the first line that a program of FFmpeg prints.
 fn parse_version(line: &str) -> Option<String> {
     let rest = line.strip_prefix("ffmpeg version ").or(line.strip_prefix("ffprobe version "))?;
     rest.split_whitespace().next().map(str::to_owned)

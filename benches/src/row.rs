@@ -1,30 +1,30 @@
-//! One contender over all its pairs, and what is wanted of it.
+//! The row of one contender over all its pairs, and the goals that it is held against.
 
 use serde::Serialize;
 
 use super::{child::Cost, pair::Pair, statistics::Summary};
 
-/// Which figure a goal is about.
+/// The figure that a goal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Measure {
     /// Wall time, in seconds.
     Wall,
-    /// Processor time outside the kernel, in seconds.
+    /// Processor time in user mode, in seconds.
     User,
     /// Peak memory, in bytes.
     Memory,
 }
 
-/// What is wanted of a figure, by the median over all pairs.
+/// The bound of a figure, for the median over all pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Bound {
-    /// The rival's divided by ours is this or more.
+    /// The rival's figure divided by ours is at least this.
     RivalAtLeast(f64),
-    /// Ours divided by the rival's is this or less.
+    /// Our figure divided by the rival's is at most this.
     OursAtMost(f64),
-    /// Ours less the rival's is this or less, in the unit of the figure.
+    /// Our figure minus the rival's is at most this, in the unit of the figure.
     MoreAtMost(f64),
 }
 
@@ -35,38 +35,38 @@ pub(super) struct Goal {
     pub(super) bound: Bound,
 }
 
-/// A goal held against what was found.
+/// A goal with the value that was measured.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Judged {
     #[serde(flatten)]
     pub(super) goal: Goal,
-    /// The median of what the bound is about.
+    /// The median of the quantity that the bound limits.
     pub(super) found: f64,
     pub(super) is_met: bool,
 }
 
-/// One line of a table.
+/// A row of a table.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     pub(super) name: String,
-    /// What was run.
+    /// What was run: a command line or a description.
     pub(super) what: String,
-    /// Whether it does only what no contender can do without.
+    /// Whether it does only a part of the job that every contender must do.
     pub(super) is_limit: bool,
     /// Wall time of this contender, in seconds.
     pub(super) wall: Summary,
     /// Its wall time divided by ours, pair by pair; `None` for ours.
     pub(super) ratio: Option<Summary>,
-    /// Median of the processor time outside the kernel, in seconds.
+    /// The median processor time in user mode, in seconds.
     pub(super) user: Option<f64>,
-    /// Median of the peak memory, in bytes.
+    /// The median of the peak memory, in bytes.
     pub(super) memory: Option<f64>,
-    /// Median of what was read by system calls, in bytes.
+    /// The median number of bytes that were read by system calls.
     pub(super) read: Option<f64>,
     pub(super) goals: Vec<Judged>,
-    /// All that was measured, in seconds of wall time: ours, the rival's.
+    /// The wall times of all pairs, in seconds: ours, then the rival's.
     pub(super) pairs: Vec<(f64, f64)>,
 }
 
@@ -75,7 +75,7 @@ impl Goal {
         Self { measure: Measure::Wall, bound }
     }
 
-    /// Holds the goal against pairs; `None` when the figure is not known.
+    /// Compares the goal with pairs; `None` when a figure is unknown.
     fn judge(self, pairs: &[Pair<Cost>]) -> Option<Judged> {
         let of = |pair: &Pair<Cost>| {
             let (ours, rival) = (self.measure.read(&pair.ours)?, self.measure.read(&pair.rival)?);
@@ -112,7 +112,7 @@ impl Measure {
 }
 
 impl Judged {
-    /// As a cell of a table: what is wanted, and whether it was found.
+    /// The cell of a table: the bound, and whether it was met.
     pub(super) fn to_cell(&self) -> String {
         let Self { goal: Goal { measure, bound }, found, is_met } = self;
         let of = match measure {
@@ -132,7 +132,7 @@ impl Judged {
 }
 
 impl Row {
-    /// Sums up a rival; `None` when there are no pairs.
+    /// The row of a rival; `None` when there are no pairs.
     pub(super) fn of_rival(
         (name, what): (String, String),
         goals: &[Goal],
@@ -147,7 +147,7 @@ impl Row {
         })
     }
 
-    /// Sums up our own runs; `None` when there are none.
+    /// The row of our own runs; `None` when there are none.
     pub(super) fn of_ours((name, what): (String, String), costs: &[Cost]) -> Option<Self> {
         let median = |of: fn(&Cost) -> Option<f64>| {
             let known: Option<Vec<_>> = costs.iter().map(of).collect();
@@ -167,7 +167,7 @@ impl Row {
         })
     }
 
-    /// Column heads of [`to_markdown`](Self::to_markdown).
+    /// The head of the table that [`to_markdown`](Self::to_markdown) makes rows for.
     pub(super) const HEAD: &str = "\
         | | wall | least to most | ÷ ours | 95 % interval | min to max | user | memory | read | goal |\n\
         |---|---|---|---|---|---|---|---|---|---|\n";
@@ -218,7 +218,7 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
-/// Bytes for people, in powers of ten.
+/// Bytes for people, in decimal units.
 pub(super) fn bytes(value: f64) -> String {
     match value.abs() {
         size if size < 1e6 => format!("{:.1} kB", value / 1e3),
@@ -230,7 +230,7 @@ pub(super) fn bytes(value: f64) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// Pairs of wall times and of memory: ours, the rival's.
+    /// Pairs of wall times in seconds: ours, then the rival's. The memory is the same number in MB.
     pub(crate) fn pairs(of: &[(f64, f64)]) -> Vec<Pair<Cost>> {
         let cost = |wall: f64| Cost { wall, peak: Some(wall * 1e6), ..Cost::default() };
         of.iter().map(|&(ours, rival)| Pair { ours: cost(ours), rival: cost(rival) }).collect()

@@ -1,4 +1,4 @@
-//! The folder that outputs go to, and the programs at work: both are gone when the command ends.
+//! The folder for outputs, and the running programs: both are removed when the command ends.
 
 use std::{
     collections::BTreeSet,
@@ -22,18 +22,19 @@ use tempfile::TempDir;
 
 use super::error::{Error, Result};
 
-/// How long a cancelled command may go unnoticed.
+/// How often the watching thread looks for a cancellation.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How often a folder is removed in which a program that was killed may still make files.
+/// How often removing the folder is tried: a program that was just killed may still make files.
 const TRIES: u32 = 20;
 
-/// A temporary folder, and the groups of processes that write to it.
+/// A temporary folder, and the process groups that write to it.
 ///
-/// When the command is cancelled, a thread kills the groups and removes the folder, whatever the
-/// command is at: the program ends soon after.
+/// When the command is cancelled, a thread kills the groups and removes the folder at once. The
+/// command itself ends soon after.
 pub(super) struct Scratch {
-    /// Before the folder, which must not go while the thread removes it.
+    /// The watching thread, and its end signal. It is joined before `folder` is dropped, since both
+    /// remove the folder.
     watch: Option<(Sender<()>, JoinHandle<()>)>,
     folder: TempDir,
     cancel: CancelToken,
@@ -46,7 +47,7 @@ struct Groups {
     is_over: bool,
 }
 
-/// A process that leads a group, for as long as it is at work.
+/// A running process that leads a group; dropping this takes the group off the list.
 pub(super) struct Adopted {
     group: i32,
     groups: Arc<Mutex<Groups>>,
@@ -72,7 +73,7 @@ impl Scratch {
         Ok(Self { watch, folder, cancel, groups })
     }
 
-    /// The place of a file in the folder.
+    /// The path of a file in the folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -86,8 +87,7 @@ impl Scratch {
         if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
-    /// Kills the group that `child` leads, should the command be cancelled before the answer is
-    /// dropped.
+    /// Makes a cancellation kill the group that `child` leads, until the result is dropped.
     pub(super) fn adopt(&self, child: &Child) -> Adopted {
         let group = i32::try_from(child.id()).unwrap_or_default();
         let mut groups = lock(&self.groups);
@@ -103,7 +103,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some((done, watch)) = self.watch.take() {
             drop(done);
-            // A watch that failed has nothing to tell.
+            // A thread that panicked has nothing to report.
             let _ = watch.join();
         }
     }
@@ -119,18 +119,18 @@ impl Groups {
     fn end(&mut self) {
         self.is_over = true;
         for group in self.alive.iter().filter(|group| **group > 0) {
-            // A group that is gone already is as it should be.
+            // The group may have ended already.
             let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
         }
     }
 }
 
-/// Whoever held the lock and failed has left the numbers as they were.
+/// A panic while the lock was held leaves the data usable.
 fn lock(groups: &Mutex<Groups>) -> MutexGuard<'_, Groups> {
     groups.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes a file or a folder, if there is one.
+/// Removes a file or a folder, if it exists.
 pub(super) fn clear(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-/// A sample in short, in the unit of the sample.
+/// A summary of a sample, in the unit of the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(super) struct Summary {
-    /// The value in the middle.
+    /// The median.
     pub(super) median: f64,
-    /// Where the median of the quantity lies with at least 95 % confidence; `None` when the sample
-    /// is too small to tell.
+    /// The 95 % confidence interval of the median; `None` when the sample is too small for one.
     pub(super) interval: Option<(f64, f64)>,
     pub(super) least: f64,
     pub(super) most: f64,
@@ -31,11 +30,11 @@ impl Summary {
     }
 }
 
-/// How many values at either end lie outside the 95 % confidence interval of the median.
+/// How many values at each end lie outside of the 95 % confidence interval of the median.
 ///
-/// Each value is below the true median with probability one half. So the number of those below
-/// follows a binomial distribution, and the interval may leave out at either end as many values as
-/// keep the probability of missing the median below 2.5 %.
+/// Each value is below the true median with a probability of one half, so the number of values
+/// below it follows a binomial distribution. As many values are left out at each end as keep the
+/// probability of missing the median below 2.5 %.
 fn outside(length: usize) -> Option<usize> {
     let mut tail = 0.0;
     let mut probability = 0.5_f64.powf(length as f64);

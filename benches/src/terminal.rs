@@ -1,4 +1,4 @@
-//! The only place that writes to standard output and standard error.
+//! All output to standard output and standard error goes through here.
 
 use std::{
     io::{self, Write},
@@ -7,8 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-/// Prints the answer of the program, and gives its exit status. A reader that has closed the pipe is no
-/// failure.
+/// Prints the answer of the program, and returns its exit status. A closed pipe is no failure.
 pub(super) fn print(text: &str, status: u8) -> ExitCode {
     let mut output = io::stdout().lock();
     match writeln!(output, "{}", text.trim_end()).and_then(|()| output.flush()) {
@@ -20,13 +19,13 @@ pub(super) fn print(text: &str, status: u8) -> ExitCode {
     }
 }
 
-/// Prints a line on standard error. There is no place to tell that it failed.
+/// Prints a line on standard error. A failure of that can not be reported anywhere.
 pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Figures as compact JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
-    // Numbers, strings and lists of them, none of which can fail.
+    // These values contain nothing that serde could refuse.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What the program can be told: one command per recipe, made from the table of its parameters.
+//! The command line: one command per recipe, made from the recipe's table of parameters.
 
 use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -10,14 +10,12 @@ use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
 
 use super::{failure::Failure, name::kebab, terminal, time};
 
-pub(super) const ACCURACY: &str = "accuracy";
 pub(super) const ARGS: &str = "ARGS";
 pub(super) const COUNT: &str = "count";
 pub(super) const CUSTOM_INPUT: &str = "input";
 pub(super) const CUSTOM_OUTPUT: &str = "output-file";
 pub(super) const EVERY: &str = "every";
 pub(super) const FORMAT: &str = "format";
-pub(super) const HEIGHT: &str = "height";
 pub(super) const INPUT: &str = "INPUT";
 pub(super) const DATA: &str = "data";
 pub(super) const CONFIG: &str = "config";
@@ -30,10 +28,9 @@ pub(super) const NO_CLOBBER: &str = "no-clobber";
 pub(super) const OUTPUT: &str = "output";
 pub(super) const PLAN: &str = "plan";
 pub(super) const PROGRESS: &str = "progress";
-pub(super) const QUALITY: &str = "quality";
-pub(super) const WIDTH: &str = "width";
+pub(super) const SEEK: &str = "seekSeconds";
 
-/// Which of the program's commands was given.
+/// A command of the program, other than those of the service.
 #[derive(Clone, Copy)]
 pub(super) enum Command {
     Run,
@@ -41,12 +38,11 @@ pub(super) enum Command {
     Probe,
     Capabilities,
     Ffmpeg,
-    Thumbnails,
     Recipe(RecipeName),
 }
 
 impl Command {
-    /// The command among parsed arguments, with what it was given.
+    /// The command that was given, and its own arguments.
     pub(super) fn of(matches: &ArgMatches) -> Option<(Self, &ArgMatches)> {
         let (name, matches) = matches.subcommand()?;
         let command = match name {
@@ -55,7 +51,6 @@ impl Command {
             "probe" => Self::Probe,
             "capabilities" => Self::Capabilities,
             "ffmpeg" => Self::Ffmpeg,
-            "thumbnails" => Self::Thumbnails,
             name => {
                 let recipes = RecipeName::ALL;
                 Self::Recipe(recipes.into_iter().find(|recipe| kebab(recipe.name()) == name)?)
@@ -65,14 +60,14 @@ impl Command {
     }
 }
 
-/// The whole of what the program understands.
+/// The command line of the whole program.
 pub(super) fn program() -> clap::Command {
     let run = clap::Command::new("run")
         .about("Runs a job document")
         .arg(document())
         .arg(output().help(
-            "Where the output goes, a folder where the job makes several; \
-             default: <stem>-<recipe>.<ext> in the current folder, which must not exist",
+            "Output file, or a folder where the job makes several files; default: \
+             <stem>-<recipe>.<ext> in the current folder, where it must not exist",
         ))
         .args([progress(), no_clobber(), json()]);
     let plan = clap::Command::new("plan")
@@ -82,12 +77,12 @@ pub(super) fn program() -> clap::Command {
         .about("Shows what is in a file: container, streams, shapes, colors, tags")
         .args([input(), json()]);
     let capabilities = clap::Command::new("capabilities")
-        .about("Shows what this libav, on this machine, can do")
+        .about(
+            "Shows the encoders, decoders, filters and devices that are available on this machine",
+        )
         .arg(json());
     clap::Command::new("avocet")
-        .about(
-            "Transcodes media: plans first, does no work it need not do, and verifies the result",
-        )
+        .about("Transcodes media: plans first, does no unnecessary work, and verifies the result")
         .after_help(
             "Exit status: 0 done, 1 the job failed, 2 wrong usage or document, 130 cancelled.",
         )
@@ -96,23 +91,23 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([thumbnails(), custom(), capabilities])
+        .subcommands([custom(), capabilities])
         .subcommands([serve(), token()])
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }
 
-/// The data folder of a service, and the file with its configuration.
+/// The arguments that `serve` and `token` share: the data folder and the configuration file.
 fn of_service() -> [Arg; 2] {
     let path = |name: &'static str| {
         Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
     };
     [
-        path(DATA).help("The data directory: database, keys, outputs; default: avocet-data"),
-        path(CONFIG).help("A file of TOML, as docs/operating.md has it"),
+        path(DATA).help("The data folder: database, keys, outputs; default: avocet-data"),
+        path(CONFIG).help("The configuration, a TOML file; docs/operating.md lists the settings"),
     ]
 }
 
-/// The command of the job API.
+/// The command that runs the job API.
 fn serve() -> clap::Command {
     let listen = Arg::new(LISTEN)
         .long(LISTEN)
@@ -122,24 +117,24 @@ fn serve() -> clap::Command {
     let private = Arg::new(ALLOW_PRIVATE)
         .long(ALLOW_PRIVATE)
         .action(ArgAction::SetTrue)
-        .help("Lets inputs and webhooks be in private networks, and over http:");
+        .help("Allows private addresses and http: for inputs, webhooks and storage providers");
     clap::Command::new("serve")
         .about("Serves the job API over HTTP")
         .args(of_service())
         .args([listen, private])
 }
 
-/// The command that makes keys.
+/// The command that makes API keys.
 fn token() -> clap::Command {
-    let name = Arg::new(NAME).long(NAME).value_name("TEXT").help("What the key is called");
-    let create = clap::Command::new("create").about("Makes a key of the API, and shows it once");
+    let name = Arg::new(NAME).long(NAME).value_name("TEXT").help("The name of the key");
+    let create = clap::Command::new("create").about("Creates an API key, and shows it once");
     clap::Command::new("token")
-        .about("Keys of the job API")
+        .about("Manages the keys of the job API")
         .subcommand_required(true)
         .subcommand(create.args(of_service()).arg(name))
 }
 
-/// The command of custom arguments.
+/// The command that runs the `ffmpeg` program with custom arguments.
 fn custom() -> clap::Command {
     let input = Arg::new(CUSTOM_INPUT)
         .long("input")
@@ -147,25 +142,27 @@ fn custom() -> clap::Command {
         .action(ArgAction::Append)
         .value_name("PATH")
         .value_parser(value_parser!(OsString))
-        .help("A path or a URL; `{{input}}` in the arguments, or `{{in_1}}` and so on");
+        .help(
+            "Input path or URL: `{{input}}` in the arguments; of several, `{{in_1}}`, `{{in_2}}`…",
+        );
     let output = Arg::new(CUSTOM_OUTPUT)
         .long("output")
         .required(true)
         .action(ArgAction::Append)
         .value_name("PATH")
         .value_parser(value_parser!(PathBuf))
-        .help("Where an output goes; `{{output}}` in the arguments, or `{{out_1}}` and so on");
+        .help("Output path: `{{output}}` in the arguments; of several, `{{out_1}}`, `{{out_2}}`…");
     let args = Arg::new(ARGS)
         .last(true)
         .required(true)
         .num_args(1..)
-        .help("The arguments, as docs/ffmpeg.md lists them");
+        .help("Arguments for ffmpeg; docs/ffmpeg.md lists those that are allowed");
     clap::Command::new("ffmpeg")
-        .about("Runs the ffmpeg program with arguments of yours, in a sandbox")
+        .about("Runs the ffmpeg program with your own arguments, in a sandbox")
         .args([input, output, args, plan_only(), progress(), no_clobber(), json()])
 }
 
-/// The command of a recipe: the parameters of its table, and what all recipes take.
+/// The command of a recipe: a flag for each of its parameters, and the arguments of all recipes.
 fn recipe(recipe: RecipeName) -> clap::Command {
     let several = recipe == RecipeName::Concat;
     let input = if several { input().num_args(1..).action(ArgAction::Append) } else { input() };
@@ -179,7 +176,7 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     }
     if recipe.makes_several() {
         let output = output().help(
-            "The folder where the outputs go, made if it is missing; default: the current one",
+            "The folder of the outputs, created if it is missing; default: the current folder",
         );
         return command
             .args([input, output, format(&formats)])
@@ -187,11 +184,14 @@ fn recipe(recipe: RecipeName) -> clap::Command {
             .args([plan_only(), progress(), no_clobber(), json()]);
     }
     let output = output().help(format!(
-        "Where the output goes; its extension is the format: {}; \
-         default: <stem>-{}.{usual} in the current folder, which must not exist",
+        "Output file; its extension is the format: {}; default: <stem>-{}.{usual} in the current \
+         folder, where it must not exist",
         formats.join(", "),
         kebab(recipe.name()),
     ));
+    if recipe == RecipeName::Thumbnail {
+        command = command.args(many());
+    }
     command.args([input, output]).args(recipe.parameters().iter().map(flag)).args([
         plan_only(),
         progress(),
@@ -200,57 +200,41 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     ])
 }
 
-/// The command that makes many thumbnails.
-fn thumbnails() -> clap::Command {
-    let side = |name: &'static str, what: &str| {
-        let help = format!("{what} of the box that each is fitted into, never enlarged, in pixels");
-        let range = value_parser!(u32).range(1..=16_384);
-        Arg::new(name).long(name).value_name("PIXELS").value_parser(range).help(help)
-    };
+/// The flags by which `thumbnail` saves many frames of a file.
+fn many() -> [Arg; 3] {
     let most = i64::try_from(MAX_THUMBNAILS).unwrap_or(i64::MAX);
     let count = Arg::new(COUNT)
         .long(COUNT)
         .value_name("N")
         .value_parser(value_parser!(u32).range(1..=most))
-        .help("How many, each from the middle of its part of the input; at most 500");
+        .conflicts_with(SEEK)
+        .help_heading(MANY)
+        .help(
+            "Save this number of pictures, at most 500, each from the middle of its part of the \
+             input, as <stem>-0001.jpg and so on in the folder that -o names",
+        );
     let every = Arg::new(EVERY)
         .long(EVERY)
         .value_name("TIME")
         .value_parser(length)
-        .conflicts_with(COUNT)
-        .required_unless_present(COUNT)
-        .help("One for so many seconds of the input; more than 0");
-    let quality = Arg::new(QUALITY)
-        .long(QUALITY)
-        .value_name("NUMBER")
-        .value_parser(value_parser!(u8).range(1..=100))
-        .help("Quality of a jpg or webp, 1 to 100; default: 90");
-    let accuracy = Arg::new(ACCURACY)
-        .long(ACCURACY)
-        .value_parser(["exact", "keyframe"])
-        .default_value("keyframe")
-        .help("Whether times are met to the frame, or by keyframes where those are close enough");
+        .conflicts_with_all([COUNT, SEEK])
+        .help_heading(MANY)
+        .help("Save a picture for each such part of the input; more than 0");
     let formats: Vec<_> =
         RecipeName::Thumbnail.formats().iter().copied().map(Format::extension).collect();
-    clap::Command::new("thumbnails")
-        .about("Saves many frames of a file as pictures, <stem>-0001.jpg and so on, in one job")
-        .arg(input())
-        .arg(
-            output()
-                .help("The folder where they go, made if it is missing; default: the current one"),
-        )
-        .args([count, every, side(WIDTH, "Width"), side(HEIGHT, "Height"), quality, accuracy])
-        .args([format(&formats), plan_only(), progress(), no_clobber(), json()])
-        .after_help(help_on_times())
+    [count, every, format(&formats).help_heading(MANY)]
 }
 
-/// A length of time more than 0, in seconds.
+/// The heading of the flags by which `thumbnail` saves many frames.
+const MANY: &str = "Many pictures";
+
+/// Parses a duration of more than 0 s; the result is in seconds.
 fn length(text: &str) -> Result<f64, String> {
     let seconds = time::seconds(text).filter(|seconds| *seconds > 0.0);
     seconds.ok_or_else(|| format!("a finite number of seconds, more than 0, {}", time::FORMS))
 }
 
-/// How times are written, for the end of the help of a command that takes some.
+/// The forms of a time, shown at the end of the help of commands that take one.
 fn help_on_times() -> String {
     format!("Times are {}; a number alone is seconds.", time::FORMS)
 }
@@ -270,10 +254,22 @@ fn plan_only() -> Arg {
         .help("Show what would be done to each stream, and why, without doing it")
 }
 
-/// The flag of a parameter; what it is worth is left to the check of documents.
+/// Shorter names of a flag, beside the one that documents have.
+fn friendly(parameter: &str) -> Option<&'static str> {
+    match parameter {
+        "seekSeconds" => Some("at"),
+        "startSeconds" => Some("start"),
+        "durationSeconds" => Some("duration"),
+        "everySeconds" => Some("every"),
+        _ => None,
+    }
+}
+
+/// The flag of a parameter. Its value is checked with the document, not here.
 fn flag(parameter: &'static Parameter) -> Arg {
     let flag = Arg::new(parameter.name)
         .long(kebab(parameter.name))
+        .visible_aliases(friendly(parameter.name))
         .help_heading("Parameters")
         .help(parameter.describe().trim_end_matches('.').to_owned());
     match parameter.kind {
@@ -282,10 +278,16 @@ fn flag(parameter: &'static Parameter) -> Arg {
             .require_equals(true)
             .default_missing_value("true")
             .value_name("true|false"),
+        // Several times of `thumbnail` are many pictures.
+        Kind::Seconds if parameter.name == SEEK => flag
+            .allow_negative_numbers(true)
+            .value_name("TIME,…")
+            .value_delimiter(',')
+            .action(ArgAction::Append),
         Kind::Seconds | Kind::PositiveSeconds => {
             flag.allow_negative_numbers(true).value_name("TIME")
         }
-        Kind::Ranges => flag.value_name("START+DURATION,…"),
+        Kind::Ranges => flag.value_name("START-END,…"),
         Kind::Choice(names) => flag.value_name(names.join("|")),
         Kind::Integer { .. } | Kind::Crf => flag.allow_negative_numbers(true).value_name("NUMBER"),
         _ => flag.allow_negative_numbers(true).value_name("NAME|NUMBER"),
@@ -325,12 +327,12 @@ pub(super) fn json() -> Arg {
     Arg::new(JSON)
         .long(JSON)
         .action(ArgAction::SetTrue)
-        .help("Print one JSON object on standard output, whatever happens")
+        .help("Print one JSON object on standard output, also for an error")
 }
 
-/// Answers for arguments that ask for no command: help, the version, or what is wrong with them.
+/// Answers a command line that names no command: with help, the version, or what is wrong with it.
 pub(super) fn refuse(error: &clap::Error) -> ExitCode {
-    // After `--`, it would be a file.
+    // Behind `--`, it is the name of a file and no flag.
     let json = env::args_os().take_while(|argument| argument != "--").any(|each| each == "--json");
     match error.kind() {
         ErrorKind::DisplayVersion => {
@@ -341,14 +343,14 @@ pub(super) fn refuse(error: &clap::Error) -> ExitCode {
         }
         _ if json && error.use_stderr() => Failure::Usage(complaint(error)).tell(true),
         _ => {
-            // Nobody is left to tell when that fails.
+            // If this fails, there is no place to report that.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         }
     }
 }
 
-/// What is wrong, in one line: without the reminder of the usage that follows it.
+/// The message of an error in one line, without the usage that clap appends.
 fn complaint(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or(&text);
@@ -381,7 +383,7 @@ mod tests {
         }
     }
 
-    /// The value of a flag of `web-ready` as it is given on a line.
+    /// Checks the value of a flag of `web-ready`; `None` stands for a refused command line.
     fn check_flag(line: &str, name: &str, expected: Option<&str>) {
         let line = format!("avocet web-ready {line} in.mp4");
         let matches = program().try_get_matches_from(line.split(' '));

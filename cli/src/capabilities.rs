@@ -1,4 +1,4 @@
-//! `avocet capabilities`: what this libav, on this machine, can do.
+//! `avocet capabilities`: what the linked libav can do on this machine.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Answer, Context, terminal};
 
-/// The encoders that recipes may ask for, and those of newer builds that arguments may.
+/// Encoders that recipes use, and some of newer builds that custom arguments may use.
 const ENCODERS: [&str; 12] = [
     "libx264",
     "libx265",
@@ -26,7 +26,7 @@ const ENCODERS: [&str; 12] = [
 /// Decoders that not every build has.
 const DECODERS: [&str; 6] = ["h264", "hevc", "vvc", "vp9", "libdav1d", "prores"];
 
-/// The filters that recipes may ask for and that not every build has, and the measures of likeness.
+/// Filters that recipes use and that some builds lack, and filters that measure quality.
 const FILTERS: [&str; 10] = [
     "scale",
     "bwdif",
@@ -55,7 +55,7 @@ pub(super) fn answer(context: &Context) -> Answer {
 
 fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
     let devices: Vec<_> = libav.devices.iter().map(String::as_str).collect();
-    let devices = if devices.is_empty() { "none opens".to_owned() } else { devices.join(" ") };
+    let devices = if devices.is_empty() { "none".to_owned() } else { devices.join(" ") };
     let lines = [
         format!("avocet    {avocet}"),
         format!("libav     {} ({})", libav.version, libav.license),
@@ -69,21 +69,21 @@ fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
     lines.join("\n")
 }
 
-/// The ffmpeg program, whether it is of the same release, and what holds it.
+/// The path of the `ffmpeg` program, its release as against libav's, and whether it is confined.
 fn program(libav: &Capabilities) -> String {
     let Some(program) = &libav.program else {
-        return "no ffmpeg on the path (custom arguments can not be run)".to_owned();
+        return "no ffmpeg on the path; install it to run custom arguments".to_owned();
     };
     let release = match &program.version {
-        Some(version) if *version == libav.version => "as libav".to_owned(),
+        Some(version) if *version == libav.version => "the release of libav".to_owned(),
         Some(version) => format!("{version}, another release than libav"),
-        None => "it does not tell its release".to_owned(),
+        None => "unknown release".to_owned(),
     };
     let sandbox = program.unprotected.as_deref().unwrap_or("confined");
     format!("{} ({release}; {sandbox})", program.path.display())
 }
 
-/// The names that are there, and after them those that are not.
+/// The available names, and then in parentheses the missing ones.
 fn present(names: &[&str], there: &BTreeSet<String>) -> String {
     let (there, absent): (Vec<&str>, Vec<&str>) =
         names.iter().partition(|name| there.contains(**name));

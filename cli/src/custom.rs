@@ -6,8 +6,8 @@ use std::{
 };
 
 use avocet::{
-    Format, Policy, Target,
-    engine::Location,
+    Format, Policy,
+    io::{Location, Target},
     recipes::{Job, JobInput, JobOutputs, Task},
 };
 use clap::ArgMatches;
@@ -23,16 +23,16 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     let inputs: Vec<_> = matches.get_many::<OsString>(CUSTOM_INPUT).unwrap_or_default().collect();
     let outputs: Vec<_> = matches.get_many::<PathBuf>(CUSTOM_OUTPUT).unwrap_or_default().collect();
     let format = |path: &Path| Format::from_extension(&path.extension()?.to_string_lossy());
-    // In a document, one input and one output of a known format stand without keys.
+    // A document may name a single input and a single output of a known format without keys.
     let alone = match (&inputs[..], &outputs[..]) {
         ([_], [output]) => format(output).map(|format| (format, (*output).clone())),
         _ => None,
     };
     let input = |(number, url): (usize, &&OsString)| JobInput {
         key: alone.is_none().then(|| format!("in_{}", number + 1)),
-        url: avocet::input_url(url),
+        url: avocet::io::input_url(url),
     };
-    // Whoever names but one need not know its key.
+    // With a single file, both its placeholder with a key and the one without are accepted.
     let keyed = |argument: &String| match argument.as_str() {
         "{{input}}" if alone.is_none() && inputs.len() == 1 => "{{in_1}}".to_owned(),
         "{{output}}" if alone.is_none() && outputs.len() == 1 => "{{out_1}}".to_owned(),
@@ -55,16 +55,16 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     };
     let job = job.check(Policy::Program).map_err(avocet::Error::from)?;
     let target = Target { location, replace: !matches.get_flag(NO_CLOBBER), named: true };
-    let run = if matches.get_flag(PLAN) { job::plan } else { job::run };
-    run(context, &job, target)
+    job::carry_out(context, avocet::job(job).output(target), matches.get_flag(PLAN))
 }
 
-/// Files under keys, and the folder where they go.
+/// The outputs by their keys, and the common folder that they are written to.
 fn in_folder(outputs: &[&PathBuf]) -> Result<(JobOutputs, Location), Failure> {
     let folder = |path: &Path| path.parent().unwrap_or(Path::new("")).to_owned();
     let common = outputs.first().map(|path| folder(path)).unwrap_or_default();
     if outputs.iter().any(|path| folder(path) != common) {
-        let message = "several outputs go to one folder; `--output` names others".to_owned();
+        let message =
+            "all outputs must be in one folder, but the `--output` paths are in several".to_owned();
         return Err(Failure::Usage(message));
     }
     let file = |(number, path): (usize, &&PathBuf)| {

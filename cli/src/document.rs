@@ -1,22 +1,26 @@
 //! Job documents: read from a file, or made of the arguments of a recipe's command.
 
-use std::{borrow::Cow, fs, io, io::Read, path::Path};
+use std::{ffi::OsStr, fs, io, io::Read, path::Path};
 
 use avocet::{
-    Format, Policy,
-    recipes::{CheckedJob, DocumentError, Job, Kind, Problem, RecipeName, Tree},
+    Builder, Format, Policy,
+    recipes::{
+        CheckedJob, DocumentError, Job, JobDraft, Kind, Problem, RecipeName, Sampling, Thumbnails,
+        Tree,
+    },
 };
 
 use super::{
+    arguments::SEEK,
     failure::{ArgumentProblem, Failure},
     name::{self, kebab},
     time,
 };
 
-/// The largest document that is read, in bytes; anything larger was never meant to be one.
+/// The largest document that is read, in bytes. The limit protects from reading media by mistake.
 const LARGEST: u64 = 1 << 20;
 
-/// Reads the job in a file; `-` is standard input.
+/// Reads a job document from a file, or from standard input for `-`.
 pub(super) fn read(path: &Path) -> Result<CheckedJob, Failure> {
     let text = read_text(path).map_err(|error| {
         let name =
@@ -39,112 +43,80 @@ fn read_text(path: &Path) -> io::Result<String> {
     if text.len() as u64 > LARGEST { Err(too_large()) } else { Ok(text) }
 }
 
-/// What the command of a recipe was given.
+/// The arguments of a recipe's command.
+#[derive(Clone)]
 pub(super) struct Arguments<'a> {
     pub(super) recipe: RecipeName,
-    /// The inputs, as a document names them.
+    /// The inputs: paths or URLs, as a document has them.
     pub(super) inputs: Vec<String>,
-    /// Where the output goes, if that was said.
+    /// The path of `-o`, if it was given.
     pub(super) output: Option<&'a Path>,
-    /// The format, where no name of a file tells it.
+    /// The format of `--format`, for recipes that make several files.
     pub(super) asked: Option<Format>,
-    /// The parameters that were given: the index in the recipe's table, and the text.
+    /// The given parameters: the index in the recipe's table, and the text.
     pub(super) values: Vec<(usize, &'a str)>,
 }
 
 impl Arguments<'_> {
-    /// The job that the arguments ask for; what is wrong with it names the arguments.
+    /// The job that the arguments describe. Problems name the argument that they come from.
     pub(super) fn job(&self) -> Result<CheckedJob, Failure> {
-        let asked = self.format();
-        let format = asked.as_ref().copied().unwrap_or(self.usual_format());
-        let (job, mut problems) = match Job::from_tree(&self.document(format), Policy::Program) {
-            Ok(job) => (Some(job), Vec::new()),
-            Err(DocumentError::Invalid { problems }) => (None, problems),
-            Err(error) => return Err(avocet::Error::from(error).into()),
-        };
-        problems.splice(..0, asked.err());
-        match job.filter(|_| problems.is_empty()) {
-            Some(job) => Ok(job),
-            None => {
+        match self.draft().check(Policy::Program) {
+            Ok(job) => Ok(job),
+            Err(DocumentError::Invalid { problems }) => {
                 Err(Failure::Arguments(problems.into_iter().map(|one| self.named(one)).collect()))
             }
+            Err(error) => Err(avocet::Error::from(error).into()),
         }
     }
 
-    /// The format that the extension of the output asks for, else the usual one.
-    fn format(&self) -> Result<Format, Problem> {
+    /// The thumbnails that the arguments describe, whose time is that of the sampling.
+    pub(super) fn thumbnails(
+        &self,
+        input: &OsStr,
+        sampling: Sampling,
+        format: Format,
+    ) -> Result<Builder<'static, Thumbnails>, Failure> {
+        let is_other = |(index, _): &(usize, &str)| {
+            self.recipe.parameters().get(*index).is_none_or(|parameter| parameter.name != SEEK)
+        };
+        let values = self.values.iter().copied().filter(is_other).collect();
+        let each = Self { output: None, asked: Some(format), values, ..self.clone() };
+        let draft = each.draft();
+        match draft.check_many(sampling.clone(), "", Policy::Program) {
+            Ok(_) => Ok(avocet::thumbnails(input).sampling(sampling).values(&draft)),
+            Err(DocumentError::Invalid { problems }) => {
+                Err(Failure::Arguments(problems.into_iter().map(|one| self.named(one)).collect()))
+            }
+            Err(error) => Err(avocet::Error::from(error).into()),
+        }
+    }
+
+    /// The same, not checked yet.
+    fn draft(&self) -> JobDraft {
+        let mut draft = JobDraft::new(self.recipe);
+        for input in &self.inputs {
+            draft.input(input);
+        }
         if let Some(format) = self.asked {
-            return Ok(format);
+            draft.format(format);
         }
-        let Some(output) = self.output.filter(|_| !self.recipe.makes_several()) else {
-            return Ok(self.usual_format());
-        };
-        let extension = match name::place(output).extension() {
-            Some(extension) => Cow::Owned(extension),
-            // That a folder or a device is no place for media is told by whoever opens it.
-            None if output.exists() && !output.is_file() => return Ok(self.usual_format()),
-            None => "".into(),
-        };
-        // Audio that is only copied has files of its own, which the plan checks.
-        let is_copied = matches!(extension.as_ref(), "opus" | "ogg" | "flac");
-        if self.recipe == RecipeName::ExtractAudio && is_copied {
-            return Ok(self.usual_format());
+        if let Some(output) = self.output.filter(|_| !self.recipe.makes_several()) {
+            match name::place(output).extension() {
+                Some(extension) => draft.extension(extension),
+                // Opening the output reports a folder or a device.
+                None if output.exists() && !output.is_file() => {}
+                None => draft.extension(""),
+            }
         }
-        let formats = self.recipe.formats();
-        let format = Format::from_extension(&extension).filter(|format| formats.contains(format));
-        format.ok_or_else(|| {
-            let names: Vec<_> =
-                formats.iter().map(|format| format!("`.{}`", format.extension())).collect();
-            Problem {
-                path: "output.format".to_owned(),
-                found: match extension.as_ref() {
-                    "" => "no extension".to_owned(),
-                    extension => format!("`.{extension}`"),
-                },
-                allowed: match names.as_slice() {
-                    [name] => name.clone(),
-                    names => format!("one of {}", names.join(", ")),
-                },
-            }
-        })
-    }
-
-    fn usual_format(&self) -> Format {
-        self.recipe.formats().first().copied().unwrap_or(Format::Mp4)
-    }
-
-    /// The document that asks for the same.
-    fn document(&self, format: Format) -> Tree {
-        let text = |text: &str| Tree::Text(text.to_owned());
-        let object = |fields: Vec<(&str, Tree)>| {
-            Tree::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-        };
-        let input = match self.inputs.as_slice() {
-            [url] if self.recipe != RecipeName::Concat => {
-                ("input", object(vec![("url", text(url))]))
-            }
-            urls => {
-                let keyed = urls.iter().enumerate();
-                let files = keyed.map(|(index, url)| (format!("in_{}", index + 1), text(url)));
-                ("input_files", Tree::Object(files.collect()))
-            }
-        };
-        let mut recipe = vec![("name", text(self.recipe.name()))];
-        let parameters = self.recipe.parameters();
         for &(index, text) in &self.values {
-            if let Some(parameter) = parameters.get(index) {
-                recipe.push((parameter.name, value(parameter.kind, text)));
+            if let Some(parameter) = self.recipe.parameters().get(index) {
+                draft.set(parameter.name, value(parameter.kind, text));
             }
         }
-        object(vec![
-            ("mode", text("recipe")),
-            input,
-            ("output", object(vec![("format", text(format.name()))])),
-            ("recipe", object(recipe)),
-        ])
+        draft
     }
 
-    /// The problem with the argument that it comes from.
+    /// A problem, with the name of the argument that it comes from.
     fn named(&self, mut problem: Problem) -> ArgumentProblem {
         let path = problem.path.as_str();
         let parameter = path.strip_prefix("recipe.").and_then(|name| {
@@ -163,18 +135,26 @@ impl Arguments<'_> {
     }
 }
 
-/// What stands in a document for the text of a flag; text that is no such value stays text, which
-/// the check then names.
+/// The document's value for the text of a flag. Text that does not parse stays a string, so that
+/// the check of the document reports it.
 fn value(kind: Kind, text: &str) -> Tree {
     let tree = |number: f64| Tree::read(&number.to_string()).ok();
     let number = || text.parse().ok().filter(|number: &f64| number.is_finite()).and_then(tree);
     let time = |text: &str| time::seconds(text).and_then(tree);
-    // START+DURATION, with commas between.
+    // START-END or START+DURATION; a minus sign at the beginning is that of a number.
     let range = |text: &str| {
-        let (start, duration) = text.split_once('+')?;
+        let text = text.trim();
+        let (start, duration) = if let Some((start, duration)) = text.split_once('+') {
+            (time(start.trim())?, time(duration.trim())?)
+        } else {
+            let dash = text.char_indices().skip(1).find(|(_, letter)| *letter == '-')?.0;
+            let [start, end] = [&text[..dash], &text[dash + 1..]];
+            let [start, end] = [start, end].map(|at| time::seconds(at.trim()));
+            (tree(start?)?, tree(end? - start?)?)
+        };
         Some(Tree::Object(vec![
-            ("startSeconds".to_owned(), time(start.trim())?),
-            ("durationSeconds".to_owned(), time(duration.trim())?),
+            ("startSeconds".to_owned(), start),
+            ("durationSeconds".to_owned(), duration),
         ]))
     };
     let value = match kind {
@@ -191,7 +171,7 @@ fn value(kind: Kind, text: &str) -> Tree {
 mod tests {
     use super::*;
 
-    /// The document of a recipe's arguments, or its problems as `argument | found | allowed`.
+    /// Checks the document of arguments, or its problems as `argument | found | allowed`.
     fn check(
         recipe: RecipeName,
         inputs: &[&str],
@@ -211,7 +191,7 @@ mod tests {
         assert_eq!(arguments.values.len(), flags.len(), "an unknown flag among {flags:?}");
         let met = match arguments.job() {
             Ok(_) => {
-                vec![arguments.document(arguments.format().unwrap_or(Format::Gif)).to_string()]
+                vec![arguments.draft().document().to_string()]
             }
             Err(Failure::Arguments(problems)) => problems
                 .iter()

@@ -1,4 +1,4 @@
-//! How the program ends when it is told to: soon, whatever libav is at, and without leaving files.
+//! The end of the program at a signal: soon, whatever libav is doing, and without leftover files.
 
 use std::{
     io, process,
@@ -13,54 +13,53 @@ use std::{
 
 use avocet::{CancelToken, Engine};
 
-use super::{Context, failure::Failure, folder::MadeFolder, progress::Show};
+use super::{Context, failure::Failure, progress::Show};
 
-/// How long a command may take to end by itself once it is cancelled; with the time that a busy
-/// machine takes to notice, and to take back the memory, it comes to less than 200 ms.
+/// How long a cancelled command may take to end by itself. With the delays of a busy machine in
+/// waking threads and freeing memory, the program then ends in less than 200 ms.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How long saying that it was cancelled may take; whoever reads it may have stopped reading.
+/// How long the last message may take. The reader of a pipe may have stopped reading.
 const LAST_WORD: Duration = Duration::from_millis(25);
 
-/// The exit status of a program that was interrupted.
+/// The exit status of a program that SIGINT ended: 128 + 2.
 const INTERRUPTED: i32 = 130;
 
-/// The end of the program, which one of two brings about: the command, or a signal.
+/// The end of the program. The command and the signal thread compete for the right to report it.
 pub(super) struct Ending {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
     show: Show,
-    folder: MadeFolder,
     claimed: AtomicBool,
 }
 
 impl Ending {
-    /// Lets SIGINT, SIGTERM and SIGHUP cancel the command, and end the program soon after.
+    /// Makes SIGINT, SIGTERM and SIGHUP cancel the command and end the program soon after.
     pub(super) fn at_signals(context: &Context) -> Arc<Self> {
         let ending = Arc::new(Self {
             engine: context.engine.clone(),
             cancel: context.cancel.clone(),
             json: context.json,
             show: context.show.clone(),
-            folder: context.folder.clone(),
             claimed: AtomicBool::new(false),
         });
-        // Without a watch, a signal ends the program in the system's way.
+        // If the threads can not be started, a signal has its default effect.
         let _ = Arc::clone(&ending).watch();
         ending
     }
 
-    /// Takes the right to answer for the program, which then ends; when a signal has taken it
-    /// already, the program ends here.
+    /// Takes the right to report how the command ended. If a signal has it already, this never
+    /// returns, and the signal thread ends the process.
     pub(super) fn claim(&self) {
         while self.claimed.swap(true, Ordering::AcqRel) {
             thread::park();
         }
     }
 
-    /// Starts the threads that wait for signals now: while an encoder keeps every processor and the
-    /// memory map busy, a new thread can take longer to come to life than there is time.
+    /// Starts the threads that wait for signals. They are started now, since a new thread can take
+    /// longer to run than [`GRACE`] while an encoder uses all processors and holds the memory map's
+    /// lock.
     fn watch(self: Arc<Self>) -> io::Result<()> {
         let (signal, signals) = channel();
         let (last, lasts) = channel::<()>();
@@ -72,7 +71,7 @@ impl Ending {
         })?;
         thread::Builder::new().spawn(move || {
             if self.is_over(&signals) {
-                // The other thread ends the program if this one is kept from it.
+                // If this thread blocks on its output, the other one ends the process.
                 let _ = last.send(());
                 self.end();
             }
@@ -83,23 +82,22 @@ impl Ending {
         ctrlc::set_handler(send).map_err(io::Error::other)
     }
 
-    /// Waits until the program has to end; `false` when no signal can come any more.
+    /// Waits for a signal and cleans up after it; `false` when no signal can come any more.
     fn is_over(&self, signals: &Receiver<()>) -> bool {
         if signals.recv().is_err() {
             return false;
         }
         self.cancel.cancel();
-        // A second signal does not wait for what the first one began.
+        // A second signal ends the wait for the command at once.
         let _ = signals.recv_timeout(GRACE);
         self.engine.discard_unfinished();
-        self.folder.remove();
         true
     }
 
-    /// Ends the program now: the command may be in a call that takes seconds.
+    /// Ends the process now: the command may be in a libav call that takes seconds.
     fn end(&self) -> ! {
         if self.claimed.swap(true, Ordering::AcqRel) {
-            // The command is just saying how it ended.
+            // The command is reporting how it ended: let it finish.
             thread::sleep(LAST_WORD);
         } else {
             self.show.clear();

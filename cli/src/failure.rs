@@ -1,4 +1,4 @@
-//! How a command fails, told to people or to programs.
+//! The failure of a command, as text for people or as JSON for programs.
 
 use std::{error::Error, process::ExitCode};
 
@@ -11,9 +11,9 @@ use super::terminal;
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The arguments make no sense, or name no document that can be read.
+    /// The arguments are wrong, or the document or configuration can not be read.
     Usage(String),
-    /// The arguments ask for what no job can.
+    /// The arguments were parsed, but the document that they make is not valid.
     Arguments(Vec<ArgumentProblem>),
     /// The document, the plan or the run failed.
     Job(avocet::Error),
@@ -21,13 +21,13 @@ pub(super) enum Failure {
     Serve(ServeError),
 }
 
-/// What is wrong with an argument.
+/// One thing that is wrong, in terms of the arguments where there are some.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ArgumentProblem {
-    /// The argument as it is written; `None` when it came in a document.
+    /// The argument as it is written, as in `--crf`; `None` for a document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) argument: Option<String>,
-    /// The same in the document that the arguments stand for.
+    /// The problem, with its path in the document that the arguments make.
     #[serde(flatten)]
     pub(super) problem: Problem,
 }
@@ -46,7 +46,7 @@ struct Body<'a> {
     retryable: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ArgumentProblem>,
-    /// The end of what the ffmpeg program wrote to standard error.
+    /// The end of the standard error of the `ffmpeg` program.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<&'a str>,
 }
@@ -62,7 +62,7 @@ impl Failure {
         avocet::engine::Error::Cancelled.into()
     }
 
-    /// Says what went wrong, and gives the exit status.
+    /// Reports the failure as text, or with `json` as JSON; returns the exit status.
     pub(super) fn tell(&self, json: bool) -> ExitCode {
         if json {
             terminal::print(&self.to_json(), self.status())
@@ -72,7 +72,7 @@ impl Failure {
         }
     }
 
-    /// 1 for a job that failed, 2 for one that was wrong from the start, 130 for a cancelled one.
+    /// The exit status: 2 for a wrong document or argument, 130 for a cancellation, else 1.
     fn status(&self) -> u8 {
         match self.code() {
             "VALIDATION_ERROR" | "UNSUPPORTED_COMMAND" => 2,
@@ -89,7 +89,7 @@ impl Failure {
         }
     }
 
-    /// What went wrong in one line, causes included.
+    /// The error in one line, with its causes.
     pub(super) fn message(&self) -> String {
         match self {
             Self::Usage(message) => message.clone(),
@@ -128,7 +128,7 @@ impl Failure {
         }
     }
 
-    /// For people: several problems stand on lines of their own.
+    /// The error for people: several problems get a line each.
     fn to_text(&self) -> String {
         let (code, problems) = (self.code(), self.problems());
         if problems.is_empty() {
@@ -142,7 +142,7 @@ impl Failure {
         text
     }
 
-    /// For programs.
+    /// The error for programs: one JSON object.
     fn to_json(&self) -> String {
         let (stage, retryable) = match self {
             Self::Usage(_) | Self::Arguments(_) | Self::Serve(_) => (Step::Validate, false),
@@ -166,7 +166,7 @@ impl ArgumentProblem {
     }
 }
 
-/// The message of an error with those of its causes that it does not repeat itself.
+/// The message of an error, and those of its causes whose text it does not contain already.
 fn with_causes(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();

@@ -1,51 +1,46 @@
-//! Commands that plan and run jobs.
+//! The commands that plan and run jobs.
 
 use std::{
     ffi::OsString,
-    num::NonZeroU32,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use avocet::{
-    Format, Plan, Target,
-    engine::Location,
-    recipes::{Accuracy, CheckedJob, Job, Recipe, RecipeName, Sampling, Task, Thumbnails},
+    Builder, Format, Plan,
+    io::{Location, Target},
+    recipes::{CheckedJob, Job, Recipe, RecipeName, Sampling, Task},
 };
 use clap::ArgMatches;
 
 use super::{
     Answer, Context,
-    arguments::{
-        ACCURACY, COUNT, EVERY, FORMAT, HEIGHT, INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN, QUALITY,
-        WIDTH,
-    },
+    arguments::{COUNT, EVERY, FORMAT, INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN, SEEK},
     document::{self, Arguments},
     failure::Failure,
-    name, report,
+    name, report, time,
 };
 
 /// `avocet run`
 pub(super) fn run_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let output = output(matches)?;
     let job = read(matches)?;
-    // The codec that is found decides what `extractAudio` makes, and the plan checks the name.
+    // For `extractAudio`, the input's codec decides the format; the plan checks the name.
     let is_open = matches!(job.task, Task::Recipe(Recipe::ExtractAudio(_)));
     if let (Some(output), Some(format), false) = (output, name::format(&job), is_open) {
         expect_extension(output, format)?;
     }
     let target = target(&job, output, matches)?;
-    run(context, &job, target)
+    carry_out(context, avocet::job(job).output(target), false)
 }
 
 /// `avocet plan`
 pub(super) fn plan_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let job = read(matches)?;
     let target = target(&job, None, matches)?;
-    plan(context, &job, target)
+    carry_out(context, avocet::job(job).output(target), true)
 }
 
-/// The command of a recipe.
+/// A recipe's command, as in `avocet trim`.
 pub(super) fn run_recipe(
     context: &Context,
     recipe: RecipeName,
@@ -58,55 +53,60 @@ pub(super) fn run_recipe(
     };
     let arguments = Arguments {
         recipe,
-        inputs: inputs.map(|input| avocet::input_url(input)).collect(),
+        inputs: inputs.map(|input| avocet::io::input_url(input)).collect(),
         output,
-        asked: recipe.makes_several().then(|| asked_format(matches)).flatten(),
+        asked: recipe.makes_several().then(|| asked_format(matches)),
         values: recipe.parameters().iter().enumerate().filter_map(given).collect(),
     };
+    if recipe == RecipeName::Thumbnail
+        && let Some(sampling) = sampling(matches)?
+    {
+        return run_thumbnails(context, &arguments, sampling, matches);
+    }
     let job = arguments.job()?;
     let target = target(&job, output, matches)?;
-    if matches.get_flag(PLAN) { plan(context, &job, target) } else { run(context, &job, target) }
+    carry_out(context, avocet::job(job).output(target), matches.get_flag(PLAN))
 }
 
-/// `avocet thumbnails`
-pub(super) fn run_thumbnails(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
-    let number = |name: &str| matches.get_one::<u32>(name).copied().and_then(NonZeroU32::new);
-    let spread = match (number(COUNT), matches.get_one::<f64>(EVERY)) {
-        (Some(count), _) => Sampling::Count(count),
-        (None, Some(seconds)) => Sampling::Every(*seconds),
-        (None, None) => return Err(Failure::Usage("`--count` or `--every` is missing".to_owned())),
-    };
-    let input = matches
-        .get_one::<OsString>(INPUT)
-        .map(|input| avocet::input_url(input))
-        .unwrap_or_default();
-    let stem = Path::new(&input).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let is_exact = matches.get_one::<String>(ACCURACY).is_some_and(|name| name == "exact");
-    let thumbnails = Thumbnails {
-        spread,
-        width: number(WIDTH),
-        height: number(HEIGHT),
-        quality: matches.get_one::<u8>(QUALITY).copied().unwrap_or(90),
-        accuracy: if is_exact { Accuracy::Exact } else { Accuracy::Keyframe },
-        stem,
-    };
+/// `avocet thumbnail` for many pictures.
+fn run_thumbnails(
+    context: &Context,
+    arguments: &Arguments<'_>,
+    sampling: Sampling,
+    matches: &ArgMatches,
+) -> Result<Answer, Failure> {
+    let input = matches.get_one::<OsString>(INPUT).map(OsString::as_os_str).unwrap_or_default();
+    let thumbnails = arguments.thumbnails(input, sampling, asked_format(matches))?;
     let folder = output(matches)?.unwrap_or(Path::new("."));
     let replace = !matches.get_flag(NO_CLOBBER);
     let target = Target { location: name::place(folder), replace, named: true };
-    let folder = target.location.clone();
-    let format = asked_format(matches).unwrap_or(Format::Jpg);
-    let (engine, cancel) = (&context.engine, &context.cancel);
-    let plan = avocet::plan_thumbnails(engine, &input, &thumbnails, format, target, cancel)?;
-    if matches.get_flag(PLAN) {
-        show(context, &plan)
-    } else {
-        carry_out(context, &plan, Some(&folder))
-    }
+    carry_out(context, thumbnails.output(target), matches.get_flag(PLAN))
 }
 
-/// The format that `--format` names.
-fn asked_format(matches: &ArgMatches) -> Option<Format> {
-    matches.get_one::<String>(FORMAT).and_then(|name| Format::from_name(name))
+/// How `thumbnail` is to save many pictures; `None` for one.
+fn sampling(matches: &ArgMatches) -> Result<Option<Sampling>, Failure> {
+    if let Some(count) = matches.get_one::<u32>(COUNT) {
+        return Ok(Some(Sampling::Count(*count)));
+    }
+    if let Some(seconds) = matches.get_one::<f64>(EVERY) {
+        return Ok(Some(Sampling::Every(*seconds)));
+    }
+    let texts: Vec<&String> = matches.get_many::<String>(SEEK).unwrap_or_default().collect();
+    if texts.len() < 2 {
+        return Ok(None);
+    }
+    let time = |text: &&String| {
+        time::seconds(text).ok_or_else(|| {
+            Failure::Usage(format!("`--at`: `{text}` is not a time, {}", time::FORMS))
+        })
+    };
+    Ok(Some(Sampling::At(texts.iter().map(time).collect::<Result<_, _>>()?)))
+}
+
+/// The format of `--format`.
+fn asked_format(matches: &ArgMatches) -> Format {
+    let name = matches.get_one::<String>(FORMAT);
+    name.and_then(|name| Format::from_name(name)).unwrap_or(Format::Jpg)
 }
 
 fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
@@ -114,7 +114,7 @@ fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
     document::read(path)
 }
 
-/// Where the output goes, if that was said.
+/// The path of `-o`, if it was given; an error for `-`.
 fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
     match matches.get_one::<PathBuf>(OUTPUT).map(PathBuf::as_path) {
         Some(path) if path == Path::new("-") => Err(Failure::Usage(
@@ -124,7 +124,7 @@ fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
     }
 }
 
-/// A document says the format; a name that promises another one is a mistake.
+/// Refuses an output whose extension stands for another format than the document's.
 fn expect_extension(output: &Path, format: Format) -> Result<(), Failure> {
     let extension = output.extension().unwrap_or_default().to_string_lossy();
     match Format::from_extension(&extension) {
@@ -136,7 +136,7 @@ fn expect_extension(output: &Path, format: Format) -> Result<(), Failure> {
     }
 }
 
-/// Where the output goes and what it may replace: nothing, under a name that nobody chose.
+/// The target of a job. Without `-o`, the name is made up, and no file is replaced.
 fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Target, Failure> {
     if let Some(output) = output {
         let replace = !matches.get_flag(NO_CLOBBER);
@@ -144,48 +144,44 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
     }
     let path = match (name::format(job), job.inputs.first()) {
         (Some(format), Some(input)) => {
-            name::usual_output(&avocet::locate(&input.url)?, job, format)
+            name::usual_output(&avocet::io::locate(&input.url)?, job, format)
         }
-        // Several outputs have names of their own, in a folder.
+        // Several outputs get names of their own, in the current folder.
         _ => PathBuf::from("."),
     };
     Ok(Target { location: Location::from(path), replace: false, named: false })
 }
 
-pub(super) fn plan(context: &Context, job: &CheckedJob, target: Target) -> Result<Answer, Failure> {
-    show(context, &avocet::plan(&context.engine, job, target, &context.cancel)?)
-}
-
-fn show(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
-    if !context.json {
-        return Ok(Answer::new(plan.to_string()));
+/// Plans a job, or one of a builder, and prints the plan or runs it.
+pub(super) fn carry_out<R>(
+    context: &Context,
+    builder: Builder<'_, R>,
+    only_plan: bool,
+) -> Result<Answer, Failure> {
+    let show = context.show.clone();
+    let planned = builder
+        .engine(&context.engine)
+        .cancel(&context.cancel)
+        .progress(move |progress| show.observe(progress))
+        .plan()?;
+    if only_plan {
+        return show_plan(context, &planned.plan);
     }
-    let json = serde_json::to_string(&report::without_secrets(plan));
-    // JSON has no way to write a path that is no UTF-8.
-    let json = json.map_err(|error| Failure::Usage(format!("the plan is no JSON: {error}")))?;
-    Ok(Answer::new(json))
-}
-
-pub(super) fn run(context: &Context, job: &CheckedJob, target: Target) -> Result<Answer, Failure> {
-    let makes_several = name::format(job).is_none();
-    let folder = makes_several.then(|| target.location.clone());
-    let plan = avocet::plan(&context.engine, job, target, &context.cancel)?;
-    carry_out(context, &plan, folder.as_ref())
-}
-
-/// Runs a plan whose outputs go into `folder`, when there are several.
-fn carry_out(context: &Context, plan: &Plan, folder: Option<&Location>) -> Result<Answer, Failure> {
-    if let Some(folder) = folder {
-        context.folder.make(folder)?;
-    }
-    let report = context.engine.run(plan, &context.cancel, |progress| {
-        context.show.observe(progress);
-        ControlFlow::Continue(())
-    })?;
-    context.folder.keep();
+    let report = planned.run()?;
     if context.json {
         return Ok(Answer::new(report::to_json(&report)));
     }
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
     Ok(Answer { output: report::to_text(&report), warnings })
+}
+
+fn show_plan(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
+    if !context.json {
+        return Ok(Answer::new(plan.to_string()));
+    }
+    let json = serde_json::to_string(&report::without_secrets(plan));
+    // JSON can not represent a path that is not UTF-8.
+    let json = json
+        .map_err(|error| Failure::Usage(format!("the plan can not be written as JSON: {error}")))?;
+    Ok(Answer::new(json))
 }

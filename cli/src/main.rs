@@ -1,4 +1,4 @@
-//! The program `avocet`: reads its arguments, does what they ask for, and answers once.
+//! The program `avocet`: parses its arguments, runs one command, and prints one answer.
 
 #![forbid(unsafe_code)]
 
@@ -8,7 +8,6 @@ mod custom;
 mod document;
 mod ending;
 mod failure;
-mod folder;
 mod job;
 mod name;
 mod probe;
@@ -23,26 +22,25 @@ use std::process::ExitCode;
 
 use avocet::{
     CancelToken, Engine,
-    engine::{Reach, RemoteSettings, Settings},
+    engine::Settings,
+    io::{Reach, RemoteSettings},
 };
 use clap::ArgMatches;
 
 use arguments::{Command, JSON};
 use ending::Ending;
 use failure::Failure;
-use folder::MadeFolder;
 use progress::Show;
 
-/// What every command works with.
+/// What all commands share.
 struct Context {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
     show: Show,
-    folder: MadeFolder,
 }
 
-/// What a command answers when it succeeds.
+/// The answer of a command that succeeded.
 struct Answer {
     /// For standard output: text, or one JSON object.
     output: String,
@@ -70,15 +68,13 @@ fn main() -> ExitCode {
         cancel: CancelToken::new(),
         json: matches.get_flag(JSON),
         show: Show::asked_for(matches),
-        folder: MadeFolder::default(),
     };
     let ending = Ending::at_signals(&context);
     let result = answer(&context, command, matches);
     context.show.clear();
     ending.claim();
-    // What was planned and not run may have left copies.
+    // A plan that was not run may have left copies of its inputs.
     context.engine.discard_unfinished();
-    context.folder.remove();
     match result {
         Ok(answer) => {
             for warning in &answer.warnings {
@@ -97,12 +93,11 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Probe => probe::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
         Command::Ffmpeg => custom::answer(context, matches),
-        Command::Thumbnails => job::run_thumbnails(context, matches),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }
 
-/// What its user names, the program reaches, also in a private network.
+/// The settings of the engine. The user may name hosts in private networks.
 fn settings() -> Settings {
     let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
     Settings { remote, ..Settings::default() }

@@ -1,4 +1,4 @@
-//! Names: of flags, of outputs that were given none, of inputs in a document.
+//! Names of flags, of outputs without a given name, and of places.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -6,12 +6,12 @@ use std::{
 };
 
 use avocet::{
-    Format, Target,
-    engine::Location,
+    Format,
+    io::{Location, Target},
     recipes::{Job, JobOutputs, Recipe, Task},
 };
 
-/// A name in camelCase as it stands on a command line: `seekSeconds` is `seek-seconds`.
+/// Turns camelCase into kebab-case for the command line: `seekSeconds` becomes `seek-seconds`.
 pub(super) fn kebab(name: &str) -> String {
     let mut kebab = String::with_capacity(name.len() + 4);
     for letter in name.chars() {
@@ -23,12 +23,12 @@ pub(super) fn kebab(name: &str) -> String {
     kebab
 }
 
-/// The format that a job makes; `None` when it makes several files.
+/// The format of a job's only output; `None` when it makes several files.
 pub(super) fn format(job: &Job) -> Option<Format> {
     let JobOutputs::One(format) = &job.outputs else { return None };
     match &job.task {
         Task::Recipe(recipe) if recipe.name().makes_several() => None,
-        // Here any other format means mp3.
+        // `extractAudio` makes mp3 when the document names a format that it does not have.
         Task::Recipe(recipe @ Recipe::ExtractAudio(_))
             if !recipe.name().formats().contains(format) =>
         {
@@ -38,8 +38,8 @@ pub(super) fn format(job: &Job) -> Option<Format> {
     }
 }
 
-/// `<stem>-<recipe>.<extension>`, in the current folder. `extractAudio` puts AAC into MP4 unless ADTS
-/// was asked for, which keeps neither gaps nor the length of the sound.
+/// The default name: `<stem>-<recipe>.<extension>`, in the current folder. `extractAudio` writes
+/// MP4 (`.m4a`) unless ADTS was asked for, which stores neither gaps nor the exact duration.
 pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathBuf {
     let stem = match input {
         Location::Path(path) => path.file_stem().map(OsStr::to_owned),
@@ -62,7 +62,7 @@ pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathB
     PathBuf::from(name)
 }
 
-/// The place that an output's name means: a URL where it is one.
+/// The location that an output's name means: a URL or a path.
 pub(super) fn place(output: &Path) -> Location {
     output.to_str().map_or_else(|| Location::from(output), |text| Target::from(text).location)
 }
@@ -93,7 +93,7 @@ mod tests {
         }
     }
 
-    /// Input, output format and recipe of a job, and the name its output gets.
+    /// Checks the default name of an output, by input, output format and recipe.
     fn check_usual(input: &str, format: &str, recipe: &str, expected: &str) {
         let text = format!(
             r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":"{recipe}"}}}}"#

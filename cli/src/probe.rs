@@ -1,9 +1,12 @@
-//! `avocet probe`: what is in a file.
+//! `avocet probe`: describes the container and the streams of a file.
 
 use std::ffi::OsString;
 
-use avocet::engine::{
-    AudioInfo, Kind, MediaInfo, Orientation, Rational, Scan, StreamInfo, Timestamp, VideoInfo,
+use avocet::{
+    engine::{OpenOptions, ProbeOptions},
+    media::{
+        AudioInfo, Kind, MediaInfo, Orientation, Rational, Scan, StreamInfo, Timestamp, VideoInfo,
+    },
 };
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -13,17 +16,17 @@ use super::{Answer, Context, arguments::INPUT, failure::Failure, terminal};
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let url = matches
         .get_one::<OsString>(INPUT)
-        .map(|input| avocet::input_url(input))
+        .map(|input| avocet::io::input_url(input))
         .unwrap_or_default();
-    let location = avocet::locate(&url)?;
-    let source = context.engine.open(&location, &context.cancel)?;
-    let media = context.engine.probe(&source, &context.cancel)?;
+    let location = avocet::io::locate(&url)?;
+    let source = context.engine.open(&location, OpenOptions::default().cancel(&context.cancel))?;
+    let media = context.engine.probe(&source, ProbeOptions::default().cancel(&context.cancel))?;
     let name = location.to_string();
     Ok(Answer::new(if context.json { to_json(&name, &media) } else { to_text(&name, &media) }))
 }
 
-/// All that probing found. Beside every time in ticks stand its seconds: `durationSeconds` beside
-/// `duration`; beside every frame rate stands its value: `fps`.
+/// The result of probing as JSON. Each time in ticks gets a neighbor in seconds, as
+/// `durationSeconds` for `duration`; each frame rate gets one named `fps`.
 fn to_json(name: &str, media: &MediaInfo) -> String {
     let mut value = json!(media);
     add_plain_numbers(&mut value);
@@ -84,7 +87,7 @@ fn stream(stream: &StreamInfo) -> String {
         facts.push("default".to_owned());
     }
     if stream.still {
-        facts.push("cover picture".to_owned());
+        facts.push("cover art".to_owned());
     }
     format!("  {} {}: {}", stream.index, stream.kind.name(), facts.join(", "))
 }
@@ -118,12 +121,12 @@ fn picture(video: &VideoInfo) -> Vec<String> {
 fn turned(orientation: Orientation) -> Option<&'static str> {
     Some(match orientation {
         Orientation::Upright => return None,
-        Orientation::Clockwise => "turned a quarter right",
-        Orientation::HalfTurn => "turned a half",
-        Orientation::CounterClockwise => "turned a quarter left",
-        Orientation::FlipLeftRight => "mirrored",
-        Orientation::FlipTopBottom => "upside down, mirrored",
-        Orientation::Transpose | Orientation::AntiTranspose => "turned and mirrored",
+        Orientation::Clockwise => "rotated 90° clockwise",
+        Orientation::HalfTurn => "rotated 180°",
+        Orientation::CounterClockwise => "rotated 90° counterclockwise",
+        Orientation::FlipLeftRight => "flipped horizontally",
+        Orientation::FlipTopBottom => "flipped vertically",
+        Orientation::Transpose | Orientation::AntiTranspose => "rotated and mirrored",
         Orientation::Skewed => "skewed",
     })
 }
@@ -138,12 +141,12 @@ fn bit_rate(bits: u64) -> String {
     format!("{:.0} kbit/s", bits as f64 / 1000.0)
 }
 
-/// A number with at most three digits after the point.
+/// Rounds a number to three decimal places.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
 
-/// A tag may be anything; a line break or an escape in it must not reach the terminal.
+/// Replaces control characters, so that a tag can not break the line or send an escape sequence.
 fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

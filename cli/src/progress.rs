@@ -11,13 +11,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{arguments::PROGRESS, terminal};
 
-/// Steps of the bar from empty to full.
+/// The length of the progress bar.
 const STEPS: u64 = 1000;
 
-/// What takes less time than this needs no bar.
+/// How long a run must take before a bar is shown.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
-/// How progress is shown.
+/// The form in which progress is shown.
 #[derive(Clone)]
 pub(super) enum Show {
     Bar(ProgressBar),
@@ -26,9 +26,9 @@ pub(super) enum Show {
 }
 
 impl Show {
-    /// As the arguments say: by default a bar on a terminal, and nothing elsewhere.
+    /// The form that `--progress` asks for; by default a bar on a terminal, and nothing elsewhere.
     pub(super) fn asked_for(matches: &ArgMatches) -> Self {
-        // A command that runs nothing does not know the flag.
+        // Commands that run no plan do not have the flag.
         let Ok(asked) = matches.try_get_one::<String>(PROGRESS) else { return Self::Nothing };
         match asked.map(String::as_str) {
             Some("json") => Self::Json,
@@ -38,7 +38,7 @@ impl Show {
         }
     }
 
-    /// Shows how far the run is.
+    /// Shows the progress of the run.
     pub(super) fn observe(&self, progress: &Progress) {
         match self {
             Self::Bar(bar) => {
@@ -60,7 +60,7 @@ impl Show {
         }
     }
 
-    /// Leaves the terminal as it was.
+    /// Removes the bar from the terminal.
     pub(super) fn clear(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
@@ -74,7 +74,7 @@ fn style(knows_end: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// What stands beside the bar.
+/// The text next to the bar.
 fn words(progress: &Progress) -> String {
     let mut words = vec![format!("{:.1} s", progress.seconds)];
     words.extend(progress.fps.map(|fps| format!("{fps:.0} fps")));
@@ -83,7 +83,7 @@ fn words(progress: &Progress) -> String {
     words.join(", ")
 }
 
-/// A span in minutes and seconds, with hours where there are any.
+/// A duration as `m:ss`, or `h:mm:ss` from an hour on; fractions of a second are rounded up.
 fn clock(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
     let seconds = seconds.ceil() as u64;

@@ -1,8 +1,11 @@
-//! What a run that succeeded left, told to people or to programs.
+//! The report of a successful run, as text for people or as JSON for programs.
 
 use avocet::{
     Format, Plan, Report,
-    engine::{Kind, Location, MediaInfo, Reason, Stats, Strategy, StreamInfo, VideoInfo, Written},
+    engine::{Stats, Written},
+    io::Location,
+    media::{Kind, MediaInfo, StreamInfo, VideoInfo},
+    plan::{Reason, Strategy},
 };
 use avocet_service::protocol::Made;
 use serde::Serialize;
@@ -19,27 +22,27 @@ struct Completed<'a> {
     stats: &'a Stats,
 }
 
-/// One file, described as the job API does.
+/// One output, with the fields that the job API has.
 #[derive(Serialize)]
 struct Output<'a> {
     path: String,
     size_bytes: u64,
-    /// In seconds; a picture has none.
+    /// In seconds; null for a picture.
     duration: Option<f64>,
     file_type: &'static str,
     file_format: Option<&'static str>,
     mime_type: Option<&'static str>,
     codec: Option<&'a str>,
-    /// As shown, in pixels.
+    /// In pixels, as displayed.
     width: Option<u64>,
     height: Option<u64>,
-    /// Frames per second.
+    /// In frames per second.
     frame_rate: Option<f64>,
-    /// In 1000 bits per second.
+    /// In kbit/s.
     bitrate_kbps: Option<u64>,
 }
 
-/// What became of one stream of an input.
+/// What the plan did with one stream of an input.
 #[derive(Serialize)]
 struct Stream<'a> {
     input: usize,
@@ -50,7 +53,7 @@ struct Stream<'a> {
     message: Option<&'a str>,
 }
 
-/// One JSON object.
+/// The report as one JSON object.
 pub(super) fn to_json(report: &Report) -> String {
     terminal::json(&Completed {
         state: "completed",
@@ -62,7 +65,7 @@ pub(super) fn to_json(report: &Report) -> String {
     })
 }
 
-/// A line for each output, and one on what it took.
+/// The report as text: a line for each output, and one for the work that was done.
 pub(super) fn to_text(report: &Report) -> String {
     let lines = written(report).map(|(muxer, one)| {
         let Output { path, size_bytes, duration, width, height, .. } = describe(one, muxer);
@@ -75,7 +78,7 @@ pub(super) fn to_text(report: &Report) -> String {
     lines.chain([effort(report)]).collect::<Vec<_>>().join("\n")
 }
 
-/// What was done, how much of it was encoding, and how long it took.
+/// The kind of work, how many frames were encoded, and the wall time.
 fn effort(report: &Report) -> String {
     let Stats { video_frames_encoded: encoded, video_frames_written: written, .. } = report.stats;
     let time = terminal::span(report.stats.wall_seconds);
@@ -97,7 +100,7 @@ fn effort(report: &Report) -> String {
     format!("{done}, {time}")
 }
 
-/// What was written, each with the name of its muxer.
+/// The written outputs, each with the name of its muxer.
 fn written(report: &Report) -> impl Iterator<Item = (&str, &Written)> {
     let muxers = report.plan.outputs.iter().map(|output| output.muxer.as_str());
     muxers.zip(&report.outputs)
@@ -145,7 +148,7 @@ fn describe_media<'a>(
     }
 }
 
-/// A plan for reading: credentials of its places are nobody's business.
+/// A plan for display, without the credentials in its URLs.
 pub(super) fn without_secrets(plan: &Plan) -> Plan {
     let mut shown = plan.clone();
     let inputs = shown.inputs.iter_mut().map(|input| &mut input.location);
@@ -157,7 +160,7 @@ pub(super) fn without_secrets(plan: &Plan) -> Plan {
     shown
 }
 
-/// The outputs of a run, as a service describes them.
+/// The outputs of a run, in the form of the worker protocol.
 pub(super) fn made(report: &Report) -> Vec<Made> {
     written(report)
         .map(|(muxer, one)| {
@@ -167,7 +170,7 @@ pub(super) fn made(report: &Report) -> Vec<Made> {
         .collect()
 }
 
-/// An input that is the output, as a service describes it: its name is its URL.
+/// An input that is itself the output (passthrough); its URL is in place of a file name.
 pub(super) fn made_of(location: &Location, muxer: &str, media: &MediaInfo) -> Made {
     let size_bytes = media.size_bytes.unwrap_or_default();
     let url = match location {
@@ -195,14 +198,14 @@ fn of(output: &Output<'_>) -> Made {
     }
 }
 
-/// What a file is called and served as.
+/// The name and the media type of a format.
 #[derive(Clone, Copy)]
 struct FileKind {
     name: &'static str,
     mime: &'static str,
 }
 
-/// The kind of a file by its muxer; pictures share one, and are told apart by their names.
+/// The kind of a file by its muxer. All pictures share one muxer, so their extension decides.
 fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
     let of = |format: Format| FileKind { name: format.name(), mime: format.mime() };
     Some(match muxer {
@@ -215,7 +218,7 @@ fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
         "wav" => of(Format::Wav),
         "gif" => of(Format::Gif),
         "webvtt" => FileKind { name: "vtt", mime: "text/vtt" },
-        // RFC 5334 and RFC 9639.
+        // The media types are those of RFC 5334 (Ogg) and RFC 9639 (FLAC).
         "opus" => FileKind { name: "opus", mime: "audio/ogg" },
         "ogg" => FileKind { name: "ogg", mime: "audio/ogg" },
         "flac" => FileKind { name: "flac", mime: "audio/flac" },
@@ -228,7 +231,7 @@ fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
-/// The stream that a file is about: the first video, else the first of all.
+/// The main stream of a file: the first video that is no cover picture, else the first stream.
 fn main_stream(streams: &[StreamInfo]) -> Option<(&StreamInfo, Option<&VideoInfo>)> {
     let videos = streams.iter().filter_map(|stream| match &stream.kind {
         Kind::Video(video) if !stream.still => Some((stream, Some(video))),
@@ -237,7 +240,7 @@ fn main_stream(streams: &[StreamInfo]) -> Option<(&StreamInfo, Option<&VideoInfo
     videos.into_iter().next().or_else(|| Some((streams.first()?, None)))
 }
 
-/// Every stream that the plan names, in the order of the inputs.
+/// All streams that the plan keeps, shows in a sprite sheet or drops, in the order of the inputs.
 fn streams(plan: &Plan) -> Vec<Stream<'_>> {
     let kept = plan.tracks().flat_map(|track| {
         let because = track.because.first();

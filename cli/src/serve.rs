@@ -13,7 +13,7 @@ use super::{
     terminal, worker,
 };
 
-/// The configuration: flags over the environment over the file.
+/// The configuration: flags override the environment, which overrides the file.
 fn config(matches: &ArgMatches) -> Result<Config, Failure> {
     let file = matches.get_one::<PathBuf>(CONFIG);
     let variables = env::vars_os()
@@ -32,8 +32,8 @@ fn config(matches: &ArgMatches) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Does what concerns the service, which has settings and signals of its own; `None` for all other
-/// commands.
+/// Runs the commands of the service, which have settings and signal handlers of their own. `None`
+/// for all other commands.
 pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, matches) = matches.subcommand()?;
     let status = match name {
@@ -50,7 +50,7 @@ fn serve(matches: &ArgMatches) -> Result<(), Failure> {
     let config = config(matches)?;
     log(config.log);
     let program = env::current_exe()
-        .map_err(|error| Failure::Usage(format!("this program has no path: {error}")))?;
+        .map_err(|error| Failure::Usage(format!("the path of this program is unknown: {error}")))?;
     let runtime = runtime()?;
     let ended = async {
         tokio::select! {
@@ -59,24 +59,24 @@ fn serve(matches: &ArgMatches) -> Result<(), Failure> {
         }
     };
     let served = runtime.block_on(avocet_service::serve(config, program, tell, ended));
-    // A store or a receiver that does not answer holds nobody.
+    // Do not wait for calls to stores or webhook receivers that do not answer.
     runtime.shutdown_background();
     served.map_err(Failure::Serve)
 }
 
-/// Writes the log to standard error; `RUST_LOG` says what is in it, by default all from info on.
+/// Writes the log to standard error. `RUST_LOG` filters it; the default level is info.
 fn log(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     let log = tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy());
     let log = log.with_writer(std::io::stderr);
-    // A log that is there already stays.
+    // If a logger is already installed, it stays.
     let _ = match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
 }
 
-/// Waits for a signal; for ever where it can not be listened to.
+/// Waits for a signal; forever if no handler can be installed.
 async fn heard(kind: SignalKind) {
     match signal(kind) {
         Ok(mut signal) => drop(signal.recv().await),
@@ -84,7 +84,7 @@ async fn heard(kind: SignalKind) {
     }
 }
 
-/// Tells whoever started the service how to use it.
+/// Prints the address, the first API key and an example request.
 fn tell(started: &Started) {
     let base = &started.public_url;
     terminal::note(&format!(
@@ -93,7 +93,9 @@ fn tell(started: &Started) {
     ));
     let key = match &started.key {
         Some(key) => {
-            terminal::note(&format!("the API key, shown once, and kept as `api-key`: {key}"));
+            terminal::note(&format!(
+                "the API key, shown once and stored in the data folder as `api-key`: {key}"
+            ));
             key.as_str()
         }
         None => "$AVOCET_KEY",
@@ -108,7 +110,9 @@ fn tell(started: &Started) {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build();
-    runtime.map_err(|error| Failure::Usage(format!("the system has no thread left: {error}")))
+    runtime.map_err(|error| {
+        Failure::Usage(format!("can not start the threads of the service: {error}"))
+    })
 }
 
 /// `avocet token create`

@@ -1,16 +1,16 @@
-//! The only place that writes to standard output and standard error.
+//! All output to standard output and standard error goes through here.
 
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-use avocet::engine::Timestamp;
+use avocet::media::Timestamp;
 use serde::Serialize;
 
-/// Prints the one answer of the program, and gives its exit status.
+/// Prints the answer of the program, and returns its exit status.
 ///
-/// A reader that has seen enough and closed the pipe is no failure.
+/// A closed pipe is no failure: the reader has seen enough.
 pub(super) fn print(text: &str, status: u8) -> ExitCode {
     let mut output = io::stdout().lock();
     match writeln!(output, "{}", text.trim_end()).and_then(|()| output.flush()) {
@@ -22,23 +22,23 @@ pub(super) fn print(text: &str, status: u8) -> ExitCode {
     }
 }
 
-/// Prints a line on standard error. There is no place to tell that it failed.
+/// Prints a line on standard error. A failure of that can not be reported anywhere.
 pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// One of our answers as compact JSON.
+/// An answer as compact JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
-    // Numbers, strings and lists of them, none of which can fail.
+    // These values contain nothing that serde could refuse.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Seconds to the microsecond, without the noise of the last digits.
+/// A time in seconds, rounded to microseconds.
 pub(super) fn seconds(time: Timestamp) -> f64 {
     (time.seconds() * 1e6).round() / 1e6
 }
 
-/// A number of bytes for people, in powers of ten.
+/// A number of bytes for people, in decimal units.
 pub(super) fn size(bytes: u64) -> String {
     let mut rest = bytes as f64;
     for unit in ["bytes", "kB", "MB", "GB"] {
@@ -51,7 +51,7 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{rest:.1} TB")
 }
 
-/// A span of time for people, of so many seconds.
+/// A duration in seconds, for people.
 pub(super) fn span(seconds: f64) -> String {
     match seconds {
         ..0.9995 => format!("{:.0} ms", seconds * 1e3),

@@ -1,12 +1,12 @@
-//! Times as they are written on a command line.
+//! Parses times on the command line.
 
-/// How a time may be written, in messages and help.
+/// The accepted forms of a time, for messages and help.
 pub(super) const FORMS: &str = "written as 90.5, 90s, 500ms or 1:23:45.5";
 
-/// The seconds that a text means: a number of them, with a unit (`s`, `ms`, `us`) or without, or
-/// minutes and seconds, with hours before them or without, each but the first below 60.
+/// Parses a time into seconds: a number with a unit (`s`, `ms`, `us`) or without one (seconds), or
+/// `M:S` or `H:M:S`. All parts of the latter but the first must be below 60.
 ///
-/// `None` for any other text, and for what is not finite.
+/// `None` for any other text, and for a number that is not finite.
 pub(super) fn seconds(text: &str) -> Option<f64> {
     let (sign, size) = match text.strip_prefix('-') {
         Some(size) => (-1.0, size),
@@ -17,12 +17,12 @@ pub(super) fn seconds(text: &str) -> Option<f64> {
 }
 
 fn number_with_unit(text: &str) -> Option<f64> {
-    // The longer names come first: `ms` ends in `s`, too.
+    // `ms` and `us` are tried first, since they end in `s`, too.
     let units = [("ms", 1e3), ("us", 1e6), ("s", 1.0), ("", 1.0)];
     let (number, parts) = units
         .into_iter()
         .find_map(|(unit, parts)| text.strip_suffix(unit).map(|number| (number, parts)))?;
-    // A sign before the number is taken off, and none follows it.
+    // The minus sign was removed before. A second sign is an error, which `parse` would accept.
     let number = number.strip_prefix('+').unwrap_or(number);
     if number.starts_with(['+', '-']) {
         return None;

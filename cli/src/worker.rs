@@ -1,10 +1,9 @@
-//! `avocet worker`: runs jobs for a service, one at a time, by lines of JSON.
+//! `avocet worker`: runs the jobs of a service one at a time, over lines of JSON on standard I/O.
 
 use std::{
     borrow::Cow,
     env,
     io::{self, BufRead, Write},
-    ops::ControlFlow,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,8 +11,10 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Engine, Job, Plan, Target,
-    engine::{Location, Progress, Reach, RemoteSettings, Settings, Strategy},
+    CancelToken, CheckedJob, Engine, Job, Plan,
+    engine::{Elsewhere, OpenOptions, ProbeOptions, Progress, Settings},
+    io::{Location, Reach, RemoteSettings, Target},
+    plan::Strategy,
     recipes::{JobOutputs, Recipe, Task},
 };
 use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
@@ -26,14 +27,14 @@ use serde_json::json;
 
 use super::report;
 
-/// How far behind the service its workers stand when processors are scarce, so that requests are
-/// answered while all of them encode.
+/// The niceness of workers relative to the service, so that the service still answers requests
+/// while all processors encode.
 const NICENESS: i32 = 10;
 
-/// Reads requests until standard input ends, which is how a service lets go of its workers.
+/// Reads requests until standard input ends, which is how a service ends its workers.
 pub(super) fn run() -> ExitCode {
     stand_back();
-    // One that is stopped does not find its input ended; only Linux ends it all the same.
+    // A stopped worker does not notice the end of its input, so let Linux kill it with its parent.
     #[cfg(target_os = "linux")]
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let mut running: Option<CancelToken> = None;
@@ -51,18 +52,18 @@ pub(super) fn run() -> ExitCode {
                     cancel.cancel();
                 }
             }
-            // Whoever speaks so is no service of this version.
+            // The service speaks another version of the protocol.
             Err(_) => return ExitCode::from(2),
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Leaves processors to the service when it needs them.
+/// Gives the service priority over this process.
 fn stand_back() {
-    // Where either is not allowed, answers take longer.
+    // Without the permission to do this, the service merely answers more slowly.
     let _ = rustix::process::nice(NICENESS);
-    // SVT-AV1 gives itself real-time priority wherever it may, which is before everybody else's.
+    // SVT-AV1 takes real-time priority if it may, which would starve all other processes.
     #[cfg(target_os = "linux")]
     let _ = capabilities(None).and_then(|mut sets| {
         for set in [&mut sets.effective, &mut sets.permitted, &mut sets.inheritable] {
@@ -72,7 +73,7 @@ fn stand_back() {
     });
 }
 
-/// Says one thing. A service that is gone needs to hear nothing.
+/// Sends an event. Errors are ignored: the service is gone then.
 fn say(event: &Event) {
     if let Ok(mut line) = serde_json::to_vec(event) {
         line.push(b'\n');
@@ -81,7 +82,7 @@ fn say(event: &Event) {
     }
 }
 
-/// The last word on a job.
+/// Runs a job, and returns its last event: done or failed.
 fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
     let engine = Engine::new(settings(order));
     let run = AssertUnwindSafe(|| run_job(&engine, order, cancel));
@@ -94,22 +95,22 @@ fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
             let failure = Failure::new(code, message, stage, error.retryable());
             Event::Failed(Failure { log, ..failure })
         }
-        // What it says stands on standard error.
+        // The message of the panic is on standard error.
         Err(_) => {
-            let message = "the engine has a fault";
+            let message = "the engine panicked";
             Event::Failed(Failure::new("ENGINE_ERROR", message, "plan", false))
         }
     }
 }
 
-/// A text without the folders of the service in it: of the job, and of copies of its inputs.
+/// Removes the paths of the service's own folders from a text: the job's, and that of input copies.
 fn without_places(text: &str, purpose: &Purpose) -> String {
     let folder = match purpose {
         Purpose::Folder(folder) => Some(folder.clone()),
         Purpose::Plan | Purpose::Send(_) => None,
     };
     let folders = folder.into_iter().chain([env::temp_dir()]);
-    // The ffmpeg program is given paths without links.
+    // The ffmpeg program was given canonical paths.
     let folders = folders.flat_map(|folder| [folder.canonicalize().ok(), Some(folder)]);
     folders
         .flatten()
@@ -121,7 +122,7 @@ fn settings(order: &Order) -> Settings {
     let reach = if anywhere { Reach::Any } else { Reach::Public };
     let mut settings = Settings { threads, max_media_seconds, max_pixels, ..Settings::default() };
     let max_bytes = order.limits.max_input_bytes;
-    // Credentials of a store come with the job, or it has none.
+    // Use the job's credentials only, never those of the environment.
     settings.remote =
         RemoteSettings { reach, max_bytes, uses_environment: false, ..settings.remote };
     if let Purpose::Send(sending) = &order.purpose {
@@ -135,42 +136,42 @@ fn settings(order: &Order) -> Settings {
 
 fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done, avocet::Error> {
     if let Purpose::Send(sending) = &order.purpose {
-        // All is done but this.
+        // Only the upload is left to do.
         say(&Event::Progress(99));
-        engine.upload(sending.files.clone(), cancel)?;
+        Elsewhere::new(settings(order).remote).upload(sending.files.clone(), cancel)?;
         return Ok(Done::default());
     }
     let job = CheckedJob::from_checked_json(&order.document)?;
     say(&Event::Probing);
-    let target = target(&job, &order.purpose);
-    let fetched = |_| say(&Event::Planning);
-    let plan = avocet::plan_observed(engine, &job, target, cancel, fetched)?;
-    say(&planned(&plan, matches!(order.purpose, Purpose::Plan)));
+    let mut last = 0;
+    let planned = avocet::job(job.clone())
+        .output(target(&job, &order.purpose))
+        .engine(engine)
+        .cancel(cancel)
+        .progress(|progress| last = tell(progress, last))
+        .plan()?;
+    let plan = &planned.plan;
+    say(&event_of(plan, matches!(order.purpose, Purpose::Plan)));
     if matches!(order.purpose, Purpose::Plan) {
-        plan.inputs.iter().for_each(|input| engine.close(&input.location));
         return Ok(Done::default());
     }
     let is_stored = matches!(&job.task, Task::Recipe(Recipe::WebReady(ready)) if ready.store);
     if plan.strategy == Strategy::Passthrough && !is_stored {
-        // The input is the output: nothing is moved, and its URL is the answer.
+        // Passthrough: the input is the output, so nothing is written, and the answer is its URL.
         let location = &plan.inputs[0].location;
-        let media = engine.probe(&engine.open(location, cancel)?, cancel)?;
-        engine.close(location);
+        let source = engine.open(location, OpenOptions::default().cancel(cancel))?;
+        let media = engine.probe(&source, ProbeOptions::default().cancel(cancel))?;
         let made = report::made_of(location, &plan.outputs[0].muxer, &media);
         return Ok(Done { outputs: vec![made], warnings: Vec::new() });
     }
-    let mut last = 0;
-    let report = engine.run(&plan, cancel, |progress| {
-        last = tell(progress, last);
-        ControlFlow::Continue(())
-    })?;
+    let report = planned.run()?;
     let keys = keys(&job, report.outputs.len());
     let outputs = report::made(&report).into_iter().zip(keys);
     let outputs = outputs.map(|(made, key)| Made { key, ..made }).collect();
     Ok(Done { outputs, warnings: report.warnings })
 }
 
-/// Where outputs go: one is called `result`, several have names of their own.
+/// The target of a job: a single output is called `result`, several name themselves.
 fn target(job: &Job, purpose: &Purpose) -> Target {
     let is_several = matches!(&job.task, Task::Recipe(recipe) if recipe.name().makes_several());
     let name = match &job.outputs {
@@ -190,7 +191,7 @@ fn target(job: &Job, purpose: &Purpose) -> Target {
     Target { location, replace: true, named: false }
 }
 
-fn planned(plan: &Plan, is_all: bool) -> Event {
+fn event_of(plan: &Plan, is_all: bool) -> Event {
     let reasons = plan.because.iter().chain(plan.tracks().flat_map(|track| &track.because));
     Event::Planned {
         strategy: plan.strategy.name().to_owned(),
@@ -205,7 +206,7 @@ fn planned(plan: &Plan, is_all: bool) -> Event {
     }
 }
 
-/// Tells how far a run is, where that is more than was told before.
+/// Reports the progress if it is more than was reported before; returns what was reported.
 fn tell(progress: &Progress, last: u8) -> u8 {
     if progress.fetched.is_some() {
         say(&Event::Planning);
@@ -219,11 +220,11 @@ fn tell(progress: &Progress, last: u8) -> u8 {
     percent.max(last)
 }
 
-/// The keys of outputs, in the order of the plan.
+/// The keys of the outputs, in the order of the plan.
 fn keys(job: &Job, outputs: usize) -> Vec<String> {
     match (&job.outputs, &job.task) {
         (JobOutputs::Files(files), _) => files.iter().map(|(key, _)| key.clone()).collect(),
-        // Sprites, and the text that belongs to them.
+        // The sprite sheets come first, then the WebVTT file that refers to them.
         (_, Task::Recipe(Recipe::Storyboard(_))) => {
             let sprites = (1..outputs).map(|number| format!("out_sprite_{number}"));
             sprites.chain(["out_vtt".to_owned()]).collect()

@@ -1,4 +1,4 @@
-//! What services do elsewhere beside running plans: telling how jobs ended, and keeping outputs.
+//! What services do on remote servers beside running plans: sending webhooks, and storing outputs.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -8,13 +8,27 @@ use avocet_model::{
     progress::CancelToken,
 };
 
-use crate::engine::{Engine, or_cancelled};
+use crate::{
+    engine::or_cancelled,
+    io::{RemoteSettings, Remotes, Unfinished},
+};
 
-/// Errors of all of these are [`Error::Write`], with the cause as a
+/// Sends requests and files to where the settings let it: for services, which do more on servers and
+/// in stores than to run plans. Cheap to clone.
+///
+/// When a server or a store fails, the error is [`Error::Write`], with the cause as a
 /// [`RemoteError`](avocet_model::remote::RemoteError).
-impl Engine {
-    /// Sends a body by POST to where the settings let it go, follows no redirect, and tells the
-    /// status of the answer, which must come within `limit`.
+#[derive(Clone, Debug)]
+pub struct Elsewhere(Remotes);
+
+impl Elsewhere {
+    /// One that goes as far as the settings let it, with their credentials.
+    pub fn new(settings: RemoteSettings) -> Self {
+        Self(Remotes::new(settings, Unfinished::default()))
+    }
+
+    /// Sends a body by POST to a URL that the settings allow, without following redirects. Answers
+    /// the HTTP status, for which it waits as long as `limit` at most.
     ///
     /// # Errors
     /// [`Error::Write`] when there is no answer.
@@ -25,51 +39,53 @@ impl Engine {
         body: String,
         limit: Duration,
     ) -> Result<u16> {
-        self.remotes().post(url, headers, body, limit).map_err(of(url))
+        self.0.post(url, headers, body, limit).map_err(of(url))
     }
 
-    /// Writes a small object to a store, reads it again, and removes it: to see whether outputs
-    /// can go there. `url` is as for outputs, as in `s3://bucket/name`.
+    /// Writes a small object to a store, reads it again, and removes it, to see whether outputs can
+    /// go there. `url` is as for outputs, as in `s3://bucket/name`.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn try_out(&self, url: &str) -> Result<()> {
-        self.remotes().try_out(url).map_err(of(url))
+        self.0.try_out(url).map_err(of(url))
     }
 
-    /// Whether an output can go to a URL, as far as the URL and the settings tell; nothing is asked.
+    /// Checks whether an output can go to a URL, as far as the URL and the settings tell. No
+    /// request is sent.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] when it can not.
     pub fn check_output(&self, url: &str) -> Result<()> {
-        self.remotes().check_target(&Location::Url(url.to_owned()))
+        self.0.check_target(&Location::Url(url.to_owned()))
     }
 
-    /// Sends finished files to object stores, each to its URL: all of them, or none. An object that
-    /// is there is replaced.
+    /// Sends finished files to object stores, each to its URL: all of them, or none. Existing
+    /// objects are replaced.
     ///
     /// # Errors
-    /// [`Error::Write`], [`Error::Cancelled`], [`Error::Unrestored`].
+    /// [`Error::Write`], [`Error::Cancelled`]; [`Error::Unrestored`] when a failure could not be
+    /// undone.
     pub fn upload(&self, files: Vec<(PathBuf, String)>, cancel: &CancelToken) -> Result<()> {
-        let sent = self.remotes().deliver(files, cancel);
+        let sent = self.0.deliver(files, cancel);
         sent.map_err(|error| or_cancelled(error, cancel))
     }
 
-    /// Removes an object of a store; one that is not there is removed already.
+    /// Removes an object of a store. It is no error if there is none.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn remove(&self, url: &str) -> Result<()> {
-        self.remotes().remove(url).map_err(of(url))
+        self.0.remove(url).map_err(of(url))
     }
 
-    /// A URL by which everybody may read an object of a store for as long as `lives`. Stores have
-    /// limits of their own; Amazon's is a week.
+    /// A signed URL, by which anybody may read an object of a store for as long as `lives`. Stores
+    /// have limits of their own; Amazon's is a week.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn sign(&self, url: &str, lives: Duration) -> Result<String> {
-        self.remotes().sign(url, lives).map_err(of(url))
+        self.0.sign(url, lives).map_err(of(url))
     }
 }
 

@@ -1,8 +1,8 @@
-//! The front door: probe, run, decoded frames.
+//! The public entry: probe media, list packets, run plans, decode frames.
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::Write,
     num::NonZeroU32,
     ops::{ControlFlow, Range},
     path::Path,
@@ -14,56 +14,55 @@ use std::{
 use avocet_model::{
     capabilities::Capabilities,
     error::{Error, Result, Step},
-    format::{
-        flv, matroska,
-        movie::{self, Still},
-        mxf, riff,
-    },
     frames::FrameRequest,
     index::Index,
     location::Location,
-    media::{Behind, Kind, MediaInfo, StreamInfo, movie::Movie},
+    media::MediaInfo,
     plan::{Content, Output, Plan, Process, Reason, Strategy, Track, TrackKind},
-    progress::{CancelToken, Fetched, Meter, Progress},
-    time::{Rational, Timestamp},
+    progress::{CancelToken, Meter, Progress},
 };
 
 use crate::{
     io::{CallerStreams, RemoteSettings, Remotes, Sink, Source, Sources, Unfinished},
-    libav::{self, Demuxer, Depth, Listing, limits::Limits},
+    libav::{self, Listing, limits::Limits},
+    options::{OpenOptions, ProbeOptions, RunOptions},
     pipeline::{
         Opener, Pipeline,
         counters::{Counted, with_counts},
         damage::{self, Ends},
         run::{Watch, run_jobs, show, stop_at},
+        samples::Samples,
         verify,
     },
     process::{self, ProcessSettings, Runner},
     read::{
-        frames::Frames,
-        glance, head,
+        frames::{Frames, VideoReader},
         index::{self, Indexes},
+        packets::Packets,
+        probe,
         reader::FrameReader,
     },
     report::{Report, Stats, Written},
 };
 
-/// How often a copy is told of.
+/// How often progress is shown while an input is copied, or outputs are finished.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How an engine works.
+/// Settings of an engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Threads inside each decoder and encoder; x264 takes half as many more, which keeps so many
-    /// processors busy. Default: as many as there are processors.
+    /// Threads of each decoder, filter graph and encoder. x264 gets half as many more, which it
+    /// needs to keep this many processors busy. Default: as many as there are processors.
     pub threads: NonZeroU32,
     /// How the `ffmpeg` program is run, for plans that ask for it.
     pub process: ProcessSettings,
-    /// How media that is elsewhere is reached.
+    /// How inputs and outputs on HTTP servers and object stores are reached.
     pub remote: RemoteSettings,
-    /// How long an input may be, in seconds. Default: any length.
+    /// How long an input may be, in seconds; a longer one is [`Error::TooMuch`]. Default: any
+    /// length.
     pub max_media_seconds: f64,
-    /// How many pixels a picture of an input may have. Default: any number.
+    /// How many pixels a picture of an input may have; more are [`Error::TooMuch`]. Default: any
+    /// number.
     pub max_pixels: u64,
 }
 
@@ -82,19 +81,19 @@ impl Default for Settings {
 ///
 /// ```no_run
 /// use std::ops::ControlFlow;
-/// use avocet_engine::{CancelToken, Engine, Plan, Source};
+/// use avocet_engine::{Engine, Plan, ProbeOptions, RunOptions, Source};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let engine = Engine::default();
-/// let cancel = CancelToken::new();
-/// let media = engine.probe(&Source::path("in.mp4"), &cancel)?;
+/// let media = engine.probe(&Source::path("in.mp4"), ProbeOptions::default())?;
 /// println!("{} streams", media.streams.len());
 ///
 /// let plan: Plan = serde_json::from_str(&std::fs::read_to_string("plan.json")?)?;
-/// let report = engine.run(&plan, &cancel, |progress| {
+/// let options = RunOptions::default().observe(|progress| {
 ///     println!("{:.0} %", progress.fraction * 100.0);
 ///     ControlFlow::Continue(())
-/// })?;
+/// });
+/// let report = engine.run(&plan, options)?;
 /// println!("{} bytes", report.outputs[0].size_bytes);
 /// # Ok(())
 /// # }
@@ -127,11 +126,8 @@ impl Engine {
         Limits { max_pixels, max_seconds }
     }
 
-    pub(crate) const fn remotes(&self) -> &Remotes {
-        &self.remotes
-    }
-
-    /// What this libav can do, by its own lists, which are read once; no device is opened.
+    /// What the linked libav can do, by its own lists, which are read once per process. No hardware
+    /// device is opened.
     pub fn capabilities(&self) -> &'static Capabilities {
         static LISTED: OnceLock<Capabilities> = OnceLock::new();
         LISTED.get_or_init(|| {
@@ -151,8 +147,18 @@ impl Engine {
         })
     }
 
-    /// [`capabilities`](Self::capabilities), with the hardware devices that open, and the `ffmpeg`
-    /// program with what holds it.
+    /// Whether libav has a pixel format of this name, as `rgb24`.
+    pub fn has_pixel_format(name: &str) -> bool {
+        libav::pixel_format_of(name).is_some()
+    }
+
+    /// Whether libav has a channel layout of this name, as `mono` or `5.1`.
+    pub fn has_channel_layout(name: &str) -> bool {
+        libav::is_layout(name)
+    }
+
+    /// [`capabilities`](Self::capabilities), with the hardware devices that can be opened, and the
+    /// `ffmpeg` program with what of its sandbox this system can not enforce.
     pub fn capabilities_of_machine(&self) -> Capabilities {
         Capabilities {
             devices: libav::try_device().into_iter().collect(),
@@ -161,163 +167,71 @@ impl Engine {
         }
     }
 
-    /// Opens what is at a place: a file, or something elsewhere, which is asked for one byte to see
-    /// whether its server gives parts. What gives none is copied to this machine.
+    /// Makes a source of a location. A local path is not opened yet. A URL is asked for its length
+    /// and version, and whether byte ranges can be had; without ranges, all of it is copied to this
+    /// machine.
     ///
     /// # Errors
-    /// [`Error::Read`], with the cause as a [`RemoteError`](avocet_model::remote::RemoteError); [`Error::Cancelled`];
-    /// [`Error::BadPlan`] for [`Location::Caller`].
-    pub fn open(&self, location: &Location, cancel: &CancelToken) -> Result<Source> {
-        self.open_observed(location, cancel, |_| ())
+    /// [`Error::Read`], with the cause as a [`RemoteError`](avocet_model::remote::RemoteError);
+    /// [`Error::Cancelled`]; [`Error::BadPlan`] for [`Location::Caller`].
+    pub fn open(&self, location: &Location, options: OpenOptions<'_>) -> Result<Source> {
+        let OpenOptions { cancel, mut observe } = options;
+        let mut observe = |fetched| {
+            if let Some(observe) = &mut observe {
+                observe(fetched);
+            }
+        };
+        let opened = Source::at(location, &self.remotes, &cancel, &mut observe);
+        opened.map_err(|error| or_cancelled(error, &cancel))
     }
 
-    /// As [`open`](Self::open), and tells how much came of an input that is copied.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub fn open_observed(
-        &self,
-        location: &Location,
-        cancel: &CancelToken,
-        mut observe: impl FnMut(Fetched),
-    ) -> Result<Source> {
-        let opened = Source::at(location, &self.remotes, cancel, &mut observe);
-        opened.map_err(|error| or_cancelled(error, cancel))
-    }
-
-    /// Lets go of what was kept of an input elsewhere between [`open`](Self::open) and a run, which
-    /// does so itself: blocks in memory, or a whole copy in a temporary file. For those who plan
-    /// and do not run; without it the last 16 inputs are kept for as long as the engine.
+    /// Drops what [`open`](Self::open) keeps of a remote input for the run that follows: blocks in
+    /// memory, or a whole copy in a temporary file. A run does so itself at its end. This is for
+    /// callers that plan and do not run: otherwise the last 16 inputs are kept for as long as the
+    /// engine.
     pub fn close(&self, location: &Location) {
         self.remotes.forget(location);
     }
 
-    /// Copies an input from elsewhere to a file, which appears when it is whole. What an earlier
-    /// call left half-way, beside it, is gone on with, if the server has the same version still.
+    /// Copies a remote input to a file, which appears at `target` when it is whole. If an earlier
+    /// call left a part beside it, the copy goes on there, provided the server still has that
+    /// version.
     ///
     /// # Errors
-    /// As for [`open`](Self::open); [`Error::Write`].
-    pub fn fetch(
-        &self,
-        url: &str,
-        target: &Path,
-        cancel: &CancelToken,
-        mut observe: impl FnMut(Fetched),
-    ) -> Result<()> {
+    /// [`Error::Read`], also when the file can not be written; [`Error::Cancelled`].
+    pub fn fetch(&self, url: &str, target: &Path, options: OpenOptions<'_>) -> Result<()> {
+        let OpenOptions { cancel, mut observe } = options;
+        let mut observe = |fetched| {
+            if let Some(observe) = &mut observe {
+                observe(fetched);
+            }
+        };
         let failed = |source| Error::Read { location: Location::Url(url.to_owned()), source };
-        let fetched = self.remotes.fetch(url, target, cancel, &mut observe);
-        fetched.map_err(|error| or_cancelled(failed(error), cancel))
+        let fetched = self.remotes.fetch(url, target, &cancel, &mut observe);
+        fetched.map_err(|error| or_cancelled(failed(error), &cancel))
     }
 
-    /// Looks at an input.
+    /// Finds out what an input holds: its container, streams and metadata.
     ///
-    /// Of pictures in high dynamic range one frame is decoded, since only frames carry the
-    /// metadata of the mastering display in some codecs.
-    ///
-    /// # Errors
-    /// [`Error::Read`], [`Error::NotMedia`], [`Error::Cancelled`].
-    pub fn probe(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
-        let demuxer = source.demuxer(&source.location(), Depth::Streams, self.limits(), cancel)?;
-        let media = demuxer.media();
-        self.finish_probe(source, demuxer, media, cancel)
-    }
-
-    /// As [`probe`](Self::probe), for those who only want single pictures: where the parameter sets
-    /// beside a stream say how its pictures look, no packet is read, and nothing is known of sound
-    /// but what the container says.
+    /// Of a stream in high dynamic range one frame is decoded when the container does not state the
+    /// HDR metadata, since in some codecs only frames carry them.
     ///
     /// # Errors
-    /// As for [`probe`](Self::probe).
-    pub fn probe_pictures(&self, source: &Source, cancel: &CancelToken) -> Result<MediaInfo> {
-        let location = source.location();
-        let mut demuxer = source.demuxer(&location, Depth::Header, self.limits(), cancel)?;
-        let mut media = demuxer.media();
-        if demuxer.has_full_header() && !glance::complete(&mut media) {
-            demuxer.look_closely().map_err(|fault| fault.of_input(&location))?;
-            media = demuxer.media();
-            self.limits().check_opened(&location, &demuxer)?;
-        }
-        self.finish_probe(source, demuxer, media, cancel)
+    /// [`Error::Read`], [`Error::NotMedia`], [`Error::Unsupported`], [`Error::Lacking`] for times
+    /// beyond measure, [`Error::TooMuch`], [`Error::Cancelled`]; errors of the decoder for the
+    /// frame in high dynamic range.
+    pub fn probe(&self, source: &Source, options: ProbeOptions) -> Result<MediaInfo> {
+        let ProbeOptions { cancel, pictures_only } = options;
+        probe::probe(source, pictures_only, self.limits(), &cancel)
     }
 
-    fn finish_probe(
-        &self,
-        source: &Source,
-        mut demuxer: Demuxer,
-        mut media: MediaInfo,
-        cancel: &CancelToken,
-    ) -> Result<MediaInfo> {
-        let location = source.location();
-        let unreadable = |source| Error::Read { location: location.clone(), source };
-        let open = || source.open(cancel).map_err(unreadable);
-        if media.streams.is_empty() {
-            // Parts of a picture that are not described well are no streams since FFmpeg 7.0.
-            if media.is_format("mov") {
-                whole_still(&location, &mut open()?)?;
-            }
-            let reason = format!("it is {} without any stream", media.format);
-            return Err(Error::NotMedia { location, reason });
-        }
-        let mut behind = Behind::Nothing;
-        if media.is_format("mov") {
-            media.movie = Movie::read(&mut open()?).map_err(unreadable)?;
-            if media.movie.is_none()
-                && let Some(still) = whole_still(&location, &mut open()?)?
-            {
-                complete_still(&mut media, &still);
-            }
-            if let Some(movie) = &media.movie {
-                // Since FFmpeg 7.0 libav tells how long the tracks are, which it may overstate.
-                let stated = movie.duration.filter(|_| !movie.fragmented);
-                let stated = stated.and_then(|it| it.rescale(Rational::MICROSECONDS));
-                media.duration = if demuxer.overstates() {
-                    media.streams.iter().filter_map(end_of).max()
-                } else {
-                    media.duration.max(stated)
-                };
-                // Of fragments there may be thousands, each of which would cost a request.
-                if !movie.fragmented || !source.is_in_parts() {
-                    behind = movie::behind(&mut open()?).map_err(unreadable)?;
-                }
-                for stream in &mut media.streams {
-                    let track = movie.track_of(stream);
-                    stream.parameters_change = track.is_some_and(|track| track.entries_differ);
-                    let aperture = track.and_then(|track| track.aperture);
-                    if let (Kind::Video(video), Some(aperture)) = (&mut stream.kind, aperture)
-                        && let Some(crop) = aperture.crop(video.width, video.height)
-                    {
-                        video.crop_to(crop);
-                    }
-                }
-            }
-        } else if media.is_format("webm") {
-            behind = matroska::complete(&mut open()?, &mut media).map_err(unreadable)?;
-        } else {
-            behind = look_behind(&mut media, &mut open()?).map_err(unreadable)?;
-        }
-        media.note_behind(behind);
-        head::look(&mut demuxer, &mut media).map_err(|fault| fault.of_input(&location))?;
-        let wanting = media.videos().find(|(_, video)| video.is_hdr() && video.hdr.is_empty());
-        if let Some(stream) = wanting.map(|(stream, _)| stream.index) {
-            if demuxer.rewind().is_err() {
-                demuxer = source.demuxer(&location, Depth::Streams, self.limits(), cancel)?;
-            }
-            let mut reader = FrameReader::over(demuxer, location, stream, NonZeroU32::MIN)?;
-            let hdr = reader.next()?.map(|frame| frame.hdr());
-            if let (Some(hdr), Kind::Video(video)) = (hdr, &mut media.streams[stream].kind) {
-                video.hdr = hdr;
-            }
-        }
-        media.origin = source.origin();
-        Ok(media)
-    }
-
-    /// Lists all packets of an input, to know where each one stands: from the sample tables of a
-    /// movie, else by reading all of it. Nothing is decoded. Those of the files that were asked for
-    /// last are kept for as long as the files stay as they are.
+    /// Lists all packets of an input: from the sample tables of a movie, else by reading all of it.
+    /// Nothing is decoded. The newest indexes, of about a million packets together, are kept for as
+    /// long as their files stay as they are.
     ///
-    /// `near` is the span that matters, in seconds from the earliest presented time: keyframes of a
-    /// movie elsewhere that are far from it are listed without being looked at.
+    /// `near` is the span that matters, in seconds from the earliest presentation time. Keyframes
+    /// of a remote movie that are more than 10 s from it are not read, and listed as those of
+    /// closed GOPs.
     ///
     /// # Errors
     /// As for [`probe`](Self::probe).
@@ -330,64 +244,54 @@ impl Engine {
         self.indexes.get(source, || index::of(source, near, self.limits(), cancel))
     }
 
-    /// Runs a plan whose inputs and outputs all have names.
-    ///
-    /// `observe` is called on this thread: at the start, four times a second, and once more when
-    /// the outputs are in place; `Break` cancels the run.
+    /// Runs a plan: reads it to its end, verifies the outputs and puts them in place.
     ///
     /// # Errors
     /// Any [`Error`]; after one, no output is there and every input is as it was, but for what
     /// [`Error::Unrestored`] names.
-    pub fn run(
-        &self,
-        plan: &Plan,
-        cancel: &CancelToken,
-        observe: impl FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Report> {
-        self.run_given(plan, &mut CallerStreams::default(), cancel, observe)
-    }
-
-    /// Runs a plan that reads from sources, or writes into writers, of the caller.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run); a writer that fails while it is filled may have got a part.
-    pub fn run_given(
-        &self,
-        plan: &Plan,
-        given: &mut CallerStreams<'_>,
-        cancel: &CancelToken,
-        observe: impl FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Report> {
+    pub fn run(&self, plan: &Plan, options: RunOptions<'_>) -> Result<Report> {
+        let RunOptions { cancel, mut observe, mut streams } = options;
+        let mut observe = |progress: &Progress| match &mut observe {
+            Some(observe) => observe(progress),
+            None => ControlFlow::Continue(()),
+        };
         // A failure stops this run and not others that share the caller's token.
         let stop = cancel.child();
-        let mut observe = observe;
-        let result = self.run_any(plan, given, &stop, &mut observe);
+        let result = self.run_any(plan, &mut streams, &stop, &mut observe);
         for input in &plan.inputs {
             self.close(&input.location);
         }
-        // Whatever a stage met with while it was being stopped, the cause is the caller's wish.
-        result.map_err(|error| or_cancelled(error, cancel))
+        // If the caller cancelled, that is the cause, whatever a stage met with while it stopped.
+        result.map_err(|error| or_cancelled(error, &cancel))
     }
 
-    /// Runs a plan, or the other one that it names for what shows in the run only.
+    /// Runs a plan. Where it can not be carried out, as only a run can tell, runs the plan that it
+    /// names for that: `if_parameters_change` or `otherwise`.
     fn run_any(
         &self,
         mut plan: &Plan,
-        given: &mut CallerStreams<'_>,
+        streams: &mut CallerStreams<'_>,
         cancel: &CancelToken,
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Report> {
         for output in &plan.outputs {
             self.remotes.check_target(&output.location)?;
         }
+        // One of several outputs stands in a folder for all of them.
+        let stands_in_folder = plan.outputs.len() > 1
+            || plan.strategy == Strategy::Storyboard
+            || plan.process.is_some();
+        let outputs = plan.outputs.iter().filter(|_| stands_in_folder);
+        let folders = outputs.map(|output| self.unfinished.output_folder(&output.location));
+        let _made: Vec<_> = folders.collect::<Result<_>>()?;
         let begun = Instant::now();
         let mut meter = Meter::default();
-        let sources = self.open_inputs(plan, given, cancel, observe, &mut meter)?;
+        let sources = self.open_inputs(plan, streams, cancel, observe, &mut meter)?;
         let mut if_parameters_change = &plan.if_parameters_change;
         loop {
             let stop = cancel.child();
             let watched = (&mut *observe, &mut meter);
-            let result = self.run_to_end(plan, &sources, &mut given.writers, &stop, watched);
+            let result = self.run_to_end(plan, &sources, &mut streams.writers, &stop, watched);
             let next = match &result {
                 Err(Error::ParametersChange { .. }) => {
                     std::mem::replace(&mut if_parameters_change, &None)
@@ -397,7 +301,7 @@ impl Engine {
                     | Error::SmartCutFailed { .. }
                     | Error::NotContinuous { .. },
                 ) => &plan.otherwise,
-                // What was smart cut and is not what it should be can still be encoded.
+                // A section can still be encoded when its smart cut is not what it should be.
                 Err(Error::Incomplete { .. }) if plan.strategy == Strategy::SmartCut => {
                     &plan.otherwise
                 }
@@ -408,7 +312,7 @@ impl Engine {
                 continue;
             }
             return match result {
-                // A copy does not look into its packets, so what was damaged shows here only.
+                // A copy does not look into its packets, so damage of the input may show only here.
                 Err(
                     failure @ (Error::Incomplete { .. } | Error::Libav { step: Step::Mux, .. }),
                 ) => {
@@ -423,16 +327,17 @@ impl Engine {
         }
     }
 
-    /// Opens what is elsewhere of a plan's inputs, and copies what is to be copied.
+    /// Opens the remote inputs of a plan, and copies to this machine those that the plan or the
+    /// `ffmpeg` program needs there.
     fn open_inputs(
         &self,
         plan: &Plan,
-        given: &CallerStreams<'_>,
+        streams: &CallerStreams<'_>,
         cancel: &CancelToken,
         observe: &mut impl FnMut(&Progress) -> ControlFlow<()>,
         meter: &mut Meter,
     ) -> Result<Sources> {
-        let mut sources = Sources::new(given);
+        let mut sources = Sources::new(streams);
         let mut told = Instant::now();
         for input in &plan.inputs {
             let mut stopped = Ok(());
@@ -474,7 +379,7 @@ impl Engine {
         let counters = &counters;
         let mut watch = Watch { observe, cancel, counters, copied, drawn, plan, begun, meter };
         let media_of = &mut media;
-        // What is later goes with what opens it: nobody waits for parts that will not come.
+        // The closure owns the later parts: when it is dropped, nobody waits for their packets.
         run_jobs(jobs, &mut watch, move || opener.open_next(plan, &mut later, media_of))?;
 
         let mut warnings = plan.notices.clone();
@@ -582,13 +487,66 @@ impl Engine {
         request: FrameRequest,
         cancel: &CancelToken,
     ) -> Result<Frames> {
-        let threads = self.settings.threads;
-        let limits = self.limits();
-        let mut reader = FrameReader::open(source, request.stream, threads, limits, cancel)?;
-        if request.goes_back {
+        let FrameRequest { stream, goes_back, threads, .. } = request;
+        let (limits, inside) = (self.limits(), self.settings.threads);
+        let (source, cancel) = (source.clone(), cancel.clone());
+        let open = move |inside| {
+            let mut reader = FrameReader::open(&source, stream, inside, limits, &cancel)?;
+            if goes_back {
+                reader.follow_clock()?;
+            }
+            Ok(reader)
+        };
+        // Where several decoders work, each does so in one thread.
+        let reader = open(if threads.get() > 1 { NonZeroU32::MIN } else { inside })?;
+        Frames::new(reader, request, move || open(NonZeroU32::MIN))
+    }
+
+    /// A reader for pictures at instants that become known one by one, in the form that the request
+    /// tells; which frames it wants is not looked at.
+    ///
+    /// # Errors
+    /// As for [`frames`](Self::frames).
+    pub fn video(
+        &self,
+        source: &Source,
+        request: FrameRequest,
+        cancel: &CancelToken,
+    ) -> Result<VideoReader> {
+        let FrameRequest { stream, filters, neighbors, goes_back, .. } = request;
+        let (threads, limits) = (self.settings.threads, self.limits());
+        let mut reader = FrameReader::open(source, stream, threads, limits, cancel)?;
+        if goes_back {
             reader.follow_clock()?;
         }
-        Ok(Frames::new(reader, request))
+        Ok(VideoReader::new(reader, filters, neighbors))
+    }
+
+    /// Packets of an input as they are in the container, in order of decoding.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::NotMedia`]; later ones come out of the iterator.
+    pub fn packets(
+        &self,
+        source: &Source,
+        streams: Option<Vec<usize>>,
+        cancel: &CancelToken,
+    ) -> Result<Packets> {
+        Packets::open(source, streams, self.limits(), cancel)
+    }
+
+    /// Sound of a stream as samples in memory, decoded as they are asked for: what the plan's only
+    /// track would give its encoder.
+    ///
+    /// # Errors
+    /// [`Error::BadPlan`] when the plan is not of one track that encodes sound from one stream;
+    /// [`Error::Read`], [`Error::NotMedia`], [`Error::Absent`]; later ones come out of the iterator.
+    pub fn samples(&self, plan: &Plan, options: RunOptions<'_>) -> Result<Samples> {
+        let RunOptions { cancel, streams, .. } = options;
+        let mut observe = |_: &Progress| ControlFlow::Continue(());
+        let mut meter = Meter::default();
+        let sources = self.open_inputs(plan, &streams, &cancel, &mut observe, &mut meter)?;
+        Samples::open(plan, &sources, self.limits(), &cancel)
     }
 
     /// Removes the temporary files of all runs of this engine that are still going on.
@@ -600,7 +558,8 @@ impl Engine {
     }
 }
 
-/// The caller's wish, where that is why something failed.
+/// The error; after a cancellation, [`Error::Cancelled`] in its place, also inside
+/// [`Error::Unrestored`].
 pub(crate) fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
     match error {
         error if !cancel.is_cancelled() => error,
@@ -609,73 +568,4 @@ pub(crate) fn or_cancelled(error: Error, cancel: &CancelToken) -> Error {
         }
         _ => Error::Cancelled,
     }
-}
-
-/// When a stream ends, in microseconds.
-fn end_of(stream: &StreamInfo) -> Option<Timestamp> {
-    let [start, duration] = [stream.start?, stream.duration?]
-        .map(|time| Some(time.rescale(Rational::MICROSECONDS)?.ticks));
-    Some(Timestamp::new(start? + duration?, Rational::MICROSECONDS))
-}
-
-/// The picture that a file of still pictures shows. Fails for one that is made of others, which libav
-/// shows one by one.
-fn whole_still(location: &Location, reader: &mut (impl Read + Seek)) -> Result<Option<Still>> {
-    let unreadable = |source| Error::Read { location: location.clone(), source };
-    let still = movie::still(reader).map_err(unreadable)?;
-    match still.as_ref().map(|still| still.kind.as_str()) {
-        Some(kind @ ("grid" | "iovl" | "iden")) => {
-            let found = format!("a picture that is made of others ({kind})");
-            Err(Error::Unsupported { location: location.clone(), found })
-        }
-        _ => Ok(still),
-    }
-}
-
-/// Fills in how a still picture is turned and cropped, of which releases of libav tell parts.
-fn complete_still(media: &mut MediaInfo, still: &Still) {
-    let is_only = media.videos().count() == 1;
-    let is_it = |stream: &StreamInfo| is_only || i64::from(stream.id) == i64::from(still.id);
-    for stream in media.streams.iter_mut().filter(|stream| is_it(stream)) {
-        let Kind::Video(video) = &mut stream.kind else { continue };
-        video.orientation = still.orientation;
-        if let Some(crop) = still.crop(video.width, video.height) {
-            video.crop_to(crop);
-        }
-    }
-}
-
-/// What stands behind a file whose header says how large it is, and what is missing of it.
-fn look_behind(media: &mut MediaInfo, reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
-    /// Bytes of the shortest tag of FLV, with the number behind it.
-    const SHORTEST_TAG: u64 = 15;
-    let is_flv = media.is_format("flv");
-    let is_avi = media.is_format("avi");
-    if media.is_format("mxf") {
-        let footer = mxf::footer(reader)?;
-        let length = reader.seek(SeekFrom::End(0))?;
-        media.missing_bytes = footer.map_or(0, |footer| footer.saturating_sub(length));
-    }
-    if !is_flv && !is_avi && media.reads_on() {
-        return Ok(Behind::Nothing);
-    }
-    let size = if is_flv { flv::stated_size(reader)? } else { riff::stated_size(reader)? };
-    let Some(size) = size else { return Ok(Behind::Nothing) };
-    let length = reader.seek(SeekFrom::End(0))?;
-    if is_flv || is_avi {
-        // Those of sound may have been written before anybody knew how much there would be.
-        media.missing_bytes = size.saturating_sub(length);
-    }
-    Ok(match () {
-        // Its packets tell of another coding.
-        () if is_flv && size + SHORTEST_TAG <= length => Behind::Alike,
-        () if !is_flv && size < length && riff::is_followed(reader, size)? => {
-            if is_avi {
-                Behind::Other
-            } else {
-                Behind::Alike
-            }
-        }
-        () => Behind::Nothing,
-    })
 }

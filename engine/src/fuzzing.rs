@@ -34,8 +34,8 @@ pub fn boxes(data: &[u8]) {
     }
 }
 
-/// Reads what stands beside a stream, and a packet of it: units of H.264 and HEVC, and the headers of
-/// other codecs. The first byte says where the second begins.
+/// Reads extradata and a packet: NAL units of H.264 and HEVC, and the headers of other codecs. The
+/// first byte is the length of the extradata, in bytes.
 pub fn units(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
     let (beside, packet) = rest.split_at(usize::from(first).min(rest.len()));
@@ -70,7 +70,7 @@ pub fn units(data: &[u8]) {
     }
 }
 
-/// Reads the headers that libav is not asked about: RIFF and its kin, FLV, MXF, Matroska and EXIF.
+/// Reads the headers that our own parsers read: RIFF and its kin, FLV, MXF, Matroska and EXIF.
 pub fn headers(data: &[u8]) {
     let _ = riff::stated_duration(&mut Cursor::new(data));
     let _ = flv::stated_size(&mut Cursor::new(data));
@@ -83,7 +83,7 @@ pub fn headers(data: &[u8]) {
     }
 }
 
-/// Converts subtitles from a file of one form into all others. The first byte chooses the form.
+/// Converts subtitles from a file of one format into all others. The first byte chooses the format.
 pub fn text(data: &[u8]) {
     let Some((&first, rest)) = data.split_first() else { return };
     let head: &[u8] = match first % 3 {

@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod io;
 #[expect(unsafe_code, reason = "the only room that calls libav")]
 mod libav;
+mod options;
 mod pipeline;
 mod process;
 mod read;
@@ -22,28 +23,19 @@ mod report;
 pub use avocet_model as model;
 pub use avocet_model::{
     capabilities::{Capabilities, Program},
-    cost::Cost,
     error::{Error, LibavError, Result, Step},
     frames::{FrameRequest, Wanted},
-    index::{Index, IndexedPacket, RandomAccess, StreamIndex},
-    location::{Location, without_secrets},
-    media::{
-        AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, LightLevel,
-        MasteringDisplay, MediaInfo, Orientation, Origin, PixelFormat, ProgramInfo, Projection,
-        Scan, Sphere, Stereo, StreamInfo, SubtitleInfo, Tags, VideoInfo,
-        movie::{Aperture, Edit, Movie, MovieTrack},
-    },
-    plan::{
-        Action, Argument, Content, CopiedRun, Dropped, Encoder, FrameFormat, FramePick, Input,
-        Output, Part, PictureFormat, Plan, Process, Reason, Select, SoundFormat, Span, SpriteSheet,
-        Strategy, StreamId, Track, TrackKind,
-    },
+    plan::Plan,
     progress::{CancelToken, Fetched, Progress},
-    remote::RemoteError,
-    time::{Rational, TimeBase, Timestamp, greatest_common_divisor},
 };
+pub use elsewhere::Elsewhere;
 pub use engine::{Engine, Settings};
-pub use io::{CallerStreams, Reach, RemoteSettings, Source, special_purpose};
+pub use io::{Reach, RemoteSettings, Source, special_purpose};
+pub use options::{OpenOptions, ProbeOptions, RunOptions};
+pub use pipeline::samples::{SampleBlock, Samples};
 pub use process::ProcessSettings;
-pub use read::frames::{Frames, Picture, Plane};
+pub use read::{
+    frames::{Frames, Picture, Plane, VideoReader},
+    packets::{MediaPacket, Packets},
+};
 pub use report::{Report, Stats, Written};

@@ -1,4 +1,4 @@
-//! How a run ended that succeeded.
+//! The report of a run that succeeded.
 
 use serde::Serialize;
 
@@ -8,21 +8,21 @@ use avocet_model::{
     plan::{Plan, Reason, Strategy},
 };
 
-/// How a run ended that succeeded.
+/// The report of a run that succeeded.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The way the goal was met.
     pub strategy: Strategy,
-    /// The plan that met it; not the one that was handed in when that had a size limit and another
-    /// plan for beyond it.
+    /// The plan that met it. It is not the one that was handed in when that could not be carried
+    /// out and named another: [`Plan::otherwise`] or [`Plan::if_parameters_change`].
     #[serde(skip)]
     pub plan: Plan,
     /// What was written, in the order of the plan.
     pub outputs: Vec<Written>,
-    /// What is not as one would wish.
+    /// What the caller should know: the notices of the plan, and what the run met with.
     pub warnings: Vec<Reason>,
-    /// What it took.
+    /// How much time it took, and how much was read, encoded and written.
     pub stats: Stats,
 }
 
@@ -34,16 +34,16 @@ pub struct Written {
     pub location: Location,
     /// Its size, in bytes.
     pub size_bytes: u64,
-    /// What a reader finds in it.
+    /// What was found when it was read back.
     pub media: MediaInfo,
 }
 
-/// What a run took. Packets and frames are those of the plan that met the goal, all else is that of
+/// What a run took. Packets and frames are those of the plan that met the goal. All else is that of
 /// the whole run, with plans that were given up.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Wall time, in seconds, from the first look at the inputs until the outputs were in place.
+    /// Wall time, in seconds, from the start of the run until the outputs were in place.
     pub wall_seconds: f64,
     /// Packets read, over all tracks.
     pub packets_read: u64,
@@ -57,8 +57,8 @@ pub struct Stats {
     pub video_frames_encoded: u64,
     /// Frames of video written, encoded or copied.
     pub video_frames_written: u64,
-    /// Requests that were sent for inputs elsewhere, since they were looked at first.
+    /// Requests that were sent for remote inputs, from the probe on.
     pub requests: u64,
-    /// Bytes that came for them.
+    /// Bytes that came for these requests.
     pub bytes_fetched: u64,
 }

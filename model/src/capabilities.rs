@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Capabilities {
     /// Release of FFmpeg that libav comes from, as in `5.1.9-0+deb12u1`.
     pub version: String,
-    /// Its licence, as in `GPL version 2 or later`: linking a GPL build makes the program GPL.
+    /// Its license, as in `GPL version 2 or later`: linking a GPL build makes the program GPL.
     pub license: String,
     /// Whether hand-written assembly for this processor is on.
     pub assembly: bool,
@@ -22,10 +22,10 @@ pub struct Capabilities {
     pub filters: BTreeSet<String>,
     /// Names of muxers.
     pub muxers: BTreeSet<String>,
-    /// Hardware devices, as in `cuda`; only ever those that opened.
+    /// Hardware devices, as in `cuda`: those that could be opened.
     pub devices: BTreeSet<String>,
-    /// The `ffmpeg` program, which custom arguments are run by; `None` where there is none, or
-    /// nobody looked for it.
+    /// The `ffmpeg` program, which runs custom arguments; `None` where there is none, or nobody
+    /// looked for it.
     #[serde(default)]
     pub program: Option<Program>,
 }
@@ -42,14 +42,15 @@ impl Capabilities {
     }
 }
 
-/// The `ffmpeg` program, as far as it is there, and what holds it.
+/// The `ffmpeg` program that was found, and how well it is confined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Program {
-    /// Where it is.
+    /// The path of the program.
     pub path: PathBuf,
     /// Its release, as in `5.1.9-0+deb12u1`; `None` when it does not answer.
     pub version: Option<String>,
-    /// What of the sandbox this kernel does not enforce, in words; `None` when all is enforced.
+    /// Which part of the sandbox this kernel does not enforce, in words; `None` when all of it is
+    /// enforced.
     pub unprotected: Option<String>,
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Cost {
     /// Bytes of the packets that are copied; 0 when the output has the bytes of an input.
     pub bytes_copied: u64,
-    /// Frames of video that are decoded; sound counts as none.
+    /// Frames of video that are decoded; audio is not counted.
     pub frames_decoded: u64,
-    /// Frames of video that are encoded; sound counts as none.
+    /// Frames of video that are encoded; audio is not counted.
     pub frames_encoded: u64,
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{location::Location, remote::RemoteError};
 
-/// What fallible functions answer.
+/// The result of a function that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The part of a run in which something failed, as the job API names it.
@@ -14,11 +14,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Step {
-    /// The job document or the arguments were looked at.
+    /// The job document or the arguments were checked.
     Validate,
     /// A remote input was copied.
     Fetch,
-    /// The input was looked at.
+    /// The input was probed.
     Probe,
     /// The plan was made.
     Plan,
@@ -26,11 +26,11 @@ pub enum Step {
     Open,
     /// Packets were read.
     Demux,
-    /// Packets became frames.
+    /// Packets were decoded.
     Decode,
     /// Frames were filtered.
     Filter,
-    /// Frames became packets.
+    /// Frames were encoded.
     Encode,
     /// Packets were written.
     Mux,
@@ -69,7 +69,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// What a function of libav answered, with the last thing it logged.
+/// The error that a function of libav returned, with the last error line that it logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", .log.as_ref().map(|log| format!(" ({log})")).unwrap_or_default())]
 pub struct LibavError {
@@ -94,7 +94,7 @@ pub enum Error {
         /// What the system or the caller's reader answered.
         source: io::Error,
     },
-    /// An input is there, but is no media that libav knows.
+    /// An input exists, but libav does not know it as media, or can not open it.
     #[error("{location} is not media that can be opened: {reason}")]
     NotMedia {
         /// The input.
@@ -122,15 +122,15 @@ pub enum Error {
         /// How much of the media is lost, in seconds.
         lost: f64,
     },
-    /// An input holds something that this build of libav makes no right picture of.
-    #[error("{location} holds {found}, of which this build can not make a right picture")]
+    /// An input holds something that this build of libav does not turn into a right picture.
+    #[error("{location} holds {found}, which this build can not decode correctly")]
     Unsupported {
         /// The input.
         location: Location,
         /// What it holds.
         found: String,
     },
-    /// What was written is not what was planned.
+    /// The written output differs from what was planned.
     #[error("the written output is incomplete: {what}")]
     Incomplete {
         /// What differs: found, and expected.
@@ -139,14 +139,14 @@ pub enum Error {
     /// libav failed in the middle of the work.
     #[error("{component}: {source}")]
     Libav {
-        /// Where.
+        /// The step of the run in which it failed.
         step: Step,
         /// The decoder, filter graph, encoder or muxer.
         component: String,
-        /// What it answered.
+        /// The error that it returned.
         source: LibavError,
     },
-    /// A component left an option unread, which libav itself would pass over in silence.
+    /// A component did not read one of our options, which libav itself would ignore silently.
     #[error("`{component}` has no option `{option}`")]
     UnknownOption {
         /// Name of the encoder, muxer or filter.
@@ -155,7 +155,7 @@ pub enum Error {
         option: String,
     },
     /// This build of libav, or of this program, lacks a component.
-    #[error("there is no {kind} `{name}` in this build, or on this machine")]
+    #[error("there is no {kind} `{name}` in this build or on this machine{}", remedy(.kind))]
     Absent {
         /// Encoder, decoder, filter, muxer, or recipe.
         kind: &'static str,
@@ -169,10 +169,10 @@ pub enum Error {
         what: String,
     },
     /// The output is one of the inputs: the same file by device and inode, or the same URL.
-    #[error("the output {0} is the input itself")]
+    #[error("the output {0} is also an input; choose another output")]
     OutputIsInput(Location),
     /// The output exists, and replacing it was not allowed.
-    #[error("{} exists already, and replacing it was not allowed", .0.display())]
+    #[error("{} exists already and may not be replaced; choose another output", .0.display())]
     OutputExists(PathBuf),
     /// The output's name belongs to something that is no regular file.
     #[error("{} is {what}; an output must be a regular file or a new name", .path.display())]
@@ -182,8 +182,16 @@ pub enum Error {
         /// What is there.
         what: &'static str,
     },
+    /// A frame was asked for at a time past the end of its stream.
+    #[error("`{location}`: the last frame is at {last:.3} s; ask for a time before its end")]
+    PastEnd {
+        /// The input.
+        location: Location,
+        /// When the last frame is shown, in seconds from the start of the input.
+        last: f64,
+    },
     /// A location of a kind that this build does not open.
-    #[error("`{location}` is not opened: {allowed}")]
+    #[error("`{location}` is refused: {allowed}")]
     LocationRefused {
         /// The location, without credentials and query.
         location: String,
@@ -199,10 +207,10 @@ pub enum Error {
         height: u32,
         /// Name of the codec.
         codec: &'static str,
-        /// The limit that the size passes, as in `at most 16384x16384 pixels`.
+        /// The limit that the size exceeds, as in `at most 16384x16384 pixels`.
         allowed: String,
     },
-    /// The output's name promises a codec that the input has not.
+    /// The output's extension belongs to another codec than the source has (`extractAudio`).
     #[error(
         "`.{extension}` does not fit {codec}; allowed are .mp3, .aac, .m4a and .wav, and .opus, .ogg or .flac when the source is that codec"
     )]
@@ -215,9 +223,10 @@ pub enum Error {
     /// An argument for the `ffmpeg` program that is not on the list of safe ones.
     #[error("argument {index}, `{argument}`, is refused: {why}")]
     ArgumentRefused {
-        /// Its place, from 0; the number of arguments when what is missing is not there.
+        /// Its place among the arguments, from 0; the number of arguments when no single one is at
+        /// fault.
         index: usize,
-        /// The argument, as far as it is short.
+        /// The first 80 characters of the argument, with `?` for control characters.
         argument: String,
         /// What is wrong with it, and what is allowed.
         why: String,
@@ -237,29 +246,29 @@ pub enum Error {
     TooMuch {
         /// The input.
         location: Location,
-        /// What it has.
+        /// What the input has.
         found: String,
-        /// What it may have.
+        /// The limit.
         most: String,
     },
-    /// A limit of the engine's settings was passed.
-    #[error("the limit of {limit} {unit} of {what} was passed")]
+    /// The run exceeded a limit of the engine's settings.
+    #[error("{what} exceeded the limit of {limit} {unit}")]
     Limit {
         /// What is limited: memory, a file, or the space of a job.
         what: &'static str,
         /// The limit.
         limit: u64,
-        /// Its unit.
+        /// The unit of the limit.
         unit: &'static str,
     },
     /// A run took longer than the engine's settings allow.
-    #[error("the time limit of {seconds} s passed")]
+    #[error("the run exceeded its time limit of {seconds} s")]
     TimedOut {
         /// The limit, in seconds.
         seconds: u64,
     },
-    /// A part of the sandbox could not be set up, and the settings ask for all of it; or this system
-    /// has none.
+    /// A part of the sandbox could not be set up and the settings ask for all of it, or this system
+    /// has no sandbox.
     #[error("the sandbox is not complete: {what}")]
     Unprotected {
         /// What is missing.
@@ -273,8 +282,9 @@ pub enum Error {
         /// What the system or the caller's writer answered.
         source: io::Error,
     },
-    /// A run failed when some outputs were in their places, and not all could be made undone.
-    #[error("{cause}; may not be as before: {}", shown(.left))]
+    /// A run failed after outputs had been put in their places, and not all of that could be
+    /// undone.
+    #[error("{cause}; these files may differ from before the run: {}", shown(.left))]
     Unrestored {
         /// Why the run failed.
         cause: Box<Error>,
@@ -282,27 +292,27 @@ pub enum Error {
         /// at which files are kept that they replaced.
         left: Vec<Location>,
     },
-    /// What was written passed the size limit of its plan, which has another for that case.
-    #[error("the output passed its size limit at {bytes} bytes")]
+    /// The output exceeded the size limit of its plan. The plan holds another plan for that case.
+    #[error("the output exceeded its size limit at {bytes} bytes")]
     TooLarge {
         /// How much was written, in bytes.
         bytes: u64,
     },
-    /// Codec parameters of a stream that is copied change on the way; the plan has another for that
-    /// case where its container allows such changes.
+    /// Codec parameters of a copied stream change in mid-stream. The plan holds another plan for
+    /// that case where its container allows such changes.
     #[error("{what}, which a stream copy can not follow; encode it instead")]
     ParametersChange {
-        /// What changes, and when.
+        /// What changes, and at which time.
         what: String,
     },
-    /// A smart cut fails after all; the plan has another for that case.
+    /// A smart cut failed during the run. The plan holds another plan for that case.
     #[error("the smart cut failed: {what}")]
     SmartCutFailed {
-        /// Why not.
+        /// Why it failed.
         what: String,
     },
-    /// Copied sound has holes or overlaps, which its container can not tell; the plan has another
-    /// for that case where this libav has the encoder.
+    /// Copied audio has holes or overlaps, which its container can not express. The plan holds
+    /// another plan for that case where this libav has the encoder.
     #[error("the sound can not be copied: {what}")]
     NotContinuous {
         /// How much is missing or too much, and where.
@@ -328,7 +338,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// A failure after which something stays where it should not be.
+    /// `cause`, as [`Unrestored`](Self::Unrestored) when `left` names anything that is not as
+    /// before.
     pub fn with_leftovers(cause: Self, left: Vec<Location>) -> Self {
         if left.is_empty() {
             return cause;
@@ -336,10 +347,10 @@ impl Error {
         Self::Unrestored { cause: Box::new(cause), left }
     }
 
-    /// The code for machines, as the job API has it; kept for good once released.
+    /// The stable code of the job API, as in `INPUT_INVALID`; it never changes once released.
     pub fn code(&self) -> &'static str {
         match self {
-            // A copy of an input fills the disk.
+            // Reading fills the disk when a remote input is copied to this machine.
             Self::Read { source, .. } if is_full(source) => "STORAGE_ERROR",
             Self::Read { source, .. } => {
                 RemoteError::of(source).map_or("INPUT_UNREACHABLE", RemoteError::code)
@@ -351,6 +362,7 @@ impl Error {
             }
             Self::NotMedia { .. }
             | Self::Lacking { .. }
+            | Self::PastEnd { .. }
             | Self::Damaged { .. }
             | Self::ParametersChange { .. }
             | Self::NotContinuous { .. } => "INPUT_INVALID",
@@ -392,7 +404,10 @@ impl Error {
             Self::Read { source, .. } if RemoteError::of(source).is_some() => Step::Fetch,
             Self::Write { source, .. } if RemoteError::of(source).is_some() => Step::Upload,
             Self::Read { .. } | Self::NotMedia { .. } | Self::TooMuch { .. } => Step::Probe,
-            Self::Lacking { .. } | Self::Unsupported { .. } | Self::BadPlan { .. } => Step::Plan,
+            Self::Lacking { .. }
+            | Self::PastEnd { .. }
+            | Self::Unsupported { .. }
+            | Self::BadPlan { .. } => Step::Plan,
             Self::Damaged { .. } | Self::ParametersChange { .. } => Step::Demux,
             Self::Incomplete { .. } => Step::Verify,
             Self::Libav { step, .. } => *step,
@@ -437,12 +452,21 @@ impl Error {
     }
 }
 
-/// Places, one after another.
+/// Locations, separated by commas.
 fn shown(places: &[Location]) -> String {
     places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a disk or a quota is full.
+/// The advice for a component of a kind that is absent.
+fn remedy(kind: &str) -> &'static str {
+    match kind {
+        "program" => "; install it",
+        "encoder" | "decoder" | "filter" => "; `avocet capabilities` lists what there is",
+        _ => "",
+    }
+}
+
+/// Whether the error says that a disk or a quota is full.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Index {
-    /// By number of the stream.
+    /// The index of each stream, by the number of the stream.
     pub streams: Vec<StreamIndex>,
 }
 
@@ -14,11 +14,11 @@ pub struct Index {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamIndex {
-    /// One for each packet.
+    /// The packets, in decoding order.
     pub packets: Vec<IndexedPacket>,
-    /// Whether decoding times go back, as where a clock starts again or an edit list shows a piece of
-    /// the media behind a later one, so that an instant is found only by reading from the first
-    /// packet on; not part of the JSON.
+    /// Whether decoding times (DTS) go back, as where a clock starts again, or an edit list shows a
+    /// piece of the media after a later one. An instant is then found only by reading from the
+    /// first packet on. Not part of the JSON.
     #[serde(skip)]
     pub goes_back: bool,
 }
@@ -27,8 +27,8 @@ pub struct StreamIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IndexedPacket {
-    /// Presentation time, in ticks of the stream; the decoding time where the container states no
-    /// other, and `None` when it states none.
+    /// Presentation time (PTS), in ticks of the stream; the decoding time (DTS) where the container
+    /// states no other. `None` when it states neither.
     pub pts: Option<i64>,
     /// Duration, in ticks of the stream; 0 when it is not known.
     pub duration: i64,
@@ -36,7 +36,7 @@ pub struct IndexedPacket {
     pub bytes: u32,
     /// Whether decoding can begin here.
     pub entry: RandomAccess,
-    /// Whether an edit list hides it.
+    /// Whether an edit list hides the packet.
     pub hidden: bool,
     /// Whether codec parameters change here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -47,13 +47,14 @@ pub struct IndexedPacket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RandomAccess {
-    /// It needs others before it, or those after it do, as where a picture is refreshed bit by bit.
+    /// Decoding can not begin here: the packet, or one after it, needs packets before it, as with
+    /// gradual refresh.
     #[serde(rename = "no")]
     None,
-    /// It is a keyframe, and what follows may refer to what was before it, as in an open GOP.
+    /// A keyframe of an open GOP: packets after it may refer to packets before it.
     #[serde(rename = "open")]
     OpenGop,
-    /// It is a keyframe, and nothing that follows refers to what was before it.
+    /// A keyframe that no packet after it refers past.
     #[serde(rename = "closed")]
     ClosedGop,
 }
@@ -66,17 +67,17 @@ impl Index {
 }
 
 impl StreamIndex {
-    /// Bytes of all packets.
+    /// The size of all packets, in bytes.
     pub fn bytes(&self) -> u64 {
         self.packets.iter().map(|packet| u64::from(packet.bytes)).sum()
     }
 
-    /// Whether codec parameters change anywhere on the way.
+    /// Whether codec parameters change at any packet.
     pub fn changes(&self) -> bool {
         self.packets.iter().any(|packet| packet.changed)
     }
 
-    /// The packets that are shown and have a time: the time, and the packet.
+    /// The packets that no edit list hides and that have a PTS, with that PTS; in decoding order.
     pub fn shown(&self) -> impl DoubleEndedIterator<Item = (i64, &IndexedPacket)> {
         let shown = self.packets.iter().filter(|packet| !packet.hidden);
         shown.filter_map(|packet| Some((packet.pts?, packet)))

@@ -1,7 +1,7 @@
-//! What all of Avocet speaks of, as plain data: media, plans, errors, progress, reports. Neither libav nor
-//! a disk is touched here.
+//! The plain data that all of Avocet shares: media, plans, errors and progress. Nothing here
+//! touches libav or a disk.
 //!
-//! The folder [`mod@format`] reads the bytes of containers and codings that libav does not tell of.
+//! The folder [`mod@format`] parses what libav does not report of containers and codecs.
 
 #![forbid(unsafe_code)]
 

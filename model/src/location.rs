@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub enum Location {
     /// A local file.
     Path(PathBuf),
-    /// Something elsewhere: `https:` and `http:` for inputs, `s3:`, `gs:` and `az:` for both.
+    /// A remote location: `https:` and `http:` for inputs, `s3:`, `gs:` and `az:` for inputs and
+    /// outputs.
     Url(String),
     /// The n-th of the sources or writers that the caller hands over beside the plan, from 0.
     #[serde(rename = "given")]
@@ -33,7 +34,7 @@ impl fmt::Display for Location {
 }
 
 impl Location {
-    /// The last part of its name; `None` where there is none.
+    /// The last segment of its path; `None` where that is empty, and for a stream of the caller.
     pub fn file_name(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Path(path) => path.file_name().map(OsStr::to_string_lossy),
@@ -47,14 +48,14 @@ impl Location {
         }
     }
 
-    /// What its name ends in, behind the last dot.
+    /// The extension of its file name, without the dot; `None` where there is none.
     pub fn extension(&self) -> Option<String> {
         let name = self.file_name()?;
         let (stem, extension) = name.rsplit_once('.')?;
         (!stem.is_empty()).then(|| extension.to_owned())
     }
 
-    /// The same with another extension.
+    /// This location with another extension; a stream of the caller stays as it is.
     #[must_use]
     pub fn with_extension(&self, extension: &str) -> Self {
         match self {
@@ -69,7 +70,8 @@ impl Location {
         }
     }
 
-    /// The place of a name in it, as in a folder; the `number`-th after it, among the caller's.
+    /// The location of a file `name` in this folder, or below this URL. Among the caller's streams,
+    /// the one `number` places after this one.
     #[must_use]
     pub fn join(&self, name: &str, number: usize) -> Self {
         match self {
@@ -96,7 +98,8 @@ impl fmt::Debug for Location {
 pub fn without_secrets(url: &str) -> String {
     let shown = url.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = shown.split_once(':') else { return shown.to_owned() };
-    // A word may hold what ends a host elsewhere: all before the last sign is left out.
+    // A password may hold characters that end a host elsewhere, so all before the last `@` is left
+    // out.
     if let Some((_, rest)) = rest.rsplit_once('@') {
         return format!("{scheme}://…@{rest}");
     }
@@ -105,7 +108,8 @@ pub fn without_secrets(url: &str) -> String {
         let (_, port) = host.split_once(':').unwrap_or((host, ""));
         port.bytes().all(|byte| byte.is_ascii_digit()) || host.starts_with('[')
     };
-    // What looks like a name and a word, cut off, is shown to nobody.
+    // A host followed by `:` and no port may be a user and a password that `?` or `#` cut off, so
+    // none of it is shown.
     if is_host(host) { shown.to_owned() } else { format!("{scheme}://…") }
 }
 

@@ -1,4 +1,4 @@
-//! Panics as errors.
+//! Turns panics into errors.
 
 use std::{
     any::Any,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Runs something that may panic and makes an error of that.
+/// Runs `run`, and turns a panic into [`Error::Panicked`] with the name `stage`.
 ///
 /// # Errors
 /// Those of `run`, and [`Error::Panicked`].
@@ -17,11 +17,11 @@ pub fn guarded<T>(stage: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// The text of a panic, where it has one.
+/// The message of a panic; `no message` when it is not a string.
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a text".to_owned())
+        .unwrap_or_else(|| "no message".to_owned())
 }

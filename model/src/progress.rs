@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-/// Stops runs: cheap to clone, shared between threads, set once and for all.
+/// Cancels runs. It is cheap to clone and shared between threads, and it can not be reset.
 ///
 /// ```
 /// let cancel = avocet_model::progress::CancelToken::new();
@@ -28,7 +28,7 @@ struct Flag {
 }
 
 impl CancelToken {
-    /// A token that nobody has set.
+    /// A token that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,19 +50,19 @@ impl CancelToken {
     }
 }
 
-/// How much of an input is here, and how long it is where that is known; in bytes.
+/// How much of a remote input was copied to this machine, and its size, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
-    /// How much is here, in bytes.
+    /// How much was copied, in bytes.
     pub bytes: u64,
-    /// How much there is, in bytes.
+    /// The size of the input, in bytes; `None` when it is not known.
     pub total: Option<u64>,
 }
 
-/// How far a run is. `fraction`, `seconds`, `frames` and `bytes` never go back during a run: when it
-/// begins anew with another plan, they wait until that one has passed them. The other fields are
-/// those of the plan that is carried out now.
+/// How far a run is. `fraction`, `seconds`, `frames` and `bytes` never go back: when the run begins
+/// again with another plan, they wait until that has passed them. The other fields are those of the
+/// current plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -81,7 +81,7 @@ pub struct Progress {
     pub eta_seconds: Option<f64>,
     /// Bytes given to the outputs so far.
     pub bytes: u64,
-    /// How much of an input is here, while one is copied to this machine before the run.
+    /// How much of an input was copied, while it is copied to this machine before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Fetched>,
 }
@@ -109,7 +109,7 @@ impl Meter {
     /// The largest fraction shown before the outputs are in place.
     const BEFORE_COMMIT: f64 = 0.999;
 
-    /// The progress at `elapsed` since the plan of this reading was begun.
+    /// The progress at `elapsed` after the current plan was begun.
     pub fn read(&mut self, now: Reading, elapsed: Duration) -> &Progress {
         let wall = elapsed.as_secs_f64();
         let rate = |amount: f64| (wall > 0.0 && amount > 0.0).then(|| amount / wall);
@@ -167,7 +167,7 @@ mod tests {
         assert!((meter.done(now, Duration::from_secs(4)).fraction - 1.0).abs() < 1e-9);
     }
 
-    /// A plan that is begun anew has its own clock: what the first one wrote is no work of it.
+    /// Rates of a second plan count from its own start, without what the first plan wrote.
     #[test]
     fn rates_are_those_of_the_plan_that_is_carried_out() {
         let mut meter = Meter::default();

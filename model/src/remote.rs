@@ -1,10 +1,10 @@
-//! How media that is elsewhere fails.
+//! Errors of remote inputs and outputs.
 
 use std::{io, time::Duration};
 
-/// Why media that is elsewhere could not be read or written.
+/// Why remote media could not be read or written.
 ///
-/// It travels as the inner error of an [`io::Error`], in [`Error::Read`](crate::error::Error::Read) and
+/// It is the inner error of an [`io::Error`] in [`Error::Read`](crate::error::Error::Read) and
 /// [`Error::Write`](crate::error::Error::Write).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,60 +12,60 @@ pub enum RemoteError {
     /// The scheme or the address is not allowed.
     #[error("{0}")]
     Refused(String),
-    /// The server said no.
+    /// The server answered with an error status.
     #[error("the server answered {status}{}", .what.as_ref().map(|what| format!(", {what}")).unwrap_or_default())]
     Status {
         /// Status code of HTTP, a number.
         status: u16,
-        /// What it means.
+        /// What the status means, where that is known.
         what: Option<String>,
-        /// After which time the server asks to be asked again.
+        /// How long the server asks to wait before the next try.
         after: Option<Duration>,
     },
-    /// No connection, or one that broke: name, address, TLS.
+    /// The connection could not be made, or broke: name, address, TLS.
     #[error("{0}")]
     Transport(String),
-    /// An answer that does not fit the question.
-    #[error("the server's answer makes no sense: {0}")]
+    /// The answer does not fit the request.
+    #[error("the server's answer is not valid: {0}")]
     Answer(String),
-    /// It is not what it was when it was opened.
-    #[error("it changed while it was read: {found}, and was {expected}")]
+    /// The input is no longer the version that was opened.
+    #[error("it changed while it was read: found {found}, expected {expected}")]
     Changed {
-        /// What tells the version now.
+        /// What identifies the version now.
         found: String,
-        /// What told it before.
+        /// What identified it before.
         expected: String,
     },
-    /// The transfer ended before its end.
+    /// The transfer ended early.
     #[error("the transfer broke off after {got} of {expected} bytes")]
     Short {
-        /// How much came, in bytes.
+        /// How much arrived, in bytes.
         got: u64,
         /// How much was promised, in bytes.
         expected: u64,
     },
-    /// Nothing comes any more.
-    #[error("no byte came for {seconds} s")]
+    /// No bytes arrived for too long.
+    #[error("no data arrived for {seconds} s")]
     Stalled {
-        /// How long was waited, in seconds.
+        /// How long the client waited, in seconds.
         seconds: u64,
     },
-    /// Too little comes to wait for it.
-    #[error("less than {least} bytes per second came")]
+    /// The transfer is too slow.
+    #[error("fewer than {least} bytes per second arrived")]
     Slow {
-        /// What is expected at least in each second, in bytes.
+        /// The lowest rate that is accepted, in bytes per second.
         least: u64,
     },
-    /// One redirect leads to the next.
+    /// There are too many redirects.
     #[error("it is redirected more than {most} times")]
     Redirects {
-        /// How many are followed, a number.
+        /// The number of redirects that are followed.
         most: u32,
     },
-    /// It is larger than the settings allow.
+    /// The input is larger than the settings allow.
     #[error("it has {bytes} bytes or more; the limit is {most}")]
     TooLarge {
-        /// How large it is at least, in bytes.
+        /// The least size that it has, in bytes.
         bytes: u64,
         /// The limit, in bytes.
         most: u64,
@@ -73,12 +73,12 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// What is behind the error of a reader or a writer, if it is one of these.
+    /// The remote error inside an I/O error; `None` when there is none.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// The code for machines, of an input.
+    /// The code of the job API for an input that fails in this way.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(_) => "LOCATION_REFUSED",
@@ -87,7 +87,7 @@ impl RemoteError {
         }
     }
 
-    /// Whether the same may succeed when it is asked for again: in a moment, or in another job.
+    /// Whether the same request may succeed when it is made again, in a moment or in another job.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),

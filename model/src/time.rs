@@ -41,7 +41,7 @@ impl Rational {
         Self { num: NonZeroU32::MIN, den: rate }
     }
 
-    /// The other way up: frames per second become seconds per frame.
+    /// The reciprocal: frames per second become seconds per frame.
     #[must_use]
     pub fn inverse(self) -> Self {
         Self { num: self.den, den: self.num }
@@ -80,7 +80,7 @@ impl FromStr for Rational {
     fn from_str(text: &str) -> Result<Self, String> {
         text.split_once('/')
             .and_then(|(num, den)| Self::new(num.parse::<u32>().ok()?, den.parse::<u32>().ok()?))
-            .ok_or_else(|| format!("`{text}` is no ratio such as `1/90000`"))
+            .ok_or_else(|| format!("`{text}` is not a ratio such as `1/90000`"))
     }
 }
 
@@ -109,12 +109,12 @@ impl Timestamp {
     /// The origin of every stream.
     pub const ZERO: Self = Self { ticks: 0, base: Rational::MICROSECONDS };
 
-    /// The most ticks that an instant is away from the origin, as is a distance from 0: 73 years of
-    /// nanoseconds. So the sum of three of them fits 64 bits, whatever a file says; what goes on
-    /// adding does so by [`plus`](Self::plus).
+    /// The largest number of ticks of an instant or a distance, in either direction: 73 years of
+    /// nanoseconds. The sum of three such numbers fits 64 bits, whatever a file states. Longer sums
+    /// are made by [`plus`](Self::plus), which saturates.
     pub const MAX_TICKS: i64 = 1 << 61;
 
-    /// The instant `ticks` of `base`, or the nearest one that there is.
+    /// The instant `ticks` of `base`, clamped to ±[`MAX_TICKS`](Self::MAX_TICKS).
     pub const fn new(ticks: i64, base: TimeBase) -> Self {
         let ticks = if ticks > Self::MAX_TICKS {
             Self::MAX_TICKS
@@ -126,23 +126,24 @@ impl Timestamp {
         Self { ticks, base }
     }
 
-    /// The instant nearest to `seconds` in `base`; one out of range becomes the last there is.
+    /// The instant nearest to `seconds` in `base`, clamped to ±[`MAX_TICKS`](Self::MAX_TICKS).
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
     pub fn from_seconds(seconds: f64, base: TimeBase) -> Self {
         Self::new((seconds / base.as_f64()).round() as i64, base)
     }
 
-    /// The tick of `base` whose picture is on screen at `seconds`: the last one up to then.
+    /// The last tick of `base` at or before `seconds`, which is the PTS of the picture on screen
+    /// then.
     ///
-    /// Times are written in milliseconds, so one that is up to half of that later counts as well, but
-    /// none that is over half a tick later.
+    /// Callers write times in milliseconds, so a tick up to half a millisecond after `seconds`
+    /// counts as well, unless it is more than half a tick later.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
     pub fn on_screen(seconds: f64, base: TimeBase) -> Self {
         Self::new((seconds / base.as_f64() + slack(base)).floor() as i64, base)
     }
 
-    /// The first tick of `base` from `seconds` on, with the tolerance of
-    /// [`on_screen`](Self::on_screen) towards earlier ones.
+    /// The first tick of `base` at or after `seconds`. One that is earlier by the tolerance of
+    /// [`on_screen`](Self::on_screen) counts as well.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, as wanted")]
     pub fn first_from(seconds: f64, base: TimeBase) -> Self {
         Self::new((seconds / base.as_f64() - slack(base)).ceil() as i64, base)
@@ -185,19 +186,22 @@ impl Timestamp {
         Duration::try_from_secs_f64(self.seconds()).unwrap_or_default()
     }
 
-    /// This instant moved on by `ticks` of its own base; stays at the last there is.
+    /// This instant moved on by `ticks` of its own base, clamped to
+    /// ±[`MAX_TICKS`](Self::MAX_TICKS).
     #[must_use]
     pub const fn plus(self, ticks: i64) -> Self {
         Self::new(self.ticks.saturating_add(ticks), self.base)
     }
 }
 
-/// Half a millisecond in ticks, half a tick at most.
+/// The tolerance of [`Timestamp::on_screen`], in ticks: half a millisecond, but at most half a
+/// tick.
 fn slack(base: TimeBase) -> f64 {
     f64::min(0.5, 0.000_5 / base.as_f64())
 }
 
-/// `(value · bd, divisor · bn)` with common factors taken out first, so that it seldom overflows.
+/// `(value · bd, divisor · bn)`, with common factors taken out first so that it seldom overflows;
+/// `None` when it does.
 fn reduce(value: i128, divisor: i128, bn: i128, bd: i128) -> Option<(i128, i128)> {
     let mut common = (bd, divisor);
     while common.1 != 0 {

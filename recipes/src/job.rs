@@ -1,17 +1,18 @@
-//! A job: what is to be done, to which inputs, into which outputs.
+//! A job: the task, its inputs and its outputs.
 
 use std::ops::Deref;
 
 use crate::{recipe::Recipe, words::format::Format};
 
-/// A job as values. One made in code is held to the rules for documents by [`check`](Self::check).
+/// A job as values. A job that is made in code is held to the rules for documents by
+/// [`check`](Self::check).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// What is to be done.
+    /// The task.
     pub task: Task,
-    /// What it is done to, in order; several for `concat` and for ffmpeg arguments.
+    /// The inputs, in order; several for `concat` and for ffmpeg arguments.
     pub inputs: Vec<JobInput>,
-    /// What it makes.
+    /// The outputs.
     pub outputs: JobOutputs,
     /// Whether a remote input is fetched whole before the run; `None` leaves it to the planner.
     pub stage_input: Option<bool>,
@@ -33,7 +34,7 @@ pub enum Task {
 /// One input.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct JobInput {
-    /// Its key among several inputs, as in `in_1`; one without is numbered by its place.
+    /// Its key among several inputs, as in `in_1`; an input without a key is numbered by its place.
     pub key: Option<String>,
     /// Where it is: a URL, or a path where the policy allows paths.
     pub url: String,
@@ -49,8 +50,8 @@ pub enum JobOutputs {
 }
 
 impl Job {
-    /// A recipe for one input and one output, for those who make jobs in code; for `concat`, more
-    /// are pushed to [`inputs`](Self::inputs).
+    /// A job with a recipe, one input and one output. For `concat`, more are pushed to
+    /// [`inputs`](Self::inputs).
     pub fn new(recipe: Recipe, input: impl Into<String>, format: Format) -> Self {
         Self {
             task: Task::Recipe(recipe),
@@ -63,13 +64,13 @@ impl Job {
     }
 }
 
-/// A job that keeps to the rules for documents: plans are made of such only, and nobody has to check it
-/// once more.
+/// A job that was checked against the rules for documents. Plans are made of such jobs only, so
+/// nothing else checks them again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedJob(Job);
 
 impl CheckedJob {
-    /// For whoever checked it.
+    /// Marks a job as checked. The caller has checked it.
     pub(crate) const fn new(job: Job) -> Self {
         Self(job)
     }

@@ -24,6 +24,7 @@
 mod compile;
 mod custom;
 mod decide;
+mod draft;
 mod job;
 mod read;
 mod recipe;
@@ -34,10 +35,12 @@ pub use custom::{
     OPTIONS, OptionGroup, Scope,
 };
 pub use decide::{
-    choose::{Copied, copied_codecs},
     context::{CompileContext, Probed},
+    copyable::{Copied, copied_codecs},
     frames::{FrameQuery, FrameTimes},
+    samples::{SampleFormat, SampleQuery},
 };
+pub use draft::JobDraft;
 pub use job::{CheckedJob, Job, JobInput, JobOutputs, Task};
 pub use read::{check::Policy, merge::merge};
 pub use recipe::{
@@ -47,8 +50,10 @@ pub use recipe::{
     extract_audio::ExtractAudio,
     proxy::{Gop, Proxy},
     resize::Resize,
-    storyboard::{MAX_THUMBNAILS, Sampling, Storyboard, Thumbnails},
+    sampling::Sampling,
+    storyboard::Storyboard,
     thumbnail::Thumbnail,
+    thumbnails::{MAX_THUMBNAILS, Thumbnails},
     transcode::Transcode,
     trim::{Range, Trim},
     web_ready::WebReady,

@@ -1,5 +1,5 @@
-//! The reference in `docs` is written from the tables in code, and holds every code of a reason or
-//! an error.
+//! The generated reference in `docs` matches the tables in the code, and contains all codes of
+//! reasons and errors.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,21 +18,21 @@ use avocet_recipes::{
     OPTIONS, REASONS, RecipeName, VideoCodec,
 };
 
-/// What stands before the code of a reason where it is made.
+/// The text before a reason's code, where a reason is made.
 const MAKERS: [&str; 4] = ["Reason::new(", "warn_of(", " warn(", " no("];
 
-/// What stands before the code of an error where it is answered.
+/// The text before an error's code, where an error is made.
 const ANSWERERS: [&str; 6] =
     ["Problem::new(", "Self::new(", "Failure::new(", "=> {", "=> ", "code: "];
 
-/// What variables of the environment begin with: names that look like codes.
+/// The prefixes of environment variables, whose names look like codes.
 const VARIABLES: [&str; 2] = ["AVOCET_", "CARGO_"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Holds a text against a file of the repository, or writes it there when that is asked for.
+/// Compares a text with a file of the repository, or writes the file with `AVOCET_BLESS`.
 fn check_file(path: &str, text: &str) {
     let file = root().join(path);
     if env::var_os("AVOCET_BLESS").is_some() {
@@ -47,7 +47,7 @@ fn check_file(path: &str, text: &str) {
     );
 }
 
-/// A table in Markdown.
+/// A Markdown table.
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<_> = head.iter().map(|&cell| cell.to_owned()).collect();
@@ -59,7 +59,7 @@ fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     line(&head) + &rule + &rows.collect::<String>()
 }
 
-/// Names in backticks, with commas.
+/// Names in backticks, separated by commas.
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
@@ -203,7 +203,7 @@ fn the_reference_of_reasons_is_what_the_code_says() {
     check_file("docs/reasons.md", &reasons());
 }
 
-/// The table of errors as text.
+/// The reference of errors, as Markdown.
 fn errors() -> String {
     let mut text = "# Errors\n\n\
          An error has a `code` for programs, a `message` for people, `retryable`, and, of a job, \
@@ -274,7 +274,7 @@ fn is_code(text: &str) -> bool {
     text.len() > 3 && text.chars().all(is_part)
 }
 
-/// The codes of reasons that a source makes: the first text after each maker, when it is one.
+/// The codes of the reasons that a source makes: the first string after each of [`MAKERS`].
 fn codes(text: &str) -> impl Iterator<Item = &str> {
     let made = MAKERS.iter().flat_map(|maker| {
         text.match_indices(maker).filter_map(|(at, _)| text.get(at + maker.len()..))
@@ -286,7 +286,7 @@ fn codes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The sources of some crates: the path and the text of each.
+/// The sources of some crates: the path and text of each file.
 fn sources(crates: &[&str]) -> Vec<(PathBuf, String)> {
     let mut folders: Vec<_> = crates.iter().map(|name| root().join(name).join("src")).collect();
     let mut found = Vec::new();
@@ -328,8 +328,8 @@ fn codes_are_found_however_they_are_laid_out() {
     check("Reason::new(code, message); let other = \"OTHER\";", &[]);
 }
 
-/// The codes of errors that a source answers with, tests aside: every text that has the form of a
-/// code and several words, and each of one word behind an answerer.
+/// The codes of the errors that a source answers with, outside of tests: each string that looks
+/// like a code of several words, and each of one word after one of [`ANSWERERS`].
 fn error_codes(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     code.match_indices('"').filter_map(move |(at, _)| {
@@ -352,7 +352,7 @@ fn every_error_code_in_the_source_is_in_the_table_and_the_reverse() {
         ERRORS.iter().flat_map(|(_, codes)| *codes).map(|error| error.code).collect();
     let mut answered = BTreeMap::new();
     for (path, text) in sources(&["model", "recipes", "engine", "service", "avocet", "cli"]) {
-        // The tables do not answer.
+        // The tables define the codes and do not use them.
         if path.ends_with("recipes/src/words/errors.rs")
             || path.ends_with("recipes/src/words/reasons.rs")
         {

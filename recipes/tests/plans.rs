@@ -1,4 +1,4 @@
-//! Plans over a table of probes, held against snapshots: no media, no libav.
+//! Plans over a table of probe results, compared with snapshots: without media and libav.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use avocet_model::{
 use avocet_recipes::{CompileContext, Job, Policy, Probed};
 use probes::*;
 
-/// Everything that recipes ask of libav.
+/// Capabilities with everything that recipes use.
 fn capable() -> Capabilities {
     let set = |names: &str| names.split(' ').map(str::to_owned).collect();
     Capabilities {
@@ -33,13 +33,13 @@ fn capable() -> Capabilities {
     }
 }
 
-/// One recipe with its snapshots.
+/// The snapshots of one recipe.
 struct Snapshots {
     recipe: &'static str,
-    /// What the cases gave, each with its headline.
+    /// The plans or errors of the cases, each after its headline.
     text: String,
     capabilities: Capabilities,
-    /// The output as the user names it; else it follows the format.
+    /// The output as a user would name it; by default, it follows the format.
     output: Option<&'static str>,
 }
 
@@ -48,7 +48,7 @@ impl Snapshots {
         Self { recipe, text: String::new(), capabilities: capable(), output: None }
     }
 
-    /// Plans one job; `parameters` are those of the document beside the name.
+    /// Plans one job. `parameters` are those of the document, without the name.
     fn case(&mut self, name: &str, format: &str, parameters: &str, input: &Probed) {
         self.join(name, format, parameters, std::slice::from_ref(input));
     }
@@ -72,7 +72,7 @@ impl Snapshots {
         );
         let job = Job::from_json(&document, Policy::Program)
             .map_err(|error| format!("{}: {error}", error.code()))?;
-        // The index is there when the job asks for it, as in a run.
+        // As in a run, there is an index only if the job asks for one.
         let inputs = inputs.iter().cloned().map(|probed| {
             let index = probed.index.filter(|_| job.needs_index(&probed.media));
             Probed { index, ..probed }
@@ -94,7 +94,7 @@ impl Snapshots {
         Ok(plan.to_string())
     }
 
-    /// Holds all cases against the file of the recipe, or writes it when that is asked for.
+    /// Compares all cases with the recipe's file, or writes the file with `AVOCET_BLESS`.
     fn check(self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
         let file = folder.join(format!("{}.txt", self.recipe));
@@ -610,7 +610,7 @@ fn extract_audio() {
     made.case("the first, not the default", "aac", "", &many_tracks());
     made.case("aac that adts does not hold", "aac", "", &{
         let mut probed = everyday();
-        // Object type 42, xHE-AAC.
+        // Audio object type 42 is xHE-AAC.
         probed.media.streams[1].extradata = vec![0xf9, 0x40];
         probed
     });

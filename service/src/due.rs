@@ -1,4 +1,4 @@
-//! The loop over rows that are due at some time: webhooks to deliver, leftovers to remove.
+//! The loop over database rows that become due: webhooks to deliver, leftovers to remove.
 
 use std::{future::Future, time::Duration};
 
@@ -9,11 +9,13 @@ use crate::service::Service;
 /// How long to wait when nothing is due.
 pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
-/// How many of one kind are attended to at once; those that hang must not stop the others.
+/// How many rows of one kind are worked on at the same time. More than one, so that a receiver or
+/// store that hangs does not block the others.
 const AT_ONCE: usize = 16;
 
-/// Takes row after row and attends to each, until the service ends; `woken` tells early to look
-/// again. Then it waits for those that are being attended to, as long as it is let.
+/// Takes due rows one by one and works on each in a task of its own, until the service ends.
+/// `woken` ends the pause after an empty look early. At the end it waits for the open tasks; the
+/// caller limits how long.
 pub(crate) async fn attend<T, Taken, Attended>(
     service: &Service,
     what: &'static str,
@@ -39,7 +41,7 @@ pub(crate) async fn attend<T, Taken, Attended>(
                 let _ = timeout(IDLE, woken.notified()).await;
             }
             Err(error) => {
-                tracing::error!(%error, "{what} that are due can not be read");
+                tracing::error!(%error, "the due {what} can not be read");
                 tokio::time::sleep(IDLE).await;
             }
         }

@@ -1,4 +1,4 @@
-//! The job API of Avocet: one program, SQLite and a folder, nothing else to install.
+//! The job API of Avocet: an HTTP server that keeps all its state in SQLite and one data folder.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use avocet_engine::{Engine, Settings};
+use avocet_engine::Elsewhere;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -44,20 +44,21 @@ use service::Service;
 use store::{DATABASE, Store};
 use workers::Program;
 
-/// The name of the file with the first key.
+/// The file of the data folder that holds the first API key, in plain text.
 const KEY_FILE: &str = "api-key";
 
-/// How long a connection may take for the head of a request, and be idle between two.
+/// How long a connection may take to send the head of a request, and how long it may be idle
+/// between two requests.
 const TO_ASK: Duration = Duration::from_secs(60);
 
-/// How long requests and jobs may take to end.
+/// How long open requests and running jobs have to end once the service shuts down.
 const TO_END: Duration = Duration::from_secs(5);
 
 /// Why a service can not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The folder, or the address.
+    /// The data folder, a file in it, or the listening address can not be used.
     #[error("{what}: {source}")]
     Io {
         /// What was tried.
@@ -67,17 +68,18 @@ pub enum ServeError {
     },
     /// The data folder holds files, and none is the database of a service.
     #[error(
-        "the data folder {} is not empty and has no `{DATABASE}`: it belongs to no service",
+        "the data folder {} is not empty and has no `{DATABASE}`, so no service made it; use \
+         another folder",
         .0.display()
     )]
     Foreign(PathBuf),
-    /// The database.
+    /// The database can not be opened, or a query failed.
     #[error("the database of the data folder: {0}")]
     Store(#[from] sqlx::Error),
 }
 
 impl ServeError {
-    /// The code for machines.
+    /// The machine-readable error code: `VALIDATION_ERROR` or `CONFIG_ERROR`.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Foreign(_) => "VALIDATION_ERROR",
@@ -91,23 +93,23 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServeError {
     move |source| ServeError::Io { what, source }
 }
 
-/// What the one who started a service is told.
+/// What the caller of [`serve`] is told once the service listens.
 #[derive(Clone, Debug)]
 pub struct Started {
-    /// Where it listens.
+    /// The address that the service listens on.
     pub address: SocketAddr,
-    /// The base of its URLs.
+    /// The base of the URLs that the service hands out, without a slash at its end.
     pub public_url: String,
-    /// The first key, when this is the first start.
+    /// The first API key, if this start made it.
     pub key: Option<String>,
 }
 
-/// Runs a service until `ended` is done: then it takes no more work, gives back what runs, and ends
-/// within some seconds.
-/// Workers are `program`, started with the argument `worker`.
+/// Runs a service until `ended` completes. Then it takes no more work, gives running jobs back to
+/// the queue, and returns within some seconds.
+/// Workers are processes of `program`, started with the argument `worker`.
 ///
 /// # Errors
-/// [`ServeError`], before anything is listened to.
+/// [`ServeError`] when the service can not start; no connection was accepted by then.
 pub async fn serve(
     config: Config,
     program: PathBuf,
@@ -122,11 +124,11 @@ pub async fn serve(
         store.set("webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
     for job in store.recover().await? {
-        tracing::info!(job, "it begins anew");
+        tracing::info!(job, "the job is run again");
     }
     let listener = TcpListener::bind(config.listen).await;
-    let listener = listener.map_err(io_error(format!("listening on {}", config.listen)))?;
-    let address = listener.local_addr().map_err(io_error("the address"))?;
+    let listener = listener.map_err(io_error(format!("can not listen on {}", config.listen)))?;
+    let address = listener.local_addr().map_err(io_error("the listening address"))?;
     let key = first_key(&store, &data).await?;
     let public_url = public_url(&config, address);
 
@@ -136,8 +138,8 @@ pub async fn serve(
     for _ in 0..service.config.shares().1 {
         tasks.spawn(jobs::run(service.clone(), program.clone()));
     }
-    let engine = Engine::new(Settings { remote: service.config.remote(), ..Settings::default() });
-    tasks.spawn(webhooks::run(service.clone(), engine));
+    let elsewhere = Elsewhere::new(service.config.remote());
+    tasks.spawn(webhooks::run(service.clone(), elsewhere));
     tasks.spawn(jobs::leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
@@ -150,7 +152,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Answers requests until `ended` is done, and hands out the connections that are open by then.
+/// Accepts connections until `ended` completes, and returns the connections that are open by then.
 async fn answer(
     listener: TcpListener,
     router: Router,
@@ -169,12 +171,12 @@ async fn answer(
                 let _ = stream.set_nodelay(true);
                 let service = TowerToHyperService::new(router.clone());
                 let connection = http.serve_connection(TokioIo::new(stream), service);
-                // Whoever goes away has what he wanted.
+                // A connection that fails needs no report: its client has gone away.
                 let connection = open.watch(connection);
                 tokio::spawn(async move { drop(connection.await) });
             }
             Err(error) => {
-                // As when there are too many of them: some will end.
+                // The usual cause is too many open files: wait for connections to close.
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -186,17 +188,17 @@ async fn answer(
 fn public_url(config: &Config, address: SocketAddr) -> String {
     match &config.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        // That is no address to go to.
+        // An unspecified address, such as 0.0.0.0, is no address to connect to.
         None if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
         None => format!("http://{address}"),
     }
 }
 
-/// The folder of work that goes on, in the data folder.
+/// The folder for the work in progress, below the data folder.
 const WORK: &str = "work";
 
-/// Refuses a folder that is somebody else's. A service's is told by its database, which is the
-/// first file that it makes; a disk of its own has `lost+found`, too.
+/// Refuses a folder that belongs to something else. A service's folder is known by its database,
+/// which is the first file that a service makes. An empty file system has `lost+found`.
 fn expect_ours(data: &Path) -> Result<(), ServeError> {
     let failed = |error| io_error(format!("the data folder {}", data.display()))(error);
     let database = data.join(DATABASE);
@@ -212,23 +214,23 @@ fn expect_ours(data: &Path) -> Result<(), ServeError> {
     #[expect(clippy::disallowed_methods, reason = "a database is no media")]
     let made = std::fs::File::create_new(&database);
     match made {
-        // Another service that starts was quicker; the lock decides between them.
+        // Another starting service has made the file; the lock file decides between the two.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
         _ => Ok(()),
     }
 }
 
-/// Makes the folders of a service, which belong to this process for as long as the lock lives.
+/// Makes the folders of a service. They belong to this process while it holds the lock file.
 fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
     expect_ours(data)?;
     let folder = |path: PathBuf| {
         std::fs::create_dir_all(&path).map_err(io_error(format!("the folder {}", path.display())))
     };
     folder(data.join("files"))?;
-    // Documents and outputs are nobody's business but the service's.
+    // Documents and outputs are private to the user that runs the service.
     let private = std::fs::Permissions::from_mode(0o700);
     if let Err(error) = std::fs::set_permissions(data, private) {
-        tracing::warn!(%error, "others may look into the data folder");
+        tracing::warn!(%error, "other users may be able to read the data folder");
     }
     let path = data.join("lock");
     #[expect(clippy::disallowed_methods, reason = "a lock is no media")]
@@ -237,36 +239,36 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
         let what = format!("another service uses the folder {}", data.display());
         io_error(what)(error.into())
     })?;
-    // What an earlier run left half-way belongs to jobs that begin anew.
+    // Work that an earlier process did not finish belongs to jobs that begin anew.
     let _ = std::fs::remove_dir_all(data.join(WORK));
     folder(data.join(WORK).join("workers"))?;
     Ok(lock)
 }
 
-/// Writes down when keys were used, and removes what is too old to keep.
+/// Writes down when keys were last used, and removes what is past its retention, once a minute.
 async fn tend(service: Service) {
     const EVERY: Duration = Duration::from_secs(60);
     loop {
-        // Who listens from here on misses nothing.
+        // `notify_waiters` stores no permit, so register before `is_ending` is asked.
         let mut ended = std::pin::pin!(service.ended.notified());
         ended.as_mut().enable();
         for (token, at) in service.take_uses() {
             if let Err(error) = service.store.used_token(&token, at).await {
-                tracing::warn!(%error, "the use of a key was not noted");
+                tracing::warn!(%error, "the last use of a key was not stored");
             }
         }
         if service.is_ending() {
             return;
         }
         if let Err(error) = retain(&service).await {
-            tracing::warn!(%error, "what is too old was not removed");
+            tracing::warn!(%error, "expired outputs or idempotency keys were not removed");
         }
         let _ = tokio::time::timeout(EVERY, ended).await;
     }
 }
 
-/// Removes outputs that are older than the configuration keeps them, and keys of requests that
-/// nobody sends any more.
+/// Removes outputs that are older than the configured retention, and idempotency keys that are
+/// older than a week.
 async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     const DAY: i64 = 24 * 3600 * 1000;
     service.store.forget_keys(store::millis() - 7 * DAY).await?;
@@ -287,24 +289,29 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
                 }
                 match service.remove(&output.at).await {
                     Ok(()) => gone.push(output.made.key),
-                    Err(error) => tracing::debug!(error, job = job.id, "an output stays"),
+                    Err(error) => tracing::debug!(
+                        error,
+                        job = job.id,
+                        "an expired output could not be removed"
+                    ),
                 }
             }
             let change = |outputs: &str| storage::without(outputs, &gone);
             service.store.change_outputs(&job.id, change).await?;
-            tracing::info!(job = job.id, outputs = gone.len(), "removed after their time");
+            tracing::info!(job = job.id, outputs = gone.len(), "expired outputs were removed");
         }
     }
 }
 
-/// The keys of a data folder, made at the first start.
+/// Reads the signing and encryption keys of the data folder; makes them at the first start.
 fn keys(data: &Path) -> io::Result<Keys> {
     let path = data.join("keys");
     #[expect(clippy::disallowed_methods, reason = "keys are no media")]
     let found = std::fs::read(&path);
     match found {
         Ok(bytes) => {
-            let wrong = || io::Error::new(io::ErrorKind::InvalidData, "the file has no 64 bytes");
+            let wrong =
+                || io::Error::new(io::ErrorKind::InvalidData, "the file must have 64 bytes");
             let bytes: [u8; 64] = bytes.try_into().map_err(|_| wrong())?;
             Ok(Keys::new(&bytes))
         }
@@ -317,7 +324,7 @@ fn keys(data: &Path) -> io::Result<Keys> {
     }
 }
 
-/// Writes a file that nobody else may read.
+/// Writes a new file that only its owner may read, and syncs it.
 fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
@@ -328,14 +335,14 @@ fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a key at the first start, and leaves it in the data folder.
+/// Makes an API key when there is none yet, and writes it to a file of the data folder.
 async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeError> {
     if !store.tokens().await?.is_empty() {
         return Ok(None);
     }
     let key = secret::new_key();
     let path = data.join(KEY_FILE);
-    // One of a start that came no further is of no use.
+    // A start that failed before the key reached the database has left an invalid key.
     let _ = std::fs::remove_file(&path);
     let failed = io_error(format!("the key file {}", path.display()));
     write_secret(&path, key.as_bytes()).map_err(failed)?;
@@ -343,10 +350,10 @@ async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeEr
     Ok(Some(key))
 }
 
-/// Makes a key in the data folder of a service, whether that runs or not.
+/// Makes an API key in the data folder of a service, which may be running meanwhile.
 ///
 /// # Errors
-/// [`ServeError`] when there is no such folder.
+/// [`ServeError::Store`] when the folder has no database, or the database refuses the key.
 pub async fn create_token(data: &Path, name: &str) -> Result<String, ServeError> {
     let store = Store::reopen(data).await?;
     let key = secret::new_key();

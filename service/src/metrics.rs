@@ -1,4 +1,4 @@
-//! What is counted, in the format of Prometheus.
+//! The metrics of a service, in the `OpenMetrics` text format that Prometheus reads.
 
 use std::time::{Duration, Instant};
 
@@ -12,24 +12,24 @@ use tokio::sync::Mutex;
 
 use crate::store::{State, Store};
 
-/// Whose jobs a figure is of.
+/// The labels of a figure: the state and the recipe of the jobs that it counts.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Jobs {
     state: String,
     recipe: String,
 }
 
-/// What custom arguments are called among recipes.
+/// The recipe label of jobs with custom arguments.
 const CUSTOM: &str = "ffmpeg";
 
-/// Bounds of how long jobs take, in seconds.
+/// The upper bounds of the histogram of job durations, in seconds.
 const SECONDS: [f64; 12] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 10_800.0];
 
-/// How old a count of jobs may be.
+/// How old the counts of jobs may be before they are read from the database again.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// All figures of a service.
+/// All metrics of a service.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -62,15 +62,15 @@ impl Default for Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("jobs", "Jobs that are kept, by state and recipe", metrics.jobs.clone());
-        registry.register("queue_depth", "Jobs that wait", metrics.queue.clone());
-        let help = "Seconds from the beginning of an attempt to its end, by how it ended";
+        registry.register("queue_depth", "Jobs in the queue", metrics.queue.clone());
+        let help = "Duration of attempts in seconds, by how they ended";
         registry.register("job_seconds", help, metrics.seconds.clone());
         for (name, help, counter) in [
-            ("output_bytes", "Bytes of outputs", &metrics.output_bytes),
+            ("output_bytes", "Bytes of the outputs of completed jobs", &metrics.output_bytes),
             ("worker_starts", "Worker processes that were started", &metrics.worker_starts),
-            ("worker_crashes", "Worker processes that died over a job", &metrics.worker_crashes),
-            ("webhooks_delivered", "Webhooks that were taken", &metrics.webhooks_delivered),
-            ("webhooks_failed", "Attempts that were not taken", &metrics.webhooks_failed),
+            ("worker_crashes", "Worker processes that died during a job", &metrics.worker_crashes),
+            ("webhooks_delivered", "Webhooks that were delivered", &metrics.webhooks_delivered),
+            ("webhooks_failed", "Delivery attempts that failed", &metrics.webhooks_failed),
         ] {
             registry.register(name, help, counter.clone());
         }
@@ -83,13 +83,13 @@ fn recipe(recipe: Option<&str>) -> String {
 }
 
 impl Metrics {
-    /// Notes that an attempt of a job ended, after so many seconds.
+    /// Notes that an attempt of a job ended in a state, and how many seconds it took.
     pub(crate) fn ended(&self, state: State, name: Option<&str>, seconds: f64) {
         let jobs = Jobs { state: state.name().to_owned(), recipe: recipe(name) };
         self.seconds.get_or_create(&jobs).observe(seconds);
     }
 
-    /// All figures. Jobs are counted now and then only, however many ask.
+    /// All metrics as text. Jobs are counted once per [`COUNTED`] at most.
     pub(crate) async fn text(&self, store: &Store) -> Result<String, sqlx::Error> {
         let mut counted = self.counted.lock().await;
         if counted.is_none_or(|at| at.elapsed() > COUNTED) {
@@ -103,7 +103,7 @@ impl Metrics {
         drop(counted);
         self.queue.set(store.queued().await?);
         let mut text = String::new();
-        // Texts take all that is written.
+        // Writing to a `String` does not fail.
         let _ = encode(&mut text, &self.registry);
         Ok(text)
     }

@@ -1,4 +1,4 @@
-//! How often keys are used.
+//! Limits how often API keys are used.
 
 use std::{
     collections::HashMap,
@@ -6,15 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time in which requests of a key are counted.
+/// The window in which the requests of a key are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How often keys were used in this minute.
+/// For each key, when its current window began and how many requests it has made since.
 #[derive(Debug, Default)]
 pub(crate) struct Rates(Mutex<HashMap<String, (Instant, u32)>>);
 
 impl Rates {
-    /// Counts a request of a key; 0 is any rate. An error tells how long no other one is within it.
+    /// Counts a request of a key; a limit of 0 admits all. The error is how long the key must wait
+    /// until its window is over.
     pub(crate) fn admit(&self, token: &str, per_minute: u32, now: Instant) -> Result<(), Duration> {
         if per_minute == 0 {
             return Ok(());

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use avocet_engine::Engine;
+use avocet_engine::Elsewhere;
 use avocet_recipes::Problem as DocumentProblem;
 use tokio::sync::{Notify, watch};
 use url::Url;
@@ -24,14 +24,15 @@ use crate::{
     workers::{Busy, Planners, Program},
 };
 
-/// Engines that reach providers, by the id and the version of each.
-pub(crate) type Reaching = Mutex<HashMap<(String, i64), Engine>>;
+/// Ways with the credentials of one provider each, by the provider's id and the time of its last
+/// change in milliseconds since 1970.
+pub(crate) type Reaching = Mutex<HashMap<(String, i64), Elsewhere>>;
 
 /// A running service; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Service(Arc<Shared>);
 
-/// What the handles of a service share.
+/// The state behind all clones of [`Service`].
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -43,18 +44,18 @@ pub(crate) struct Shared {
     pub(crate) reaching: Reaching,
     /// The base of all URLs that are handed out.
     pub(crate) public_url: String,
-    /// Told when there is something to do.
+    /// Wakes a loop that waits for tasks.
     work: Notify,
-    /// Told when a webhook is due.
+    /// Wakes the loop that delivers webhooks.
     pub(crate) webhooks: Notify,
-    /// Whether no new work is begun any more.
+    /// Whether the service shuts down, and begins no new work.
     ending: AtomicBool,
     pub(crate) ended: Notify,
-    /// Changes of jobs that somebody looks at, or runs.
+    /// For each job that somebody watches, a counter of its changes.
     changes: Mutex<HashMap<String, watch::Sender<u64>>>,
-    /// Jobs that somebody asked to stop, among those that run.
+    /// For each running job, the signal that asks it to stop.
     stops: Mutex<HashMap<String, Arc<Notify>>>,
-    /// When keys were used last, in milliseconds since 1970.
+    /// When each key was last used, in milliseconds since 1970; not yet in the database.
     used: Mutex<HashMap<String, i64>>,
 }
 
@@ -95,27 +96,27 @@ impl Service {
 }
 
 impl Shared {
-    /// The folder of outputs.
+    /// The folder of files, which holds outputs.
     pub(crate) fn files(&self) -> PathBuf {
         self.config.data.join("files")
     }
 
-    /// The folder of work that goes on; nothing in it survives a start.
+    /// The folder of the work in progress; it is emptied at each start.
     pub(crate) fn work_folder(&self) -> PathBuf {
         self.config.data.join(crate::WORK)
     }
 
-    /// Says that there is something to do.
+    /// Wakes one loop that waits for tasks.
     pub(crate) fn wake(&self) {
         self.work.notify_one();
     }
 
-    /// Waits until there may be something to do.
+    /// Waits until [`Self::wake`] is called, or the service ends.
     pub(crate) async fn work(&self) {
         self.work.notified().await;
     }
 
-    /// Begins no new work from now on.
+    /// Begins the shutdown: no new work from now on.
     pub(crate) fn end(&self) {
         self.ending.store(true, Ordering::Release);
         self.work.notify_waiters();
@@ -126,10 +127,10 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Refuses new work when there is no room for it, or nobody will do it.
+    /// Refuses new work while the service shuts down, or while the disk is nearly full.
     pub(crate) fn expect_room(&self) -> Result<(), Busy> {
         if self.is_ending() {
-            // By then another one may have begun.
+            // After twice the time that a shutdown takes, another service may have started.
             return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
         match free_bytes(&self.config.data) {
@@ -138,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Tells those who look at a job that it changed.
+    /// Tells everybody who watches a job that it changed.
     pub(crate) fn changed(&self, job: &str) {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = changes.get(job) {
@@ -146,14 +147,14 @@ impl Shared {
         }
     }
 
-    /// The changes of a job from now on.
+    /// A receiver for the changes of a job from now on.
     pub(crate) fn changes(&self, job: &str) -> watch::Receiver<u64> {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.retain(|_, sender| !sender.is_closed());
         changes.entry(job.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    /// What is told when somebody asks a job to stop that begins to run.
+    /// The signal that asks a job to stop, registered as the job begins to run.
     pub(crate) fn stop_of(&self, job: &str) -> Arc<Notify> {
         let stop = Arc::<Notify>::default();
         let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +162,7 @@ impl Shared {
         stop
     }
 
-    /// Forgets a job that does not run any more; should it run again already, that one stays.
+    /// Removes the stop signal of a job that has ended. A newer run of the same job keeps its own.
     pub(crate) fn stopped(&self, job: &str, stop: &Arc<Notify>) {
         let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
         if stops.get(job).is_some_and(|known| Arc::ptr_eq(known, stop)) {
@@ -169,7 +170,7 @@ impl Shared {
         }
     }
 
-    /// Asks a job to stop, if it runs.
+    /// Asks a job to stop, if it is running.
     pub(crate) fn cancelled(&self, job: &str) {
         let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stop) = stops.get(job) {
@@ -177,18 +178,18 @@ impl Shared {
         }
     }
 
-    /// Remembers that a key was used; it is written now and then.
+    /// Remembers that a key was used now; `tend` writes that to the database once a minute.
     pub(crate) fn note_use(&self, token: &str) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert(token.to_owned(), millis());
     }
 
-    /// Keys that were used since the last call.
+    /// The keys that were used since the last call, with their times in milliseconds since 1970.
     pub(crate) fn take_uses(&self) -> HashMap<String, i64> {
         std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is wrong with an address that a caller names, as far as it shows before it is used.
+    /// What is wrong with a URL that a client names, as far as its text tells; nothing is resolved.
     pub(crate) fn refuses(&self, url: &str) -> Option<DocumentProblem> {
         let is_open = self.config.allow_private_network;
         let is_sound = Url::parse(url).is_ok_and(|url| {
@@ -200,12 +201,12 @@ impl Shared {
         }
         let kind =
             if is_open { "an https: or http: URL" } else { "an https: URL of a public address" };
-        let found = format!("\"{}\"", avocet_engine::without_secrets(url));
+        let found = format!("\"{}\"", avocet_model::location::without_secrets(url));
         Some(DocumentProblem { path: String::new(), found, allowed: kind.to_owned() })
     }
 }
 
-/// How much room is left for files in a folder, in bytes.
+/// How much space is free for unprivileged users in the file system of a folder, in bytes.
 fn free_bytes(folder: &std::path::Path) -> Option<u64> {
     let room = rustix::fs::statvfs(folder).ok()?;
     Some(room.f_bavail.saturating_mul(room.f_frsize))

@@ -1,4 +1,4 @@
-//! How things look in answers.
+//! The JSON objects of the API's answers, made from database rows.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     store::{AttemptRow, DeliveryRow, JobRow, PresetRow, State, TokenRow},
 };
 
-/// An instant, as RFC 3339 writes it.
+/// A time in milliseconds since 1970, as RFC 3339 writes it.
 pub(crate) fn time(millis: i64) -> String {
     let nanoseconds = i128::from(millis) * 1_000_000;
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds);
@@ -25,7 +25,7 @@ fn parsed<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// A document as it was written.
+/// A document as it was written, byte for byte; null if it is no JSON.
 pub(crate) fn document(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
@@ -155,7 +155,7 @@ pub(crate) struct File {
     storage_url: Option<String>,
 }
 
-/// A job, with URLs that are signed anew.
+/// The answer for a job; the URLs of its outputs are signed anew.
 pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
     let mut files = BTreeMap::new();
     let mut output = None;
@@ -306,7 +306,7 @@ pub(crate) fn delivery(row: &DeliveryRow, attempts: &[AttemptRow]) -> Delivery {
     });
     Delivery {
         id: row.id.clone(),
-        url: avocet_engine::without_secrets(&row.url),
+        url: avocet_model::location::without_secrets(&row.url),
         state: row.state.clone(),
         next_at: (row.state == "pending").then(|| time(row.next_at)),
         created_at: time(row.created_at),

@@ -1,8 +1,9 @@
-//! Tells how jobs ended: from the outbox, signed, again and again until somebody hears it.
+//! Delivers webhooks from the outbox: signed, and repeated until a receiver accepts them or the
+//! tries are used up.
 
 use std::time::Duration;
 
-use avocet_engine::Engine;
+use avocet_engine::Elsewhere;
 use rand::Rng;
 use serde_json::json;
 
@@ -14,51 +15,52 @@ use crate::{
     view,
 };
 
-/// How long an answer may take.
+/// How long a receiver may take to answer.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// How long a delivery is nobody else's, in milliseconds: longer than an answer may take.
+/// How long a taken delivery is reserved, in milliseconds. It must exceed [`LIMIT`], so that no
+/// delivery is sent twice while an answer may still come.
 const LEASE: i64 = 30_000;
 
 /// The pauses between tries, in seconds.
 const PAUSES: &[i64] = &[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 
-/// How long the secret before the last rotation still signs, in milliseconds.
+/// How long webhooks are also signed with the secret before the last rotation, in milliseconds.
 const OVERLAP: i64 = 24 * 3600 * 1000;
 
 /// Delivers what is due until the service ends.
-pub(crate) async fn run(service: Service, engine: Engine) {
+pub(crate) async fn run(service: Service, elsewhere: Elsewhere) {
     let take = || service.store.take_delivery(LEASE);
     let attend_to = |delivery: DeliveryRow| {
-        let (service, engine) = (service.clone(), engine.clone());
+        let (service, elsewhere) = (service.clone(), elsewhere.clone());
         async move {
-            if let Err(error) = deliver(&service, engine, &delivery).await {
-                // It is due again when the lease is over.
-                tracing::error!(%error, id = delivery.id, "a webhook could not be noted");
+            if let Err(error) = deliver(&service, elsewhere, &delivery).await {
+                // The delivery is due again when its lease has run out.
+                tracing::error!(%error, id = delivery.id, "a delivery could not be stored");
             }
         }
     };
     due::attend(&service, "webhooks", &service.webhooks, take, attend_to).await;
 }
 
-/// Tries once, and notes how that ended.
+/// Tries a delivery once, and notes the outcome.
 async fn deliver(
     service: &Service,
-    engine: Engine,
+    elsewhere: Elsewhere,
     delivery: &DeliveryRow,
 ) -> Result<(), sqlx::Error> {
     let at = millis();
-    let (status, error) = match send(service, engine, delivery, at).await? {
+    let (status, error) = match send(service, elsewhere, delivery, at).await? {
         Ok(status) => (Some(i64::from(status)), None),
         Err(error) => (None, Some(error)),
     };
     let pause = usize::try_from(delivery.attempts).ok().and_then(|tried| PAUSES.get(tried));
     let outcome = match (status, pause) {
         (Some(200..=299), _) => Outcome::Delivered,
-        // It does not want to hear from us any more.
+        // 410 Gone: the receiver wants no more webhooks.
         (Some(410), _) | (_, None) => Outcome::Failed,
         (_, Some(pause)) => {
-            // So that those who failed together do not come together.
+            // Vary the pause by 10 %, so that simultaneous failures are not repeated together.
             let vary = rand::rng().random_range(900..1100);
             Outcome::Again { at: at + pause * vary }
         }
@@ -68,16 +70,16 @@ async fn deliver(
         metrics.webhooks_delivered.inc();
     } else {
         metrics.webhooks_failed.inc();
-        tracing::info!(id = delivery.id, status, error, "a webhook was not taken");
+        tracing::info!(id = delivery.id, status, error, "a webhook was not delivered");
     }
     let attempt = AttemptRow { number: delivery.attempts + 1, at, status, error };
     service.store.delivered(delivery, &attempt, outcome).await
 }
 
-/// Sends a webhook, and tells the status of the answer, or why there is none.
+/// Sends a webhook; returns the status of the answer, or why there is none.
 async fn send(
     service: &Service,
-    engine: Engine,
+    elsewhere: Elsewhere,
     delivery: &DeliveryRow,
     at: i64,
 ) -> Result<Result<u16, String>, sqlx::Error> {
@@ -100,14 +102,15 @@ async fn send(
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value));
     let url = delivery.url.clone();
-    let sent = tokio::task::spawn_blocking(move || engine.post(&url, &headers, body, LIMIT)).await;
+    let sent =
+        tokio::task::spawn_blocking(move || elsewhere.post(&url, &headers, body, LIMIT)).await;
     Ok(match sent {
         Ok(sent) => sent.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     })
 }
 
-/// What webhooks are signed with: the secret, and for a while the one before it.
+/// The secrets that sign webhooks: the current one, and the previous one for [`OVERLAP`].
 async fn secrets(service: &Service) -> Result<Vec<String>, sqlx::Error> {
     let secret = service.store.setting("webhookSecret").await?;
     let before = service.store.setting("webhookSecretBefore").await?;

@@ -1,4 +1,4 @@
-//! Worker processes: kept warm, spoken to by lines of JSON, ended when they do not answer.
+//! Worker processes: reused from job to job, spoken to in lines of JSON, killed when they hang.
 
 use std::{
     collections::VecDeque,
@@ -20,10 +20,10 @@ use tokio::{
 
 use crate::model::protocol::{Event, Failure, Limits, Order, Purpose, Request};
 
-/// How long a worker may take to read a request.
+/// How long a worker may take to read a request, and to confirm that it took a job.
 const TO_TAKE: Duration = Duration::from_secs(10);
 
-/// How many of a worker's last words are kept, in lines.
+/// How many of the last lines of a worker's standard error are kept, for the log.
 const WORDS: usize = 20;
 
 /// How workers are started.
@@ -31,7 +31,7 @@ const WORDS: usize = 20;
 pub(crate) struct Program {
     /// The program; it is started with the argument `worker`.
     pub(crate) path: PathBuf,
-    /// Where workers may leave temporary files, each in a folder of its own.
+    /// The folder in which each worker gets a folder of its own for temporary files.
     pub(crate) temporary: PathBuf,
 }
 
@@ -42,16 +42,16 @@ pub(crate) struct Worker {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
     words: Arc<Mutex<VecDeque<String>>>,
-    /// What it leaves goes with it.
+    /// The worker's folder for temporary files; it is removed when the worker is dropped.
     _temporary: TempDir,
 }
 
-/// How a process is.
+/// The resource use of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Vitals {
-    /// Memory, in bytes.
+    /// Resident memory, in bytes.
     pub(crate) memory: u64,
-    /// Time of processors that it took, in ticks of the system's clock.
+    /// Processor time used in user and kernel mode, in clock ticks.
     pub(crate) ticks: u64,
 }
 
@@ -69,7 +69,7 @@ impl Program {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
-        let gone = || io::Error::other("a worker without pipes");
+        let gone = || io::Error::other("the worker has no pipes");
         let input = child.stdin.take().ok_or_else(gone)?;
         let output = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
         let words = Arc::default();
@@ -78,11 +78,11 @@ impl Program {
     }
 }
 
-/// Keeps the last lines of what a worker says to nobody: libav's own words, or a panic.
+/// Keeps the last lines of a worker's standard error: libav's log, or the message of a panic.
 async fn listen(errors: ChildStderr, words: Arc<Mutex<VecDeque<String>>>) {
     let mut lines = BufReader::new(errors).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        tracing::debug!(line, "a worker says");
+        tracing::debug!(line, "standard error of a worker");
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         if words.len() == WORDS {
             words.pop_front();
@@ -99,8 +99,8 @@ impl Worker {
         self.input.flush().await
     }
 
-    /// Gives it a job, and waits until it says that it has it: one that died, or dies, before that
-    /// did not die of the job. One that does not take it within some seconds never will.
+    /// Gives the worker a job, and waits until it confirms. A worker that dies before it confirms
+    /// did not die of the job. A worker that does not confirm within [`TO_TAKE`] is taken for dead.
     pub(crate) async fn run(&mut self, order: Order) -> io::Result<()> {
         let taken = timeout(TO_TAKE, async {
             self.say(&Request::Run(order)).await?;
@@ -109,23 +109,23 @@ impl Worker {
         match taken.await {
             Ok(Ok(Some(Event::Taken))) => Ok(()),
             Ok(Err(error)) => Err(error),
-            Ok(Ok(_)) | Err(_) => Err(io::Error::other("the worker takes no job")),
+            Ok(Ok(_)) | Err(_) => Err(io::Error::other("the worker did not accept the job")),
         }
     }
 
-    /// What it says next; `None` when it is dead, or says what nobody understands.
+    /// The worker's next event; `None` when it is dead, or its line is no known event.
     pub(crate) async fn event(&mut self) -> Option<Event> {
         let line = self.output.next_line().await.ok()??;
         serde_json::from_str(&line).ok()
     }
 
-    /// Asks it to stop the job that runs; its last word on that still comes.
+    /// Asks the worker to stop the running job; its last event for that job still comes.
     pub(crate) async fn cancel(&mut self) -> io::Result<()> {
         let said = timeout(TO_TAKE, self.say(&Request::Cancel)).await;
-        said.map_err(|_| io::Error::other("the worker hears nothing"))?
+        said.map_err(|_| io::Error::other("the worker did not accept the cancel request"))?
     }
 
-    /// Kills it, and removes what it left.
+    /// Kills the worker and removes its temporary files.
     pub(crate) async fn end(mut self) {
         if let Ok(Some(status)) = self.child.try_wait() {
             tracing::warn!(%status, "a worker ended by itself");
@@ -134,30 +134,31 @@ impl Worker {
         let words = std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner));
         if !words.is_empty() {
             let words = Vec::from(words).join("\n");
-            tracing::info!(words, "the last words of a worker");
+            tracing::info!(words, "the last lines of standard error of a worker");
         }
     }
 
-    /// How it is; `None` when it is gone.
+    /// The resource use of the worker; `None` when it has ended.
     pub(crate) fn vitals(&self) -> Option<Vitals> {
         vitals(self.child.id()?)
     }
 }
 
-/// How a process is, as the system tells (proc(5)).
+/// The resource use of a process, from `/proc` (proc(5)).
 fn vitals(process: u32) -> Option<Vitals> {
     let folder = Path::new("/proc").join(process.to_string());
     let status = std::fs::read_to_string(folder.join("status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-    // Its name may have spaces; fields are counted from behind it.
+    // The name of the process may have spaces, so fields are counted from the parenthesis behind
+    // it. The 12th and 13th from there are utime and stime.
     let fields = stat.rsplit_once(')')?.1.split_whitespace();
     let spent = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
     Some(Vitals { memory: kilobytes * 1024, ticks: spent.sum() })
 }
 
-/// Workers that only make plans, for requests that wait for them.
+/// Workers that only make plans, for HTTP requests that wait for the answer.
 #[derive(Debug)]
 pub(crate) struct Planners {
     program: Program,
@@ -165,17 +166,17 @@ pub(crate) struct Planners {
     places: Semaphore,
 }
 
-/// What can not be done now.
+/// Why a request can not be served now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Busy {
-    /// Why not, for people.
+    /// The reason, for people.
     pub(crate) what: &'static str,
-    /// After which time it is worth another try.
+    /// How long the client should wait before it tries again.
     pub(crate) after: Duration,
 }
 
 impl Busy {
-    /// Somebody must clear it.
+    /// Free space does not come back by itself, so the pause is long.
     pub(crate) const DISK_FULL: Self =
         Self { what: "the disk is full", after: Duration::from_secs(60) };
 }
@@ -183,16 +184,16 @@ impl Busy {
 /// Why there is no plan.
 #[derive(Debug)]
 pub(crate) enum NotPlanned {
-    /// Nobody can make it now.
+    /// No worker can make it now; the request may be repeated.
     Busy(Busy),
-    /// The job would end with this.
+    /// The job itself would fail with this.
     Failed(Failure),
 }
 
-/// How many plans are made at once.
+/// How many plans are made at the same time.
 const PLANS: usize = 2;
 
-/// How long a request waits for its turn.
+/// How long a request waits for a free worker.
 const TO_BEGIN: Duration = Duration::from_secs(10);
 
 /// How long a plan may take.
@@ -203,10 +204,10 @@ impl Planners {
         Self { program, free: Mutex::default(), places: Semaphore::new(PLANS) }
     }
 
-    /// Makes the plan of a document, within the limits of jobs.
+    /// Makes the plan of a document, within the limits that jobs have.
     pub(crate) async fn plan(&self, document: String, limits: Limits) -> Result<Value, NotPlanned> {
         let place = timeout(TO_BEGIN, self.places.acquire()).await;
-        let busy = Busy { what: "too many plans are asked for", after: TO_BEGIN };
+        let busy = Busy { what: "too many plans are requested at once", after: TO_BEGIN };
         let _place = place.ok().and_then(Result::ok).ok_or(NotPlanned::Busy(busy))?;
         let failed = |message: String| {
             NotPlanned::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
@@ -222,11 +223,11 @@ impl Planners {
                     self.free.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
                     return plan.map_err(NotPlanned::Failed);
                 }
-                // It may have died while it had nothing to do.
+                // A reused worker may have died while it was idle: try another one.
                 Ok(None) if !is_new => worker.end().await,
                 Ok(None) => {
                     worker.end().await;
-                    return Err(failed("the worker of the plan crashed".to_owned()));
+                    return Err(failed("the worker that made the plan crashed".to_owned()));
                 }
                 Err(_) => {
                     worker.end().await;
@@ -238,7 +239,7 @@ impl Planners {
     }
 }
 
-/// What a worker plans; `None` when it dies over it.
+/// The plan that a worker makes; `None` when the worker dies meanwhile.
 async fn planned(worker: &mut Worker, order: Order) -> Option<Result<Value, Failure>> {
     worker.run(order).await.ok()?;
     let mut shown = None;

@@ -1,5 +1,5 @@
-//! A child that misbehaves on demand, in the place of the ffmpeg program: the word is its last
-//! argument but the files.
+//! A stand-in for the ffmpeg program that misbehaves on demand. The kind is its last argument but
+//! two; the paths of the input and the output follow.
 
 #![expect(clippy::disallowed_methods, reason = "it stands in for a program of somebody else")]
 
@@ -12,7 +12,7 @@ fn main() {
     let (input, output) = (file(words.len() - 2), file(words.len() - 1));
     let mut errors = std::io::stderr();
     match word.as_str() {
-        // Two of them, where a child of the child is allowed.
+        // If a child process is allowed, there are two that hang.
         "hang" => {
             let _ = process::Command::new("/proc/self/exe").args(["x", "hang", "a", "b"]).spawn();
             thread::sleep(Duration::from_secs(600));
@@ -69,7 +69,7 @@ fn main() {
             process::exit(if matches!(copied, Some(Ok(()))) { 0 } else { 4 });
         }
         "look" => {
-            // What a program that was let through might try.
+            // Actions that the sandbox must prevent.
             let is_open = |path: &str| fs::read(path).is_ok();
             let _ = writeln!(
                 errors,

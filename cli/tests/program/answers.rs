@@ -1,4 +1,4 @@
-//! What the program answers when all goes well: to people, and to programs.
+//! The answers of successful commands, for people and for programs.
 
 use std::fs;
 
@@ -13,8 +13,8 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// Runs a job on four seconds of video and sound, and checks what holds for every answer: the
-/// fields, one file of the size that is told, and per stream an action with a reason.
+/// Runs a job on four seconds of video and sound. Checks the fields of the answer, the file and its
+/// size, and that each stream has an action with a reason.
 fn check_answer(room: &Room, line: &str, strategy: &str, actions: [&str; 2]) -> Value {
     let answer = room.succeed(line);
     let fields = ["outputs", "state", "stats", "strategy", "streams", "warnings"];
@@ -130,7 +130,7 @@ fn the_last_line_says_how_much_was_encoded() {
         (format!("web-ready {INPUT} -o same.mp4"), "passthrough: the bytes of the input, "),
         (format!("extract-audio {INPUT} -o sound.m4a"), "copied: 0 frames encoded, "),
         (format!("extract-audio {INPUT} -o sound.wav"), "encoded: sound, "),
-        // The video is copied; AAC can not be joined without encoding.
+        // The video is copied; AAC must be encoded to be concatenated.
         (format!("concat {INPUT} {INPUT} -o both.mp4"), "encoded: sound, "),
         (format!("thumbnail {INPUT} -o one.jpg"), "1 frame decoded, "),
     ] {
@@ -138,7 +138,7 @@ fn the_last_line_says_how_much_was_encoded() {
         let last = stdout.lines().last().unwrap_or_default();
         assert!(last.starts_with(expected), "`{line}`: {stdout}");
     }
-    // 69 pictures of 0.04 s.
+    // The section has 69 frames of 0.04 s.
     let line = format!("trim {INPUT} -o cut.mp4 --start-seconds 0.72 --duration-seconds 2.76");
     let Ended { stdout, .. } = room.run(&line);
     let last = stdout.lines().last().unwrap_or_default();
@@ -297,17 +297,27 @@ fn times_are_taken_with_units_and_as_hours_minutes_and_seconds() {
         ("--start-seconds 0:01 --duration-seconds 1.5s", "from 1.000 s to 2.500 s"),
         ("--start-seconds 1 --duration-seconds 1.5", "from 1.000 s to 2.500 s"),
         ("--ranges 0:01+1.5s,00:00:03+500ms", "from 1.000 s to 2.500 s"),
+        ("--ranges 0:01-0:02.5,3-3.5s", "from 1.000 s to 2.500 s"),
+        ("--start 0:01 --duration 1500ms", "from 1.000 s to 2.500 s"),
     ] {
         let line = format!("trim {INPUT} -o out.mp4 --plan {flags}");
         let ended = room.run(&line);
         assert!(ended.stdout.contains(expected), "{line}: {}{}", ended.stdout, ended.stderr);
     }
-    let ended = room.run(&format!("thumbnails {INPUT} --every 0:01 --plan"));
-    assert_eq!(ended.stdout.matches("output: ").count(), 4, "{}", ended.stdout);
+    for (flags, count) in
+        [("--every 0:01", 4), ("--count 3", 3), ("--at 0:01,2s,0.5", 3), ("--at 1", 1)]
+    {
+        let ended = room.run(&format!("thumbnail {INPUT} {flags} --plan"));
+        assert_eq!(ended.stdout.matches("output: ").count(), count, "{flags}: {}", ended.stdout);
+    }
+    for flags in ["--every 1 --count 2", "--at 1 --count 2", "--at 1,x", "--count 2 --width 0"] {
+        let ended = room.run(&format!("thumbnail {INPUT} {flags}"));
+        assert_eq!(ended.status, Some(2), "{flags}: {}", ended.stdout);
+    }
     for line in [
         format!("trim {INPUT} -o out.mp4 --start-seconds 1m"),
         format!("trim {INPUT} -o out.mp4 --start-seconds 0:60"),
-        format!("thumbnails {INPUT} --every 0:00"),
+        format!("thumbnail {INPUT} --every 0:00"),
     ] {
         let ended = room.run(&line);
         assert_eq!(ended.status, Some(2), "{line}");

@@ -1,10 +1,10 @@
-//! The program on real clips: a thumbnail of each that has video.
+//! The program on real clips: a thumbnail of each clip with video.
 
 use fixtures::judge;
 
 use crate::room::Room;
 
-/// Width and height of a stream as a player shows it, in square pixels.
+/// The displayed width and height of a stream, in square pixels.
 fn shown(stream: &judge::Stream) -> (f64, f64) {
     let (mut width, mut height) = (f64::from(stream.width), f64::from(stream.height));
     let sides = stream.sar.split_once(':').map(|(x, y)| (x.parse::<f64>(), y.parse::<f64>()));
@@ -12,7 +12,7 @@ fn shown(stream: &judge::Stream) -> (f64, f64) {
         && x > 0.0
         && y > 0.0
     {
-        // The longer side grows: no row of pixels is lost.
+        // One side is enlarged to get square pixels, so that no row or column is lost.
         if x > y { width *= x / y } else { height *= y / x }
     }
     if stream.rotation % 180 == 0 { (width, height) } else { (height, width) }
@@ -24,7 +24,7 @@ fn every_clip_with_video_has_a_thumbnail_in_its_shape() {
         let room = Room::new();
         room.link(&clip, "clip");
         let source = judge::probe(&clip);
-        // A clip of sound alone has its cover art to show, where it has some.
+        // The thumbnail of an audio file is its cover art, if it has any.
         let moving = source.of_kind("video").find(|stream| !stream.is("attached_pic"));
         let Some(video) = moving.or(source.of_kind("video").next()) else {
             let words = ["needs a video stream"];

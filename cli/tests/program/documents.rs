@@ -1,8 +1,8 @@
-//! Documents and arguments that ask for what no job can: told where, what was found, what may be.
+//! Invalid documents and arguments: the errors name the place, what was found, and what is allowed.
 
 use crate::room::{Room, document, room};
 
-/// A document is refused by `run`, by `plan` and from standard input, with these problems as
+/// A document is refused by `run`, also from standard input, and by `plan`, with these problems as
 /// `path | found`.
 fn check_document(text: &str, words: &[&str], problems: &[&str]) {
     let room = Room::new();
@@ -29,7 +29,7 @@ fn check_document(text: &str, words: &[&str], problems: &[&str]) {
     fed.check_refusal("run -", expected, words);
 }
 
-/// A document for a thumbnail of a file that is not even there, with these parameters.
+/// A document for a thumbnail of a missing file, with these parameters.
 fn thumbnail(parameters: &str) -> String {
     document("nowhere.mp4", "jpg", &format!(r#""name":"thumbnail"{parameters}"#))
 }
@@ -161,7 +161,7 @@ fn a_document_that_can_not_be_read_is_named() {
     }
 }
 
-/// The flags of a command are refused with problems as `argument | found`.
+/// The flags of a command are refused, with these problems as `argument | found`.
 fn check_flags(line: &str, words: &[&str], problems: &[&str]) {
     let room = Room::new();
     let error = room.check_failure(line, "2 VALIDATION_ERROR in validate", words);
@@ -232,7 +232,7 @@ fn wrong_usage_is_told_with_status_2() {
     check("thumbnail in.mp4 -o -", &["standard output"]);
 }
 
-/// A document of custom arguments.
+/// A document with custom arguments.
 fn custom(args: &str) -> String {
     format!(
         r#"{{"mode":"ffmpeg","input":{{"url":"counter-h264-aac.mp4"}},"output":{{"format":"mp4"}},
@@ -247,7 +247,7 @@ fn custom_arguments_run_or_are_refused_by_place() {
     let answer = room.succeed("run job.json -o out.mp4");
     assert_eq!(answer["strategy"], "ffmpeg");
     assert_eq!(answer["outputs"][0]["codec"], "h264");
-    // Behind `--` all belongs to the ffmpeg program.
+    // All words behind `--` belong to the ffmpeg program.
     let line = "ffmpeg --json --input counter-h264-aac.mp4 --output small.mkv";
     let made = room.run(&format!("{line} -- -i {{{{input}}}} -t 1 {{{{output}}}}"));
     assert_eq!(made.json(line)["state"], "completed", "{}", made.stdout);

@@ -1,4 +1,4 @@
-//! Inputs by URL, from servers that nobody here wrote; and what inputs name, which stays closed.
+//! Inputs by URL, from other people's servers; files that inputs refer to must stay closed.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 
 use crate::room::{Room, room};
 
-/// A server that is ended with the test.
+/// A server that is killed when this is dropped.
 struct Server(Child);
 
 impl Drop for Server {
@@ -22,7 +22,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts a program, and waits until it listens.
+    /// Starts a server, and waits until it accepts connections.
     fn start(command: &mut Command, port: u16) -> Self {
         let server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
         let begun = Instant::now();
@@ -46,7 +46,7 @@ fn has(program: &str, flag: &str, name: &str) -> bool {
     there
 }
 
-/// Makes an authority, and a certificate of it for `localhost`: `ca.pem`, `key.pem`, `cert.pem`.
+/// Makes an authority and its certificate for `localhost`: `ca.pem`, `key.pem`, `cert.pem`.
 fn certify(folder: &Path) {
     let openssl = |line: &str| {
         let made = Command::new("openssl").args(line.split(' ')).current_dir(folder).output();
@@ -63,14 +63,13 @@ fn certify(folder: &Path) {
     );
 }
 
-/// The picture that a command makes of a clip, from its URL, by a program that trusts the test's
-/// authority; with it come the figures of the run.
+/// The thumbnail of a URL, by a program that trusts the test's authority, and the run's stats.
 fn picture(room: &mut Room, url: &str) -> (Vec<u8>, serde_json::Value) {
     let trust = format!("SSL_CERT_FILE={}", room.path("ca.pem").display());
     let temporary = tempfile::tempdir().unwrap();
     let place = format!("TMPDIR={}", temporary.path().display());
     room.behind(env!("CARGO_BIN_EXE_avocet").into(), &["env", &trust, &place]);
-    // What is copied to be looked at does not stay.
+    // Copies of inputs must be removed after a probe and a plan.
     room.succeed(&format!("probe {url}"));
     room.succeed(&format!("thumbnail {url} --plan"));
     let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
@@ -89,7 +88,7 @@ fn tls_is_spoken_to_those_who_are_known() {
     let expected = fs::read(room.path("expected.png")).unwrap();
     certify(room.path("").as_path());
     let port = free_port();
-    // It knows no ranges, and does not say how long a file is.
+    // This server ignores ranges, and does not state the length of files.
     let mut server = Command::new("openssl");
     server.args(["s_server", "-WWW", "-quiet", "-cert", "cert.pem", "-key", "key.pem", "-accept"]);
     server.arg(port.to_string()).current_dir(room.path("")).stderr(Stdio::null());
@@ -193,8 +192,8 @@ fn what_an_input_names_stays_closed() {
         ] {
             for command in ["probe", "thumbnail"] {
                 let ended = room.run(&format!("{command} {name}"));
-                // Some of it is text that can be looked at, and none has pictures, but that libav may
-                // draw an SVG, without the picture that is named in it.
+                // Some of these files can be probed as text. None yields a thumbnail, except that
+                // libav may draw an SVG without the image that it refers to.
                 let draws = name == "picture.svg";
                 let makes_none = draws || command != "thumbnail" || ended.status != Some(0);
                 assert!(makes_none, "{command} {name}: {}", ended.stdout);

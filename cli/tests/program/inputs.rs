@@ -1,4 +1,4 @@
-//! Inputs that no job can be done with: each is refused by name, and none is touched.
+//! Inputs that no job can use: each is refused with its name, and none is changed.
 
 use std::{fs, process::Command};
 
@@ -30,7 +30,7 @@ fn a_folder_is_no_input() {
     }
 }
 
-/// Neither a thumbnail, nor a copy, nor an encode, nor a probe makes anything of this fixture.
+/// A thumbnail, a copy, an encode and a probe of this fixture must fail.
 fn check_no_media(room: &Room, name: &str, words: &[&str]) {
     for command in ["thumbnail", "transcode", "transcode --reencode --lenient", "probe"] {
         let line = format!("{command} {name}");
@@ -81,7 +81,7 @@ fn a_lenient_transcode_of_a_truncated_file_states_the_seconds_lost() {
         let short: Vec<_> =
             warnings.iter().filter(|warning| warning["code"] == "INPUT_SHORT").collect();
         assert!(!short.is_empty(), "{answer}");
-        // 57 of 100 frames are there, and 103 of 189 packets of sound.
+        // The file has 57 of 100 frames, and 103 of 189 audio packets.
         for warning in short {
             let message = warning["message"].as_str().unwrap();
             let words: Vec<_> = message.split_whitespace().collect();
@@ -89,7 +89,7 @@ fn a_lenient_transcode_of_a_truncated_file_states_the_seconds_lost() {
             let lost: f64 = words[unit - 1].parse().expect(message);
             assert!((1.5..2.0).contains(&lost), "{message}");
         }
-        // The last of them is cut itself, and may be decoded or not.
+        // The last frame is truncated, and may be decoded or not.
         let frames = judge::counters(room.path("out.mp4")).len();
         assert!((56..=57).contains(&frames), "{frames} frames: {answer}");
     }
@@ -158,7 +158,7 @@ fn a_list_of_files_opens_none_of_them() {
     for name in ["/etc/passwd", "counter-h264-aac.mp4", "counter-h264-aac.ts", &here] {
         room.write("list.m3u8", playlist(name));
         room.write("list.ffconcat", script(name));
-        // What a list is called does not make it media.
+        // The extension of a playlist does not make it media.
         room.write("list.ts", playlist(name));
         room.write("list.mp4", script(name));
         for list in ["list.m3u8", "list.ffconcat", "list.ts", "list.mp4"] {

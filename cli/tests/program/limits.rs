@@ -1,4 +1,4 @@
-//! What the system does not grant: permission, space on the disk, size of a file.
+//! Limits of the system: permissions, disk space, and the size of a file.
 
 use std::{
     fs,
@@ -9,16 +9,17 @@ use std::{
 
 use crate::room::Room;
 
-/// Runs a command as a user without rights.
+/// A prefix that runs a command as an unprivileged user.
 const AS_NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
-/// Runs a command where the folder `disk` is a disk of 64 KiB; 99 when it leaves something there.
+/// A script that runs a command with a file system of 64 KiB at `disk`. It exits with 99 if the
+/// command leaves something there.
 const ON_A_SMALL_DISK: &str = r#"mount -t tmpfs -o size=64k tmpfs disk || exit 98
 "$@"; status=$?
 [ -z "$(ls -A disk)" ] || exit 99
 exit "$status""#;
 
-/// Ways to a view of the file system in which this user may mount.
+/// Commands that may give a mount namespace in which this user can mount.
 const WAYS_TO_MOUNT: [&[&str]; 2] =
     [&["unshare", "--mount"], &["unshare", "--map-root-user", "--mount"]];
 
@@ -26,7 +27,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Whether a command can be started here and succeeds.
+/// Whether a command can be started and succeeds.
 fn works(words: &[&str], folder: &Path) -> bool {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
@@ -41,7 +42,8 @@ fn what_is_forbidden_is_neither_read_nor_written() {
     let mut room = Room::with(&["counter-h264-aac.mp4", "clicks.wav"]);
     set_mode(&room.path(""), 0o755);
     if fs::metadata(room.path("")).unwrap().uid() == 0 {
-        // Everything is permitted to root; and the program may lie where only root can go.
+        // Root has all permissions, so the test runs as another user, with a copy of the program in
+        // a folder that this user can reach.
         let program = room.path("avocet");
         fs::copy(env!("CARGO_BIN_EXE_avocet"), &program).unwrap();
         set_mode(&program, 0o755);
@@ -62,7 +64,7 @@ fn what_is_forbidden_is_neither_read_nor_written() {
     set_mode(&room.path("closed"), 0o555);
 
     let check = |line: &str, expected: &str, name: &str| {
-        // The system's own words, with and without a number.
+        // The system's message, which may be followed by an error number.
         let error = room.check_failure(line, expected, &[name]);
         let message = error["message"].as_str().unwrap().to_lowercase();
         assert!(message.contains("permission denied"), "`{line}`: {message}");
@@ -74,7 +76,7 @@ fn what_is_forbidden_is_neither_read_nor_written() {
     check(line, "1 STORAGE_ERROR in commit", "closed/new.jpg");
     let line = "transcode closed/clicks.wav -o closed/old.mp3";
     check(line, "1 STORAGE_ERROR in commit", "closed/old.mp3");
-    // Its names can be read, and nothing else.
+    // The folder can be listed, but its files can not be opened.
     set_mode(&room.path("closed"), 0o444);
     check("probe closed/clicks.wav", "1 INPUT_UNREACHABLE in probe", "closed/clicks.wav");
     let line = "thumbnail counter-h264-aac.mp4 -o closed/new.jpg";
@@ -82,7 +84,7 @@ fn what_is_forbidden_is_neither_read_nor_written() {
     set_mode(&room.path("closed"), 0o755);
 }
 
-/// Jobs whose outputs have more than 64 KiB.
+/// Jobs with outputs of more than 64 KiB.
 fn large_jobs(output: &str) -> [String; 3] {
     let input = "counter-h264-aac.mp4";
     [
@@ -119,7 +121,7 @@ fn a_limit_on_the_size_of_files_is_told() {
         return;
     }
     let mut room = Room::with(&["counter-h264-aac.mp4"]);
-    // Blocks of 512 bytes; without the trap, the system ends who writes more.
+    // The limit is in blocks of 512 bytes. Unless SIGXFSZ is ignored, it kills the process.
     let script = r#"trap "" XFSZ; ulimit -f 128; exec "$@""#;
     room.behind(env!("CARGO_BIN_EXE_avocet").into(), &["sh", "-c", script, "sh"]);
     for line in large_jobs("out") {

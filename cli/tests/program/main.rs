@@ -1,4 +1,4 @@
-//! Tests of the program: what it answers, how it exits, and what it leaves in the folder it works in.
+//! Tests of the program: its answers, its exit status, and the files that it leaves in its folder.
 
 #![expect(
     clippy::unwrap_used,

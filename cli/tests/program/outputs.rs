@@ -1,4 +1,4 @@
-//! Outputs that must not be written, or must not be replaced, and the names of those that may.
+//! Outputs that must not be written or replaced, and the names of those that may.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use crate::room::{Room, document, room};
 
 const INPUT: &str = "counter-h264-aac.mp4";
 
-/// Commands that would succeed if they could write to `output`; its name has no extension.
+/// Commands that would succeed if they could write to `output`, which has no extension.
 fn lines_without_extension(room: &Room, output: &str) -> [String; 3] {
     room.write("job.json", document(INPUT, "jpg", r#""name":"thumbnail""#));
     [
@@ -64,12 +64,12 @@ fn a_folder_that_is_missing_is_not_made() {
     }
 }
 
-/// Commands that put several files into the folder `made`.
+/// Commands that write several files into the folder `made`.
 fn lines_of_several(room: &Room, input: &str) -> [String; 3] {
     room.write("job.json", document(input, "jpg", r#""name":"storyboard","count":4"#));
     [
         format!("storyboard {input} -o made --count 4"),
-        format!("thumbnails {input} -o made --count 2"),
+        format!("thumbnail {input} -o made --count 2"),
         "run job.json -o made".to_owned(),
     ]
 }
@@ -84,13 +84,13 @@ fn a_folder_of_several_outputs_is_made() {
         assert!(outputs.iter().map(path).all(|path| path.starts_with(room.path("made"))), "{line}");
         assert_eq!(fs::read_dir(room.path("made")).unwrap().count(), outputs.len(), "{line}");
         fs::remove_dir_all(room.path("made")).unwrap();
-        // A plan makes nothing.
+        // A plan creates no folder.
         if !line.starts_with("run") {
             assert_eq!(room.run(&format!("{line} --plan")).status, Some(0), "{line}");
             assert!(!room.path("made").exists(), "{line}");
         }
     }
-    // Only the folder itself: another one that is missing is a mistake.
+    // Only the last folder of the path is created; a missing parent is an error.
     let line = format!("storyboard {INPUT} -o missing/made");
     room.check_failure(&line, "1 STORAGE_ERROR in commit", &["missing/made"]);
 }
@@ -109,12 +109,12 @@ fn a_folder_that_was_made_goes_when_the_job_fails() {
                 continue;
             }
             assert_eq!(room.new_names(&before), [""; 0], "`{line}`: {}", ended.stderr);
-            // One that was there stays.
+            // An existing folder is not removed.
             fs::create_dir(room.path("made")).unwrap();
             assert_eq!(room.run(&line).status, ended.status, "`{line}`");
             assert_eq!(fs::read_dir(room.path("made")).unwrap().count(), 0, "`{line}`");
             fs::remove_dir(room.path("made")).unwrap();
-            // Refused when it is planned, and failed when it is run.
+            // These errors occur in the run, after the folder was made.
             failed += u32::from(ended.stderr.contains("OUTPUT") || ended.stderr.contains("lost"));
         }
     }
@@ -135,7 +135,7 @@ fn an_input_is_never_its_own_output() {
             format!("transcode {input} -o {output} --reencode --no-clobber"),
             format!("run job.json -o {output}"),
         ] {
-            let words = [output, "the input itself"];
+            let words = [output, "is also an input"];
             room.check_failure(&line, "2 VALIDATION_ERROR in validate", &words);
         }
     };
@@ -174,7 +174,7 @@ fn an_existing_output_is_replaced_on_success_only() {
         let line = format!("transcode truncated.mp4 -o old.mp4{flags}");
         room.check_failure(&line, "1 INPUT_INVALID in demux", &["truncated.mp4"]);
     }
-    // A link keeps pointing where it does.
+    // A symbolic link is kept, and its target is replaced.
     for output in ["old.mp4", "link.mp4"] {
         room.write("old.mp4", "old");
         let before = room.sight();
@@ -198,7 +198,7 @@ fn an_output_without_a_name_is_named_after_input_and_recipe() {
         let answer = room.succeed(line);
         assert_eq!(answer["outputs"][0]["path"], Value::from(expected), "`{line}`");
         assert_eq!(room.new_names(&before), [expected], "`{line}`");
-        // Nobody chose that name, so nothing that has it goes.
+        // A default name never replaces a file.
         let words = [expected, "exists already"];
         room.check_failure(line, "2 VALIDATION_ERROR in validate", &words);
     };
@@ -208,7 +208,7 @@ fn an_output_without_a_name_is_named_after_input_and_recipe() {
     check("run job.json", "counter-h264-aac-thumbnail.png");
     document("wav", "transcode");
     check("run job.json", "counter-h264-aac-transcode.wav");
-    // AAC goes into ADTS only where that is asked for.
+    // AAC is written as ADTS only on request.
     check(&format!("extract-audio {INPUT}"), "counter-h264-aac-extract-audio.m4a");
     document("aac", "extractAudio");
     check("run job.json", "counter-h264-aac-extract-audio.aac");

@@ -1,10 +1,10 @@
-//! Readers that go away: closed pipes and full devices are no reason to panic or to lose an output.
+//! Closed pipes and full devices must cause no panic, and must not cost an output.
 
 use std::{fs, io, process::Stdio};
 
 use crate::room::{Running, room};
 
-/// A pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn closed() -> Stdio {
     let (_, writer) = io::pipe().unwrap();
     writer.into()

@@ -1,4 +1,4 @@
-//! The one place where tests run the program: a room to run it in, and a look at what it left.
+//! Runs the program in a folder of its own, and checks what it leaves there.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long the program may take before it counts as hanging.
+/// How long the program may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A room with copies of fixtures in it, or nothing after saying that this test is skipped.
+/// A room with copies of fixtures, or `None` after reporting that this test is skipped.
 macro_rules! room {
     ($($fixture:expr),*) => {
         fixtures::has_ffmpeg!().then(|| crate::room::Room::with(&[$($fixture),*]))
@@ -33,24 +33,24 @@ pub(crate) fn document(input: &str, format: &str, recipe: &str) -> String {
     )
 }
 
-/// The folder that the program works in. Names in its arguments are names in there.
+/// The folder that the program runs in; paths in its arguments are relative to it.
 pub(crate) struct Room {
     folder: TempDir,
     program: PathBuf,
     launcher: Vec<String>,
 }
 
-/// All that can be seen of a folder: what is at each name.
+/// The state of a folder: an entry for each path.
 pub(crate) type Sight = BTreeMap<PathBuf, Entry>;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Entry {
-    /// Where a symbolic link points.
+    /// The target of a symbolic link.
     link: Option<PathBuf>,
     file_type: Option<fs::FileType>,
-    /// Of files.
+    /// The modification time; `None` if the path leads to nothing.
     modified: Option<SystemTime>,
-    /// Of regular files that can be read.
+    /// The contents of a regular file, if it can be read.
     bytes: Option<Vec<u8>>,
 }
 
@@ -67,9 +67,9 @@ impl Entry {
     }
 }
 
-/// How the program ended.
+/// The result of the program.
 pub(crate) struct Ended {
-    /// The exit status; nothing when a signal ended it.
+    /// The exit status; `None` when a signal killed it.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -84,7 +84,7 @@ impl Room {
         }
     }
 
-    /// With copies of fixtures, under their own names.
+    /// A room with copies of fixtures, under their own names.
     pub(crate) fn with(fixtures: &[&str]) -> Self {
         let room = Self::new();
         for name in fixtures {
@@ -93,7 +93,7 @@ impl Room {
         room
     }
 
-    /// The program is now this copy of it, and started by this command.
+    /// Runs this copy of the program from now on, started through a launcher command.
     pub(crate) fn behind(&mut self, program: PathBuf, launcher: &[&str]) {
         self.program = program;
         self.launcher = launcher.iter().map(|&word| word.to_owned()).collect();
@@ -111,7 +111,7 @@ impl Room {
         symlink(target, self.path(name)).unwrap();
     }
 
-    /// Everything in the room; two equal answers mean that nothing was left and nothing touched.
+    /// The state of the room. Two equal states mean that nothing was added or changed.
     pub(crate) fn sight(&self) -> Sight {
         let mut sight = Sight::new();
         let mut folders = vec![self.folder.path().to_owned()];
@@ -128,14 +128,14 @@ impl Room {
         sight
     }
 
-    /// The names of everything in the room that a look at it before did not show.
+    /// The names in the room that were not there before.
     pub(crate) fn new_names(&self, before: &Sight) -> Vec<String> {
         let name =
             |path: &PathBuf| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
         self.sight().keys().filter(|path| !before.contains_key(*path)).map(name).collect()
     }
 
-    /// The program with these arguments, which are separated by blanks.
+    /// A command of the program with these arguments, which are separated by blanks.
     pub(crate) fn command(&self, line: &str) -> Command {
         let words: Vec<_> = self.launcher.iter().map(Path::new).chain([&*self.program]).collect();
         let mut command = Command::new(words[0]);
@@ -154,7 +154,7 @@ impl Room {
         Running::start(self.command(line)).end()
     }
 
-    /// Runs the program with this on its standard input.
+    /// Runs the program with a text on its standard input.
     pub(crate) fn feed(&self, line: &str, input: &str) -> Ended {
         let mut command = self.command(line);
         command.stdin(Stdio::piped());
@@ -169,7 +169,7 @@ impl Room {
         running.end()
     }
 
-    /// Runs a command that must succeed without a word on standard error, and gives its JSON.
+    /// Runs a command that must succeed without output on standard error; returns its JSON.
     pub(crate) fn succeed(&self, line: &str) -> Value {
         let ended = self.run(&format!("{line} --json"));
         let Ended { status, stdout, stderr } = &ended;
@@ -177,8 +177,8 @@ impl Room {
         ended.json(line)
     }
 
-    /// Runs a command that must fail, once for programs and once for people: so it ends, these
-    /// words tell why, and everything in the room is as it was. Gives the error's JSON.
+    /// Runs a command that must fail, with and without `--json`. It must end as expected, name
+    /// these words, and change nothing in the room. Returns the error's JSON.
     pub(crate) fn check_failure(&self, line: &str, expected: &str, words: &[&str]) -> Value {
         let before = self.sight();
         let ended = self.run(&format!("{line} --json"));
@@ -208,7 +208,7 @@ impl Ended {
         value
     }
 
-    /// The JSON of an error, which is this one and tells why in these words.
+    /// Checks an error in JSON, as status, code and step, and the words in its message; returns it.
     pub(crate) fn check_refusal(&self, line: &str, expected: &str, words: &[&str]) -> Value {
         let mut answer = self.json(line);
         assert_eq!(answer["state"], "failed", "`{line}`");
@@ -225,7 +225,7 @@ impl Ended {
     }
 }
 
-/// The program at work, under a watchdog, which also ends it when the test has failed meanwhile.
+/// A running program with a time limit. The watchdog also kills it when the test fails first.
 pub(crate) struct Running {
     pub(crate) child: Child,
     line: String,
@@ -252,11 +252,11 @@ impl Running {
         assert!(kill(name, &self.child.id().to_string()), "{} is gone", self.line);
     }
 
-    /// Waits until it ends; when it had to be ended, the test fails.
+    /// Waits for the end of the program; the test fails if the watchdog had to kill it.
     pub(crate) fn end(self) -> Ended {
         let Self { child, line, done, watchdog } = self;
         let output = child.wait_with_output().unwrap();
-        // The watchdog may have lost its patience a moment before.
+        // The watchdog may have ended a moment before.
         let _ = done.send(());
         assert!(!watchdog.join().unwrap(), "{line} hangs");
         let text = |bytes| String::from_utf8(bytes).unwrap();

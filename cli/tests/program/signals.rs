@@ -1,4 +1,4 @@
-//! Signals in mid-transcode: a quick end, and nothing left.
+//! Signals during a transcode: the program ends soon, and leaves no files.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,19 +10,19 @@ use serde_json::Value;
 
 use crate::room::{Ended, Room, Running, room};
 
-/// How long the end may take. The aim is 200 ms, which a busy machine may miss by far.
+/// How long the program may take to end. The aim is 200 ms, but the machine may be busy.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// A transcode that takes many times longer than a test.
+/// A transcode that takes much longer than a test.
 const LINE: &str = "transcode in.mp4 -o out.mp4 --reencode --preset veryslow --progress json";
 
-/// Starts a long transcode, sends signals once frames are written, and checks that it ends with
-/// 130, soon, and leaves the room as it was.
+/// Starts a long transcode, and sends signals once frames are written. Checks that it ends soon
+/// with status 130, and leaves the room as it was.
 fn interrupt(room: &Room, line: &str, signals: &[&str]) -> Ended {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     room.link(fixtures::get("counter-60s.mp4"), "in.mp4");
-    // Encoders that compete for the processors would be measured otherwise.
+    // Several encoders at a time would compete for the processors.
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = room.sight();
     let mut running = Running::start(room.command(line));
@@ -53,7 +53,7 @@ fn interrupt(room: &Room, line: &str, signals: &[&str]) -> Ended {
     ended
 }
 
-/// The answer to a signal, in JSON.
+/// Checks the answer to signals, in JSON.
 fn check_answer(signals: &[&str]) {
     let Some(room) = room!() else { return };
     let line = format!("{LINE} --json");

@@ -1,20 +1,20 @@
-//! The quickstart clients of `examples/`, as their readers run them.
+//! The quickstart clients of `examples/`, run as users run them.
 
 use std::{path::Path, process::Command};
 
 use crate::place::{Origin, Receiver, Service};
 
-/// A program of the judges' own folder, where one is set up, else the system's.
+/// A program in the folder that `AVOCET_JUDGES` names, else the one on `PATH`.
 pub(crate) fn judge(program: &str) -> String {
     std::env::var("AVOCET_JUDGES").map_or(program.to_owned(), |bin| format!("{bin}/{program}"))
 }
 
-/// Whether a command goes well; a test that needs it is skipped without.
+/// Whether a command succeeds; tests that need it are skipped otherwise.
 pub(crate) fn goes(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// Runs a client on a real clip, or one that was made, and looks at what it brings home.
+/// Runs a client on a real clip, or on a fixture, and checks its downloads.
 async fn check(service: &Service, origin: &Origin, program: &str, script: &str, more: &[&str]) {
     let clip = match fixtures::media("npm_vide/ocean.mp4") {
         Some(_) => origin.media("npm_vide/ocean.mp4"),

@@ -1,4 +1,4 @@
-//! Outputs in managed storage: signed URLs, byte ranges, deletion, and nothing else.
+//! Outputs in the data folder: signed URLs, byte ranges, deletion.
 
 use std::{
     fs,
@@ -71,7 +71,7 @@ async fn a_signed_url_gives_one_file_and_its_parts() {
             assert_eq!(body, expected, "{range}");
         }
     }
-    // As somebody's shell does it.
+    // The same with curl.
     let curl = Command::new("curl").args(["-s", "-r", "3-12", url]).output().unwrap();
     assert_eq!(curl.stdout, &whole[3..13]);
 }
@@ -120,7 +120,7 @@ async fn a_changed_url_gives_nothing() {
     }
     assert_eq!(asked("POST", format!("{path}?{query}")).await.0, 405);
     assert_eq!(asked("DELETE", format!("{path}?{query}")).await.0, 405);
-    // No byte of it is ours: as it stands on the wire.
+    // curl sends these paths unchanged, as the test's own client does not.
     let around = path.replace("/files/", "/files/x/../");
     for path in ["/files/../keys", "/files/../../etc/passwd", "/../keys", &around] {
         let shown = Command::new("curl")
@@ -153,7 +153,7 @@ async fn an_old_url_gives_nothing_and_a_new_one_is_made_at_every_get() {
     let path = format!("/v1/jobs/{}", job["jobId"].as_str().unwrap());
     let (_, anew) = service.get(&path).await;
     assert_ne!(anew["output"]["signedUrl"], job["output"]["signedUrl"]);
-    // One that lives long enough to be looked at.
+    // A URL of the usual lifetime can be read.
     let (_, data) = service.end();
     let service = Service::start_in(data, &["--allow-private-network"], &[]);
     let (_, job) = service.get(&path).await;

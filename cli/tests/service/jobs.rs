@@ -1,4 +1,4 @@
-//! Jobs from their document to their output: every recipe, what is told on the way, and its ends.
+//! Jobs from document to output: each recipe, the progress, and the ways to end.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Origin, Service, document, left, thumbnail};
 
-/// Runs a document, and gives its output to a judge.
+/// Runs a document, and passes its output to a check.
 async fn judged(service: &Service, document: &Value, judge: impl FnOnce(&std::path::Path, &Value)) {
     let job = service.completed(document).await;
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ async fn every_recipe_makes_what_it_says() {
     });
     judged(&service, &joined, |path, _| assert_eq!(counts(path), 2 * whole)).await;
 
-    // Nothing is to be done: the input is the output, or is copied when that is asked for.
+    // Passthrough: the input is the output, or is copied on request.
     let job = service.completed(&make("mp4", json!({ "name": "webReady" }))).await;
     assert_eq!(job["strategy"], "passthrough", "{job}");
     assert_eq!(job["output"]["signedUrl"], json!(clip));
@@ -82,7 +82,7 @@ async fn every_recipe_makes_what_it_says() {
         assert_eq!(std::fs::read(path).unwrap(), std::fs::read(source).unwrap());
     })
     .await;
-    // Several outputs by their keys.
+    // Several outputs have keys of their own.
     let board = json!({ "name": "storyboard", "count": 4, "columns": 2, "width": 80 });
     let job = service.completed(&make("jpg", board)).await;
     let files = job["output_files"].as_object().unwrap();
@@ -94,7 +94,7 @@ async fn every_recipe_makes_what_it_says() {
     let job = service.completed(&custom).await;
     assert_eq!(job["output_files"]["output"]["mime_type"], "image/gif", "{job}");
     assert_eq!(job["recipe"], Value::Null);
-    // Every file that is there is an output of a job.
+    // All files in the data folder are outputs of jobs.
     let work = left(service.data.path());
     assert!(work.iter().all(|path| path.starts_with("files/outputs")), "{work:?}");
 }
@@ -114,7 +114,7 @@ async fn a_plan_tells_what_would_be_done_and_keeps_nothing() {
     let (_, jobs) = service.get("/v1/jobs").await;
     assert_eq!(jobs["data"], json!([]));
 
-    // The one who planned is replaced when it dies meanwhile.
+    // A planning worker that has died is replaced.
     for worker in service.workers() {
         let id = nix::unistd::Pid::from_raw(worker);
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).unwrap();
@@ -165,7 +165,7 @@ async fn failures_say_where_and_why() {
     assert_eq!((&job["attempts"], &job["startedAt"]), (&json!(0), &Value::Null), "{job}");
 }
 
-/// A job that takes longer than anybody waits for in a test.
+/// A job that takes much longer than a test.
 fn long(origin: &Origin) -> Value {
     let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 0 });
     document(&origin.url("counter-60s.mp4"), "mp4", &recipe)
@@ -198,7 +198,7 @@ async fn jobs_are_cancelled_and_retried() {
     assert_eq!(status, 202);
     let job = service.finished(&running).await;
     assert_eq!(job["state"], "cancelled", "{job}");
-    // A second is promised; the encode would take minutes, whatever else the machine does.
+    // A second is promised, and the encode would take minutes. The limit allows for a busy machine.
     assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     assert_eq!(job.get("error"), None, "{job}");
     let (status, _) = service.send("POST", &format!("/v1/jobs/{running}/cancel"), &json!({})).await;
@@ -240,7 +240,7 @@ async fn events_tell_every_change_and_end() {
     assert!(jobs.len() >= 3, "{progress:?}");
     assert_eq!(jobs.last().unwrap()["state"], "completed");
     assert_eq!(*progress.last().unwrap(), 100);
-    // An input that is copied to be looked at is planned for meanwhile.
+    // While an input is copied for probing, the state of its job is `planning`.
     let staged = service.submit(&thumbnail(&origin.url("slow/counter-h264-aac.mp4"))).await;
     let events = service.request("GET", &format!("/v1/jobs/{staged}/events")).send().await.unwrap();
     let text = events.text().await.unwrap();
@@ -283,7 +283,7 @@ async fn presets_lie_under_jobs() {
     let (status, preset) = service.send("POST", "/v1/presets", &thumbnail).await;
     assert_eq!(status, 201, "{preset}");
     let path = format!("/v1/presets/{}", preset["id"].as_str().unwrap());
-    // What the job says goes before what the preset says.
+    // Values of the job override those of the preset.
     let over = json!({ "presetId": preset["id"], "input": { "url": clip },
                        "recipe": { "width": 48 } });
     let job = service.completed(&over).await;
@@ -302,7 +302,7 @@ async fn presets_lie_under_jobs() {
                         "recipe": { "name": "thumbnail", "width": "x", "no": 1 } } });
     let (status, body) = service.send("PATCH", &path, &wrong).await;
     assert_eq!((status, body["error"]["problems"].as_array().unwrap().len()), (400, 2), "{body}");
-    // What a document must not have, a preset must not; and its order is kept.
+    // A preset must obey the rules of documents; the order of its fields is kept.
     let twice = r#"{"name":"x","document":{"mode":"recipe","mode":"recipe"}}"#;
     let request = service.request("POST", "/v1/presets").header("content-type", "application/json");
     assert_eq!(crate::place::answer(request.body(twice)).await.0, 400);

@@ -1,4 +1,4 @@
-//! What others say of the API: a tester of OpenAPI documents, and the verifier of Standard Webhooks.
+//! Independent judges of the API: an OpenAPI tester, and the verifier of Standard Webhooks.
 
 use std::{env, process::Command};
 
@@ -26,7 +26,7 @@ async fn schemathesis_finds_no_fault() {
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
         .args(["--checks", "response_schema_conformance,response_headers_conformance,ignored_auth"])
         .args(["--checks", "unsupported_method"])
-        // Events end with their jobs; those of the tester are at their end in a moment.
+        // Event streams end with their jobs, and the jobs of the tester end quickly.
         .args(["--seed", "7", "--no-color", "--suppress-health-check", "all"])
         .current_dir(folder.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -56,7 +56,7 @@ async fn the_official_verifier_takes_our_signatures() {
     assert!(!verifies(secret, &heard, &heard.body.replace("completed", "failed")));
     assert!(!verifies("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &heard, &heard.body));
 
-    // For a while after a rotation both secrets hold.
+    // After a rotation, webhooks are signed with both secrets for a day.
     let (_, settings) =
         service.send("POST", "/v1/settings", &json!({ "webhookSecret": "rotate" })).await;
     let new = settings["webhookSecret"].as_str().unwrap().to_owned();
@@ -66,7 +66,7 @@ async fn the_official_verifier_takes_our_signatures() {
     assert!([new.as_str(), secret].iter().all(|secret| verifies(secret, &heard, &heard.body)));
 }
 
-/// Whether the official verifier takes a body with the headers of a webhook.
+/// Whether the official verifier accepts a body with the headers of a webhook.
 fn verifies(secret: &str, heard: &Heard, body: &str) -> bool {
     let script = "import sys, json, standardwebhooks\n\
                   secret, headers, body = sys.argv[1:]\n\

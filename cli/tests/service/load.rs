@@ -1,6 +1,5 @@
-//! Long queues: how quick the service stays, how much it does, and what memory it takes. Runs with
-//! the other long tables, and measures; what must hold is asserted with room to spare, since
-//! machines are shared.
+//! Long queues: the latency, throughput and memory of the service. They run with `AVOCET_SOAK` and
+//! print what they measure. The asserted limits are wide, since machines are shared.
 
 use std::{
     env,
@@ -11,20 +10,20 @@ use serde_json::json;
 
 use crate::place::{Origin, Service, document, thumbnail};
 
-/// The value below which so many of a hundred are.
+/// The value below which a percentage of the times lies.
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort();
     times[(times.len() - 1) * percent / 100]
 }
 
-/// Memory of a process, in mebibytes.
+/// The resident memory of a process, in MiB.
 fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// How many thumbnails a loop of the ffmpeg program makes in a second, one after the other.
+/// How many thumbnails per second a shell loop with the ffmpeg program makes.
 async fn by_shell(url: &str) -> f64 {
     const COUNT: u32 = 20;
     let folder = tempfile::tempdir().unwrap();
@@ -49,7 +48,7 @@ async fn a_long_queue_leaves_the_service_quick() {
     let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let origin = Origin::start().await;
-    // Both cores encode while the queue grows.
+    // Both workers encode while the queue grows.
     let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 0 });
     let long = document(&origin.url("counter-60s.mp4"), "mp4", &recipe);
     let busy = [service.submit(&long).await, service.submit(&long).await];

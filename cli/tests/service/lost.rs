@@ -1,4 +1,4 @@
-//! Nothing is lost: killed services, killed workers, full queues, ordered ends.
+//! No job is lost: killed services, killed workers, full queues, orderly shutdowns.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use crate::place::{
     Origin, Receiver, Service, change, document, is_terminal, left, thumbnail, until,
 };
 
-/// Numbers that look like chance and are the same each time.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -29,8 +29,7 @@ impl Dice {
     }
 }
 
-/// Submits jobs to a service that is killed again and again, workers too, and looks at what became
-/// of them.
+/// Submits jobs to a service that is killed repeatedly, with workers. Checks each job's end.
 #[tokio::test]
 async fn every_job_that_was_taken_on_ends_once() {
     if !fixtures::has_ffmpeg!() {
@@ -77,7 +76,7 @@ async fn every_job_that_was_taken_on_ends_once() {
     let mut states: BTreeMap<String, Value> = BTreeMap::new();
     for (id, which) in &ids {
         let job = service.finished(id).await;
-        // Only the last one is no media.
+        // Only the last document has an input that is no media.
         let is_sound = *which + 1 < documents.len();
         let crashed = job["error"]["code"] == "ENGINE_INVOCATION_ERROR";
         let expected = if is_sound { "completed" } else { "failed" };
@@ -89,7 +88,7 @@ async fn every_job_that_was_taken_on_ends_once() {
     let crashed: Vec<&Value> = states.values().filter(is_crashed).collect();
     println!("{jobs} jobs, {killed} kills, {} were killed twice: {crashed:?}", crashed.len());
 
-    // One output each, and nothing beside them.
+    // Each completed job has one output, and there are no other files.
     let expected: BTreeSet<PathBuf> = states
         .iter()
         .filter(|(_, job)| job["state"] == "completed")
@@ -103,7 +102,7 @@ async fn every_job_that_was_taken_on_ends_once() {
     until("what failed jobs left is removed", || found().is_subset(&expected)).await;
     assert_eq!(found(), expected);
 
-    // Every end is told, and no id stands for two different ends.
+    // Each end is told by a webhook, and no id stands for two different ends.
     let begun = std::time::Instant::now();
     loop {
         let heard = receiver.heard();
@@ -152,15 +151,15 @@ async fn a_crashed_worker_fails_its_attempt_only() {
     };
     for attempt in 1..=2 {
         running(attempt).await;
-        // The first signal is taken by Rust's handler of stack overflows, which lets the next one
-        // through: a real fault happens again at once.
+        // Rust's handler of stack overflows takes the first signal, and lets the next one through.
+        // A real fault would occur again at once.
         for _ in 0..2 {
             for worker in service.workers() {
                 let _ = kill(Pid::from_raw(worker), Signal::SIGSEGV);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // The neighbour goes on, with a new worker.
+        // The job next to it goes on, with a new worker.
         service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     }
     let job = service.finished(&victim).await;
@@ -168,7 +167,7 @@ async fn a_crashed_worker_fails_its_attempt_only() {
     assert_eq!(job["error"]["code"], "ENGINE_INVOCATION_ERROR", "{job}");
     assert_eq!(job["error"]["retryable"], json!(true), "{job}");
     let text = service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-    // Workers that were killed while they had no job do not count.
+    // Workers that are killed while they are idle do not count.
     assert!(text.contains("\navocet_worker_crashes_total 2\n"), "{text}");
 }
 
@@ -186,7 +185,7 @@ async fn a_worker_that_takes_no_job_is_replaced() {
         kill(Pid::from_raw(worker), Signal::SIGSTOP).unwrap();
     }
     service.completed(&thumbnail(&clip)).await;
-    // The same where the job is more than a pipe holds.
+    // The same with an order that is larger than a pipe's buffer.
     for worker in service.workers() {
         kill(Pid::from_raw(worker), Signal::SIGSTOP).unwrap();
     }
@@ -217,7 +216,7 @@ async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
     let (status, data) = service.end();
     assert_eq!(status, Some(0));
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
-    // A second service does not take the folder of one that runs.
+    // A second service refuses the data folder of a running one.
     let service = Service::start_in(Arc::clone(&data), &["--allow-private-network"], &variables);
     let other = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -260,7 +259,7 @@ async fn outputs_are_kept_as_long_as_the_configuration_says() {
     let (service, origin) = (Service::start(), Origin::start().await);
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let (_, data) = service.end();
-    // Two days pass.
+    // Let two days pass.
     let text = "UPDATE jobs SET finished_at = finished_at - 2 * 24 * 3600 * 1000";
     change(data.path(), text).await;
     let variables = [("AVOCET_SERVE_RETENTION_DAYS", "3")];

@@ -1,4 +1,4 @@
-//! Tests of the job service: the program `avocet serve`, spoken to over HTTP as its users do.
+//! Tests of the job service: `avocet serve`, used over HTTP.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A service to speak to, an origin of clips, and one who listens to webhooks.
+//! A service under test, a server of clips, and a receiver of webhooks.
 
 use std::{
     collections::BTreeMap,
@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// How long a job may take before it counts as hanging.
+/// How long a job may take before it counts as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A running service. It is killed when it is dropped.
+/// A running service; it is killed when this is dropped.
 pub(crate) struct Service {
     child: Child,
     pub(crate) data: Arc<TempDir>,
@@ -37,18 +37,18 @@ pub(crate) struct Service {
     client: reqwest::Client,
 }
 
-/// A client, whose kind of TLS nobody else has chosen.
+/// An HTTP client. Its TLS provider is installed here, since no default is compiled in.
 pub(crate) fn client() -> reqwest::Client {
-    // Fails where another test has installed it.
+    // Fails if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
-/// An answer: its status, and its body, null where that is no JSON.
+/// The status of an answer, and its body; null if that is not JSON.
 pub(crate) type Answer = (u16, Value);
 
 impl Service {
-    /// Starts one with a new data folder, and lets it reach servers of tests.
+    /// Starts a service with a new data folder, which may reach the servers of tests.
     pub(crate) fn start() -> Self {
         Self::start_with(&["--allow-private-network"], &[])
     }
@@ -80,20 +80,20 @@ impl Service {
             }
             told.push(line);
         };
-        // Nobody should wait for a reader of the log.
+        // Read the log to its end, so that a full pipe does not block the service.
         std::thread::spawn(move || lines.for_each(drop));
         let key = fs::read_to_string(data.path().join("api-key")).unwrap();
         Self { child, data, base: format!("http://{address}"), key, client: client() }
     }
 
-    /// Kills it, as a machine would.
+    /// Kills the service without a shutdown.
     pub(crate) fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         Arc::clone(&self.data)
     }
 
-    /// Asks it to end, and tells its exit status.
+    /// Asks the service to shut down; returns its exit status.
     pub(crate) fn end(mut self) -> (Option<i32>, Arc<TempDir>) {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -104,7 +104,7 @@ impl Service {
         self.child.id()
     }
 
-    /// Its worker processes.
+    /// The process ids of its workers.
     pub(crate) fn workers(&self) -> Vec<i32> {
         let path = format!("/proc/{0}/task", self.id());
         let tasks = fs::read_dir(path).into_iter().flatten().flatten();
@@ -133,14 +133,14 @@ impl Service {
         answer(self.request("DELETE", path)).await
     }
 
-    /// Gives it a job, and tells its id.
+    /// Submits a job; returns its id.
     pub(crate) async fn submit(&self, document: &Value) -> String {
         let (status, body) = self.send("POST", "/v1/jobs", document).await;
         assert_eq!(status, 202, "{body}");
         body["jobId"].as_str().unwrap().to_owned()
     }
 
-    /// A job when it is at its end.
+    /// The job, once it has ended.
     pub(crate) async fn finished(&self, id: &str) -> Value {
         let begun = Instant::now();
         loop {
@@ -154,7 +154,7 @@ impl Service {
         }
     }
 
-    /// A job that went well.
+    /// Runs a job that must complete; returns it.
     pub(crate) async fn completed(&self, document: &Value) -> Value {
         let id = self.submit(document).await;
         let job = self.finished(&id).await;
@@ -162,7 +162,7 @@ impl Service {
         job
     }
 
-    /// A job that went wrong, and its error.
+    /// Runs a job that must not complete; returns it.
     pub(crate) async fn failed(&self, document: &Value) -> Value {
         let id = self.submit(document).await;
         let job = self.finished(&id).await;
@@ -170,7 +170,7 @@ impl Service {
         job
     }
 
-    /// What a signed URL gives, as a file.
+    /// Downloads a signed URL to a file.
     pub(crate) async fn download(&self, url: &Value, to: &Path) {
         let url = url.as_str().unwrap();
         let response = self.client.get(url).send().await.unwrap();
@@ -197,18 +197,18 @@ pub(crate) fn is_terminal(job: &Value) -> bool {
     ["completed", "failed", "rejected", "cancelled"].iter().any(|state| job["state"] == *state)
 }
 
-/// A document of one recipe, whose parameters are given as JSON.
+/// A document of one recipe, whose name and parameters are given as JSON.
 pub(crate) fn document(url: &str, format: &str, recipe: &Value) -> Value {
     json!({ "mode": "recipe", "input": { "url": url }, "output": { "format": format },
             "recipe": recipe })
 }
 
-/// A thumbnail, which is done in a moment.
+/// A thumbnail, as a job that ends quickly.
 pub(crate) fn thumbnail(url: &str) -> Value {
     document(url, "jpg", &json!({ "name": "thumbnail", "seekSeconds": 1, "width": 320 }))
 }
 
-/// What a service left in its data folder: outputs, and what should not be there.
+/// The files in a service's folders of outputs and of work.
 pub(crate) fn left(data: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![data.join("files"), data.join("work")];
@@ -226,7 +226,7 @@ pub(crate) fn left(data: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -235,7 +235,7 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// What something is at last.
+/// Waits for a value.
 pub(crate) async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -252,15 +252,14 @@ async fn database(data: &Path) -> sqlx::SqliteConnection {
     sqlx::ConnectOptions::connect(&options).await.unwrap()
 }
 
-/// Changes the database of a service that does not run.
+/// Changes the database of a service that is not running.
 pub(crate) async fn change(data: &Path, text: &'static str) {
     let mut connection = database(data).await;
     sqlx::query(text).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
 }
 
-/// Waits until a service has removed all that no job tells of, which it does at once after a
-/// restart, whatever it would have waited for.
+/// Restarts a service without the pauses before removals, and waits until all are done.
 pub(crate) async fn tidied(service: Service) -> Service {
     let (_, data) = service.end();
     change(data.path(), "UPDATE leftovers SET not_before = 0").await;
@@ -279,7 +278,7 @@ pub(crate) async fn tidied(service: Service) -> Service {
     service
 }
 
-/// A server of fixtures and real clips, with byte ranges.
+/// A server of fixtures and real clips that supports byte ranges.
 pub(crate) struct Origin {
     pub(crate) base: String,
     is_gone: Arc<AtomicBool>,
@@ -295,7 +294,7 @@ impl Origin {
         Self { base: listen(router).await, is_gone }
     }
 
-    /// Gives nothing away any more.
+    /// Answers all requests with 404 from now on.
     pub(crate) fn go(&self) {
         self.is_gone.store(true, Ordering::Relaxed);
     }
@@ -318,7 +317,7 @@ async fn listen(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// Gives a fixture without parts, within a second.
+/// Sends a fixture without ranges, in pieces over about a second.
 async fn give_slowly(Named(name): Named<String>) -> Response<Body> {
     let file = tokio::task::spawn_blocking(move || fixtures::get(&name)).await.unwrap();
     let bytes = fs::read(file).unwrap();
@@ -361,7 +360,7 @@ async fn give(
         .unwrap()
 }
 
-/// A webhook as it came.
+/// A webhook as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) headers: BTreeMap<String, String>,
@@ -378,7 +377,7 @@ impl Heard {
     }
 }
 
-/// One who listens to webhooks.
+/// A receiver of webhooks.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) url: String,
@@ -394,7 +393,7 @@ impl Receiver {
         Self { url: format!("{}/hook", listen(router).await), ..receiver }
     }
 
-    /// What it answers from now on.
+    /// Sets the status of its answers from now on.
     pub(crate) fn answers(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
     }
@@ -403,7 +402,7 @@ impl Receiver {
         self.heard.lock().unwrap().clone()
     }
 
-    /// What it heard, once that is so much.
+    /// Waits until it has received a number of webhooks; returns all.
     pub(crate) async fn hears(&self, count: usize) -> Vec<Heard> {
         let begun = Instant::now();
         while self.heard().len() < count {

@@ -1,4 +1,4 @@
-//! Outputs that go to object stores of the account's own.
+//! Outputs in object stores, by storage providers of the account.
 
 use std::{
     fs,
@@ -19,17 +19,17 @@ use crate::place::{
     Origin, PATIENCE, Service, change, document, is_terminal, left, thumbnail, tidied, until,
 };
 
-/// A bucket that takes its time to put what it has, and to say so.
+/// A bucket that pauses before it stores an object and answers.
 fn slow_bucket(pause: Duration) -> Bucket {
     counting_bucket(pause, &Arc::default())
 }
 
-/// What a bucket puts.
+/// Counts the PUT requests of a bucket.
 #[derive(Default)]
 struct Puts {
-    /// How many came.
+    /// How many arrived.
     came: AtomicUsize,
-    /// How many are in their place.
+    /// How many are stored.
     done: AtomicUsize,
 }
 
@@ -40,7 +40,7 @@ fn counting_bucket(pause: Duration, puts: &Arc<Puts>) -> Bucket {
         let Ok(bytes) = axum::body::to_bytes(Body::new(body), usize::MAX).await else {
             return HttpResponse::default();
         };
-        // What came is put, whoever waits for the answer.
+        // The object is stored even if the client has disconnected.
         let answer = tokio::spawn(async move {
             let is_put = head.method == Method::PUT;
             if is_put {
@@ -59,7 +59,7 @@ fn counting_bucket(pause: Duration, puts: &Arc<Puts>) -> Bucket {
     Bucket::start(move |store, request| answer(store, request, Arc::clone(&puts)))
 }
 
-/// A provider that is a bucket, and the default one.
+/// A default provider for a bucket.
 fn provider(bucket: &Bucket) -> Value {
     json!({
         "type": "r2", "name": "ours", "endpoint": bucket.base(), "bucket": Bucket::NAME,
@@ -78,7 +78,7 @@ async fn add(service: &Service, provider: &Value) -> String {
     format!("/v1/settings/storage-providers/{}", body["id"].as_str().unwrap())
 }
 
-/// Whether some bytes are in any file of a folder.
+/// Whether some file in a folder contains these bytes.
 fn has(folder: &Path, bytes: &[u8]) -> bool {
     let files = fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().is_file());
     files.into_iter().any(|entry| {
@@ -91,7 +91,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    // Credentials of the machine are not the account's.
+    // The service must not use the credentials in its environment.
     let variables = [("AWS_SESSION_TOKEN", "SERVICETOKEN"), ("AWS_ENDPOINT", "http://127.0.0.1:9")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let (origin, bucket) = (Origin::start().await, slow_bucket(Duration::ZERO));
@@ -127,7 +127,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     assert_eq!(service.delete(&file).await.0, 204);
     assert!(!object.exists());
 
-    // Another secret, and then no provider at all.
+    // A wrong secret, and then no default provider.
     let (status, _) = service.send("PATCH", &path, &json!({ "secretAccessKey": "wrong" })).await;
     assert_eq!(status, 200);
     let (_, trial) = service.send("POST", &format!("{path}/test"), &json!({})).await;
@@ -141,7 +141,7 @@ async fn outputs_go_to_the_default_provider_and_are_signed_by_it() {
     assert!(job["output"]["signedUrl"].as_str().unwrap().starts_with(&service.base));
     assert_eq!(service.delete(&path).await.0, 204);
     assert_eq!(service.get(&path).await.0, 404);
-    // What can not be reached any more is not said to be gone.
+    // An output that can not be reached is not reported as deleted.
     let file = format!("/v1/files/{}-out_vtt", several["jobId"].as_str().unwrap());
     let (status, body) = service.delete(&file).await;
     assert_eq!((status, &body["error"]["code"]), (503, &json!("UNAVAILABLE")), "{body}");
@@ -175,7 +175,7 @@ async fn a_cancelled_job_leaves_no_object() {
         return;
     }
     let (service, origin) = (Service::start(), Origin::start().await);
-    // A deletion must not overtake what is on its way.
+    // An object may arrive after it was deleted the first time.
     let bucket = slow_bucket(Duration::from_millis(200));
     add(&service, &provider(&bucket)).await;
     let job = thumbnail(&origin.url("counter-h264-aac.mp4"));
@@ -195,7 +195,7 @@ async fn a_cancelled_job_leaves_no_object() {
     assert!(!cancelled.is_empty(), "none was quick enough");
     let is_gone = || !cancelled.iter().any(|object| object.exists());
     until("all are gone", is_gone).await;
-    // What came late would be there by now.
+    // A late object would have arrived by now.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(is_gone());
 }
@@ -212,7 +212,7 @@ async fn an_object_that_nobody_was_told_of_goes_after_a_kill() {
     let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
     until("it is put", || object.exists()).await;
     let data = service.kill();
-    // Somebody had just asked it to stop.
+    // As if a client had asked the job to stop just before.
     change(data.path(), "UPDATE jobs SET cancel = 1").await;
     let service = Service::start_in(data, &["--allow-private-network"], &[]);
     let job = service.finished(&id).await;
@@ -227,7 +227,7 @@ async fn an_object_that_arrives_late_goes_too() {
         return;
     }
     let (service, origin, puts) = (Service::start(), Origin::start().await, Arc::default());
-    // The worker is killed before.
+    // The worker is killed before the object is stored.
     let bucket = counting_bucket(Duration::from_secs(4), &puts);
     add(&service, &provider(&bucket)).await;
     let id = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
@@ -251,7 +251,8 @@ async fn an_object_that_a_job_tells_of_stays_whoever_put_it_first() {
     let first = add(&service, &wrong).await;
     let failed = service.failed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     assert_eq!(failed["error"]["code"], "STORAGE_ERROR", "{failed}");
-    // The same place, by another provider; then the first one may remove what it could have put.
+    // Another provider puts the output at the same place. Then the first provider works again, and
+    // could remove it as a leftover.
     add(&service, &provider(&bucket)).await;
     let id = failed["jobId"].as_str().unwrap();
     assert_eq!(service.send("POST", &format!("/v1/jobs/{id}/retry"), &json!({})).await.0, 202);
@@ -263,7 +264,7 @@ async fn an_object_that_a_job_tells_of_stays_whoever_put_it_first() {
     assert!(bucket.object(&format!("made/here/outputs/{id}/result.jpg")).exists());
 }
 
-/// A bucket that answers every PUT with 503 for as long as it is told to.
+/// A bucket that answers each PUT with 503 while its flag is set.
 fn moody_bucket() -> (Bucket, Arc<AtomicBool>) {
     let is_moody = Arc::new(AtomicBool::new(true));
     let refuses = Arc::clone(&is_moody);
@@ -281,7 +282,7 @@ fn moody_bucket() -> (Bucket, Arc<AtomicBool>) {
     (bucket, is_moody)
 }
 
-/// Waits until a job could not be sent and waits for the next try.
+/// Waits until a job has failed to upload and is queued again.
 async fn waits(service: &Service, id: &str) {
     let begun = std::time::Instant::now();
     loop {
@@ -311,7 +312,7 @@ async fn what_could_not_be_sent_is_sent_again_and_not_made_again() {
     for id in &ids {
         waits(&service, id).await;
     }
-    // Whoever makes them again finds no input.
+    // The input is gone, so that the outputs can not be made again.
     origin.go();
     service = Service::start_in(service.kill(), &["--allow-private-network"], &[]);
     is_moody.store(false, Ordering::Relaxed);
@@ -395,12 +396,12 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
     }
     let (_, all) = service.get("/v1/settings/storage-providers").await;
     assert_eq!(all, json!({ "data": [] }));
-    // A secret is for one place.
+    // A changed endpoint needs its secret again.
     let path = add(&service, &sound("https://a.example")).await;
     let other = json!({ "endpoint": "https://b.example" });
     let (status, body) = service.send("PATCH", &path, &other).await;
     assert_eq!((status, &body["error"]["problems"][0]["path"]), (400, &json!("secretAccessKey")));
-    // What is null goes.
+    // A null removes a field.
     for prefix in [json!("a"), json!(null)] {
         let (status, body) = service.send("PATCH", &path, &json!({ "prefix": prefix })).await;
         assert_eq!((status, &body["prefix"]), (200, &prefix), "{body}");

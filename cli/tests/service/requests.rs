@@ -1,4 +1,4 @@
-//! Requests that are wrong, and who may make them.
+//! Invalid requests, and authentication.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Service, answer, client, thumbnail};
 
-/// Bodies of `POST /v1/jobs` that are no job: each with its status, and where it is wrong.
+/// Invalid bodies of `POST /v1/jobs`: each with its status, and the paths of its problems.
 fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
     let sound = thumbnail("https://example.com/a.mp4");
     let mut bodies: Vec<(String, u16, Vec<&str>)> = Vec::new();
@@ -52,7 +52,7 @@ fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
     raw(&format!("{{\"{}\":1}}", "k".repeat(10_000)));
     raw("{\"mode\":\"recipe\",\"mode\":\"ffmpeg\"}");
 
-    // One thing is changed in a job that is sound, or two.
+    // A valid job, with one or two changes.
     let mut changed = |change: &[(&str, Value)], paths: &[&'static str]| {
         let mut body = sound.clone();
         for (pointer, value) in change {
@@ -132,7 +132,7 @@ fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
     changed(&[("/recipe/quality", json!(101))], &["recipe.quality"]);
     changed(&[("/recipe/accuracy", json!("fast"))], &["recipe.accuracy"]);
     changed(&[("/stageInput", json!("yes"))], &["stageInput"]);
-    // Both styles, both modes.
+    // Both styles of naming files, or both modes, in one document.
     changed(&[("/input_files", json!({ "in_1": "https://example.com/b" }))], &[]);
     changed(&[("/output_files", json!({ "out_1": "a.mp4" }))], &[]);
     changed(&[("/ffmpeg", json!({ "args": ["-i", "{{input}}", "{{output}}"] }))], &["ffmpeg"]);
@@ -176,7 +176,7 @@ async fn wrong_bodies_are_refused_with_all_that_is_wrong_and_nothing_is_kept() {
     assert_eq!(jobs["data"], json!([]));
 }
 
-/// Bodies other than jobs: all that is wrong at once, and no secret of theirs in it.
+/// Other invalid bodies are refused with all their problems, and without the secrets in them.
 #[tokio::test]
 async fn wrong_forms_are_refused_with_all_that_is_wrong() {
     let service = Service::start();
@@ -242,7 +242,7 @@ async fn bodies_have_a_kind_and_a_length() {
     };
     assert_eq!(json(sound.clone().into_bytes()).await.0, 202);
     assert_eq!(json(vec![0xff, 0xfe, b'{', b'}']).await.0, 400);
-    // Two mebibytes, and fifty: whoever sends them may find the connection closed before the end.
+    // Bodies of 2 and of 50 MiB. The connection may be closed before all of a body is sent.
     let (status, body) = json(vec![b' '; 2 << 20]).await;
     assert_eq!((status, &body["error"]["code"]), (413, &json!("PAYLOAD_TOO_LARGE")));
     let fifty = service.request("POST", "/v1/jobs").header("content-type", "application/json");
@@ -251,7 +251,7 @@ async fn bodies_have_a_kind_and_a_length() {
         Err(error) => assert!(error.is_request(), "{error}"),
     }
     assert_eq!(service.get("/healthz").await.0, 200);
-    // One that is not HTTP at all.
+    // Requests that are not HTTP.
     let address = service.base.strip_prefix("http://").unwrap();
     for text in [
         "\r\n\r\n",
@@ -286,10 +286,10 @@ async fn the_same_key_and_body_make_one_job() {
     for key in [String::new(), "k".repeat(256)] {
         assert_eq!(post(key, &one).await.0, 400);
     }
-    // Ten at once are one, too.
+    // Ten simultaneous requests with one idempotency key make one job.
     let ten = futures_util::future::join_all((0..10).map(|_| post("ten".into(), &one))).await;
     assert!(ten.iter().all(|(status, body)| *status == 202 && body["jobId"] == ten[0].1["jobId"]));
-    // Who makes keys beside the service is in nobody's way.
+    // Making keys while the service runs disturbs nobody.
     let data = service.data.path().to_owned();
     let beside = tokio::task::spawn_blocking(move || {
         for _ in 0..10 {
@@ -305,7 +305,7 @@ async fn the_same_key_and_body_make_one_job() {
         number += 1;
     }
     beside.await.unwrap();
-    // Another key of the API is another caller.
+    // Another API key is another caller, whose idempotency keys are separate.
     let (_, token) = service.send("POST", "/v1/tokens", &json!({ "name": "other" })).await;
     let request = client().post(format!("{}/v1/jobs", service.base));
     let request = request.header("idempotency-key", "k");
@@ -365,7 +365,7 @@ async fn only_keys_open_the_door() {
         let is_there = [database, log].concat().windows(bytes.len()).any(|window| window == bytes);
         assert!(!is_there, "the {name} lies in the database");
     }
-    // What needs none.
+    // These paths need no API key.
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"] {
         let response = reqwest::get(format!("{}{path}", service.base)).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
@@ -464,7 +464,7 @@ async fn browsers_of_known_origins_may_call_and_rates_hold() {
         assert_eq!(after.is_some_and(|after| (1..=60).contains(&after)), number >= 5, "{after:?}");
     }
     assert_eq!(reqwest::get(format!("{}/healthz", service.base)).await.unwrap().status(), 200);
-    // Those who may call are all, when none is named.
+    // Without configured origins, all of them are allowed.
     let open = Service::start();
     let request = open.request("GET", "/v1/jobs").header("origin", "https://any.example");
     let response = request.send().await.unwrap();
@@ -479,7 +479,7 @@ fn a_folder_that_is_somebody_elses_stays_as_it_is() {
     std::fs::write(data.join("work/letter"), "of mine").unwrap();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions();
     let before = mode(&data);
-    // A taken address ends what would start.
+    // The address is taken, so that each start fails.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let serve = |arguments: &[&std::ffi::OsStr], variable: Option<(&str, &str)>| {
         let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
@@ -500,13 +500,13 @@ fn a_folder_that_is_somebody_elses_stays_as_it_is() {
     ] {
         let (status, told) = serve(arguments, variable);
         assert_eq!(status, Some(2), "{told}");
-        let is_told = told.contains("belongs to no service") || told.contains("empty");
+        let is_told = told.contains("no service made it") || told.contains("empty");
         assert!(is_told || told.contains("value is required"), "{told}");
         assert_eq!(std::fs::read_to_string(data.join("work/letter")).unwrap(), "of mine");
         assert_eq!(mode(&data), before);
         assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "something was made");
     }
-    // A new folder, an empty one, the root of a disk, and that of a service are ours.
+    // A new folder, an empty one, a file system's root, and a service's folder are accepted.
     for name in ["new", "empty", "disk", "disk"] {
         let data = folder.path().join(name);
         let inside = match name {
@@ -547,7 +547,7 @@ fn wrong_configurations_are_told() {
     assert!(try_out("workers\n", None).contains("avocet.toml"));
     assert!(try_out("", Some(("AVOCET_SERVE_LISTNE", "x"))).contains("AVOCET_SERVE_LISTNE"));
     assert!(!folder.path().join("data").exists(), "nothing is made before it is right");
-    // Where nobody can listen, no key is made that nobody sees.
+    // If the address is taken, no API key is made, since nobody would see it.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
         .args(["serve", "--listen", &taken.local_addr().unwrap().to_string(), "--data"])
@@ -558,7 +558,7 @@ fn wrong_configurations_are_told() {
     let told = String::from_utf8(run.stderr).unwrap();
     assert!(told.contains("in use") && told.contains("[CONFIG_ERROR]"), "{told}");
     assert!(!folder.path().join("data/api-key").exists());
-    // A key needs a service's folder.
+    // A key can only be made in the folder of a service.
     let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
         .args(["token", "create", "--data"])
         .arg(folder.path().join("none"))

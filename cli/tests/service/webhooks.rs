@@ -1,4 +1,4 @@
-//! Webhooks: once for each end of a job, again and again until they are taken, and to nobody else.
+//! Webhooks: one for each end of a job, repeated until accepted, and only to allowed addresses.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ async fn deliveries(service: &Service, id: &str) -> Value {
     service.get(&format!("/v1/jobs/{id}/deliveries")).await.1["data"].clone()
 }
 
-/// The first delivery of a job, once its first attempt is noted.
+/// The first delivery of a job, once it was attempted.
 async fn attempted(service: &Service, id: &str) -> Value {
     let begun = Instant::now();
     loop {
@@ -43,7 +43,7 @@ async fn what_the_ffmpeg_program_wrote_last_is_told_with_its_failure() {
     let data = service.data.path().to_str().unwrap();
     assert!(!failed.to_string().contains(data), "the data folder shows: {log}");
     assert_eq!(receiver.hears(1).await[0].job()["error"], failed["error"]);
-    // What fails without the program has none.
+    // Without the ffmpeg program, an error has no log.
     let failed = service.failed(&thumbnail(&origin.url("text.mp4"))).await;
     assert_eq!(failed["error"].get("log"), None, "{failed}");
 }
@@ -72,7 +72,7 @@ async fn every_end_is_told_and_told_again_until_it_is_taken() {
         assert_eq!(told.job()["error"], job["error"]);
         assert_eq!(told.headers["content-type"], "application/json");
     }
-    // It is retried, and ends once more: another event, another id.
+    // A retried job ends once more, with another webhook of another id.
     receiver.answers(500);
     let id = failed["jobId"].as_str().unwrap();
     service.send("POST", &format!("/v1/jobs/{id}/retry"), &json!({})).await;
@@ -122,7 +122,7 @@ async fn who_is_gone_is_left_alone_and_redirects_are_not_followed() {
 
 #[tokio::test]
 async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
-    // Nothing that is private is allowed here.
+    // This service may not reach private networks.
     let service = Service::start_with(&[], &[]);
     let receiver = Receiver::start().await;
     let port = receiver.url.rsplit(':').next().unwrap();
@@ -147,7 +147,7 @@ async fn private_addresses_get_no_webhook_and_no_request_of_ours() {
             service.send("POST", "/v1/settings", &json!({ "defaultWebhookUrl": url })).await;
         assert_eq!(status, 400, "{url}");
     }
-    // By https: a name or a number may still lead here, which shows when it is used.
+    // An `https:` URL may still lead to this machine, which is found when it is used.
     for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]"] {
         let url = format!("https://{host}:{port}");
         let mut job = thumbnail(&url);

@@ -1,4 +1,4 @@
-//! Workers that are not what they should be: a service takes nothing of theirs on trust.
+//! Malicious workers: the service trusts nothing that they report.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::place::{answer, client, is_terminal, thumbnail, until_some};
 
-/// A worker that answers its order with these lines, once some shell has run in its folder.
+/// Writes a worker that runs a shell command in its folder, and then reports these file names.
 fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
     let planned = json!({ "planned": {
         "strategy": "encode", "reasons": [], "outputs": [planned] } });
@@ -23,7 +23,7 @@ fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// How a job ends at a service with such a worker, in a folder of data.
+/// The job at its end, run by a service with such a worker.
 async fn ended(data: &Path, worker: &Path) -> Value {
     let (started, address) = oneshot::channel();
     let (end, ended) = oneshot::channel::<()>();
@@ -74,7 +74,7 @@ async fn a_name_that_a_worker_reports_leads_nowhere_else() {
         ("ln ../../keys result.jpg", "result.jpg", "result.jpg"),
         ("mkdir result.jpg", "result.jpg", "result.jpg"),
         ("mkdir a; echo > a/result.jpg", "result.jpg", "a/result.jpg"),
-        // What a plan names is removed when its job fails.
+        // The outputs of a plan are removed when its job fails, so their names must be checked.
         ("", "../../../../keys", "result.jpg"),
     ] {
         write_worker(&worker, shell, planned, made);

@@ -1,4 +1,4 @@
-//! What stands for `remote` in a build that reaches nothing elsewhere.
+//! Stands in for `remote` in a build without that feature, which refuses all remote locations.
 
 #![expect(clippy::unused_self, reason = "these are the doors of what is there with the feature")]
 
@@ -22,7 +22,7 @@ use super::{RemoteSettings, Unfinished};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remotes;
 
-/// There is none.
+/// No value of this exists in such a build.
 #[derive(Clone, Debug)]
 pub(super) enum Remote {}
 
@@ -33,7 +33,7 @@ pub(super) struct Upload {
     pub(super) replace: bool,
 }
 
-/// There is none.
+/// No value of this exists in such a build.
 pub(super) enum Sent {}
 
 impl Sent {
@@ -50,7 +50,7 @@ impl Sent {
 }
 
 fn refused<T>() -> io::Result<T> {
-    Err(RemoteError::Refused("this build has not the feature `remote`".to_owned()).into())
+    Err(RemoteError::Refused("this build lacks the feature `remote`".to_owned()).into())
 }
 
 impl Remotes {

@@ -1,4 +1,4 @@
-//! Which addresses belong to the public internet: the guard of every outgoing connection.
+//! Tells addresses of the public internet from those of special purpose.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,21 +19,21 @@ const SPECIAL_V4: &[([u8; 4], u32, &str)] = &[
     ([198, 51, 100, 0], 24, "documentation"),
     ([203, 0, 113, 0], 24, "documentation"),
     ([224, 0, 0, 0], 4, "multicast"),
-    ([240, 0, 0, 0], 4, "no use yet"),
+    ([240, 0, 0, 0], 4, "future use"),
 ];
 
-/// The same for IPv6 (IANA, IPv6 Special-Purpose Address Registry). What lies outside of `2000::/3`
-/// is not handed out at all, and needs no line.
+/// The same for IPv6 (IANA, IPv6 Special-Purpose Address Registry). Addresses outside of `2000::/3`
+/// are not allocated; `special_v6` refuses them without a line here.
 const SPECIAL_V6: &[([u16; 3], u32, &str)] = &[
     ([0x2001, 0, 0], 23, "protocols"),
     ([0x2001, 0xdb8, 0], 32, "documentation"),
     ([0x3fff, 0, 0], 20, "documentation"),
 ];
 
-/// What an address is for, if it does not belong to the public internet.
+/// The purpose of an address; `None` when it belongs to the public internet.
 ///
 /// An IPv6 address that carries an IPv4 address inside (RFC 4291 mapped, RFC 6052 NAT64, RFC 3056
-/// 6to4) is what that one is.
+/// 6to4) has the purpose of that one.
 ///
 /// ```
 /// use avocet_engine::special_purpose;
@@ -70,7 +70,7 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
         [0xfc00..=0xfdff, ..] => return Some("a private network"),
         [0xfe80..=0xfebf, ..] => return Some("the local link"),
         [0xff00..=0xffff, ..] => return Some("multicast"),
-        [first, ..] if first >> 13 != 1 => return Some("no use yet"),
+        [first, ..] if first >> 13 != 1 => return Some("future use"),
         _ => {}
     }
     let number = u64::from(parts[0]) << 32 | u64::from(parts[1]) << 16 | u64::from(parts[2]);

@@ -1,4 +1,4 @@
-//! A file that is read here and there.
+//! A reader of local files in which a seek costs no system call.
 
 use std::{
     fs::File,
@@ -7,8 +7,8 @@ use std::{
 
 use super::{sought, system};
 
-/// Reads a file from a place that it keeps itself, so that a seek is no system call: demuxers seek
-/// to every packet where they leave out others.
+/// Reads a file by positioned reads and keeps the position itself, so that a seek is no system
+/// call. Demuxers that discard streams seek to every packet.
 #[derive(Debug)]
 pub(super) struct FileReader {
     file: File,
@@ -16,7 +16,7 @@ pub(super) struct FileReader {
 }
 
 impl FileReader {
-    /// At the first byte of a file.
+    /// A reader at the first byte of a file.
     pub(super) const fn new(file: File) -> Self {
         Self { file, at: 0 }
     }
@@ -33,7 +33,7 @@ impl Read for FileReader {
 impl Seek for FileReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = sought(to, self.at, || Ok(self.file.metadata()?.len()))?;
-        // Where the system's own files end.
+        // The largest offset of the system's own files.
         i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
         self.at = at;
         Ok(at)

@@ -1,4 +1,4 @@
-//! The only way in and out for media: how it is read, and how it appears at its name.
+//! The only way in and out for media: sources that are read, and sinks that appear at their names.
 
 mod address;
 mod file;
@@ -17,6 +17,7 @@ mod system;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod system;
+mod unfinished;
 
 use std::{
     collections::BTreeMap,
@@ -43,12 +44,13 @@ use file::FileReader;
 use reader::SharedReader;
 pub(crate) use remote::Remotes;
 use remote::{Remote, Upload};
-pub(crate) use sink::{Draft, Sink, Unfinished, is_same_file};
+pub(crate) use sink::{Draft, Sink, is_same_file};
 use system::FileId;
+pub(crate) use unfinished::Unfinished;
 
 impl Remotes {
-    /// Sends files to object stores, each to its URL, and replaces what is there: all, or none. What
-    /// can not be undone after a failure is told ([`Error::Unrestored`]).
+    /// Sends files to object stores, each to its URL, and replaces objects that are there: all, or
+    /// none. What can not be undone after a failure is told ([`Error::Unrestored`]).
     pub(crate) fn deliver(
         &self,
         files: Vec<(PathBuf, String)>,
@@ -64,37 +66,37 @@ impl Remotes {
     }
 }
 
-/// How far connections may go.
+/// Which addresses connections may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// Over `https:` to public addresses only: for jobs of strangers.
+    /// Public addresses over `https:` only: for jobs from untrusted users.
     #[default]
     Public,
-    /// What a caller names may also be private, and over `http:`; a redirect does not lead from
-    /// the public internet into a private network.
+    /// An address that a caller names may be private, and `http:` is allowed. A redirect from the
+    /// public internet into a private network is refused.
     Named,
-    /// Everywhere, over `http:`, too: for development and private networks.
+    /// Every address, over `http:`, too: for development and private networks.
     Any,
 }
 
-/// How media that is elsewhere is reached.
+/// Settings for remote inputs and outputs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteSettings {
-    /// How far connections may go. Default: [`Reach::Public`].
+    /// Which addresses connections may reach. Default: [`Reach::Public`].
     pub reach: Reach,
-    /// What an input that is copied as a whole may have at most, in bytes. Default: 20 GiB.
+    /// The largest input that is copied as a whole, in bytes. Default: 20 GiB.
     pub max_bytes: u64,
     /// Memory for blocks of all inputs of an engine together, in bytes. Default: 64 MiB.
     pub cache_bytes: u64,
-    /// How many redirects are followed, a number. Default: 5.
+    /// The largest number of redirects that are followed. Default: 5.
     pub max_redirects: u32,
-    /// How long to wait for a byte. Default: 30 s.
+    /// How long to wait for an answer, or for more bytes of one. Default: 30 s.
     pub idle_timeout: Duration,
     /// Options of object stores, by the names that the crate `object_store` has for them, as
-    /// `aws_access_key_id`. They go before the environment, whose variables have the same names in
+    /// `aws_access_key_id`. They override the environment, whose variables have the same names in
     /// capitals. Default: none.
     pub stores: BTreeMap<String, String>,
-    /// Whether the environment has a say in how object stores are reached. Default: yes.
+    /// Whether environment variables set options of object stores, too. Default: `true`.
     pub uses_environment: bool,
 }
 
@@ -163,12 +165,12 @@ impl Source {
     /// thread ends when that read returns and nobody holds the source any more.
     ///
     /// # Errors
-    /// The system's, when it has no thread left.
+    /// The system's error, when it has no thread left.
     pub fn reader(reader: impl Read + Seek + Send + 'static) -> io::Result<Self> {
         SharedReader::new(reader).map(|reader| Self(Kind::Reader(reader)))
     }
 
-    /// What is at a place, opened if it is elsewhere.
+    /// The source at a location; a remote one is opened.
     pub(crate) fn at(
         location: &Location,
         remotes: &Remotes,
@@ -182,13 +184,13 @@ impl Source {
                 let remote = remotes.open(url, cancel, observe).map_err(unreadable)?;
                 Ok(Self(Kind::Remote(remote)))
             }
-            Location::Caller(number) => {
-                Err(Error::BadPlan { what: format!("source {number} has no place") })
-            }
+            Location::Caller(number) => Err(Error::BadPlan {
+                what: format!("source {number} of the caller has no location"),
+            }),
         }
     }
 
-    /// Where the source is, as far as it has a name.
+    /// Where the source is; `Location::Caller(0)` for one without a name.
     pub(crate) fn location(&self) -> Location {
         match &self.0 {
             Kind::Path(path) => Location::Path(path.clone()),
@@ -197,7 +199,7 @@ impl Source {
         }
     }
 
-    /// What tells whether it is what it was; `None` where nothing does.
+    /// What tells whether the source has changed since; `None` where nothing does.
     pub(crate) fn identity(&self) -> Option<Identity> {
         match &self.0 {
             Kind::Path(path) => Identity::of(path).ok(),
@@ -209,7 +211,7 @@ impl Source {
         }
     }
 
-    /// What its origin told of it; `None` for what is on this machine.
+    /// What the origin of a remote source told of it; `None` for others.
     pub(crate) fn origin(&self) -> Option<Origin> {
         match &self.0 {
             Kind::Remote(remote) => Some(remote.described()),
@@ -217,12 +219,13 @@ impl Source {
         }
     }
 
-    /// Whether it is read in parts from elsewhere, so that each look at a place costs a request.
+    /// Whether it is remote and read by byte ranges, so that each read at a new position may cost a
+    /// request.
     pub(crate) fn is_in_parts(&self) -> bool {
         matches!(&self.0, Kind::Remote(_)) && self.local().is_none()
     }
 
-    /// How many requests were sent for it, and how many bytes came.
+    /// Number of requests that were sent for it, and number of bytes that came.
     pub(crate) fn fetched(&self) -> (u64, u64) {
         match &self.0 {
             Kind::Remote(remote) => remote.counts(),
@@ -258,17 +261,17 @@ impl Source {
     }
 }
 
-/// What it is, and since when it is as it is.
+/// Which file or remote input a source is, and in which version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
     File {
         /// Which file it is.
         id: FileId,
         size: u64,
-        /// When it changed last, in two ways.
+        /// When it changed last: the two times that `system::changed` gives.
         changed: [i128; 2],
     },
-    /// Something elsewhere, of which its origin tells versions apart.
+    /// A remote input whose origin tells its version.
     Version { url: String, version: String },
 }
 
@@ -279,7 +282,7 @@ impl Identity {
         Ok(Self::File { id, size: metadata.len(), changed: system::changed(&metadata) })
     }
 
-    /// Whether both are of one thing, at whatever time.
+    /// Whether both are of one file or URL, in whatever version.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File { id, .. }, Self::File { id: other, .. }) => id == other,
@@ -301,7 +304,8 @@ impl From<&Path> for Source {
     }
 }
 
-/// The place that a seek leads to from another one; the length is asked for where it matters.
+/// The position in bytes that a seek leads to from `at`; `length` is asked only by a seek from the
+/// end.
 fn sought(to: SeekFrom, at: u64, length: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
     let place = match to {
         SeekFrom::Start(place) => Some(place),
@@ -313,13 +317,13 @@ fn sought(to: SeekFrom, at: u64, length: impl FnOnce() -> io::Result<u64>) -> io
 
 /// Opens a regular file; anything else could block for ever or be no media at all.
 fn open_file(path: &Path) -> io::Result<File> {
-    // To open a device may do something to it.
+    // This comes first, since merely opening a device may have an effect on it.
     expect_file(&std::fs::metadata(path)?)?;
     open_at_once(path, true)
 }
 
-/// Opens a regular file, and looks at it once it is open: what is at the name may change any time.
-/// It does not wait for the other end of a pipe. Without `follows`, a link is an error.
+/// Opens a regular file, and checks it once it is open, since what has its name may change any
+/// time. It does not wait for the other end of a pipe. Without `follows`, a link is an error.
 fn open_at_once(path: &Path, follows: bool) -> io::Result<File> {
     let file = system::open(path, follows)?;
     expect_file(&file.metadata()?)?;
@@ -331,18 +335,19 @@ fn expect_file(metadata: &Metadata) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     Ok(())
 }
 
 /// The sources and writers of a caller that a plan names by number.
 #[derive(Default)]
-pub struct CallerStreams<'a> {
-    /// What `Location::Caller` means among the inputs.
-    pub sources: Vec<Source>,
-    /// What `Location::Caller` means among the outputs; filled once the output is verified.
-    pub writers: Vec<Box<dyn Write + Send + 'a>>,
+pub(crate) struct CallerStreams<'a> {
+    /// The inputs that `Location::Caller` names, by their place in this list.
+    pub(crate) sources: Vec<Source>,
+    /// The outputs that `Location::Caller` names, by their place in this list; each is filled once
+    /// the output is verified.
+    pub(crate) writers: Vec<Box<dyn Write + Send + 'a>>,
 }
 
 impl fmt::Debug for CallerStreams<'_> {
@@ -351,20 +356,22 @@ impl fmt::Debug for CallerStreams<'_> {
     }
 }
 
-/// What the inputs of a run are read from: the caller's own, files, and what is elsewhere.
+/// The sources of the inputs of a run: the caller's own, and remote ones. Local files are opened by
+/// their paths.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    given: Vec<Source>,
+    caller: Vec<Source>,
     remote: Vec<Source>,
 }
 
 impl Sources {
-    /// The caller's own; files need nothing.
-    pub(crate) fn new(given: &CallerStreams<'_>) -> Self {
-        Self { given: given.sources.clone(), remote: Vec::new() }
+    /// Begins with the caller's own; local files need nothing.
+    pub(crate) fn new(streams: &CallerStreams<'_>) -> Self {
+        Self { caller: streams.sources.clone(), remote: Vec::new() }
     }
 
-    /// Opens an input that is elsewhere, once, or copies it to this machine.
+    /// Opens a remote input, once; with `stage` it is copied to this machine. It is an error when
+    /// its version is not the planned one.
     pub(crate) fn open(
         &mut self,
         input: &Input,
@@ -381,7 +388,7 @@ impl Sources {
         let mut remote = remotes.resume(url, cancel, observe).map_err(unreadable)?;
         let found = remote.described().pin();
         if let Some(expected) = input.version.clone().filter(|_| found != input.version) {
-            let found = found.unwrap_or_else(|| "without a version".to_owned());
+            let found = found.unwrap_or_else(|| "no version".to_owned());
             return Err(unreadable(RemoteError::Changed { found, expected }.into()));
         }
         if stage {
@@ -395,14 +402,14 @@ impl Sources {
     pub(crate) fn get(&self, location: &Location) -> Option<Source> {
         match location {
             Location::Path(path) => Some(Source::path(path)),
-            Location::Caller(number) => self.given.get(*number).cloned(),
+            Location::Caller(number) => self.caller.get(*number).cloned(),
             Location::Url(_) => {
                 self.remote.iter().find(|remote| remote.location() == *location).cloned()
             }
         }
     }
 
-    /// How many requests were sent for all of them, and how many bytes came.
+    /// Number of requests that were sent for all of them, and number of bytes that came.
     pub(crate) fn fetched(&self) -> (u64, u64) {
         let counts = self.remote.iter().map(Source::fetched);
         counts.fold((0, 0), |(requests, bytes), (r, b)| (requests + r, bytes + b))
@@ -426,7 +433,7 @@ mod tests {
         mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         for follows in [true, false] {
             let error = open_at_once(&path, follows).unwrap_err();
-            assert!(error.to_string().contains("no regular file"), "{error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
         }
         assert!(open_file(&path).is_err());
     }

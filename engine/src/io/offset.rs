@@ -1,8 +1,8 @@
-//! A file that begins in the midst of another one.
+//! A file that begins at an offset within another one.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// What lies behind the first bytes of a file, as a file of its own.
+/// What lies behind the first `gap` bytes of a file, as a file of its own.
 #[derive(Debug)]
 pub(crate) struct OffsetFile<T> {
     inner: T,

@@ -1,4 +1,4 @@
-//! How a finished file comes to its name, and how that is undone.
+//! Moves a finished file to its final name, and undoes that.
 
 use std::{
     fs, io,
@@ -9,8 +9,8 @@ use tempfile::TempPath;
 
 use super::system;
 
-/// The system calls that give a file its name, the old one before the new one. Tests have others,
-/// which answer as file systems do that lack one.
+/// The system calls that give a file its name; each takes the old path and then the new one. Tests
+/// replace them by calls that answer like file systems which lack one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
     /// Renames a file, and fails where the new name is taken.
@@ -21,14 +21,14 @@ pub(super) struct Calls {
     pub(super) rename: fn(&Path, &Path) -> io::Result<()>,
 }
 
-/// Those of the kernel.
+/// The real system calls.
 pub(super) const SYSTEM: Calls = Calls {
     rename_new: system::rename_new,
     link: |from, to| fs::hard_link(from, to),
     rename: |from, to| fs::rename(from, to),
 };
 
-/// A file at its name, and what was there before.
+/// A file that was moved to its final name, and the file that it replaced.
 #[derive(Debug)]
 pub(super) struct Placed {
     path: PathBuf,
@@ -38,7 +38,8 @@ pub(super) struct Placed {
 }
 
 impl Calls {
-    /// Renames a file to its name, where another one may be that is replaced, or must not be.
+    /// Moves a file to its final name. With `replace` a file that is there is kept aside; without
+    /// it, such a file is the error `AlreadyExists`.
     pub(super) fn place(self, file: &Path, path: &Path, replace: bool) -> io::Result<Placed> {
         if !replace {
             return self.place_new(file, path);
@@ -49,11 +50,11 @@ impl Calls {
         }
     }
 
-    /// Renames a file to a name that nobody has.
+    /// Moves a file to a name that is free.
     ///
-    /// Nothing is replaced that appears in between, where the file system can rename so or knows
-    /// hard links. Where it does neither (FAT and some network and user space file systems) an
-    /// empty file takes the name first: others may see it for a moment, but can not have the name.
+    /// A rename without replacing, or a hard link, keeps a file that appears in the meantime. Where
+    /// the file system has neither (FAT, some network and user space ones), an empty file reserves
+    /// the name first; others may see it for a moment.
     fn place_new(self, file: &Path, path: &Path) -> io::Result<Placed> {
         match or_lacking((self.rename_new)(file, path))? {
             Some(()) => {}
@@ -70,21 +71,22 @@ impl Calls {
         drop(fs::File::create_new(path)?);
         let renamed = (self.rename)(file, path);
         if renamed.is_err() {
-            // The error is told; an empty file that can not be removed says no more.
+            // The error of the rename is returned; one of removing the empty file adds nothing to
+            // it.
             let _ = fs::remove_file(path);
         }
         renamed
     }
 
-    /// Renames a file to a name at which there is one, which is kept until the answer is dropped.
+    /// Replaces the file at a name, and keeps the old one until the returned value is dropped.
     ///
-    /// There is a file at the name all the time, where the file system knows hard links; elsewhere
+    /// Where the file system has hard links, there is a file at the name at all times. Elsewhere
     /// the old one is moved away first.
     fn place_over(self, file: &Path, path: &Path) -> io::Result<Placed> {
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix(".avocet-").suffix(".old");
         let former = builder.make_in(folder_of(path), |aside| {
-            // A link to the file of somebody else may be forbidden, where it may be moved.
+            // The system may forbid a link to the file of another user, and still allow to move it.
             (self.link)(path, aside).or_else(|_| (self.rename_new)(path, aside)).or_else(|error| {
                 or_lacking::<()>(Err(error))?;
                 (self.rename)(path, aside)
@@ -99,7 +101,7 @@ impl Calls {
                 match left.first() {
                     Some(kept) => {
                         let what =
-                            format!("{error}; the file that was there is {}", kept.display());
+                            format!("{error}; the former file is kept at {}", kept.display());
                         Err(io::Error::new(error.kind(), what))
                     }
                     None => Err(error),
@@ -110,8 +112,8 @@ impl Calls {
 }
 
 impl Placed {
-    /// Makes it undone. What can not be is the answer: the file that should have gone, and the name
-    /// at which the one that it replaced still is.
+    /// Undoes the move. Returns the paths that it could not restore: the new file that is still
+    /// there, and the path at which the file that it replaced is kept.
     pub(super) fn take_back(self) -> Vec<PathBuf> {
         let Some(former) = self.former else {
             return match fs::remove_file(&self.path) {
@@ -121,7 +123,7 @@ impl Placed {
         };
         match (self.calls.rename)(&former, &self.path) {
             Ok(()) => Vec::new(),
-            // It is all that there is of the file.
+            // The kept file is the only copy of the old one, so it is not removed.
             Err(_) => {
                 vec![former.keep().unwrap_or_else(|error| error.path.to_path_buf()), self.path]
             }
@@ -129,7 +131,7 @@ impl Placed {
     }
 }
 
-/// The folder that a name is in.
+/// The folder of a path; `.` for a bare name.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -137,7 +139,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// `None` where the file system, or the kernel, lacks a call.
+/// Returns `None` for the error of a call that the file system or the kernel lacks.
 fn or_lacking<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     match answer {
         Err(error) if system::is_lacking(&error) => Ok(None),
@@ -154,12 +156,13 @@ fn or_lacking<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
 mod tests {
     use super::*;
 
-    /// What a file system answers that lacks a call, or fails.
+    /// Fails as a file system does that lacks a call, or whose disk fails.
     fn refuse<const CODE: i32>(_: &Path, _: &Path) -> io::Result<()> {
         Err(io::Error::from_raw_os_error(CODE))
     }
 
-    /// A folder with a finished file, `new`, and what its name has had until now, `out`.
+    /// A folder with a finished file, `new`, and the file that has its final name, `out`, if there
+    /// is one.
     fn folder(former: Option<&str>) -> (tempfile::TempDir, PathBuf, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let (file, path) = (folder.path().join("new"), folder.path().join("out"));
@@ -187,8 +190,8 @@ mod tests {
         expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     }
 
-    /// As kernels and file systems have it: all calls, no renaming without replacing, no links
-    /// either.
+    /// Sets of calls as real systems have them: all calls, no rename without replacing, and no hard
+    /// links either.
     fn file_systems() -> Vec<Calls> {
         let lacking = [
             refuse::<{ libc::EINVAL }> as fn(&Path, &Path) -> io::Result<()>,
@@ -265,7 +268,7 @@ mod tests {
             let kept: Vec<_> =
                 seen(folder.path()).into_iter().filter(|(_, text)| text == "old").collect();
             assert!(!kept.is_empty(), "{error}");
-            // Told where it is, unless that is where it always was.
+            // The error names the kept file, unless it still has its old name.
             let is_told = kept.iter().any(|(name, _)| name == "out" || error.contains(name));
             assert!(is_told, "{error}: {kept:?}");
         }

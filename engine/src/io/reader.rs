@@ -1,4 +1,5 @@
-//! A caller's reader, read on a thread of its own so that nobody has to wait for it.
+//! A caller's reader, which is read on a thread of its own, so that a read that blocks can be
+//! cancelled.
 
 use std::{
     fmt,
@@ -40,7 +41,7 @@ impl SharedReader {
         let (sender, requests) = unbounded();
         thread::Builder::new().name("avocet reader".to_owned()).spawn(move || {
             for request in requests {
-                // A reply that nobody waits for any more is no error.
+                // It is no error when nobody waits for the reply any more.
                 let _ = match request {
                     Request::Read { position, length, reply } => {
                         reply.send(guarded(|| read_at(&mut reader, position, length))).is_ok()
@@ -82,7 +83,7 @@ fn read_at(reader: &mut (impl Read + Seek), position: u64, length: usize) -> io:
     }
 }
 
-/// A place in a shared reader.
+/// A read position in a shared reader.
 pub(super) struct Cursor {
     reader: SharedReader,
     position: u64,
@@ -91,7 +92,7 @@ pub(super) struct Cursor {
 
 impl Cursor {
     fn ask<T>(&self, request: impl FnOnce(Sender<io::Result<T>>) -> Request) -> io::Result<T> {
-        let gone = || io::Error::other("the reader's thread is gone");
+        let gone = || io::Error::other("the reader's thread has ended");
         let (sender, replies) = bounded(1);
         self.reader.0.send(request(sender)).map_err(|_| gone())?;
         loop {

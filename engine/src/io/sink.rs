@@ -1,12 +1,10 @@
 //! Outputs that appear whole or not at all: written beside their place, renamed when verified.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, Metadata, Permissions},
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use avocet_model::{
@@ -26,105 +24,41 @@ use super::{
     place::{Calls, Placed, SYSTEM, folder_of},
     remote::{Sent, Upload},
     system,
+    unfinished::Unfinished,
 };
 
 #[cfg(target_os = "linux")]
 use rustix::fs::FallocateFlags;
 use tempfile::NamedTempFile;
-#[cfg(target_os = "linux")]
-use tempfile::TempDir;
 
 /// Bytes that are moved at a time; a cancelled run waits for one such piece.
 const PIECE: u64 = 16 << 20;
 
-/// What is read at a time of what is no file, in bytes.
+/// Size of the buffer for reading sources that are not files, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// What room is rounded up to, in bytes: so that it does not become the tail of a block.
+/// The room for an index is rounded up to this many bytes, so that the media begins at a block.
 const BLOCK: u64 = 4096;
 
-/// The temporary files of all runs of an engine, for a program that must end at once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Unfinished(Arc<Mutex<BTreeSet<PathBuf>>>);
-
-impl Unfinished {
-    /// Makes a private folder, which goes when it is dropped.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn folder(&self, beside: &Path) -> io::Result<Folder> {
-        let mut builder = tempfile::Builder::new();
-        let folder = builder.prefix(".avocet-").suffix(".work").tempdir_in(beside)?;
-        self.change(|paths| paths.insert(folder.path().to_owned()));
-        Ok(Folder { folder, unfinished: self.clone() })
-    }
-
-    /// Remembers a temporary file.
-    pub(crate) fn add(&self, path: &Path) {
-        self.change(|paths| paths.insert(path.to_owned()));
-    }
-
-    /// Forgets a temporary file that is gone, or about to go.
-    pub(crate) fn forget(&self, path: &Path) {
-        self.change(|paths| paths.remove(path));
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Removes every temporary file that there is now.
-    pub(crate) fn discard(&self) {
-        self.change(|paths| {
-            for path in std::mem::take(paths) {
-                // The run that owns it may have been quicker.
-                let _ = fs::remove_file(&path);
-                let _ = fs::remove_dir_all(path);
-            }
-        });
-    }
-}
-
-/// A private folder of a run.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-pub(crate) struct Folder {
-    folder: TempDir,
-    unfinished: Unfinished,
-}
-
-#[cfg(target_os = "linux")]
-impl Folder {
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Folder {
-    fn drop(&mut self) {
-        self.unfinished.forget(self.folder.path());
-    }
-}
-
-/// An output on its way.
+/// An output that is written to a temporary file, and not yet at its final name.
 #[derive(Debug)]
 pub(crate) struct Sink {
     spool: NamedTempFile,
     target: Location,
-    /// The name that a file gets, with links followed; `None` for what is no file.
+    /// Final path of a local file, with links followed; `None` for outputs that are no local file.
     path: Option<PathBuf>,
     replace: bool,
     unfinished: Unfinished,
     calls: Calls,
-    /// For a movie whose index is to stand before its media: the room that is kept for that, in
-    /// bytes, behind which the movie is written.
+    /// For a movie whose index goes before its media: the number of bytes that are kept free for
+    /// the index, and behind which the movie is written.
     gap: Option<u64>,
     /// Boxes that are added to the user data of such a movie.
     user_data: Vec<u8>,
 }
 
 impl Sink {
-    /// Begins an output; what is at its name stays untouched.
+    /// Begins an output; a file that has its name stays untouched.
     pub(crate) fn create(
         target: &Location,
         replace: bool,
@@ -154,7 +88,7 @@ impl Sink {
             None => builder.tempfile(),
             Some(path) => system::as_usual(&mut builder).tempfile_in(folder_of(path)),
         }
-        // The error of the temporary file names it, which is nobody's business.
+        // Only the kind is kept: the error itself names the temporary file, unknown to callers.
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 let leads = path.as_deref().and_then(|path| leads_to(target, path));
@@ -182,23 +116,23 @@ impl Sink {
         self.spool.path()
     }
 
-    /// Takes a file that somebody else wrote in the place of what was written here.
+    /// Takes over a file that another process wrote, in the place of the temporary file.
     #[cfg(target_os = "linux")]
     pub(crate) fn adopt(mut self, made: &Path, cancel: &CancelToken) -> Result<Self> {
         let incomplete = |what| Err(Error::Incomplete { what: format!("{} {what}", self.target) });
-        // Whatever is at the name later, it is this file that is looked at and read.
+        // The file is checked and read by this handle, whatever has its name later.
         let file = match super::open_at_once(made, false) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return incomplete("was not written");
             }
-            // A link or a pipe would lead elsewhere.
-            Err(error) if is_no_file(&error) => return incomplete("is no plain file"),
+            // A symbolic link or a pipe could lead elsewhere.
+            Err(error) if is_no_file(&error) => return incomplete("is not a regular file"),
             Err(error) => return Err(self.failed(error)),
         };
         let failed = |source| self.failed(source);
         if std::os::linux::fs::MetadataExt::st_nlink(&file.metadata().map_err(failed)?) > 1 {
-            return incomplete("is no plain file");
+            return incomplete("has more than one hard link");
         }
         match (self.calls.rename)(made, self.spool.path()) {
             Ok(()) => {
@@ -206,7 +140,7 @@ impl Sink {
                 file.set_permissions(usual.permissions()).map_err(failed)?;
                 *self.spool.as_file_mut() = file;
             }
-            // It was made beside another output.
+            // It was made beside another output, on another file system.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 let mut to = self.reopen()?;
                 while io::copy(&mut (&file).take(PIECE), &mut to).map_err(failed)? > 0 {
@@ -221,23 +155,25 @@ impl Sink {
         Ok(self)
     }
 
-    /// Keeps so many bytes free for the index of a movie, which [`finish`](Self::finish) puts there
-    /// with the boxes `user_data` in it.
+    /// Keeps at least `bytes` bytes free for the index of a movie, which [`finish`](Self::finish)
+    /// puts there with the boxes `user_data` in it.
     ///
-    /// Too little room costs a copy by the kernel, too much some empty bytes.
+    /// Too little room, or far too much, costs a copy by the kernel; otherwise what is left stays
+    /// empty.
     pub(crate) fn keep_room(&mut self, bytes: u64, user_data: Vec<u8>) {
         self.gap = Some(bytes.next_multiple_of(BLOCK));
         self.user_data = user_data;
     }
 
-    /// Where it is written to, for those who outlive a loan of it.
+    /// The temporary file as a value of its own, which can be written to without borrowing the
+    /// sink.
     pub(crate) fn draft(&self) -> Draft {
         let (path, target) = (self.spool.path().to_owned(), self.target.clone());
         Draft { path, target, gap: self.gap.unwrap_or(0) }
     }
 
-    /// Puts the index of a movie before its media, when all is written; `tick` is called now and
-    /// then while that takes time, and may stop it.
+    /// Puts the index of a movie before its media, once all is written. `tick` is called for each
+    /// piece that is copied meanwhile, and its error stops the copy.
     pub(crate) fn finish(
         mut self,
         cancel: &CancelToken,
@@ -253,7 +189,7 @@ impl Sink {
             return Ok(self);
         }
         let pieces = moved(&mut movie, &self.user_data).map_err(failed)?.ok_or_else(|| {
-            let what = format!("the index of {} can not be moved", self.target);
+            let what = format!("the `moov` of {} can not be moved before `mdat`", self.target);
             Error::Incomplete { what }
         })?;
         let pieces = pieces.into_iter().map(|piece| match piece {
@@ -264,7 +200,7 @@ impl Sink {
         let path = self.path.clone();
         let anew = Self::begin(&self.target, path, self.replace, &self.unfinished)?;
         let mut copier = anew.copier(source, Some(pieces.collect()))?;
-        // Both need the room of one only.
+        // What is copied is freed in the old file, so both need the space of one only.
         copier.frees = Some(file);
         copier.run(cancel, |_| tick()).map_err(|error| match error {
             Error::Read { source, .. } => self.failed(source),
@@ -273,12 +209,12 @@ impl Sink {
         Ok(anew)
     }
 
-    /// Writes all there is.
+    /// Writes the whole output.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
         self.reopen()?.write_all(bytes).map_err(|source| self.failed(source))
     }
 
-    /// What moves all bytes of a source here, or these pieces of it.
+    /// What copies all bytes of a source here, or these pieces.
     pub(crate) fn copier(&self, source: Source, pieces: Option<Vec<Piece>>) -> Result<Copier> {
         let (target, to) = (self.target.clone(), self.reopen()?);
         Ok(Copier { source, pieces, target, to, frees: None })
@@ -299,8 +235,8 @@ impl Sink {
 
     /// Puts all outputs in their places, or none.
     ///
-    /// Writers of the caller come first, which can not be taken back, then all is sent that goes
-    /// elsewhere. Files are renamed, those that they replace kept beside them; at last objects
+    /// The caller's writers are filled first, which can not be undone. Then uploads are sent, and
+    /// files are renamed, while those that they replace are kept beside them. At last objects
     /// appear. What can not be undone after a failure is told ([`Error::Unrestored`]).
     pub(crate) fn commit_all(
         sinks: &[Self],
@@ -364,13 +300,14 @@ impl Sink {
         })
     }
 
-    /// Renames the temporary file, if it becomes a file. A replaced file's permissions stay, and a
-    /// link at the name keeps pointing where it does. What is placed alone needs no way back.
+    /// Renames the temporary file, if the output is a local file. The permissions of a replaced
+    /// file stay, and so do symbolic links at the name. `None` where nothing was renamed, or where
+    /// a single output may replace what is there, and needs no way back.
     fn place(&self, is_alone: bool) -> Result<Option<Placed>> {
         let (Some(path), Location::Path(name)) = (&self.path, &self.target) else {
             return Ok(None);
         };
-        // No link is followed now: those that were there are.
+        // Links were followed when the output began, so none is followed now.
         let existing = look_at_target(name, fs::symlink_metadata(path), self.replace)?;
         let failed = |source| self.failed(source);
         if let Some(permissions) = existing {
@@ -393,7 +330,7 @@ impl Sink {
 pub(crate) struct Draft {
     path: PathBuf,
     target: Location,
-    /// How many bytes are kept free before what is written.
+    /// Number of bytes that are kept free before what is written.
     gap: u64,
 }
 
@@ -411,21 +348,22 @@ impl Draft {
     }
 }
 
-/// Moves bytes of a source into an output.
+/// Copies bytes of a source into an output.
 pub(crate) struct Copier {
     source: Source,
-    /// What is written; all of the source without.
+    /// What is written; `None` means all of the source.
     pieces: Option<Vec<Piece>>,
     target: Location,
     to: fs::File,
-    /// The source itself, where what was moved is of no use there any more.
+    /// The source file, where the parts of it that were copied are to be freed.
     frees: Option<fs::File>,
 }
 
 impl Copier {
-    /// Moves them a little at a time, so that the run may be cancelled, and tells of each.
+    /// Copies piece by piece, so that the run may be cancelled, and calls `copied` with the number
+    /// of bytes of each piece.
     ///
-    /// The kernel moves the bytes of a file, and shares them where the file system can.
+    /// The kernel copies the bytes of a file, and shares them where the file system can.
     pub(crate) fn run(
         mut self,
         cancel: &CancelToken,
@@ -464,7 +402,7 @@ impl Copier {
                     Bytes::File(file) => io::copy(&mut file.take(size), &mut self.to)
                         .map_err(|source| self.failed(source))?,
                     Bytes::Other(reader) => {
-                        // Whose fault it is must be told.
+                        // Read and write are apart, so that an error tells which of them failed.
                         let size = usize::try_from(size).unwrap_or(buffer.len()).min(buffer.len());
                         let read = reader.read(&mut buffer[..size]).map_err(unreadable)?;
                         self.to.write_all(&buffer[..read]).map_err(|source| self.failed(source))?;
@@ -496,8 +434,8 @@ impl Copier {
     }
 }
 
-/// Gives the room of a part of a file back, where the file system can. Elsewhere there must be room
-/// for both.
+/// Frees the disk space of a part of a file, where the file system can. Elsewhere there must be
+/// space for both files.
 fn free(file: &fs::File, range: &Range<u64>) {
     #[cfg(target_os = "linux")]
     {
@@ -508,8 +446,8 @@ fn free(file: &fs::File, range: &Range<u64>) {
     let _ = (file, range);
 }
 
-/// Where a name leads: links are followed, also one that points to nothing yet, so that its target
-/// is what is made.
+/// The path that a name leads to: links are followed, also one that points to nothing yet, so that
+/// its target is created.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     // As many as the kernel follows.
     const MAX_LINKS: usize = 40;
@@ -524,13 +462,13 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(system::too_many_links())
 }
 
-/// Where an output's name leads, in words, if that is somewhere else.
+/// Where an output's name leads, in words; `None` when it is not a link.
 fn leads_to(target: &Location, path: &Path) -> Option<String> {
     let is_link = !matches!(target, Location::Path(name) if name == path);
     is_link.then(|| format!(": it is a link to {}", path.display()))
 }
 
-/// Whether an error of opening says that there is something else than a file.
+/// Whether an error of opening says that the path is no regular file.
 #[cfg(target_os = "linux")]
 fn is_no_file(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
@@ -544,7 +482,8 @@ impl Drop for Sink {
     }
 }
 
-/// What is at an output's name now: nothing, or a file with these permissions that may go.
+/// Checks what has an output's name now: `None` for nothing, or the permissions of a file that may
+/// be replaced.
 fn look_at_target(
     path: &Path,
     found: io::Result<Metadata>,
@@ -618,7 +557,11 @@ mod tests {
         for name in ["hard", "link", "pipe", "folder", "missing"] {
             let adopted = sink(folder.path(), false).adopt(&place(name), &CancelToken::new());
             let error = adopted.unwrap_err().to_string();
-            let words = if name == "missing" { "was not written" } else { "is no plain file" };
+            let words = match name {
+                "missing" => "was not written",
+                "hard" => "has more than one hard link",
+                _ => "is not a regular file",
+            };
             assert!(error.contains(words), "{name}: {error}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

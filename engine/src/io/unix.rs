@@ -1,4 +1,4 @@
-//! Calls of Linux and macOS on files that Windows has otherwise.
+//! File system calls of Linux and macOS, which differ on Windows.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -27,12 +27,13 @@ pub(super) fn changed(metadata: &Metadata) -> [i128; 2] {
     [at(metadata.mtime(), metadata.mtime_nsec()), at(metadata.ctime(), metadata.ctime_nsec())]
 }
 
-/// Who may do what with a file, without the bits that are of no use for a media file.
+/// The permissions of a file, without the set-user-ID, set-group-ID and sticky bits.
 pub(super) fn permissions(metadata: &Metadata) -> Permissions {
     Permissions::from_mode(metadata.mode() & 0o777)
 }
 
-/// Lets a temporary file have the permissions of every new file: those that the process' mask leaves.
+/// Gives a temporary file the permissions of every new file: 0666 without the bits of the process'
+/// umask.
 pub(super) fn as_usual<'a, 'b>(builder: &'a mut Builder<'b, 'b>) -> &'a mut Builder<'b, 'b> {
     builder.permissions(Permissions::from_mode(0o666))
 }
@@ -45,7 +46,7 @@ pub(super) fn open(path: &Path, follows: bool) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Reads a file from a place on, which does not move the file's own place.
+/// Reads a file from position `at`, in bytes, which does not move the position of the file itself.
 pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     file.read_at(buffer, at)
 }

@@ -1,4 +1,4 @@
-//! Calls of Windows on files that Linux and macOS have otherwise.
+//! File system calls of Windows, which differ on Linux and macOS.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::Builder;
 
-/// Tells files apart by their whole names. A hard link counts as another file.
+/// Tells files apart by their canonical paths. A hard link counts as another file.
 pub(super) type FileId = PathBuf;
 
 /// Which file a name means.
@@ -22,12 +22,12 @@ pub(super) fn changed(metadata: &Metadata) -> [i128; 2] {
     [metadata.last_write_time().into(), metadata.creation_time().into()]
 }
 
-/// Whether a file may be written.
+/// The permissions of a file: whether it is read-only.
 pub(super) fn permissions(metadata: &Metadata) -> Permissions {
     metadata.permissions()
 }
 
-/// Lets a temporary file have the permissions of every new file: it has those of its folder.
+/// Gives a temporary file the permissions of every new file, which come from its folder.
 pub(super) const fn as_usual<'a, 'b>(builder: &'a mut Builder<'b, 'b>) -> &'a mut Builder<'b, 'b> {
     builder
 }
@@ -42,12 +42,13 @@ pub(super) fn open(path: &Path, follows: bool) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Reads a file from a place on.
+/// Reads a file from position `at`, in bytes.
 pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     file.seek_read(buffer, at)
 }
 
-/// Windows renames over what is there, so that a hard link must take the new name.
+/// Always fails as unsupported, so that the caller makes a hard link: a rename on Windows replaces
+/// what is there.
 pub(super) fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -52,17 +52,17 @@ impl Context {
         Ok(context)
     }
 
-    /// Turns the answer of a call for this context into a result, with what the codec logged.
+    /// Turns the return code of a call for this context into a result, with what the codec logged.
     fn check(&self, code: c_int) -> AvResult<c_int> {
         if code < 0 { Err(self.error(code)) } else { check(code) }
     }
 
-    /// The error behind a negative answer, with what the codec logged on any thread.
+    /// The error for a negative return code, with what the codec logged on any thread.
     fn error(&self, code: c_int) -> LibavError {
         error_with(code, log::take_of(self.as_ptr()))
     }
 
-    /// Notes that a picture or packet came out.
+    /// Notes that a frame or packet came out, by which logged error lines get old.
     fn answered(&self) {
         // SAFETY: the context is live.
         log::age(self.as_ptr(), unsafe { (*self.as_ptr()).thread_count });
@@ -89,7 +89,7 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         let _lock = self.lock();
-        // Its address may be that of another one as soon as it is free.
+        // Forgotten first: once it is freed, another context may get its address.
         log::forget(self.as_ptr());
         let mut pointer = self.as_ptr();
         // SAFETY: the context is ours and is dropped once.
@@ -97,25 +97,25 @@ impl Drop for Context {
     }
 }
 
-/// What a codec has to say when it is asked for output.
+/// The result of asking a codec or a filter graph for output.
 #[derive(Debug)]
 pub(crate) enum Received<T> {
-    /// Here is one.
+    /// One frame or packet.
     One(T),
-    /// It wants more input first, or has nothing left after the end.
+    /// No output: it needs more input, or is drained.
     Nothing,
-    /// It could not make use of what it was given.
+    /// It failed to process its input.
     Failed(LibavError),
 }
 
 /// What a decoder could not decode well, counted from when it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Health {
-    /// Number of packets that it could make nothing of.
+    /// Number of packets that it refused or failed to decode.
     pub(crate) failed: u64,
-    /// Number of frames of which it guessed a part, or lacked what they refer to.
+    /// Number of frames of which it concealed a part, or lacked references.
     pub(crate) concealed: u64,
-    /// Number of errors that it logged, on any of its threads.
+    /// Number of error lines that it logged, on any of its threads, without harmless ones.
     pub(crate) complaints: u64,
 }
 
@@ -129,14 +129,14 @@ impl Health {
         }
     }
 
-    /// Counts more.
+    /// Adds the counts of `more`.
     pub(crate) fn add(&mut self, more: Self) {
         self.failed += more.failed;
         self.concealed += more.concealed;
         self.complaints += more.complaints;
     }
 
-    /// Whether all was decoded well.
+    /// Whether nothing was counted.
     pub(crate) fn is_good(self) -> bool {
         self == Self::default()
     }
@@ -146,43 +146,43 @@ impl Health {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     context: Context,
-    /// What a picture may have.
+    /// Limits on picture size and duration.
     pub(crate) limits: Limits,
     /// Its health, without the errors that it logged.
     health: Health,
-    /// What is put before the next packet, when that is the first one after a start in the middle of
-    /// the stream.
-    lead: Option<Head>,
-    /// Whether packets came from the first one of the stream on.
+    /// Units that are put into the next packet, when that is the first one after a start in the
+    /// middle of the stream.
+    pending_head: Option<Head>,
+    /// Whether its packets begin with the first one of the stream.
     from_start: bool,
     /// Whether nothing can be decoded before the first keyframe.
     pub(crate) needs_keyframe: bool,
-    /// Whether the container states when pictures are shown.
+    /// Whether the container states presentation times (PTS).
     states_presentation: bool,
-    /// Decoding times of the packets whose frames have not come out yet, in a container that states
-    /// no others, as AVI: frames come out in order of presentation, and take them one by one.
-    unshown: Option<VecDeque<i64>>,
-    /// What puts the pieces that an edit list shows behind each other.
+    /// DTS, in ticks, of the packets whose frames have not come out yet, for a container that
+    /// states no PTS, such as AVI. Frames come out in presentation order, and take them one by one.
+    pending_dts: Option<VecDeque<i64>>,
+    /// Corrects the times of the pieces of an edit list; `None` unless the index goes back in time.
     pieces: Option<Box<Pieces>>,
 }
 
-/// Pieces of a stream that an edit list shows one behind the other: libav lets one with reordered
-/// pictures begin too early, by as much as they are reordered, in the midst of the one before.
+/// Places the pieces of a stream that an edit list shows one behind the other. libav begins a piece
+/// with reordered pictures too early by the reordering delay, before the end of the previous one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pieces {
-    /// Time and duration of the last picture, in ticks.
+    /// Corrected PTS and duration of the last picture, in ticks.
     last: Option<(i64, i64)>,
-    /// What is added to times, in ticks.
-    by: i64,
+    /// What is added to each PTS, in ticks.
+    offset: i64,
 }
 
 impl Pieces {
     fn place(&mut self, frame: &mut Frame) {
         let Some(pts) = frame.pts() else { return };
-        if let Some((last, duration)) = self.last.filter(|(last, _)| pts + self.by <= *last) {
-            self.by = last + duration.max(1) - pts;
+        if let Some((last, duration)) = self.last.filter(|(last, _)| pts + self.offset <= *last) {
+            self.offset = last + duration.max(1) - pts;
         }
-        frame.set_pts(pts + self.by);
+        frame.set_pts(pts + self.offset);
         self.last = frame.pts().map(|pts| (pts, frame.duration()));
     }
 }
@@ -204,8 +204,8 @@ impl Decoder {
             (*context.as_ptr()).pkt_timebase = av_rational(Some(parameters.time_base));
             let max_pixels = i64::try_from(parameters.limits.max_pixels);
             (*context.as_ptr()).max_pixels = max_pixels.unwrap_or(i64::MAX);
-            // Since FFmpeg 8.1 a decoder leaves out that many samples, also where it begins in the
-            // middle. The packets say which ones to leave out.
+            // Since FFmpeg 8.1 a decoder skips that many samples, even when it begins in the
+            // middle. Skip-samples side data of packets is used instead.
             (*context.as_ptr()).initial_padding = 0;
             (*context.as_ptr()).delay = 0;
             context.check(ffi::avcodec_open2(context.as_ptr(), codec, ptr::null_mut()))?;
@@ -214,17 +214,17 @@ impl Decoder {
             context,
             limits: parameters.limits,
             health: Health::default(),
-            lead: parameters.head.clone(),
+            pending_head: parameters.head.clone(),
             from_start: true,
             needs_keyframe: parameters.needs_keyframe(),
             states_presentation: parameters.states_presentation,
-            unshown: None,
+            pending_dts: None,
             pieces: parameters.goes_back.then(Box::default),
         })
     }
 
-    /// What it could not decode well so far. Errors of packets that other threads still work on come
-    /// later.
+    /// What it could not decode well so far. Errors of packets that other threads still work on are
+    /// not counted yet.
     pub(crate) fn health(&self) -> Health {
         Health { complaints: log::errors_of(self.context.as_ptr()), ..self.health }
     }
@@ -234,7 +234,7 @@ impl Decoder {
         log::refused_by(self.context.as_ptr())
     }
 
-    /// Lets the decoder pass over the packets to come, as far as no other picture needs theirs.
+    /// Sets whether the decoder skips packets of pictures that no other picture refers to.
     pub(crate) fn skip_unreferenced(&mut self, skip: bool) {
         let discard =
             if skip { ffi::AVDiscard::AVDISCARD_NONREF } else { ffi::AVDiscard::AVDISCARD_DEFAULT };
@@ -242,14 +242,14 @@ impl Decoder {
         unsafe { (*self.context.as_ptr()).skip_frame = discard };
     }
 
-    /// Gives the decoder a packet.
+    /// Sends the decoder a packet.
     pub(crate) fn send(&mut self, packet: &Packet) -> AvResult<()> {
         let is_untimed = !self.states_presentation && packet.pts().is_none();
-        if self.unshown.is_some() || is_untimed {
-            self.unshown.get_or_insert_default().extend(packet.dts());
+        if self.pending_dts.is_some() || is_untimed {
+            self.pending_dts.get_or_insert_default().extend(packet.dts());
         }
-        // A stream of Vorbis that follows another one in a file continues nothing of it; since
-        // FFmpeg 8.1 the demuxer of Ogg says where it begins.
+        // A chained Vorbis stream does not overlap with the one before it, so the decoder is
+        // flushed. Since FFmpeg 8.1 the Ogg demuxer marks where it begins, by new extradata.
         // SAFETY: the context is open.
         unsafe {
             let is_vorbis = (*self.context.as_ptr()).codec_id == ffi::AVCodecID::AV_CODEC_ID_VORBIS;
@@ -257,35 +257,36 @@ impl Decoder {
                 ffi::avcodec_flush_buffers(self.context.as_ptr());
             }
         }
-        let led = match self.lead.take() {
+        let with_head = match self.pending_head.take() {
             Some(head) => Some(packet.with_other_data(&head.before(packet.data()))?),
             None => None,
         };
-        let packet = led.as_ref().unwrap_or(packet);
+        let packet = with_head.as_ref().unwrap_or(packet);
         // SAFETY: both are live; libav takes a reference of its own.
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), packet.as_ptr()) };
         self.taken(code)
     }
 
-    /// Tells the decoder that no packet follows; an error is that of one that it still had.
+    /// Tells the decoder that no packet follows; an error is about a packet that it still held.
     pub(crate) fn finish(&mut self) -> AvResult<()> {
         // SAFETY: the context is live; null means the end, and saying it twice is harmless.
         let code = unsafe { ffi::avcodec_send_packet(self.context.as_ptr(), ptr::null()) };
         self.taken(if code == ffi::AVERROR_EOF { 0 } else { code })
     }
 
-    /// Counts a packet that was not taken.
+    /// Counts a packet that the decoder refused.
     fn taken(&mut self, code: c_int) -> AvResult<()> {
         self.context.check(code).map(drop).inspect_err(|_| self.health.failed += 1)
     }
 
-    /// Forgets everything, for packets from another place: the first of the stream, or, led by its
-    /// head, one in its midst, where nobody can tell the times that a container does not state.
+    /// Flushes the decoder for packets from another place. With `from_start` these begin with the
+    /// first of the stream. Otherwise `head` is put into the next one, and frames whose PTS the
+    /// container does not state get none.
     pub(crate) fn flush(&mut self, from_start: bool, head: Option<&Head>) {
         self.from_start = from_start;
         self.skip_unreferenced(false);
-        self.unshown = None;
-        self.lead = head.filter(|_| !from_start).cloned();
+        self.pending_dts = None;
+        self.pending_head = head.filter(|_| !from_start).cloned();
         self.pieces = self.pieces.take().map(|_| Box::default());
         // SAFETY: the context is open.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
@@ -296,8 +297,8 @@ impl Decoder {
         let mut frame = Frame::new()?;
         // SAFETY: both are live, and the frame is fresh.
         let code = unsafe { ffi::avcodec_receive_frame(self.context.as_ptr(), frame.as_ptr()) };
-        if let Some(unshown) = self.unshown.as_mut().filter(|_| code >= 0) {
-            let next = unshown.pop_front().filter(|_| self.from_start);
+        if let Some(pending_dts) = self.pending_dts.as_mut().filter(|_| code >= 0) {
+            let next = pending_dts.pop_front().filter(|_| self.from_start);
             frame.set_pts(next.unwrap_or(ffi::AV_NOPTS_VALUE));
         }
         if code >= 0 {
@@ -334,15 +335,15 @@ pub(crate) struct Encoder {
     fed: bool,
 }
 
-/// How many threads an encoder uses to keep so many processors busy. Those of x264 wait for each
-/// other's rows: by its own measure it takes half as many more.
+/// The number of threads with which an encoder keeps `threads` processors busy. Those of x264 wait
+/// for each other's rows, so it gets half as many more, which is also its own default.
 fn threads_of(encoder: &str, threads: NonZeroU32) -> NonZeroU32 {
     let more = if encoder == "libx264" { threads.get() / 2 } else { 0 };
     threads.saturating_add(more)
 }
 
 impl Encoder {
-    /// Opens an encoder; `global_header` when the container keeps parameter sets in its header.
+    /// Opens an encoder; `global_header` is set when the container keeps extradata in its header.
     pub(crate) fn open(
         plan: &plan::Encoder,
         threads: NonZeroU32,
@@ -383,14 +384,14 @@ impl Encoder {
         Ok(Self { context, time_base, fed: false })
     }
 
-    /// Samples per frame that the encoder takes; `None` when any number will do.
+    /// Samples per frame that the encoder requires; `None` when any number will do.
     pub(crate) fn frame_size(&self) -> Option<NonZeroU32> {
         // SAFETY: the context is open.
         let size = unsafe { (*self.context.as_ptr()).frame_size };
         NonZeroU32::new(u32::try_from(size).unwrap_or(0))
     }
 
-    /// How the encoder's packets are coded.
+    /// Codec parameters of the encoder's packets.
     pub(crate) fn parameters(&self) -> AvResult<Parameters> {
         // SAFETY: allocates only; null is caught.
         let mut parameters = allocated(unsafe { ffi::avcodec_parameters_alloc() })?.as_ptr();
@@ -404,7 +405,7 @@ impl Encoder {
         }
     }
 
-    /// Gives the encoder a frame.
+    /// Sends the encoder a frame.
     pub(crate) fn send(&mut self, frame: &mut Frame) -> AvResult<()> {
         self.fed = true;
         if frame.samples() == 0 {
@@ -418,7 +419,7 @@ impl Encoder {
 
     /// Tells the encoder that no frame follows.
     pub(crate) fn finish(&mut self) {
-        // SVT-AV1 would wait for a picture; nothing comes out of it without one.
+        // SVT-AV1 would wait for a picture; without one it has nothing to drain.
         if self.context.is_svt_av1 && !self.fed {
             return;
         }
@@ -444,8 +445,8 @@ impl Encoder {
 }
 
 impl Drop for Encoder {
-    /// SVT-AV1 waits for its last packet when it is freed: so it is told of the end, and given a
-    /// picture where it got none, without which there is no end.
+    /// Freeing SVT-AV1 waits for its last packet, so it is told of the end first. Where it got no
+    /// picture, it gets an empty one, since it does not end without any.
     fn drop(&mut self) {
         if !self.context.is_svt_av1 {
             return;
@@ -463,7 +464,7 @@ impl Drop for Encoder {
                 ffi::av_frame_get_buffer(frame.as_ptr(), 0) >= 0
             };
             if is_ready {
-                // Whether it takes it shows when it is freed.
+                // An error changes nothing: the encoder is freed in any case.
                 let _ = self.send(&mut frame);
             }
         }
@@ -471,7 +472,7 @@ impl Drop for Encoder {
     }
 }
 
-/// Sets what an encoder of pictures takes; a pixel format it does not know fails when it opens.
+/// Sets the picture format of an encoder; an unknown pixel format makes the opening fail.
 fn set_picture(fields: &mut ffi::AVCodecContext, format: &plan::PictureFormat) {
     fields.width = c_int::try_from(format.width.get()).unwrap_or(0);
     fields.height = c_int::try_from(format.height.get()).unwrap_or(0);
@@ -503,7 +504,7 @@ fn set_picture(fields: &mut ffi::AVCodecContext, format: &plan::PictureFormat) {
     fields.pix_fmt = unsafe { ffi::av_get_pix_fmt(pixel_format.as_ptr()) };
 }
 
-/// Sets what an encoder of sound takes.
+/// Sets the sample rate, sample format and channel layout of an encoder.
 fn set_sound(fields: &mut ffi::AVCodecContext, format: &plan::SoundFormat) -> AvResult<()> {
     let sample_format = c_string(&format.sample_format);
     let layout = Layout::parse(&format.layout)?;
@@ -521,7 +522,7 @@ fn set_sound(fields: &mut ffi::AVCodecContext, format: &plan::SoundFormat) -> Av
 mod tests {
     use super::*;
 
-    /// A decoder with threads for frames logs on them.
+    /// A decoder with frame threads logs on these.
     #[test]
     fn an_error_tells_what_the_threads_of_a_codec_logged() {
         super::super::start();

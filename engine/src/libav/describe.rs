@@ -1,8 +1,8 @@
-//! libav's structs, told in our words: media, streams, and what this libav can do.
+//! Converts what libav tells of an input into the model: its streams, tags and sample tables.
 
 use std::{
-    ffi::{c_char, c_int, c_void},
-    mem, ptr,
+    ffi::{c_int, c_void},
+    ptr,
 };
 
 use ffmpeg_sys_next as ffi;
@@ -10,13 +10,17 @@ use ffmpeg_sys_next as ffi;
 use avocet_model::{
     format::movie::Ends,
     media::{
-        AudioInfo, Chapter, Color, Crop, Disposition, DolbyVision, Hdr, Kind, MediaInfo,
-        Orientation, PixelFormat, ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
+        AudioInfo, Chapter, Crop, Disposition, DolbyVision, Hdr, Kind, MediaInfo, Orientation,
+        ProgramInfo, Scan, StreamInfo, SubtitleInfo, Tags, VideoInfo,
     },
     time::{Rational, Timestamp},
 };
 
-use super::{Table, describe_layout, frame, number_of, projection, rational, text, ticks};
+use super::{
+    Table, describe_layout,
+    formats::{color, describe_pixel_format, pixel_format, sample_format_name},
+    frame, number_of, projection, rational, text, ticks,
+};
 
 /// The streams of a context.
 ///
@@ -31,7 +35,7 @@ pub(super) unsafe fn streams(
     (0..count as usize).map(move |number| unsafe { *array.add(number) })
 }
 
-/// What probing found.
+/// Describes an open input, with its streams, chapters and programs.
 ///
 /// # Safety
 /// `context` points to an open format context whose streams were looked at.
@@ -40,7 +44,7 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> M
     unsafe {
         let fields = &*context;
         let streams: Vec<_> = streams(context).map(|one| stream(context, one, ends)).collect();
-        // libav puts what comes before a wrap of the clock before 0.
+        // In these formats libav gives times before 0 to what comes before a clock wrap.
         let may_wrap = matches!(text((*fields.iformat).name).as_str(), "mpegts" | "mpeg");
         let start = streams
             .iter()
@@ -175,7 +179,7 @@ unsafe fn stream(
     }
 }
 
-/// What a container says of a stream's coding beside.
+/// The extradata of a stream; empty when there is none.
 ///
 /// # Safety
 /// `coding` points to valid codec parameters, which outlive the answer.
@@ -190,7 +194,7 @@ pub(super) unsafe fn extradata<'a>(coding: *const ffi::AVCodecParameters) -> &'a
     }
 }
 
-/// Packets that a complete sample table promises; fragments have none.
+/// Number of packets that a complete sample table lists; `None` for fragments and other containers.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -206,7 +210,7 @@ unsafe fn promised_packets(
     }
 }
 
-/// Bytes of the packets that a complete sample table promises.
+/// Size of all packets that a complete sample table lists, in bytes.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -225,7 +229,7 @@ unsafe fn promised_bytes(
     }
 }
 
-/// Packets of a sample table that an edit list hides: at the beginning, and elsewhere.
+/// Number of packets that an edit list hides: those at the beginning, and those elsewhere.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -253,10 +257,10 @@ unsafe fn hidden_packets(
     }
 }
 
-/// Whether libav states too long a duration of a stream.
+/// Whether libav overstates the duration of a stream.
 ///
-/// Where an edit list begins with an empty edit and hides the first packets as well, it adds the one
-/// and does not take away the others.
+/// Where an edit list begins with an empty edit and also hides the first packets, libav adds the
+/// length of the empty edit and does not subtract that of the hidden packets.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -271,7 +275,7 @@ pub(super) unsafe fn overstates(
     }
 }
 
-/// How long a stream is, in its ticks; to where its edit list ends, where libav overstates it.
+/// Duration of a stream, in ticks; up to the end of its edit list where libav overstates it.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -294,7 +298,7 @@ unsafe fn duration(
     }
 }
 
-/// Whether decoding times of the container's own index go back.
+/// Whether decoding times in the container's own index go back.
 ///
 /// # Safety
 /// `stream` belongs to an open context.
@@ -309,7 +313,7 @@ pub(super) unsafe fn goes_back(stream: *mut ffi::AVStream) -> bool {
     }
 }
 
-/// Where the stream of a sample table ends.
+/// The end of a stream by its complete sample table; `None` without one.
 ///
 /// # Safety
 /// `stream` belongs to `context`, which is open.
@@ -391,7 +395,8 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
                 () if is_order(ffi::AVFieldOrder::AV_FIELD_UNKNOWN) => Scan::Unknown,
                 () => Scan::Interlaced,
             },
-            // The second letter says which field is stored first where they are interleaved.
+            // The first letter counts. For interleaved frames whose top field is first FFmpeg
+            // writes TB.
             top_field_first: match () {
                 () if is_order(ffi::AVFieldOrder::AV_FIELD_TT) => Some(true),
                 () if is_order(ffi::AVFieldOrder::AV_FIELD_TB) => Some(true),
@@ -414,8 +419,8 @@ unsafe fn video(context: *mut ffi::AVFormatContext, stream: *mut ffi::AVStream) 
     }
 }
 
-/// libav's number of the color range. H.264 and HEVC are in limited range where they do not say
-/// otherwise (ITU-T H.264, E.2.1; H.265, E.3.1); libav leaves that open, and swscale then takes gray
+/// libav's number of the color range. Gray H.264 and HEVC that state none are in limited range
+/// (ITU-T H.264, E.2.1; H.265, E.3.1). libav leaves that unspecified, and swscale then takes gray
 /// for full range.
 ///
 /// # Safety
@@ -436,8 +441,9 @@ unsafe fn range_of(coding: *const ffi::AVCodecParameters) -> c_int {
     }
 }
 
-/// The decoder of libvpx that decodes the alpha channel that Matroska keeps beside each packet;
-/// `None` where a stream has none, or this libav no such decoder. libavcodec's own passes over it.
+/// The decoder of libvpx for a stream with an alpha channel, which Matroska keeps beside each
+/// packet; libavcodec's own decoder ignores that. `None` where the stream has no alpha channel, or
+/// this libav no such decoder.
 ///
 /// # Safety
 /// `stream` belongs to an open context.
@@ -457,7 +463,7 @@ pub(super) unsafe fn alpha_decoder(stream: *mut ffi::AVStream) -> Option<*const 
     }
 }
 
-/// libav's number of the pixel format that is decoded.
+/// libav's number of the pixel format that the decoder gives, alpha channel included.
 ///
 /// # Safety
 /// `stream` belongs to an open context.
@@ -473,9 +479,9 @@ pub(super) unsafe fn format_of(stream: *mut ffi::AVStream) -> c_int {
     }
 }
 
-/// The average rate of so many pictures, where the container counts them. A last one that a cut made
-/// shorter does not count: where all of them take no longer than so many of the nominal rate, and
-/// longer than one less, that is the rate.
+/// The average frame rate; `pictures` is the number of frames, where the container counts them.
+/// Where a cut shortened the last frame, so that the duration is that of more than `pictures - 1`
+/// and less than `pictures` frames of the nominal rate, it is the nominal one.
 fn average_rate(
     average: Option<Rational>,
     nominal: Option<Rational>,
@@ -549,7 +555,7 @@ pub(super) unsafe fn all_side_data(
 ) -> Vec<(ffi::AVPacketSideDataType, Vec<u8>)> {
     #[cfg(ffmpeg_6_1)]
     {
-        // Since this release the parameters carry it.
+        // Since FFmpeg 6.1 the codec parameters carry it.
         let _ = stream;
         Vec::new()
     }
@@ -571,176 +577,6 @@ pub(super) fn four_characters(tag: u32) -> Option<String> {
     readable.then(|| bytes.iter().copied().map(char::from).collect())
 }
 
-/// The pixel format of a number, when this libav knows it.
-pub(super) fn pixel_format(number: c_int) -> Option<ffi::AVPixelFormat> {
-    if number < 0 || number >= ffi::AVPixelFormat::AV_PIX_FMT_NB as c_int {
-        return None;
-    }
-    // SAFETY: the enum has the values from -1 up to `AV_PIX_FMT_NB` without a gap.
-    Some(unsafe { mem::transmute::<c_int, ffi::AVPixelFormat>(number) })
-}
-
-/// The sample format of a number, when this libav knows it.
-pub(super) fn sample_format(number: c_int) -> Option<ffi::AVSampleFormat> {
-    if number < 0 || number >= ffi::AVSampleFormat::AV_SAMPLE_FMT_NB as c_int {
-        return None;
-    }
-    // SAFETY: the enum has the values from -1 up to `AV_SAMPLE_FMT_NB` without a gap.
-    Some(unsafe { mem::transmute::<c_int, ffi::AVSampleFormat>(number) })
-}
-
-fn sample_format_name(number: c_int) -> Option<String> {
-    // SAFETY: libav answers a static string.
-    sample_format(number).map(|format| unsafe { text(ffi::av_get_sample_fmt_name(format)) })
-}
-
-fn describe_pixel_format(format: ffi::AVPixelFormat) -> PixelFormat {
-    // SAFETY: a format below `AV_PIX_FMT_NB` has a static descriptor, or null.
-    unsafe {
-        let name = text(ffi::av_get_pix_fmt_name(format));
-        let descriptor = ffi::av_pix_fmt_desc_get(format);
-        if descriptor.is_null() {
-            let chroma_shift = (0, 0);
-            return PixelFormat { name, depth: 0, chroma_shift, rgb: false, alpha: false };
-        }
-        let descriptor = &*descriptor;
-        let flag = |flag: c_int| descriptor.flags & u64::try_from(flag).unwrap_or(0) != 0;
-        let components = usize::from(descriptor.nb_components).min(descriptor.comp.len());
-        PixelFormat {
-            name,
-            depth: descriptor.comp[..components]
-                .iter()
-                .filter_map(|component| u32::try_from(component.depth).ok())
-                .max()
-                .unwrap_or(0),
-            chroma_shift: (
-                u32::from(descriptor.log2_chroma_w),
-                u32::from(descriptor.log2_chroma_h),
-            ),
-            rgb: flag(ffi::AV_PIX_FMT_FLAG_RGB),
-            alpha: flag(ffi::AV_PIX_FMT_FLAG_ALPHA) || flag(ffi::AV_PIX_FMT_FLAG_PAL),
-        }
-    }
-}
-
-// Declared with plain numbers, since files hold values that the generated enums have not.
-unsafe extern "C" {
-    #[link_name = "av_color_range_name"]
-    fn range_name(number: c_int) -> *const c_char;
-    #[link_name = "av_color_space_name"]
-    fn matrix_name(number: c_int) -> *const c_char;
-    #[link_name = "av_color_primaries_name"]
-    fn primaries_name(number: c_int) -> *const c_char;
-    #[link_name = "av_color_transfer_name"]
-    fn transfer_name(number: c_int) -> *const c_char;
-}
-
-/// A pixel format by its name.
-pub(crate) fn pixel_format_of(name: &str) -> Option<PixelFormat> {
-    let name = super::c_string(name);
-    // SAFETY: the name is zero-terminated; the answer is read as a number.
-    let number = unsafe { ffi::av_get_pix_fmt(name.as_ptr()) } as c_int;
-    pixel_format(number).map(describe_pixel_format)
-}
-
-/// Colors by their numbers of ITU-T H.273, of primaries, transfer and matrix, and whether they take
-/// the full range.
-pub(crate) fn color_of(full_range: bool, [primaries, transfer, matrix]: [u8; 3]) -> (Color, bool) {
-    // libav counts as the standard does, but for the range: 1 is limited, 2 full.
-    color(if full_range { 2 } else { 1 }, matrix.into(), primaries.into(), transfer.into())
-}
-
-/// Colors by name, and whether anything said of them is reserved, which counts as not said.
-fn color(range: c_int, matrix: c_int, primaries: c_int, transfer: c_int) -> (Color, bool) {
-    // SAFETY: these functions look a number up in a table and check its bounds; they answer a static
-    // string, or null for a number they do not know.
-    let names = unsafe {
-        [
-            text(range_name(range)),
-            text(matrix_name(matrix)),
-            text(primaries_name(primaries)),
-            text(transfer_name(transfer)),
-        ]
-    };
-    let reserved = names.iter().any(|name| name == "reserved");
-    let said =
-        |name: String| (!matches!(name.as_str(), "" | "unknown" | "reserved")).then_some(name);
-    let [range, matrix, primaries, transfer] = names.map(said);
-    (Color { range, matrix, primaries, transfer }, reserved)
-}
-
-/// The names of everything of one kind in this libav.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Listing {
-    Encoders,
-    Decoders,
-    Filters,
-    Muxers,
-}
-
-/// Lists what this libav was built with.
-pub(crate) fn list(listing: Listing) -> Vec<String> {
-    super::start();
-    let mut state: *mut c_void = ptr::null_mut();
-    let state = &raw mut state;
-    // SAFETY: the iterators walk static tables; `state` is theirs alone.
-    std::iter::from_fn(move || unsafe {
-        loop {
-            match listing {
-                Listing::Encoders | Listing::Decoders => {
-                    let codec = ffi::av_codec_iterate(state).as_ref()?;
-                    let is_encoder = ffi::av_codec_is_encoder(codec) != 0;
-                    if is_encoder == matches!(listing, Listing::Encoders) {
-                        return Some(text(codec.name));
-                    }
-                }
-                Listing::Filters => {
-                    return Some(text(ffi::av_filter_iterate(state).as_ref()?.name));
-                }
-                Listing::Muxers => return Some(text(ffi::av_muxer_iterate(state).as_ref()?.name)),
-            }
-        }
-    })
-    .collect()
-}
-
-/// Release and licence of this libav, and whether its assembly is on.
-pub(crate) fn describe_libav() -> (String, String, bool) {
-    // SAFETY: both are static strings; the flags are a plain read.
-    unsafe {
-        let version = text(ffi::av_version_info());
-        let license = text(ffi::avutil_license());
-        let configuration = text(ffi::avutil_configuration());
-        let disabled = ["--disable-asm", "--disable-x86asm", "--disable-inline-asm"]
-            .iter()
-            .any(|flag| configuration.split_whitespace().any(|word| word == *flag));
-        (version, license, !disabled && ffi::av_get_cpu_flags() != 0)
-    }
-}
-
-/// Opens each kind of hardware device that this libav was built for, and names those that opened.
-pub(crate) fn try_device() -> Vec<String> {
-    super::start();
-    let mut kind = ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE;
-    std::iter::from_fn(|| {
-        // SAFETY: walks a static table; what is opened is closed at once.
-        unsafe {
-            kind = ffi::av_hwdevice_iterate_types(kind);
-            if kind == ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE {
-                return None;
-            }
-            let mut device = ptr::null_mut();
-            let none = ptr::null_mut();
-            let code = ffi::av_hwdevice_ctx_create(&raw mut device, kind, ptr::null(), none, 0);
-            ffi::av_buffer_unref(&raw mut device);
-            let name = text(ffi::av_hwdevice_get_type_name(kind));
-            Some((code >= 0).then_some(name))
-        }
-    })
-    .flatten()
-    .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -752,7 +588,7 @@ mod tests {
         // 125 pictures in 4.98 s, and in 5 s.
         assert_eq!(average_rate(rate(6250, 249), nominal, 125), nominal);
         assert_eq!(average_rate(nominal, nominal, 125), nominal);
-        // A picture less, or a rate that is another.
+        // One picture less, or another rate.
         assert_eq!(average_rate(rate(125_000, 4960), nominal, 125), rate(125_000, 4960));
         assert_eq!(average_rate(rate(24, 1), nominal, 125), rate(24, 1));
         assert_eq!(average_rate(None, nominal, 0), nominal);

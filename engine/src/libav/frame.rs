@@ -1,4 +1,4 @@
-//! Decoded pictures and sounds.
+//! Decoded frames of video and audio.
 
 use std::{
     ffi::c_int,
@@ -24,7 +24,7 @@ pub(crate) struct Frame(NonNull<ffi::AVFrame>);
 // SAFETY: an `AVFrame` is plain memory with atomically counted buffers; it has no thread affinity.
 unsafe impl Send for Frame {}
 
-/// Marks a frame that filters may look at and that is not wanted itself.
+/// Metadata key of a frame that is only there for filters to look at, and is not wanted itself.
 const NEIGHBOR: &std::ffi::CStr = c"avocet.neighbor";
 
 impl Frame {
@@ -44,7 +44,8 @@ impl Frame {
         self.0.as_ptr()
     }
 
-    /// Presentation time, in ticks; the decoder's best guess when the packet had none.
+    /// Presentation time (PTS), in ticks: the decoder's best-effort timestamp, or else the `pts`
+    /// field.
     pub(crate) fn pts(&self) -> Option<i64> {
         // SAFETY: the frame is live.
         let (pts, guess) =
@@ -52,13 +53,13 @@ impl Frame {
         ticks(guess).or(ticks(pts))
     }
 
-    /// The pts field alone, as filters and encoders read it.
+    /// The `pts` field alone, in ticks, as filters and encoders read it.
     pub(crate) fn exact_pts(&self) -> Option<i64> {
         // SAFETY: the frame is live.
         ticks(unsafe { (*self.as_ptr()).pts })
     }
 
-    /// Sets the presentation time, in ticks.
+    /// Sets the presentation time (PTS), in ticks.
     pub(crate) fn set_pts(&mut self, pts: i64) {
         // SAFETY: the frame is live and ours.
         unsafe {
@@ -93,6 +94,22 @@ impl Frame {
         }
     }
 
+    /// Whether it is a keyframe.
+    pub(crate) fn is_key(&self) -> bool {
+        // SAFETY: the frame is live.
+        unsafe {
+            #[cfg(ffmpeg_6_1)]
+            return (*self.as_ptr()).flags & ffi::AV_FRAME_FLAG_KEY as c_int != 0;
+            #[cfg(not(ffmpeg_6_1))]
+            return (*self.as_ptr()).key_frame != 0;
+        }
+    }
+
+    /// libav's name of the pixel format, where it has one.
+    pub(crate) fn pixel_format_name(&self) -> Option<String> {
+        super::formats::pixel_format_name(self.format())
+    }
+
     /// Samples per channel; 0 for a picture.
     pub(crate) fn samples(&self) -> u32 {
         // SAFETY: the frame is live.
@@ -106,7 +123,40 @@ impl Frame {
         (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
     }
 
-    /// The number of the pixel or sample format.
+    /// The samples of sound in 32-bit floating point, those of one instant beside each other;
+    /// `None` for other frames.
+    pub(crate) fn floats(&self) -> Option<&[f32]> {
+        let length = self.interleaved(ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT)?;
+        // SAFETY: as `interleaved` says, the first plane holds so many numbers of this type; libav
+        // aligns planes to more than the size of a number.
+        Some(unsafe { slice::from_raw_parts((*self.as_ptr()).data[0].cast(), length) })
+    }
+
+    /// The samples of sound in 16-bit integers, those of one instant beside each other; `None` for
+    /// other frames.
+    pub(crate) fn integers(&self) -> Option<&[i16]> {
+        let length = self.interleaved(ffi::AVSampleFormat::AV_SAMPLE_FMT_S16)?;
+        // SAFETY: as for `floats`.
+        Some(unsafe { slice::from_raw_parts((*self.as_ptr()).data[0].cast(), length) })
+    }
+
+    /// How many numbers the first plane of a frame of sound holds, if they are of this interleaved
+    /// format.
+    fn interleaved(&self, format: ffi::AVSampleFormat) -> Option<usize> {
+        let channels = usize::try_from(self.channels()).ok()?;
+        let samples = usize::try_from(self.samples()).ok()?;
+        // SAFETY: the frame is live.
+        let is_there = unsafe { !(*self.as_ptr()).data[0].is_null() };
+        (self.format() == format as c_int && is_there).then_some(channels * samples)
+    }
+
+    /// Number of channels.
+    pub(crate) fn channels(&self) -> c_int {
+        // SAFETY: the frame is live.
+        unsafe { (*self.as_ptr()).ch_layout.nb_channels }
+    }
+
+    /// libav's number of the pixel or sample format.
     pub(super) fn format(&self) -> c_int {
         // SAFETY: the frame is live.
         unsafe { (*self.as_ptr()).format }
@@ -130,7 +180,7 @@ impl Frame {
         unsafe { describe_layout(&raw const (*self.as_ptr()).ch_layout) }
     }
 
-    /// The color range and matrix, as libav counts them.
+    /// libav's numbers of the color range and matrix.
     pub(super) fn color_numbers(&self) -> (c_int, c_int) {
         // SAFETY: the frame is live; the fields are read as the numbers they are.
         unsafe {
@@ -138,7 +188,7 @@ impl Frame {
         }
     }
 
-    /// Whether the decoder guessed part of it.
+    /// Whether the decoder concealed a part of it, or lacked references.
     pub(crate) fn is_concealed(&self) -> bool {
         // SAFETY: the frame is live.
         unsafe {
@@ -147,8 +197,8 @@ impl Frame {
         }
     }
 
-    /// Asks the encoder for a keyframe, or lets it choose the kind of the picture, whatever the
-    /// source had.
+    /// Asks the encoder for a keyframe, or lets it choose the picture type instead of that of the
+    /// source.
     pub(crate) fn ask_for(&mut self, keyframe: bool) {
         let kind = if keyframe {
             ffi::AVPictureType::AV_PICTURE_TYPE_I
@@ -159,7 +209,7 @@ impl Frame {
         unsafe { (*self.as_ptr()).pict_type = kind };
     }
 
-    /// Marks the frame as one that filters may look at and that is not wanted itself.
+    /// Marks the frame as one that is only there for filters to look at, and is not wanted itself.
     pub(crate) fn mark_neighbor(&mut self) -> AvResult<()> {
         // SAFETY: the frame is live and ours; both strings are zero-terminated.
         check(unsafe {
@@ -169,7 +219,8 @@ impl Frame {
         .map(drop)
     }
 
-    /// Whether the frame carries the mark of [`mark_neighbor`](Self::mark_neighbor); filters keep it.
+    /// Whether the frame has the mark of [`mark_neighbor`](Self::mark_neighbor), which filters
+    /// keep.
     pub(crate) fn is_neighbor(&self) -> bool {
         // SAFETY: the frame is live, and its metadata may be null.
         unsafe {
@@ -178,9 +229,9 @@ impl Frame {
         }
     }
 
-    /// Removes the display matrix, EXIF, the packing of stereoscopic views and the spherical mapping:
-    /// the plan has them written by the muxer, and an encoder would write them a second time. Since
-    /// FFmpeg 7.0 the container's are side data of frames.
+    /// Removes the display matrix, EXIF, stereoscopic packing and spherical mapping. The muxer
+    /// writes these by the plan, and an encoder would write them a second time. Since FFmpeg 7.0
+    /// frames have those of the container as side data.
     pub(super) fn forget_presentation(&mut self) {
         use ffi::AVFrameSideDataType as Kind;
         // SAFETY: the frame is live and ours; what is not there is not missed.
@@ -193,8 +244,9 @@ impl Frame {
         }
     }
 
-    /// Lets a picture have the primaries and the transfer that its encoder was told, and no metadata of
-    /// high dynamic range that it lacks: encoders of still pictures write what frames say.
+    /// Sets the primaries and transfer of a picture to those of its encoder, and removes static HDR
+    /// metadata where that transfer is not PQ or HLG. Encoders of still pictures write what frames
+    /// say.
     ///
     /// # Safety
     /// `encoder` points to an open context.
@@ -214,7 +266,7 @@ impl Frame {
         }
     }
 
-    /// Takes away a matrix that is reserved: since FFmpeg 7.0 filters refuse it, and none is meant.
+    /// Replaces a reserved color matrix by unspecified, since filters refuse it as of FFmpeg 7.0.
     pub(super) fn forget_reserved_matrix(&mut self) {
         // SAFETY: the frame is live and ours; the field is read as the number it is.
         unsafe {
@@ -223,7 +275,7 @@ impl Frame {
         }
     }
 
-    /// Static metadata of high dynamic range on this frame.
+    /// Static HDR metadata of this frame: mastering display and content light level.
     pub(crate) fn hdr(&self) -> Hdr {
         use ffi::AVFrameSideDataType::{
             AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA,
@@ -242,8 +294,8 @@ impl Frame {
         }
     }
 
-    /// The same picture with its rows in memory from the top on: that of a raw AVI, or one that a
-    /// filter flipped, may have them from the bottom on.
+    /// The same picture with its rows stored from top to bottom. A picture of a raw AVI, or one
+    /// that a filter flipped, may be stored bottom up, with negative strides.
     pub(crate) fn top_down(self) -> AvResult<Self> {
         // SAFETY: both frames are live and ours; libav gives the new one room for a picture of the
         // same kind before it copies rows and properties into it.
@@ -262,14 +314,14 @@ impl Frame {
         }
     }
 
-    /// The planes of a picture [from the top](Self::top_down): rows of bytes, and bytes from one row
-    /// to the next.
+    /// The planes of a [top-down](Self::top_down) picture: the bytes of its rows, and the stride
+    /// from one row to the next, in bytes.
     pub(crate) fn planes(&self) -> Vec<(&[u8], usize)> {
         // SAFETY: the frame is live. Each plane of it holds `rows` rows of `stride` bytes, the last
         // one at least as long as the picture is wide, as `av_image_get_linesize` counts it.
         unsafe {
             let frame = &*self.as_ptr();
-            let Some(format) = super::describe::pixel_format(frame.format) else {
+            let Some(format) = super::formats::pixel_format(frame.format) else {
                 return Vec::new();
             };
             let descriptor = ffi::av_pix_fmt_desc_get(format);
@@ -317,7 +369,7 @@ pub(super) struct AvLight {
     pub(super) max_frame_average: std::ffi::c_uint,
 }
 
-/// What libav's mastering display metadata says, when it says all of it.
+/// Converts mastering display metadata; `None` unless it has both primaries and luminance.
 pub(super) fn mastering(data: &AvMastering) -> Option<MasteringDisplay> {
     if data.has_primaries == 0 || data.has_luminance == 0 {
         return None;
@@ -335,7 +387,7 @@ pub(super) fn mastering(data: &AvMastering) -> Option<MasteringDisplay> {
     })
 }
 
-/// What libav's content light metadata says.
+/// Converts content light metadata.
 pub(super) fn light(data: &AvLight) -> LightLevel {
     LightLevel { max_content: data.max_content, max_frame_average: data.max_frame_average }
 }

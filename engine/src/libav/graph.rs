@@ -19,7 +19,7 @@ use super::{
     codec::Received, describe_layout, error, is_again, matrix_of, number_of, rational,
 };
 
-/// What comes into a filter graph; a graph serves frames of one such kind.
+/// The kind of frames that a filter graph takes; frames of another kind need another graph.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum GraphInput {
     /// Pictures.
@@ -42,7 +42,7 @@ pub(crate) enum GraphInput {
 }
 
 impl GraphInput {
-    /// Sound as an encoder takes it.
+    /// Audio in the format that an encoder takes.
     pub(crate) fn of_format(format: &SoundFormat) -> Self {
         let name = c_string(&format.sample_format);
         Self::Audio {
@@ -107,7 +107,7 @@ impl GraphInput {
 #[derive(Debug)]
 pub(crate) struct FilterGraph {
     graph: NonNull<ffi::AVFilterGraph>,
-    /// What frames are pushed into; `None` when the filters make them.
+    /// The buffer source for frames; `None` when the filters make their own.
     source: Option<NonNull<ffi::AVFilterContext>>,
     sink: NonNull<ffi::AVFilterContext>,
 }
@@ -165,8 +165,8 @@ impl FilterGraph {
                 outputs = endpoint(c"in", source.as_ptr());
             }
             this.sink = alloc(sink, c"out")?;
-            // Channels of no known place are taken, too. Since FFmpeg 9 there is no such option, and
-            // they always are.
+            // Accepts channels of unspecified order, too. Since FFmpeg 9 the option is gone, and
+            // they are always accepted.
             ffi::av_opt_set_int(
                 this.sink.as_ptr().cast(),
                 c"all_channel_counts".as_ptr(),
@@ -205,7 +205,7 @@ impl FilterGraph {
             .unwrap_or(Rational::MICROSECONDS)
     }
 
-    /// Gives the graph a frame.
+    /// Sends the graph a frame.
     pub(crate) fn push(&mut self, frame: Frame) -> AvResult<()> {
         let taken = self.add(frame.as_ptr());
         // libav took over the references of the frame; what it left is empty, and ours to free.
@@ -247,7 +247,7 @@ impl Drop for FilterGraph {
     }
 }
 
-/// A list of one loose end for the parser of graphs.
+/// A list with one open end of a graph, as the graph parser wants it.
 ///
 /// # Safety
 /// `filter` is live, and the list is freed by whoever holds it last.
@@ -266,7 +266,7 @@ unsafe fn endpoint(
     }
 }
 
-/// Tells a source what comes in, and initializes it.
+/// Sets the frame properties of a buffer source, and initializes it.
 ///
 /// # Safety
 /// `source` is a live buffer source that is not yet initialized.
@@ -315,14 +315,16 @@ unsafe fn set_source(
     }
 }
 
-/// The filters for pictures of another shape than those they were planned for: such a picture is
-/// first fitted into the planned one, with black beside it, as the filters scale to a fixed size.
+/// The filters for pictures whose display aspect ratio differs from the planned one. Since the
+/// filters scale to a fixed size, such a picture is first scaled to fit into the planned size, and
+/// padded with black.
 pub(crate) fn fitted<'a>(
     filters: &'a str,
     planned: Option<&GraphInput>,
     found: &GraphInput,
 ) -> Cow<'a, str> {
-    /// How much two shapes may differ that are meant to be the same: what sides are rounded by.
+    /// Relative difference up to which two aspect ratios count as the same, since sides are
+    /// rounded.
     const SAME: f64 = 0.02;
     let shape = |input: &GraphInput| match *input {
         GraphInput::Video { width, height, pixel_aspect, .. } if width > 0 && height > 0 => {
@@ -336,7 +338,7 @@ pub(crate) fn fitted<'a>(
     else {
         return Cow::Borrowed(filters);
     };
-    // Sizes as they are shown: with square pixels.
+    // Display widths, as with square pixels.
     let (shown, own_shown) = (width * aspect.as_f64(), own_width * own_aspect.as_f64());
     let (across, down) = (shown / own_shown, height / own_height);
     if (across / down - 1.0).abs() < SAME {

@@ -1,4 +1,4 @@
-//! Our readers and writers behind libav's I/O.
+//! libav's I/O contexts over Rust readers and writers.
 
 use std::{
     ffi::{c_int, c_void},
@@ -17,14 +17,14 @@ use avocet_model::{
 
 use super::{AvResult, out_of_memory};
 
-/// Bytes that libav asks for, or hands over, at once.
+/// Size of libav's I/O buffer, and of ours, in bytes.
 const BUFFER: usize = 64 << 10;
 
 /// libav's I/O context over a reader or writer of ours.
 #[derive(Debug)]
 pub(super) struct Io {
     context: NonNull<ffi::AVIOContext>,
-    /// Boxed, so that the address that libav holds stays good.
+    /// Allocated in a box, so that the address that libav holds stays valid.
     state: NonNull<State>,
 }
 
@@ -34,9 +34,9 @@ unsafe impl Send for Io {}
 struct State {
     stream: Stream,
     cancel: CancelToken,
-    /// Where readers read into.
+    /// The buffer that readers fill, kept between calls.
     room: Vec<u8>,
-    /// The first real error, which libav flattens to a number.
+    /// The first error of the reader or writer; libav itself keeps an error code only.
     failure: Option<io::Error>,
 }
 
@@ -75,7 +75,8 @@ impl Io {
             );
             match (NonNull::new(context), NonNull::new(state)) {
                 (Some(context), Some(state)) if !buffer.is_null() => {
-                    // Muxers mark each packet as a place to flush; a system call for each is too many.
+                    // Muxers mark each packet as a point to flush, which would cost a system call
+                    // each.
                     (*context.as_ptr()).min_packet_size = c_int::try_from(BUFFER).unwrap_or(0);
                     Ok(Self { context, state })
                 }
@@ -92,7 +93,7 @@ impl Io {
         self.context.as_ptr()
     }
 
-    /// The first error of the reader or writer itself, taken out.
+    /// Takes the first error of the reader or writer itself, if there was one.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         // SAFETY: the state is live, and libav is not in a callback while we hold `&mut self`.
         unsafe { self.state.as_mut() }.failure.take()
@@ -116,13 +117,14 @@ impl Drop for Io {
 }
 
 impl State {
-    /// Runs one operation: cancel first, panics caught, the real error kept.
+    /// Runs one operation on the stream, unless cancelled. It catches panics, and keeps the first
+    /// error.
     fn run(&mut self, operation: impl FnOnce(&mut Stream) -> io::Result<i64>) -> i64 {
         if self.cancel.is_cancelled() {
             return i64::from(ffi::AVERROR_EXIT);
         }
         let stream = &mut self.stream;
-        // The stream may be left half-way by a panic; it is not used again, since libav stops.
+        // A panic may leave the stream half changed. It is not used again, since libav stops.
         let result = catch_unwind(AssertUnwindSafe(|| operation(stream))).unwrap_or_else(|panic| {
             Err(io::Error::other(format!(
                 "panicked: {}",
@@ -142,8 +144,8 @@ impl State {
 unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> c_int {
     // SAFETY: `opaque` is the state that `new` gave, and libav is in one callback at a time.
     let state = unsafe { &mut *opaque.cast::<State>() };
-    // The reader never sees libav's buffer: that may not be initialized, and must stay as it is
-    // when there is nothing to read.
+    // The reader gets a buffer of ours. That of libav may not be initialized, and must stay as it
+    // is when there is nothing to read.
     let mut room = std::mem::take(&mut state.room);
     room.resize(BUFFER, 0);
     let wanted = usize::try_from(size).unwrap_or(0).min(room.len());
@@ -152,7 +154,7 @@ unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> 
         loop {
             match reader.read(&mut room[..wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // No more than there is room for, whatever a reader claims.
+                // A faulty reader may claim more bytes than fit.
                 Ok(length) => return Ok(i64::try_from(length.min(wanted)).unwrap_or(0)),
                 Err(error) => return Err(error),
             }
@@ -170,7 +172,7 @@ unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> 
     }
 }
 
-/// How newer releases declare the buffer of a write.
+/// The buffer of the write callback, which is `const` since FFmpeg 7.0.
 #[cfg(ffmpeg_7_0)]
 type Written = *const u8;
 #[cfg(not(ffmpeg_7_0))]

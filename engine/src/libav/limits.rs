@@ -1,4 +1,4 @@
-//! How much an input may hold, by the settings of the engine.
+//! Limits on picture size and duration of an input, by the settings of the engine.
 
 use avocet_model::{
     error::{Error, Result},
@@ -8,12 +8,12 @@ use avocet_model::{
 
 use super::Demuxer;
 
-/// The most that an input may hold.
+/// The largest picture size and duration that an input may have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Pixels of one picture.
+    /// The largest picture, in pixels.
     pub(crate) max_pixels: u64,
-    /// Length, in seconds.
+    /// The longest duration, in seconds.
     pub(crate) max_seconds: f64,
 }
 
@@ -26,7 +26,8 @@ impl Limits {
         self.max_pixels < u64::MAX || self.max_seconds.is_finite()
     }
 
-    /// Holds what was opened against the limits, and against what libav decodes at all.
+    /// Checks an opened input against the limits, and against the largest picture that libav
+    /// decodes.
     ///
     /// # Errors
     /// [`Error::TooMuch`].
@@ -35,7 +36,7 @@ impl Limits {
             return Ok(());
         }
         let media = demuxer.media();
-        // Since FFmpeg 7.0 a movie has no duration until its packets were looked at; its streams do.
+        // Since FFmpeg 7.0 a movie has no duration until its packets were probed; its streams do.
         let streams = media.streams.iter().filter_map(|stream| stream.duration);
         let seconds = media.duration.or_else(|| streams.max()).map_or(0.0, Timestamp::seconds);
         self.check_seconds(location, seconds)?;
@@ -43,15 +44,15 @@ impl Limits {
             self.check_size(location, (video.width, video.height))?;
             if let Some(size) = demuxer.refused.filter(|_| video.width == 0 || video.height == 0) {
                 self.check_size(location, size)?;
-                // `av_image_check_size`, with the margins that it adds.
-                let most = "what libav decodes, some 2^28 pixels".to_owned();
+                // The limit of `av_image_check_size`, with the margins that it adds.
+                let most = "about 2^28 pixels, the most that libav decodes".to_owned();
                 return Err(too_large(location, size, most));
             }
         }
         Ok(())
     }
 
-    /// Holds so many seconds of an input against the limit.
+    /// Checks a duration, in seconds, against the limit.
     ///
     /// # Errors
     /// [`Error::TooMuch`].
@@ -67,7 +68,7 @@ impl Limits {
         })
     }
 
-    /// Holds a picture of so many pixels against the limit.
+    /// Checks a picture of this width and height, in pixels, against the limit.
     ///
     /// # Errors
     /// [`Error::TooMuch`].

@@ -1,4 +1,5 @@
-//! What libav logs: all of it for `tracing`, the last error of a call for its error.
+//! libav's log: passes warnings and errors on to `tracing`, and keeps error lines for the errors of
+//! calls.
 
 use std::{
     cell::RefCell,
@@ -13,14 +14,15 @@ use ffmpeg_sys_next as ffi;
 use super::{refused, text};
 
 thread_local! {
-    /// The last error line that libav logged on this thread, since a call succeeded or failed.
+    /// The last error line logged on this thread since a call last succeeded or failed.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
     /// The beginning of a line that libav logs in pieces.
     static PIECES: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Error lines of each open codec, by the address of its context: codecs with threads of their own
-/// log there. The last line of each thread, in the order in which threads began to complain.
+/// Error lines of each codec that is listened to, by the address of its context. Codecs with
+/// threads of their own log on these, so each thread has its last line, in the order of their first
+/// errors.
 static CODECS: Mutex<BTreeMap<usize, Heard>> = Mutex::new(BTreeMap::new());
 
 fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
@@ -32,7 +34,7 @@ fn codecs() -> MutexGuard<'static, BTreeMap<usize, Heard>> {
 struct Heard {
     /// The last size of a picture that was refused: width and height, in pixels.
     refused: Option<(u32, u32)>,
-    /// Number of error lines since it was opened.
+    /// Number of error lines since it was opened, without harmless ones.
     errors: u64,
     lines: Vec<Line>,
 }
@@ -42,7 +44,7 @@ struct Line {
     /// The address of the context that logged it, of which each thread has its own.
     thread: usize,
     text: String,
-    /// How many pictures or packets came out since: those of other threads may come first.
+    /// Number of frames or packets that came out since. Those of other threads may come first.
     answers: c_int,
 }
 
@@ -58,15 +60,15 @@ pub(crate) fn start() {
     });
 }
 
-/// Error lines of decoders that are about no picture: one that begins at a recovery point of H.264 is
-/// told to forget pictures that it never had.
+/// Error lines of decoders that do not mean a damaged picture. An H.264 decoder that begins at a
+/// recovery point is told to drop references that it never had.
 const HARMLESS: [&str; 1] = ["mmco: unref short failure"];
 
-/// Error lines that say less than the one before: since FFmpeg 7.0 one follows what a parser of filters
-/// says of a name or an option.
+/// Error lines that say less than the one before, which is kept instead. Since FFmpeg 7.0 one
+/// follows the message of the filter parser about a name or an option.
 const AFTER_REASON: [&str; 1] = ["Error processing filtergraph"];
 
-/// The last error line of this thread, taken out.
+/// Takes the last error line of this thread.
 pub(super) fn take() -> Option<String> {
     LAST.take()
 }
@@ -77,7 +79,7 @@ pub(super) fn take() -> Option<String> {
 /// `context` points to a live context that is not yet open, and is given to [`forget`] before it is
 /// freed.
 pub(super) unsafe fn listen(context: *mut ffi::AVCodecContext) {
-    // The contexts of a codec's threads are copies of this one, and tell by the field whose.
+    // The threads of a codec have copies of this context, and this field tells of which.
     // SAFETY: the field is the caller's to use.
     unsafe { (*context).opaque = context.cast() };
     codecs().insert(context.addr(), Heard::default());
@@ -88,8 +90,8 @@ pub(super) fn forget(context: *mut ffi::AVCodecContext) {
     codecs().remove(&context.addr());
 }
 
-/// The error line of a call for a codec, taken out: the last one of this thread, or else the
-/// earliest of the codec's own, whose results come in the order of what they were given.
+/// Takes the error line for a failed call of a codec. This is the last line of this thread, or else
+/// the earliest of the codec's own threads, which return results in the order of their input.
 pub(super) fn take_of(context: *mut ffi::AVCodecContext) -> Option<String> {
     let own = take();
     let mut codecs = codecs();
@@ -110,8 +112,8 @@ pub(super) fn refused_by(context: *mut ffi::AVCodecContext) -> Option<(u32, u32)
     codecs().get(&context.addr()).and_then(|heard| heard.refused)
 }
 
-/// Notes that a picture or packet came out of a codec with so many threads: what they logged as
-/// many of them ago was about no failure.
+/// Notes that a frame or packet came out of a codec with this many threads. Error lines that are as
+/// many results old are dropped, since no call failed for them.
 pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
     take();
     if let Some(Heard { lines, .. }) = codecs().get_mut(&context.addr()) {
@@ -122,13 +124,13 @@ pub(super) fn age(context: *mut ffi::AVCodecContext, threads: c_int) {
     }
 }
 
-// The ABI of Windows has another list than that of all others on this processor.
+// On x86-64 the ABI of Windows has another `va_list` than that of all other systems.
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 type VaList = *mut ffi::__va_list_tag;
 #[cfg(not(all(target_arch = "x86_64", not(windows))))]
 type VaList = ffi::va_list;
 
-/// Takes a line that libav logs.
+/// libav's log callback, which gets one line or a piece of one.
 unsafe extern "C" fn log(
     component: *mut c_void,
     level: c_int,
@@ -183,15 +185,14 @@ unsafe extern "C" fn log(
     });
 }
 
-/// What the codec's context that logs, or in whose name something logs, has in the field that
-/// [`listen`] sets; 0 without a codec. The context of somebody else in this process may hold
-/// anything.
+/// The `opaque` field, which [`listen`] sets, of the codec context that logs or for which something
+/// logs; 0 without a codec. In a context of other code in this process it may hold anything.
 ///
 /// # Safety
 /// `component` is null, or what libav passes to a callback of its log.
 unsafe fn codec_of(mut component: *mut c_void) -> usize {
-    // SAFETY: what logs begins with a pointer to its class, which tells what it is, and where the one
-    // stands in whose name it logs; the field is read as a number.
+    // SAFETY: what logs begins with a pointer to its class, which tells what it is, and where the
+    // one stands in whose name it logs; the field is read as a number.
     unsafe {
         while !component.is_null() {
             let class = component.cast::<*const ffi::AVClass>().read();

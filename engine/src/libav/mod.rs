@@ -1,15 +1,18 @@
-//! Owners of libav objects: the only room with `unsafe`, and the only one that names `ffmpeg_sys_next`.
+//! Owners of libav objects. No other code names `ffmpeg_sys_next`, and only `process/sandbox.rs`
+//! has `unsafe` beside this folder.
 //!
 //! An owner holds one pointer, drops it once, is `Send` and never `Sync`, and shows no raw pointer
 //! outside this folder. Nothing here decides anything.
 
 mod codec;
 mod describe;
+mod formats;
 mod frame;
 mod graph;
 mod input;
 mod io;
 pub(crate) mod limits;
+mod listing;
 mod log;
 mod opus;
 mod output;
@@ -25,11 +28,12 @@ use std::{
 };
 
 pub(crate) use codec::{Decoder, Encoder, Health, Received};
-pub(crate) use describe::{Listing, color_of, describe_libav, list, pixel_format_of, try_device};
 use ffmpeg_sys_next as ffi;
+pub(crate) use formats::{color_of, is_layout, pixel_format_of};
 pub(crate) use frame::Frame;
 pub(crate) use graph::{FilterGraph, GraphInput, fitted};
 pub(crate) use input::{Demuxer, Depth, Fault, Listed, Parameters, Table};
+pub(crate) use listing::{Listing, describe_libav, list, try_device};
 pub(crate) use log::start;
 pub(crate) use output::{Muxer, TrackHeader, wants_global_header};
 pub(crate) use packet::Packet;
@@ -41,10 +45,10 @@ use avocet_model::{
     time::{Rational, Timestamp},
 };
 
-/// What a call of libav answers.
+/// The result of a call of libav.
 pub(crate) type AvResult<T> = Result<T, LibavError>;
 
-/// What went wrong while something was opened with options.
+/// Why a component could not be opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
     /// libav refused.
@@ -56,7 +60,7 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    /// What a caller is told of it.
+    /// The error for a caller about the component `name` of this `kind`.
     pub(crate) fn about(self, kind: &'static str, name: &str) -> Error {
         let name = name.to_owned();
         match self {
@@ -75,17 +79,18 @@ impl From<LibavError> for OpenError {
     }
 }
 
-/// Turns the answer of a libav function into a result, with what was logged meanwhile.
+/// Turns the return code of a libav function into a result; an error has the last line that this
+/// thread logged.
 fn check(code: c_int) -> AvResult<c_int> {
     if code < 0 {
         return Err(error(code));
     }
-    // What a call logs that succeeds is not the reason of a later failure.
+    // A line logged by a call that succeeds must not become the reason of a later failure.
     log::take();
     Ok(code)
 }
 
-/// The error behind a negative answer, with the last error line of this thread.
+/// The error for a negative return code, with the last error line of this thread.
 fn error(code: c_int) -> LibavError {
     error_with(code, log::take())
 }
@@ -110,7 +115,7 @@ fn is_again(code: c_int) -> bool {
     code == ffi::AVERROR(ffi::EAGAIN)
 }
 
-/// The pointer that an allocation answered.
+/// The pointer that an allocation returned; null is the error `ENOMEM`.
 fn allocated<T>(pointer: *mut T) -> AvResult<NonNull<T>> {
     NonNull::new(pointer).ok_or_else(out_of_memory)
 }
@@ -133,7 +138,7 @@ fn c_string(text: &str) -> CString {
     CString::new(clean).unwrap_or_default()
 }
 
-/// A ratio of libav, when it is a positive one.
+/// A ratio of libav; `None` unless it is positive.
 fn rational(ratio: ffi::AVRational) -> Option<Rational> {
     Rational::new(ratio.num, ratio.den)
 }
@@ -148,13 +153,12 @@ fn av_rational(ratio: Option<Rational>) -> ffi::AVRational {
         .unwrap_or(ffi::AVRational { num: 0, den: 1 })
 }
 
-/// A timestamp of libav, unless it is its word for "none", or further from the origin than any
-/// instant.
+/// A timestamp of libav; `None` for `AV_NOPTS_VALUE`, or beyond [`Timestamp::MAX_TICKS`].
 fn ticks(ticks: i64) -> Option<i64> {
     (-Timestamp::MAX_TICKS..=Timestamp::MAX_TICKS).contains(&ticks).then_some(ticks)
 }
 
-/// A duration of libav, 0 where it is not known, and no longer than any distance.
+/// A duration of libav, in ticks, clamped to 0 (not known) up to [`Timestamp::MAX_TICKS`].
 fn length(ticks: i64) -> i64 {
     ticks.clamp(0, Timestamp::MAX_TICKS)
 }
@@ -167,7 +171,7 @@ macro_rules! number_of {
 }
 use number_of;
 
-/// Options for a component, and a look at those it left unread.
+/// Options for a component. Those that it does not read stay in the dictionary.
 struct Options(*mut ffi::AVDictionary);
 
 impl Options {
@@ -233,16 +237,17 @@ impl Drop for Layout {
     }
 }
 
-/// libav's number of a matrix; a reserved one says as little as none.
+/// libav's number of a color matrix; the reserved one becomes unspecified.
 fn matrix_of(number: c_int) -> c_int {
     let reserved = ffi::AVColorSpace::AVCOL_SPC_RESERVED as c_int;
     if number == reserved { ffi::AVColorSpace::AVCOL_SPC_UNSPECIFIED as c_int } else { number }
 }
 
-/// The most channels that have a usual layout: 7.1.
+/// The largest number of channels for which an unknown order is taken for the default layout: 7.1.
 const MAX_USUAL: c_int = 8;
 
-/// The description of a layout; the usual one of as many channels when the order is not known.
+/// The description of a layout. Where its order is unspecified, that of the default layout of up to
+/// [`MAX_USUAL`] channels.
 ///
 /// # Safety
 /// `layout` points to a valid layout.
@@ -257,7 +262,7 @@ unsafe fn describe_layout(layout: *const ffi::AVChannelLayout) -> String {
     };
     // SAFETY: the caller vouches for the layout; the order is read as a number.
     let (order, channels) = unsafe { (number_of!((*layout).order), (*layout).nb_channels) };
-    // Releases differ in what they guess of more channels, which no format has by itself.
+    // For more channels releases of libav differ in the default layout.
     if order != ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC as c_int || channels > MAX_USUAL {
         return describe(layout);
     }

@@ -1,4 +1,5 @@
-//! Opus in Matroska: its padding, and a libavformat that forgets to count it.
+//! The encoder delay of Opus: reads it from the header, and finds out whether this libavformat adds
+//! it to Matroska times.
 
 use std::{
     ffi::c_int,
@@ -17,10 +18,11 @@ use avocet_model::{
 
 use super::{Demuxer, Depth, Muxer, Packet, Parameters, TrackHeader, allocated, limits::Limits};
 
-/// Bytes of an Opus identification header up to its pre-skip (RFC 7845, 5.1).
+/// Place of the pre-skip in an Opus identification header, in bytes (RFC 7845, 5.1).
 const OPUS_PRE_SKIP: std::ops::Range<usize> = 10..12;
 
-/// Fills in the padding of Opus that only its header tells.
+/// Sets `initial_padding` of an Opus stream from the pre-skip in its extradata, where it is not
+/// set.
 ///
 /// # Safety
 /// `coding` points to valid codec parameters.
@@ -39,8 +41,9 @@ pub(super) unsafe fn set_padding(coding: *mut ffi::AVCodecParameters) {
     }
 }
 
-/// Whether this libavformat adds the `CodecDelay` of Opus to the times of its blocks, as newer ones
-/// do; found out once, by writing a packet and reading it back.
+/// Whether this libavformat adds the `CodecDelay` of Opus to block times, as newer releases do. It
+/// is tested once, by muxing three packets in memory and reading the first one back. A test that
+/// fails counts as yes.
 pub(super) fn adds_delay() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| try_delay().unwrap_or(true))

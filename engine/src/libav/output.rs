@@ -1,4 +1,4 @@
-//! Muxers: packets into containers.
+//! The muxer: writes packets into a container.
 
 use std::{ffi::c_int, io, ptr, ptr::NonNull};
 
@@ -23,22 +23,22 @@ use super::{
 pub(crate) struct Muxer {
     context: NonNull<ffi::AVFormatContext>,
     io: Io,
-    /// Where libav asks whether to go on; boxed for its address.
+    /// The token that libav's interrupt callback reads; boxed, so that its address does not change.
     cancel: Box<CancelToken>,
-    /// Whether it writes MP3 alone, which tells how many samples decoders leave out.
+    /// Whether the container is bare MP3, whose header states how many samples decoders discard.
     is_mp3: bool,
-    /// Whether a packet told how many those are at the beginning.
+    /// Whether skip-samples side data of a packet stated more than the decoder delay at the start.
     knows_delay: bool,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
 unsafe impl Send for Muxer {}
 
-/// What a muxer must know of a stream before the header.
+/// What the muxer must know about a stream before it writes the header.
 pub(crate) struct TrackHeader<'a> {
-    /// How it is coded.
+    /// Codec parameters of the stream.
     pub(crate) parameters: &'a Parameters,
-    /// Seconds per tick that the container should count in, if it can.
+    /// Time base asked of the container, in seconds per tick; the muxer may choose another.
     pub(crate) time_base: TimeBase,
     /// Average frames per second, where known.
     pub(crate) frame_rate: Option<Rational>,
@@ -46,21 +46,22 @@ pub(crate) struct TrackHeader<'a> {
     pub(crate) tag: Option<&'a str>,
     /// How players should treat the stream.
     pub(crate) disposition: Disposition,
-    /// Whether it is a still picture that belongs to the file.
+    /// Whether it is an attached picture, such as cover art.
     pub(crate) cover: bool,
     /// Tags of the stream.
     pub(crate) tags: &'a Tags,
-    /// Static metadata of high dynamic range.
+    /// Static HDR metadata: mastering display and content light level.
     pub(crate) hdr: &'a Hdr,
-    /// How pictures are laid onto a sphere, or hold two views: what the parameters say of that is
-    /// written only as far as it stands here, too.
+    /// Spherical mapping and stereoscopic packing to write. Side data that `parameters` holds for
+    /// these is removed where they are `None` here.
     pub(crate) projection: &'a Projection,
 }
 
-/// How much later than its input a decoder of MP3 gives its output, in samples.
+/// Decoder delay of MP3, in samples.
 const MP3_DECODER_DELAY: c_int = 528 + 1;
 
-/// Whether a muxer of this name keeps parameter sets in its header; `None` when there is none.
+/// Whether the muxer of this name keeps extradata in its header (`AVFMT_GLOBALHEADER`); `None` when
+/// this libav has no such muxer.
 pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
     let name = c_string(muxer);
     // SAFETY: the name is zero-terminated; the answer is null or static.
@@ -69,7 +70,7 @@ pub(crate) fn wants_global_header(muxer: &str) -> Option<bool> {
 }
 
 impl Muxer {
-    /// Makes a muxer by libav's name for it, over `writer`.
+    /// Creates the muxer that libav calls `name`, which writes to `writer`.
     pub(crate) fn create(
         name: &str,
         writer: Box<dyn WriteSeek>,
@@ -101,7 +102,8 @@ impl Muxer {
             fields.flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
             fields.io_open = Some(refuse_open);
             fields.interrupt_callback = interrupted_by(&cancel);
-            // Times are ours: the muxer must not move one stream's start into all the others.
+            // The pipeline sets all times. Shifting negative ones would move every stream by the
+            // priming of one.
             fields.avoid_negative_ts = 0;
         }
         Ok(Self { context, io, cancel, is_mp3, knows_delay: false })
@@ -113,7 +115,7 @@ impl Muxer {
         unsafe { set_tags(&raw mut (*self.context.as_ptr()).metadata, tags) }
     }
 
-    /// Adds a chapter, whose times are those of the output.
+    /// Adds a chapter; its times are on the time line of the output.
     pub(crate) fn add_chapter(&mut self, chapter: &Chapter) -> AvResult<()> {
         // SAFETY: the context is live and its header not yet written. libav frees the list and
         // what it points to with the context, all of it from its own allocator; the list grows by
@@ -144,8 +146,8 @@ impl Muxer {
                 allocated(ffi::avformat_new_stream(self.context.as_ptr(), ptr::null()))?.as_ptr();
             let coding = (*stream).codecpar;
             check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
-            // A tag of another container means nothing here.
             opus::set_padding(coding);
+            // The tag of the source's container may mean nothing in this one.
             (*coding).codec_tag = header.tag.map_or(0, four_characters);
             (*stream).time_base = av_rational(Some(header.time_base));
             (*stream).avg_frame_rate =
@@ -172,7 +174,7 @@ impl Muxer {
         options.expect_all_read()
     }
 
-    /// Seconds per tick that the container counts in for a track.
+    /// Time base of a track, in seconds per tick; final once the header is written.
     pub(crate) fn time_base(&self, track: usize) -> TimeBase {
         // SAFETY: the context is live, and has the streams that were added.
         unsafe {
@@ -183,10 +185,11 @@ impl Muxer {
         }
     }
 
-    /// What must be added to the times of a track, because this libavformat forgets to.
+    /// The delay that must be added to the times of an Opus track in Matroska or WebM; `None` where
+    /// this libavformat adds it itself.
     ///
-    /// A block of Opus in Matroska is stamped with the time of its first sample, the priming that
-    /// the track's `CodecDelay` announces included; readers subtract it.
+    /// The time of a block includes the priming that the track's `CodecDelay` announces, and
+    /// readers subtract it. Older releases of libavformat leave it out.
     pub(crate) fn missing_delay(&self, track: usize) -> Option<Timestamp> {
         // SAFETY: the context is live, and has the streams that were added.
         unsafe {
@@ -206,14 +209,14 @@ impl Muxer {
         }
     }
 
-    /// Writes a packet, whose times count in [`time_base`](Self::time_base) of its track.
+    /// Writes a packet, whose times are in ticks of [`time_base`](Self::time_base) of its track.
     pub(crate) fn write(&mut self, mut packet: Packet, track: usize) -> Result<(), Fault> {
         packet.set_stream(track);
         self.knows_delay |=
             packet.skipped().is_some_and(|samples| samples > MP3_DECODER_DELAY.into());
         if self.is_mp3 && !self.knows_delay {
-            // Of packets that tell of the end only, libavformat takes the delay of a decoder off a
-            // delay of 0, and writes what is less than nothing as a large number.
+            // libavformat subtracts the decoder delay from the skip at the start without a check.
+            // For a packet that has only end padding, the difference wraps to a huge delay.
             packet.drop_side_data();
         }
         // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
@@ -222,7 +225,7 @@ impl Muxer {
         check(code).map(drop).map_err(|error| self.fault(error))
     }
 
-    /// Writes what is still held back, and the trailer.
+    /// Writes the packets that libav still holds for interleaving, and the trailer.
     pub(crate) fn finish(&mut self) -> Result<(), Fault> {
         // SAFETY: the header is written, and the trailer is written once.
         let code = unsafe { ffi::av_write_trailer(self.context.as_ptr()) };
@@ -233,7 +236,7 @@ impl Muxer {
         check(code.min(late)).map(drop).map_err(|error| self.fault(error))
     }
 
-    /// The error of the writer itself, taken out.
+    /// Takes the first error of the writer itself, if there was one.
     pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
         self.io.take_failure()
     }
@@ -250,7 +253,7 @@ impl Drop for Muxer {
     }
 }
 
-/// libav's flags for how a stream is to be treated.
+/// libav's disposition flags for a stream.
 fn disposition(header: &TrackHeader<'_>) -> c_int {
     let said = header.disposition;
     [
@@ -329,7 +332,7 @@ pub(super) unsafe fn add_side_data<T>(
     Ok(())
 }
 
-/// Room for side data of a stream.
+/// Allocates `size` bytes of side data for a stream, and returns where they are.
 ///
 /// # Safety
 /// `stream` belongs to a live context.

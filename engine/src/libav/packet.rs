@@ -1,4 +1,4 @@
-//! Coded units.
+//! Packets of coded data.
 
 use std::{ffi::c_int, ops::Range, ptr::NonNull};
 
@@ -8,7 +8,7 @@ use avocet_model::time::TimeBase;
 
 use super::{AvResult, allocated, check, length, rational, ticks};
 
-/// A coded unit. Sharing it copies no data.
+/// A packet of coded data; [`share`](Self::share) copies no data.
 #[derive(Debug)]
 pub(crate) struct Packet(NonNull<ffi::AVPacket>);
 
@@ -34,7 +34,7 @@ impl Packet {
         Ok(packet)
     }
 
-    /// A packet with the times and marks of this one, and other data.
+    /// A packet with the times, flags and side data of this one, and other data.
     pub(crate) fn with_other_data(&self, data: &[u8]) -> AvResult<Self> {
         let packet = Self::with_data(data)?;
         // SAFETY: both are live; libav copies what does not concern the data.
@@ -62,17 +62,20 @@ impl Packet {
         unsafe { self.0.as_mut() }
     }
 
-    /// Presentation time, in ticks of the time base.
+    /// Presentation time (PTS), in ticks of the time base; `None` when it is not set, or too far
+    /// from 0.
     pub(crate) fn pts(&self) -> Option<i64> {
         ticks(self.fields().pts)
     }
 
-    /// Decoding time, in ticks of the time base.
+    /// Decoding time (DTS), in ticks of the time base; `None` when it is not set, or too far from
+    /// 0.
     pub(crate) fn dts(&self) -> Option<i64> {
         ticks(self.fields().dts)
     }
 
-    /// Its times, in ticks of the time base, however far they are: that of decoding first.
+    /// DTS and then PTS, those that are set, in ticks of the time base, however far from 0 they
+    /// are.
     pub(crate) fn stated_times(&self) -> impl Iterator<Item = i64> {
         let fields = self.fields();
         [fields.dts, fields.pts].into_iter().filter(|ticks| *ticks != ffi::AV_NOPTS_VALUE)
@@ -83,36 +86,36 @@ impl Packet {
         length(self.fields().duration)
     }
 
-    /// Samples at its end that are not heard, where the container says so.
+    /// Samples to discard at its end, by its skip-samples side data; `None` when there are none.
     pub(crate) fn padding(&self) -> Option<i64> {
         self.silent_samples(4..8)
     }
 
-    /// Samples at its start that are not heard, where the container says so.
+    /// Samples to discard at its start, by its skip-samples side data; `None` when there are none.
     pub(crate) fn skipped(&self) -> Option<i64> {
         self.silent_samples(0..4)
     }
 
-    /// Forgets all that the container says beside the data.
+    /// Removes all side data.
     pub(crate) fn drop_side_data(&mut self) {
         // SAFETY: the packet is live and ours.
         unsafe { ffi::av_packet_free_side_data(self.as_ptr()) };
     }
 
-    /// One of the two numbers of 32 bits that tell how many samples are not heard: at the start, at
-    /// the end.
+    /// One of the two 32-bit counts of skip-samples side data: bytes 0 to 3 for the start, 4 to 7
+    /// for the end.
     fn silent_samples(&self, place: Range<usize>) -> Option<i64> {
         let data = self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES)?;
         let number = data.get(place)?.try_into().ok()?;
         Some(i64::from(u32::from_le_bytes(number))).filter(|samples| *samples > 0)
     }
 
-    /// What its container says of the coding from this packet on, where it says so anew.
+    /// The new extradata that takes effect with this packet, where the demuxer states some.
     pub(crate) fn new_extradata(&self) -> Option<&[u8]> {
         self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA)
     }
 
-    /// Says the same with this packet, unless it says something of its own.
+    /// Attaches new extradata to this packet, unless it already has some.
     pub(crate) fn set_new_extradata(&mut self, data: &[u8]) -> AvResult<()> {
         if self.new_extradata().is_some() {
             return Ok(());
@@ -120,9 +123,9 @@ impl Packet {
         self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA, data)
     }
 
-    /// Says that so many samples at its start are not heard.
+    /// Attaches skip-samples side data that discards this many samples at its start.
     pub(super) fn set_skipped(&mut self, samples: u32) -> AvResult<()> {
-        // Numbers of 32 bits for the start and for the end, and a reason for each.
+        // 32-bit counts for the start and for the end, and a byte of reason for each.
         let [one, two, three, four] = samples.to_le_bytes();
         let data = [one, two, three, four, 0, 0, 0, 0, 0, 0];
         self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, &data)
@@ -147,7 +150,7 @@ impl Packet {
         }
     }
 
-    /// What Matroska keeps beside it by the number 1: the alpha channel of VP8 and VP9, coded.
+    /// The coded alpha channel of VP8 and VP9, which Matroska keeps as block addition number 1.
     pub(crate) fn alpha(&self) -> Option<&[u8]> {
         let mut size = 0;
         // SAFETY: the packet is live; libav answers as many bytes as it says, or null.
@@ -178,54 +181,56 @@ impl Packet {
         unsafe { std::slice::from_raw_parts(fields.data, self.size()) }
     }
 
-    /// Where it stands in the file, in bytes from its beginning, where the demuxer tells.
+    /// Position in the input, in bytes from its beginning; `None` when the demuxer does not state
+    /// it.
     pub(crate) fn position(&self) -> Option<i64> {
         Some(self.fields().pos).filter(|position| *position >= 0)
     }
 
-    /// Number of the stream it belongs to.
+    /// Number of the stream it belongs to, from 0.
     pub(crate) fn stream(&self) -> usize {
         usize::try_from(self.fields().stream_index).unwrap_or(usize::MAX)
     }
 
-    /// Seconds per tick, where somebody has set it.
+    /// Time base of its times, in seconds per tick; `None` when it was not set.
     pub(crate) fn time_base(&self) -> Option<TimeBase> {
         rational(self.fields().time_base)
     }
 
-    /// Whether decoding can begin here.
+    /// Whether it has the keyframe flag.
     pub(crate) fn is_key(&self) -> bool {
         self.fields().flags & ffi::AV_PKT_FLAG_KEY != 0
     }
 
-    /// Says whether decoding can begin at it.
+    /// Sets or clears the keyframe flag.
     pub(crate) fn set_key(&mut self, is_key: bool) {
         let flags = &mut self.fields_mut().flags;
         *flags =
             if is_key { *flags | ffi::AV_PKT_FLAG_KEY } else { *flags & !ffi::AV_PKT_FLAG_KEY };
     }
 
-    /// Whether the demuxer says that a part of it is missing.
+    /// Whether the demuxer flagged it as corrupt: a part of it may be missing.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.fields().flags & ffi::AV_PKT_FLAG_CORRUPT != 0
     }
 
-    /// Whether its frame is decoded and not shown, as an edit list may ask.
+    /// Whether its frame is to be decoded but not output (`AV_PKT_FLAG_DISCARD`), as edit lists
+    /// ask.
     pub(crate) fn is_hidden(&self) -> bool {
         self.fields().flags & ffi::AV_PKT_FLAG_DISCARD != 0
     }
 
-    /// Lets its frame be shown, whatever the demuxer says.
+    /// Clears the flag that hides its frame.
     pub(crate) fn show(&mut self) {
         self.fields_mut().flags &= !ffi::AV_PKT_FLAG_DISCARD;
     }
 
-    /// Whether a frame may come of it that is shown.
+    /// Whether it may decode to a frame that is output: it is neither hidden nor empty.
     pub(crate) fn is_shown(&self) -> bool {
         !self.is_hidden() && self.size() > 0
     }
 
-    /// Sets the times, in ticks of a base that the receiver knows.
+    /// Sets PTS, DTS and duration, in ticks of a time base that the receiver knows.
     pub(crate) fn set_times(&mut self, pts: i64, dts: i64, duration: i64) {
         let fields = self.fields_mut();
         fields.pts = pts;
@@ -243,7 +248,7 @@ impl Packet {
         self.fields_mut().stream_index = c_int::try_from(stream).unwrap_or(c_int::MAX);
     }
 
-    /// States which time base the times count in.
+    /// Sets the time base that its times count in.
     pub(crate) fn set_time_base(&mut self, base: TimeBase) {
         self.fields_mut().time_base = super::av_rational(Some(base));
     }

@@ -1,4 +1,4 @@
-//! How pictures are laid onto a sphere, and how two views stand in them: side data of streams.
+//! Spherical mapping and stereoscopic packing: reads and writes this side data of streams.
 
 use std::ffi::{c_char, c_int};
 
@@ -9,10 +9,10 @@ use avocet_model::media::{Projection, Sphere, Stereo};
 
 use super::{AvResult, allocated, c_string, describe, number_of, output, text};
 
-/// libav's flag for the right view being first.
+/// libav's flag that says that the right view comes first.
 const INVERTED: c_int = ffi::AV_STEREO3D_FLAG_INVERT as c_int;
 
-// Declared with plain numbers, since files hold values that the generated enums have not.
+// Declared with plain integers, since files may hold values that the generated enums lack.
 unsafe extern "C" {
     #[link_name = "av_stereo3d_type_name"]
     fn packing_name(number: c_int) -> *const c_char;
@@ -21,8 +21,8 @@ unsafe extern "C" {
     fn av_spherical_from_name(name: *const c_char) -> c_int;
 }
 
-/// `AVSphericalMapping` of libavutil/spherical.h, which older bindings leave out; the same in FFmpeg
-/// 5.1 to 9.
+/// `AVSphericalMapping` of libavutil/spherical.h, which older bindings leave out. Its layout is the
+/// same in FFmpeg 5.1 to 9.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct SphericalMapping {
@@ -37,7 +37,7 @@ struct SphericalMapping {
     padding: u32,
 }
 
-/// What a stream says.
+/// Reads the projection from the side data of a stream.
 ///
 /// # Safety
 /// `stream` belongs to an open context.
@@ -66,8 +66,9 @@ pub(super) unsafe fn of(stream: *mut ffi::AVStream) -> Projection {
     }
 }
 
-/// Lets a new stream say this: what its codec parameters brought along goes where nothing is to be
-/// said, and stays as it is otherwise, since it may hold more.
+/// Writes a projection into the side data of a new stream. Side data that came with the codec
+/// parameters is removed where `projection` has `None`, and kept as it is otherwise, since it may
+/// hold more fields.
 ///
 /// # Safety
 /// `stream` belongs to a live context whose header is not yet written.
@@ -114,9 +115,9 @@ pub(super) unsafe fn set(stream: *mut ffi::AVStream, projection: &Projection) ->
     Ok(())
 }
 
-/// Says nothing of eyes where all that is known is that both views are in a picture. Since FFmpeg 7.1
-/// a box of movies (`vexu`) tells what eyes see, and not how views are packed; readers believe it
-/// instead of the one that does (`st3d`).
+/// Clears the view where all that is known is that both views are packed into one picture. Since
+/// FFmpeg 7.1 such a view makes a `vexu` box, which states what the eyes see and not how views are
+/// packed. Readers believe it instead of `st3d`, which states the packing.
 ///
 /// # Safety
 /// `stream` belongs to a live context whose header is not yet written.
@@ -139,7 +140,7 @@ unsafe fn leave_eyes_out(stream: *mut ffi::AVStream) {
     }
 }
 
-/// Takes side data away from a stream.
+/// Removes side data of one kind from a stream.
 ///
 /// # Safety
 /// `stream` belongs to a live context whose header is not yet written.

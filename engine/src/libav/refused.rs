@@ -1,23 +1,23 @@
-//! Pictures whose size libav refuses, which it tells by its log alone.
+//! Picture sizes that libav refuses, which it reports in its log alone.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// The last size that was refused on this thread, by a codec that nobody listens to.
+    /// The last size refused on this thread by a codec that `log::listen` does not know.
     static LAST: Cell<Option<(u32, u32)>> = const { Cell::new(None) };
 }
 
-/// The last size that was refused on this thread, taken out: width and height, in pixels.
+/// Takes the last size that was refused on this thread: width and height, in pixels.
 pub(super) fn take_last() -> Option<(u32, u32)> {
     LAST.take()
 }
 
-/// Takes down a size that was refused on this thread.
+/// Records a size that was refused on this thread: width and height, in pixels.
 pub(super) fn note(size: (u32, u32)) {
     LAST.set(Some(size));
 }
 
-/// The size that a line of libavutil or dav1d refuses.
+/// The size that a log line of libavutil or dav1d refuses: width and height, in pixels.
 pub(super) fn size_of(line: &str) -> Option<(u32, u32)> {
     let (_, size) = line.split_once("Picture size ").or_else(|| line.split_once("Frame size "))?;
     let (size, why) = size.split_once(' ')?;

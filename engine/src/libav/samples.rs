@@ -1,4 +1,4 @@
-//! How many samples packets of sound hold, by their codec and not by their container.
+//! Counts the samples of audio packets by their coded data, not by container durations.
 
 use std::{ffi::c_int, ptr::NonNull};
 
@@ -6,24 +6,24 @@ use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, Packet, Parameters, number_of};
 
-/// Counts the samples of the packets of one stream, one after the other.
+/// Counts the samples of the packets of one stream, which must come in order.
 ///
-/// The durations of a container do not tell: a sample table stretches a packet over a hole that
-/// follows it, and others round to a millisecond.
+/// Container durations are not exact. A sample table stretches a packet over a gap behind it, and
+/// other containers round to a millisecond.
 pub(crate) struct SampleCounter {
     coding: Parameters,
     codec: Codec,
-    /// Samples per second of the decoded sound, in Hz.
+    /// Sample rate of the decoded audio, in Hz.
     pub(crate) rate: u32,
 }
 
-/// Whose packets tell how long they are.
+/// How the samples of a packet are counted.
 enum Codec {
     Opus,
     Vorbis(NonNull<ffi::AVVorbisParseContext>),
     Flac,
     Pcm,
-    /// What libav knows from the parameters and the size of a packet.
+    /// libav computes it from the codec parameters and the size of the packet.
     Other,
 }
 
@@ -31,7 +31,7 @@ enum Codec {
 unsafe impl Send for SampleCounter {}
 
 impl SampleCounter {
-    /// A counter before the first packet of a stream; `None` where its rate is not known.
+    /// A counter for a stream, before its first packet; `None` when the sample rate is not known.
     pub(crate) fn of(parameters: &Parameters) -> AvResult<Option<Self>> {
         // SAFETY: the parameters are live.
         let coding = unsafe { Parameters::copy(parameters.as_ptr(), Some(parameters.time_base)) }?;
@@ -55,7 +55,7 @@ impl SampleCounter {
         Ok((rate > 0).then_some(Self { coding, codec, rate }))
     }
 
-    /// Samples per channel of the next packet; `None` where neither it nor its codec tells.
+    /// Samples per channel of the next packet; `None` when they can not be determined.
     pub(crate) fn count(&mut self, packet: &Packet) -> Option<i64> {
         let data = packet.data();
         let size = i32::try_from(data.len()).ok()?;
@@ -77,9 +77,9 @@ impl SampleCounter {
         Some(samples).filter(|samples| *samples > 0)
     }
 
-    /// Samples at the beginning that decoders leave out, of a stream whose first packet holds
-    /// `first`: what Opus calls pre-skip, and all of the first packet of Vorbis, which only overlaps
-    /// with the next. `None` for codecs whose packets do not tell.
+    /// Priming, in samples, that decoders discard at the start of a stream whose first packet holds
+    /// `first` samples. For Opus this is the pre-skip. For Vorbis it is all of the first packet,
+    /// which only overlaps with the next one. `None` for other codecs.
     pub(crate) fn left_out(&self, first: i64) -> Option<i64> {
         match self.codec {
             Codec::Opus => {
@@ -95,12 +95,12 @@ impl SampleCounter {
         }
     }
 
-    /// Whether each packet is decoded by itself.
+    /// Whether each packet can be decoded without any other.
     pub(crate) fn is_independent(&self) -> bool {
         matches!(self.codec, Codec::Flac | Codec::Pcm)
     }
 
-    /// Whether the first packet decodes to nothing.
+    /// Whether the first packet decodes to no samples.
     pub(crate) fn first_is_silent(&self) -> bool {
         matches!(self.codec, Codec::Vorbis(_))
     }
@@ -116,8 +116,8 @@ impl Drop for SampleCounter {
     }
 }
 
-/// Samples that a packet is decoded to, and how many of them make a second, where the packet or the
-/// parameters of its codec tell.
+/// Samples per channel that a packet decodes to, and their rate in Hz; `None` when neither the
+/// packet nor the codec parameters state it.
 ///
 /// # Safety
 /// `coding` points to valid codec parameters.
@@ -140,7 +140,7 @@ fn opus_samples(packet: &[u8]) -> Option<i64> {
     let frame = match toc >> 3 {
         // SILK: 10, 20, 40 or 60 ms.
         config @ 0..12 => [480, 960, 1920, 2880][usize::from(config % 4)],
-        // Both: 10 or 20 ms.
+        // Hybrid of both: 10 or 20 ms.
         config @ 12..16 => [480, 960][usize::from(config % 2)],
         // CELT: 2.5, 5, 10 or 20 ms.
         config => [120, 240, 480, 960][usize::from(config % 4)],
@@ -156,7 +156,7 @@ fn opus_samples(packet: &[u8]) -> Option<i64> {
 /// Samples of a frame of FLAC (RFC 9639, 9.1.1).
 fn flac_samples(frame: &[u8]) -> Option<i64> {
     let after_number = || {
-        // The number of the frame or sample is coded as UTF-8 codes a character.
+        // The frame or sample number has a variable length, coded like a UTF-8 character.
         let ones = frame.get(4)?.leading_ones();
         frame.get(4 + usize::try_from(ones.max(1)).ok()?..)
     };

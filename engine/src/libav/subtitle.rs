@@ -1,4 +1,4 @@
-//! Text over the picture, from one form into another.
+//! Text subtitles: decodes them, and encodes them with another codec.
 
 use std::{ffi::c_int, mem::MaybeUninit, ptr};
 
@@ -11,28 +11,28 @@ use super::{
     codec::Context, text,
 };
 
-/// The most that one line of text is encoded into, in bytes.
+/// Largest encoded subtitle packet, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// A decoder and an encoder of text.
+/// A decoder and an encoder of text subtitles.
 #[derive(Debug)]
 pub(crate) struct SubtitleCoder {
     decoder: Context,
     encoder: Context,
 }
 
-/// Text that is on screen for a while.
+/// A decoded subtitle: its text, and when it is on screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cue {
-    /// When it appears, in microseconds.
+    /// Presentation time at which it appears, in microseconds.
     pub(crate) start: i64,
-    /// When it goes, in microseconds; `None` when that is not known.
+    /// Presentation time at which it disappears, in microseconds; `None` when that is not known.
     pub(crate) end: Option<i64>,
-    /// What is shown: events of ASS as libav hands them on, without their times.
+    /// Its text: dialogue events of ASS as libav returns them, without their times.
     pub(crate) events: Vec<String>,
 }
 
-/// A subtitle of libav, freed with all that is in it when it is dropped.
+/// A subtitle of libav, freed with all that it holds when it is dropped.
 struct Subtitle(ffi::AVSubtitle);
 
 impl Subtitle {
@@ -41,12 +41,12 @@ impl Subtitle {
         Self(unsafe { MaybeUninit::zeroed().assume_init() })
     }
 
-    /// One that shows these events.
+    /// A subtitle that holds these ASS events.
     fn of(events: &[String]) -> AvResult<Self> {
         let mut subtitle = Self::empty();
         let size = size_of::<*mut ffi::AVSubtitleRect>();
-        // SAFETY: all memory is libav's own, as `avsubtitle_free` expects; the list has room for all
-        // rectangles and counts those that are in it.
+        // SAFETY: all memory is libav's own, as `avsubtitle_free` expects; the list has room for
+        // all rectangles and counts those that are in it.
         unsafe {
             let rects = allocated(ffi::av_calloc(events.len().max(1), size))?;
             subtitle.0.rects = rects.as_ptr().cast();
@@ -59,13 +59,14 @@ impl Subtitle {
                 (*rect).ass = allocated(ffi::av_strdup(c_string(event).as_ptr()))?.as_ptr();
             }
         }
-        // Text, not pictures.
+        // 1 means text, and 0 bitmaps.
         subtitle.0.format = 1;
         Ok(subtitle)
     }
 
     fn events(&self) -> Vec<String> {
-        // SAFETY: there are as many rectangles as is said, and the text of each is null or a string.
+        // SAFETY: there are as many rectangles as is said, and the text of each is null or a
+        // string.
         let event = |place| unsafe { text((**self.0.rects.add(place)).ass) };
         (0..self.0.num_rects as usize).map(event).filter(|event| !event.is_empty()).collect()
     }
@@ -79,7 +80,7 @@ impl Drop for Subtitle {
 }
 
 impl SubtitleCoder {
-    /// Opens the decoder of a stream and the encoder of that name.
+    /// Opens the decoder for a stream, and the encoder that libav calls `encoder`.
     pub(crate) fn open(parameters: &Parameters, encoder: &str) -> Result<Self, OpenError> {
         super::start();
         let name = c_string(encoder);
@@ -101,7 +102,8 @@ impl SubtitleCoder {
             to.time_base = av_rational(Some(TimeBase::MICROSECONDS));
             let size = usize::try_from(from.subtitle_header_size).unwrap_or(0);
             if !from.subtitle_header.is_null() {
-                // One byte more, since some encoders read the header as text.
+                // One byte more for a final zero, since some encoders read the header as a C
+                // string.
                 let copy = allocated(ffi::av_mallocz(size + 1))?.cast::<u8>();
                 copy.as_ptr().copy_from_nonoverlapping(from.subtitle_header, size);
                 to.subtitle_header = copy.as_ptr();
@@ -112,7 +114,7 @@ impl SubtitleCoder {
         }
     }
 
-    /// How the encoder's packets are coded; their times count as the source's.
+    /// Codec parameters of the encoder's packets, whose time base is microseconds.
     pub(crate) fn parameters(&self) -> AvResult<Parameters> {
         // SAFETY: allocates only; null is caught.
         let mut coding = allocated(unsafe { ffi::avcodec_parameters_alloc() })?.as_ptr();
@@ -126,7 +128,7 @@ impl SubtitleCoder {
         }
     }
 
-    /// The text of a packet; `None` when it shows nothing.
+    /// Decodes a packet; `None` when it has no PTS or shows nothing.
     pub(crate) fn decode(&mut self, packet: &Packet) -> AvResult<Option<Cue>> {
         let mut got: c_int = 0;
         let mut decoded = Subtitle::empty();
@@ -150,7 +152,8 @@ impl SubtitleCoder {
         let milliseconds = |time: u32| i64::from(time) * 1000;
         let start = micros(pts) + milliseconds(decoded.0.start_display_time);
         let shown = decoded.0.end_display_time.saturating_sub(decoded.0.start_display_time);
-        // Containers say how long a line is shown; the text itself seldom does.
+        // Containers state how long a subtitle is shown. The coded text seldom does, so it is asked
+        // only when the duration is 0.
         let duration = match packet.duration() {
             0 if shown < u32::MAX => milliseconds(shown),
             known => micros(pts + known) - micros(pts),
@@ -159,8 +162,8 @@ impl SubtitleCoder {
         Ok(Some(Cue { start, end, events: decoded.events() }))
     }
 
-    /// A packet that shows events for so many microseconds, 0 for a time that is not known; `None`
-    /// when there is nothing to show.
+    /// Encodes events into a packet with this start and duration, in microseconds; a duration of 0
+    /// means that it is not known. `None` when the encoder writes nothing.
     pub(crate) fn encode(
         &mut self,
         start: i64,

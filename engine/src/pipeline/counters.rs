@@ -9,7 +9,7 @@ use avocet_model::{
 
 use crate::libav::Health;
 
-/// What is counted while it goes on; written by stages, read by the run.
+/// Counters that threads share: written by stages, read by the run.
 #[derive(Debug, Default)]
 pub(crate) struct Counters<T>(Arc<Mutex<T>>);
 
@@ -19,7 +19,7 @@ impl<T> Clone for Counters<T> {
     }
 }
 
-/// What is counted of one part of a track, as far as its encoder or muxer.
+/// What is counted of one part of a track, up to the encoder or the muxer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Read {
     /// Packets that the demuxer gave, hidden ones included.
@@ -28,20 +28,21 @@ pub(crate) struct Read {
     pub(crate) extent: Extent,
     /// Packets before the first one that can be decoded.
     pub(crate) before_keyframe: u64,
-    /// Packets that are not there, since the input ends before or within them.
+    /// Packets that were left out, since the input ends before or within them.
     pub(crate) torn: u64,
-    /// What could not be decoded well: errors that were logged count where the whole stream is
-    /// decoded, frames where they are wanted.
+    /// What could not be decoded well. Where only a span is wanted, damaged frames before it are
+    /// left out, as are errors that were logged before its first frame came.
     pub(crate) health: Health,
     /// Frames that came out of the decoder.
     pub(crate) frames: u64,
-    /// Those of them that lie outside the wanted span.
+    /// Decoded frames that lie outside the wanted span.
     pub(crate) frames_left_out: u64,
-    /// Time between decoded frames that no frame covers, in seconds.
+    /// Time from packets that gave no frame to the next decoded frame, in seconds.
     pub(crate) lost_seconds: f64,
     /// Jumps of the clock that were closed.
     pub(crate) jumps: u64,
-    /// How long streams are that begin where this one has ended, and are in no track, in seconds.
+    /// Duration of streams of the same kind that begin where this one has ended, and that no track
+    /// takes, in seconds.
     pub(crate) goes_on_seconds: f64,
     /// Whether another file stands behind the input, which is not read.
     pub(crate) is_followed: bool,
@@ -49,8 +50,8 @@ pub(crate) struct Read {
     pub(crate) error: Option<String>,
     /// Whether the instant asked for lies past the last frame.
     pub(crate) past_end: bool,
-    /// When pictures are on screen that stayed damaged, from whichever place they were decoded, in
-    /// seconds from the start of the input.
+    /// Presentation times of pictures that stayed damaged after all retries, in seconds from the
+    /// start of the input.
     pub(crate) damaged: Vec<f64>,
     /// Whether it was read to the end of the input.
     pub(crate) to_end: bool,
@@ -61,9 +62,9 @@ pub(crate) struct Read {
 pub(crate) struct Written {
     /// Frames that went into the encoder.
     pub(crate) frames: u64,
-    /// Frames that were left out, since the container's clock does not tell them from the one before.
+    /// Frames that were left out, since no tick of the container was free for them.
     pub(crate) indistinct: u64,
-    /// Frames and packets that moved on by a tick, since another one had theirs.
+    /// Frames and packets that moved on, since another one had their tick.
     pub(crate) moved: u64,
     /// Shown packets given to the muxer.
     pub(crate) packets: u64,
@@ -71,25 +72,25 @@ pub(crate) struct Written {
     pub(crate) extent: Extent,
     /// Bytes of the packets given to the muxer.
     pub(crate) bytes: u64,
-    /// Whether the track has ended.
-    pub(crate) ended: bool,
+    /// How many parts of the track have not ended yet; 0 once the track has.
+    pub(crate) open_parts: usize,
 }
 
 /// What is counted of one track of an output.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrackCounters {
-    /// Of its parts, in order.
+    /// The counters of its parts, in order.
     pub(crate) parts: Vec<Counters<Read>>,
-    /// Of the whole.
+    /// The counters of the whole track.
     pub(crate) written: Counters<Written>,
 }
 
 /// The numbers of one track at the end of a run.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    /// Of its parts, in order.
+    /// The counts of its parts, in order.
     pub(crate) parts: Vec<Read>,
-    /// Of the whole.
+    /// The counts of the whole track.
     pub(crate) written: Written,
 }
 
@@ -103,8 +104,8 @@ impl Counted {
     }
 }
 
-/// The tracks of a plan, each with what is counted of it, by output and track. An output that is
-/// copied as a whole has tracks of which nothing is counted.
+/// The tracks of a plan, each with its counts. Tracks of an output that is copied as a whole have
+/// no counts, and are left out.
 pub(crate) fn with_counts<'a, T>(
     plan: &'a Plan,
     counts: &'a [Vec<T>],
@@ -114,9 +115,9 @@ pub(crate) fn with_counts<'a, T>(
 }
 
 impl<T> Counters<T> {
-    /// Changes the numbers.
+    /// Changes the numbers, and answers what `change` answers.
     pub(crate) fn note<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        // The numbers stay plain numbers even if a stage panicked while it held them.
+        // Numbers are valid even if a stage panicked while it held the lock.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -152,7 +153,7 @@ impl Extent {
         });
     }
 
-    /// Moves the end, when somebody knows better.
+    /// Replaces the end by one that is known better; nothing changes while nothing was added.
     pub(crate) fn set_end(&mut self, end: Timestamp) {
         if let Some(ends) = &mut self.0 {
             ends.end = end;

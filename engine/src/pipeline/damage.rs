@@ -1,5 +1,4 @@
-//! Whether an input is to blame for an output that is not whole, and whether what was copied ends
-//! whole.
+//! Damage that stream copies carry over: as the cause of a failed output, and in its last pictures.
 
 use std::{io, num::NonZeroU32};
 
@@ -18,8 +17,8 @@ use crate::{
     read::{open::parameters_of, reader::FrameReader},
 };
 
-/// The ends of what was copied into an output out of containers that may end anywhere: packets of TS
-/// and PS do not tell how long they should be.
+/// The last pictures that were copied out of TS and PS into an output. These containers may end
+/// within a picture, since their packets do not tell how long they should be.
 pub(crate) struct Ends<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) output: &'a Output,
@@ -30,8 +29,7 @@ pub(crate) struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Warnings of tracks whose last pictures are damaged: these are decoded, from the last keyframe
-    /// on.
+    /// Decodes such tracks of the output from the last keyframe on, and warns of damaged pictures.
     pub(crate) fn damaged(
         &self,
         open: &dyn Fn() -> io::Result<Box<dyn ReadSeek>>,
@@ -56,7 +54,8 @@ impl Ends<'_> {
             }
             if !is_whole || !reader.health().is_good() {
                 let message = format!(
-                    "the input ends within the pictures of video track {number}, which are damaged there"
+                    "the last pictures of video track {number} are damaged: the input ends within \
+                     them"
                 );
                 warnings.push(Reason::new("PICTURE_DAMAGED", message));
             }
@@ -64,7 +63,7 @@ impl Ends<'_> {
         Ok(warnings)
     }
 
-    /// Whether a track was copied up to the end of an input that may end anywhere.
+    /// Whether a video track was copied up to the end of such an input.
     fn may_end_torn(&self, track: &Track, counted: &Counted) -> bool {
         let source = track.parts.last().and_then(|part| part.source);
         let input = source.and_then(|source| self.plan.inputs.get(source.input));
@@ -75,7 +74,7 @@ impl Ends<'_> {
     }
 }
 
-/// The cause of a failure to write or read back what was copied: damage in the input, where a decode
+/// The cause of a failure to write or read back copied tracks: damage of the input, if a decode
 /// finds some, since a copy does not look into its packets; else the failure itself.
 pub(crate) fn cause(
     failure: Error,
@@ -85,7 +84,7 @@ pub(crate) fn cause(
     limits: Limits,
     cancel: &CancelToken,
 ) -> Error {
-    // Decoders of text are asked in another way, and copies of it are damaged by nothing.
+    // Text has another decoder API, and damage in it does not make a copy fail.
     let is_decoded = |track: &&Track| matches!(track.kind, TrackKind::Video | TrackKind::Audio);
     let copies = |track: &&Track| is_decoded(track) && track.action.copies();
     for track in plan.tracks().filter(copies) {
@@ -101,7 +100,7 @@ pub(crate) fn cause(
                 }
                 Ok(None) => {}
                 Err(Error::Cancelled) => return Error::Cancelled,
-                // What can not be decoded here tells nothing.
+                // An input that can not be opened or decoded here tells nothing.
                 Err(error) => tracing::debug!(%error, "damage of the input is not known"),
             }
         }
@@ -109,8 +108,8 @@ pub(crate) fn cause(
     failure
 }
 
-/// When the first packet of a part is shown that a decoder can make nothing of, and how long it
-/// lasts.
+/// Presentation time and duration of the first packet of a part that can not be decoded without
+/// damage; `None` if there is none.
 fn damage(
     part: &Part,
     plan: &Plan,

@@ -21,7 +21,7 @@ use crate::{
     libav::{AvResult, Encoder, Frame, Muxer, OpenError, TrackHeader},
 };
 
-/// What takes the pictures of a sheet, puts them beside each other and writes them.
+/// Opens what tiles, encodes and writes the pictures of a sprite sheet.
 pub(crate) fn open_sheet(
     output: &Output,
     sheet: &SpriteSheet,
@@ -45,9 +45,9 @@ pub(crate) fn open_sheet(
         projection: &media::Projection::default(),
     };
     let muxer = begin_muxer(output, draft, cancel, |muxer| muxer.add(&header))?;
-    let track = MuxTrack::of_picture(muxer.time_base(0), counters);
+    let track = MuxTrack::of_picture(muxer.time_base(0), counters.clone());
     let mux = Then { stage: Mux::new(muxer, output, vec![track]), next: Box::new(Nowhere) };
-    let encode = Then { stage: encode, next: Box::new(OfTrack { track: 0, next: mux }) };
+    let encode = Then { stage: encode, next: Box::new(OfTrack::new(0, &counters, mux)) };
     let lines = Lines { base, out: base, onto: None };
     let tile = Filter::open(&pictures::tiling(sheet), None, lines, NonZeroU32::MIN)?;
     Ok(Box::new(Then { stage: tile, next: Box::new(encode) }))
@@ -81,24 +81,25 @@ pub(super) fn open_muxer(
     })
 }
 
-/// How many bytes the index of a movie is going to take: about as many as samples of its tracks
-/// take in their tables, with little to spare. 0 where nobody knows how long it will be, or what is
-/// said of that can not be.
+/// Estimates the size of a movie's index (`moov`), in bytes, with little to spare: from the
+/// expected length and the packet rates of its tracks. 0 where the plan does not know the length,
+/// and where the estimate is larger than `MOST`.
 pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack]) -> u64 {
-    /// Of a picture, in bytes: its size, and its chunk.
+    /// Bytes per picture: its size, and the offset of its chunk.
     const PICTURE: u64 = 8;
-    /// Of a picture that is not shown when it is decoded, or not for as long as the one before it.
+    /// Further bytes per sample: for a composition offset where pictures are reordered, and once
+    /// more for a duration of its own where durations do not fit the ticks.
     const MORE: u64 = 8;
-    /// Of another sample, in bytes: its size, and its part of a chunk that is like no other, since
+    /// Bytes per other sample: its size, and its share of a chunk, of which there are many because
     /// pictures lie in between.
     const OTHER: u64 = 14;
-    /// Of one in a track that is alone, where chunks are large.
+    /// Bytes per other sample of a track that is alone in its file, where chunks are large.
     const ALONE: u64 = 5;
-    /// Of a chapter, in bytes: its part of a list, and of a track of text.
+    /// Bytes per chapter: its entry in a list, and its sample in a track of text.
     const CHAPTER: u64 = 64;
-    /// Of boxes of a movie, and of one of its tracks, without tables, in bytes.
+    /// Bytes of the boxes without tables: once for the movie, and once for each track.
     const BOXES: u64 = 2048;
-    /// Of an index that is likely at all, in bytes; a larger one follows from a length that is wrong.
+    /// The largest estimate that is believed, in bytes. A larger one follows from a wrong length.
     const MOST: u64 = 64 << 20;
 
     let Some(seconds) = plan.seconds else { return 0 };
@@ -118,10 +119,10 @@ pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack])
                 let more = u64::from(!is_even) + u64::from(parameters.is_reordered());
                 PICTURE + MORE * more
             }
-            // It is one sample.
+            // Cover art is one sample.
             TrackKind::Cover => 0,
             _ => {
-                // Ticks that are too coarse for a packet make each last for another time.
+                // Packets that are no whole number of ticks long have durations that vary.
                 let base = parameters.time_base.as_f64();
                 let ticks = parameters.packets_per_second().map(|rate| 1.0 / (rate * base));
                 let is_even = ticks.is_none_or(|ticks| (ticks - ticks.round()).abs() < 1e-3);
@@ -138,7 +139,7 @@ pub(super) fn room_for_index(plan: &Plan, output: &Output, tracks: &[OpenTrack])
     if bytes > MOST { 0 } else { bytes }
 }
 
-/// Makes a muxer, lets streams be added, and writes the header.
+/// Makes a muxer, lets `add` add the streams, and writes the header.
 fn begin_muxer(
     output: &Output,
     draft: &Draft,

@@ -8,7 +8,7 @@ use std::{
 use rayon::{ThreadPoolBuilder, prelude::*};
 
 use avocet_model::{
-    error::{Error, Result, Step},
+    error::{Error, Result},
     location::Location,
     plan::{FramePick, Output, SpriteSheet, StreamId},
     progress::CancelToken,
@@ -21,9 +21,10 @@ use super::{
 };
 use crate::{
     io::{Draft, Source},
-    libav::{FilterGraph, Frame, GraphInput, Received, fitted, limits::Limits},
+    libav::{Frame, limits::Limits},
     read::{
-        reader::{FrameReader, Shown, libav},
+        frames::PictureFilter,
+        reader::{FrameReader, Shown},
         retries::{Damage, Retries},
     },
 };
@@ -49,7 +50,7 @@ pub(crate) fn show(
     finished(outlet.finish())
 }
 
-/// Counts a picture, and notes when it is on screen where it is damaged.
+/// Counts a picture, and notes its time if it is damaged.
 fn note(shown: &Shown, count: &mut Read) {
     count.frames += 1;
     count.before_keyframe = count.before_keyframe.max(shown.lead);
@@ -58,14 +59,15 @@ fn note(shown: &Shown, count: &mut Read) {
     }
 }
 
-/// A sheet on its way; what writes it is opened when its turn comes, since there may be hundreds.
+/// A sprite sheet before it is drawn. Encoder and muxer are opened when its turn comes, since there
+/// may be hundreds of sheets.
 pub(crate) struct OpenSheet {
     pub(crate) output: Output,
     pub(crate) sheet: SpriteSheet,
     pub(crate) source: Source,
     /// Whether the source is read from its first packet on, since its clock starts again.
     pub(crate) goes_back: bool,
-    /// What errors call the source.
+    /// The name of the source in errors.
     pub(crate) location: Location,
     /// Where it is written to.
     pub(crate) draft: Draft,
@@ -79,11 +81,11 @@ pub(crate) fn tiling(sheet: &SpriteSheet) -> String {
     }
 }
 
-/// What decodes and scales pictures, for one task at a time.
+/// Decodes and scales pictures, for one task at a time.
 struct Worker {
     reader: FrameReader,
-    /// The filters, for as long as pictures are of one kind.
-    graph: Option<(GraphInput, FilterGraph)>,
+    /// The filters of the sheet that it worked at last.
+    filter: PictureFilter,
 }
 
 /// Workers that wait for their next task.
@@ -93,7 +95,7 @@ struct Idle {
     retries: Retries,
 }
 
-/// Draws sheets, their pictures in parallel on so many threads.
+/// Draws sprite sheets, whose pictures are decoded in parallel on `threads` threads.
 pub(crate) fn draw(
     sheets: Vec<OpenSheet>,
     threads: NonZeroU32,
@@ -121,11 +123,11 @@ impl OpenSheet {
     ) -> Result<()> {
         let Self { output, sheet, source, goes_back, location, draft } = self;
         let mut line = open_sheet(&output, &sheet, &draft, cancel)?;
-        // Pieces of neighboring pictures, which share what they decode.
+        // A task has neighboring pictures, which share what they decode.
         let piece = sheet.picks.len().div_ceil(4 * threads);
         let pieces = sheet.picks.par_chunks(piece.max(1));
         let cells = |picks: &[FramePick]| {
-            let mut worker = idle.take(sheet.source, || {
+            let open = || {
                 let stream = sheet.source.stream;
                 let threads = NonZeroU32::MIN;
                 let open = FrameReader::open_at;
@@ -134,8 +136,10 @@ impl OpenSheet {
                     reader.follow_clock()?;
                 }
                 Ok(reader)
-            })?;
-            let cells = worker.cells(picks, &sheet.filters, cancel, drawn)?;
+            };
+            let neighbors = sheet.picks.iter().any(|pick| pick.neighbors);
+            let mut worker = idle.take(sheet.source, (&sheet.filters, neighbors), open)?;
+            let cells = worker.cells(picks, cancel, drawn)?;
             idle.give_back(sheet.source, worker);
             Ok(cells)
         };
@@ -152,16 +156,29 @@ impl OpenSheet {
 }
 
 impl Idle {
-    /// A worker for a stream.
-    fn take(&self, stream: StreamId, open: impl FnOnce() -> Result<FrameReader>) -> Result<Worker> {
+    /// An idle worker for a stream, or a new one, that applies these filters, which look at
+    /// neighboring frames or not.
+    fn take(
+        &self,
+        stream: StreamId,
+        (filters, neighbors): (&str, bool),
+        open: impl FnOnce() -> Result<FrameReader>,
+    ) -> Result<Worker> {
         let mut idle = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = idle.iter().position(|(other, _)| *other == stream) {
-            return Ok(idle.swap_remove(place).1);
-        }
+        let place = idle.iter().position(|(other, _)| *other == stream);
+        let found = place.map(|place| idle.swap_remove(place).1);
         drop(idle);
-        let mut reader = open()?;
-        reader.retries = self.retries.clone();
-        Ok(Worker { reader, graph: None })
+        let filter =
+            |reader: &FrameReader| PictureFilter::new(filters.to_owned(), neighbors, reader);
+        match found {
+            Some(worker) if worker.filter.is_of(filters, neighbors) => Ok(worker),
+            Some(Worker { reader, .. }) => Ok(Worker { filter: filter(&reader), reader }),
+            None => {
+                let mut reader = open()?;
+                reader.retries = self.retries.clone();
+                Ok(Worker { filter: filter(&reader), reader })
+            }
+        }
     }
 
     fn give_back(&self, stream: StreamId, worker: Worker) {
@@ -171,63 +188,23 @@ impl Idle {
 }
 
 impl Worker {
-    /// The pictures at picks, filtered.
+    /// The filtered pictures at `picks`, in their order.
     fn cells(
         &mut self,
         picks: &[FramePick],
-        filters: &str,
         cancel: &CancelToken,
         drawn: &Counters<Read>,
     ) -> Result<Vec<Frame>> {
-        let Self { reader, graph } = self;
-        let neighbors = picks.iter().any(|pick| pick.neighbors);
-        let (base, promised) = (reader.base(), reader.promised());
+        let Self { reader, filter } = self;
         let mut cells = Vec::with_capacity(picks.len());
         reader.at_each(picks, |shown| {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            let kind = GraphInput::of_frame(&shown.frame);
-            let open = || {
-                let filters = fitted(filters, promised.as_ref(), &kind);
-                FilterGraph::new(&filters, &kind, base, NonZeroU32::MIN)
-                    .map_err(|source| libav(Step::Open, "filter graph", source))
-            };
-            let kept = graph.take().filter(|(of, _)| *of == kind);
-            let mut open = match kept {
-                Some((_, kept)) => kept,
-                None => open()?,
-            };
             drawn.note(|count| note(&shown, count));
-            let (cell, is_drained) = filtered(shown, &mut open, neighbors)?;
-            cells.push(cell);
-            *graph = (!is_drained).then_some((kind, open));
+            cells.push(filter.apply(shown)?.0);
             Ok(())
         })?;
         Ok(cells)
-    }
-}
-
-/// The picture that filters make of a frame, and whether the graph had to be drained for it.
-fn filtered(shown: Shown, graph: &mut FilterGraph, neighbors: bool) -> Result<(Frame, bool)> {
-    let broken = |source| libav(Step::Filter, "filter graph", source);
-    for frame in shown.with_neighbors(neighbors)? {
-        graph.push(frame).map_err(broken)?;
-    }
-    let mut is_drained = false;
-    loop {
-        match graph.pull().map_err(broken)? {
-            Received::One(frame) if frame.is_neighbor() => {}
-            Received::One(frame) => return Ok((frame, is_drained)),
-            Received::Failed(source) => return Err(broken(source)),
-            Received::Nothing if is_drained => {
-                return Err(Error::BadPlan { what: "its filters keep no frame".to_owned() });
-            }
-            Received::Nothing => {
-                // A deinterlacer waits for the next frame.
-                graph.finish().map_err(broken)?;
-                is_drained = true;
-            }
-        }
     }
 }

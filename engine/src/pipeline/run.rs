@@ -23,7 +23,7 @@ use super::{
 /// How often a caller sees progress.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What shows progress to the caller, and hears whether to go on.
+/// Shows progress to the caller, whose answer may stop the run.
 pub(crate) struct Watch<'a, F> {
     pub(crate) observe: &'a mut F,
     pub(crate) cancel: &'a CancelToken,
@@ -36,14 +36,14 @@ pub(crate) struct Watch<'a, F> {
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
-    /// Shows how far the run is. The caller stops it by an answer or, worse, by a panic.
+    /// Shows how far the run is. The run stops when the caller answers `Break`, or panics.
     pub(crate) fn tick(&mut self) -> Result<()> {
         let now = self.reading();
         let progress = self.meter.read(now, self.begun.elapsed());
         stop_at(show(self.observe, progress), self.cancel)
     }
 
-    /// Shows that the outputs are in place. It is too late to stop, whatever the caller
+    /// Shows that the outputs are in place. The caller can not stop the run any more, whatever it
     /// answers, and even if it panics.
     pub(crate) fn done(&mut self) {
         let now = self.reading();
@@ -62,7 +62,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
             }
             // Text and cover art say nothing about how far a run is.
             let is_in_time = matches!(track.kind, TrackKind::Video | TrackKind::Audio);
-            if is_in_time && !count.ended {
+            if is_in_time && count.open_parts > 0 {
                 let end = count.extent.end().map_or(0.0, |end| end.seconds().max(0.0));
                 slowest = slowest.min(end);
             }
@@ -101,7 +101,7 @@ pub(crate) fn show_end<F: FnMut(&Progress) -> ControlFlow<()>>(
     progress: &Progress,
 ) {
     if let Err(error) = guarded("the progress callback", || Ok(observe(progress))) {
-        tracing::warn!(%error, "the outputs are in place all the same");
+        tracing::warn!(%error, "the progress callback panicked after the outputs were in place");
     }
 }
 
@@ -135,7 +135,8 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
             Ok(())
         };
         let mut first = stop_at(start(jobs, &mut running), cancel);
-        // Results of short parts may come faster than ticks are due, so these have a clock.
+        // Results of short parts may come faster than ticks are due, so ticks have a deadline of
+        // their own.
         let mut due = Instant::now() + TICK;
         while running.lasting + running.of_part > 0 {
             match results.recv_deadline(due) {
@@ -144,7 +145,7 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
                     first = first.and(result);
                     let is_done = of_part && running.of_part == 0 && first.is_ok();
                     if let Some(next) = next.as_mut().filter(|_| is_done) {
-                        // All of this part have ended: the one after it begins.
+                        // All jobs of these parts have ended: the next parts begin.
                         let begun = next().and_then(|jobs| start(jobs, &mut running));
                         first = stop_at(begun, cancel);
                     }
@@ -157,7 +158,7 @@ pub(crate) fn run_jobs<F: FnMut(&Progress) -> ControlFlow<()>>(
                 first = first.and_then(|()| watch.tick());
             }
             if first.is_err() {
-                // What waits for later parts waits no longer.
+                // This drops the outlets of later parts, so that nobody waits for their packets.
                 next = None;
             }
         }
@@ -178,7 +179,7 @@ impl Running {
     }
 }
 
-/// Stops all jobs at a failure.
+/// Cancels all jobs if `result` is a failure.
 pub(crate) fn stop_at(result: Result<()>, cancel: &CancelToken) -> Result<()> {
     result.inspect_err(|_| cancel.cancel())
 }
@@ -191,7 +192,8 @@ fn report(job: Job, cancel: &CancelToken, results: &Sender<(bool, Result<()>)>) 
         tracing::debug!(%error, job = name, "stopped");
     }
     let failed = result.is_err();
-    // The one who waits counts the results before it looks at the token: the cause comes first.
+    // The result goes before the cancellation, so that the cause comes before errors that follow
+    // from it.
     let _ = results.send((of_part, result));
     if failed {
         cancel.cancel();
@@ -212,9 +214,7 @@ mod tests {
     #[test]
     fn progress_is_shown_while_many_short_parts_end() {
         let short = || Job { name: "short".to_owned(), of_part: true, run: Box::new(|| Ok(())) };
-        let plan = r#"{"strategy":"copy","inputs":[],"outputs":[],"dropped":[],"notices":[],
-                       "seconds":null,"lenient":false}"#;
-        let plan: Plan = serde_json::from_str(plan).unwrap();
+        let plan = Plan::new([], []);
         let (shown, begun) = (std::cell::Cell::new(0), Instant::now());
         let cancel = CancelToken::new();
         let mut watch = Watch {

@@ -1,10 +1,10 @@
 //! Which system calls the `ffmpeg` program may make (seccomp).
 //!
-//! All that is not on these lists is refused with `EPERM`: also calls of other tables, as those
-//! of x32, whose numbers differ by a bit. A call by the table of another processor ends the process.
+//! Calls that are not on these lists are refused with `EPERM`, also those of other tables: numbers
+//! of x32 differ by a bit. A call by the table of another architecture ends the process.
 //!
-//! The lists are what `strace` shows for every codec, container and filter that custom arguments
-//! may name, and what the C library may use in the place of that.
+//! The lists hold what `strace` shows for every codec, container and filter that custom arguments
+//! may name, and what the C library may use instead.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_gettimeofday,
     libc::SYS_times,
     libc::SYS_restart_syscall,
-    // Signals that it gets.
+    // Handling of the signals that it gets.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -113,7 +113,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_uname,
 ];
 
-/// The same, where a processor has calls of its own, or older ones.
+/// The same for one architecture, which has calls of its own, or older ones.
 #[cfg(target_arch = "x86_64")]
 const ALLOWED_HERE: &[i64] = &[
     libc::SYS_access,
@@ -142,11 +142,11 @@ const ALLOWED_HERE: &[i64] = &[258, 259];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 const ALLOWED_HERE: &[i64] = &[];
 
-/// What `prctl` may do: name threads and memory, and tell what the process may not do any more.
+/// The options of `prctl`: to name threads and memory, and to read the capability bounding set.
 const OPTIONS_OF_PROCESS: &[i32] =
     &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, libc::PR_CAPBSET_READ];
 
-/// What `fcntl` may do. An owner of a file would get signals.
+/// The commands of `fcntl`. `F_SETOWN` is none of them, since an owner of a file gets signals.
 const COMMANDS_OF_FILES: &[i32] = &[
     libc::F_DUPFD,
     libc::F_DUPFD_CLOEXEC,
@@ -159,39 +159,40 @@ const COMMANDS_OF_FILES: &[i32] = &[
     libc::F_SETLKW,
 ];
 
-/// What `ioctl` may do: find out whether a file is a terminal, and mark open files.
+/// The requests of `ioctl`: to query a terminal or the bytes that can be read, and to set a file
+/// non-blocking or close-on-exec.
 const REQUESTS: &[libc::Ioctl] =
     &[libc::TCGETS, libc::TIOCGWINSZ, libc::FIONREAD, libc::FIONBIO, libc::FIOCLEX];
 
-/// The first call that the C library may try and do without: from here on all are told to be
-/// absent, those of the future, too.
+/// The first of the newer calls, which the C library can do without. From here on all calls answer
+/// `ENOSYS`, those of the future, too.
 const FIRST_NEW: i64 = libc::SYS_process_mrelease;
 
-/// The last number that is told to be absent.
+/// The last number that answers `ENOSYS`.
 const LAST_NEW: i64 = FIRST_NEW + 64;
 
-/// Stands for the identifier of the child before there is one; no process has it.
+/// A placeholder for the process ID of the child until it is known; no process has it.
 const NOBODY: u32 = i32::MAX.unsigned_abs();
 
-/// The programs that refuse system calls, in the order in which they are applied.
+/// The BPF programs that refuse system calls, in the order in which they are applied.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls {
     programs: Vec<BpfProgram>,
 }
 
 impl Calls {
-    /// `None` on a processor that they are not known for.
+    /// Builds the programs; `None` on an architecture that is not supported.
     pub(super) fn new() -> Option<Self> {
         let target: TargetArch = std::env::consts::ARCH.try_into().ok()?;
         let errno = |code: i32| Some(SeccompAction::Errno(u32::try_from(code).ok()?));
         let program = |rules, otherwise, then| {
             BpfProgram::try_from(SeccompFilter::new(rules, otherwise, then, target).ok()?).ok()
         };
-        // Their arguments are in memory, where no filter looks.
+        // The arguments of these two calls are in memory, which a filter can not read.
         let absent = [libc::SYS_clone3, libc::SYS_openat2].into_iter().chain(FIRST_NEW..=LAST_NEW);
         let absent: BTreeMap<_, _> = absent.map(|call| (call, Vec::new())).collect();
         let mut allowed = rules()?;
-        // Of two refusals the later one's code is seen, so it leaves these to the first.
+        // When both programs refuse a call, the later one's error is returned, so it allows these.
         allowed.extend(absent.clone());
         Some(Self {
             programs: vec![
@@ -201,8 +202,8 @@ impl Calls {
         })
     }
 
-    /// Confines the calling thread, and all that it becomes or starts: `process` is its process,
-    /// which may send signals to itself.
+    /// Confines the calling thread, and all that it becomes or starts. `process` is the ID of its
+    /// process, which may send signals to itself.
     pub(super) fn apply(&mut self, process: u32) -> std::io::Result<()> {
         for instruction in self.programs.iter_mut().flatten() {
             if instruction.k == NOBODY {
@@ -218,15 +219,15 @@ impl Calls {
 fn rules() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
-    // Threads, and no processes.
+    // `clone` may start threads, and no processes.
     let thread = u64::try_from(libc::CLONE_THREAD).ok()?;
     rules.insert(libc::SYS_clone, vec![masked(0, thread, thread)?]);
-    // Limits may be read: to set them is to set those of the parent, too.
+    // Limits may only be read. To set them could set those of the parent, too.
     let none = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0).ok()?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![none]).ok()?]);
     // Signals to itself: `abort` sends one.
     rules.insert(libc::SYS_tgkill, vec![equal(0, NOBODY.into())?]);
-    // The processors of the calling thread.
+    // Only the calling thread (ID 0) may be bound to processors.
     rules.insert(libc::SYS_sched_setaffinity, vec![equal(0, 0)?]);
     let numbers = |at, values: &[i32]| {
         let values = values.iter().map(|value| equal(at, u64::try_from(*value).ok()?));
@@ -236,8 +237,8 @@ fn rules() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
     rules.insert(libc::SYS_fcntl, numbers(1, COMMANDS_OF_FILES)?);
     let requests = REQUESTS.iter().map(|request| equal(1, *request));
     rules.insert(libc::SYS_ioctl, requests.collect::<Option<_>>()?);
-    // A file that is opened for reading is emptied by this flag all the same, which Landlock does
-    // not see before its third ABI. `truncate` is refused for the same reason.
+    // `O_TRUNC` empties even a file that is opened for reading, which Landlock does not check
+    // before its third ABI. `truncate` is refused for the same reason.
     let opened = |at| {
         let flags = |mask: i32, value: i32| {
             masked(at, u64::try_from(mask).ok()?, u64::try_from(value).ok()?)
@@ -252,13 +253,13 @@ fn rules() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
     Some(rules)
 }
 
-/// Holds where the lower half of an argument is `value`: all that the kernel looks at.
+/// Matches when the lower 32 bits of the argument `at` are `value`: the kernel looks at these only.
 fn equal(at: u8, value: u64) -> Option<SeccompRule> {
     let condition = SeccompCondition::new(at, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
     SeccompRule::new(vec![condition.ok()?]).ok()
 }
 
-/// Holds where these bits of an argument are `value`.
+/// Matches when the bits `mask` of the argument `at` are `value`.
 fn masked(at: u8, mask: u64, value: u64) -> Option<SeccompRule> {
     let masked = SeccompCmpOp::MaskedEq(mask);
     let condition = SeccompCondition::new(at, SeccompCmpArgLen::Qword, masked, value);

@@ -33,10 +33,10 @@ use crate::{
     pipeline::{check_places, run::show},
 };
 
-/// How long the child is left alone between two looks at it.
+/// The pause between two checks of the child.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// How often a caller sees progress.
+/// How often the caller sees progress, and memory and space are checked.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The longest line of progress that is looked at, in bytes.
@@ -48,13 +48,13 @@ const FILES: usize = 1000;
 /// How much of standard error is kept, in bytes.
 const LOG: usize = 64 << 10;
 
-/// What a child may touch.
+/// What the sandbox lets a child use.
 #[derive(Debug)]
 pub(super) struct Allowed<'a> {
     /// The program.
     pub(super) program: &'a Path,
-    /// Open files that it may read, by their names: at another name, or with another file at its
-    /// name, none of them is.
+    /// Open files that it may read, by their paths. The rules are about the open files, so that
+    /// another file at such a path can not be read.
     pub(super) inputs: &'a [fs::File],
     /// The folder in which it may make, write and remove files.
     pub(super) folder: &'a Path,
@@ -67,7 +67,7 @@ pub(super) fn unprotected() -> Option<String> {
     Layers::of_this_kernel().missing()
 }
 
-/// What the child has said so far; written by the threads that listen to it.
+/// The output of the child so far, which the threads that listen to it write down.
 #[derive(Debug, Default)]
 struct Heard {
     now: Reading,
@@ -83,7 +83,7 @@ struct Running(Child);
 impl Running {
     fn kill(&mut self) {
         if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            // A group that is gone needs no killing.
+            // An error is ignored: the group may be gone already.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -98,7 +98,8 @@ impl Drop for Running {
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
-    /// Runs the program of a plan; its outputs are written, and not yet in their places.
+    /// Runs the program of a plan. Returns its outputs, which are written and not yet at their
+    /// final names, and warnings.
     pub(crate) fn run(
         &mut self,
         plan: &Plan,
@@ -155,7 +156,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         let heard = std::mem::take(&mut *lock(&heard));
         judge(plan, status, &heard, self.settings, &place)?;
         if let Some(version) = heard.version.filter(|version| *version != self.linked) {
-            let message = format!("the program is {version}, the linked libav {}", self.linked);
+            let message =
+                format!("the ffmpeg program is {version}, the linked libav is {}", self.linked);
             warnings.push(Reason::new("PROGRAM_DIFFERS", message));
         }
         let take = |(sink, output): (Sink, &avocet_model::plan::Output)| {
@@ -166,7 +168,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         Ok((sinks, warnings))
     }
 
-    /// Waits for the end of the child, listens to it, and stops it when it must be stopped.
+    /// Waits for the end of the child, and listens to it. A cancellation, the time limit and the
+    /// other limits are errors, by which the child is dropped and so killed.
     fn watch(
         &mut self,
         plan: &Plan,
@@ -203,7 +206,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             }
             thread::sleep(LOOK);
         };
-        // What it may have left behind must not keep the listeners waiting.
+        // Processes that it left behind would keep the pipes open, and the listeners waiting.
         child.kill();
         for listener in listeners {
             let _ = listener.join();
@@ -211,21 +214,29 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         Ok(status)
     }
 
-    /// Fails when the child has more memory or space than it may.
+    /// Fails when the child uses more memory, space or files than it may.
     fn expect_within(&self, child: &Child, folder: &Path) -> Result<()> {
         let ProcessSettings { max_memory, max_space, .. } = *self.settings;
         let mebibytes = |bytes: u64| bytes >> 20;
         if resident(child.id()) > max_memory {
             let limit = mebibytes(max_memory);
-            return Err(Error::Limit { what: "memory", limit, unit: "MiB" });
+            return Err(Error::Limit {
+                what: "the memory of the ffmpeg program",
+                limit,
+                unit: "MiB",
+            });
         }
         let sizes = sizes(folder);
         if sizes.iter().sum::<u64>() > max_space {
             let limit = mebibytes(max_space);
-            return Err(Error::Limit { what: "space", limit, unit: "MiB" });
+            return Err(Error::Limit { what: "the space of the job's files", limit, unit: "MiB" });
         }
         if sizes.len() > FILES {
-            return Err(Error::Limit { what: "a folder", limit: FILES as u64, unit: "files" });
+            return Err(Error::Limit {
+                what: "the folder of the ffmpeg program",
+                limit: FILES as u64,
+                unit: "files",
+            });
         }
         Ok(())
     }
@@ -241,7 +252,7 @@ fn lock(heard: &Mutex<Heard>) -> std::sync::MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The file behind a location: its path without links, and the file, open.
+/// The local file of an input: its path with links resolved, and the file, open.
 fn local(
     location: &Location,
     sources: &Sources,
@@ -249,7 +260,8 @@ fn local(
 ) -> Result<(PathBuf, fs::File)> {
     let unreadable = |source| Error::Read { location: location.clone(), source };
     let source = sources.expect(location)?;
-    let only_files = || Error::BadPlan { what: "the ffmpeg program reads files only".to_owned() };
+    let only_files =
+        || Error::BadPlan { what: "the ffmpeg program reads regular files only".to_owned() };
     let path = source.local().ok_or_else(only_files)?.canonicalize().map_err(unreadable)?;
     match Source::path(&path).open_bytes(cancel).map_err(unreadable)? {
         Bytes::File(file) => Ok((path, file)),
@@ -262,7 +274,8 @@ fn failed(plan: &Plan, source: io::Error) -> Error {
     Error::Write { location: location.unwrap_or(Location::Caller(0)), source }
 }
 
-/// The arguments word for word. The protocol is named, so that no path can name another.
+/// The arguments of the program. A path gets the prefix `file:`, so that it can not name another
+/// protocol.
 fn arguments(plan: &Plan, process: &Process, inputs: &[PathBuf]) -> Vec<OsString> {
     let file = |path: &Path| {
         let mut argument = OsString::from("file:");
@@ -285,7 +298,7 @@ fn hear_progress(stdout: Option<impl Read>, heard: &Mutex<Heard>) {
     let Some(stdout) = stdout else { return };
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
-    // What is longer than any such line is read in pieces, which say nothing.
+    // A longer line is read in pieces, so that it takes little memory.
     while (&mut stdout).take(LINE).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
         if let Some((key, value)) = text.trim().split_once('=') {
@@ -301,7 +314,7 @@ fn hear_progress(stdout: Option<impl Read>, heard: &Mutex<Heard>) {
     }
 }
 
-/// Drains standard error, and keeps its end.
+/// Reads standard error to its end, and keeps the last part and the release that it names.
 fn hear_errors(stderr: Option<impl Read>, heard: &Mutex<Heard>) {
     let Some(mut stderr) = stderr else { return };
     let mut buffer = [0; 8192];
@@ -320,8 +333,8 @@ fn hear_errors(stderr: Option<impl Read>, heard: &Mutex<Heard>) {
     }
 }
 
-/// Makes an error of an end that is no success. The words of the child are no proof, since the
-/// input may have put them there; what it left is.
+/// Makes an error of an exit that is no success. The words of the child alone are no proof, since
+/// the input may have put them there; sizes of files and free space are.
 fn judge(
     plan: &Plan,
     status: ExitStatus,
@@ -335,7 +348,7 @@ fn judge(
     let is_too_large = || sizes(folder).iter().any(|size| *size >= settings.largest_file);
     if status.signal() == Some(Signal::XFSZ.as_raw()) || is_too_large() {
         let limit = settings.largest_file >> 20;
-        return Err(Error::Limit { what: "one file", limit, unit: "MiB" });
+        return Err(Error::Limit { what: "an output file", limit, unit: "MiB" });
     }
     let log: Vec<u8> = heard.log.iter().copied().collect();
     let log = end_of(&String::from_utf8_lossy(&log), LOG).to_owned();
@@ -350,7 +363,8 @@ fn judge(
     Err(Error::Program { ended, line: telling_line(&log), log: without_levels(&log) })
 }
 
-/// The end of a text, of so many bytes at most: what is no UTF-8 became longer.
+/// The end of a text, of at most `most` bytes. A log with bytes that are no UTF-8 became longer
+/// when these were replaced.
 fn end_of(text: &str, most: usize) -> &str {
     let mut at = text.len().saturating_sub(most);
     while !text.is_char_boundary(at) {
@@ -359,11 +373,11 @@ fn end_of(text: &str, most: usize) -> &str {
     &text[at..]
 }
 
-/// The line that tells what went wrong.
+/// The line of the log that tells what went wrong.
 ///
-/// That is the last error of a part of libav, since what the program adds to it only says what failed
-/// with it; or the program's first error, where no part had one. Where the caller's arguments ask for
-/// lines without their level, it is the last one that says more than that something failed.
+/// That is the last error of a component of libav, since what the program adds only says what
+/// failed with it. Without one it is the program's first error. Where the caller's arguments leave
+/// levels out, it is the last line that says more than that something failed.
 fn telling_line(log: &str) -> Option<String> {
     let errors = || {
         log.lines().filter_map(|line| {
@@ -383,7 +397,7 @@ fn telling_line(log: &str) -> Option<String> {
     Some(line.trim().chars().filter(|sign| !sign.is_control()).collect())
 }
 
-/// The lines as the program writes them where it is not asked for their levels.
+/// The log without the level of each line.
 fn without_levels(log: &str) -> String {
     let levels = ["[info] ", "[warning] ", "[error] ", "[fatal] ", "[panic] "];
     let bare = |line: &str| {
@@ -393,14 +407,14 @@ fn without_levels(log: &str) -> String {
     log.split_inclusive('\n').map(bare).collect()
 }
 
-/// Whether there is hardly any room where a folder is.
+/// Whether the file system of a folder has less than 16 MiB of free space.
 fn is_full(folder: &Path) -> bool {
     const HARDLY: u64 = 16 << 20;
     let room = rustix::fs::statvfs(folder);
     room.is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < HARDLY)
 }
 
-/// Memory that a process has in use, in bytes; 0 once it is gone.
+/// Resident memory of a process, in bytes; 0 once it is gone.
 fn resident(process: u32) -> u64 {
     let pages = fs::read_to_string(format!("/proc/{process}/statm"))
         .ok()

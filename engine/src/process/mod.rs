@@ -1,6 +1,6 @@
-//! The escape hatch: a plan that the `ffmpeg` program carries out, in a child process.
+//! Runs the `ffmpeg` program in a child process, for plans that consist of its arguments.
 //!
-//! What holds the child is the Linux kernel; on other systems it is not started.
+//! The Linux kernel confines the child; on other systems it is not started.
 
 #[cfg(target_os = "linux")]
 mod calls;
@@ -27,18 +27,18 @@ use crate::{io::Unfinished, pipeline::run::show_end};
 /// How the `ffmpeg` program is run.
 #[derive(Clone, Debug)]
 pub struct ProcessSettings {
-    /// The program; `None`, the default, is the first `ffmpeg` on the path.
+    /// The program; `None`, the default, is the first `ffmpeg` in `PATH`.
     pub program: Option<PathBuf>,
     /// The longest it may run, in seconds. Default: 6 hours.
     pub max_seconds: u64,
-    /// The most memory that it may have in use, in bytes. Default: 4 GiB.
+    /// The most resident memory that it may use, in bytes. Default: 4 GiB.
     pub max_memory: u64,
     /// The largest file that it may write, in bytes. Default: 64 GiB.
     pub largest_file: u64,
-    /// The most that its folder may hold, in bytes. Default: 64 GiB.
+    /// The most that its working folder may hold, in bytes. Default: 64 GiB.
     pub max_space: u64,
-    /// Whether it is not run at all where the kernel can not enforce the whole sandbox. Default:
-    /// `false`, which leaves a warning. On other systems than Linux it is never run.
+    /// Whether it is an error when the kernel can not enforce the whole sandbox. Default: `false`,
+    /// which leaves a warning. On other systems than Linux it is always an error.
     pub needs_sandbox: bool,
 }
 
@@ -55,7 +55,8 @@ impl Default for ProcessSettings {
     }
 }
 
-/// The program on this machine, and what holds it; `None` where there is none.
+/// The program on this machine, and what of its sandbox is not enforced; `None` where there is
+/// none.
 pub(crate) fn describe(settings: &ProcessSettings) -> Option<Program> {
     let path = program::find(settings.program.as_deref()).ok()?;
     let version = program::version(&path);
@@ -76,7 +77,7 @@ pub(crate) struct Runner<'a, F> {
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
-    /// Shows that the outputs are in place.
+    /// Reports the last progress: the outputs are in their places.
     pub(crate) fn done(&mut self, plan: &Plan) {
         let now = Reading { total: plan.seconds, ..Reading::default() };
         let progress = self.meter.done(now, self.begun.elapsed());

@@ -11,7 +11,7 @@ use std::{
 
 use avocet_model::error::{Error, Result};
 
-/// The program of the settings, or the one on the path.
+/// The program of the settings, or the first `ffmpeg` in `PATH`, by its path with links resolved.
 pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
     let absent = || Error::Absent { kind: "program", name: "ffmpeg".to_owned() };
     let is_program = |path: &PathBuf| path.metadata().is_ok_and(|found| may_be_run(&found));
@@ -21,7 +21,7 @@ pub(super) fn find(wanted: Option<&Path>) -> Result<PathBuf> {
         env::split_paths(&folders).map(|folder| folder.join(&name)).find(is_program)
     };
     let found = wanted.map_or_else(on_path, |path| Some(path.to_owned()).filter(is_program));
-    // The rules on files know it by its real name.
+    // The rules of the sandbox need its real path.
     found.and_then(|path| path.canonicalize().ok()).ok_or_else(absent)
 }
 
@@ -34,7 +34,7 @@ fn may_be_run(found: &Metadata) -> bool {
     found.is_file() && is_allowed
 }
 
-/// The release that a program calls itself.
+/// The release that a program states; `None` when it can not be run or states none.
 pub(super) fn version(path: &Path) -> Option<String> {
     let mut command = Command::new(path);
     command.arg("-version").env_clear().stdin(Stdio::null()).stderr(Stdio::null());
@@ -44,7 +44,7 @@ pub(super) fn version(path: &Path) -> Option<String> {
 
 /// The release in the first line that the program prints.
 pub(super) fn version_of(text: &str) -> Option<String> {
-    // Lines may begin with their level.
+    // A line may begin with its log level.
     let (_, line) = text.lines().find_map(|line| line.split_once("ffmpeg version "))?;
     line.split_whitespace().next().map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Systems that have no way to confine a child process: it is not started there.
+//! Stands in for `child` on systems that can not confine a child process: it is not started there.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use crate::io::{Sink, Sources};
 
 /// What is not enforced here, in words.
 pub(super) fn unprotected() -> Option<String> {
-    Some("what confines the ffmpeg program, Landlock and seccomp, is in Linux alone".to_owned())
+    Some("Landlock and seccomp, which confine the ffmpeg program, exist on Linux only".to_owned())
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {

@@ -1,8 +1,8 @@
 //! What a child process may touch: some files, no network, no other program or process.
 //!
-//! Landlock takes away the files, seccomp the calls ([`Calls`]); both hold from before the child's
-//! first instruction to its end. This is the second room with unsafe code: a few calls between fork
-//! and exec, where nothing else may run.
+//! Landlock restricts files, and seccomp system calls ([`Calls`]). Both hold from before the first
+//! instruction of the child's program to its end. This is the only `unsafe` code outside of
+//! `libav`: a few calls between fork and exec, where nothing else may run.
 
 use std::{fs::File, io, os::unix::process::CommandExt, path::Path, process::Command, thread};
 
@@ -17,14 +17,16 @@ use rustix::{
 
 use super::{calls::Calls, child::Allowed};
 
-/// The oldest Landlock that is enough (Linux 5.13): files are out of reach. What it does not know
+/// The oldest Landlock ABI that is enough (Linux 5.13): it restricts files. What it does not know
 /// (truncation, the network, devices, signals) seccomp refuses by itself.
 const OLDEST: ABI = ABI::V1;
 
-/// The newest Landlock whose rights are asked for; an older kernel enforces what it knows.
+/// The newest Landlock ABI whose rights are asked for; an older kernel enforces those that it
+/// knows.
 const NEWEST: ABI = ABI::V6;
 
-/// What a program needs to start, beside itself: the loader, its libraries, fonts.
+/// What a program may read beside itself, to start and to run: libraries, fonts, time zones, and
+/// facts about the processors.
 const READABLE: [&str; 15] = [
     "/lib",
     "/lib64",
@@ -43,26 +45,26 @@ const READABLE: [&str; 15] = [
     "/sys/devices/system",
 ];
 
-/// Devices that hold nothing.
+/// Devices that are safe to read and to write, since they store nothing.
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 
-/// Where the loader of programs is found; it is executed, too.
+/// Paths of the dynamic loader, which is executed, too.
 const LOADERS: [&str; 3] = [
     "/lib64/ld-linux-x86-64.so.2",
     "/lib/ld-linux-aarch64.so.1",
     "/lib/ld-linux-riscv64-lp64d.so.1",
 ];
 
-/// Capabilities that root's child keeps, by their numbers: to read the files that root may read
-/// (`CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`), as far as Landlock lets it.
+/// Capabilities that the child of a root process keeps, by their numbers: to read the files that
+/// root may read (`CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`), as far as Landlock lets it.
 const KEPT_CAPABILITIES: [i32; 2] = [1, 2];
 
 /// Which layers of the sandbox this kernel enforces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layers {
-    /// Files outside the folder and the inputs are out of reach (Landlock, of any release).
+    /// Files outside the folder and the inputs can not be reached (Landlock, of any ABI).
     pub(crate) files: bool,
-    /// No other program, process or socket (seccomp).
+    /// Calls that reach other programs, processes or sockets are refused (seccomp).
     pub(crate) calls: bool,
 }
 
@@ -75,7 +77,7 @@ impl Layers {
         (!missing.is_empty()).then(|| missing.join("; "))
     }
 
-    /// Tries the layers on a thread that ends at once: both hold for one thread only.
+    /// Tries both layers on a thread that ends at once, since they hold for that thread only.
     pub(crate) fn of_this_kernel() -> Self {
         let try_out = || {
             let nothing = Places { readable: &[], inputs: &[], executable: &[], writable: &[] };
@@ -88,7 +90,7 @@ impl Layers {
     }
 }
 
-/// Lets a command start confined. Layers that `layers` lacks are left out.
+/// Makes a command start confined. Layers that `layers` lacks are left out.
 pub(super) fn confine(
     command: &mut Command,
     allowed: &Allowed<'_>,
@@ -97,7 +99,7 @@ pub(super) fn confine(
     confine_by(command, allowed, layers, NEWEST)
 }
 
-/// The same, with no rights but those that a Landlock of this release knows.
+/// The same, with the rights that Landlock knows up to the ABI `newest` only.
 fn confine_by(
     command: &mut Command,
     allowed: &Allowed<'_>,
@@ -116,13 +118,13 @@ fn confine_by(
     let mut calls = layers.calls.then(Calls::new).flatten();
     let largest = allowed.largest_file;
     let start = move || {
-        // A host that dies takes its child along.
+        // The kernel kills the child when the host dies.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(Resource::Fsize, limit(largest))?;
         setrlimit(Resource::Core, limit(0))?;
         leave_behind();
-        // A program with the set-user-ID bit gives no rights, whatever the layers are.
+        // No set-user-ID program gives rights, even where no layer is enforced.
         set_no_new_privs(true)?;
         if let Some(ruleset) = ruleset.take() {
             ruleset.restrict_self().map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
@@ -135,12 +137,12 @@ fn confine_by(
     Ok(())
 }
 
-/// The identifier of the process that asks.
+/// The ID of the calling process.
 fn own_process() -> u32 {
     rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()
 }
 
-/// Gives up what a host may have and its child needs not: capabilities, and open files.
+/// Drops what a host may have and its child does not need: capabilities and open files.
 fn leave_behind() {
     for capability in (0..64).filter(|number| !KEPT_CAPABILITIES.contains(number)) {
         // SAFETY: a plain system call with numbers. It fails where there is nothing to give up.
@@ -154,7 +156,7 @@ fn leave_behind() {
     }
 }
 
-/// What the rules on files leave.
+/// What the rules of Landlock leave accessible.
 struct Places<'a> {
     readable: &'a [&'a Path],
     inputs: &'a [File],
@@ -162,10 +164,10 @@ struct Places<'a> {
     writable: &'a [&'a Path],
 }
 
-/// The rules on files; what is not there needs none.
+/// Builds the rules of Landlock; paths that do not exist are passed over.
 ///
-/// Of the rights those are enforced that the kernel knows, up to a Landlock of release `newest`. It
-/// is an error when it has not even those of the oldest.
+/// The kernel enforces those rights that it knows, up to the ABI `newest`. It is an error when it
+/// does not even know those of [`OLDEST`].
 fn files(places: &Places<'_>, newest: ABI) -> Result<RulesetCreated, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let rules = |paths: &[&Path], access: BitFlags<AccessFs>| {
@@ -176,10 +178,10 @@ fn files(places: &Places<'_>, newest: ABI) -> Result<RulesetCreated, RulesetErro
         };
         opened.map(rule).collect::<Vec<Result<_, RulesetError>>>()
     };
-    // By the open file, so that what is put at its name later is not read.
+    // These rules are about open files, so that another file that gets the name can not be read.
     let inputs = places.inputs.iter().map(|file| Ok(PathBeneath::new(file, AccessFs::ReadFile)));
     let inputs: Vec<Result<_, RulesetError>> = inputs.collect();
-    // No links, pipes or folders, which would lead those astray who look at the results.
+    // No links, pipes or folders, which could mislead the host when it takes over the results.
     let plain_files =
         AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let devices: Vec<&Path> = DEVICES.iter().map(Path::new).collect();
@@ -189,7 +191,7 @@ fn files(places: &Places<'_>, newest: ABI) -> Result<RulesetCreated, RulesetErro
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(newest))?;
     let (network, scope) = (AccessNet::from_all(newest), Scope::from_all(newest));
-    // To ask for no right at all is an error.
+    // To ask Landlock for no right at all is an error.
     if !network.is_empty() {
         ruleset = ruleset.handle_access(network)?;
     }
@@ -298,7 +300,7 @@ mod tests {
     /// A call that has no number yet.
     const LATER: i64 = libc::SYS_process_mrelease + 60;
 
-    /// The same on each kernel: what its Landlock does not know seccomp refuses.
+    /// Each ABI gives the same result: what an older one does not know seccomp refuses.
     #[test]
     fn the_oldest_landlock_confines_as_the_newest_does() {
         const CHILD: &str = "AVOCET_TEST_CONFINED";

@@ -1,4 +1,4 @@
-//! What has to be decoded for the frames at some instants.
+//! Which packets have to be decoded for the frames at some instants.
 
 use std::{
     cmp::Reverse,
@@ -7,16 +7,16 @@ use std::{
 
 use crate::libav::Packet;
 
-/// Most pictures that a decoder reorders over (H.264 and HEVC: 16), and one to spare.
+/// The most pictures that a decoder reorders over (H.264 and HEVC: 16), and one to spare.
 pub(crate) const REORDERED: usize = 17;
 
-/// The latest presentation times of packets that were read in order of decoding.
+/// The [`REORDERED`] latest presentation times of packets that were read in order of decoding.
 #[derive(Debug, Default)]
 pub(crate) struct Latest(BinaryHeap<Reverse<i64>>);
 
 impl Latest {
-    /// Takes the next time, in ticks, and answers the one before which nothing is shown that is
-    /// decoded later; `None` as long as too few are known.
+    /// Takes the next presentation time, in ticks, and answers one that no packet still to be read
+    /// comes before; `None` as long as too few are known.
     pub(crate) fn bound(&mut self, pts: i64) -> Option<i64> {
         self.0.push(Reverse(pts));
         if self.0.len() > REORDERED {
@@ -32,15 +32,15 @@ pub(crate) struct Approach {
     pub(crate) packets: Vec<Packet>,
     /// The frames, in order of the instants.
     pub(crate) frames: Vec<Wanted>,
-    /// Times of all frames that are looked at, in ticks.
+    /// Presentation times, in ticks, of all wanted frames and neighbors.
     pub(crate) wanted: BTreeSet<i64>,
-    /// Whether the stream ended before a later frame came.
+    /// Whether the stream ended without a frame behind the last instant.
     pub(crate) ended: bool,
 }
 
 /// The frame at an instant, and its neighbors where they are wanted, by their times in ticks.
 pub(crate) struct Wanted {
-    /// The instant.
+    /// The instant, in ticks.
     pub(crate) time: i64,
     pub(crate) shown: i64,
     pub(crate) before: Option<i64>,
@@ -48,8 +48,8 @@ pub(crate) struct Wanted {
 }
 
 impl Approach {
-    /// What the frames at `times` need of the packets that were read; `None` when the one before
-    /// is wanted and not among them.
+    /// Those of `packets` that the frames at `times` need; `after` is the time of the next frame.
+    /// `None` when a frame, or the neighbor before it, is not among them.
     pub(crate) fn of(
         mut packets: Vec<Packet>,
         times: &[i64],
@@ -77,7 +77,7 @@ impl Approach {
         Some(Self { packets, frames, wanted, ended })
     }
 
-    /// Whether the frame of this time is looked at.
+    /// Whether the frame of this time is wanted, by itself or as a neighbor.
     pub(crate) fn wants(&self, pts: Option<i64>) -> bool {
         pts.is_some_and(|pts| self.wanted.contains(&pts))
     }

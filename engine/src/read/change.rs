@@ -1,4 +1,4 @@
-//! Whether a stream goes on in the coding that it began with, as a stream copy relies on.
+//! Finds changes of codec parameters within a stream, which a stream copy can not follow.
 
 use std::collections::BTreeMap;
 
@@ -11,42 +11,42 @@ use avocet_model::format::nal::{
 
 use crate::libav::{Packet, Parameters};
 
-/// The coding of one stream, as its container and its packets tell it.
+/// The codec parameters of one stream, as its container and its packets tell them.
 #[derive(Debug)]
 pub(crate) struct Coding {
-    /// What the container says beside the stream, such as parameter sets.
+    /// The extradata of the container, such as parameter sets.
     extradata: Vec<u8>,
     packets: Told,
 }
 
-/// What packets tell of their coding, by codec.
+/// What packets tell of their codec parameters, by codec.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// Sequence parameter sets of H.264 among the slices.
+    /// H.264: the sequence parameter sets that are known so far.
     Avc(Framing, Vec<AvcSequence>),
-    /// Sequence parameter sets of HEVC among the slices, by their numbers.
+    /// HEVC: the sequence parameter sets that are known so far, by their numbers.
     Hevc(Framing, BTreeMap<u32, Vec<u8>>),
-    /// A header that says the same in every packet that has one.
+    /// Codecs with a header in packets: what reads it, and what the last one said.
     Header(fn(&[u8]) -> Option<Vec<u8>>, Option<Vec<u8>>),
-    /// Headers of Vorbis, which belong beside the stream.
+    /// Vorbis: headers in packets must be those of the extradata.
     Vorbis,
-    /// Nothing that could change.
+    /// Other codecs: packets tell nothing that could change.
     Nothing,
 }
 
 impl Coding {
-    /// The coding that a stream begins with.
+    /// The codec parameters that a stream begins with.
     pub(crate) fn of(parameters: &Parameters) -> Self {
         let extradata = parameters.extradata().to_vec();
         let packets = Told::of(&parameters.codec(), &extradata);
         Self { extradata, packets }
     }
 
-    /// Whether a packet is coded with other parameters than those before it. From then on they are
-    /// the ones that later packets are held against.
+    /// Whether a packet is coded with other parameters than those before it. Later packets are
+    /// compared with the new ones.
     pub(crate) fn changes(&mut self, packet: &Packet) -> bool {
         let beside = packet.new_extradata().is_some_and(|new| {
-            // A container that says nothing at first says it with the first packet.
+            // A container without extradata may give it with the first packet, which is no change.
             let changes = !self.extradata.is_empty() && self.extradata != new;
             self.extradata = new.to_vec();
             changes
@@ -56,7 +56,7 @@ impl Coding {
 }
 
 impl Told {
-    /// What the packets of a codec tell, when this stands beside them.
+    /// What is known of a codec before its first packet, by the extradata.
     pub(crate) fn of(codec: &str, extradata: &[u8]) -> Self {
         let header = |read: fn(&[u8]) -> Option<Vec<u8>>| Self::Header(read, None);
         match codec {
@@ -153,8 +153,8 @@ fn av1_sequence(data: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// Profile, size and bit depth of a sequence header of AV1 (AV1 specification, 5.5). Which tools its
-/// encoder used is nothing that a player has to know before.
+/// Profile, size and bit depth of a sequence header of AV1 (AV1 specification, 5.5). The coding
+/// tools are left out: a player need not know them in advance.
 fn av1_pictures(unit: &[u8]) -> Option<Vec<u8>> {
     let mut bits = Bits::new(unit);
     let profile = bits.number(3)?;
@@ -235,12 +235,12 @@ fn mpeg_audio(data: &[u8]) -> Option<Vec<u8>> {
 fn dolby(data: &[u8]) -> Option<Vec<u8>> {
     let &[0x0b, 0x77, stream, _, rate, version, channels, ..] = data else { return None };
     if version >> 3 > 10 {
-        // Dependent and further substreams tell of other channels.
+        // Dependent substreams, and those of a number above 0, tell of other channels.
         let is_main = stream >> 6 != 1 && (stream >> 3) % 8 == 0;
         return is_main.then(|| vec![rate & 0xcf]);
     }
     let mode = channels >> 5;
-    // Mix levels that are there only with some channels stand before the bit of the last.
+    // The bit of the low frequencies (`lfeon`) is behind mix levels that only some modes have.
     let has_center = mode & 1 == 1 && mode != 1;
     let levels = [has_center, mode & 4 != 0, mode == 2];
     let skipped = levels.into_iter().filter(|there| *there).count() * 2;
@@ -252,7 +252,7 @@ fn dolby(data: &[u8]) -> Option<Vec<u8>> {
 /// Sample rate, channels and sample size of a frame of FLAC (RFC 9639, 9.1).
 fn flac(data: &[u8]) -> Option<Vec<u8>> {
     let &[0xff, 0xf8 | 0xf9, rate, channels, ..] = data else { return None };
-    // From 8 to 10 two channels are coded by their difference.
+    // Values from 8 to 10 are stereo, one channel of which is coded as a difference.
     let count = match channels >> 4 {
         8..=10 => 1,
         count => count,
@@ -305,8 +305,8 @@ mod tests {
             &[9, 0, 0, 1, 0xb3, 0x2d, 2, 0x40, 0x33, 2],
             &[0, 0, 1, 0xb3, 0x2d, 2, 0x40, 0x23],
         );
-        // A temporal delimiter, then a sequence header of 16 by 8 pixels: with other tools, and with
-        // 10 bits.
+        // A temporal delimiter, then a sequence header of 16 by 8 pixels: with other tools, and
+        // with 10 bits.
         let av1 = |tools: u32, is_high: bool| {
             let mut bits = BitWriter::default();
             bits.number(0b0_0011, 5);
@@ -321,7 +321,7 @@ mod tests {
             [&[0x12, 0, 0x0a, length][..], &bits.bytes].concat()
         };
         check(av1_sequence, &av1(0, false), &av1(0b11_1010, false)[2..], &av1(0, true));
-        // What can not be understood must be the same.
+        // Headers that can not be parsed are compared as a whole.
         check(
             av1_sequence,
             &[0x12, 0, 0x0a, 2, 7, 8],

@@ -1,5 +1,5 @@
-//! The clock of a container that was cut and joined, or that is several files, one behind the other:
-//! its parts are put in sequence.
+//! Closes the jumps of the clock in a container that was cut and joined, or that holds several
+//! files behind each other.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::libav::Packet;
 /// A step forward by more than this is a jump, not content; in seconds.
 pub(crate) const FORWARD: f64 = 10.0;
 
-/// A step back by more than this is one, too; decoding times never fall in one piece.
+/// A step back by more than this is a jump, too; in seconds. Decoding times of one part never fall.
 pub(crate) const BACK: f64 = 0.5;
 
 /// Moves packets so that each stream goes on where it was before the clock jumped.
@@ -32,26 +32,27 @@ pub(crate) struct Clock {
 /// Where a clock may jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Anywhere, back and far forward. The distance is found by the stream that jumps first; streams
-    /// reach a jump at different packets, so each has its own place in the list of distances.
+    /// Anywhere, back and far forward. The stream that jumps first determines the offset. Streams
+    /// reach a jump at different packets, so each keeps the number of its own offset.
     Cut,
-    /// Back, where a file begins behind another: what stands there or behind it is of the next part,
-    /// which begins when all streams of the one before it have ended. A step forward is content.
+    /// Back only, where another file was appended. Packets that stand there or behind it in the
+    /// file belong to the next part, which begins where the longest stream of the one before it
+    /// ends. A step forward is content.
     Appended,
 }
 
-/// How far a stream is.
+/// How far a stream was read.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Number of its offset; the first part has none.
+    /// Number of its offset, from 1; 0 in the first part, which is not moved.
     offset: usize,
     /// Presentation time of the first packet of the part, before moving.
     begin: Timestamp,
     /// Decoding time of the newest packet, after moving.
     last: Timestamp,
-    /// Where the next packet is expected, in order of decoding, after moving.
+    /// The expected decoding time of the next packet, after moving.
     next: Timestamp,
-    /// The latest end of any packet, in order of presentation, after moving.
+    /// The latest end of presentation of any packet, after moving.
     end: Timestamp,
     /// Distance between the last two packets, in ticks of the stream.
     step: i64,
@@ -69,7 +70,7 @@ impl Clock {
         Some(Self { kind, offsets: Vec::new(), from: 0, streams: BTreeMap::new() })
     }
 
-    /// Whether a jump is where a file begins behind another.
+    /// Whether the clock jumps only where a file was appended.
     pub(crate) fn is_of_files(&self) -> bool {
         self.kind == Kind::Appended
     }
@@ -97,7 +98,7 @@ impl Clock {
             packet.set_times(shown_at.ticks, moved.ticks, duration);
         }
         if self.kind == Kind::Appended && offset > 0 {
-            // libav hides fragments of a movie that go back, as if an edit list asked for it.
+            // libav marks packets of a movie's fragments that go back as hidden by an edit list.
             packet.show();
         }
         let known = place.filter(|place| place.offset == offset);
@@ -119,7 +120,8 @@ impl Clock {
         jumped
     }
 
-    /// The offset that makes `at` follow on, if need be a new one.
+    /// The number of the offset that makes `at` follow on, of a new one if need be; and whether it
+    /// is new.
     fn find(&mut self, at: Timestamp, place: Place) -> (usize, bool) {
         let follows = |offset: usize| {
             let step = self.moved(at, offset).seconds() - place.next.seconds();
@@ -133,8 +135,9 @@ impl Clock {
         (self.offsets.len(), true)
     }
 
-    /// The offset of the part that a packet stands in, a new one where its stream goes back. Demuxers
-    /// may give the last packets of a part after the first ones of the next.
+    /// The number of the offset of the part that a packet stands in, a new one where its stream
+    /// goes back; and whether it is new. Places in the file tell parts apart, since demuxers may
+    /// give the last packets of a part after the first ones of the next.
     fn go_on(
         &mut self,
         at: Timestamp,
@@ -156,7 +159,7 @@ impl Clock {
             return (newest, false);
         }
         self.from = position;
-        // The streams of a part begin as far from each other as those of the part before it.
+        // The streams of the new part are assumed to begin as far from each other as those before.
         let of_part = self.streams.values().filter(|other| other.offset == newest);
         let first = of_part.map(|other| other.begin).min().unwrap_or(place.begin);
         let late = place.begin.since(first, at.base).map_or(0, |late| late.ticks);
@@ -165,13 +168,13 @@ impl Clock {
         (self.offsets.len(), true)
     }
 
-    /// Begins a part, which has `from` where the one before it has `to`.
+    /// Begins a part, whose offset moves the instant `from` to `to`.
     fn begin_part(&mut self, from: Timestamp, to: Timestamp) {
         let offset = to.since(from, from.base);
         self.offsets.push(offset.unwrap_or(Timestamp::new(0, from.base)));
     }
 
-    /// An instant moved by the offset of a number.
+    /// An instant moved by the offset of this number; not moved by 0.
     fn moved(&self, at: Timestamp, offset: usize) -> Timestamp {
         let by = offset.checked_sub(1).and_then(|number| self.offsets.get(number));
         at.plus(by.and_then(|by| by.rescale(at.base)).map_or(0, |by| by.ticks))

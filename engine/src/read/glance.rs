@@ -1,4 +1,4 @@
-//! What parameter sets tell of pictures, without a look at any of them.
+//! What parameter sets tell of pictures, so that none needs to be read.
 
 use avocet_model::{
     format::nal::avc::{AvcSequence, AvcSets},
@@ -8,10 +8,10 @@ use avocet_model::{
 
 use crate::libav::{color_of, pixel_format_of};
 
-/// Fills in what a container's header leaves open about its moving pictures; `false` when their
-/// parameter sets do not tell all of it.
+/// Fills in what a container's header leaves open about its video streams, by parameter sets of
+/// H.264; `false` when these do not tell all of it.
 pub(crate) fn complete(media: &mut MediaInfo) -> bool {
-    // Some containers tell only by their packets when they begin.
+    // Some containers tell the start of a stream only by its packets.
     let is_timed = |stream: &StreamInfo| stream.still || stream.start.is_some();
     if media.start.is_none() || !media.streams.iter().all(is_timed) {
         return false;
@@ -30,7 +30,7 @@ fn complete_stream(stream: &mut StreamInfo) -> Option<()> {
     let sets = AvcSets::read(&stream.extradata).filter(|_| stream.codec == "h264")?;
     let sequences = sets.sequences()?;
     let (first, others) = sequences.split_first()?;
-    // All but what decides how pictures are coded, not what they look like.
+    // The set without what decides how pictures are coded, and not what they look like.
     let looks = |set: &AvcSequence| AvcSequence {
         id: 0,
         profile: 0,
@@ -47,7 +47,7 @@ fn complete_stream(stream: &mut StreamInfo) -> Option<()> {
 }
 
 fn complete_video(video: &mut VideoInfo, set: &AvcSequence) -> Option<()> {
-    // Where pictures may be fields, and where the container contradicts, frames must tell.
+    // Where pictures may be fields, or the container has another size, frames must be decoded.
     let side = |macroblocks: u32, side: u32| side.div_ceil(16) == macroblocks;
     let (wide, high) = set.macroblocks;
     let is_sound = set.progressive && side(wide, video.width) && side(high, video.height);
@@ -68,7 +68,7 @@ fn complete_video(video: &mut VideoInfo, set: &AvcSequence) -> Option<()> {
         video.pixel_aspect = set.pixel_aspect.unwrap_or(Rational::ONE);
     }
     if let Some(full) = set.full_range {
-        // What is not told is unspecified, 2.
+        // Colors that are not told are unspecified, which is 2 in ITU-T H.273.
         let (said, reserved) = color_of(full, set.colors.unwrap_or([2; 3]));
         let Color { range, matrix, primaries, transfer } = said;
         let own = &mut video.color;

@@ -8,30 +8,30 @@ use avocet_model::{
 use super::index::Entries;
 use crate::libav::{Demuxer, Fault, Packet};
 
-/// The most that is read in search of a second picture.
+/// The most packets that are read in search of a second picture.
 const MAX_PACKETS: usize = 500;
 
 /// The same, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
-/// How many pictures another stream has, at least, before one of a codec for still pictures that has
-/// one so far is taken for a preview.
+/// A stream of a still-picture codec that has one picture so far is taken for a preview if another
+/// stream has at least this many pictures.
 const MANY: u64 = 50;
 
 /// What is looked for in the first packets of a stream.
 struct Search {
-    /// How keyframes say how they are turned, where they may.
+    /// What finds the orientation in a keyframe, where it may tell one.
     entries: Option<Entries>,
-    /// How many packets are looked at.
+    /// How many packets are to be looked at.
     wanted: u64,
-    /// How many were.
+    /// How many packets were looked at.
     found: u64,
-    /// What they say.
+    /// The orientation that the first packet tells, if that is not upright.
     orientation: Option<Orientation>,
 }
 
-/// Fills in what only packets tell: how pictures are turned, where the container does not say, and
-/// which streams have one picture beside streams of more. The demuxer stands behind them then.
+/// Fills in what only packets tell: the orientation of pictures, where the container does not, and
+/// which streams are previews of one picture. The demuxer then stands behind the packets read.
 pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), Fault> {
     let are_several = media.videos().count() > 1;
     let mut searches: Vec<Search> = media
@@ -47,7 +47,7 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
     while !searches.iter().all(Search::is_over) && packets < MAX_PACKETS && bytes < MAX_BYTES {
         let packet = match demuxer.read() {
             Ok(Some(packet)) => packet,
-            // How much is missing is judged by the run.
+            // The run judges how much is missing.
             Ok(None) | Err(Fault::Libav(_)) => {
                 ended = true;
                 break;
@@ -68,7 +68,7 @@ pub(crate) fn look(demuxer: &mut Demuxer, media: &mut MediaInfo) -> Result<(), F
     let counts: Vec<u64> = media.streams.iter().zip(&searches).map(pictures).collect();
     let most = counts.iter().copied().max().unwrap_or(0);
     for ((stream, search), count) in media.streams.iter_mut().zip(&searches).zip(counts) {
-        // A second picture may come late, as slides of a lecture do.
+        // A second picture may still come: slides of a lecture are minutes apart.
         let is_still = matches!(stream.codec.as_str(), "mjpeg" | "png" | "webp" | "bmp" | "gif");
         let is_all = ended || stream.promised_packets.is_some() || (is_still && most >= MANY);
         stream.preview = are_several && count == 1 && most > 1 && is_all;
@@ -84,7 +84,7 @@ impl Search {
     fn of(demuxer: &Demuxer, media: &MediaInfo, stream: &StreamInfo, are_several: bool) -> Self {
         let mut search = Self { entries: None, wanted: 0, found: 0, orientation: None };
         let Kind::Video(video) = &stream.kind else { return search };
-        // A container of one picture; in one of many each picture might say something else.
+        // Only a container of one picture: in one of many, each picture might tell something else.
         let is_picture = media.format.ends_with("_pipe") || stream.still;
         let may_tell = matches!(stream.codec.as_str(), "h264" | "hevc")
             || (is_picture && matches!(stream.codec.as_str(), "mjpeg" | "png" | "webp"));

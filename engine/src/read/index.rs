@@ -32,11 +32,11 @@ use crate::{
     libav::{Demuxer, Depth, Fault, Listed, Packet, limits::Limits},
 };
 
-/// Indexes of files that were asked for lately, shared by the clones of an engine.
+/// The newest indexes, shared by the clones of an engine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Indexes(Arc<Mutex<VecDeque<Kept>>>);
 
-/// An index with the file that it is of.
+/// An index, and what identifies its source.
 type Kept = (Identity, Arc<Index>);
 
 impl Indexes {
@@ -49,7 +49,7 @@ impl Indexes {
         source: &Source,
         list: impl FnOnce() -> Result<Index>,
     ) -> Result<Arc<Index>> {
-        // What can not be told is told by whoever opens the source.
+        // A source without an identity is not kept. If it can not be read, `list` tells why.
         let identity = source.identity().filter(|_| !source.is_in_parts());
         let Some(identity) = identity else { return list().map(Arc::new) };
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Indexes {
         }
         let index = Arc::new(list()?);
         let mut kept = kept();
-        // The same file, as it was before, is of no use any more.
+        // An index of an older version of the source is of no use any more.
         kept.retain(|(other, _)| !other.is_same(&identity));
         kept.push_back((identity, Arc::clone(&index)));
         let packets = |(_, index): &Kept| index.packets();
@@ -70,15 +70,15 @@ impl Indexes {
     }
 }
 
-/// Lists the packets of a source; keyframes that are far from a span of seconds count as closed
-/// without a look at them, where that would cost a request for each.
+/// Lists the packets of a source. Where each look at a keyframe costs a request, those far from
+/// `near`, in seconds from the input's start, count as closed without one.
 pub(crate) fn of(
     source: &Source,
     near: &Range<f64>,
     limits: Limits,
     cancel: &CancelToken,
 ) -> Result<Index> {
-    /// How far around the span keyframes may matter, in seconds: longer than most groups.
+    /// How far from `near` keyframes may matter, in seconds: longer than most GOPs.
     const AROUND: f64 = 10.0;
     let location = source.location();
     let open = || source.demuxer(&location, Depth::Streams, limits, cancel);
@@ -115,8 +115,8 @@ pub(crate) fn of(
     read(demuxer, &media, &location, cancel)
 }
 
-/// What the sample tables of a movie list, every keyframe as one of a closed group; `None` when
-/// that is not what libav makes of them.
+/// What the sample tables of a movie list, with every keyframe as one of a closed GOP. `None` when
+/// libav reads a first packet of a stream that is not as it is listed.
 pub(crate) fn listed(
     reader: &mut (impl Read + Seek),
     demuxer: &mut Demuxer,
@@ -143,7 +143,7 @@ pub(crate) fn listed(
     Ok(Some(index))
 }
 
-/// Reads all packets.
+/// Lists packets by reading all of them.
 fn read(
     mut demuxer: Demuxer,
     media: &MediaInfo,
@@ -159,7 +159,7 @@ fn read(
     loop {
         let mut packet = match demuxer.read() {
             Ok(Some(packet)) => packet,
-            // How much is missing is judged by the run.
+            // The run judges how much is missing.
             Ok(None) | Err(Fault::Libav(_)) => return Ok(index),
             Err(fault) => return Err(fault.of_input(location)),
         };
@@ -180,8 +180,8 @@ fn read(
             let seconds = at.seconds() - media.start.unwrap_or(at).seconds();
             demuxer.limits.check_seconds(location, seconds)?;
         }
-        // Where a container states decoding times only, frames are shown at the same times, if
-        // not each at that of its own packet.
+        // Where a container states decoding times only, these are the presentation times, too, but
+        // each may be that of another packet.
         stream.packets.push(IndexedPacket {
             pts: packet.pts().or(packet.dts()),
             duration: packet.duration(),
@@ -193,15 +193,15 @@ fn read(
     }
 }
 
-/// How much later than they are decoded the samples of a track are shown.
+/// How much later than decoded the samples of a track are shown (composition offsets).
 struct Shift<'a> {
     samples: &'a [(u64, i64)],
-    /// What libav takes off decoding times, so that none comes after the presentation.
+    /// What libav takes off all decoding times, in ticks, so that none is later than presentation.
     common: i64,
 }
 
 impl<'a> Shift<'a> {
-    /// `None` when a packet that is read is not as it is listed.
+    /// `None` when the first packet that is read is not as it is listed.
     fn of(
         shifts: &'a Shifts,
         stream: &StreamInfo,
@@ -230,7 +230,7 @@ impl<'a> Shift<'a> {
     }
 }
 
-/// Lets each packet last until the next one that is shown, and the last one as long as the stream.
+/// Lets each packet last until the next one that is shown, and the last to the stream's end.
 fn set_durations(packets: &mut [IndexedPacket], stream: &StreamInfo) {
     let mut order: Vec<usize> = (0..packets.len()).collect();
     order.sort_by_key(|place| packets[*place].pts);
@@ -242,17 +242,18 @@ fn set_durations(packets: &mut [IndexedPacket], stream: &StreamInfo) {
     }
 }
 
-/// How the keyframes of a stream tell whether they close it off from what was before.
+/// How the keyframes of a stream tell whether their GOP is closed.
 pub(crate) enum Entries {
     /// By the types of their NAL units.
     Avc(Framing),
     Hevc(Framing),
-    /// Keyframes refer to nothing and are referred past by nothing.
+    /// Nothing refers to what was before a keyframe, so every GOP is closed.
     Always,
-    /// The same, where that of the alpha channel beside, if there is one, is a keyframe, too.
+    /// The same, if the alpha channel beside a keyframe, where there is one, is a keyframe, too.
     Vp8,
     Vp9,
-    /// By what follows them: pictures shown before them.
+    /// A keyframe does not tell, and its GOP counts as closed. Pictures that follow it and are
+    /// shown before it tell that it is open.
     ByOrder,
 }
 
@@ -284,13 +285,13 @@ impl Entries {
         }
     }
 
-    /// Looks at as much of a listed keyframe as it takes to tell what it is.
+    /// Reads as much of a listed keyframe as it takes to tell whether its GOP is closed.
     fn look_at(
         &self,
         reader: &mut (impl Read + Seek),
         listed: &Listed,
     ) -> io::Result<RandomAccess> {
-        /// What stands before the first piece of a picture, in bytes: seldom more.
+        /// How much is read at first, in bytes: a slice seldom begins behind it.
         const HEAD: u32 = 4096;
         if !matches!(self, Self::Avc(_) | Self::Hevc(_)) {
             return Ok(RandomAccess::ClosedGop);
@@ -310,7 +311,7 @@ impl Entries {
         Ok(self.look_into(&if has_picture { head } else { read(listed.bytes)? }))
     }
 
-    /// What a keyframe is, by its data.
+    /// Whether decoding can begin at a keyframe, by its data.
     fn look_into(&self, data: &[u8]) -> RandomAccess {
         let is_closed = match *self {
             _ if self.refreshes(data) => return RandomAccess::None,
@@ -323,8 +324,8 @@ impl Entries {
         if is_closed { RandomAccess::ClosedGop } else { RandomAccess::OpenGop }
     }
 
-    /// What a decoder that begins in the middle of a stream must know from its head, of a demuxer
-    /// from which nothing was read yet.
+    /// Units of the first packet that a decoder must see even if it begins in the middle of the
+    /// stream. Nothing may have been read from the demuxer yet.
     pub(crate) fn head(&self, demuxer: &mut Demuxer, stream: usize) -> Result<Option<Head>, Fault> {
         /// As much of a first packet as is looked at, in bytes.
         const HEAD: usize = 4096;
@@ -332,13 +333,13 @@ impl Entries {
         Ok(Head::of(&demuxer.first_bytes(stream, HEAD)?, framing))
     }
 
-    /// Whether a keyframe only begins to refresh the picture, which is whole some frames later, or
-    /// lacks what its alpha channel refers to.
+    /// Whether decoding can not begin at a keyframe: it only begins a gradual refresh, or its alpha
+    /// channel refers to packets before it.
     pub(crate) fn is_gradual(&self, packet: &Packet) -> bool {
         self.refreshes(packet.data()) || self.needs_alpha(packet)
     }
 
-    /// Whether the alpha channel beside a packet refers to those before.
+    /// Whether the alpha channel beside a packet refers to packets before it.
     fn needs_alpha(&self, packet: &Packet) -> bool {
         let Some(first) = packet.alpha().and_then(<[u8]>::first) else { return false };
         // A bit is set for what is no keyframe (RFC 6386, 9.1; VP9 bitstream, 6.2).
@@ -349,13 +350,14 @@ impl Entries {
         }
     }
 
-    /// The sub-layer of a picture of HEVC, and whether no other picture of it refers to that one.
+    /// The temporal sub-layer of a picture of HEVC, and whether no other picture of that sub-layer
+    /// refers to it.
     pub(crate) fn layer(&self, packet: &Packet) -> Option<(u8, bool)> {
         let Self::Hevc(framing) = *self else { return None };
         units(packet.data(), framing).find_map(hevc::layer_of)
     }
 
-    /// The orientation that a packet asks for.
+    /// The display orientation that a packet asks for (SEI).
     pub(crate) fn orientation(&self, packet: &Packet) -> Option<Orientation> {
         let (Self::Avc(framing) | Self::Hevc(framing)) = *self else { return None };
         units(packet.data(), framing).find_map(|unit| match self {

@@ -8,5 +8,7 @@ pub(crate) mod glance;
 pub(crate) mod head;
 pub(crate) mod index;
 pub(crate) mod open;
+pub(crate) mod packets;
+pub(crate) mod probe;
 pub(crate) mod reader;
 pub(crate) mod retries;

@@ -24,7 +24,7 @@ impl Sources {
         self.expect(location)?.demuxer(location, depth, limits, cancel)
     }
 
-    /// Holds an input that is not opened as media against limits, where there are any.
+    /// Checks an input that the run does not demux itself against the limits, where there are any.
     pub(crate) fn expect_within(
         &self,
         limits: Limits,
@@ -44,7 +44,7 @@ impl Sources {
 }
 
 impl Source {
-    /// Opens the source as media; errors call it by `location`.
+    /// Opens the source as media; errors name it `location`.
     pub(crate) fn demuxer(
         &self,
         location: &Location,
@@ -58,11 +58,11 @@ impl Source {
             Ok(demuxer) => demuxer,
             Err(fault) => {
                 let error = fault.of_input(location);
-                // Older releases of libav read no HEIC.
+                // Older releases of libav can not read HEIC, and take it for no media.
                 let is_unknown = matches!(error, Error::NotMedia { .. });
                 let still = if is_unknown { movie::still(&mut open()?) } else { Ok(None) };
                 let Some(still) = still.map_err(unreadable)? else { return Err(error) };
-                let found = format!("a still picture in the form of HEIF ({})", still.kind);
+                let found = format!("a HEIF image ({})", still.kind);
                 return Err(Error::Unsupported { location: location.clone(), found });
             }
         };
@@ -77,7 +77,7 @@ impl Source {
     }
 }
 
-/// How a stream is coded.
+/// Codec parameters of a stream.
 pub(crate) fn parameters_of(
     demuxer: &Demuxer,
     location: &Location,

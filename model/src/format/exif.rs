@@ -1,9 +1,10 @@
-//! What EXIF says of a picture, in JPEG, PNG and WebP: how it is to be turned. Older libav does not
-//! follow it, and newer libav says it of frames only.
+//! The orientation that EXIF states for a JPEG, PNG or WebP picture. Older libav ignores it, and
+//! newer libav reports it on decoded frames only.
 
 use crate::media::Orientation;
 
-/// The orientation that a coded picture states; `None` where it states none.
+/// The orientation that a coded picture states. `codec` is libav's name: `mjpeg`, `png` or `webp`.
+/// `None` for other codecs, and where the picture states none.
 pub fn orientation(codec: &str, data: &[u8]) -> Option<Orientation> {
     match codec {
         "mjpeg" => of_tiff(segment(data)?),
@@ -13,7 +14,8 @@ pub fn orientation(codec: &str, data: &[u8]) -> Option<Orientation> {
     }
 }
 
-/// What stands before the TIFF structure in JPEG, and by mistake in some other files.
+/// The identifier before the TIFF structure in JPEG. Some writers put it into PNG and WebP too, by
+/// mistake.
 const NAME: &[u8] = b"Exif\0\0";
 
 /// The EXIF segment of a JPEG (ITU-T T.81, B.1.1; CIPA DC-008, 4.7.2).
@@ -24,7 +26,7 @@ fn segment(data: &[u8]) -> Option<&[u8]> {
     loop {
         let (&[0xff, marker], after) = rest.split_first_chunk()? else { return None };
         if marker == 0xff {
-            // A byte that fills.
+            // A fill byte: any number of them may precede a marker.
             rest = &rest[1..];
             continue;
         }
@@ -43,11 +45,11 @@ fn segment(data: &[u8]) -> Option<&[u8]> {
 enum Order {
     /// Size (most significant byte first), type, payload, checksum.
     Png,
-    /// Type, size (least significant byte first), payload, a byte to make it even.
+    /// Type, size (least significant byte first), payload, a padding byte if the size is odd.
     Riff,
 }
 
-/// The payload of the chunk of a type.
+/// The payload of the first chunk of type `name`.
 fn chunk(mut data: &[u8], name: [u8; 4], order: Order) -> Option<&[u8]> {
     loop {
         let (first, rest) = data.split_first_chunk::<4>()?;
@@ -105,7 +107,7 @@ fn of_tiff(data: &[u8]) -> Option<Orientation> {
 mod tests {
     use super::*;
 
-    /// A structure with one tag before the orientation.
+    /// A TIFF structure with one tag before the orientation.
     fn tiff(orientation: u16, is_little: bool) -> Vec<u8> {
         let short = |it: u16| if is_little { it.to_le_bytes() } else { it.to_be_bytes() };
         let long = |it: u32| if is_little { it.to_le_bytes() } else { it.to_be_bytes() };

@@ -1,24 +1,26 @@
-//! What the metadata of FLV say and libav does not: how large the file was when it was written.
+//! The metadata of FLV state how large the file was when it was written, which libav does not
+//! report.
 
 use std::io::{self, Read};
 
-/// How far the metadata are looked through, in bytes: they come first.
+/// How much of the file is searched, in bytes: the metadata come first.
 const MAX_BYTES: u64 = 16 << 10;
 
-/// The name of the size, as a property of an object, and the type of a number behind it (AMF 0, 2.2
-/// and 2.5).
+/// The property `filesize` of an object with its name, and the type marker of the number behind it
+/// (AMF 0, 2.2 and 2.5).
 const FILE_SIZE: &[u8] = b"\0\x08filesize\0";
 
-/// The size of the whole file when it was written, in bytes; `None` where that is not said.
+/// The size of the whole file when it was written, in bytes; `None` where the metadata do not state
+/// it.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn stated_size(reader: &mut impl Read) -> io::Result<Option<u64>> {
     let mut head = Vec::new();
     reader.take(MAX_BYTES).read_to_end(&mut head)?;
     let place = head.windows(FILE_SIZE.len()).position(|name| name == FILE_SIZE);
     let size = place.and_then(|place| head.get(place + FILE_SIZE.len()..)?.first_chunk());
-    // The cast saturates, and makes 0 of what is no number.
+    // The cast saturates. It makes 0 of a NaN and of negative numbers.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as said")]
     Ok(size.map(|size| f64::from_be_bytes(*size) as u64).filter(|size| *size > 0))
 }

@@ -1,5 +1,5 @@
-//! What the header of Matroska says and libav does not tell: whether it is `WebM`, and more of the
-//! pictures (RFC 9559, 5.1.4).
+//! Header elements of Matroska that libav does not report: whether the file is `WebM`, where it
+//! ends, and cropping, display size and interlacing of video (RFC 9559, 5.1.4).
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -28,36 +28,37 @@ const DISPLAY_WIDTH: u32 = 0x54b0;
 const DISPLAY_HEIGHT: u32 = 0x54ba;
 const DISPLAY_UNIT: u32 = 0x54b2;
 
-/// The type of a track of pictures.
+/// The `TrackType` of a video track.
 const PICTURES: u64 = 1;
 
-/// The unit of a display size that is not known.
+/// The `DisplayUnit` of a display size whose unit is not known.
 const UNKNOWN_UNIT: u64 = 4;
 
-/// Most documents that are looked at behind the first.
+/// The largest number of EBML documents after the first that are read.
 const DOCUMENTS: usize = 256;
 
-/// Most elements that are looked at before the list of tracks.
+/// The largest number of elements that are read in search of the list of tracks.
 const ELEMENTS: usize = 64;
 
-/// The most of an element that is read, in bytes.
+/// The longest payload of an element that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What the header says of the pictures of a track.
+/// What the entry of a video track states about its pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Shape {
     crop: Crop,
-    /// Width and height as shown, of which only the ratio counts.
+    /// Display width and height, of which only the ratio is used.
     display: Option<(u32, u32)>,
-    /// Whether it says that frames are interlaced.
+    /// Whether the entry states that frames are interlaced.
     interlaced: bool,
 }
 
-/// Fills in what the header says: the type of the document, how much of it is missing, and of pictures their cropping, the shape of their pixels where that
-/// follows from it, and that they are interlaced where nothing says in which order.
+/// Fills in what the header states: the document type, the bytes that are missing at the end, and
+/// for video the crop, the pixel aspect that follows from the crop, and interlacing where the scan
+/// is not known. Returns what follows the first document.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn complete(reader: &mut (impl Read + Seek), media: &mut MediaInfo) -> io::Result<Behind> {
     let first = head(reader)?;
     let behind = behind(&first, reader)?;
@@ -74,7 +75,7 @@ pub fn complete(reader: &mut (impl Read + Seek), media: &mut MediaInfo) -> io::R
     Ok(behind)
 }
 
-/// Whether further documents stand behind the first, and say the same of their tracks.
+/// Whether further EBML documents follow the first, and whether their tracks are coded alike.
 fn behind(first: &Head, reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
     let (mut end, mut behind) = (first.end, Behind::Nothing);
     for _ in 0..DOCUMENTS {
@@ -109,23 +110,23 @@ impl Shape {
     }
 }
 
-/// A ratio in its lowest terms; `None` where those are too large.
+/// A ratio in its lowest terms; `None` where a term is 0 or exceeds 32 bits.
 fn ratio_of(num: u64, den: u64) -> Option<Rational> {
     let divisor = greatest_common_divisor(num, den);
     Rational::new(num.checked_div(divisor)?, den.checked_div(divisor)?)
 }
 
-/// What the header says.
+/// What the elements up to the list of tracks state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Head {
     /// Whether the type of the document is `webm` (RFC 8794, 11.2.4).
     is_webm: bool,
     /// Where the segment ends, in bytes; `None` where it leaves its size open.
     end: Option<u64>,
-    /// Of each track of pictures, in order.
+    /// One for each video track, in the order of the file.
     shapes: Vec<Shape>,
-    /// What each track says of its coding: the codec, what stands beside its packets, and the formats
-    /// of its pictures or sound.
+    /// The elements of each track that describe its coding: codec, codec private data, and the
+    /// settings of its video or audio.
     codings: Vec<Vec<(u32, Vec<u8>)>>,
 }
 
@@ -160,21 +161,21 @@ fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
     Ok(head)
 }
 
-/// What a track entry says of its coding.
+/// The elements of a track entry that describe its coding.
 fn coding(track: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let of_coding = |id| matches!(id, CODEC | CODEC_PRIVATE | VIDEO | AUDIO);
     let found = elements(track).filter(|(id, _)| of_coding(*id));
     found.map(|(id, data)| (id, data.to_vec())).collect()
 }
 
-/// What is in an element, as far as it is read.
+/// The payload of an element, at most [`MAX_BYTES`] of it.
 fn payload(reader: &mut impl Read, size: Option<u64>) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
     reader.take(size.unwrap_or(MAX_BYTES).min(MAX_BYTES)).read_to_end(&mut data)?;
     Ok(data)
 }
 
-/// What a track entry says, when it is one of pictures.
+/// What a track entry states about its pictures; `None` unless it is a video track.
 fn shape(track: &[u8]) -> Option<Shape> {
     let is_pictures = |(id, data): (u32, &[u8])| id == TRACK_TYPE && number(data) == PICTURES;
     if !elements(track).any(is_pictures) {
@@ -213,23 +214,24 @@ fn elements(data: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     })
 }
 
-/// A number without a sign, as an element holds it.
+/// An unsigned integer as an element holds it, the most significant byte first.
 fn number(data: &[u8]) -> u64 {
     data.iter().take(8).fold(0, |all, byte| (all << 8) | u64::from(*byte))
 }
 
-/// Reads the identifier and the size in bytes of an element (RFC 8794, 4 to 6), which may leave the
-/// size open; `None` at the end, and where there is none.
+/// Reads the identifier and the size of an element, in bytes (RFC 8794, 4 to 6). The size is `None`
+/// where the element leaves it unknown. `None` for both at the end, and where there is no element.
 fn header(reader: &mut impl Read) -> io::Result<Option<(u32, Option<u64>)>> {
     let Some((length, id)) = variable(reader)? else { return Ok(None) };
-    // Identifiers keep the bit that tells their length.
+    // An identifier includes the marker bit of its length, which `variable` has removed.
     let id = u32::try_from(id | 1 << (7 * length)).ok().filter(|_| length <= 4);
     let Some((length, size)) = variable(reader)? else { return Ok(None) };
     let is_open = size == (1 << (7 * length)) - 1;
     Ok(id.map(|id| (id, (!is_open).then_some(size))))
 }
 
-/// Reads a number whose first byte tells how many follow, and answers how many bytes it took.
+/// Reads a variable-length integer, whose first byte states how many bytes follow. Returns its
+/// length in bytes and its value.
 fn variable(reader: &mut impl Read) -> io::Result<Option<(u32, u64)>> {
     let mut bytes = [0; 8];
     let (first, others) = bytes.split_at_mut(1);
@@ -257,7 +259,8 @@ mod tests {
         [id, &size.to_be_bytes(), payload].concat()
     }
 
-    /// A file with a track of sound before one of pictures, whose description is given.
+    /// A file with an audio track before a video track; `video` is the payload of its `Video`
+    /// element.
     fn file(video: &[u8]) -> Vec<u8> {
         let sound = element(&[0xae], &element(&[0x83], &[2]));
         let pictures =

@@ -1,4 +1,5 @@
-//! Bytes of containers and codings: boxes, NAL units, and headers that libav knows in part.
+//! Parsers of container and codec headers: boxes, NAL units, and fields that libav reads only in
+//! part.
 
 pub mod exif;
 pub mod flv;

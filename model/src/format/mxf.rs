@@ -1,18 +1,20 @@
-//! What the header of MXF says and libav does not: where the file should end.
+//! The header partition of MXF states where the footer begins, which libav does not report.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// How far before its header partition a file may have other bytes (SMPTE ST 377-1, 6.5).
+/// The longest run-in, in bytes: data that may stand before the header partition (SMPTE ST 377-1,
+/// 6.5).
 const MAX_RUN_IN: u64 = 64 << 10;
 
-/// How the key of a header partition begins (SMPTE ST 377-1, 7.2.1).
+/// The first 14 of the 16 bytes of a header partition's key (SMPTE ST 377-1, 7.2.1).
 const HEADER_PARTITION: &[u8] =
     &[0x06, 0x0e, 0x2b, 0x34, 0x02, 0x05, 0x01, 0x01, 0x0d, 0x01, 0x02, 0x01, 0x01, 0x02];
 
-/// Where the footer of a file begins, in bytes; `None` where its header does not say.
+/// Where the footer partition begins, in bytes from the start of the file; `None` where the header
+/// does not say.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn footer(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     let mut head = Vec::new();
     reader.seek(SeekFrom::Start(0))?;
@@ -20,13 +22,15 @@ pub fn footer(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     Ok(footer_in(&head))
 }
 
-/// The same, by the first bytes of the file.
+/// As [`footer`], from the first bytes of a file that the caller has read.
 pub fn footer_in(head: &[u8]) -> Option<u64> {
     let begin = head.windows(HEADER_PARTITION.len()).position(|key| key == HEADER_PARTITION)?;
-    // The rest of a key of 16 bytes, and a length in one byte, or in as many as the first one says.
+    // After the key of 16 bytes comes a BER length: one byte, or a count of the bytes that follow
+    // it.
     let (&first, _) = head.get(begin + 16..)?.split_first()?;
     let length = if first & 0x80 == 0 { 1 } else { 1 + usize::from(first & 0x7f) };
-    // Behind two versions, the size of the grid and two other partitions.
+    // Before the offset of the footer: two versions, the KAG size, and the offsets of this
+    // partition and the previous one.
     let footer = head.get(begin + 16 + length + 2 + 2 + 4 + 8 + 8..)?.first_chunk()?;
     Some(u64::from_be_bytes(*footer))
         .filter(|footer| *footer > 0)

@@ -1,18 +1,18 @@
-//! What the headers of WAV, its kin and WebP say and libav does not: how much sound there should be,
-//! whether another file follows, and how large an animated picture is.
+//! Header facts of WAV, AIFF, Wave64, CAF, AVI and WebP that libav does not report: how much sound
+//! there should be, whether another file follows, and how large an animated picture is.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::time::{Rational, Timestamp};
 
-/// Most chunks that are looked at before the one with the samples.
+/// The largest number of chunks that are read in search of the samples (WAV) or of the end (CAF).
 const CHUNKS: usize = 64;
 
-/// The duration that the header of a WAV file states, whatever of it is there; `None` when it
-/// states none, as where its writer could not seek.
+/// The duration that the header of a WAV file states, even if the file is shorter. `None` when it
+/// states none, as where its writer could not seek back, and for other formats.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Option<Timestamp>> {
     let mut head = [0; 12];
     if read_whole(reader, &mut head)?.is_none() || &head[..4] != b"RIFF" || &head[8..] != b"WAVE" {
@@ -30,7 +30,7 @@ pub fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Option<Tim
         let mut format = [0; 12];
         match name {
             b"data" => {
-                // 0 and the largest number stand for a size that was not known.
+                // A writer that could not seek back leaves 0 or `u32::MAX` as the size.
                 let is_known = size != 0 && size != u32::MAX;
                 let rate = bytes_per_second.filter(|_| is_known);
                 let base = rate.and_then(|rate: u32| Rational::new(1, rate));
@@ -47,11 +47,11 @@ pub fn stated_duration(reader: &mut (impl Read + Seek)) -> io::Result<Option<Tim
     Ok(None)
 }
 
-/// How much of a file its header says there is, in bytes: of WAV, AIFF, Wave64, CAF and AVI; `None`
-/// where it says nothing.
+/// The end of the file that its header states, in bytes, for WAV, AIFF, Wave64, CAF and AVI. `None`
+/// for other formats, and for CAF whose samples have no stated size.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn stated_size(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     let mut head = [0; 24];
     if read_whole(reader, &mut head)?.is_none() {
@@ -60,10 +60,10 @@ pub fn stated_size(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     stated_end(&head, reader)
 }
 
-/// Whether another file of the same kind stands at a place, in bytes.
+/// Whether another file of the same format begins at the offset `at`, in bytes.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn is_followed(reader: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
     let (mut first, mut next) = ([0; 12], [0; 12]);
     let mut read = |at: u64, head: &mut [u8; 12]| {
@@ -71,11 +71,11 @@ pub fn is_followed(reader: &mut (impl Read + Seek), at: u64) -> io::Result<bool>
         read_whole(reader, head)
     };
     let are_there = read(0, &mut first)?.and(read(at, &mut next)?).is_some();
-    // The next part of a large AVI is of a kind of its own.
+    // A large AVI continues in RIFF chunks of another form type (`AVIX`), which are no new file.
     Ok(are_there && first[..4] == next[..4] && (&first[..4] != b"RIFF" || first[8..] == next[8..]))
 }
 
-/// Where a file of sound ends, in bytes, by its first 24, or by what follows those.
+/// Where the file ends, in bytes, by its first 24 bytes; for CAF by the chunks after them.
 fn stated_end(head: &[u8; 24], reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     let &[name, size, kind, _, low, high] = head.as_chunks().0 else { return Ok(None) };
     let padded = |size: u32| Some(8 + u64::from(size) + u64::from(size % 2));
@@ -83,9 +83,9 @@ fn stated_end(head: &[u8; 24], reader: &mut (impl Read + Seek)) -> io::Result<Op
     Ok(match (&name, &kind) {
         (b"RIFF", b"WAVE" | b"AVI ") => padded(u32::from_le_bytes(size)),
         (b"FORM", b"AIFF" | b"AIFC") => padded(u32::from_be_bytes(size)),
-        // Wave64: the size stands behind an identifier of 16 bytes.
+        // Wave64: the size follows a GUID of 16 bytes.
         (b"riff", b"\xa5\xd6\x28\xdb") => Some(long()),
-        // CAF states the sizes of its chunks only, and may leave that of the samples open.
+        // CAF states the sizes of its chunks only, and may leave the size of the samples open (-1).
         (b"caff", _) => end_of_caf(reader)?,
         _ => None,
     })
@@ -109,11 +109,11 @@ fn end_of_caf(reader: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Width and height of a WebP picture of the extended kind, as each animated one is, in pixels;
-/// `None` for anything else.
+/// Width and height of an extended WebP picture (`VP8X`), in pixels. Every animated picture is one.
+/// `None` for any other file.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn webp_size(reader: &mut impl Read) -> io::Result<Option<(u32, u32)>> {
     let mut head = [0; 30];
     let is_whole = read_whole(reader, &mut head)?.is_some();
@@ -128,7 +128,7 @@ fn skip(reader: &mut impl Seek, bytes: u32) -> io::Result<()> {
     reader.seek(SeekFrom::Current(i64::from(bytes))).map(drop)
 }
 
-/// Fills a buffer; `None` at the end.
+/// Fills the buffer; `None` when the input ends before it is full.
 fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<Option<()>> {
     match reader.read_exact(buffer) {
         Ok(()) => Ok(Some(())),
@@ -185,7 +185,7 @@ mod tests {
         let caf = b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x02abdata\0\0\0\0\0\0\0\x01c";
         check(caf, false);
         check(&[&caf[..], caf].concat(), true);
-        // Samples up to the end of the file.
+        // The size of the samples is left open: they go on to the end of the file.
         check(b"caff\0\x01\0\0data\xff\xff\xff\xff\xff\xff\xff\xffcaff\0\x01\0\0", false);
         check(
             b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0\xff\xff\xff\xff\xff\xff\xff\xffab",

@@ -1,4 +1,4 @@
-//! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
+//! What the boxes of an MP4 or QuickTime file state and libavformat does not report.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// One, as edit rates and matrices write it: 16 bits before the point and 16 after it.
+/// 1 as edit rates and matrices write it: in 16.16 fixed point.
 pub const ONE: i32 = 1 << 16;
 
-/// What the boxes of an ISO base media file (ISO/IEC 14496-12) or a QuickTime file say.
+/// What the boxes of an ISO base media file (ISO/IEC 14496-12) or a QuickTime file state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
@@ -19,14 +19,14 @@ pub struct Movie {
     pub brand: Option<String>,
     /// Whether `moov` stands before the first `mdat`.
     pub moov_first: bool,
-    /// Whether samples may be told by movie fragments: there is an `mvex`, or a `moof`.
+    /// Whether samples may be listed in movie fragments: there is an `mvex`, or a `moof`.
     pub fragmented: bool,
     /// Whether any sample entry is of encrypted samples.
     pub encrypted: bool,
     /// Whether every chunk that the sample tables of `moov` name lies inside the file; false too
     /// when they contradict each other. Fragments and references to other files are not followed.
     pub tables_inside: bool,
-    /// How long the movie says it is (`mvhd`).
+    /// The duration that `mvhd` states; `None` where it is unknown or 0.
     pub duration: Option<Timestamp>,
     /// The tracks, in the order of the file.
     pub tracks: Vec<MovieTrack>,
@@ -36,13 +36,15 @@ pub struct Movie {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MovieTrack {
-    /// The number that the movie gives the track (`tkhd`).
+    /// The track ID (`tkhd`), a number.
     pub id: u32,
-    /// What handles its media, as in `vide` (`hdlr`); empty when it is not told.
+    /// The handler type of its media, as in `vide` (`hdlr`); empty without that box.
     pub handler: String,
-    /// The codes of its sample entries, as in `avc1` (`stsd`); what is not readable is a `?`.
+    /// The codes of its sample entries, as in `avc1` (`stsd`), with `?` for bytes that are not
+    /// printable.
     pub entries: Vec<String>,
-    /// Whether its sample entries differ in anything: then codec parameters change on the way.
+    /// Whether its sample entries differ in anything, so that codec parameters change in
+    /// mid-stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub entries_differ: bool,
     /// The edit list, in its order (`elst`); empty without one.
@@ -50,12 +52,13 @@ pub struct MovieTrack {
     /// The transformation `a b u c d v x y w` (`tkhd`), each a figure of 1/2¹⁶; u, v and w are of
     /// 1/2³⁰.
     pub matrix: [i32; 9],
-    /// Sizes of all samples together, in bytes, as `stsz` or `stz2` say; 0 when the table is cut
-    /// short. Old QuickTime files may call each PCM sample one byte long, whatever it is.
+    /// Size of all samples together, in bytes, as `stsz` or `stz2` state; 0 when the table is cut
+    /// short. Old QuickTime files may call each PCM sample one byte long, whatever its size.
     pub sample_bytes: u64,
     /// References to other tracks (`tref`): the type, as in `chap`, and the number of the track.
     pub references: Vec<(String, u32)>,
-    /// The part of its pictures that is shown (`clap` of the first sample entry).
+    /// The clean aperture: the part of its pictures that is shown (`clap` of the first sample
+    /// entry).
     #[serde(skip)]
     pub aperture: Option<Aperture>,
 }
@@ -64,23 +67,24 @@ pub struct MovieTrack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Edit {
-    /// How long it lasts, in ticks of the movie's time scale; 0 may mean up to the end.
+    /// How long the edit lasts, in ticks of the movie's time scale; 0 may mean up to the end.
     pub duration: u64,
-    /// Where it begins in the media, in ticks of the media's time scale; `None` shows nothing.
+    /// Where the edit begins in the media, in ticks of the media's time scale; `None` for an empty
+    /// edit, which shows nothing.
     pub media_time: Option<u64>,
     /// How fast the media is played: a figure of 1/65536, so that 65536 is the usual speed.
     pub rate: i32,
 }
 
 impl Movie {
-    /// What the boxes say of a stream.
+    /// The track of a stream, found by its ID; `None` when there is none.
     pub fn track_of(&self, stream: &StreamInfo) -> Option<&MovieTrack> {
         self.tracks.iter().find(|track| i64::from(track.id) == i64::from(stream.id))
     }
 }
 
 impl MovieTrack {
-    /// Whether the edit list says no more than when the media begins and which part of it is
+    /// Whether the edit list states no more than when the media begins and which part of it is
     /// shown: at most one empty edit, which is first, and at most one other, at the usual speed.
     pub fn has_simple_edits(&self) -> bool {
         match self.edits.as_slice() {
@@ -106,11 +110,12 @@ impl MovieTrack {
     }
 }
 
-/// The part of a picture that is shown (`clap`): of the width, and of the height.
+/// The part of a picture that is shown (`clap`): its extent across the width, and down the height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aperture([Extent; 2]);
 
-/// How much of a side is shown, and how far its middle lies from that of the side, in pixels.
+/// The shown part of a side: its length, and the distance of its center from the center of the
+/// side, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extent {
     /// Numerator and denominator.
@@ -120,14 +125,15 @@ struct Extent {
 }
 
 impl Aperture {
-    /// What is shown, as width and height, and how far its middle lies from that of the picture, to the
-    /// right and down: numerators and denominators, in pixels.
+    /// An aperture of these `lengths` (width and height). `offsets` are the distances of its center
+    /// from that of the picture, to the right and down. All are numerators and denominators, in
+    /// pixels.
     pub fn new(lengths: [(u32, u32); 2], offsets: [(i32, u32); 2]) -> Self {
         Self([0, 1].map(|side| Extent { length: lengths[side], offset: offsets[side] }))
     }
 
-    /// What is cut off a picture of this width and height, in pixels; `None` where all is shown, or where
-    /// it does not lie within the picture.
+    /// What the aperture crops from a picture of this width and height, in pixels. `None` where
+    /// nothing is cropped, or where the aperture does not lie within the picture.
     pub fn crop(self, width: u32, height: u32) -> Option<Crop> {
         let [across, down] = self.0;
         let (left, right) = across.margins(width)?;
@@ -137,8 +143,8 @@ impl Aperture {
 }
 
 impl Extent {
-    /// The pixels of a side before and behind what is shown. Pixels that are shown in part are kept: of
-    /// 720 columns, PAL shows 41472/59 (702.9), and 704 are kept.
+    /// The pixels of a side before and after the shown part. Pixels that are shown in part are
+    /// kept: of 720 columns, PAL shows 41472/59 (702.9), and 704 are kept.
     fn margins(self, side: u32) -> Option<(u32, u32)> {
         let ratio = |num: i64, den: u32| (den > 0).then(|| num as f64 / f64::from(den));
         let length = ratio(self.length.0.into(), self.length.1)?;

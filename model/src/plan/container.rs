@@ -1,4 +1,5 @@
-//! What the containers of outputs keep of their packets, by libav's names of the muxers.
+//! What the containers of outputs keep of the times of their packets, by libav's names of the
+//! muxers.
 
 use super::{Action, Output, Track, TrackKind};
 
@@ -8,20 +9,20 @@ impl Output {
         self.muxer == "image2pipe"
     }
 
-    /// Whether the container keeps the times of its packets, so that a track may begin late.
+    /// Whether the container stores the times of packets, so that a track may begin late.
     pub fn keeps_times(&self) -> bool {
         !matches!(self.muxer.as_str(), "mp3" | "adts" | "wav" | "image2pipe")
     }
 
-    /// Whether a gap between packets of sound stays one. It does not where decoders take packet
-    /// after packet, whatever the container says of their times.
+    /// Whether a gap between audio packets survives. It does not where decoders play packet after
+    /// packet, whatever times the container states.
     pub fn keeps_gaps(&self) -> bool {
         self.keeps_times()
             && !matches!(self.muxer.as_str(), "ogg" | "oga" | "opus" | "spx" | "flac" | "latm")
     }
 
-    /// Whether sound is copied into a container that keeps no gaps, so that only the run can tell
-    /// whether it has any.
+    /// Whether audio is copied into a container that keeps no gaps, so that only the run can tell
+    /// whether the source has any.
     pub fn copies_without_gaps(&self) -> bool {
         let is_copied =
             |track: &Track| track.kind == TrackKind::Audio && track.action == Action::Copy;

@@ -25,7 +25,7 @@ impl fmt::Display for Plan {
             }
             output.tracks().iter().try_for_each(|track| write!(f, "{track}"))?;
             if output.moves_index {
-                writeln!(f, "  as it is, with the index moved before the media")?;
+                writeln!(f, "  the input, with `moov` moved before `mdat`")?;
             }
         }
         for Dropped { input, stream, kind, because } in &self.dropped {
@@ -38,7 +38,7 @@ impl fmt::Display for Plan {
             writeln!(f, "cost: {}", self.cost)?;
         }
         if let Some(encoded) = &self.if_parameters_change {
-            writeln!(f, "if codec parameters change on the way: {}", encoded.strategy.name())?;
+            writeln!(f, "if codec parameters change mid-stream: {}", encoded.strategy.name())?;
         }
         if let Some(otherwise) = &self.otherwise {
             let text = otherwise.to_string();

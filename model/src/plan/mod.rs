@@ -15,20 +15,27 @@ use crate::{
     time::{Rational, TimeBase, Timestamp},
 };
 
+/// The version of the form of plans. It rises when a plan of an older build would be run in another
+/// way than it was meant, or could not be read.
+pub const PLAN_VERSION: u32 = 1;
+
 /// All that a run does.
 ///
 /// A plan is valid for the build that made it and for the inputs it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
+    /// Number of the version of this form, [`PLAN_VERSION`]; a run refuses a plan of another one.
+    #[serde(default)]
+    pub version: u32,
     /// The way the goal is met, in one word.
     pub strategy: Strategy,
-    /// Why this way, where the tracks do not tell.
+    /// Why this strategy was chosen, where the reasons of the tracks do not say it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<Reason>,
-    /// What is read.
+    /// The inputs; the plan refers to them by number, from 0.
     pub inputs: Vec<Input>,
-    /// What is written.
+    /// The outputs.
     pub outputs: Vec<Output>,
     /// Streams that are in the inputs and in no output.
     pub dropped: Vec<Dropped>,
@@ -42,15 +49,16 @@ pub struct Plan {
     /// What the run is expected to take; without what [`otherwise`](Self::otherwise) takes.
     #[serde(default)]
     pub cost: Cost,
-    /// What is run instead when an output or a track passes its size limit, a smart cut
-    /// fails, or copied sound has gaps that its container can not keep; it may have another.
+    /// The plan that is run instead when an output or a track exceeds its size limit, a smart cut
+    /// fails, or copied audio has gaps that its container can not keep. It may have an `otherwise`
+    /// of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Box<Plan>>,
-    /// What is run instead when codec parameters of a stream that is copied change on the way, by
-    /// this plan or by [`otherwise`](Self::otherwise).
+    /// The plan that is run instead when codec parameters of a copied stream change in mid-stream,
+    /// in this plan or in [`otherwise`](Self::otherwise).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_parameters_change: Option<Box<Plan>>,
-    /// What the `ffmpeg` program does in the place of this library, for outputs that are
+    /// The call of the `ffmpeg` program that takes the place of this library, for outputs that are
     /// [of a process](Content::OfProcess).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
@@ -68,11 +76,11 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Argument {
-    /// Word for word.
+    /// Text that is passed as it is.
     Text(String),
-    /// The place of the input of this number, from 0.
+    /// The path of the input with this number, from 0.
     Input(usize),
-    /// The file that becomes the output of this number, from 0.
+    /// The file that becomes the output with this number, from 0.
     Output(usize),
 }
 
@@ -85,15 +93,16 @@ pub enum Strategy {
     Passthrough,
     /// Every kept stream is copied into a new container.
     Remux,
-    /// As [`Remux`](Self::Remux), for the sake of an index before the media.
+    /// As [`Remux`](Self::Remux), into an MP4 with its index (`moov`) before the media.
     FaststartRemux,
-    /// A span of every kept stream is copied.
+    /// Every kept stream is copied: a span of it, sound alone, or several inputs one after the
+    /// other.
     Copy,
-    /// As [`Copy`](Self::Copy), with the pictures at the ends of a section encoded anew.
+    /// As [`Copy`](Self::Copy), with boundary encodes at the ends of a section.
     SmartCut,
     /// At least one stream is encoded.
     Encode,
-    /// As [`Encode`](Self::Encode), into what every browser plays.
+    /// As [`Encode`](Self::Encode), into a form that every browser plays.
     WebEncode,
     /// One frame is decoded and becomes a picture.
     Thumbnail,
@@ -128,20 +137,38 @@ impl Strategy {
 pub struct Input {
     /// Where it is.
     pub location: Location,
-    /// Whether jumps of its clock are closed; elsewhere than in TS and PS a gap is content.
+    /// Whether jumps of its timestamps are closed, forward as well as back (TS, PS). Elsewhere a
+    /// gap is content.
     pub closes_jumps: bool,
-    /// Whether decoding times [go back](crate::index::StreamIndex::goes_back), so that all of it is read.
+    /// Whether decoding times (DTS) [go back](crate::index::StreamIndex::goes_back), so that the
+    /// input is read from its first packet on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_back: bool,
-    /// Whether files behind each other in it are known to be coded alike, so that copies go on.
+    /// Whether files that follow each other in it are known to be coded alike, so that a stream
+    /// copy goes on across them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub parts_agree: bool,
-    /// Which version of something elsewhere the plan was made for; the run is refused another one.
+    /// The version of a remote input that the plan was made for. A run that meets another one
+    /// fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Whether something elsewhere is copied to this machine before the run.
+    /// Whether a remote input is copied to this machine before the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stage: bool,
+}
+
+impl Input {
+    /// An input whose clock does not jump, read from its first packet on or sought in.
+    pub fn new(location: impl Into<Location>) -> Self {
+        Self {
+            location: location.into(),
+            closes_jumps: false,
+            goes_back: false,
+            parts_agree: false,
+            version: None,
+            stage: false,
+        }
+    }
 }
 
 /// One output.
@@ -166,12 +193,12 @@ pub struct Output {
     /// Whether the index of a movie (`moov`) is to stand before its media.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub index_first: bool,
-    /// Whether the tracks are all that a movie has, as it has them, so that its bytes can be copied
-    /// with its index before its media, instead of packet by packet.
+    /// Whether the tracks are all those of a movie, unchanged. Its bytes are then copied with the
+    /// index before the media, instead of packet by packet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moves_index: bool,
-    /// The largest size that is wanted, in bytes: a larger one is made by
-    /// [`Plan::otherwise`], or delivered with a warning where there is no other plan.
+    /// The size limit, in bytes. An output that exceeds it is made by [`Plan::otherwise`], or
+    /// delivered with a warning where there is no other plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
 }
@@ -197,17 +224,17 @@ pub enum Content {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpriteSheet {
-    /// Where they come from.
+    /// The stream that the pictures come from.
     pub source: StreamId,
-    /// When they are on screen; rising, and at least one.
+    /// The frames that are shown, in rising order of time; at least one.
     #[serde(rename = "instants")]
     pub picks: Vec<FramePick>,
-    /// A filter graph with one input and one output, in libavfilter's notation, that makes each
-    /// into one of the same size and pixel format.
+    /// A filter graph with one input and one output, in libavfilter's notation, that brings each
+    /// picture to the same size and pixel format.
     pub filters: String,
     /// The number of pictures that stand side by side.
     pub columns: NonZeroU32,
-    /// What encodes the whole; its size is that of all together.
+    /// The encoder of the sheet; its size is that of the whole sheet.
     pub encoder: Encoder,
     /// Why the pictures are taken as they are.
     pub because: Vec<Reason>,
@@ -222,7 +249,28 @@ impl SpriteSheet {
 }
 
 impl Output {
-    /// Its streams, in order; none when its bytes come from elsewhere.
+    /// An output with these tracks, in the container of libav's muxer of that name, as `mp4`; an
+    /// existing file is replaced.
+    pub fn new(
+        location: impl Into<Location>,
+        muxer: &str,
+        tracks: impl IntoIterator<Item = Track>,
+    ) -> Self {
+        Self {
+            location: location.into(),
+            replace: true,
+            muxer: muxer.to_owned(),
+            options: Vec::new(),
+            tags: Tags::new(),
+            chapters: Vec::new(),
+            content: Content::Tracks(tracks.into_iter().collect()),
+            index_first: false,
+            moves_index: false,
+            at_most: None,
+        }
+    }
+
+    /// Its tracks, in order; empty when its content is something else.
     pub fn tracks(&self) -> &[Track] {
         match &self.content {
             Content::Tracks(tracks) => tracks,
@@ -233,7 +281,7 @@ impl Output {
         }
     }
 
-    /// The pictures that it shows, when it is a sheet.
+    /// Its sprite sheet; `None` when its content is something else.
     pub fn sheet(&self) -> Option<&SpriteSheet> {
         match &self.content {
             Content::SpriteSheet(sheet) => Some(sheet),
@@ -248,11 +296,11 @@ impl Output {
 pub struct Track {
     /// What it carries.
     pub kind: TrackKind,
-    /// What it is made of, one after the other; nearly always one.
+    /// The parts of the track, one after the other; nearly always one.
     pub parts: Vec<Part>,
-    /// What becomes of them.
+    /// What is done with the parts.
     pub action: Action,
-    /// Why.
+    /// Why this is done.
     pub because: Vec<Reason>,
     /// The container's four-character code to write, as in `hvc1`; `None` leaves it to the muxer.
     pub tag: Option<String>,
@@ -261,15 +309,40 @@ pub struct Track {
     pub disposition: Disposition,
     /// Tags, among them `language`.
     pub tags: Tags,
-    /// What is written of how pictures are laid onto a sphere, or hold two views.
+    /// The spherical projection and stereo packing that are written.
     #[serde(default, skip_serializing_if = "Projection::is_empty")]
     pub projection: Projection,
-    /// The most that its packets may hold, in bytes; beyond that [`Plan::otherwise`] is run.
+    /// The size limit of its packets, in bytes; when it is exceeded, [`Plan::otherwise`] is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<u64>,
 }
 
 impl Track {
+    /// A track that copies all packets of a stream. The start of the stream's own time line is 0 in
+    /// the output.
+    pub fn copy(kind: TrackKind, source: StreamId) -> Self {
+        Self::new(kind, Part::of(source, String::new()), Action::Copy)
+    }
+
+    /// A track that encodes what the filters of a part make of all frames of its stream.
+    pub fn encode(kind: TrackKind, part: Part, encoder: Encoder) -> Self {
+        Self::new(kind, part, Action::Encode(Box::new(encoder)))
+    }
+
+    fn new(kind: TrackKind, part: Part, action: Action) -> Self {
+        Self {
+            kind,
+            parts: vec![part],
+            action,
+            because: Vec::new(),
+            tag: None,
+            disposition: Disposition::default(),
+            tags: Tags::new(),
+            projection: Projection::default(),
+            at_most: None,
+        }
+    }
+
     /// The streams of inputs that it is made of, in order.
     pub fn sources(&self) -> impl Iterator<Item = StreamId> + '_ {
         self.parts.iter().filter_map(|part| part.source)
@@ -296,43 +369,58 @@ impl fmt::Display for StreamId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
-    /// Where it comes from; `None` when its filters make it, as in silence.
+    /// The stream that it comes from; `None` when its filters make it, as with silence.
     pub source: Option<StreamId>,
-    /// The instant of its own time line that is 0 in the output: negative in later parts.
+    /// The instant of its own time line that becomes 0 in the output; negative in later parts.
     pub origin: Timestamp,
     /// Which packets or frames of the stream are wanted.
     pub select: Select,
-    /// A filter graph with one input, none without a source, and one output, in libavfilter's
-    /// notation, that ends in what the encoder takes; empty for copies. It is built anew when the
-    /// frames of the source change in kind.
+    /// A filter graph in libavfilter's notation that ends in the format which the encoder takes,
+    /// with one output and one input (none without a source). Empty for copies. It is rebuilt when
+    /// the frames of the source change their format.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub filters: String,
-    /// Which packets are copied, in a track that is [cut so](Action::SmartCut).
+    /// Which packets are copied, in a [smart cut](Action::SmartCut).
     #[serde(default, rename = "splice", skip_serializing_if = "Option::is_none")]
     pub copied: Option<CopiedRun>,
-    /// A second such graph for sound, behind the first and built once, that sees all of the part:
-    /// it makes it as long as it should be. Empty for none.
+    /// A second graph for audio, after `filters`. It is built once, so it sees the whole part, and
+    /// brings it to its planned length. Empty for none.
     #[serde(default, rename = "fit", skip_serializing_if = "String::is_empty")]
     pub pad_filters: String,
 }
 
-/// Which packets of a section are copied, while its other pictures are encoded anew: those of a run
-/// in order of decoding, which are shown together.
+impl Part {
+    /// All of a stream, filtered by a graph in libavfilter's notation; copies have none.
+    pub fn of(source: StreamId, filters: impl Into<String>) -> Self {
+        Self {
+            source: Some(source),
+            origin: Timestamp::ZERO,
+            select: Select::All,
+            filters: filters.into(),
+            copied: None,
+            pad_filters: String::new(),
+        }
+    }
+}
+
+/// The packets of a section that are copied, while its other pictures are encoded. They follow each
+/// other in decoding order, and their pictures in presentation order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CopiedRun {
-    /// When the keyframe is shown that they begin with; `None` where none is copied.
+    /// PTS of the keyframe that the run begins with; `None` where nothing is copied.
     #[serde(rename = "from")]
     pub keyframe_pts: Option<Timestamp>,
-    /// When the first picture behind them is shown; `None` where they go on to the end of the
+    /// PTS of the first picture after the run; `None` where the run goes on to the end of the
     /// section.
     #[serde(rename = "until")]
     pub end_pts: Option<Timestamp>,
-    /// When the keyframe is shown from which the pictures behind them are decoded.
+    /// PTS of the keyframe from which the pictures after the run are decoded; `None` where there
+    /// are none.
     #[serde(rename = "lead")]
     pub tail_keyframe_pts: Option<Timestamp>,
-    /// How long pictures of the track are decoded before they are shown, in ticks of the stream:
-    /// decoding times are the sorted presentation times, less this.
+    /// The reorder delay of the track, in ticks of the stream: decoding times (DTS) are the sorted
+    /// presentation times minus this.
     pub delay: i64,
     /// The number of pictures in the section.
     pub pictures: u64,
@@ -365,7 +453,7 @@ impl TrackKind {
     }
 }
 
-/// What becomes of the parts of a track.
+/// What is done with the parts of a track.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
@@ -373,11 +461,11 @@ pub enum Action {
     Copy,
     /// Frames are decoded, filtered and encoded.
     Encode(Box<Encoder>),
-    /// Packets are written as they are, and the pictures at the ends of each part's section are
-    /// encoded in the same form.
+    /// Packets are written as they are, and pictures at the ends of each part's section are encoded
+    /// in the same form (boundary encodes).
     #[serde(rename = "splice")]
     SmartCut(Box<Encoder>),
-    /// Text is written in another form: libav's name of the encoder, as in `mov_text`.
+    /// Subtitle text is converted; this is libav's name of the encoder, as in `mov_text`.
     Convert(String),
 }
 
@@ -411,14 +499,14 @@ pub enum Select {
 pub struct Span {
     /// The first instant that is kept.
     pub start: Timestamp,
-    /// The first instant after it that is not; `None` for the end of the stream.
+    /// The first instant after it that is not kept; `None` for the end of the stream.
     pub end: Option<Timestamp>,
-    /// The frame that is on screen at the start is kept, too, when the first one of the span comes
-    /// later than this; encodes only.
+    /// Encodes only: when the first frame of the span comes later than this, the frame on screen at
+    /// the start is kept as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Timestamp>,
-    /// Packets before the start that a decoder needs to begin with, and that an edit list hides;
-    /// copies only.
+    /// Copies only: the number of packets before the start that are copied as well, since a decoder
+    /// needs them. An edit list hides them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lead_in: u32,
 }
@@ -434,7 +522,7 @@ fn is_zero(number: &u32) -> bool {
 pub struct FramePick {
     /// The instant, on the time line of the input.
     pub time: Timestamp,
-    /// Whether any keyframe at or before it will do, too.
+    /// Whether a keyframe at or before the instant may be taken instead.
     pub keyframe: bool,
     /// Whether the filters look at the frames before and after, as deinterlacers do.
     pub neighbors: bool,
@@ -453,7 +541,7 @@ pub struct Encoder {
     /// Whether the first picture of each second of the output is a keyframe.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keyframe_each_second: bool,
-    /// What it is fed with.
+    /// The frames that it takes.
     pub format: FrameFormat,
 }
 
@@ -484,7 +572,7 @@ pub struct PictureFormat {
     pub time_base: TimeBase,
     /// Average frames per second, which rate control goes by; `None` when it is not known.
     pub frame_rate: Option<Rational>,
-    /// How numbers become colors, as written into the stream.
+    /// The color properties that are written into the stream.
     pub color: Color,
     /// Static metadata of high dynamic range to write.
     #[serde(default, skip_serializing_if = "Hdr::is_empty")]
@@ -531,7 +619,7 @@ pub struct Dropped {
 pub struct Reason {
     /// Stable, in upper case with underscores.
     pub code: String,
-    /// One sentence without a full stop.
+    /// One sentence, without a period at its end.
     pub message: String,
 }
 
@@ -549,7 +637,40 @@ impl fmt::Display for Reason {
 }
 
 impl Plan {
-    /// Whether the work is one frame, too small for threads.
+    /// A plan that reads `inputs` and writes `outputs`, for those who make plans by hand; what a
+    /// recipe would add, as costs and other plans for what shows in the run only, is empty.
+    ///
+    /// ```
+    /// use avocet_model::plan::{Input, Output, Plan, StreamId, Track, TrackKind};
+    ///
+    /// let video = Track::copy(TrackKind::Video, StreamId { input: 0, stream: 0 });
+    /// let plan = Plan::new([Input::new("in.mkv")], [Output::new("out.mp4", "mp4", [video])]);
+    /// assert!(plan.check().is_ok());
+    /// ```
+    pub fn new(
+        inputs: impl IntoIterator<Item = Input>,
+        outputs: impl IntoIterator<Item = Output>,
+    ) -> Self {
+        let outputs: Vec<Output> = outputs.into_iter().collect();
+        let copies = outputs.iter().flat_map(Output::tracks).all(|track| track.action.copies());
+        Self {
+            version: PLAN_VERSION,
+            strategy: if copies { Strategy::Copy } else { Strategy::Encode },
+            because: Vec::new(),
+            inputs: inputs.into_iter().collect(),
+            outputs,
+            dropped: Vec::new(),
+            notices: Vec::new(),
+            seconds: None,
+            lenient: false,
+            cost: Cost::default(),
+            otherwise: None,
+            if_parameters_change: None,
+            process: None,
+        }
+    }
+
+    /// Whether the plan takes a single frame, which is too little work for threads.
     pub fn is_single_frame(&self) -> bool {
         let mut parts = self.tracks().flat_map(|track| &track.parts).map(|part| part.select);
         matches!((parts.next(), parts.next()), (Some(Select::At(_)), None))

@@ -1,4 +1,4 @@
-//! Inputs and outputs that are elsewhere: what is copied as a whole, and what is read in parts.
+//! Remote inputs and outputs: what is copied as a whole, and what is read in byte ranges.
 
 use avocet_model::{
     location::Location,
@@ -7,15 +7,16 @@ use avocet_model::{
 
 use crate::decide::context::Probed;
 
-/// Decides of each input whether it is copied to this machine before the run, and tells of what is
-/// elsewhere.
+/// Decides whether each remote input is copied to this machine before the run, and adds reasons
+/// about remote inputs and outputs to the plan.
 ///
-/// Parts are read of an input that is copied, or of which little is decoded; one that is decoded
-/// as a whole is copied, so that its server is not kept busy for as long as that takes.
+/// An input is read in byte ranges when its packets are copied or few of its frames are decoded.
+/// One that is decoded as a whole is copied first, so that its server is not kept busy for the
+/// whole run. `asked` overrides this.
 pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
     let decides = |number: usize| match plan.strategy {
         Strategy::Passthrough => false,
-        // The program reads files only.
+        // The `ffmpeg` program reads local files only.
         Strategy::Ffmpeg => true,
         _ => asked.unwrap_or_else(|| is_decoded_whole(plan, number)),
     };
@@ -28,7 +29,7 @@ pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
             plan.because.push(Reason::new("INPUT_STAGED", message));
         } else if !origin.has_ranges {
             let message = format!(
-                "the server gives no parts of {}, which was copied as a whole",
+                "the server has no byte ranges for {}, which was copied as a whole",
                 input.location
             );
             plan.because.push(Reason::new("ORIGIN_WITHOUT_RANGES", message));
@@ -48,7 +49,8 @@ pub(crate) fn fill(plan: &mut Plan, asked: Option<bool>, inputs: &[Probed]) {
     }
 }
 
-/// Whether all pictures of an input are decoded, or all of its sound where that is all there is.
+/// Whether a whole video stream of an input is decoded, or a whole audio stream where the plan has
+/// no video.
 fn is_decoded_whole(plan: &Plan, number: usize) -> bool {
     let of = |kind| move |track: &&Track| track.kind == kind;
     let has_video = plan.tracks().any(|track| of(TrackKind::Video)(&track));

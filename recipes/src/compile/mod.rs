@@ -1,4 +1,4 @@
-//! From a job and what probing found to a plan: pure, so that the same input gives the same plan.
+//! Makes a plan from a job and what probing found. It is pure: the same input gives the same plan.
 
 mod elsewhere;
 
@@ -15,7 +15,7 @@ use crate::{
     custom,
     decide::{context::CompileContext, cost},
     job::{CheckedJob, Job, JobOutputs, Task},
-    recipe::{Recipe, storyboard::Thumbnails},
+    recipe::{Recipe, thumbnails::Thumbnails},
     words::{format::Format, parameter::Accuracy},
 };
 
@@ -23,7 +23,7 @@ impl CheckedJob {
     /// Makes the plan of this job.
     ///
     /// # Errors
-    /// [`Error::Lacking`] when an input has not what the recipe needs; [`Error::Absent`] when this
+    /// [`Error::Lacking`] when an input lacks what the recipe needs; [`Error::Absent`] when this
     /// build lacks an encoder or filter; [`Error::ArgumentRefused`] as
     /// [`check_arguments`](Job::check_arguments).
     pub fn compile(&self, context: &CompileContext<'_>) -> Result<Plan> {
@@ -51,13 +51,13 @@ impl Job {
         }
     }
 
-    /// Whether the plan depends on nothing but how single pictures look.
+    /// Whether the recipe makes still pictures only: a thumbnail or a storyboard.
     pub fn needs_pictures_only(&self) -> bool {
         matches!(&self.task, Task::Recipe(Recipe::Thumbnail(_) | Recipe::Storyboard(_)))
     }
 
-    /// The span of an input that matters, in seconds from its earliest presented time; empty where
-    /// only the times of keyframes do.
+    /// The span of an input that the job uses, in seconds from its earliest presentation time. It
+    /// is empty for thumbnails and storyboards, for which only the times of keyframes matter.
     pub fn section(&self) -> Range<f64> {
         let of = |start: f64, duration: Option<f64>| {
             start..duration.map_or(f64::INFINITY, |duration| start + duration)
@@ -77,7 +77,7 @@ impl Job {
         }
     }
 
-    /// Whether the plan depends on where the packets of an input stand.
+    /// Whether the plan depends on the index of an input.
     pub fn needs_index(&self, media: &MediaInfo) -> bool {
         match &self.task {
             Task::Recipe(recipe) => recipe.needs_index(media),
@@ -87,9 +87,9 @@ impl Job {
 }
 
 impl Thumbnails {
-    /// Whether the plan depends on where the packets of an input stand.
+    /// Whether the plan depends on the index of an input.
     pub fn needs_index(&self, media: &MediaInfo) -> bool {
-        let asks_for_keyframes = self.accuracy == Accuracy::Keyframe && lists_keyframes(media);
+        let asks_for_keyframes = self.accuracy() == Accuracy::Keyframe && lists_keyframes(media);
         asks_for_keyframes || has_unsure_end(media)
     }
 }
@@ -105,7 +105,7 @@ impl Recipe {
             let with_gaps = CompileContext { has_gaps: true, ..context.clone() };
             plan.otherwise = match self.compile_once(format, &with_gaps) {
                 Ok(encoded) => Some(Box::new(encoded)),
-                // What can not be encoded is still copied where it has no gaps.
+                // Without an encoder there is no other plan. Audio without gaps is still copied.
                 Err(Error::Absent { .. }) => None,
                 Err(error) => return Err(error),
             };
@@ -131,8 +131,9 @@ impl Recipe {
         }
     }
 
-    /// The plan for the case that codec parameters of a copied stream turn out to change; `None`
-    /// where they can not, or all packets were looked at.
+    /// The plan for the case that codec parameters of a copied stream turn out to change. `None`
+    /// where they can not change, where all packets were read for the index, and where nothing can
+    /// be encoded instead.
     fn without_copies(
         &self,
         plan: &Plan,
@@ -146,8 +147,8 @@ impl Recipe {
         let is_unknown = |id: &StreamId| {
             let probed = context.inputs.get(id.input);
             probed.is_some_and(|it| {
-                // A sample table says nothing of the packets themselves, and packets nothing of the
-                // header of a file behind the first.
+                // An index from a sample table was made without reading the packets. An index whose
+                // times go back includes appended files, whose headers were not read.
                 let goes_back = |index: &Arc<Index>| index.streams.iter().any(|it| it.goes_back);
                 let index = it.index.as_ref().filter(|_| !it.media.lists_packets());
                 let was_read = index.is_some_and(|index| !goes_back(index));
@@ -173,13 +174,14 @@ impl Recipe {
             }
         }
         let changing = CompileContext { inputs: &inputs, ..context.clone() };
-        // What can not be encoded is still copied where its parameters last.
+        // Without a plan that encodes, the stream is still copied as long as its parameters do not
+        // change.
         self.compile(format, &changing).ok()
     }
 
     fn needs_index(&self, media: &MediaInfo) -> bool {
         let cuts = |start: f64, duration: Option<f64>| start > 0.0 || duration.is_some();
-        // Without a sample table only the packets themselves tell how large a stream is.
+        // Without a sample table, only the packets themselves tell how large a stream is.
         let has_sizes = || media.videos().all(|(stream, _)| stream.promised_bytes.is_some());
         match self {
             Self::WebReady(recipe) => {
@@ -197,20 +199,22 @@ impl Recipe {
     }
 }
 
-/// Whether only the packets of a container tell when its media ends: it states no end, as one that was
-/// written live, its clock may jump, media goes on behind what is stated, or a part of it is missing.
+/// Whether only the packets of a container tell when its media ends: it states no duration (as a
+/// live recording), its timestamps may jump, media goes on after the stated end, or a part is
+/// missing.
 fn has_unsure_end(media: &MediaInfo) -> bool {
     let is_stated = |stream: &StreamInfo| stream.duration.is_some();
     let states_none = media.duration.is_none() && !media.streams.iter().any(is_stated);
     states_none || media.may_jump() || goes_on(media) || media.missing_bytes > 0
 }
 
-/// Whether media goes on behind the end that is stated, since another file was appended.
+/// Whether media goes on after the stated end, since another file follows and is read.
 fn goes_on(media: &MediaInfo) -> bool {
     media.followed && media.reads_on()
 }
 
-/// Whether a container tells where keyframes are without being read as a whole.
+/// Whether sample tables list the keyframes of all video streams (MP4, QuickTime), so that the
+/// input need not be read as a whole.
 pub(crate) fn lists_keyframes(media: &MediaInfo) -> bool {
     media.is_format("mov") && media.videos().all(|(stream, _)| stream.promised_packets.is_some())
 }

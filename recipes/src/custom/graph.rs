@@ -1,22 +1,23 @@
-//! Filter graphs, taken apart as libavfilter does it: chains of filters, each a name with options.
+//! Checks filter graphs, which are parsed as libavfilter does it: chains of filters, each a name
+//! with options.
 
 use super::{
     names::{FILTERS, Filter, Takes},
     value::one_of,
 };
 
-/// What libavfilter passes over between words; any other blank is a sign like others.
+/// The white space that libavfilter skips between words; any other is an ordinary character.
 const BLANKS: [char; 4] = [' ', '\n', '\t', '\r'];
 
-/// Why a filter graph is refused, in words.
+/// Checks a filter graph; the error says in words why it is refused.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let mut rest = Reader { text };
     rest.skip_space();
     if let Some(flags) = rest.text.strip_prefix("sws_flags=") {
-        let end = flags.find(';').ok_or("`sws_flags=` ends with a semicolon")?;
+        let end = flags.find(';').ok_or("`sws_flags=` must end with a semicolon")?;
         let is_flag = |sign: char| sign.is_ascii_alphanumeric() || "_+-".contains(sign);
         if !flags[..end].chars().all(is_flag) {
-            return Err("`sws_flags` are words".to_owned());
+            return Err("`sws_flags` must be words of letters, digits, `_`, `+` and `-`".to_owned());
         }
         rest.text = &flags[end + 1..];
     }
@@ -33,13 +34,15 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     }
 }
 
-/// One filter, as `name@instance=options`.
+/// Checks one filter, as `name@instance=options`.
 fn check_filter(text: &str) -> Result<(), String> {
     let (name, options) = text.split_once('=').unwrap_or((text, ""));
     let (name, instance) = name.split_once('@').unwrap_or((name, ""));
     let (name, instance) = (name.trim_matches(BLANKS), instance.trim_matches(BLANKS));
     if !instance.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign)) {
-        return Err(format!("`{instance}` is no name for a filter"));
+        return Err(format!(
+            "`{instance}` is not a name for a filter; use letters, digits, `_` and `-`"
+        ));
     }
     let known = FILTERS.iter().find(|filter| filter.name == name);
     let Some(Filter { takes, .. }) = known else {
@@ -52,7 +55,7 @@ fn check_filter(text: &str) -> Result<(), String> {
         let before = rest.text;
         let key = rest.key();
         if before.trim_start_matches(BLANKS).starts_with('/') {
-            return Err(format!("an option of `{name}` is read from a file"));
+            return Err(format!("an option of `{name}` would be read from a file"));
         }
         let value = rest.token(":");
         match (takes, key) {
@@ -63,17 +66,17 @@ fn check_filter(text: &str) -> Result<(), String> {
                 return Err(format!("options of `{name}` are written as `key=value`"));
             }
         }
-        // A pattern of fontconfig can name more than a family.
+        // A pattern of fontconfig can name a file, so only the name of a family is allowed.
         let is_family = |sign: char| sign.is_alphanumeric() || " _-".contains(sign);
         if key == Some("font") && !value.chars().all(is_family) {
-            return Err("a font is the name of a family".to_owned());
+            return Err("`font` must be the name of a font family".to_owned());
         }
         rest.next();
     }
     Ok(())
 }
 
-/// What is left of a text.
+/// The part of a text that is not parsed yet.
 struct Reader<'a> {
     text: &'a str,
 }
@@ -89,14 +92,14 @@ impl<'a> Reader<'a> {
         self.text = self.text.trim_start_matches(BLANKS);
     }
 
-    /// Passes labels in brackets.
+    /// Skips labels in brackets; fails where one is not valid.
     fn labels(&mut self) -> Result<(), String> {
         self.skip_space();
         while let Some(label) = self.text.strip_prefix('[') {
-            let end = label.find(']').ok_or("a label in the filter graph does not end")?;
+            let end = label.find(']').ok_or("a label in the filter graph has no closing `]`")?;
             let is_label = |sign: char| sign.is_ascii_alphanumeric() || "_-:.#".contains(sign);
             if label[..end].is_empty() || !label[..end].chars().all(is_label) {
-                return Err(format!("`[{}]` is no label", &label[..end]));
+                return Err(format!("`[{}]` is not a label", &label[..end]));
             }
             self.text = &label[end + 1..];
             self.skip_space();
@@ -104,7 +107,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes a key and its equals sign, where one follows.
+    /// Reads a key and its equals sign; `None`, with nothing consumed, where none follows.
     fn key(&mut self) -> Option<&'a str> {
         let text = self.text.trim_start_matches(BLANKS);
         let (key, value) = text.split_once('=')?;
@@ -163,9 +166,9 @@ mod tests {
             r"drawtext=t\extfile=/etc/passwd",
             "the option of `drawtext` `textfile` is not on the list (nearest: `text`)",
         );
-        check("drawtext=/text=/etc/passwd", "an option of `drawtext` is read from a file");
-        check("scale=/w=/etc/passwd", "an option of `scale` is read from a file");
-        check(r"drawtext=font=a\\\:file=/b", "a font is the name of a family");
+        check("drawtext=/text=/etc/passwd", "an option of `drawtext` would be read from a file");
+        check("scale=/w=/etc/passwd", "an option of `scale` would be read from a file");
+        check(r"drawtext=font=a\\\:file=/b", "`font` must be the name of a font family");
         check("psnr=\u{b}stats_version=1", "options of `psnr` are written as `key=value`");
         check("curves=vintage", "");
         check("curves=vintage:a", "options of `curves` are written as `key=value`");
@@ -177,6 +180,6 @@ mod tests {
         check("scal", "the filter `scal` is not on the list (nearest: `scale`)");
         check("", "the filter `` is not on the list");
         check("null]", "`]` is out of place in the filter graph");
-        check("[a", "a label in the filter graph does not end");
+        check("[a", "a label in the filter graph has no closing `]`");
     }
 }

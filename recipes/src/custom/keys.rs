@@ -1,4 +1,4 @@
-//! The keys that parameters of encoders may hold: none names a file.
+//! The keys that encoder parameters such as `-x264-params` may hold. None of them names a file.
 
 /// Keys of `-x264-params` and `-x264opts`.
 pub(super) const X264_KEYS: &[&str] = &[

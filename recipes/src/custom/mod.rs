@@ -1,5 +1,5 @@
-//! Custom arguments: checked against what may be given, and made into a plan that the `ffmpeg`
-//! program carries out.
+//! Custom arguments for the `ffmpeg` program: checked against lists of what is allowed, and made
+//! into a plan that runs the program.
 
 mod graph;
 mod keys;
@@ -11,7 +11,6 @@ mod value;
 use std::path::Path;
 
 use avocet_model::{
-    cost::Cost,
     error::{Error, Result},
     location::Location,
     plan::{Argument, Content, Output, Plan, Process, Strategy},
@@ -42,7 +41,7 @@ fn parsed(args: &[String], job: &Job) -> Result<Parsed> {
     for (number, (_, name)) in names(job).iter().enumerate() {
         let used = parsed.tokens.iter().filter(|token| **token == Token::Output(number)).count();
         if used != 1 {
-            let why = format!("the output `{name}` is named {used} times, not once");
+            let why = format!("the output `{name}` is named {used} times; name it exactly once");
             return Err(parse::refused(args.len(), "", why));
         }
         muxer_of(name).map_err(|why| parse::refused(args.len(), name, why))?;
@@ -76,7 +75,7 @@ fn names(job: &Job) -> Vec<(String, String)> {
     }
 }
 
-/// The muxer that a file name asks for.
+/// The muxer for the extension of a file name; the error lists the allowed extensions.
 fn muxer_of(name: &str) -> Result<&'static str, String> {
     let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
     let extension = extension.to_ascii_lowercase();
@@ -84,14 +83,17 @@ fn muxer_of(name: &str) -> Result<&'static str, String> {
     found.map(|(_, muxer)| *muxer).ok_or_else(|| {
         let known: Vec<_> = EXTENSIONS.iter().map(|(known, _)| *known).collect();
         let hint = match extension.as_str() {
-            "m3u8" | "mpd" => "; HLS and DASH are made of many files, which one output can not be",
+            "m3u8" | "mpd" => "; HLS and DASH consist of many files, which one output can not hold",
             _ => "",
         };
-        format!("`.{extension}` is no file that can be made{hint}; allowed are {}", known.join(" "))
+        format!(
+            "files with the extension `.{extension}` can not be made{hint}; allowed are {}",
+            known.join(" ")
+        )
     })
 }
 
-/// The plan that the `ffmpeg` program carries out.
+/// The plan that runs the `ffmpeg` program with these arguments.
 pub(crate) fn compile(args: &[String], job: &Job, context: &CompileContext<'_>) -> Result<Plan> {
     let parsed = parsed(args, job)?;
     let mut arguments = Vec::new();
@@ -105,7 +107,7 @@ pub(crate) fn compile(args: &[String], job: &Job, context: &CompileContext<'_>) 
                 let probed = context.input_at(number)?;
                 choose::expect_open(probed)?;
                 let demuxer = demuxer_of(probed)?;
-                // Nothing but a plain file is opened, and as what it was seen to be.
+                // Only local files are opened, with the demuxer that probing found.
                 if !is_forced {
                     text(&["-f", demuxer], &mut arguments);
                 }
@@ -134,21 +136,14 @@ pub(crate) fn compile(args: &[String], job: &Job, context: &CompileContext<'_>) 
     let seconds = context.inputs.iter().filter_map(|probed| probed.media.duration);
     Ok(Plan {
         strategy: Strategy::Ffmpeg,
-        because: Vec::new(),
-        inputs: context.plan_inputs(),
-        outputs: made,
-        dropped: Vec::new(),
-        notices: Vec::new(),
         seconds: seconds.map(Timestamp::seconds).reduce(f64::max),
-        lenient: false,
-        cost: Cost::default(),
-        otherwise: None,
-        if_parameters_change: None,
         process: Some(Process { arguments }),
+        ..Plan::new(context.plan_inputs(), made)
     })
 }
 
-/// Where an output goes: to the place of the only one, else under its name in that folder.
+/// The location of an output: that of the job when it has a single output or it is the caller's,
+/// else the file `name` in that folder.
 fn place_of(context: &CompileContext<'_>, job: &Job, name: &str) -> Location {
     match (&context.output, &job.outputs) {
         (Location::Caller(_), _) | (_, JobOutputs::One(_)) => context.output.clone(),
@@ -156,13 +151,14 @@ fn place_of(context: &CompileContext<'_>, job: &Job, name: &str) -> Location {
     }
 }
 
-/// The demuxer that an input was opened with, when it reads nothing but the input.
+/// The demuxer that an input was opened with; fails unless it is on the list of those that read a
+/// single file.
 fn demuxer_of(probed: &Probed) -> Result<&'static str> {
     let mut names = probed.media.format.split(',');
     let known = names.find_map(|name| DEMUXERS.iter().find(|known| **known == name));
     known.copied().ok_or_else(|| Error::Lacking {
         location: probed.location.clone(),
         found: format!("the format {}", probed.media.format),
-        needed: "a format of a single file that is on the list".to_owned(),
+        needed: "a format that is on the list of input formats".to_owned(),
     })
 }

@@ -2,7 +2,7 @@
 //! containers. Nothing on these lists opens a file, an address or a device by itself, in any
 //! release up to FFmpeg 9.
 
-/// A filter, and which of its options may be given.
+/// A filter that may be used, and which of its options may be given.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter {
     /// libavfilter's name.
@@ -14,10 +14,10 @@ pub struct Filter {
 /// Which options of a filter may be given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Takes {
-    /// All that it has: none names a file.
+    /// All options, since none names a file.
     Any,
-    /// Only these, by name, since others name files; but so many of the first ones may be given
-    /// without a name.
+    /// Only these options, by name, since others name files. The number is how many leading options
+    /// may be given without a name.
     Only(&'static [&'static str], usize),
 }
 
@@ -39,7 +39,7 @@ const fn only(name: &'static str, unnamed: usize, keys: &'static [&'static str])
     Filter { name, takes: Takes::Only(keys, unnamed) }
 }
 
-/// The filters.
+/// The filters that may be used.
 pub const FILTERS: &[Filter] = &[
     any("acompressor"),
     any("acopy"),
@@ -457,7 +457,7 @@ pub const FILTERS: &[Filter] = &[
     ),
 ];
 
-/// Decoders, encoders and codecs; `copy` is none of them.
+/// Names of decoders, encoders and codecs that may be used, and `copy`.
 pub const CODECS: &[&str] = &[
     "copy",
     "libx264",
@@ -661,7 +661,7 @@ pub const DEMUXERS: &[&str] = &[
     "yuv4mpegpipe",
 ];
 
-/// Bitstream filters.
+/// Bitstream filters that may be used.
 pub const BITSTREAM_FILTERS: &[&str] = &[
     "aac_adtstoasc",
     "h264_mp4toannexb",
@@ -698,7 +698,7 @@ pub const BITSTREAM_FILTERS: &[&str] = &[
     "mjpeg2jpeg",
 ];
 
-/// Extensions of outputs, and the muxer that each asks for.
+/// Extensions of outputs, and the muxer for each.
 pub const EXTENSIONS: &[(&str, &str)] = &[
     ("mp4", "mp4"),
     ("m4v", "mp4"),

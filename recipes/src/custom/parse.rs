@@ -1,5 +1,5 @@
-//! Arguments as the `ffmpeg` program takes them: options with their values, each before the file
-//! that it concerns. What is not known is refused.
+//! Parses arguments as the `ffmpeg` program does: options with their values, each before the file
+//! that it applies to. Unknown options are refused.
 
 use avocet_model::error::{Error, Result};
 
@@ -8,33 +8,33 @@ use super::{
     value::{Kind, Side},
 };
 
-/// One argument that was taken.
+/// One argument that was accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Token {
-    /// Word for word.
+    /// Text that is passed on as it is.
     Text(String),
-    /// `-i` and the input of this number, and whether its demuxer was named before.
+    /// `-i` and the input with this number, from 0, and whether `-f` named its demuxer before.
     Input { number: usize, is_forced: bool },
-    /// The output of this number.
+    /// The output with this number, from 0.
     Output(usize),
 }
 
-/// Arguments that were taken.
+/// Arguments that were accepted.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) tokens: Vec<Token>,
 }
 
-/// An option before it is known which file it stands before.
+/// An option whose file has not been read yet.
 struct Pending<'a> {
     index: usize,
     option: &'static CustomOption,
     value: Option<(usize, &'a str)>,
 }
 
-/// Why an argument is refused.
+/// The error for the argument at `index`, from 0; `argument` is shortened.
 pub(super) fn refused(index: usize, argument: &str, why: String) -> Error {
-    /// Longer ones are not worth reading.
+    /// The largest number of characters of the argument that are shown.
     const SHOWN: usize = 80;
     let argument =
         argument.chars().take(SHOWN).map(|sign| if sign.is_control() { '?' } else { sign });
@@ -42,10 +42,11 @@ pub(super) fn refused(index: usize, argument: &str, why: String) -> Error {
     Error::ArgumentRefused { index, argument, why }
 }
 
-/// Takes arguments apart.
+/// Parses arguments, and checks each option and value against the table. `inputs` and `outputs` are
+/// the placeholders.
 ///
 /// # Errors
-/// [`Error::ArgumentRefused`] for the first that is not taken.
+/// [`Error::ArgumentRefused`] for the first argument that is refused.
 pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> Result<Parsed> {
     let mut tokens = Vec::new();
     let mut pending: Vec<Pending<'_>> = Vec::new();
@@ -64,7 +65,8 @@ pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> R
         let option = find(name).map_err(refuse)?;
         if let Kind::Flag = option.kind {
             pending.push(Pending { index, option, value: None });
-            // What may be replaced is said elsewhere; the folder is empty.
+            // These two are left out: the program writes into an empty folder, and the plan says
+            // whether an output may be replaced.
             if !matches!(option.name, "y" | "n") {
                 tokens.push(Token::Text(argument.to_owned()));
             }
@@ -85,7 +87,9 @@ pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> R
             continue;
         }
         if value.contains("{{") || value.contains("}}") {
-            let why = "a placeholder is a whole argument, behind `-i` or by itself".to_owned();
+            let why =
+                "a placeholder must be a whole argument: an input after `-i`, an output by itself"
+                    .to_owned();
             return Err(refused(place, value, why));
         }
         pending.push(Pending { index, option, value: Some((place, value)) });
@@ -99,7 +103,7 @@ pub(super) fn parse(args: &[String], inputs: &[String], outputs: &[String]) -> R
     Ok(Parsed { tokens })
 }
 
-/// The option of a name with a stream specifier.
+/// The option with this name, behind which a stream specifier may stand.
 fn find(name: &str) -> Result<&'static CustomOption, String> {
     let (name, specifier) = name.split_once(':').unwrap_or((name, ""));
     if let Some(name) = name.strip_prefix('/') {
@@ -133,7 +137,7 @@ fn is_specifier(text: &str) -> bool {
     }
 }
 
-/// The number of a placeholder.
+/// The number of the input or output that a placeholder names, from 0.
 fn placeholder(argument: &str, known: &[String], what: &str) -> Result<usize, String> {
     known.iter().position(|placeholder| placeholder == argument).ok_or_else(|| {
         let known: Vec<_> = known.iter().map(|one| format!("`{one}`")).collect();
@@ -141,7 +145,7 @@ fn placeholder(argument: &str, known: &[String], what: &str) -> Result<usize, St
     })
 }
 
-/// Holds options against the file that they stand before.
+/// Checks that options may stand before this kind of file, and that it allows their values.
 fn settle(pending: &[Pending<'_>], side: Side, args: &[String]) -> Result<()> {
     for Pending { index, option, value } in pending {
         let fits = match (option.scope, side) {
@@ -151,7 +155,7 @@ fn settle(pending: &[Pending<'_>], side: Side, args: &[String]) -> Result<()> {
             (Scope::Input, Side::Output) | (Scope::Output, Side::Input) => false,
         };
         if !fits {
-            let why = format!("it concerns an {}, and stands before none", option.scope.name());
+            let why = format!("it applies to an {}, but none follows it", option.scope.name());
             return Err(refused(*index, &args[*index], why));
         }
         if let Some((place, value)) = value {

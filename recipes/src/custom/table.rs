@@ -1,5 +1,5 @@
-//! The options of the `ffmpeg` program that arguments may hold: one table, from which the reference
-//! is printed, too. What is not in it is refused.
+//! The options of the `ffmpeg` program that arguments may hold, in one table, from which the
+//! reference is printed as well. Options that are not in it are refused.
 
 use super::{
     keys::{AOM_KEYS, SVT_AV1_KEYS, X264_KEYS, X265_KEYS},
@@ -77,7 +77,7 @@ const fn either(name: &'static str, kind: Kind) -> CustomOption {
 /// A heading of the reference, and the options under it.
 pub type OptionGroup = (&'static str, &'static [CustomOption]);
 
-/// Every option that is taken.
+/// Every option that is accepted.
 pub const OPTIONS: &[OptionGroup] = &[
     ("Files and the run", FILES),
     ("Which streams", STREAMS),
@@ -400,7 +400,7 @@ const CONTAINERS: &[CustomOption] = &[
     output("streamid", Specification),
 ];
 
-/// The option of a name.
+/// The option with this name, without the dash.
 pub(crate) fn find(name: &str) -> Option<&'static CustomOption> {
     all().find(|option| option.name == name)
 }

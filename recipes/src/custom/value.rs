@@ -1,4 +1,4 @@
-//! What the values of options may be: each kind is a grammar that can name no file.
+//! The grammars of option values. No value of any kind can name a file.
 
 use super::{
     graph,
@@ -8,7 +8,7 @@ use super::{
 /// What an option's value may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// There is none.
+    /// There is no value.
     Flag,
     /// The placeholder of an input.
     Input,
@@ -18,19 +18,19 @@ pub(crate) enum Kind {
     Time,
     /// One plain word.
     Name,
-    /// Words with the signs that lists and flags are made of.
+    /// Words with the punctuation of lists and flags.
     Words,
-    /// Numbers and words with the signs of stream specifiers and sizes.
+    /// Numbers and words with the punctuation of stream specifiers and sizes.
     Specification,
     /// Which streams are taken: of inputs, or the label of a filter graph's output.
     Map,
-    /// Any text; it is only ever written down, or computed with.
+    /// Any text. Options of this kind only store it, or evaluate it as an expression.
     Text,
     /// A demuxer before an input, a muxer before an output.
     Format,
     /// A decoder before an input; an encoder, or `copy`, before an output.
     Codec,
-    /// Bitstream filters, with commas.
+    /// Bitstream filters, separated by commas.
     BitstreamFilters,
     /// A filter graph.
     Graph,
@@ -46,7 +46,7 @@ pub(crate) enum Side {
 }
 
 impl Kind {
-    /// The value in words; `None` where there is none.
+    /// What the value may be, in words; `None` for an option without a value.
     pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Flag => return None,
@@ -66,7 +66,7 @@ impl Kind {
         })
     }
 
-    /// Why a value is refused, in words.
+    /// Checks a value; the error says in words why it is refused.
     pub(crate) fn check(self, value: &str, side: Side) -> Result<(), String> {
         let made_of = |signs: &str| {
             let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || signs.contains(sign);
@@ -96,8 +96,8 @@ impl Kind {
     }
 }
 
-/// One number, or two or three with a sign of a ratio between them, each perhaps with a unit; or a
-/// name for a number, as in `ntsc`.
+/// Checks for one number, or two or three with `/`, `:` or `*` between them, each with an optional
+/// unit; or for one word that names a number, as `ntsc` does.
 fn number(value: &str) -> Result<(), String> {
     let is_name = !value.is_empty() && value.chars().all(|sign| sign.is_ascii_alphabetic());
     let is_number = |part: &str| {
@@ -110,10 +110,11 @@ fn number(value: &str) -> Result<(), String> {
     if is_name || (parts.clone().count() <= 3 && parts.all(is_number)) {
         return Ok(());
     }
-    Err("the value is no number".to_owned())
+    Err("the value is not a number".to_owned())
 }
 
-/// Seconds, or hours, minutes and seconds, perhaps with a unit; `;` stands in time codes.
+/// Checks for seconds or `hours:minutes:seconds` with an optional unit, for a time code, which may
+/// hold `;`, or for `now`.
 fn time(value: &str) -> Result<(), String> {
     let plain = value.strip_prefix(['+', '-']).unwrap_or(value);
     let units = ["us", "ms", "s"];
@@ -128,30 +129,30 @@ fn time(value: &str) -> Result<(), String> {
     if plain.split([':', ';']).count() <= 4 && plain.split([':', ';']).all(is_number) {
         return Ok(());
     }
-    Err("the value is no time".to_owned())
+    Err("the value is not a time".to_owned())
 }
 
-/// What has parts begins with the number of a file.
+/// Refuses a value with `:` that does not begin with a digit, which is the number of an input.
 fn numbered(value: &str) -> Result<(), String> {
     if !value.contains(':') || value.starts_with(|first: char| first.is_ascii_digit()) {
         return Ok(());
     }
-    Err("the value begins with the number of an input".to_owned())
+    Err("the value must begin with the number of an input".to_owned())
 }
 
-/// Which streams are taken: `0:v:1?`, or the label of a filter graph's output.
+/// Checks for streams of an input, as in `0:v:1?`, or the label of a filter graph's output.
 fn map(value: &str) -> Result<(), String> {
     let input = value.strip_prefix('-').unwrap_or(value);
     let is_label = value.starts_with('[') && value.ends_with(']');
     if is_label || input.starts_with(|first: char| first.is_ascii_digit()) {
         return Ok(());
     }
-    Err("streams are named by the number of an input, or a label in brackets".to_owned())
+    Err("the value must begin with the number of an input, or be a label in brackets".to_owned())
 }
 
-/// libav's log level can ask for a report in a file.
+/// Refuses `report`, with which a log level makes libav write a file.
 fn no_report(value: &str) -> Result<(), String> {
-    if value.contains("report") { Err("it writes a file".to_owned()) } else { Ok(()) }
+    if value.contains("report") { Err("`report` would write a file".to_owned()) } else { Ok(()) }
 }
 
 pub(super) fn one_of(value: &str, known: &[&str], what: &str) -> Result<(), String> {
@@ -163,12 +164,13 @@ pub(super) fn one_of(value: &str, known: &[&str], what: &str) -> Result<(), Stri
     Err(format!("the {what} `{value}` is not on the list{nearest}"))
 }
 
-/// `name=key=value:key=value,name`: values are numbers and words.
+/// Checks `name=key=value:key=value,name`, in which values are numbers and words.
 fn bitstream_filters(value: &str) -> Result<(), String> {
     for filter in value.split(',') {
         let (name, options) = filter.split_once('=').unwrap_or((filter, ""));
         one_of(name, BITSTREAM_FILTERS, "bitstream filter")?;
-        // Of these only `setts` computes.
+        // Only `setts` takes expressions, in which `/` divides. Elsewhere it could be a part of a
+        // path.
         let signs = if name == "setts" { "_-+.:=|()*/" } else { "_-+.:=|()*" };
         let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || signs.contains(sign);
         if let Some(sign) = options.chars().find(|sign| !is_allowed(*sign)) {
@@ -181,11 +183,11 @@ fn bitstream_filters(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `key=value:key=value` of an encoder: no key names a file, and no value holds a path.
+/// Checks `key=value:key=value` of an encoder: no key names a file, and no value holds a path.
 fn key_values(value: &str, keys: &[&str]) -> Result<(), String> {
     for pair in value.split(':').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // Encoders take both signs between words.
+        // Encoders accept `_` and `-` alike between the words of a key.
         let plain = key.replace('_', "-");
         let bare = plain.strip_prefix("no-").unwrap_or(&plain);
         if !keys.contains(&bare) && !keys.contains(&plain.as_str()) {

@@ -1,25 +1,20 @@
-//! Shared judgement on streams: which is the real one, what is left out, what may be copied.
+//! Decisions about streams that all recipes share: which one is taken, which are left out and why.
 
 use std::cmp::Reverse;
 
 use avocet_model::{
     error::{Error, Result},
-    index::StreamIndex,
     location::Location,
     media::{AudioInfo, Kind, MediaInfo, ProgramInfo, StreamInfo, VideoInfo},
     plan::{Action, Encoder, FrameFormat, Reason, StreamId, Track},
     time::Timestamp,
 };
 
-use super::{
-    container::Container,
-    context::{CompileContext, Probed},
-    cut,
-    select::Source,
-};
+use super::{container::Container, context::Probed};
 use crate::words::{format::Format, parameter::Tracks};
 
-/// The best real video stream: the one marked as default, then the largest, then the first.
+/// The best video stream of known size: the one marked as default, then the largest, then the
+/// first. Cover art and previews do not count.
 pub(crate) fn best_video(media: &MediaInfo) -> Option<(&StreamInfo, &VideoInfo)> {
     media.videos().filter(|(_, video)| video.width > 0 && video.height > 0).min_by_key(
         |(stream, video)| {
@@ -29,7 +24,8 @@ pub(crate) fn best_video(media: &MediaInfo) -> Option<(&StreamInfo, &VideoInfo)>
     )
 }
 
-/// The audio streams of which something is known, of the one [`program`].
+/// The audio streams with known channels and sample rate; of several programs, those of the one
+/// [`program`].
 pub(crate) fn real_audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> {
     let program = program(media);
     audios(media).filter(move |(stream, _)| program.is_none_or(|it| holds(media, it, stream)))
@@ -39,8 +35,8 @@ fn audios(media: &MediaInfo) -> impl Iterator<Item = (&StreamInfo, &AudioInfo)> 
     media.audios().filter(|(_, audio)| audio.channels > 0 && audio.sample_rate.is_some())
 }
 
-/// The program whose streams are taken, of several: that of the best pictures, else of the first
-/// sound.
+/// The program whose streams are taken: that of the best video stream, else of the first audio
+/// stream. `None` where no stream belongs to another program.
 pub(crate) fn program(media: &MediaInfo) -> Option<&ProgramInfo> {
     let video = best_video(media).map(|(stream, _)| stream);
     let stream = video.or_else(|| audios(media).next().map(|(stream, _)| stream))?;
@@ -48,13 +44,13 @@ pub(crate) fn program(media: &MediaInfo) -> Option<&ProgramInfo> {
     media.streams.iter().any(|stream| !holds(media, program, stream)).then_some(program)
 }
 
-/// Whether a stream is of a program, or of none.
+/// Whether a stream belongs to this program, or to none at all.
 pub(crate) fn holds(media: &MediaInfo, program: &ProgramInfo, stream: &StreamInfo) -> bool {
     let is_of = |program: &ProgramInfo| program.streams.contains(&stream.index);
     is_of(program) || !media.programs.iter().any(is_of)
 }
 
-/// What the user should know of programs that are left out.
+/// A notice that names the programs that are left out.
 pub(crate) fn program_notice(media: &MediaInfo) -> Option<Reason> {
     let chosen = program(media)?;
     let name = |program: &ProgramInfo| match &program.name {
@@ -63,7 +59,11 @@ pub(crate) fn program_notice(media: &MediaInfo) -> Option<Reason> {
     };
     let others = media.programs.iter().filter(|it| it.number != chosen.number);
     let others: Vec<String> = others.filter(|it| !it.streams.is_empty()).map(name).collect();
-    let message = format!("program {} is taken, and not {}", name(chosen), others.join(", "));
+    let message = format!(
+        "the streams of program {} are used, not those of {}",
+        name(chosen),
+        others.join(", ")
+    );
     Some(Reason::new("PROGRAM_CHOSEN", message))
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn best_audio(media: &MediaInfo) -> Option<(&StreamInfo, &AudioInfo)>
     real_audios(media).min_by_key(|(stream, _)| (Reverse(stream.disposition.default), stream.index))
 }
 
-/// Fails for media that nobody can read without its key.
+/// Fails for encrypted media.
 pub(crate) fn expect_open(probed: &Probed) -> Result<()> {
     if probed.media.movie.as_ref().is_some_and(|movie| movie.encrypted) {
         return Err(Error::Lacking {
@@ -94,8 +94,8 @@ pub(crate) fn need_video<'a>(
     best_video(media).ok_or_else(|| lacking(location, media, needed))
 }
 
-/// The picture that is shown of an input: of the best video stream, else its cover art, with what
-/// the user should know of that.
+/// The stream whose picture is shown: the best video stream, else cover art, with a notice about
+/// that.
 pub(crate) fn need_picture<'a>(
     location: &Location,
     media: &'a MediaInfo,
@@ -115,13 +115,13 @@ pub(crate) fn need_picture<'a>(
             if is_unknown { "a video stream of known size" } else { "a video stream or cover art" };
         return Err(lacking(location, media, needed));
     };
-    let message = "there are no moving pictures, so the cover art is shown";
+    let message = "the input has no video, so its cover art is used";
     Ok((stream, video, Some(Reason::new("COVER_SHOWN", message))))
 }
 
-/// Why a stream of pictures is the one that is shown.
+/// The reason for showing the best video stream.
 pub(crate) fn best() -> Reason {
-    Reason::new("BEST_VIDEO", "it is the best stream of moving pictures")
+    Reason::new("BEST_VIDEO", "it is the best video stream")
 }
 
 /// The audio stream that a recipe can not do without.
@@ -159,17 +159,17 @@ pub(crate) fn lacking(location: &Location, media: &MediaInfo, needed: &str) -> E
     Error::Lacking { location: location.clone(), found, needed: needed.to_owned() }
 }
 
-/// What the user should know of the colors of a source.
+/// A notice about the colors of a source.
 pub(crate) fn color_notice(video: &VideoInfo) -> Option<Reason> {
-    let message = "color tags of the video are reserved values, which count as not said";
+    let message = "color tags of the video are reserved values and are treated as unspecified";
     video.reserved_color.then(|| Reason::new("COLOR_TAGS_RESERVED", message))
 }
 
-/// The tag by which Matroska says that packets of VP8 and VP9 have an alpha channel beside them.
+/// The tag by which Matroska states that packets of VP8 and VP9 have an alpha channel beside them.
 const ALPHA_TAG: &str = "alpha_mode";
 
-/// Lets a track claim an alpha channel only where it has one beside its packets; answers what the
-/// user should know where pictures may be transparent and those of the track are not.
+/// Removes the alpha tag from a track that has no alpha channel beside its packets. Returns a
+/// notice where the source may be transparent and the track is not.
 pub(crate) fn settle_alpha(
     track: &mut Track,
     container: Container,
@@ -177,7 +177,7 @@ pub(crate) fn settle_alpha(
     video: &VideoInfo,
 ) -> Option<Reason> {
     let is_tag = |key: &String| key.eq_ignore_ascii_case(ALPHA_TAG);
-    // Whether it is beside packets, be it that this libav decodes it or not.
+    // Whether alpha is stored beside the packets, whether or not this libav decodes it.
     let is_beside = stream.tags.iter().any(|(key, value)| is_tag(key) && value == "1");
     let is_within = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
     let is_matroska = container == Container::Of(Format::Webm);
@@ -191,9 +191,9 @@ pub(crate) fn settle_alpha(
     alpha_notice(is_beside || is_within, keeps)
 }
 
-/// What the user should know where pictures may be transparent and those of the result are not.
+/// A notice where pictures may be transparent and those of the result are not.
 pub(crate) fn alpha_notice(has_alpha: bool, keeps_alpha: bool) -> Option<Reason> {
-    let message = "the pictures may be transparent, and those of the result are not";
+    let message = "the pictures may have an alpha channel, which the result does not keep";
     (has_alpha && !keeps_alpha).then(|| Reason::new("ALPHA_DROPPED", message))
 }
 
@@ -213,46 +213,48 @@ pub(crate) fn why_dropped(
 ) -> Reason {
     let name = container.name();
     if program(media).is_some_and(|program| !holds(media, program, stream)) {
-        return Reason::new("OTHER_PROGRAM", "it is of another program than the one that is taken");
+        return Reason::new(
+            "OTHER_PROGRAM",
+            "it belongs to another program than the one that is used",
+        );
     }
     match &stream.kind {
         Kind::Video(_) if stream.preview => {
-            Reason::new("NOT_SELECTED", "it has one picture, and another stream moves")
+            Reason::new("NOT_SELECTED", "it has a single picture, and another stream has the video")
         }
-        Kind::Video(_) if stream.still => Reason::new(
-            "ATTACHED_PICTURE",
-            "it is cover art or a thumbnail, not a stream of moving pictures",
-        ),
+        Kind::Video(_) if stream.still => {
+            Reason::new("ATTACHED_PICTURE", "it is cover art or a thumbnail, not a video stream")
+        }
         Kind::Video(_) if container.is_audio() => {
-            Reason::new("FORMAT_HAS_NO_VIDEO", format!("{name} holds sound only"))
+            Reason::new("FORMAT_HAS_NO_VIDEO", format!("{name} holds audio only"))
         }
         Kind::Audio(_) if container.format().is_some_and(Format::is_picture) => {
             Reason::new("FORMAT_HAS_NO_AUDIO", format!("{name} holds a picture only"))
         }
         Kind::Video(video) if video.width == 0 || video.height == 0 => {
-            Reason::new("STREAM_UNKNOWN", "nothing tells the size of its pictures")
+            Reason::new("STREAM_UNKNOWN", "the size of its pictures is unknown")
         }
         Kind::Audio(audio) if audio.channels == 0 || audio.sample_rate.is_none() => {
-            Reason::new("STREAM_UNKNOWN", "nothing tells its channels or its rate")
+            Reason::new("STREAM_UNKNOWN", "its channels or sample rate are unknown")
         }
         Kind::Video(_) | Kind::Audio(_) => Reason::new("NOT_SELECTED", not_selected(stream, taken)),
-        Kind::Subtitle(_) if tracks == Tracks::Best => {
-            Reason::new("SUBTITLES_NOT_ASKED_FOR", "subtitles are kept only with all tracks")
-        }
-        Kind::Subtitle(info) if !info.text => {
-            Reason::new("SUBTITLE_BITMAP", "its subtitles are pictures, which can not become text")
-        }
+        Kind::Subtitle(_) if tracks == Tracks::Best => Reason::new(
+            "SUBTITLES_NOT_ASKED_FOR",
+            "subtitles are kept only where `tracks` is `all`",
+        ),
+        Kind::Subtitle(info) if !info.text => Reason::new(
+            "SUBTITLE_BITMAP",
+            "its subtitles are bitmaps, which can not be converted to text",
+        ),
         Kind::Subtitle(_) => {
-            Reason::new("FORMAT_HAS_NO_SUBTITLES", format!("{name} holds no text"))
+            Reason::new("FORMAT_HAS_NO_SUBTITLES", format!("{name} holds no subtitles"))
         }
         Kind::Data => Reason::new("DATA_STREAM", "it holds data that players do not show"),
-        Kind::Attachment => {
-            Reason::new("ATTACHMENT", "it is a file carried along, not a stream in time")
-        }
+        Kind::Attachment => Reason::new("ATTACHMENT", "it is an attached file, not a timed stream"),
     }
 }
 
-/// The first stream that is kept of the same input and kind as another.
+/// The first kept stream that is of the same input and kind as `other`.
 pub(crate) fn taken<'a>(
     kept: &[StreamId],
     other: StreamId,
@@ -264,7 +266,7 @@ pub(crate) fn taken<'a>(
     streams.find(|taken| !taken.still && taken.kind.name() == kind)
 }
 
-/// What the stream that is kept has before another one of its kind.
+/// Why the stream `taken` is preferred to `stream`, in words.
 fn not_selected(stream: &StreamInfo, taken: Option<&StreamInfo>) -> String {
     let Some(taken) = taken else { return "the output has no stream of its kind".to_owned() };
     let area = |stream: &StreamInfo| match &stream.kind {
@@ -280,14 +282,14 @@ fn not_selected(stream: &StreamInfo, taken: Option<&StreamInfo>) -> String {
     } else {
         ""
     };
-    format!("stream {}{what} is taken", taken.index)
+    format!("stream {}{what} is used", taken.index)
 }
 
-/// What the user should know of an input as a whole.
+/// Notices about an input as a whole.
 pub(crate) fn input_notices(media: &MediaInfo) -> impl Iterator<Item = Reason> {
     let is_lost = media.followed && !media.reads_on();
     let followed = is_lost.then(|| {
-        let message = "another file stands behind the first in the input, and is not read";
+        let message = "another file follows the first one in the input, and is not read";
         Reason::new("FILE_FOLLOWS", message)
     });
     let missing = (media.missing_bytes > 0).then(|| {
@@ -298,9 +300,9 @@ pub(crate) fn input_notices(media: &MediaInfo) -> impl Iterator<Item = Reason> {
     declared_wrong(media).into_iter().chain(followed).chain(missing)
 }
 
-/// What the user should know when a header states more than the sample tables hold.
+/// A notice where a header states a longer duration than the sample tables hold.
 fn declared_wrong(media: &MediaInfo) -> Option<Reason> {
-    /// A difference that is none: so many seconds, or this part of the whole.
+    /// The tolerated difference: this many seconds, or this part of the whole, whichever is more.
     const TOLERATED: (f64, f64) = (0.5, 0.01);
     media.streams.iter().find(|stream| stream.promised_packets.is_some())?;
     let end = |stream: &StreamInfo| {
@@ -315,247 +317,9 @@ fn declared_wrong(media: &MediaInfo) -> Option<Reason> {
     })
 }
 
-/// What may be copied into a container.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Holds {
-    /// What plays wherever the container does.
-    Common,
-    /// Whatever the container's standard has a place for.
-    Standard,
-}
-
-/// The codecs that a container holds as they are, by libav's names.
-struct Held {
-    container: Container,
-    is_video: bool,
-    /// What plays wherever the container does.
-    common: &'static [&'static str],
-    /// What its standard has a place for beside that.
-    standard: &'static [&'static str],
-}
-
-impl Held {
-    const fn video(
-        format: Format,
-        common: &'static [&'static str],
-        standard: &'static [&'static str],
-    ) -> Self {
-        Self { container: Container::Of(format), is_video: true, common, standard }
-    }
-
-    const fn audio(
-        container: Container,
-        common: &'static [&'static str],
-        standard: &'static [&'static str],
-    ) -> Self {
-        Self { container, is_video: false, common, standard }
-    }
-}
-
-/// PCM that both WAV and QuickTime hold as it is.
-const LITTLE_ENDIAN_PCM: &[&str] =
-    &["pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_u8"];
-
-/// What is copied into each container. libavformat has no way to write AV1 into QuickTime.
-const HELD: &[Held] = &[
-    Held::video(Format::Mp4, &["h264", "hevc", "av1"], &["mpeg2video", "mpeg4", "vp9"]),
-    Held::video(
-        Format::Mov,
-        &["h264", "hevc", "prores", "dnxhd"],
-        &["mpeg2video", "mpeg4", "mjpeg"],
-    ),
-    Held::video(Format::Webm, &["vp8", "vp9", "av1"], &[]),
-    Held::audio(Container::Of(Format::Mp4), &["aac", "mp3"], &["ac3", "eac3", "alac"]),
-    Held::audio(Container::Of(Format::Mov), &["aac", "mp3", "alac"], &["ac3", "eac3"]),
-    Held::audio(Container::Of(Format::Mov), LITTLE_ENDIAN_PCM, &[]),
-    Held::audio(Container::Of(Format::Webm), &["opus", "vorbis"], &[]),
-    Held::audio(Container::Of(Format::Mp3), &["mp3"], &[]),
-    Held::audio(Container::Of(Format::Aac), &["aac"], &[]),
-    Held::audio(Container::Of(Format::M4a), &["aac", "alac"], &[]),
-    Held::audio(Container::Of(Format::Wav), LITTLE_ENDIAN_PCM, &[]),
-    Held::audio(Container::Opus, &["opus"], &[]),
-    Held::audio(Container::Ogg, &["vorbis"], &[]),
-    Held::audio(Container::Flac, &["flac"], &[]),
-];
-
-/// A codec that recipes copy into a container.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Copied {
-    /// The extension of the container's files, without the dot.
-    pub extension: &'static str,
-    /// libav's name of the codec.
-    pub codec: &'static str,
-    /// Whether it is a codec of video, and not of audio.
-    pub is_video: bool,
-    /// Whether all recipes copy it, and not only `trim` and `concat`.
-    pub by_all: bool,
-}
-
-/// Every codec that recipes copy, with each container that holds it: the list by which they decide.
-pub fn copied_codecs() -> impl Iterator<Item = Copied> {
-    HELD.iter().flat_map(|held| {
-        let of = move |by_all| {
-            move |codec: &&'static str| Copied {
-                extension: held.container.name(),
-                codec,
-                is_video: held.is_video,
-                by_all,
-            }
-        };
-        held.common.iter().map(of(true)).chain(held.standard.iter().map(of(false)))
-    })
-}
-
-/// Whether a container holds a codec as it is.
-fn is_held(codec: &str, is_video: bool, container: Container, holds: Holds) -> bool {
-    HELD.iter().any(|held| {
-        let is_standard = holds == Holds::Standard && held.standard.contains(&codec);
-        held.container == container
-            && held.is_video == is_video
-            && (is_standard || held.common.contains(&codec))
-    })
-}
-
-/// Whether a video stream may be copied into a container, else the reason why not.
-pub(crate) fn copyable_video(
-    source: &Source<'_, VideoInfo>,
-    container: Container,
-    holds: Holds,
-) -> Result<Reason, Reason> {
-    let codec = source.stream.codec.as_str();
-    parameters_last(source)?;
-    if !is_held(codec, true, container, holds) {
-        return Err(not_in_container(codec, container));
-    }
-    if source.info.needs_dolby_vision() && container.format() != Some(Format::Mp4) {
-        // libavformat writes the record of Dolby Vision nowhere else, and it must not get lost.
-        return Err(not_in_container("Dolby Vision", container));
-    }
-    // Others state decoding times at most; where pictures are reordered that is not enough.
-    let is_reordered = matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg4");
-    // Program streams may leave out times, and then one picture seems to be shown with another.
-    let shown = source.index.filter(|_| source.media.is_format("mpeg") && source.section.is_none());
-    let shares_times = shown.is_some_and(|index| {
-        cut::as_shown(index.packets.iter().filter_map(|packet| packet.pts)).is_err()
-    });
-    if is_reordered && (!source.media.states_presentation() || shares_times) {
-        return Err(Reason::new(
-            "TIMES_MISSING",
-            "its container does not say when a picture is shown; decoding it tells",
-        ));
-    }
-    // Matroska counts in milliseconds.
-    let is_fine = source.info.frame_rate.is_some_and(|rate| rate.as_f64() > 1000.0);
-    if is_fine && container == Container::Of(Format::Webm) {
-        return Err(Reason::new(
-            "TIMES_TOO_FINE",
-            "its pictures are less than a millisecond apart, which webm can not tell",
-        ));
-    }
-    let is_8_bit_420 = source
-        .info
-        .pixel_format
-        .as_ref()
-        .is_some_and(|pixels| pixels.depth == 8 && pixels.chroma_shift == (1, 1));
-    if codec == "h264" && !is_8_bit_420 && holds == Holds::Common {
-        return Err(Reason::new(
-            "VIDEO_NOT_8_BIT_420",
-            "H.264 of other depth or chroma than 8-bit 4:2:0 plays in few places",
-        ));
-    }
-    if !source.info.crop.is_empty() {
-        let message = "its container crops the picture, which a copy would show whole";
-        return Err(Reason::new("CROPPED_BY_CONTAINER", message));
-    }
-    if source.info.orientation_in_pictures {
-        let message = "only its pictures say how they are turned, which few players follow";
-        return Err(Reason::new("TURNED_BY_PICTURES", message));
-    }
-    hidden_packets_fit(source, container)?;
-    Ok(copied(codec, container))
-}
-
-/// Whether an audio stream may be copied into a container, else the reason why not.
-pub(crate) fn copyable_audio(
-    source: &Source<'_, AudioInfo>,
-    container: Container,
-    holds: Holds,
-    context: &CompileContext<'_>,
-) -> Result<Reason, Reason> {
-    let codec = source.stream.codec.as_str();
-    parameters_last(source)?;
-    if !is_held(codec, false, container, holds) {
-        return Err(not_in_container(codec, container));
-    }
-    if container == Container::Of(Format::Aac) && !fits_adts(source.stream) {
-        let message = "ADTS has no place for its configuration";
-        return Err(Reason::new("AAC_NOT_IN_ADTS", message));
-    }
-    if context.has_gaps && !container.keeps_gaps() {
-        let message = format!("packets leave gaps or overlap, and {} keeps none", container.name());
-        return Err(Reason::new("SOUND_HAS_GAPS", message));
-    }
-    hidden_packets_fit(source, container)?;
-    Ok(copied(codec, container))
-}
-
-/// Fails where codec parameters change on the way: the header of a copy tells of the first only.
-fn parameters_last<T>(source: &Source<'_, T>) -> Result<(), Reason> {
-    let changes = source.stream.parameters_change || source.index.is_some_and(StreamIndex::changes);
-    if !changes {
-        return Ok(());
-    }
-    let message = "its codec parameters change on the way, which a stream copy can not follow";
-    Err(Reason::new("PARAMETERS_CHANGE", message))
-}
-
-/// Whether ADTS has a place for what the AAC of a stream is (ISO/IEC 14496-3, 1.A.2): two bits of
-/// profile, three of channels; no explicit signalling of anything else.
-fn fits_adts(stream: &StreamInfo) -> bool {
-    let Some((first, second)) = stream.extradata.first().zip(stream.extradata.get(1)) else {
-        // It comes without a configuration, as from ADTS itself.
-        return true;
-    };
-    let (object_type, channels) = (first >> 3, (second >> 3) & 15);
-    (1..=4).contains(&object_type) && (1..=7).contains(&channels)
-}
-
-/// Fails where packets that an edit list hides would be shown in a copy.
-///
-/// What is hidden before the start of the output stays hidden in MP4 and QuickTime, and is left out
-/// of formats without times; nothing else can hide it.
-fn hidden_packets_fit<T>(source: &Source<'_, T>, container: Container) -> Result<(), Reason> {
-    let stream = source.stream;
-    let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
-    let holds_before = begins_at_zero && container != Container::Of(Format::Webm);
-    // What a section leaves out need not be hidden, where it is one piece of the media.
-    let is_shuffled =
-        source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();
-    let fits = (source.section.is_some() && !is_shuffled)
-        || (stream.hidden_after == 0 && (stream.hidden_before == 0 || holds_before));
-    if fits { Ok(()) } else { Err(hidden_by_edit_list()) }
-}
-
-/// Why a stream with hidden packets is not copied.
-pub(crate) fn hidden_by_edit_list() -> Reason {
-    let message = "an edit list hides a part of it, which a copy would show";
-    Reason::new("HIDDEN_BY_EDIT_LIST", message)
-}
-
-fn copied(codec: &str, container: Container) -> Reason {
-    Reason::new("CODEC_FITS", format!("{} holds {codec} as it is", container.name()))
-}
-
-fn not_in_container(codec: &str, container: Container) -> Reason {
-    Reason::new(
-        "CODEC_NOT_IN_CONTAINER",
-        format!("{codec} is not copied into {}", container.name()),
-    )
-}
-
 /// The tags of a stream or file that mean something in another container.
 pub(crate) fn kept_tags(tags: &avocet_model::media::Tags) -> avocet_model::media::Tags {
-    /// What describes the old file, or is written anew.
+    /// Tags that describe the old file, or that the muxer writes anew.
     const STALE: [&str; 9] = [
         "major_brand",
         "minor_version",

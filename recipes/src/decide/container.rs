@@ -13,7 +13,7 @@ use super::{
 };
 use crate::words::format::Format;
 
-/// The container of a result: that of a format, or one that only copied audio gets.
+/// The container of a result: that of a format, or one that only holds audio in its own codec.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Container {
     /// That of a format.
@@ -71,12 +71,12 @@ impl Container {
         }
     }
 
-    /// Whether it is MP4 or QuickTime, whose edit lists hide what is not to be shown.
+    /// Whether it is MP4 or QuickTime, whose edit lists can hide media.
     pub(crate) const fn is_movie(self) -> bool {
         matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
     }
 
-    /// Whether a gap between packets of sound stays one.
+    /// Whether a gap between audio packets survives in it.
     pub(crate) const fn keeps_gaps(self) -> bool {
         match self {
             Self::Of(format) => !matches!(format, Format::Mp3 | Format::Aac | Format::Wav),
@@ -84,12 +84,12 @@ impl Container {
         }
     }
 
-    /// Whether it holds several streams of sound.
+    /// Whether it holds several audio streams.
     pub(crate) const fn holds_many(self) -> bool {
         !self.is_audio() || self.is_movie()
     }
 
-    /// The codec that text is kept in; `None` where no text is kept.
+    /// The codec of subtitles in it; `None` where subtitles are not kept.
     pub(crate) const fn text_codec(self) -> Option<&'static str> {
         match self {
             Self::Of(Format::Mp4 | Format::Mov) => Some("mov_text"),
@@ -113,7 +113,7 @@ impl Container {
         )
     }
 
-    /// What the user should know of chapters that are not written into it.
+    /// A notice about chapters that are not written into it.
     pub(crate) fn chapters_notice(self, chapters: &[Chapter]) -> Option<Reason> {
         let is_picture = self.format().is_some_and(Format::is_picture);
         (!chapters.is_empty() && !is_picture && !self.holds_chapters()).then(|| {
@@ -123,10 +123,10 @@ impl Container {
     }
 }
 
-/// The prefix of the names in QuickTime's list of metadata (`mdta`), as iPhones write it.
+/// The prefix of names in QuickTime's metadata list (`mdta`), as iPhones write it.
 const QUICKTIME_PREFIX: &str = "com.apple.quicktime.";
 
-/// Names in QuickTime's list of metadata, without their prefix, and the common names of the same.
+/// Names in QuickTime's metadata list without their prefix, and the common names for the same tags.
 const QUICKTIME_NAMES: [(&str, &str); 13] = [
     ("album", "album"),
     ("artist", "artist"),
@@ -143,7 +143,8 @@ const QUICKTIME_NAMES: [(&str, &str); 13] = [
     ("title", "title"),
 ];
 
-/// The part of a tag's name behind the prefix of QuickTime's list of metadata.
+/// The part of a tag's name behind the prefix of QuickTime's metadata list; `None` without the
+/// prefix.
 fn in_quicktime(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_at_checked(QUICKTIME_PREFIX.len())?;
     // Matroska writes names in capitals.
@@ -152,8 +153,8 @@ fn in_quicktime(name: &str) -> Option<&str> {
 
 /// The tags of a file, by the names that the container knows.
 ///
-/// Where there is one of QuickTime's list of metadata, QuickTime keeps that list, with all tags that
-/// have a name in it; other containers get the common names.
+/// If any tag is from QuickTime's metadata list, QuickTime gets all tags that have a name in that
+/// list under that name, and other containers get the common names.
 fn file_tags(container: Container, tags: &Tags) -> Tags {
     let mut tags = kept_tags(tags);
     if !tags.keys().any(|name| in_quicktime(name).is_some()) {
@@ -177,11 +178,11 @@ fn file_tags(container: Container, tags: &Tags) -> Tags {
     tags
 }
 
-/// How much sound a page of Ogg holds, in microseconds: libavformat's own second makes a short file a
-/// single page.
+/// The duration of an Ogg page, in microseconds. libavformat's default of one second makes a short
+/// file a single page.
 const PAGE_MICROSECONDS: u32 = 200_000;
 
-/// The only output of a recipe, holding `tracks`; tags and chapters are those of `probed`.
+/// The only output of a recipe, with `tracks` and `chapters`, and the tags of `probed`.
 pub(crate) fn output(
     container: Container,
     probed: &Probed,
@@ -206,18 +207,18 @@ pub(crate) fn output(
         options.push(("movie_timescale".to_owned(), scale));
         let keeps_dolby_vision = tracks.iter().any(|track| keeps_dolby_vision(context, track));
         if keeps_projection || keeps_dolby_vision {
-            // Boxes of spheres are no part of the standard, and older releases of libav count those
-            // of Dolby Vision among such; they are written only when this is said.
+            // Spherical boxes are not part of the standard, and older releases of libav treat those
+            // of Dolby Vision alike. libavformat writes both only with this option.
             options.push(("strict".to_owned(), "unofficial".to_owned()));
         }
     }
     let tags = file_tags(container, &probed.media.tags);
     if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
-        // Without it, libavformat writes the older list of user data, which knows a few names.
+        // Without it, libavformat writes the older list of user data, which has names for few tags.
         options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
     }
     if matches!(container, Container::Opus | Container::Ogg) {
-        // libavformat places the packets of a first page wrongly that is the last one, too.
+        // libavformat misplaces the packets of a first page that is also the last one.
         options.push(("page_duration".to_owned(), PAGE_MICROSECONDS.to_string()));
     }
     Output {
@@ -234,7 +235,7 @@ pub(crate) fn output(
     }
 }
 
-/// Whether a track copies pictures in Dolby Vision, metadata included.
+/// Whether a track copies Dolby Vision pictures, with their metadata.
 fn keeps_dolby_vision(context: &CompileContext<'_>, track: &Track) -> bool {
     let copies = track.action.copies();
     let mut streams = track
@@ -244,8 +245,8 @@ fn keeps_dolby_vision(context: &CompileContext<'_>, track: &Track) -> bool {
     copies && streams.any(|stream| is_dolby(&stream.kind))
 }
 
-/// Gives a language the name that libav's table of QuickTime knows it by: of the two that
-/// ISO 639-2 has, the older one.
+/// Gives a language the code that libav's table of QuickTime languages has for it, where that is
+/// not the usual one.
 fn name_in_quicktime(language: &mut String) {
     const NAMES: [(&str, &str); 10] = [
         ("deu", "ger"),
@@ -280,7 +281,8 @@ pub(crate) fn bytes_of_input(container: Container, context: &CompileContext<'_>)
     }
 }
 
-/// The chapters of an input between two instants of it, the first of which becomes 0.
+/// The chapters of an input between `origin` and `end`, clipped to them and moved so that `origin`
+/// becomes 0.
 pub(crate) fn chapters(
     media: &MediaInfo,
     origin: Timestamp,
@@ -303,10 +305,11 @@ pub(crate) fn chapters(
         .collect()
 }
 
-/// Ticks per second of a movie in which every edit of every track is a whole number: the least
-/// common multiple of the tracks' own, as long as it fits.
+/// The time scale of a movie, in ticks per second: the least common multiple of the tracks' time
+/// scales, so that every edit is a whole number of ticks. Where that exceeds 31 bits, the largest
+/// of them.
 ///
-/// libav's own 1000 would round the start of each track to a millisecond.
+/// libav's default of 1000 would round the start of each track to a millisecond.
 fn movie_timescale(context: &CompileContext<'_>, tracks: &[Track]) -> u32 {
     let scales: Vec<u32> =
         tracks.iter().filter_map(|track| track_timescale(context, track)).collect();
@@ -320,7 +323,8 @@ fn movie_timescale(context: &CompileContext<'_>, tracks: &[Track]) -> u32 {
         .unwrap_or(largest)
 }
 
-/// Ticks per second that libav's muxer gives a track of MP4 or QuickTime; cover art has none.
+/// The time scale that libav's muxer gives a track of MP4 or QuickTime, in ticks per second; `None`
+/// for cover art and converted text.
 fn track_timescale(context: &CompileContext<'_>, track: &Track) -> Option<u32> {
     let of_picture = |ticks: u32| {
         let mut scale = ticks;
@@ -335,7 +339,8 @@ fn track_timescale(context: &CompileContext<'_>, track: &Track) -> Option<u32> {
             FrameFormat::Video(format) => Some(of_picture(format.time_base.den.get())),
             FrameFormat::Audio(format) => Some(format.sample_rate.get()),
         },
-        // Text is converted in microseconds, which are written as such.
+        // Converted text counts in microseconds, which the time scale of the movie need not
+        // express.
         Action::Convert(_) => None,
         Action::Copy | Action::SmartCut(_) => {
             let stream = context.inputs.get(source.input)?.media.streams.get(source.stream)?;
@@ -367,7 +372,7 @@ mod tests {
         let common = [("com.apple.quicktime.x", "y"), ("date", "2024"), ("location", "+48+002/")];
         check(Format::Mp4, &phone, &common);
         check(Format::Webm, &phone, &common);
-        // As they come out of Matroska, with a title that somebody gave the file.
+        // As Matroska returns them, with a title that somebody gave the file.
         let capitals = [("COM.APPLE.QUICKTIME.LOCATION.ISO6709", "+48+002/"), ("title", "Paris")];
         check(Format::Mp4, &capitals, &[("location", "+48+002/"), ("title", "Paris")]);
         let titled = [(place, "+48+002/"), ("com.apple.quicktime.title", "Paris")];

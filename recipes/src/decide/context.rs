@@ -1,4 +1,4 @@
-//! What a plan is made from: the probed inputs, and what this libav can do.
+//! What a plan is made from: the probed inputs, the output, and what this libav can do.
 
 use std::sync::Arc;
 
@@ -14,38 +14,38 @@ use avocet_model::{
 
 use super::cut;
 
-/// All that a plan is made from, beside the recipe.
+/// All that a plan is made from, except the recipe.
 #[derive(Clone, Debug)]
 pub struct CompileContext<'a> {
     /// The inputs, in the order of the job, with what probing found.
     pub inputs: &'a [Probed],
     /// Where the output goes.
     pub output: Location,
-    /// Whether the extension of the output is the user's wish; one that is not becomes that of what
-    /// is made. An `m4a` that is not is what `extractAudio` puts AAC into.
+    /// Whether the user chose the extension of the output. If not, it becomes that of the container
+    /// that is made. An `m4a` that the user did not choose makes `extractAudio` put AAC into M4A.
     pub named: bool,
     /// Whether an existing output may be replaced.
     pub replace: bool,
-    /// Whether sound is taken to have gaps, so that it is not copied into containers that keep none;
-    /// `false` by default, since only a run finds them.
+    /// Whether audio is assumed to have gaps, so that it is not copied into containers that keep
+    /// none; `false` by default, since only a run finds gaps.
     pub has_gaps: bool,
     /// What this libav can do.
     pub capabilities: &'a Capabilities,
 }
 
-/// An input with what was found in it.
+/// An input, with what probing and indexing found in it.
 #[derive(Clone, Debug)]
 pub struct Probed {
     /// Where it is.
     pub location: Location,
     /// What probing found.
     pub media: MediaInfo,
-    /// Where its packets stand, for jobs that [ask for it](crate::Job::needs_index).
+    /// The index of its packets, for jobs that [ask for it](crate::Job::needs_index).
     pub index: Option<Arc<Index>>,
 }
 
 impl Probed {
-    /// Where the last picture or sound ends, in seconds on the input's time line.
+    /// The end of the audio or video stream that ends last, in seconds on the input's time line.
     pub(crate) fn end(&self) -> Option<f64> {
         let of_stream = |stream: &StreamInfo| {
             let index = self.index.as_ref().and_then(|index| index.streams.get(stream.index));

@@ -1,4 +1,4 @@
-//! What a plan costs, estimated from what probing and the index found: pure, to compare plans by.
+//! The cost of a plan, estimated from what probing and the index found, to compare plans by.
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 
@@ -12,13 +12,13 @@ use avocet_model::{
 
 use super::context::Probed;
 
-/// How far before an instant decoding is taken to begin, in seconds: there is seldom an index.
+/// The assumed distance of the keyframe before an instant, in seconds: there is seldom an index.
 const SEEK_SECONDS: f64 = 2.0;
 
-/// Frames per second where nothing tells.
+/// The assumed frame rate, in frames per second, where it is not known.
 const USUAL_FRAME_RATE: f64 = 25.0;
 
-/// Writes the cost into a plan, and into those that are run instead of it.
+/// Writes the cost into a plan, and into those that its `otherwise` holds.
 pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
     let mut cost = Cost::default();
     for track in plan.tracks() {
@@ -31,7 +31,7 @@ pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
                     cost.frames_encoded += frames;
                 }
                 if track.parts.iter().any(|part| part.source.is_none()) {
-                    // Black fills what the pieces leave.
+                    // Black pictures fill the time that no piece covers.
                     let black = pieces().fold(plan.seconds, |all, it| Some(all? - it.seconds()));
                     let rate = pieces().next().map_or(USUAL_FRAME_RATE, Piece::rate);
                     cost.frames_encoded += (black.unwrap_or(0.0) * rate).round() as u64;
@@ -69,8 +69,8 @@ impl<'a> Piece<'a> {
         Some(Self { media, stream: media.streams.get(id.stream)?, index, select: part.select })
     }
 
-    /// Bytes of the packets that are wanted: by index or sample table, else by the bit rate. Where
-    /// a container tells one rate for all streams, the video has it, and sound 128 kbit/s.
+    /// Bytes of the packets that are wanted, by index or sample table, else by the bit rate. Where
+    /// only the container states a rate, video is taken to have all of it and audio 128 kbit/s.
     fn bytes(self) -> u64 {
         if let Some(index) = self.index {
             let bytes = |packet: &IndexedPacket| self.wants(packet).then_some(packet.bytes);
@@ -84,7 +84,8 @@ impl<'a> Piece<'a> {
         self.stream.promised_bytes.unwrap_or((rate as f64 / 8.0 * self.seconds()).round() as u64)
     }
 
-    /// Frames from a keyframe on that are only decoded, and frames that are encoded, too.
+    /// The number of frames that are only decoded, from a keyframe on, and of those that are
+    /// encoded as well.
     fn frames(self) -> (u64, u64) {
         let hidden = self.stream.hidden_before + self.stream.hidden_after;
         let shown = self.stream.promised_packets.map(|all| all.saturating_sub(hidden));
@@ -108,7 +109,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Bytes that are copied, frames that are decoded, and frames that are encoded.
+    /// The bytes that a smart cut copies, and the numbers of frames that it decodes and encodes.
     fn smart_cut(self, run: CopiedRun) -> (u64, u64, u64) {
         let packets = self.index.map_or(&[][..], |index| &index.packets);
         let at = |pts| Timestamp::new(pts, self.stream.time_base);
@@ -129,7 +130,8 @@ impl<'a> Piece<'a> {
         (bytes, decoded, encoded)
     }
 
-    /// Whether a packet of pictures begins in the span, or any of another packet is in it.
+    /// Whether a packet is wanted: a video packet must begin in the span, any other must overlap
+    /// it.
     fn wants(self, packet: &IndexedPacket) -> bool {
         let (Select::Span(span), Some(pts)) = (self.select, packet.pts) else {
             return self.select == Select::All;
@@ -140,7 +142,7 @@ impl<'a> Piece<'a> {
         at(last) >= span.start && span.end.is_none_or(|end| at(pts) < end)
     }
 
-    /// How long the stream is, in seconds; 0 when nothing tells.
+    /// The duration of the stream, in seconds; 0 when it is not known.
     fn seconds(self) -> f64 {
         self.stream.duration.or(self.media.duration).map_or(0.0, Timestamp::seconds).max(0.0)
     }

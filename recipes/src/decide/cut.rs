@@ -9,10 +9,10 @@ use avocet_model::{
     time::{Rational, Timestamp},
 };
 
-use super::{choose, container::Container, context::Probed};
+use super::{container::Container, context::Probed, copyable};
 
-/// How long after its start the first picture of a section may come, in seconds, before the one that
-/// is on screen at the start is kept: less where two pictures take less.
+/// The longest time from the start of a section to its first picture, in seconds, without keeping
+/// the picture that is on screen at the start. Two average picture durations where those are less.
 const MAX_GAP: f64 = 0.1;
 
 /// A section of an input, in seconds on its own time line.
@@ -20,35 +20,36 @@ const MAX_GAP: f64 = 0.1;
 pub(crate) struct Section {
     pub(crate) start: f64,
     pub(crate) end: Option<f64>,
-    /// Whether the clock may have wrapped, so that times before 0 are no priming.
+    /// Whether timestamps may have wrapped, so that times before 0 are media and not priming.
     pub(crate) wraps: bool,
-    /// Whether it begins at a keyframe, and leaves out what is decoded after that but shown before.
+    /// Whether it begins at a keyframe and leaves out its leading pictures, which are decoded after
+    /// the keyframe but shown before it.
     pub(crate) from_keyframe: bool,
 }
 
-/// What of a stream lies in a section.
+/// The part of a stream that lies in a section.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Kept {
-    /// What an encode keeps.
+    /// The span that an encode keeps.
     pub(crate) span: Span,
-    /// Where the first kept frame or sample is shown.
+    /// PTS of the first kept frame or sample; the start of the section for a frame that is held.
     pub(crate) first: Timestamp,
-    /// Where the last one ends.
+    /// The end of the last kept frame or sample.
     pub(crate) end: Timestamp,
     /// Whether nothing of the stream lies before the section.
     pub(crate) from_start: bool,
 }
 
 impl Kept {
-    /// Whether a picture that begins to show then is kept.
+    /// Whether a picture with this PTS is kept.
     pub(crate) fn holds(&self, at: Timestamp) -> bool {
         at >= self.span.start && self.span.end.is_none_or(|end| at < end)
     }
 }
 
 impl Section {
-    /// The section that a document names, counted from the earliest presented time; `None` when it
-    /// names all.
+    /// The section that a document names, from the earliest presentation time on; `None` when it
+    /// names the whole input.
     ///
     /// # Errors
     /// [`Error::Lacking`] when it begins past the end.
@@ -74,13 +75,16 @@ impl Section {
         }
     }
 
-    /// What the user should know when the section goes on past the end.
+    /// A notice when the section goes on past the end.
     pub(crate) fn notice(self, probed: &Probed) -> Option<Reason> {
         let (end, last) = (self.end?, probed.end()?);
-        // A tick or two is how times are rounded.
+        // Rounded times may differ by a tick or two.
         (end > last + 0.002).then(|| {
             let kept = last - self.start;
-            Reason::new("CUT_CLIPPED", format!("the media ends after {kept:.3} s of it"))
+            Reason::new(
+                "CUT_CLIPPED",
+                format!("the media ends {kept:.3} s after the start of the section"),
+            )
         })
     }
 
@@ -105,7 +109,7 @@ impl Section {
         let natural = last.map_or(first, |(pts, duration)| pts + duration.max(&average));
         let natural = stream_end(stream).map_or(natural, |end| natural.min(end.ticks).max(first));
         let end_of_kept = end.map_or(natural, |end| {
-            // A frame that is held lasts to the end.
+            // A frame that is held lasts to the end of the section.
             if last.is_none() { end.ticks } else { natural.min(end.ticks) }
         });
         Some(Kept {
@@ -143,8 +147,9 @@ pub(crate) fn stream_end(stream: &StreamInfo) -> Option<Timestamp> {
     Some(stream.start?.plus(stream.duration?.ticks))
 }
 
-/// The span in which pictures can be copied, when the kept ones begin at a keyframe that closes off
-/// what was before, and are all that stands between their first and last packet.
+/// The span in which pictures can be copied. It exists when the kept pictures begin at a keyframe
+/// that closes off what was before, and no other pictures lie between their first and last packet.
+/// The error says why there is none.
 pub(crate) fn copy_pictures(
     stream: &StreamInfo,
     index: &StreamIndex,
@@ -167,7 +172,8 @@ pub(crate) fn copy_pictures(
     let Some(piece @ [first, ..]) = packets.get(from..=to) else {
         return refused("it has no packet");
     };
-    // Program streams of fields leave out times, and then one picture seems to be shown with another.
+    // Program streams that are coded in fields omit timestamps, and then two pictures seem to share
+    // a PTS.
     as_shown(piece.iter().filter_map(|packet| packet.pts))?;
     let leads = |packet: &&IndexedPacket| packet.pts < first.pts;
     let is_entry = match first.entry {
@@ -188,17 +194,21 @@ pub(crate) fn copy_pictures(
     Ok(Span { start, end: kept.span.end, hold: None, lead_in: 0 })
 }
 
-/// The times of pictures in the order in which they are shown, one after the other.
+/// The presentation times in rising order; fails where two pictures share one.
 pub(crate) fn as_shown(times: impl Iterator<Item = i64>) -> Result<Vec<i64>, Reason> {
     let mut times: Vec<_> = times.collect();
     times.sort_unstable();
     if times.windows(2).any(|two| two[0] == two[1]) {
-        return Err(Reason::new("SEAM_NOT_COPYABLE", "two pictures share a time"));
+        return Err(Reason::new(
+            "SEAM_NOT_COPYABLE",
+            "two pictures have the same presentation time",
+        ));
     }
     Ok(times)
 }
 
-/// The span in which sound can be copied, sample for sample as an encode would keep it.
+/// The span in which audio can be copied so that exactly the samples remain that an encode would
+/// keep. The error says why there is none.
 pub(crate) fn copy_sound(
     stream: &StreamInfo,
     index: &StreamIndex,
@@ -215,18 +225,18 @@ pub(crate) fn copy_sound(
     let hidden = index.packets.iter().filter(is_in).map(|packet| packet.hidden);
     let mut from_hidden_on = hidden.skip_while(|hidden| *hidden).skip_while(|hidden| !hidden);
     if from_hidden_on.any(|hidden| !hidden) {
-        return Err(choose::hidden_by_edit_list());
+        return Err(copyable::hidden_by_edit_list());
     }
     let edges = || index.packets.iter().filter_map(|packet| Some((packet.pts?, packet.duration)));
     let is_whole = |instant: Timestamp| edges().any(|(pts, _)| at(pts) == instant);
     let last = edges().map(|(pts, duration)| at(pts + duration)).max();
     let ends_with_it =
         kept.span.end.is_none_or(|end| last.is_some_and(|last| last <= end) || is_whole(end));
-    // What is cut off within a packet is hidden by the edit list.
+    // The edit list hides samples that are cut off within a packet.
     let hides = container.is_movie()
         && matches!(stream.codec.as_str(), "aac" | "ac3" | "eac3" | "alac" | "flac");
     let starts = if kept.from_start {
-        // Priming comes along.
+        // Priming packets are copied as well.
         let first = edges().next().map_or(kept.span.start, |(pts, _)| at(pts));
         Some((first.min(kept.span.start), 1))
     } else if hides {
@@ -247,14 +257,15 @@ pub(crate) fn copy_sound(
     }
 }
 
-/// The span of whole packets nearest to a section, for a container with no place for the rest.
+/// The span of whole packets nearest to a section, for a container that can not hide a part of one.
 pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &Kept) -> Span {
     let at = |ticks| Timestamp::new(ticks, stream.time_base);
     let nearest = |instant: Timestamp| {
         let distance = |edge: &Timestamp| (edge.seconds() - instant.seconds()).abs();
         let edges = index.shown().flat_map(|(pts, packet)| [at(pts), at(pts + packet.duration)]);
         let nearest = edges.min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        // What is further away than any packet is long is not there, which the run will tell.
+        // If no edge is within the longest packet duration, packets are missing there. The instant
+        // is then kept, and the run reports it.
         let longest = index.shown().map(|(_, packet)| packet.duration).max().unwrap_or(0);
         nearest.filter(|edge| distance(edge) <= at(longest).seconds()).unwrap_or(instant)
     };
@@ -266,7 +277,8 @@ pub(crate) fn round_to_packets(stream: &StreamInfo, index: &StreamIndex, kept: &
     }
 }
 
-/// The section that begins at the keyframe at or before the start, and ends where a copy can.
+/// The section moved to begin at the keyframe at or before its start, and to end where a copy can
+/// end.
 pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamIndex) -> Section {
     let seconds = |ticks: i64| Timestamp::new(ticks, stream.time_base).seconds();
     let start = Timestamp::from_seconds(section.start, stream.time_base).ticks;
@@ -274,14 +286,14 @@ pub(crate) fn to_keyframe(section: Section, stream: &StreamInfo, index: &StreamI
     let Some(keyframe) = entries.map(|(pts, _)| pts).filter(|pts| *pts <= start).max() else {
         return section;
     };
-    // The end moves on to where nothing that is kept needs what is not.
+    // The end moves on until no kept picture depends on one that is left out.
     let mut end = section.end.map(|end| Timestamp::from_seconds(end, stream.time_base).ticks);
     while let Some(wanted) = end {
         let last =
             index.packets.iter().rposition(|packet| packet.pts.is_some_and(|pts| pts < wanted));
         let needed = last.and_then(|last| index.packets.get(..=last)).unwrap_or_default();
         match needed.iter().filter_map(|packet| packet.pts).max() {
-            // The last picture is kept up to the next one.
+            // The section ends at the next picture, so that the last one keeps its duration.
             Some(latest) if latest >= wanted => {
                 end = index.shown().map(|(pts, _)| pts).filter(|pts| *pts > latest).min();
             }

@@ -1,73 +1,146 @@
-//! Frames for those who want to look at pictures in memory: upright, in the form they name.
+//! Frames for callers that use pictures in memory: upright, and in the pixel format that they name.
 
 use std::num::NonZeroU32;
 
 use avocet_model::{
     capabilities::Capabilities,
-    error::Result,
+    error::{Error, Result},
     frames::{FrameRequest, Wanted},
     location::Location,
-    media::{Color, MediaInfo},
+    media::{Color, MediaInfo, StreamInfo},
     time::Timestamp,
 };
 
 use super::{
     choose,
+    cut::stream_end,
     picture::{self, Target},
+    samples::problems_of_range,
 };
+use crate::words::{error::Problem, parameter::MAX_SIDE};
 
-/// Which frames are wanted, and in which form.
+/// Which frames are wanted, and in which form. By default all frames, in their own size, in `rgb24`,
+/// one after the other.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FrameQuery {
-    /// Which frames.
+    /// The times of the frames.
     pub when: FrameTimes,
-    /// Width of the pictures, in pixels; `None` follows the height, else the source's shape.
-    pub width: Option<NonZeroU32>,
-    /// Height of the pictures, in pixels; `None` follows the width, else the source's shape.
-    pub height: Option<NonZeroU32>,
+    /// Width of the pictures, in pixels, 1 to 16,384. `None` derives it from the height and the
+    /// source's shape, or takes the source's width where there is no height.
+    pub width: Option<u32>,
+    /// Height of the pictures, in pixels, 1 to 16,384. `None` derives it from the width and the
+    /// source's shape, or takes the source's height where there is no width.
+    pub height: Option<u32>,
     /// libav's name of the pixel format, as in `rgb24` (the default), `gray` or `yuv420p`.
     pub pixel_format: String,
+    /// How many threads decode frames at times, each with a decoder of its own; 1 by default, where
+    /// one decoder works with threads inside.
+    pub threads: u32,
 }
 
 impl Default for FrameQuery {
     fn default() -> Self {
         let when = FrameTimes::Between { start: 0.0, end: None };
-        Self { when, width: None, height: None, pixel_format: "rgb24".to_owned() }
+        Self { when, width: None, height: None, pixel_format: "rgb24".to_owned(), threads: 1 }
     }
 }
 
-/// Which frames are wanted; seconds from the earliest presented time of the input.
+/// Which frames are wanted, in seconds from the earliest presentation time of the input.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum FrameTimes {
-    /// The ones on screen at these times, in seconds.
+    /// The frames on screen at these times, in seconds, in any order.
     At(Vec<f64>),
-    /// All with start ≤ time < end.
+    /// All frames with start ≤ presentation time (PTS) < end.
     Between {
-        /// In seconds.
+        /// The first instant, in seconds.
         start: f64,
-        /// In seconds; `None` for the end of the stream.
+        /// The instant after the last, in seconds; `None` for the end of the stream.
         end: Option<f64>,
+    },
+    /// The frames on screen at start, start + step, start + 2 step, … before end.
+    Every {
+        /// The first instant, in seconds.
+        start: f64,
+        /// The instant after the last, in seconds; `None` for the end of the stream.
+        end: Option<f64>,
+        /// The distance of instants, in seconds; finite, more than 0.
+        step: f64,
     },
 }
 
+/// The most instants that [`FrameTimes::Every`] makes.
+const MAX_INSTANTS: f64 = 10_000_000.0;
+
 impl FrameQuery {
+    /// What is wrong with the values; the paths are the names of the fields.
+    pub fn problems(&self) -> Vec<Problem> {
+        let problem = |path: String, found: String, allowed: &str| Problem {
+            path,
+            found,
+            allowed: allowed.to_owned(),
+        };
+        let mut problems = match &self.when {
+            FrameTimes::At(times) => {
+                let is_wrong = |time: &(usize, &f64)| !(time.1.is_finite() && *time.1 >= 0.0);
+                let wrong = times.iter().enumerate().filter(is_wrong);
+                let allowed = "a finite number of seconds, 0 or more";
+                wrong
+                    .map(|(number, time)| {
+                        problem(format!("times[{number}]"), time.to_string(), allowed)
+                    })
+                    .collect()
+            }
+            FrameTimes::Between { start, end } | FrameTimes::Every { start, end, .. } => {
+                problems_of_range(*start, *end)
+            }
+        };
+        if let FrameTimes::Every { step, .. } = self.when
+            && !(step.is_finite() && step > 0.0)
+        {
+            let allowed = "a finite number of seconds, more than 0";
+            problems.push(problem("every".to_owned(), step.to_string(), allowed));
+        }
+        for (path, side) in [("width", self.width), ("height", self.height)] {
+            if let Some(side) = side.filter(|side| !(1..=MAX_SIDE).contains(side)) {
+                let allowed = "an integer 1 to 16384";
+                problems.push(problem(path.to_owned(), side.to_string(), allowed));
+            }
+        }
+        if self.threads == 0 {
+            problems.push(problem("threads".to_owned(), "0".to_owned(), "an integer, 1 or more"));
+        }
+        problems
+    }
+
     /// The request that an engine answers: the best video stream, upright, in square pixels, tone
-    /// mapped from high dynamic range, limited-range BT.709 or full-range RGB by the pixel format.
+    /// mapped from high dynamic range. RGB formats get full range; others get limited range in the
+    /// source's own colors, or in BT.709 after tone mapping.
     ///
     /// # Errors
     /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when there is no video;
     /// [`Error::Absent`](avocet_model::error::Error::Absent) when this libav lacks a filter.
     pub fn request(&self, media: &MediaInfo, capabilities: &Capabilities) -> Result<FrameRequest> {
         let location = Location::Caller(0);
+        if let Some(problem) = self.problems().first() {
+            return Err(Error::BadPlan { what: problem.to_string() });
+        }
         let (stream, video) = choose::need_video(&location, media)?;
         let (width, height) = video.shown_size();
-        let (width, height) = match (self.width, self.height) {
-            (Some(width), Some(height)) => (width, height),
-            (Some(wide), None) => (wide, picture::whole(height * f64::from(wide.get()) / width)),
-            (None, Some(high)) => (picture::whole(width * f64::from(high.get()) / height), high),
-            (None, None) => (picture::whole(width), picture::whole(height)),
-        };
-        // A source's own colors are kept where the pixel format can hold them.
+        let (width, height) =
+            match (self.width.and_then(NonZeroU32::new), self.height.and_then(NonZeroU32::new)) {
+                (Some(width), Some(height)) => (width, height),
+                (Some(wide), None) => {
+                    (wide, picture::whole(height * f64::from(wide.get()) / width))
+                }
+                (None, Some(high)) => {
+                    (picture::whole(width * f64::from(high.get()) / height), high)
+                }
+                (None, None) => (picture::whole(width), picture::whole(height)),
+            };
+        // Colors of a source in standard dynamic range are kept where the pixel format can hold
+        // them.
         let color = if video.is_hdr() { picture::bt709() } else { picture::source_color(video) };
         let range = Some("tv".to_owned());
         let color = if self.is_rgb() {
@@ -87,6 +160,28 @@ impl FrameQuery {
             FrameTimes::Between { start, end } => {
                 Wanted::Between { start: from(*start), end: end.map(from) }
             }
+            FrameTimes::Every { start: first, end, step } => {
+                let length = end_of(media, stream).map(|last| last - start);
+                let end = match (*end, length) {
+                    (Some(end), Some(length)) => end.min(length),
+                    (Some(end), None) => end,
+                    (None, Some(length)) => length,
+                    (None, None) => {
+                        let needed = "a known duration, or an end of the range";
+                        return Err(choose::lacking(&location, media, needed));
+                    }
+                };
+                let count = ((end - first) / step).ceil().clamp(0.0, MAX_INSTANTS);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "clamped above"
+                )]
+                let count = count as u32;
+                Wanted::At(
+                    (0..count).map(|number| at(&(first + f64::from(number) * step))).collect(),
+                )
+            }
         };
         let neighbors = filters.neighbors;
         Ok(FrameRequest {
@@ -95,6 +190,7 @@ impl FrameQuery {
             filters: filters.text,
             neighbors,
             goes_back: media.followed && media.reads_on(),
+            threads: NonZeroU32::new(self.threads).unwrap_or(NonZeroU32::MIN),
         })
     }
 
@@ -105,4 +201,13 @@ impl FrameQuery {
             .iter()
             .any(|prefix| name.starts_with(prefix))
     }
+}
+
+/// When a stream ends, in seconds on the input's time line.
+fn end_of(media: &MediaInfo, stream: &StreamInfo) -> Option<f64> {
+    let of_stream = stream_end(stream)
+        .or_else(|| Some(stream.start?.plus(stream.duration?.ticks)))
+        .map(Timestamp::seconds);
+    of_stream
+        .or_else(|| Some(media.start.map_or(0.0, Timestamp::seconds) + media.duration?.seconds()))
 }

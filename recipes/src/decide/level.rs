@@ -1,7 +1,8 @@
-//! Levels of H.264: how large, fast and rich a picture a decoder of each must bear.
+//! Levels of H.264: the picture sizes, frame rates and bit rates that a decoder of each must
+//! support.
 
-/// A row of ITU-T H.264, table A-1: level as in 41 for 4.1, macroblocks per second, per picture and
-/// in the decoded picture buffer, then 1000 bits per second and in the coded picture buffer, both in
+/// A row of ITU-T H.264, table A-1: the level (41 for 4.1); macroblocks per second, per picture and
+/// in the decoded picture buffer; 1000 bits per second and in the coded picture buffer, both in
 /// Main profile.
 type Row = (u32, u32, u32, u32, u32, u32);
 
@@ -24,13 +25,13 @@ const LEVELS: [Row; 16] = [
     (52, 2_073_600, 36_864, 184_320, 240_000, 240_000),
 ];
 
-/// What High profile allows beyond Main.
+/// The factor by which High profile raises the bit rates of Main.
 const HIGH: f64 = 1.25;
 
-/// Reference pictures that our encodes have.
+/// The number of reference pictures of our encodes.
 const REFERENCES: u32 = 3;
 
-/// A picture in time.
+/// The load that a stream puts on a decoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Load {
     /// Width, in pixels.
@@ -39,19 +40,20 @@ pub(crate) struct Load {
     pub(crate) height: u32,
     /// Frames per second.
     pub(crate) rate: f64,
-    /// The most bits per second, in 1000.
+    /// The highest bit rate, in 1000 bits per second.
     pub(crate) kbps: f64,
-    /// The most bits at once, in 1000.
+    /// The size of the coded picture buffer, in 1000 bits.
     pub(crate) buffer: f64,
 }
 
 impl Load {
-    /// The lowest level up to 5.2 that bears it in High profile, as in 41 for 4.1.
+    /// The lowest level that supports it in High profile, as in 41 for 4.1; `None` above level 5.2.
     pub(crate) fn level(self) -> Option<u32> {
         let (wide, high) = (self.width.div_ceil(16), self.height.div_ceil(16));
         let size = wide.saturating_mul(high);
         let fits = |&(_, speed, picture, buffer, kbps, coded): &Row| {
-            // A side may not be longer than the root of eight pictures.
+            // A side has at most as many macroblocks as the square root of 8 times those of a
+            // picture.
             let side = f64::from(picture) * 8.0;
             f64::from(size) * self.rate <= f64::from(speed)
                 && size <= picture

@@ -7,34 +7,34 @@ use avocet_model::{error::Error, location::Location, plan::Reason};
 use super::picture;
 use crate::words::{codec::VideoCodec, format::Format};
 
-/// What libav adds to each side before it looks at the area of a picture, in pixels.
+/// What libav adds to each side before it checks the area of a picture, in pixels.
 const MARGIN: u64 = 128;
 
-/// Where the area of a picture, its margins included, is too large for libav, in pixels.
+/// The area of a picture with its margins that libav refuses, in pixels, as well as any larger one.
 const AREA: u64 = 1 << 28;
 
 /// The largest picture that an encoder takes, and its name in messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Largest {
     name: &'static str,
-    /// In pixels.
+    /// The largest width, in pixels.
     pub(crate) width: u32,
-    /// In pixels.
+    /// The largest height, in pixels.
     pub(crate) height: u32,
 }
 
 impl Largest {
-    /// That of a codec.
+    /// The largest picture of a codec.
     pub(crate) const fn of_codec(codec: VideoCodec) -> Self {
         let (width, height) = codec.largest_sides();
         Self { name: codec.name(), width, height }
     }
 
-    /// That of a format of still pictures.
+    /// The largest picture of a format of still pictures.
     pub(crate) const fn of_picture(format: Format) -> Self {
         let side = match format {
             Format::Webp => 16_383,
-            // 65535 by the standard; libav takes no more than this.
+            // The standard allows 65535, but libav takes no more than this.
             Format::Jpg => 65_500,
             _ => i32::MAX.unsigned_abs(),
         };
@@ -57,15 +57,15 @@ impl Largest {
         let area = half.mul_add(half, rest).sqrt() - half;
         let mut factor = sides.min(area).min(1.0);
         let side = |side: f64| picture::whole(side).get();
-        // Sides are rounded by whoever asks, which may take them over the area.
+        // Callers round the sides, which may exceed the area again.
         while factor < 1.0 && !self.holds(side(width * factor), side(height * factor)) {
             factor *= 0.9999;
         }
         (width * factor, height * factor)
     }
 
-    /// Why a picture of this format has not the size that was wanted, where [`fit`](Self::fit) makes
-    /// it smaller.
+    /// The reason why a picture is smaller than wanted; `None` where [`fit`](Self::fit) does not
+    /// make it smaller.
     pub(crate) fn scaled_down(
         self,
         wanted: (f64, f64),
@@ -73,18 +73,20 @@ impl Largest {
     ) -> Option<Reason> {
         let (width, height) = wanted;
         (self.fit(wanted) != wanted).then(|| {
-            let message =
-                format!("{width:.0}x{height:.0} becomes {made}x{high}, which {} holds", self.name);
+            let message = format!(
+                "{width:.0}x{height:.0} becomes {made}x{high}, so that {} can hold it",
+                self.name
+            );
             Reason::new("SCALED_DOWN", message)
         })
     }
 
-    /// Why a size that was asked for is refused.
+    /// The error for a size that was asked for and exceeds a limit; in pixels.
     pub(crate) fn refuse(self, width: u32, height: u32) -> Error {
         Error::SizeRefused { width, height, codec: self.name, allowed: self.allowed(width, height) }
     }
 
-    /// Why a picture of an input can not be encoded in the size that it has.
+    /// The error for a picture of an input that can not be encoded in its own size; in pixels.
     pub(crate) fn lack(self, location: &Location, width: u32, height: u32) -> Error {
         Error::Lacking {
             location: location.clone(),
@@ -93,13 +95,13 @@ impl Largest {
         }
     }
 
-    /// The limit that a size passes, in words.
+    /// The limit that a size exceeds, in words.
     fn allowed(self, width: u32, height: u32) -> String {
         let Self { width: widest, height: highest, .. } = self;
         if width > widest || height > highest {
             return format!("at most {widest}x{highest} pixels");
         }
-        format!("less than {AREA} pixels, each side counted with {MARGIN} more")
+        format!("fewer than {AREA} pixels, after {MARGIN} is added to each side")
     }
 }
 
@@ -151,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             told(VideoCodec::H264, 16_384, 16_384),
-            "h264 takes less than 268435456 pixels, each side counted with 128 more, not \
+            "h264 takes fewer than 268435456 pixels, after 128 is added to each side, not \
              16384x16384"
         );
     }

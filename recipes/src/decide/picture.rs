@@ -14,13 +14,13 @@ use super::{context::expect_filter, video::Size};
 /// The luminance of diffuse white in high dynamic range, in cd/m² (ITU-R BT.2408).
 const HDR_WHITE: f64 = 203.0;
 
-/// The brightest luminance that is taken for true, in cd/m²: metadata is often wrong.
+/// The range that the stated peak luminance is clamped to, in cd/m², since metadata is often wrong.
 const HDR_PEAK: std::ops::RangeInclusive<f64> = 400.0..=4000.0;
 
-/// The peak of PQ content that does not tell, in cd/m².
+/// The peak luminance that is assumed where none is stated, in cd/m².
 const HDR_USUAL_PEAK: f64 = 1000.0;
 
-/// What pictures are made into.
+/// The pictures that the filters produce.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// Width of the upright picture, in pixels.
@@ -29,11 +29,12 @@ pub(crate) struct Target {
     pub(crate) height: NonZeroU32,
     /// libav's name of the pixel format.
     pub(crate) pixel_format: String,
-    /// How numbers become colors; `matrix` is `None` for red, green and blue.
+    /// Color properties; `matrix` is `None` for red, green and blue.
     pub(crate) color: Color,
     /// Whether high dynamic range is mapped to standard.
     pub(crate) tone_map: bool,
-    /// What happens to the picture when it has not this shape; `None` where it is made to have it.
+    /// How a picture of another shape is padded or cropped; `None` where it is stretched to this
+    /// size.
     pub(crate) frame: Option<Framed>,
 }
 
@@ -44,14 +45,14 @@ impl Target {
     }
 }
 
-/// A picture in another size than it is scaled to.
+/// A picture that is scaled to one size, and then padded or cropped to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Framed {
     /// Width that the upright picture is scaled to, in pixels.
     pub(crate) width: NonZeroU32,
-    /// Height of the same.
+    /// Height that the upright picture is scaled to, in pixels.
     pub(crate) height: NonZeroU32,
-    /// Whether the rest is filled with black, or what is too much cut off.
+    /// Whether the rest is filled with black; otherwise what is too much is cropped.
     pub(crate) pad: bool,
 }
 
@@ -64,10 +65,10 @@ pub(crate) struct Filters {
     pub(crate) neighbors: bool,
 }
 
-/// The colors of a source, with what it does not say filled in.
+/// The colors of a source, with assumptions for what it does not state.
 ///
-/// An untagged source is BT.709 when it is 1280 wide or 720 high, else BT.601; limited range,
-/// except in red, green and blue and in gray, which are full.
+/// An untagged source is BT.709 when it is at least 1280 wide or 720 high, else BT.601. It is
+/// limited range, except for red, green and blue and for gray, which are full.
 pub(crate) fn source_color(video: &VideoInfo) -> Color {
     let is_rgb = is_rgb(video);
     let said = &video.color;
@@ -85,7 +86,7 @@ pub(crate) fn source_color(video: &VideoInfo) -> Color {
             .to_owned(),
         )
     };
-    // Matrix coefficients of 2020 or 709 say what the other two most probably are.
+    // Where one of matrix and primaries is BT.2020 or BT.709, the other most probably is, too.
     let family = said.matrix.as_deref().or(said.primaries.as_deref());
     let from_family = match family {
         Some("bt2020nc" | "bt2020c" | "bt2020") => Some("bt2020"),
@@ -172,11 +173,11 @@ pub(crate) fn even(side: f64) -> NonZeroU32 {
 
 /// The largest even number of pixels that is not larger, at least two.
 pub(crate) fn even_below(side: f64) -> NonZeroU32 {
-    // What rounding errors took away is given back.
+    // A small amount makes up for rounding errors.
     even((side / 2.0 + 1e-6).floor() * 2.0)
 }
 
-/// Codecs whose frames say by themselves whether they are interlaced.
+/// Codecs whose decoded frames state whether they are interlaced.
 const TELLS_FIELDS: [&str; 11] = [
     "mpeg1video",
     "mpeg2video",
@@ -191,14 +192,15 @@ const TELLS_FIELDS: [&str; 11] = [
     "ffv1",
 ];
 
-/// Codecs of which decoders say so now and then, or for some containers.
+/// Codecs whose decoded frames state it in some cases, or in some containers.
 const MAY_TELL_FIELDS: [&str; 3] = ["huffyuv", "rawvideo", "mjpeg"];
 
 /// Whether frames of a stream may be interlaced, so that a deinterlacer must look at them.
 pub(crate) fn may_be_interlaced(stream: &StreamInfo, video: &VideoInfo) -> bool {
     let codec = stream.codec.as_str();
     match video.scan {
-        // The deinterlacer takes nothing smaller, and there is nothing to see in it.
+        // The deinterlacer refuses smaller pictures, in which interlacing would not be visible
+        // anyway.
         _ if video.width < 4 || video.height < 4 => false,
         Scan::Interlaced => true,
         Scan::Progressive => false,
@@ -206,25 +208,27 @@ pub(crate) fn may_be_interlaced(stream: &StreamInfo, video: &VideoInfo) -> bool 
     }
 }
 
-/// The deinterlacer: for frames that say that they are interlaced, or for all where only the
-/// container says so.
+/// The deinterlacer: for frames that are flagged as interlaced, or for all where only the container
+/// states it.
 fn deinterlacing(stream: &StreamInfo, video: &VideoInfo) -> String {
     let by_container =
         video.scan == Scan::Interlaced && !TELLS_FIELDS.contains(&stream.codec.as_str());
     let (parity, which) = match (by_container, video.top_field_first) {
         (false, _) => ("auto", "interlaced"),
-        // Where the order is not said, the upper one is first, as in most media but DV.
+        // Where the field order is not stated, the top field is taken as the first, as in most
+        // media except DV.
         (true, None | Some(true)) => ("tff", "all"),
         (true, Some(false)) => ("bff", "all"),
     };
     format!("bwdif=mode=send_frame:parity={parity}:deint={which}")
 }
 
-/// The filters that make a source into `target`: deinterlaced where frames are flagged so, tone
-/// mapped when asked for, in size, shape and color, and upright.
+/// The filters that turn a source into `target`: deinterlaced where frames are flagged, tone mapped
+/// when asked for, in size, shape and color, and upright.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for Dolby Vision whose base layer nothing else shows; [`Error::Absent`].
+/// [`Error::Unsupported`] for Dolby Vision whose base layer other decoders can not show;
+/// [`Error::Absent`] where a filter is missing.
 pub(crate) fn filters(
     location: &Location,
     stream: &StreamInfo,
@@ -233,7 +237,10 @@ pub(crate) fn filters(
     capabilities: &Capabilities,
 ) -> Result<Filters> {
     if let Some(dolby) = video.dolby_vision.filter(|_| video.needs_dolby_vision()) {
-        let found = format!("Dolby Vision of profile {}, in colors of its own", dolby.profile);
+        let found = format!(
+            "Dolby Vision profile {}, whose base layer has no standard colors",
+            dolby.profile
+        );
         return Err(Error::Unsupported { location: location.clone(), found });
     }
     let mut chain = Vec::new();
@@ -249,7 +256,8 @@ pub(crate) fn filters(
     let source = source_color(video);
     let mut color = source.clone();
     if is_gray(video) && source.range.as_deref() == Some("tv") {
-        // swscale takes gray for full range: so it gets chroma, and keeps its numbers.
+        // swscale takes gray for full range. So the picture gets chroma planes, with the same
+        // sample values.
         let depth = video.pixel_format.as_ref().map_or(8, |pixels| pixels.depth);
         let deep = match depth {
             ..=8 => "",
@@ -268,11 +276,11 @@ pub(crate) fn filters(
     } else if target.color.primaries.is_some() && is_wide(&source) != is_wide(&target.color) {
         expect_filter(capabilities, "zscale")?;
         chain.extend(full_chroma(video));
-        chain.push(narrowing(&source, &target.color));
+        chain.push(gamut_change(&source, &target.color));
         color = Color { range: source.range, ..target.color.clone() };
     }
     let mut is_done = false;
-    if let Some((turn, turned)) = matrix_turn(video, target, &color, capabilities) {
+    if let Some((turn, turned)) = matrix_change(video, target, &color, capabilities) {
         let limited = Target { color: color.clone(), ..target.clone() };
         chain.push(scaling(video, &limited, &color));
         chain.push(format!("format={PLAIN},{turn}"));
@@ -296,8 +304,8 @@ pub(crate) fn filters(
     Ok(Filters { text: chain.join(","), neighbors })
 }
 
-/// Brings subsampled pictures with an odd side to full chroma: zscale refuses an odd side of
-/// subsampled chroma.
+/// The filters that bring a subsampled picture with an odd side to full chroma: zscale refuses an
+/// odd side with subsampled chroma. `None` where that is not needed.
 fn full_chroma(video: &VideoInfo) -> Option<String> {
     let is_full = video.pixel_format.as_ref().is_some_and(|it| it.chroma_shift == (0, 0));
     let filters = "scale=flags=bicubic+accurate_rnd,format=yuv444p16";
@@ -308,8 +316,8 @@ const fn has_odd_side(video: &VideoInfo) -> bool {
     video.width % 2 == 1 || video.height % 2 == 1
 }
 
-/// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white. Integers hold
-/// what is mapped within 0 and 1, beyond which releases of zimg go different ways.
+/// Maps high dynamic range to BT.709, through linear light in which 1 is diffuse white. The integer
+/// format clamps the result to 0 and 1, since releases of zimg treat values beyond differently.
 fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     let stated = video
         .hdr
@@ -332,13 +340,13 @@ fn tone_mapping(video: &VideoInfo, source: &Color) -> String {
     )
 }
 
-/// Whether primaries are those of a wide gamut.
+/// Whether the primaries are those of a wide gamut (BT.2020).
 fn is_wide(color: &Color) -> bool {
     color.primaries.as_deref() == Some("bt2020")
 }
 
-/// Brings colors of one gamut into another, in standard dynamic range.
-fn narrowing(from: &Color, to: &Color) -> String {
+/// Converts colors of one gamut into another, in standard dynamic range.
+fn gamut_change(from: &Color, to: &Color) -> String {
     let name = |color: &Option<String>| zimg_name(color.as_deref()).to_owned();
     let range = from.range.as_deref().unwrap_or("tv");
     format!(
@@ -352,7 +360,7 @@ fn narrowing(from: &Color, to: &Color) -> String {
     )
 }
 
-/// zscale's name for one of libav's color names; it takes `input` for what is not said.
+/// zscale's name for one of libav's color names; `input` for one that is not stated.
 fn zimg_name(name: Option<&str>) -> &str {
     match name {
         Some("bt2020nc") => "2020_ncl",
@@ -364,15 +372,16 @@ fn zimg_name(name: Option<&str>) -> &str {
     }
 }
 
-/// The most that a side is scaled down by a cubic filter.
+/// The largest factor by which a side is scaled down with a cubic filter.
 const MAX_CUBIC: u32 = 32;
 
-/// Pixels whose matrix is changed without a detour over red, green and blue.
+/// The pixel format whose matrix is changed without a conversion to red, green and blue.
 const PLAIN: &str = "yuv420p";
 
-/// The filter that changes only the matrix of a standard picture in limited range, and the colors
-/// behind it; swscale would take a detour over red, green and blue, which is twice as slow.
-fn matrix_turn(
+/// The filter that changes the matrix of a picture in limited range, and the colors after it;
+/// `None` where it can not be used. swscale would convert to red, green and blue in between, which
+/// is twice as slow.
+fn matrix_change(
     video: &VideoInfo,
     target: &Target,
     color: &Color,
@@ -382,7 +391,7 @@ fn matrix_turn(
     let (from, to) = (name(color)?, name(&target.color)?);
     let is_plain = matches!(target.pixel_format.as_str(), "yuv420p" | "yuvj420p");
     let is_limited = color.range.as_deref() == Some("tv") && !is_rgb(video);
-    // The filter works on two by two pixels, and writes behind the end of an odd side.
+    // The filter works on two by two pixels, and writes past the end of an odd side.
     let (width, height) = target.scaled();
     let is_even = width.get().is_multiple_of(2) && height.get().is_multiple_of(2);
     let fits = from != to && is_plain && is_limited && is_even && !target.tone_map;
@@ -398,19 +407,19 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     let upright = target.scaled();
     let (width, height) =
         if video.orientation.swaps_sides() { (upright.1, upright.0) } else { upright };
-    // What ends in subsampled chroma gains nothing from full chroma on the way.
+    // Full chroma in between is of no use to a result with subsampled chroma.
     let is_rgb_wanted = target.color.matrix.is_none();
     let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };
-    // swscale has no room for more lines of a cubic filter.
+    // swscale can not hold more lines for a cubic filter.
     let is_extreme = |from: u32, to: NonZeroU32| from / to > MAX_CUBIC;
     let is_extreme = is_extreme(video.width, width) || is_extreme(video.height, height);
     let kernel = if is_extreme { "area" } else { "bicubic" };
     let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
-    // Both matrices are stated: since FFmpeg 7.0, one that is not is that of the first frame of the
-    // chain, whatever the filters in between did. Where there is nothing to do, none is stated, since
-    // FFmpeg 5.1 would copy each picture for it.
+    // Both matrices are stated. Since FFmpeg 7.0, one that is not stated is taken from the first
+    // frame of the chain, whatever the filters in between did. None is stated where nothing is to
+    // be done, since FFmpeg 5.1 would copy each picture for it.
     let is_rgb = is_rgb(video) && !target.tone_map;
     let is_same = (video.width, video.height) == (width.get(), height.get())
         && video.pixel_format.as_ref().is_some_and(|it| it.name == target.pixel_format)

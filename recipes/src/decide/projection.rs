@@ -1,6 +1,7 @@
-//! How pictures are laid onto a sphere, or hold two views: which results can say so still.
+//! Projection metadata, which says how pictures are laid onto a sphere or hold two views: which
+//! results can still carry it.
 //!
-//! It is kept whole or not at all: a sphere whose two views are taken for one is no help.
+//! It is kept whole or not at all: a sphere without its stereo packing would be shown wrong.
 
 use avocet_model::{
     media::{Orientation, Projection, VideoInfo},
@@ -10,26 +11,26 @@ use avocet_model::{
 use super::{container::Container, picture::Target};
 use crate::words::format::Format;
 
-/// Packings of views that stay what they are in a picture of another size.
+/// Stereo packings that stay valid in a picture of another size.
 const SCALABLE: [&str; 3] = ["2D", "side by side", "top and bottom"];
 
-/// Mappings that libavformat writes.
+/// Spherical mappings that libavformat writes.
 const WRITTEN: [&str; 3] = ["equirectangular", "cubemap", "tiled equirectangular"];
 
-/// What an encode leaves of it: nothing of a picture that is turned, cut or put into a frame, or
-/// whose views lie too close to be scaled.
+/// The projection that an encode keeps: none for a picture that is turned, cropped or padded, or
+/// whose packing of views does not stay valid.
 pub(crate) fn after_encode(video: &VideoInfo, target: &Target) -> Projection {
     let Projection { stereo, sphere } = &video.projection;
     let is_whole = target.frame.is_none() && video.orientation == Orientation::Upright;
     let is_scaled = (target.width.get(), target.height.get()) != (video.width, video.height);
     let views_stay = stereo.as_ref().is_none_or(|it| SCALABLE.contains(&it.packing.as_str()));
-    // Told in pixels.
+    // The padding is in pixels, so it does not stay valid in another size.
     let padding_stays = !is_scaled || sphere.as_ref().is_none_or(|sphere| sphere.padding == 0);
     let is_kept = is_whole && views_stay && padding_stays;
     if is_kept { video.projection.clone() } else { Projection::default() }
 }
 
-/// Whether libavformat writes it into a container.
+/// Whether libavformat writes this projection into a container.
 pub(crate) fn fits(projection: &Projection, container: Container) -> bool {
     let Projection { stereo, sphere } = projection;
     let is_mp4 = container == Container::Of(Format::Mp4);
@@ -41,7 +42,7 @@ pub(crate) fn fits(projection: &Projection, container: Container) -> bool {
     holds_any && holds_views && holds_sphere
 }
 
-/// What the user should know when pictures of these sources lose it.
+/// A notice when the result loses the projection of any of these sources.
 pub(crate) fn notice<'a>(
     mut sources: impl Iterator<Item = &'a VideoInfo>,
     container: Container,
@@ -54,7 +55,7 @@ pub(crate) fn notice<'a>(
     let track = tracks.find(|track| track.kind == TrackKind::Video)?;
     sources.any(|video| !video.projection.is_empty() && video.projection != track.projection).then(
         || {
-            let message = "the result does not say that its pictures show a sphere or two views";
+            let message = "the result lacks the spherical or stereoscopic metadata of the input";
             Reason::new("PROJECTION_LEFT_OUT", message)
         },
     )

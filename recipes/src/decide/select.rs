@@ -1,7 +1,7 @@
-//! Which streams of an input a recipe works on, and what of them: from here plans are put together.
+//! Selects the streams of an input that a recipe works on and the part of each, and puts the plan
+//! together.
 
 use avocet_model::{
-    cost::Cost,
     error::Result,
     index::StreamIndex,
     location::Location,
@@ -47,7 +47,7 @@ pub(crate) struct Source<'a, T> {
     pub(crate) section: Option<(Section, Kept)>,
 }
 
-// Derived, these would ask the same of what is only referred to.
+// Deriving these would require `T` to be `Copy` and `Clone`, though it is only referred to.
 impl<T> Copy for Source<'_, T> {}
 
 impl<T> Clone for Source<'_, T> {
@@ -89,7 +89,7 @@ impl<T> Source<'_, T> {
     pub(crate) fn track(&self, kind: TrackKind, part: Part, because: Vec<Reason>) -> Track {
         let mut tags = kept_tags(&self.stream.tags);
         if kind == TrackKind::Video {
-            // The display matrix and the projection say this.
+            // The display matrix and the projection state this.
             tags.remove("rotate");
             tags.remove("stereo_mode");
         }
@@ -116,7 +116,7 @@ impl Source<'_, ()> {
     pub(crate) fn kept_cover(&self) -> Track {
         let because = Reason::new("COVER_KEPT", "the container has a place for cover art");
         let track = self.track(TrackKind::Cover, self.copied(None), vec![because]);
-        // libavformat takes only a picture that is nothing else for a cover.
+        // libavformat writes a picture as cover art only if it has no other disposition.
         Track { disposition: Disposition::default(), ..track }
     }
 }
@@ -151,7 +151,7 @@ pub(crate) struct Selection<'a> {
     texts: Vec<Source<'a, ()>>,
     cover: Option<Source<'a, ()>>,
     tracks: Tracks,
-    /// Numbers of the streams that are kept if anything of them is in the section.
+    /// Numbers of the streams that are kept if any part of them is in the section.
     wanted: Vec<usize>,
     pub(crate) origin: Timestamp,
     pub(crate) notices: Vec<Reason>,
@@ -161,8 +161,8 @@ impl<'a> Selection<'a> {
     /// Chooses streams of the only input.
     ///
     /// # Errors
-    /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when it has not what is needed, or nothing
-    /// in the section.
+    /// [`Error::Lacking`](avocet_model::error::Error::Lacking) when the input lacks what is needed,
+    /// or has nothing in the section.
     pub(crate) fn of(
         context: &'a CompileContext<'a>,
         container: Container,
@@ -209,7 +209,7 @@ impl<'a> Selection<'a> {
         let audios: Vec<_> =
             audios.into_iter().filter_map(|(stream, info)| source.sound(stream, info)).collect();
         if video.is_none() && audios.is_empty() && need != Need::Picture {
-            let needed = "something shown in the section";
+            let needed = "video or audio in the section";
             return Err(choose::lacking(&probed.location, media, needed));
         }
         let keeps_text = tracks == Tracks::All && container.text_codec().is_some();
@@ -251,7 +251,7 @@ impl<'a> Selection<'a> {
         Ok(selection)
     }
 
-    /// The earliest kept instant becomes 0. Negative priming counts as 0.
+    /// Makes the earliest kept instant 0 in the output. Negative priming counts as 0.
     fn set_origin(&mut self) {
         let first = |stream: &StreamInfo, section: Option<(Section, Kept)>| match section {
             Some((_, kept)) => Some(kept.first),
@@ -259,7 +259,7 @@ impl<'a> Selection<'a> {
         };
         let video = self.video.and_then(|source| first(source.stream, source.section));
         let audios = self.audios.iter().filter_map(|source| first(source.stream, source.section));
-        // A clock that may have wrapped begins where it begins.
+        // Where timestamps may have wrapped, negative ones are media and not priming.
         let may_be_negative = self.probed.media.may_jump();
         let bounded = |start: Timestamp| {
             if may_be_negative { start } else { start.max(Timestamp::ZERO) }
@@ -316,30 +316,24 @@ impl<'a> Selection<'a> {
         let chapters = container::chapters(&self.probed.media, self.origin, end);
         let left_out = self.container.chapters_notice(&chapters);
         let context = self.context;
-        let moves_index = dropped.is_empty() && self.is_as_it_was(&tracks);
+        let moves_index = dropped.is_empty() && self.only_moves_index(&tracks);
         let output = container::output(self.container, self.probed, tracks, chapters, context);
         let output = Output { moves_index, ..output };
         let video = self.video.iter().map(|video| video.info);
         let flat = projection::notice(video, self.container, &output).filter(|_| !moves_index);
         Plan {
             strategy,
-            because: Vec::new(),
-            inputs: context.plan_inputs(),
-            outputs: vec![output],
             dropped,
             notices: notices.into_iter().chain(left_out).chain(flat).collect(),
             seconds: self.seconds(),
             lenient,
-            cost: Cost::default(),
-            otherwise: None,
-            if_parameters_change: None,
-            process: None,
+            ..Plan::new(context.plan_inputs(), [output])
         }
     }
 
-    /// Whether tracks are all that a movie has, as it has them, so that only its index is in the
+    /// Whether the tracks are all those of a movie, unchanged, so that only its index is in the
     /// wrong place.
-    fn is_as_it_was(&self, tracks: &[Track]) -> bool {
+    fn only_moves_index(&self, tracks: &[Track]) -> bool {
         let media = &self.probed.media;
         let Some(movie) = &media.movie else { return false };
         let is_of_brand = match (self.container, movie.brand.as_deref()) {
@@ -370,19 +364,13 @@ impl<'a> Selection<'a> {
     /// The plan whose output is the input itself.
     pub(crate) fn pass_through(&self, because: Reason) -> Plan {
         let context = self.context;
+        let output = container::bytes_of_input(self.container, context);
         Plan {
             strategy: Strategy::Passthrough,
             because: vec![because],
-            inputs: context.plan_inputs(),
-            outputs: vec![container::bytes_of_input(self.container, context)],
-            dropped: Vec::new(),
             notices: self.notices.clone(),
             seconds: self.seconds(),
-            lenient: false,
-            cost: Cost::default(),
-            otherwise: None,
-            if_parameters_change: None,
-            process: None,
+            ..Plan::new(context.plan_inputs(), [output])
         }
     }
 
@@ -400,7 +388,7 @@ impl<'a> Selection<'a> {
             let message = format!("{} holds {codec} as it is", self.container.name());
             (Action::Copy, Reason::new("CODEC_FITS", message))
         } else {
-            let message = format!("{} keeps text as {wanted}", self.container.name());
+            let message = format!("{} holds text subtitles as {wanted}", self.container.name());
             (Action::Convert(wanted.to_owned()), Reason::new("TEXT_CONVERTED", message))
         };
         let track = text.track(TrackKind::Subtitle, text.copied(span), vec![because]);
@@ -432,7 +420,7 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What to tell of a stream of a movie of which there is no packet at all.
+/// A notice for a stream of a movie none of whose packets is there; `None` otherwise.
 fn missing(probed: &Probed, stream: &StreamInfo) -> Option<Reason> {
     probed.media.movie.as_ref()?;
     let index = probed.index.as_ref()?.streams.get(stream.index)?;
@@ -440,10 +428,10 @@ fn missing(probed: &Probed, stream: &StreamInfo) -> Option<Reason> {
         let (kind, number) = (stream.kind.name(), stream.index);
         let message = match stream.promised_packets {
             Some(promised) => format!(
-                "the sample table of {kind} stream {number} promises {promised} packets, none of \
-                 which is there"
+                "the sample table of {kind} stream {number} lists {promised} packets, none of \
+                 which was found"
             ),
-            None => format!("no packet of {kind} stream {number} is there"),
+            None => format!("no packet of {kind} stream {number} was found"),
         };
         Reason::new("INPUT_SHORT", message)
     })

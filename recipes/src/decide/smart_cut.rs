@@ -1,5 +1,5 @@
-//! Sections that are smart cut: copied but for those at the ends, which are encoded in the
-//! same form.
+//! Smart cuts: a section is copied except for the pictures at its ends, which are encoded in the
+//! same form (boundary encodes).
 
 use std::num::NonZeroU32;
 
@@ -19,26 +19,27 @@ use super::{
     video,
 };
 
-/// Constant rate factor of the pictures at the ends: few, and not to be told from their neighbors.
+/// Constant rate factor of boundary encodes. They are few, and should look like their neighbors.
 const CRF: &str = "17";
 
-/// The same for VP9 and AV1, on their scales.
+/// The same for VP9 and AV1, whose scales end at 63.
 const CRF_63: &str = "16";
 
-/// Pictures from the first copied one of an interlaced stream on, at least.
+/// The least number of pictures from the first copied one to the end, for interlaced H.264.
 const LEAST_FIELDS: usize = 12;
 
-/// Quantizer of MPEG-2 at the ends, in libav's units of lambda.
+/// Quantizer of boundary encodes in MPEG-2, in libav's units of lambda.
 const MPEG2_QUALITY: u32 = 2 * 118;
 
-/// The frame rates that MPEG-2 can tell (ISO/IEC 13818-2, table 6-4).
+/// The frame rates that MPEG-2 can express (ISO/IEC 13818-2, table 6-4).
 const MPEG2_RATES: [(u32, u32); 8] =
     [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (50, 1), (60_000, 1001), (60, 1)];
 
 /// Seconds per picture where the rate is not known.
 const USUAL_TICK: Rational = Rational { num: NonZeroU32::MIN, den: NonZeroU32::new(25).unwrap() };
 
-/// The smart cut of a section: what encodes its ends, and what is copied; or why there is none.
+/// The smart cut of a section: the encoder of its ends, and the run of packets that is copied. The
+/// error says why there is none.
 pub(crate) fn of_one(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
@@ -47,7 +48,8 @@ pub(crate) fn of_one(
     copied.map(|copied| (encoder, copied))
 }
 
-/// The same for one of several sections, in which there need be nothing to copy.
+/// As [`of_one`], for one of several sections. A section in which nothing can be copied is encoded
+/// as a whole.
 pub(crate) fn of_one_among(
     source: &Source<'_, VideoInfo>,
     capabilities: &Capabilities,
@@ -81,13 +83,13 @@ fn run_and_encoder(
     capabilities: &Capabilities,
 ) -> Result<(Result<CopiedRun, Reason>, Encoder), Reason> {
     let (Some((_, kept)), Some(index)) = (source.section, source.index) else {
-        return Err(refused("nobody knows where its packets stand"));
+        return Err(refused("it has no packet index"));
     };
     let form = Form::of(source, capabilities)?;
     Ok((run_of(source, index, &kept, &form), form.encoder(source)))
 }
 
-/// Why the plan that is run when a smart cut fails encodes.
+/// The reason of the plan that encodes after a smart cut failed.
 pub(crate) fn failed() -> Reason {
     refused("the smart cut failed")
 }
@@ -96,21 +98,21 @@ fn refused(message: impl Into<String>) -> Reason {
     Reason::new("SEAM_NOT_COPYABLE", message)
 }
 
-/// How an encoder is made to follow a stream.
+/// The encoder and the options that match the form of a stream.
 struct Form {
     encoder: &'static str,
     options: Vec<(&'static str, String)>,
-    /// Whether copied packets may begin at a keyframe of an open group, without the pictures that
-    /// are decoded after it and shown before.
+    /// Whether copied packets may begin at a keyframe of an open GOP, without its leading pictures,
+    /// which are decoded after it and shown before it.
     drops_leading: bool,
-    /// The number of pictures from the first copied one to the end of the section, at least.
+    /// The least number of pictures from the first copied one to the end of the section.
     least_run: usize,
 }
 
 impl Form {
     fn of(source: &Source<'_, VideoInfo>, capabilities: &Capabilities) -> Result<Self, Reason> {
         if source.info.needs_dolby_vision() {
-            return Err(refused("the ends would lack the metadata of Dolby Vision"));
+            return Err(refused("the encoded ends would lack the metadata of Dolby Vision"));
         }
         let form = match source.stream.codec.as_str() {
             "h264" => Self::avc(source)?,
@@ -119,7 +121,8 @@ impl Form {
                 options: vec![
                     ("crf", CRF.to_owned()),
                     ("preset", "ultrafast".to_owned()),
-                    // Each picture by itself, in one slice: their numbers are written anew.
+                    // Each picture is a keyframe in a single slice, since the IDs in its slice
+                    // header are rewritten.
                     (
                         "x265-params",
                         video::x265_parameters(&source.info.hdr)
@@ -136,7 +139,7 @@ impl Form {
                     ("cpu-used", "4".to_owned()),
                     ("deadline", "good".to_owned()),
                     ("row-mt", "1".to_owned()),
-                    // No picture is hidden, and none comes late.
+                    // There are no hidden reference pictures, and the encoder has no delay.
                     ("auto-alt-ref", "0".to_owned()),
                     ("lag-in-frames", "0".to_owned()),
                 ],
@@ -160,45 +163,45 @@ impl Form {
                 drops_leading: true,
                 least_run: 1,
             },
-            codec => return Err(refused(format!("{codec} has no smart cut"))),
+            codec => return Err(refused(format!("smart cuts of {codec} are not supported"))),
         };
         if !capabilities.has_encoder(form.encoder) {
-            return Err(refused(format!("this build has no encoder {}", form.encoder)));
+            return Err(refused(format!("this build has no encoder `{}`", form.encoder)));
         }
         Ok(form)
     }
 
-    /// H.264: parameter sets of another number beside those of the source.
+    /// The form for H.264: its parameter sets get an ID that those of the source do not have.
     fn avc(source: &Source<'_, VideoInfo>) -> Result<Self, Reason> {
         let sets = AvcSets::read(&source.stream.extradata);
-        let sets = sets.ok_or_else(|| refused("its parameter sets are not beside the stream"))?;
+        let sets = sets.ok_or_else(|| refused("it has no parameter sets outside its packets"))?;
         let unreadable = || refused("its parameter sets can not be read");
         let sequences = sets.sequences().ok_or_else(unreadable)?;
-        // Of several, the one of the highest profile: a result that is cut once more has those of
-        // its boundary encodes, too.
+        // Of several parameter sets, the one of the highest profile counts: a result that is cut
+        // once more also has those of its boundary encodes.
         let highest = sequences.iter().max_by_key(|set| set.profile).ok_or_else(unreadable)?;
         let shape =
             |set: &AvcSequence| (set.chroma, set.depth, set.macroblocks, set.crop, set.progressive);
         if sequences.iter().any(|set| shape(set) != shape(highest)) {
-            return Err(refused("its pictures change in shape"));
+            return Err(refused("its parameter sets differ in size, format, crop or scan"));
         }
-        // libavcodec damages lossless pictures that follow others on several threads.
+        // On several threads, libavcodec damages lossless pictures that follow others.
         if sequences.iter().any(|set| set.lossless) {
-            return Err(refused("it is coded without loss"));
+            return Err(refused("it is coded losslessly"));
         }
         if highest.chroma == 0 {
-            return Err(refused("it is gray, which its ends would not be"));
+            return Err(refused("it is grayscale, which its encoded ends would not be"));
         }
         if highest.depth.0 != highest.depth.1 {
-            return Err(refused("luma and chroma differ in depth"));
+            return Err(refused("luma and chroma differ in bit depth"));
         }
-        let id = sets.free_id().ok_or_else(|| refused("no number is left for parameter sets"))?;
+        let id = sets.free_id().ok_or_else(|| refused("no parameter set id is free"))?;
         let references = sequences.iter().map(|set| set.references).max().unwrap_or(0);
         let mut options = vec![
             ("crf", CRF.to_owned()),
             ("preset", "ultrafast".to_owned()),
             ("x264-params", format!("sps-id={id}")),
-            // Pictures come in order, and the first one is the only keyframe.
+            // Pictures are not reordered, and only the first one is a keyframe.
             ("bf", "0".to_owned()),
             ("g", "600".to_owned()),
             ("refs", references.clamp(1, 3).to_string()),
@@ -206,15 +209,15 @@ impl Form {
         match highest.profile {
             66 => options.push(("profile", "baseline".to_owned())),
             77 => options.push(("profile", "main".to_owned())),
-            88 => return Err(refused("the Extended profile is not encoded")),
+            88 => return Err(refused("the Extended profile can not be encoded")),
             _ => {}
         }
         if !highest.progressive {
             options.push(("flags", fields(source.info).to_owned()));
         }
         options.retain(|(_, value)| !value.is_empty());
-        // Seams are not reordered, which their parameter sets say: libavcodec then forgets the last
-        // pictures of a short stream that goes on with fields.
+        // The parameter sets of boundary encodes state that pictures are not reordered. libavcodec
+        // then loses the last pictures of a short stream that goes on with fields.
         let least_run = if highest.progressive { 1 } else { LEAST_FIELDS };
         Ok(Self { encoder: "libx264", options, drops_leading: false, least_run })
     }
@@ -239,7 +242,7 @@ impl Form {
                     .pixel_format
                     .as_ref()
                     .map_or_else(String::new, |format| format.name.clone()),
-                // Pictures are counted.
+                // Pictures are only counted, so a tick is the duration of one.
                 time_base: frame_rate.map_or(USUAL_TICK, Rational::inverse),
                 frame_rate,
                 color: video.color.clone(),
@@ -249,19 +252,19 @@ impl Form {
     }
 }
 
-/// The rate that MPEG-2 can tell and that is nearest to another.
+/// The rate that MPEG-2 can express and that is nearest to another.
 fn nearest_mpeg2_rate(rate: Rational) -> Option<Rational> {
     let rates = MPEG2_RATES.into_iter().filter_map(|(num, den)| Rational::new(num, den));
     let distance = |other: &Rational| (other.as_f64() - rate.as_f64()).abs();
     rates.min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
-/// The flags that let an encoder code fields.
+/// The flags that make an encoder code fields; empty for a source that is not interlaced.
 fn fields(video: &VideoInfo) -> &'static str {
     if video.scan == Scan::Interlaced { "+ildct+ilme" } else { "" }
 }
 
-/// The longest run of packets that can be copied, and what is encoded before and behind it.
+/// The longest run of packets that can be copied; the pictures before and after it are encoded.
 fn run_of(
     source: &Source<'_, VideoInfo>,
     index: &StreamIndex,
@@ -272,19 +275,19 @@ fn run_of(
     let at = |ticks| Timestamp::new(ticks, source.stream.time_base);
     let packets = &index.packets;
     let times: Option<Vec<i64>> = packets.iter().map(|packet| packet.pts).collect();
-    let times = times.ok_or_else(|| refused("not every packet tells its time"))?;
+    let times = times.ok_or_else(|| refused("not every packet has a presentation time"))?;
     let is_in = |pts: i64| kept.holds(at(pts));
     let wanted = |place: &usize| !packets[*place].hidden && is_in(times[*place]);
     let all: Vec<usize> = (0..packets.len()).filter(wanted).collect();
     if !all.iter().any(|place| at(times[*place]) == kept.first) {
-        return Err(refused("the picture on screen at its start begins before it"));
+        return Err(refused("the picture on screen at the start of the section begins before it"));
     }
     let is_entry = |packet: &IndexedPacket| match packet.entry {
         RandomAccess::ClosedGop => true,
         RandomAccess::OpenGop => drops_leading,
         RandomAccess::None => false,
     };
-    // The earliest and the latest time from each packet on, and up to it.
+    // The earliest PTS from each packet on, and the latest PTS up to each packet.
     let mut earliest_from = times.clone();
     (0..times.len().saturating_sub(1)).rev().for_each(|place| {
         earliest_from[place] = earliest_from[place].min(earliest_from[place + 1]);
@@ -301,9 +304,10 @@ fn run_of(
         is_entry(&packets[place]) && after && before && may_lead
     };
     let first = all.iter().copied().find(is_start);
-    let first = first.ok_or_else(|| refused("no closed group of pictures begins in it"))?;
+    let first =
+        first.ok_or_else(|| refused("no closed group of pictures begins in the section"))?;
     let keyframe_pts = times[first];
-    // Pictures that lead the keyframe are encoded.
+    // The leading pictures of the keyframe are encoded.
     let leading = |place: &usize| *place > first && times[*place] < keyframe_pts;
     let run = (first..times.len()).filter(|place| !leading(place));
     let run: Vec<usize> =
@@ -317,7 +321,7 @@ fn run_of(
         }
     }
     let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
-        return Err(refused("no group of pictures in it can be copied"));
+        return Err(refused("no group of pictures in the section can be copied"));
     };
     if all.iter().filter(|place| times[**place] >= keyframe_pts).count() < form.least_run {
         return Err(refused("too few interlaced pictures could be copied"));

@@ -1,4 +1,4 @@
-//! Encoders of sound, and what they are fed with.
+//! Audio encoders, and the samples that they take.
 
 use std::num::NonZeroU32;
 
@@ -9,16 +9,16 @@ use avocet_model::{
 };
 
 use super::{
-    choose::{self, Holds},
     container::Container,
     context::{CompileContext, expect_encoder},
+    copyable::{self, Holds},
     cut::{self, stream_end},
     select::Source,
 };
 use crate::words::format::Format;
 
-/// Samples per second where a codec does not have the source's rate, in Hz.
-const USUAL_RATE: NonZeroU32 = NonZeroU32::new(48_000).unwrap();
+/// The sample rate where a codec does not support the source's rate, in Hz.
+pub(super) const USUAL_RATE: NonZeroU32 = NonZeroU32::new(48_000).unwrap();
 
 /// An encoder of sound: what it takes, and how it is told what to make.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +27,12 @@ struct Coder {
     sample_format: &'static str,
     /// Rates it takes, in Hz; empty for all.
     rates: &'static [u32],
-    /// Channel layouts it takes, by number of channels; beyond the last the last is taken.
+    /// Channel layouts it takes: the n-th has n channels, and more channels get the last one. Empty
+    /// for all layouts.
     layouts: &'static [&'static str],
     /// Further layouts that it takes as they are.
     others: &'static [&'static str],
-    /// Largest bit rate it takes, in bits per sample and channel.
+    /// The largest bit rate it takes, in bits per sample and channel.
     max_bits: f64,
 }
 
@@ -51,12 +52,12 @@ const AAC: Coder = Coder {
 const OPUS: Coder = Coder {
     name: "libopus",
     sample_format: "flt",
-    // It takes lower ones, too, but all Opus is decoded at 48 kHz (RFC 7845, 5.1), and in FFmpeg 5.1
-    // Matroska's `CodecDelay` is right only for that.
+    // libopus takes lower rates, too, but all Opus is decoded at 48 kHz (RFC 7845, 5.1), and in
+    // FFmpeg 5.1 Matroska's `CodecDelay` is right only for that rate.
     rates: &[48_000],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
-    // libopus takes 256 kbit/s a channel, at 48 kHz inside.
+    // libopus takes 256 kbit/s for each channel, and works at 48 kHz.
     max_bits: 5.33,
 };
 
@@ -69,10 +70,10 @@ const MP3: Coder = Coder {
     max_bits: f64::INFINITY,
 };
 
-/// For what is FLAC already, so that rate and layout are ones it has.
+/// Used only for sources that are FLAC, so that it supports their rate and layout.
 const FLAC: Coder = Coder { name: "flac", ..PCM };
 
-/// For what is Vorbis already, so that rate and layout are ones it has.
+/// Used only for sources that are Vorbis, so that it supports their rate and layout.
 const VORBIS: Coder = Coder {
     name: "libvorbis",
     sample_format: "fltp",
@@ -91,14 +92,14 @@ const PCM: Coder = Coder {
     max_bits: f64::INFINITY,
 };
 
-/// How many bits are spent.
+/// The target of an encoder's rate control.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rate {
-    /// kbit/s for stereo.
+    /// A bit rate for stereo, in kbit/s.
     Kbps(u32),
-    /// So much on the encoder's own scale: LAME's V2, Vorbis' q5.
+    /// A quality on the encoder's own scale: 2 is LAME's V2, 5 is Vorbis' q5.
     Scale(u32),
-    /// As many as it takes.
+    /// None, since the encoding is lossless.
     Lossless,
 }
 
@@ -106,16 +107,17 @@ pub(crate) enum Rate {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) rate: Rate,
-    /// Whether more than two channels become two.
+    /// Whether more than two channels are mixed to stereo.
     pub(crate) at_most_stereo: bool,
-    /// Whether PCM stays as deep as it is.
+    /// Whether PCM keeps its bit depth.
     pub(crate) keeps_pcm: bool,
-    /// Whether sound of other layouts follows, so that channels of no known place become one.
+    /// Whether audio of other layouts follows, so that channels without a known place are mixed to
+    /// mono.
     pub(crate) is_joined: bool,
 }
 
 impl Settings {
-    /// That of `transcode`.
+    /// The default settings of `transcode` for a container.
     pub(crate) fn usual(container: Container) -> Self {
         let rate = match container {
             Container::Of(Format::Mp3) => Rate::Scale(2),
@@ -127,7 +129,7 @@ impl Settings {
         Self { rate, at_most_stereo: false, keeps_pcm: false, is_joined: false }
     }
 
-    /// So many kbit/s for stereo.
+    /// At most stereo, at this bit rate in kbit/s.
     pub(crate) const fn stereo(kbps: u32) -> Self {
         Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false, is_joined: false }
     }
@@ -163,7 +165,7 @@ pub(crate) fn encode(
         _ => None,
     };
     let options = match settings.rate {
-        // In libav's units of lambda.
+        // The quality is in libav's units of lambda.
         Rate::Scale(quality) => {
             let quality = (quality * 118).to_string();
             vec![option("flags", "+qscale"), option("global_quality", &quality)]
@@ -171,7 +173,7 @@ pub(crate) fn encode(
         Rate::Kbps(_) | Rate::Lossless => Vec::new(),
     };
     if mixing(audio, &format.layout).is_some() {
-        let message = format!("nothing says where its {} channels belong", audio.channels);
+        let message = format!("the layout of its {} channels is unknown", audio.channels);
         because.push(Reason::new("CHANNELS_MIXED", message));
     }
     let part = source.encoded(filters(source, &format));
@@ -186,24 +188,33 @@ pub(crate) fn encode(
     Ok(Track { action, ..source.track(TrackKind::Audio, part, because) })
 }
 
-/// The filters that make a stream into what an encoder takes.
+/// The filters that turn a stream into what an encoder takes.
 fn filters(source: &Source<'_, AudioInfo>, format: &SoundFormat) -> String {
-    let SoundFormat { sample_rate, layout, sample_format } = format;
-    let mut chain: Vec<String> = trimming(source).into_iter().collect();
-    chain.extend(mixing(source.info, layout));
-    // Holes in the sound of more than 20 ms are filled, so that what follows stays in time.
-    chain.push(format!("aresample={sample_rate}:async=1:min_hard_comp=0.02"));
-    chain.push(format!(
-        "aformat=sample_fmts={sample_format}:sample_rates={sample_rate}:channel_layouts={layout}"
-    ));
-    chain.join(",")
+    let chain = trimming(source).into_iter().chain(converting(source.info, format, ""));
+    chain.collect::<Vec<_>>().join(",")
 }
 
-/// The filter that keeps the samples of the section, or those that an edit list shows: a decoder
-/// hands out whole packets.
+/// The filters that convert sound into a format, in order; `further` options of the resampler each
+/// begin with a colon.
+pub(crate) fn converting(
+    audio: &AudioInfo,
+    format: &SoundFormat,
+    further: &str,
+) -> impl Iterator<Item = String> + use<> {
+    let SoundFormat { sample_rate, layout, sample_format } = format;
+    // Holes in the sound of more than 20 ms are filled, so that what follows stays in time.
+    let resample = format!("aresample={sample_rate}:async=1:min_hard_comp=0.02{further}");
+    let convert = format!(
+        "aformat=sample_fmts={sample_format}:sample_rates={sample_rate}:channel_layouts={layout}"
+    );
+    mixing(audio, layout).into_iter().chain([resample, convert])
+}
+
+/// The filter that keeps the samples of the section, or those that an edit list shows, since a
+/// decoder returns whole packets. `None` where there is neither.
 pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
-    // The filter takes microseconds, of which the nearest sample is the one that is meant. Numbers
-    // of samples would mean other times where the sample rate changes on the way.
+    // The filter takes microseconds, which identify the nearest sample. Numbers of samples would
+    // mean other times where the sample rate changes in mid-stream.
     match source.section {
         Some((_, kept)) => {
             let (start, end) = (kept.first.seconds(), kept.end.seconds());
@@ -213,8 +224,9 @@ pub(crate) fn trimming(source: &Source<'_, AudioInfo>) -> Option<String> {
     }
 }
 
-/// The filter that mixes channels, all alike, into one, where nothing says where they belong, for a
-/// result of another layout: libswresample has no coefficients for them.
+/// The filter that mixes all channels to mono with equal weights. It is used where the places of
+/// channels are not known and the result has another layout: libswresample has no coefficients for
+/// them.
 pub(crate) fn mixing(audio: &AudioInfo, layout: &str) -> Option<String> {
     if is_placed(audio) || audio.layout == layout {
         return None;
@@ -240,7 +252,7 @@ fn is_placed(audio: &AudioInfo) -> bool {
     !is_custom && (has("FL") || has("FC")) && PAIRS.iter().all(|(a, b)| has(a) == has(b))
 }
 
-/// Copies a stream, or the span of it that is wanted, where that can be done; else encodes it.
+/// Copies a stream, or the wanted span of it, where that is possible; else encodes it.
 pub(crate) fn cut(
     source: &Source<'_, AudioInfo>,
     container: Container,
@@ -248,11 +260,12 @@ pub(crate) fn cut(
     notices: &mut Vec<Reason>,
     context: &CompileContext<'_>,
 ) -> Result<Track> {
-    let why = match choose::copyable_audio(source, container, holds, context) {
+    let why = match copyable::audio(source, container, holds, context) {
         Ok(because) => match (source.copy_span(container), source.section, source.index) {
             (Ok(span), _, _) => return Ok(copy(source, span, vec![because])),
             (Err(_), Some((_, kept)), Some(index)) if container == Container::Of(Format::Aac) => {
-                let message = "the format has no place for a part of a packet";
+                let message = "the format can not store a part of a packet, so the cut is rounded \
+                               to whole packets";
                 notices.push(Reason::new("CUT_ROUNDED_TO_PACKET", message));
                 let span = cut::round_to_packets(source.stream, index, &kept);
                 return Ok(copy(source, Some(span), vec![because]));
@@ -265,7 +278,7 @@ pub(crate) fn cut(
     encode(source, container, settings, vec![why], context)
 }
 
-/// A track that copies a stream of sound, or a span of it.
+/// A track that copies an audio stream, or a span of it.
 pub(crate) fn copy(
     source: &Source<'_, AudioInfo>,
     span: Option<Span>,
@@ -278,14 +291,15 @@ fn option(key: &str, value: &str) -> (String, String) {
     (key.to_owned(), value.to_owned())
 }
 
-/// PCM that stays as deep as it is.
+/// An encoder of PCM that keeps the bit depth of the source.
 struct PcmCoder {
     name: &'static str,
     sample_format: &'static str,
 }
 
 impl PcmCoder {
-    /// The little-endian PCM that loses nothing of a stream, where the container holds it.
+    /// The little-endian PCM that loses nothing of a stream; `None` where the container does not
+    /// hold it, or the stream is not PCM.
     fn of(stream: &StreamInfo, container: Container) -> Option<Self> {
         if !matches!(container, Container::Of(Format::Wav | Format::Mov)) {
             return None;
@@ -325,7 +339,7 @@ impl Coder {
         self.layouts.is_empty()
     }
 
-    /// What the encoder is fed with, as near to the source as it can be.
+    /// The samples that the encoder takes, as near to the source as possible.
     fn format_for(&self, audio: &AudioInfo, settings: Settings) -> SoundFormat {
         let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);
         let has_rate = self.rates.is_empty() || self.rates.contains(&source_rate.get());
@@ -367,7 +381,7 @@ impl Coder {
         self.layouts.get(index).map_or(kept, |layout| ((*layout).to_owned(), channels))
     }
 
-    /// A bit rate that is meant for stereo, for as many channels as there are; in kbit/s.
+    /// The bit rate for this number of channels, from one that is meant for stereo; in kbit/s.
     fn bit_rate(&self, stereo: u32, channels: u32, sample_rate: NonZeroU32) -> u32 {
         let factor = match channels {
             1 => 0.6,

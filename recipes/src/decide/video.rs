@@ -1,4 +1,4 @@
-//! Encoders of video, and what they are fed with.
+//! Video encoders, their settings, and the pictures that they take.
 
 use std::num::NonZeroU32;
 
@@ -26,7 +26,7 @@ use crate::words::{
     parameter::Fit,
 };
 
-/// How an encode is set.
+/// The settings of a video encode.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) codec: VideoCodec,
@@ -34,14 +34,14 @@ pub(crate) struct Settings {
     pub(crate) crf: u8,
     /// Bit rate, in kbit/s; beats `crf`.
     pub(crate) bit_rate: Option<u32>,
-    /// How long the encoder may take; `None` is the encoder's usual one.
+    /// How long the encoder may take; `None` is the usual preset of the codec.
     pub(crate) preset: Option<Preset>,
     pub(crate) size: Size,
     pub(crate) use_for: Use,
 }
 
 impl Settings {
-    /// Those of `transcode` where nothing is asked for.
+    /// The default settings of `transcode` for a codec.
     pub(crate) const fn usual(codec: VideoCodec) -> Self {
         Self {
             codec,
@@ -57,11 +57,11 @@ impl Settings {
 /// The size of the result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Size {
-    /// As it is shown, made even by the nearest way.
+    /// The size as shown, rounded to the nearest even number of pixels.
     Shown,
-    /// Fitted into a box, never enlarged, made even by rounding down.
+    /// Fitted into a box, never enlarged, rounded down to even numbers of pixels.
     Within { width: Option<NonZeroU32>, height: Option<NonZeroU32> },
-    /// Exactly this, in even pixels.
+    /// Exactly this size, in even numbers of pixels.
     Exactly { width: NonZeroU32, height: NonZeroU32, fit: Fit },
 }
 
@@ -119,13 +119,14 @@ impl VideoCodec {
             Some(own) if capabilities.has_encoder(own.encoder()) => (own, None),
             _ => {
                 let (usual_name, name) = (usual.name(), format.name());
-                let message = format!("{codec} is not encoded for {name}, {usual_name} is");
+                let message =
+                    format!("{codec} can not be encoded for {name}, so {usual_name} is used");
                 (usual, Some(Reason::new("CODEC_NOT_KEPT", message)))
             }
         }
     }
 
-    /// Whether a source of this kind stays 10 bits deep.
+    /// Whether a source like this is encoded with 10 bits.
     fn keeps_10_bits(self, video: &VideoInfo) -> bool {
         let is_deep = video.pixel_format.as_ref().is_some_and(|pixels| pixels.depth > 8);
         match self {
@@ -158,7 +159,7 @@ pub(crate) fn encode(
     Ok(Track { action, tag, projection, ..source.track(TrackKind::Video, part, because) })
 }
 
-/// The size of the result, and the size that the picture is scaled to where it is padded or cut.
+/// The size of the result, and how the picture is padded or cropped to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sized {
     pub(crate) width: NonZeroU32,
@@ -166,7 +167,8 @@ pub(crate) struct Sized {
     pub(crate) frame: Option<Framed>,
 }
 
-/// The size of the result.
+/// The size of the result, with reasons where it is not that of the source. Fails for a size that
+/// the encoder does not take.
 pub(crate) fn picture_for(
     source: &Source<'_, VideoInfo>,
     settings: &Settings,
@@ -223,7 +225,7 @@ pub(crate) fn picture_for(
     Ok(Sized { width, height, frame })
 }
 
-/// The size that a picture is scaled to inside another, if that is not the same.
+/// How a picture is padded or cropped to a size; `None` where it is scaled to exactly that size.
 pub(crate) fn framed(
     shown: (f64, f64),
     width: NonZeroU32,
@@ -239,7 +241,7 @@ pub(crate) fn framed(
     };
     let side = |side: f64, most: NonZeroU32| {
         let scaled = picture::even(side * factor);
-        // Rounding must not make it larger than what it is put into, or smaller than what is cut.
+        // Rounding must not make a padded picture larger than its frame, or a cropped one smaller.
         if pad { scaled.min(most) } else { scaled.max(most) }
     };
     let (inner_width, inner_height) = (side(shown.0, width), side(shown.1, height));
@@ -247,7 +249,7 @@ pub(crate) fn framed(
     is_other.then_some(Framed { width: inner_width, height: inner_height, pad })
 }
 
-/// The size at which level 5.2 bears the picture.
+/// The size at which level 5.2 supports the picture: this one, or a smaller one of the same shape.
 fn within_levels(
     source: &Source<'_, VideoInfo>,
     (width, height): (f64, f64),
@@ -263,7 +265,7 @@ fn within_levels(
     }
     let is_said = because.iter().any(|reason| reason.code == "LEVEL_TOO_HIGH");
     if factor < 1.0 && !is_said {
-        let message = "a level over 5.2 plays in few places, so it is scaled down";
+        let message = "few players play a level over 5.2, so the picture is scaled down";
         because.push(Reason::new("LEVEL_TOO_HIGH", message));
     }
     (width * factor, height * factor)
@@ -280,8 +282,8 @@ fn frame_rate(source: &Source<'_, VideoInfo>) -> f64 {
     counted.or_else(stated).unwrap_or(30.0)
 }
 
-/// The bit rate up to which a web video is reasonable, in kbit/s: 0.15 bit a pixel, and at least
-/// 2500.
+/// The largest reasonable bit rate of a web video, in kbit/s: 0.15 bits for each pixel, but at
+/// least 2500.
 pub(crate) fn web_cap(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> f64 {
     let pixels = f64::from(width) * f64::from(height) * frame_rate(source);
     (pixels * 0.15 / 1000.0).max(2500.0)
@@ -292,7 +294,7 @@ fn web_load(source: &Source<'_, VideoInfo>, width: u32, height: u32) -> Load {
     Load { width, height, rate: frame_rate(source), kbps, buffer: 2.0 * kbps }
 }
 
-/// What the picture is made into.
+/// The pictures that the filters must produce for the encoder.
 pub(crate) fn target(
     video: &VideoInfo,
     picture: &Sized,
@@ -335,7 +337,8 @@ pub(crate) fn encoder(
     let hdr = if video.is_hdr() && !target.tone_map { video.hdr.clone() } else { Hdr::default() };
     let mut options = options(settings, video, &hdr);
     if target.pixel_format == "yuva420p" {
-        // The alpha channel is a second stream of VP9, which may not hide pictures from the first.
+        // libvpx codes the alpha channel as a second VP9 stream, which does not work with hidden
+        // alternate reference pictures.
         options.push(("auto-alt-ref".to_owned(), "0".to_owned()));
     }
     let mut bit_rate = settings.bit_rate;
@@ -345,15 +348,17 @@ pub(crate) fn encoder(
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let cap = load.kbps.floor() as u32;
         if let Some(asked) = bit_rate.filter(|asked| *asked > cap) {
-            let message =
-                format!("{asked} kbit/s is lowered to {cap}, which any picture does with");
+            let message = format!(
+                "{asked} kbit/s is lowered to {cap} kbit/s, the most that is reasonable for its \
+                 size and frame rate"
+            );
             because.push(Reason::new("BITRATE_CAPPED", message));
             bit_rate = Some(cap);
         }
         set("maxrate", format!("{}", u64::from(cap) * 1000));
         set("bufsize", format!("{}", u64::from(cap) * 2000));
         set("profile", "high".to_owned());
-        // A picture that no level bears was scaled down before.
+        // A picture that exceeds all levels was scaled down before (`within_levels`).
         if let Some(level) = load.level() {
             set("level", format!("{}.{}", level / 10, level % 10));
         }
@@ -372,7 +377,7 @@ pub(crate) fn encoder(
             height: target.height,
             pixel_aspect: Rational::ONE,
             pixel_format: target.pixel_format.clone(),
-            // Times stay as the source has them: no frame is dropped, doubled or moved.
+            // Timestamps stay as the source has them: no frame is dropped, doubled or moved.
             time_base: source.stream.time_base,
             frame_rate: video.frame_rate,
             color: target.color.clone(),
@@ -381,7 +386,7 @@ pub(crate) fn encoder(
     }
 }
 
-/// A track that copies a stream of pictures, or a span of it.
+/// A track that copies a video stream, or a span of it.
 pub(crate) fn copy(
     source: &Source<'_, VideoInfo>,
     container: Container,
@@ -389,13 +394,15 @@ pub(crate) fn copy(
     because: Vec<Reason>,
 ) -> Track {
     let is_hevc = source.stream.codec == "hevc" && container.is_movie();
-    // Apple's players know HEVC by this tag only. `dvh1`, for Dolby Vision that others do not show
-    // right, is none that libavformat 59 writes into MP4; the record of Dolby Vision tells it, too.
+    // Apple's players accept HEVC with this tag only. `dvh1`, for Dolby Vision without a compatible
+    // base layer, is a tag that libavformat 59 does not write into MP4; the Dolby Vision record
+    // states the same.
     let tag = is_hevc.then(|| "hvc1".to_owned());
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 
-/// A track that copies the section of a stream, by a smart cut where a copy can not begin or end.
+/// A track that copies the section of a stream, by a smart cut where a copy can not begin or end
+/// there. The error says why neither is possible.
 pub(crate) fn copy_section(
     source: &Source<'_, VideoInfo>,
     container: Container,
@@ -446,14 +453,16 @@ fn options(settings: &Settings, video: &VideoInfo, hdr: &Hdr) -> Vec<(String, St
     match settings.codec {
         VideoCodec::H264 => {
             set("preset", preset);
-            // Otherwise x264 writes the time base as the frame rate, and readers believe it.
+            // Otherwise x264 takes the frame rate that it writes from the time base, and readers
+            // believe it.
             if video.frame_rate.is_some() && video.frame_rate == video.nominal_frame_rate {
                 set("x264-params", "force-cfr=1".to_owned());
             }
             match settings.use_for {
                 Use::Any => {}
                 Use::Scrubbing { all_intra: true } => set("g", "1".to_owned()),
-                // Keyframes come when they are asked for, and close their group.
+                // Keyframes are requested, and each of them is an IDR picture, which closes the GOP
+                // before it.
                 Use::Web | Use::Scrubbing { all_intra: false } => {
                     set("forced-idr", "1".to_owned());
                     set("g", "600".to_owned());

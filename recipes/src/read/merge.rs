@@ -1,4 +1,4 @@
-//! A job laid over a preset.
+//! Merges a job over a preset.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub fn merge(preset: &Tree, job: &Tree) -> Result<Tree, DocumentError> {
     Ok(patched(preset, job))
 }
 
-/// Whether both are there and not the same.
+/// Whether both are there and differ.
 fn differ(preset: Option<Tree>, job: Option<Tree>) -> bool {
     preset.zip(job).is_some_and(|(preset, job)| preset != job)
 }

@@ -17,8 +17,8 @@ use check::{Policy, check};
 use document::Document;
 
 impl CheckedJob {
-    /// Reads a document that this program, or another process of it, has checked already, as a service
-    /// hands it to its workers.
+    /// Reads a document that this program, or another process of it, has checked before, as where a
+    /// service passes it to its workers.
     ///
     /// # Errors
     ///
@@ -26,6 +26,26 @@ impl CheckedJob {
     pub fn from_checked_json(text: &str) -> Result<Self, DocumentError> {
         typed(&Tree::read(text)?)
     }
+}
+
+/// The job of a document that was made in code.
+///
+/// # Errors
+///
+/// [`DocumentError::Invalid`], with all the problems at once.
+pub(crate) fn from_code(document: &Tree, policy: Policy) -> Result<CheckedJob, DocumentError> {
+    expect_right(document, policy)?;
+    typed(document)
+}
+
+/// Fails for a document made in code that breaks the rules. A `null` in it is always a number that
+/// is not finite, which JSON can not express.
+fn expect_right(document: &Tree, policy: Policy) -> Result<(), DocumentError> {
+    let mut problems = check(document, policy);
+    for problem in problems.iter_mut().filter(|problem| problem.found == "null") {
+        "a number that is not finite".clone_into(&mut problem.found);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
 }
 
 fn typed(document: &Tree) -> Result<CheckedJob, DocumentError> {
@@ -57,26 +77,17 @@ impl Job {
         if !problems.is_empty() {
             return Err(DocumentError::Invalid { problems });
         }
-        // The walk lets nothing through that the types refuse; should it, this still answers.
+        // `check` refuses whatever the types refuse. If it does not, this is an error and no panic.
         typed(document)
     }
 
-    /// Holds a job that was made in code to the rules for documents.
+    /// Checks a job that was made in code against the rules for documents.
     ///
     /// # Errors
     ///
     /// [`DocumentError::Invalid`], with all the problems at once.
     pub fn check(self, policy: Policy) -> Result<CheckedJob, DocumentError> {
-        let mut problems = check(&Tree::read(&self.to_json())?, policy);
-        for problem in &mut problems {
-            // JSON has no word for these numbers, and a job has nothing else that is null.
-            if problem.found == "null" {
-                "a number that is not finite".clone_into(&mut problem.found);
-            }
-        }
-        if !problems.is_empty() {
-            return Err(DocumentError::Invalid { problems });
-        }
+        expect_right(&Tree::read(&self.to_json())?, policy)?;
         Ok(CheckedJob::new(self))
     }
 

@@ -1,4 +1,4 @@
-//! The recipe `compress`: smaller.
+//! The recipe `compress`: makes the file smaller.
 
 use avocet_model::{
     error::Result,
@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        choose::{self, Holds},
+        choose,
         container::Container,
         context::{CompileContext, Probed},
+        copyable::{self, Holds},
         select::{Need, Selection, Source},
         sound::{self, Rate},
         video::{self, Settings},
@@ -23,19 +24,20 @@ use crate::{
     },
 };
 
-/// What `compress` takes.
+/// The parameters of `compress`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     CODEC,
     Parameter { kind: Kind::Crf, default: "28 (h264, hevc), 38 (vp9, av1)", ..CRF },
     BIT_RATE,
     PRESET,
-    // The most is above what AAC-LC (576 kbit/s at 48 kHz, ISO/IEC 14496-3, 4.5.3) and Opus (510
-    // kbit/s, RFC 6716, 2.1.1) make of stereo.
+    // The largest value is above what AAC-LC (576 kbit/s at 48 kHz, ISO/IEC 14496-3, 4.5.3) and
+    // Opus (510 kbit/s, RFC 6716, 2.1.1) use for stereo.
     Parameter {
         name: "audioBitrateKbps",
         kind: Kind::Integer { least: 1, most: 1_024 },
         default: "128",
-        doc: "Bit rate of stereo audio in kbit/s (1000 bits); mono has 0.6 of it, 5.1 has 2.5",
+        doc: "Bit rate of stereo audio in kbit/s (1000 bits); mono gets 0.6 times, 5.1 gets 2.5 \
+              times as much",
     },
     TRACKS,
     LENIENT,
@@ -104,10 +106,11 @@ impl Compress {
         let because = Reason::new("MADE_SMALLER", "it is encoded with fewer bits");
         let mut encoded = self.encode(source, format, because, context)?;
         let may_copy = self.may_copy(source, container);
-        // What is larger in any case is the input itself, where that is of the right kind.
+        // If every other way makes the file larger, the input itself is the output, provided that
+        // it has the right format and no change was asked for.
         let is_free = self.change_asked(source, format).is_none();
         let itself = (is_free && is_format(probed, format)).then(|| {
-            let message = "every other way makes it larger, so the input itself is the output";
+            let message = "every other plan makes it larger, so the input itself is the output";
             selection.pass_through(Reason::new("INPUT_IS_SMALLEST", message))
         });
         let copied = may_copy.ok().map(|_| {
@@ -142,7 +145,7 @@ impl Compress {
         video::encode(source, &settings, vec![because], context)
     }
 
-    /// Whether a copy of the video does what was asked for, too.
+    /// Whether a copy of the video also does what was asked for; the error says why not.
     fn may_copy(
         &self,
         source: &Source<'_, VideoInfo>,
@@ -150,11 +153,11 @@ impl Compress {
     ) -> Result<Reason, Reason> {
         match container.format().and_then(|format| self.change_asked(source, format)) {
             Some(change) => Err(change),
-            None => choose::copyable_video(source, container, Holds::Common),
+            None => copyable::video(source, container, Holds::Common),
         }
     }
 
-    /// What was asked for that only an encode does.
+    /// The change that was asked for and that only an encode makes; `None` without such a change.
     fn change_asked(&self, source: &Source<'_, VideoInfo>, format: Format) -> Option<Reason> {
         if let Some(codec) = self.codec.filter(|codec| codec.name() != source.stream.codec) {
             let message = format!("{} was asked for", codec.name());
@@ -166,7 +169,7 @@ impl Compress {
         is_mapped.then(|| Reason::new("HDR_TO_SDR", message))
     }
 
-    /// Sound that has no more bits than an encode would get is copied.
+    /// Copies audio whose bit rate is no higher than that of an encode, and encodes any other.
     fn sound(
         &self,
         source: &Source<'_, AudioInfo>,
@@ -182,7 +185,7 @@ impl Compress {
         let Action::Encode(encoder) = &encoded.action else { return Ok(encoded) };
         let wanted = encoder.bit_rate.map_or(f64::INFINITY, f64::from);
         let found = kbps(source.stream, source);
-        match choose::copyable_audio(source, container, Holds::Common, context) {
+        match copyable::audio(source, container, Holds::Common, context) {
             // Encoders meet their rate to a few percent.
             Ok(_) if found.is_some_and(|found| found <= wanted * 1.03) => {
                 let message = format!("it has no more than {wanted} kbit/s");
@@ -193,14 +196,14 @@ impl Compress {
     }
 }
 
-/// The bit rate of a stream of sound, in kbit/s.
+/// The bit rate of an audio stream, in kbit/s; `None` when it is not known.
 fn kbps(stream: &StreamInfo, source: &Source<'_, AudioInfo>) -> Option<f64> {
     let counted = source.bytes().zip(source.seconds());
     let counted = counted.map(|(bytes, seconds)| bytes as f64 * 8.0 / seconds / 1000.0);
     counted.or_else(|| stream.bit_rate.map(|rate| rate as f64 / 1000.0))
 }
 
-/// Whether an input is of a format as it is.
+/// Whether the container of an input is that of a format.
 fn is_format(probed: &Probed, format: Format) -> bool {
     let media = &probed.media;
     let is_quicktime = || {

@@ -1,9 +1,8 @@
-//! The recipe `concat`: inputs one after another.
+//! The recipe `concat`: joins inputs one after another.
 
 use std::num::NonZeroU32;
 
 use avocet_model::{
-    cost::Cost,
     error::Result,
     index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{AudioInfo, Chapter, Projection, VideoInfo},
@@ -18,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::trim::Range;
 use crate::{
     decide::{
-        choose::{self, Holds},
+        choose,
         container::{self, Container},
         context::{CompileContext, Probed, expect_encoder},
+        copyable::{self, Holds},
         cut::{Section, is_independent, stream_end},
         picture::{self, Target},
         projection,
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// What `concat` takes.
+/// The parameters of `concat`.
 pub(crate) const PARAMETERS: &[Parameter] = &[TRACKS, LENIENT];
 
 /// Joins two or more inputs.
@@ -48,25 +48,26 @@ pub struct Concat {
     pub lenient: bool,
 }
 
-/// Fine enough that no sample and no frame is moved by rounding.
+/// Nanoseconds, as a time base fine enough that rounding moves no sample and no frame.
 const NANOSECONDS: TimeBase = match NonZeroU32::new(1_000_000_000) {
     Some(den) => Rational { num: NonZeroU32::MIN, den },
     None => Rational::ONE,
 };
 
-/// Frames per second of black, where no input says.
+/// The frame rate of black pictures where the first video does not state one, in frames per second.
 const USUAL_FRAME_RATE: Rational = match NonZeroU32::new(25) {
     Some(num) => Rational { num, den: NonZeroU32::MIN },
     None => Rational::ONE,
 };
 
-/// One input, or a section of it, in its place.
+/// One input, or a section of it, in its place in the output.
 struct Piece<'a> {
     probed: &'a Probed,
     section: Option<Section>,
     video: Option<Source<'a, VideoInfo>>,
     audio: Option<Source<'a, AudioInfo>>,
-    /// Where its longer stream begins and ends, on its own time line.
+    /// Where it begins and ends on its own time line: the earliest start and the latest end of its
+    /// streams, or the section.
     start: Timestamp,
     end: Timestamp,
     /// Where it begins in the output.
@@ -93,12 +94,12 @@ pub(crate) struct Join {
     pub(crate) lenient: bool,
 }
 
-/// What pieces are, and what may become of their pictures.
+/// The kind of pieces, and what may be done with their pictures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Way {
     /// Whole inputs, which are copied where they agree.
     Whole,
-    /// Sections of one input, of which only the ends are encoded where that can be.
+    /// Sections of one input, of which only the ends are encoded where that is possible.
     SmartCut,
     /// Sections of one input, encoded.
     Encoded,
@@ -166,7 +167,7 @@ impl Join {
         notices.extend(medias.filter_map(choose::program_notice).take(1));
         notices.extend(pieces.iter().filter_map(|piece| piece.section?.notice(piece.probed)));
         if wanted == Tracks::All {
-            let message = "pieces are joined by their best streams; others have no counterpart";
+            let message = "only the best streams of the inputs are joined";
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));
         }
         let probed = context.input_at(0)?;
@@ -184,17 +185,11 @@ impl Join {
                 (false, true) => Strategy::Copy,
                 (false, false) => Strategy::Encode,
             },
-            because: Vec::new(),
-            inputs: context.plan_inputs(),
-            outputs: vec![output],
             dropped,
             notices,
             seconds: Some(end),
             lenient,
-            cost: Cost::default(),
-            otherwise: None,
-            if_parameters_change: None,
-            process: None,
+            ..Plan::new(context.plan_inputs(), [output])
         })
     }
 }
@@ -212,7 +207,7 @@ impl<'a> Piece<'a> {
         let video = video.and_then(|(stream, info)| chooser.pictures(stream, info));
         let audio = choose::best_audio(media);
         let audio = audio.and_then(|(stream, info)| chooser.sound(stream, info));
-        // An input without sound is silence for as long as its pictures last.
+        // For an audio output, an input without audio is silence for as long as its pictures last.
         let is_seen = !container.is_audio();
         let counts = is_seen || audio.is_none();
         let ends = [video.as_ref().filter(|_| counts).map(ends), audio.as_ref().map(ends)];
@@ -234,7 +229,7 @@ impl<'a> Piece<'a> {
         self.end.seconds() - self.start.seconds()
     }
 
-    /// Its chapters, on the line of the output.
+    /// Its chapters, on the time line of the output.
     fn chapters(&self) -> Vec<Chapter> {
         let end = Timestamp::from_seconds(self.end.seconds(), Rational::MICROSECONDS);
         let mut chapters = container::chapters(&self.probed.media, self.start, Some(end));
@@ -246,12 +241,13 @@ impl<'a> Piece<'a> {
         chapters
     }
 
-    /// The instant of its own line that is 0 in the output.
+    /// The instant of its own time line that becomes 0 in the output.
     fn origin(&self) -> Timestamp {
         self.start.since(self.offset, NANOSECONDS).unwrap_or(self.start)
     }
 
-    /// The same for what filters make, whose line begins with the piece.
+    /// As [`origin`](Self::origin), for parts that filters make, whose time line begins with the
+    /// piece.
     fn origin_of_made(&self) -> Timestamp {
         Timestamp::new(-self.offset.ticks, self.offset.base)
     }
@@ -289,7 +285,7 @@ fn lay_out(pieces: &mut [Piece<'_>], base: TimeBase) {
     }
 }
 
-/// Ticks of a piece's length.
+/// The length of a piece, in ticks of `base`; at least 1.
 fn length(piece: &Piece<'_>, base: TimeBase) -> i64 {
     piece.end.since(piece.start, base).map_or(1, |length| length.ticks).max(1)
 }
@@ -311,7 +307,8 @@ fn dropped(
             let taken = choose::taken(&kept, id, media);
             let mut because = choose::why_dropped(media, stream, taken, container, Tracks::Best);
             if wanted == Tracks::All && because.code == "SUBTITLES_NOT_ASKED_FOR" {
-                because = Reason::new("TRACKS_NOT_JOINED", "text of several inputs is not joined");
+                because =
+                    Reason::new("TRACKS_NOT_JOINED", "subtitles of several inputs are not joined");
             }
             let kind = stream.kind.name().to_owned();
             dropped.push(Dropped { input, stream: stream.index, kind, because });
@@ -320,7 +317,8 @@ fn dropped(
     dropped
 }
 
-/// The pictures of all pieces: copied when they agree, else all encoded.
+/// The video of all pieces: copied when they agree, by smart cuts where that is possible, else
+/// encoded.
 fn video_track(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
@@ -355,7 +353,7 @@ fn video_track(
     expect_encoder(capabilities, codec.encoder())?;
     let settings = Settings::usual(codec);
     let Sized { width, height, .. } = video::picture_for(first, &settings, &mut because)?;
-    // Where high dynamic range is not of one kind, all become standard.
+    // Where inputs differ in dynamic range, all become standard.
     let kind = |video: &VideoInfo| {
         let color = &video.color;
         video.is_hdr().then(|| (color.transfer.clone(), color.primaries.clone()))
@@ -363,7 +361,7 @@ fn video_track(
     let mut videos = pieces.iter().filter_map(|piece| piece.video);
     let is_mixed = videos.any(|source| kind(source.info) != kind(first.info));
     if is_mixed {
-        let message = "inputs are of several dynamic ranges, so all become standard";
+        let message = "the inputs differ in dynamic range, so all become standard dynamic range";
         because.push(Reason::new("HDR_TO_SDR", message));
     }
     let mut target = target_of(first, first, (width, height), codec, is_mixed, &mut because);
@@ -372,7 +370,7 @@ fn video_track(
     let frame_rate = first.info.frame_rate.unwrap_or(USUAL_FRAME_RATE);
     if let FrameFormat::Video(picture) = &mut encoder.format {
         picture.time_base = time_base;
-        // Frames of several inputs keep their times, which no constant rate tells.
+        // Frames of several inputs keep their timestamps, which are not at a constant rate.
         encoder.options.retain(|(key, _)| key != "x264-params");
     }
     let mut parts = Vec::new();
@@ -408,16 +406,16 @@ fn video_track(
     })
 }
 
-/// The pictures of sections, copied but for those at the ends.
+/// The video of sections, copied except for the pictures at their ends.
 fn smart_cuts(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
     container: Container,
     context: &CompileContext<'_>,
 ) -> Result<Track, Reason> {
-    let fits = choose::copyable_video(first, container, Holds::Standard)?;
+    let fits = copyable::video(first, container, Holds::Standard)?;
     let mut track = video::copy(first, container, None, vec![fits]);
-    // Where each picture stands by itself, there is nothing to encode.
+    // Where every packet is a keyframe that closes its GOP, nothing need be encoded.
     let copied = |piece: &Piece<'_>| {
         let source = piece.video?;
         let span = source.copy_span().ok()?;
@@ -430,9 +428,9 @@ fn smart_cuts(
         return Ok(track);
     }
     track.parts.clear();
-    let message = "sections begin or end within groups of pictures, the ends of which are encoded";
+    let message = "sections begin or end within groups of pictures, whose ends are encoded";
     track.because.insert(0, Reason::new("ENDS_ENCODED", message));
-    let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black fills");
+    let no_video = || Reason::new("INPUTS_DIFFER", "a section has no video, so black is inserted");
     for piece in pieces {
         let source = piece.video.ok_or_else(no_video)?;
         let (encoder, copied) = smart_cut::of_one_among(&source, context.capabilities)?;
@@ -446,14 +444,15 @@ fn smart_cuts(
             "no section holds a closed group of pictures",
         ));
     }
-    // All are decoded as long before they are shown as the one that needs it most.
+    // All parts get the largest reorder delay of any of them.
     let runs = || track.parts.iter().filter_map(|part| part.copied);
     let delay = runs().map(|run| run.delay).max().unwrap_or(0);
     track.parts.iter_mut().filter_map(|part| part.copied.as_mut()).for_each(|it| it.delay = delay);
     Ok(track)
 }
 
-/// What the pictures of one input are made into: those of the first, fitted into its shape.
+/// The pictures that those of one input are turned into: in the form of the first input, padded
+/// where their shape differs.
 fn target_of(
     source: &Source<'_, VideoInfo>,
     first: &Source<'_, VideoInfo>,
@@ -500,12 +499,12 @@ fn agree(
     first: &Source<'_, VideoInfo>,
     container: Container,
 ) -> Result<Reason, Vec<Reason>> {
-    choose::copyable_video(first, container, Holds::Standard).map_err(|why| vec![why])?;
+    copyable::video(first, container, Holds::Standard).map_err(|why| vec![why])?;
     let mut why = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         let differs = match &piece.video {
-            None => Some("has no video, so black fills".to_owned()),
-            Some(source) => difference(source, first).or_else(|| no_joint(source, number > 0)),
+            None => Some("has no video, so black is inserted".to_owned()),
+            Some(source) => difference(source, first).or_else(|| join_obstacle(source, number > 0)),
         };
         let reason = |what| Reason::new("INPUTS_DIFFER", format!("input {number} {what}"));
         why.extend(differs.map(reason));
@@ -536,7 +535,7 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
     if (own.orientation, own.orientation_in_pictures)
         != (other.orientation, other.orientation_in_pictures)
     {
-        return Some("is turned in another way than the first".to_owned());
+        return Some("is rotated in another way than the first".to_owned());
     }
     if own.crop != other.crop {
         return Some("is cropped in another way than the first".to_owned());
@@ -553,25 +552,27 @@ fn difference(source: &Source<'_, VideoInfo>, first: &Source<'_, VideoInfo>) -> 
         return Some("has other colors than the first".to_owned());
     }
     if own.projection != other.projection {
-        return Some("shows another sphere, or other views, than the first".to_owned());
+        return Some("has other spherical or stereoscopic metadata than the first".to_owned());
     }
     (!is_alike.1).then(|| "is coded with other parameter sets than the first".to_owned())
 }
 
-/// What hinders a copy from beginning where a piece does, in words.
-fn no_joint(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
+/// Why a copy can not begin where a piece does, in words; `None` where it can.
+fn join_obstacle(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<String> {
     let hides = |stream: &avocet_model::media::StreamInfo| {
         stream.hidden_after > 0 || (is_later && stream.hidden_before > 0)
     };
     if hides(source.stream) {
-        return Some("has an edit list in the midst of the result".to_owned());
+        return Some(
+            "has an edit list that would hide packets in the middle of the result".to_owned(),
+        );
     }
     let begins = source.index.and_then(|index| index.packets.first());
     let is_closed = begins.is_some_and(|packet| packet.entry == RandomAccess::ClosedGop);
-    (!is_closed).then(|| "does not begin with a keyframe of a closed group".to_owned())
+    (!is_closed).then(|| "does not begin with a keyframe of a closed group of pictures".to_owned())
 }
 
-/// The sound of all pieces.
+/// The audio of all pieces: copied where that is possible, else encoded.
 fn audio_track(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
@@ -582,7 +583,8 @@ fn audio_track(
     let may_copy = if way == Way::Whole {
         joins(pieces, first, container, context)
     } else {
-        let message = "what is cut off within a packet can not be hidden in the midst of a stream";
+        let message =
+            "samples that are cut off within a packet can not be hidden in the middle of a stream";
         Err(vec![Reason::new("PRIMING_AT_JOIN", message)])
     };
     let because = match may_copy {
@@ -617,8 +619,8 @@ fn audio_track(
     Ok(track)
 }
 
-/// The sound of one piece, made as long as the piece is: `samples` from sample `begin` of the
-/// result on.
+/// The audio of one piece, padded or cut to `samples` samples, which begin at sample `begin` of the
+/// result.
 fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64) -> Part {
     let SoundFormat { sample_rate, layout, sample_format } = format;
     let form = format!(
@@ -643,7 +645,7 @@ fn sound_part(piece: &Piece<'_>, format: &SoundFormat, begin: i64, samples: i64)
     Part { origin, pad_filters, ..source.encoded(filters) }
 }
 
-/// A part that filters make, on a line where `origin` is 0 in the output.
+/// A part that filters make. `origin` is the instant of its time line that becomes 0 in the output.
 fn made(origin: Timestamp, filters: String) -> Part {
     Part {
         source: None,
@@ -655,18 +657,18 @@ fn made(origin: Timestamp, filters: String) -> Part {
     }
 }
 
-/// Whether the sound of all pieces can be copied one after the other, else why not.
+/// Whether the audio of all pieces can be copied one after the other, else why not.
 fn joins(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
     container: Container,
     context: &CompileContext<'_>,
 ) -> Result<Reason, Vec<Reason>> {
-    choose::copyable_audio(first, container, Holds::Standard, context).map_err(|why| vec![why])?;
+    copyable::audio(first, container, Holds::Standard, context).map_err(|why| vec![why])?;
     let mut why = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         let differs = match &piece.audio {
-            None => Some("has no audio, so silence fills"),
+            None => Some("has no audio, so silence is inserted"),
             Some(source) if source.stream.codec != first.stream.codec => Some("has another codec"),
             Some(source) if source.info != first.info => Some("has another rate or layout"),
             Some(source) if source.stream.extradata != first.stream.extradata => {
@@ -675,7 +677,7 @@ fn joins(
             Some(source) if !is_independent(&source.stream.codec) => {
                 why.push(Reason::new(
                     "PRIMING_AT_JOIN",
-                    format!("input {number} begins with what only a decoder can leave out"),
+                    format!("input {number} begins with priming that only a decoder can remove"),
                 ));
                 None
             }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        choose::{self, Holds},
+        choose,
         container::Container,
         context::CompileContext,
+        copyable::Holds,
         cut::Section,
         select::{Need, Selection},
         sound,
@@ -22,7 +23,7 @@ use crate::{
     },
 };
 
-/// What `extractAudio` takes; `stageInput` is read as if it stood beside the recipe.
+/// The parameters of `extractAudio`; `stageInput` is read as if it stood beside the recipe.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     START,
     DURATION,
@@ -68,9 +69,9 @@ impl ExtractAudio {
             ..context.clone()
         };
         let selection = Selection::of(context, container, Need::FirstAudio, Tracks::Best, section)?;
-        let source = selection
-            .audio()
-            .ok_or_else(|| choose::lacking(&probed.location, &probed.media, "sound there"))?;
+        let source = selection.audio().ok_or_else(|| {
+            choose::lacking(&probed.location, &probed.media, "audio in the section")
+        })?;
         let mut notices = Vec::new();
         let track = sound::cut(source, container, Holds::Common, &mut notices, context)?;
         let copies = track.action == Action::Copy;
@@ -83,7 +84,8 @@ impl ExtractAudio {
 
 /// The container that a codec is copied into; `None` when there is none.
 fn natural(codec: &str, format: Format, context: &CompileContext<'_>) -> Option<Container> {
-    // A name that nobody chose tells what AAC goes into, before its codec is known.
+    // Where the user chose no name, an automatic name in `m4a` asks for AAC in M4A. It is made
+    // before the codec is known.
     let is_m4a = !context.named && context.output.extension().as_deref() == Some("m4a");
     Some(match codec {
         "mp3" => Container::Of(Format::Mp3),
@@ -97,13 +99,14 @@ fn natural(codec: &str, format: Format, context: &CompileContext<'_>) -> Option<
     })
 }
 
-/// The extension that the user wishes for.
+/// The extension that the user chose, in lower case; `None` for an automatic name.
 fn extension(context: &CompileContext<'_>) -> Option<String> {
     let extension = context.output.extension()?.to_ascii_lowercase();
     context.named.then_some(extension)
 }
 
-/// The container of an extension; those of a codec's own only when the source is that codec.
+/// The container for an extension that the user chose. One that is no [`Format`] is allowed only
+/// when it is that of the container which the codec of the source is copied into.
 fn demanded(extension: &str, natural: Option<Container>) -> Option<Container> {
     match Format::from_extension(extension) {
         Some(format) if format.is_audio() => Some(Container::Of(format)),

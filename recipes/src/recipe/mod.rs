@@ -5,8 +5,10 @@ pub(crate) mod concat;
 pub(crate) mod extract_audio;
 pub(crate) mod proxy;
 pub(crate) mod resize;
+pub(crate) mod sampling;
 pub(crate) mod storyboard;
 pub(crate) mod thumbnail;
+pub(crate) mod thumbnails;
 pub(crate) mod transcode;
 pub(crate) mod trim;
 pub(crate) mod web_ready;
@@ -134,19 +136,23 @@ impl RecipeName {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::WebReady => {
-                "Makes an MP4 that plays in every browser, with as little work as can be."
+                "Makes an MP4 that plays in every browser, with as little work as possible."
             }
             Self::Proxy => "Encodes an H.264 MP4 that an editor can scrub through.",
             Self::Compress => "Makes the file smaller.",
-            Self::Transcode => "Brings the media into another format, copying what that can hold.",
+            Self::Transcode => {
+                "Converts the media to another format, copying the streams that the format can \
+                 hold."
+            }
             Self::Resize => "Scales the picture to a size.",
             Self::Trim => "Keeps one part of the media, exact to the frame and the sample.",
             Self::ExtractAudio => {
-                "Takes out the first audio stream, copied where a file can hold it."
+                "Extracts the first audio stream, copied where a file can hold it."
             }
             Self::Thumbnail => "Saves the frame that a player shows at a time as a picture.",
             Self::Storyboard => {
-                "Saves pictures of the whole input in sprites, with WebVTT that tells when each is shown."
+                "Saves pictures of the whole input in sprite sheets, with WebVTT that tells when \
+                 each is shown."
             }
             Self::Concat => "Joins two or more inputs, copying where they agree.",
         }

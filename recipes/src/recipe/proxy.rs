@@ -1,4 +1,4 @@
-//! The recipe `proxy`: always encoded, for scrubbing.
+//! The recipe `proxy`: always encodes, for scrubbing.
 
 use std::num::NonZeroU32;
 
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What `proxy` takes.
+/// The parameters of `proxy`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     SCALE_DOWN,
     WIDTH,
@@ -39,7 +39,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         name: "gop",
         kind: Kind::Choice(&["per_second", "all_intra"]),
         default: "per_second",
-        doc: "How often a keyframe stands: one in each second, or every frame",
+        doc: "Whether each second begins with a keyframe, or every frame is a keyframe",
     },
     START,
     DURATION,
@@ -102,8 +102,12 @@ impl Proxy {
         let probed = context.input()?;
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
         let selection = Selection::of(context, container, Need::Video, self.tracks, section)?;
-        let why =
-            || vec![Reason::new("PROXY", "a proxy is always encoded, to be scrubbed through")];
+        let why = || {
+            vec![Reason::new(
+                "PROXY",
+                "a proxy is always encoded, so that an editor can scrub through it",
+            )]
+        };
         let mut tracks = Vec::new();
         if let Some(source) = &selection.video {
             let settings = Settings {
@@ -133,4 +137,14 @@ pub enum Gop {
     PerSecond,
     /// Every frame is one.
     AllIntra,
+}
+
+impl Gop {
+    /// The name in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PerSecond => "per_second",
+            Self::AllIntra => "all_intra",
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The recipe `resize`: another size.
+//! The recipe `resize`: scales the picture to another size.
 
 use std::num::NonZeroU32;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        choose::{self, Holds},
         container::Container,
         context::CompileContext,
+        copyable::{self, Holds},
         picture,
         select::{Need, Selection, Source},
         sound,
@@ -26,23 +26,24 @@ use crate::{
     },
 };
 
-/// What `resize` takes; `width`, `height` or both are given.
+/// The parameters of `resize`; `width`, `height` or both are given.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     Parameter {
-        default: "follows height and the shape of the source",
-        doc: "Width of the result in pixels, made even",
+        default: "follows from height and the aspect ratio of the source",
+        doc: "Width of the result in pixels, rounded to an even number",
         ..WIDTH
     },
     Parameter {
-        default: "follows width and the shape of the source",
-        doc: "Height of the result in pixels, made even",
+        default: "follows from width and the aspect ratio of the source",
+        doc: "Height of the result in pixels, rounded to an even number",
         ..HEIGHT
     },
     Parameter {
         name: "fit",
         kind: Kind::Choice(&["stretch", "contain", "cover"]),
         default: "stretch",
-        doc: "How the picture fills width and height where both are given: pulled, padded or cut",
+        doc: "How the picture fills width and height where both are given: stretched, padded or \
+              cropped",
     },
     TRACKS,
     LENIENT,
@@ -75,7 +76,7 @@ impl Resize {
             tracks.push(self.video(source, format, context)?);
         }
         for source in &selection.audios {
-            tracks.push(match choose::copyable_audio(source, container, Holds::Common, context) {
+            tracks.push(match copyable::audio(source, container, Holds::Common, context) {
                 Ok(because) => sound::copy(source, None, vec![because]),
                 Err(why) => {
                     let settings = sound::Settings::usual(container);
@@ -99,7 +100,9 @@ impl Resize {
             (Some(width), None) => (asked(width), asked(width) * shown_height / shown_width),
             (None, Some(height)) => (asked(height) * shown_width / shown_height, asked(height)),
             (None, None) => {
-                return Err(Error::BadPlan { what: "resize without width and height".to_owned() });
+                return Err(Error::BadPlan {
+                    what: "`resize` needs `width`, `height` or both".to_owned(),
+                });
             }
         };
         let (even_width, even_height) = (picture::even(width), picture::even(height));

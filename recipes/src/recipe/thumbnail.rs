@@ -28,11 +28,11 @@ use crate::{
     },
 };
 
-/// What `thumbnail` takes.
+/// The parameters of `thumbnail`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "seekSeconds",
-        doc: "When the frame is shown, in seconds from the earliest presented time of the input",
+        doc: "When the frame is shown, in seconds from the earliest presentation time of the input",
         ..START
     },
     WIDTH,
@@ -179,7 +179,7 @@ pub(crate) fn options(format: Format, quality: u8) -> Vec<(String, String)> {
     }
 }
 
-/// The encoder of a format, the pixels it takes, and how they become colors.
+/// The encoder of a picture format, the pixel format that it takes, and the colors of the result.
 pub(crate) fn encoder_of(format: Format, video: &VideoInfo) -> (&'static str, &'static str, Color) {
     let alpha = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
     // JFIF and WebP both mean BT.601; the first in full range, the second in limited.

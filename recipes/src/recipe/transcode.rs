@@ -1,4 +1,4 @@
-//! The recipe `transcode`: another format.
+//! The recipe `transcode`: brings the media into another format.
 
 use avocet_model::{
     error::Result,
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        choose::{self, Holds},
         container::Container,
         context::CompileContext,
+        copyable::{self, Holds},
         select::{Need, Selection, Source},
         sound,
         video::{self, Settings},
@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// What `transcode` takes; audio formats have no `codec`, `crf`, `bitrateKbps` and `preset`.
+/// The parameters of `transcode`; audio formats have no `codec`, `crf`, `bitrateKbps` and `preset`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "reencode",
         kind: Kind::Boolean,
         default: "false",
-        doc: "Whether to encode what could be copied, too",
+        doc: "Whether to encode even the streams that could be copied",
     },
     CODEC,
     Parameter { kind: Kind::Crf, default: "23 (h264), 25 (hevc), 31 (vp9), 30 (av1)", ..CRF },
@@ -76,7 +76,7 @@ impl Transcode {
             let may_copy = if self.reencode {
                 Err(reencode_asked_for())
             } else {
-                choose::copyable_audio(source, container, Holds::Common, context)
+                copyable::audio(source, container, Holds::Common, context)
             };
             tracks.push(match may_copy {
                 Ok(because) => sound::copy(source, None, vec![because]),
@@ -98,7 +98,7 @@ impl Transcode {
         context: &CompileContext<'_>,
     ) -> Result<Track> {
         let container = Container::Of(format);
-        let may_copy = choose::copyable_video(source, container, Holds::Common);
+        let may_copy = copyable::video(source, container, Holds::Common);
         let why = match (self.asked_to_encode(source.stream), may_copy) {
             (Some(why), _) | (None, Err(why)) => why,
             (None, Ok(because)) => return Ok(video::copy(source, container, None, vec![because])),
@@ -113,7 +113,7 @@ impl Transcode {
         video::encode(source, &settings, vec![why], context)
     }
 
-    /// Why the video is to be encoded, whether it could be copied or not.
+    /// The reason to encode the video even where it could be copied; `None` when there is none.
     fn asked_to_encode(&self, stream: &StreamInfo) -> Option<Reason> {
         let is_set = self.crf.is_some() || self.bitrate_kbps.is_some() || self.preset.is_some();
         match self.codec {
@@ -124,7 +124,7 @@ impl Transcode {
             )),
             _ if is_set => Some(Reason::new(
                 "ENCODE_SETTING_ASKED_FOR",
-                "a setting of the encoder was asked for, which a copy could not follow",
+                "a setting of the encoder was asked for, which a copy can not follow",
             )),
             _ => None,
         }
@@ -132,5 +132,5 @@ impl Transcode {
 }
 
 fn reencode_asked_for() -> Reason {
-    Reason::new("REENCODE_ASKED_FOR", "everything was asked to be encoded anew")
+    Reason::new("REENCODE_ASKED_FOR", "`reencode` asks to encode every stream")
 }

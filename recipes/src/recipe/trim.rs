@@ -1,4 +1,4 @@
-//! The recipe `trim`: one part of the media.
+//! The recipe `trim`: keeps a part of the media, or joins several.
 
 use avocet_model::{
     error::Result,
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::concat::Join;
 use crate::{
     decide::{
-        choose::{self, Holds},
         container::Container,
         context::CompileContext,
+        copyable::{self, Holds},
         cut::{self, Section},
         select::{Need, Selection},
         smart_cut, sound, video,
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What `trim` takes.
+/// The parameters of `trim`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     START,
     DURATION,
@@ -32,7 +32,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         name: "ranges",
         kind: Kind::Ranges,
         default: "one section, from startSeconds on",
-        doc: "Sections to keep and join, in seconds as those two, which do not stand beside it",
+        doc: "Sections to keep and join, in place of startSeconds and durationSeconds",
     },
     Parameter {
         doc: "Whether the cut is exact, or copies from the keyframe at or before the start",
@@ -114,7 +114,7 @@ impl Trim {
             selection.plan(strategy, tracks, self.lenient)
         };
         let Some(source) = &selection.video else { return Ok(plan_with(None)) };
-        let may_copy = choose::copyable_video(source, container, Holds::Standard)
+        let may_copy = copyable::video(source, container, Holds::Standard)
             .and_then(|fits| video::copy_section(source, container, fits, context));
         let like_source = |why| video::like_source(source, format, why, context);
         let track = match may_copy {
@@ -133,7 +133,7 @@ impl Trim {
     /// The section from a keyframe on, where that is asked for and the video can be copied.
     fn keyframe_section(&self, selection: &Selection<'_>) -> Option<Section> {
         let source = selection.video.filter(|_| self.accuracy == Accuracy::Keyframe)?;
-        choose::copyable_video(&source, selection.container, Holds::Standard).ok()?;
+        copyable::video(&source, selection.container, Holds::Standard).ok()?;
         Some(cut::to_keyframe(selection.section?, source.stream, source.index?))
     }
 }

@@ -1,4 +1,4 @@
-//! The recipe `webReady`: plays in every browser.
+//! The recipe `webReady`: makes a file that plays in every browser.
 
 use std::num::NonZeroU32;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        choose::{self, Holds},
         container::Container,
         context::CompileContext,
+        copyable::{self, Holds},
         cut::Section,
         picture,
         select::{Need, Selection, Source},
@@ -32,7 +32,7 @@ use crate::{
 
 const CONTAINER: Container = Container::Of(Format::Mp4);
 
-/// What `webReady` takes.
+/// The parameters of `webReady`.
 pub(crate) const PARAMETERS: &[Parameter] = &[
     SCALE_DOWN,
     WIDTH,
@@ -138,12 +138,12 @@ impl WebReady {
 
     fn video(&self, source: &Source<'_, VideoInfo>, context: &CompileContext<'_>) -> Result<Track> {
         let asked = || {
-            let message = "size, quality or bit rate were asked for, which a copy could not follow";
+            let message = "a size, quality or bit rate was asked for, which a copy can not follow";
             Reason::new("ENCODE_SETTING_ASKED_FOR", message)
         };
         let may_copy = if self.asks_for_encode() { Err(asked()) } else { video_plays(source) };
         let may_copy = may_copy.and_then(|because| {
-            choose::copyable_video(source, CONTAINER, Holds::Common)?;
+            copyable::video(source, CONTAINER, Holds::Common)?;
             video::copy_section(source, CONTAINER, because, context)
         });
         may_copy.or_else(|why| self.encoded(source, why, context))
@@ -170,7 +170,7 @@ impl WebReady {
 fn sound_of(source: &Source<'_, AudioInfo>, context: &CompileContext<'_>) -> Result<Track> {
     let may_copy = audio_plays(source.stream, source.info).and_then(|because| {
         edits_play(source)?;
-        choose::copyable_audio(source, CONTAINER, Holds::Common, context)?;
+        copyable::audio(source, CONTAINER, Holds::Common, context)?;
         Ok((because, source.copy_span(CONTAINER)?))
     });
     match may_copy {
@@ -182,7 +182,7 @@ fn sound_of(source: &Source<'_, AudioInfo>, context: &CompileContext<'_>) -> Res
     }
 }
 
-/// Whether every browser plays a stream of pictures, else the first reason why not.
+/// Whether every browser plays a video stream, else the first reason why not.
 fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
     let (stream, video) = (source.stream, source.info);
     let no = |code: &str, message: String| Err(Reason::new(code, message));
@@ -208,7 +208,10 @@ fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
         return no("LEVEL_TOO_HIGH", "its level is over 5.2 or unknown".to_owned());
     }
     if video.scan != Scan::Progressive {
-        return no("INTERLACED", "browsers show both fields at once".to_owned());
+        return no(
+            "INTERLACED",
+            "it is interlaced, and browsers show both fields at once".to_owned(),
+        );
     }
     if video.pixel_aspect.reduced() != avocet_model::time::Rational::ONE {
         let message =
@@ -236,16 +239,20 @@ fn video_plays(source: &Source<'_, VideoInfo>) -> Result<Reason, Reason> {
         let bits = bytes as f64 * 8.0;
         if bits > cap * (seconds + 2.0) {
             let kbps = bits / seconds / 1000.0;
-            let message = format!("{kbps:.0} kbit/s is more than {:.0}", cap / 1000.0);
+            let message = format!(
+                "its bit rate of {kbps:.0} kbit/s exceeds {:.0} kbit/s, the limit for its size \
+                 and frame rate",
+                cap / 1000.0
+            );
             return no("BITRATE_TOO_HIGH", message);
         }
     } else {
-        return no("BITRATE_UNKNOWN", "its bit rate is not known".to_owned());
+        return no("BITRATE_UNKNOWN", "its bit rate is unknown".to_owned());
     }
     Ok(Reason::new("BROWSER_SAFE", "every browser plays it"))
 }
 
-/// Whether every browser plays a stream of sound, else the reason why not.
+/// Whether every browser plays an audio stream, else the reason why not.
 fn audio_plays(stream: &StreamInfo, audio: &AudioInfo) -> Result<Reason, Reason> {
     let no = |code: &str, message: String| Err(Reason::new(code, message));
     let profile = stream.profile.as_deref();
@@ -262,14 +269,14 @@ fn audio_plays(stream: &StreamInfo, audio: &AudioInfo) -> Result<Reason, Reason>
     }
 }
 
-/// Whether the input as it is plays in every browser, given that its streams do.
+/// Whether the input as it is plays in every browser, else the reason why not; its streams do.
 fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reason, Reason> {
     let no = |code: &str, message: &str| Err(Reason::new(code, message));
     let Some(movie) = &media.movie else {
         return no("CONTAINER_NOT_BROWSER_SAFE", "not every browser plays its container");
     };
     if movie.fragmented {
-        return no("FRAGMENTED", "its index is in pieces between the media");
+        return no("FRAGMENTED", "it is fragmented: its index is spread over the file");
     }
     if !movie.moov_first {
         return no(
@@ -278,20 +285,20 @@ fn container_plays(media: &MediaInfo, selection: &Selection<'_>) -> Result<Reaso
         );
     }
     if !movie.tables_inside {
-        return no("TABLES_BROKEN", "its index names data that is not there");
+        return no("TABLES_BROKEN", "its sample tables point to data that is not in the file");
     }
     let streams = selection.video.iter().map(|source| source.stream);
     let streams = streams.chain(selection.audios.iter().map(|source| source.stream));
     for stream in streams {
         let is_avc1 = stream.codec != "h264" || stream.tag.as_deref() == Some("avc1");
         if !is_avc1 {
-            return no("TAG_NOT_BROWSER_SAFE", "its H.264 is not tagged avc1");
+            return no("TAG_NOT_BROWSER_SAFE", "its H.264 stream is not tagged `avc1`");
         }
     }
     Ok(Reason::new("PLAYS_AS_IT_IS", "every browser plays the input as it is"))
 }
 
-/// Whether every player follows the edit list of a stream.
+/// Whether players follow the edit list of a stream, else the reason why they may not.
 fn edits_play<T>(source: &Source<'_, T>) -> Result<(), Reason> {
     if track_of(source).is_none_or(MovieTrack::has_simple_edits) {
         return Ok(());
@@ -300,7 +307,7 @@ fn edits_play<T>(source: &Source<'_, T>) -> Result<(), Reason> {
     Err(Reason::new("EDITS_NOT_SIMPLE", message))
 }
 
-/// What the boxes of MP4 say of a stream.
+/// The track of MP4 or QuickTime for a stream; `None` for other containers.
 fn track_of<'a, T>(source: &Source<'a, T>) -> Option<&'a MovieTrack> {
     source.media.movie.as_ref()?.track_of(source.stream)
 }

@@ -1,4 +1,4 @@
-//! What each video encoder is given and what it refuses.
+//! Video codecs: their names, the formats that hold them, and the limits of their encoders.
 
 use serde::{Deserialize, Serialize};
 

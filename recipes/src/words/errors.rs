@@ -35,7 +35,7 @@ const fn job(
     ErrorCode { code, status: None, retryable, when, remedy }
 }
 
-/// The listing of a code; `None` for one that is not listed.
+/// The entry of a code; `None` for one that is not listed.
 pub fn error_code(code: &str) -> Option<&'static ErrorCode> {
     ERRORS.iter().flat_map(|(_, codes)| *codes).find(|listed| listed.code == code)
 }
@@ -59,14 +59,14 @@ const REQUESTS: &[ErrorCode] = &[
         "ENGINE_ERROR",
         500,
         false,
-        "Avocet has a fault; jobs may end with it, too.",
+        "Avocet has a bug; jobs may end with this code, too.",
         "Report it with the message and the log.",
     ),
     answer(
         "FORBIDDEN",
         403,
         false,
-        "The signature is not that of the URL.",
+        "The signature does not match the URL.",
         "Use the URL as it was handed out, or get the job again, which signs a new one.",
     ),
     answer(
@@ -80,7 +80,7 @@ const REQUESTS: &[ErrorCode] = &[
         "METHOD_NOT_ALLOWED",
         405,
         false,
-        "The path is there, but not with this method.",
+        "The path exists, but does not allow this method.",
         "Look the path up at `/docs`.",
     ),
     answer(
@@ -101,7 +101,7 @@ const REQUESTS: &[ErrorCode] = &[
         "RANGE_NOT_SATISFIABLE",
         416,
         false,
-        "The `Range` asks for bytes behind the end of the output.",
+        "The `Range` asks for bytes past the end of the output.",
         "Ask for a range within the length that `Content-Range` tells.",
     ),
     answer(
@@ -147,9 +147,9 @@ const JOBS: &[ErrorCode] = &[
     job(
         "CONFIG_ERROR",
         Some(false),
-        "An encoder, filter, option, device, program or part of the sandbox is absent, this libav \
-         can not show the picture right, as one made of tiles, or the service can not be started \
-         here, as when its address is in use.",
+        "An encoder, filter, option, device, program or part of the sandbox is absent; this libav \
+         can not decode the picture correctly, as one made of tiles; or the service can not be \
+         started here, as when its address is in use.",
         "Install or configure what the message names; `avocet capabilities` lists what there is.",
     ),
     job(
@@ -167,8 +167,8 @@ const JOBS: &[ErrorCode] = &[
     job(
         "INPUT_INVALID",
         Some(false),
-        "The input is no media that libav knows, is damaged or cut short, lacks the stream that the \
-         job needs, or changes on the way so that it can be neither copied nor encoded here.",
+        "The input is not media that libav knows, is damaged or cut short, lacks the stream that \
+         the job needs, or changes mid-stream so that it can be neither copied nor encoded here.",
         "Check the input with `avocet probe`; `lenient` accepts damage, with a warning.",
     ),
     job(

@@ -1,5 +1,5 @@
-//! The words of job documents: formats, codecs, parameters, codes; and the tree that a document is read
-//! into.
+//! The vocabulary of job documents (formats, codecs, parameters, codes), and the tree that a
+//! document is read into.
 
 pub(crate) mod codec;
 pub(crate) mod error;

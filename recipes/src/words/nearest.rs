@@ -1,4 +1,4 @@
-//! Words that are allowed, with the one that a misspelt word is nearest to.
+//! Lists of allowed words, with the one that a misspelled word is nearest to.
 
 use super::parameter::one_of;
 
@@ -11,7 +11,8 @@ pub(crate) fn allowed_words(names: &[&str], given: Option<&str>) -> String {
     }
 }
 
-/// The name that differs from the word in at most a third of its letters, or that it begins.
+/// The name nearest to the word, if it differs in at most a third of its letters, or one of the two
+/// begins with the other.
 pub(crate) fn nearest<'a>(names: &[&'a str], word: &str) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
@@ -30,7 +31,7 @@ fn starts(long: &[char], short: &[char]) -> bool {
     !short.is_empty() && long.starts_with(short)
 }
 
-/// Only letters and digits count, in one case: `start_seconds` is `startSeconds`.
+/// The letters and digits of a word in lower case, so that `start_seconds` equals `startSeconds`.
 fn letters(word: &str) -> Vec<char> {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

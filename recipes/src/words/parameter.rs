@@ -1,4 +1,4 @@
-//! What a parameter of a recipe is called, takes and means, and those that recipes share.
+//! Parameters of recipes: their names, kinds and meanings, and those that recipes share.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ impl Parameter {
     }
 }
 
-/// What a parameter takes.
+/// The values that a parameter takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -124,7 +124,7 @@ fn integer_up_to(most: u8) -> String {
     format!("an integer 0 to {most}")
 }
 
-/// What each codec allows, codecs that allow the same standing together.
+/// What each codec allows; codecs that allow the same stand together.
 fn by_codec(codecs: &[VideoCodec], allowed: impl Fn(VideoCodec) -> String) -> String {
     let mut phrases: Vec<(String, Vec<&str>)> = Vec::new();
     for &codec in codecs {
@@ -149,6 +149,16 @@ pub enum Tracks {
     All,
 }
 
+impl Tracks {
+    /// The name in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::All => "all",
+        }
+    }
+}
+
 /// How closely a time is met.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,20 +170,30 @@ pub enum Accuracy {
     Keyframe,
 }
 
+impl Accuracy {
+    /// The name in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Keyframe => "keyframe",
+        }
+    }
+}
+
 pub(crate) const ACCURACY: Parameter = Parameter {
     name: "accuracy",
     kind: Kind::Choice(&["exact", "keyframe"]),
     default: "exact",
-    doc: "Whether a time is met to the frame, or at the keyframe at or before it, which is faster",
+    doc: "Whether to use the exact frame, or the keyframe at or before it, which is faster",
 };
 
-/// The most is what H.264 allows at its highest level, 6.2, in High profile (ITU-T H.264, tables
-/// A-1 and A-2).
+/// The largest value is what H.264 allows at its highest level, 6.2, in High profile (ITU-T H.264,
+/// tables A-1 and A-2).
 pub(crate) const BIT_RATE: Parameter = Parameter {
     name: "bitrateKbps",
     kind: Kind::Integer { least: 1, most: 1_000_000 },
     default: "none, crf decides",
-    doc: "Average bit rate of the video in kbit/s (1000 bits), which beats crf",
+    doc: "Average bit rate of the video in kbit/s (1000 bits), which overrides crf",
 };
 
 pub(crate) const CODEC: Parameter = Parameter {
@@ -183,7 +203,7 @@ pub(crate) const CODEC: Parameter = Parameter {
     doc: "Codec of the video; mp4 holds h264, hevc and av1, mov h264 and hevc, webm vp9 and av1",
 };
 
-/// That of recipes which always encode with x264.
+/// The constant rate factor of recipes that always encode with x264.
 pub(crate) const CRF: Parameter = Parameter {
     name: "crf",
     kind: Kind::Integer { least: 0, most: 51 },
@@ -216,21 +236,22 @@ pub(crate) const PRESET: Parameter = Parameter {
     name: "preset",
     kind: Kind::Preset,
     default: "medium (h264, hevc), 4 (vp9), 8 (av1)",
-    doc: "How long the video encoder may take for a better result, a name or a bare number",
+    doc: "How much time the video encoder takes for a better result; a name or a number",
 };
 
 pub(crate) const SCALE_DOWN: Parameter = Parameter {
     name: "scaleDown",
     kind: Kind::Boolean,
     default: "false",
-    doc: "Whether to fit the picture into 1280×720 pixels, turned as it is, when no box is given",
+    doc: "Whether to fit the picture into 1280×720 pixels (720×1280 when it is taller than wide) \
+          when no box is given",
 };
 
 pub(crate) const START: Parameter = Parameter {
     name: "startSeconds",
     kind: Kind::Seconds,
     default: "0",
-    doc: "Where to begin, in seconds from the earliest presented time of the input",
+    doc: "Where to begin, in seconds from the earliest presentation time of the input",
 };
 
 pub(crate) const TRACKS: Parameter = Parameter {
@@ -248,19 +269,33 @@ pub(crate) const WIDTH: Parameter = Parameter {
 };
 
 /// A side of a picture, in pixels.
-const SIDE: Kind = Kind::Integer { least: 1, most: 16_384 };
+/// The longest side of a picture, in pixels.
+pub(crate) const MAX_SIDE: u32 = 16_384;
+
+const SIDE: Kind = Kind::Integer { least: 1, most: MAX_SIDE };
 
 /// How a picture fills a size of another shape.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fit {
-    /// Pulled to the size, its shape lost.
+    /// Stretched to the size, whatever its shape.
     #[default]
     Stretch,
-    /// Whole, with bars beside it.
+    /// Scaled to fit as a whole, with black bars beside it.
     Contain,
-    /// Without bars, cropped.
+    /// Scaled to cover the size, and cropped.
     Cover,
+}
+
+impl Fit {
+    /// The name in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stretch => "stretch",
+            Self::Contain => "contain",
+            Self::Cover => "cover",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A JSON tree that keeps the order of fields and keys that stand twice.
+//! A JSON tree that keeps the order of fields, and keys that occur twice.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 
 use super::error::DocumentError;
 
-/// Largest whole number up to which every whole number is an `f64` of its own: 2^53.
+/// 2^53, up to which an `f64` represents every whole number exactly.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// A JSON value as it was written.
@@ -52,6 +52,38 @@ impl Tree {
         let Self::Object(fields) = self else { return None };
         fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
+}
+
+impl From<bool> for Tree {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<u32> for Tree {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<f64> for Tree {
+    /// `null` for a number that is not finite, which JSON can not write.
+    fn from(value: f64) -> Self {
+        whole(value).or_else(|| Number::from_f64(value)).map_or(Self::Null, Self::Number)
+    }
+}
+
+impl From<&str> for Tree {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+/// The integer that a number is, where it is one that an `f64` holds exactly.
+fn whole(value: f64) -> Option<Number> {
+    let is_whole = value.fract() == 0.0 && value.abs() <= WHOLE;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+    is_whole.then(|| (value as i64).into())
 }
 
 /// Compact JSON.
@@ -113,13 +145,8 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Tree, E> {
-        if value.fract() == 0.0 && value.abs() <= WHOLE {
-            #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
-            let whole = value as i64;
-            return Ok(Tree::Number(whole.into()));
-        }
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
-        Ok(Tree::Number(number))
+        let number = whole(value).or_else(|| Number::from_f64(value));
+        number.map(Tree::Number).ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
@@ -147,7 +174,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 }
 
-/// Makes typed values of a tree without a detour that would lose the order of its fields.
+/// Makes typed values of a tree directly, so that the order of its fields is kept.
 impl<'de> Deserializer<'de> for &'de Tree {
     type Error = serde_json::Error;
 

@@ -1,4 +1,4 @@
-//! Made-up results of probing: ten seconds of media of many kinds, without any media.
+//! Made-up results of probing ten seconds of media of many kinds.
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use avocet_model::{
 };
 use avocet_recipes::Probed;
 
-/// How long everything is, in seconds.
+/// The duration of all streams, in seconds.
 const SECONDS: i64 = 10;
 
-/// Ticks per second of pictures in movies.
+/// The ticks per second of video in movies.
 pub(crate) const MOVIE: u32 = 12_800;
 
-/// Ticks per second in Matroska.
+/// The ticks per second in Matroska.
 pub(crate) const MATROSKA: u32 = 1000;
 
-/// Ticks per second in transport streams.
+/// The ticks per second in transport streams.
 pub(crate) const TRANSPORT: u32 = 90_000;
 
 /// The names of the demuxer for movies.
@@ -74,7 +74,7 @@ fn made(codec: &str, base: u32, kind: Kind, packets: Vec<IndexedPacket>) -> Made
     Made { info, packets }
 }
 
-/// Pixels of 4:2:0, or 4:4:4 where the name says so.
+/// An 8-bit or 10-bit pixel format, by its name: 4:4:4 if the name says so, else 4:2:0.
 pub(crate) fn pixels(name: &str) -> PixelFormat {
     let shift = u32::from(!name.contains("444"));
     PixelFormat {
@@ -86,8 +86,8 @@ pub(crate) fn pixels(name: &str) -> PixelFormat {
     }
 }
 
-/// Pictures at a constant rate, each second a closed group of which two in three are B-frames
-/// where the codec has them.
+/// Frames at a constant rate in closed GOPs of 1 s; two in three are B-frames if the codec has
+/// them.
 pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps: u32) -> Made {
     let step = i64::from(base / rate);
     let bytes = kbps * 125 / rate;
@@ -97,7 +97,7 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
     for second in 0..SECONDS {
         let mut order: Vec<u32> = (0..rate).collect();
         if reorders {
-            // As in I P b b P b b: the picture after two is coded before them.
+            // As in I P b b P b b: a P-frame is coded before the two B-frames that precede it.
             order.sort_by_key(|number| (number.div_ceil(3), number % 3 != 0, *number));
         }
         packets.extend(order.into_iter().map(|number| IndexedPacket {
@@ -134,12 +134,12 @@ pub(crate) fn pictures(codec: &str, base: u32, size: (u32, u32), rate: u32, kbps
     made(codec, base, Kind::Video(video), packets)
 }
 
-/// The everyday pictures: H.264 in High profile, 1080p at 25 frames a second.
+/// The usual video: H.264 High profile, 1080p at 25 frames per second.
 pub(crate) fn h264(base: u32, kbps: u32) -> Made {
     pictures("h264", base, (1920, 1080), 25, kbps).profiled("High", 40, "avc1")
 }
 
-/// Sound in packets of so many samples.
+/// Sound in packets of this many samples.
 pub(crate) fn sound(codec: &str, base: u32, layout: (&str, u32), samples: i64, kbps: u32) -> Made {
     let count = SECONDS * 48_000 / samples;
     let packet = |number: i64| IndexedPacket {
@@ -161,7 +161,7 @@ pub(crate) fn sound(codec: &str, base: u32, layout: (&str, u32), samples: i64, k
     made
 }
 
-/// AAC in stereo as movies have it, its priming hidden by the edit list.
+/// Stereo AAC as in movies, with its priming hidden by the edit list.
 pub(crate) fn aac_in_movie(kbps: u32) -> Made {
     let mut made = sound("aac", 48_000, ("stereo", 2), 1024, kbps);
     for packet in &mut made.packets {
@@ -175,7 +175,7 @@ pub(crate) fn aac_in_movie(kbps: u32) -> Made {
     made
 }
 
-/// PCM of so many bits in stereo.
+/// Stereo PCM with this many bits per sample.
 pub(crate) fn pcm(codec: &str, bits: u32) -> Made {
     let mut made = sound(codec, 48_000, ("stereo", 2), 960, 48 * 2 * bits);
     if let Kind::Audio(audio) = &mut made.info.kind {
@@ -184,7 +184,7 @@ pub(crate) fn pcm(codec: &str, bits: u32) -> Made {
     made
 }
 
-/// Subtitles, one every two seconds.
+/// Subtitles with a cue every two seconds.
 pub(crate) fn subtitles(codec: &str, base: u32, text: bool) -> Made {
     let step = i64::from(base) * 2;
     let packet = |number: i64| IndexedPacket {
@@ -209,7 +209,7 @@ pub(crate) fn cover(codec: &str) -> Made {
     made
 }
 
-/// A stream that is no media, as of time codes.
+/// A data stream, such as a time code.
 pub(crate) fn data() -> Made {
     made("none", MOVIE, Kind::Data, Vec::new()).quiet("eng")
 }
@@ -222,7 +222,7 @@ impl Made {
         self
     }
 
-    /// Not the default, and in a language.
+    /// Clears the default flag, and sets the language.
     pub(crate) fn quiet(mut self, language: &str) -> Self {
         self.info.disposition.default = false;
         self.info.tags = tags(&[("language", language)]);
@@ -236,7 +236,7 @@ impl Made {
         self
     }
 
-    /// High dynamic range by a transfer function.
+    /// Sets high dynamic range with this transfer function.
     pub(crate) fn hdr(self, transfer: &str) -> Self {
         self.video(|video| {
             video.pixel_format = Some(pixels("yuv420p10le"));
@@ -258,7 +258,7 @@ impl Made {
         })
     }
 
-    /// Later by so many ticks.
+    /// Delays the stream by this many ticks.
     pub(crate) fn later(mut self, ticks: i64) -> Self {
         self.info.start = self.info.start.map(|start| start.plus(ticks));
         for packet in &mut self.packets {
@@ -272,7 +272,7 @@ impl Made {
     }
 }
 
-/// A file of these streams.
+/// A file with these streams.
 fn file(name: &str, format: &str, parts: Vec<Made>) -> Probed {
     let bytes = parts.iter().map(Made::bytes).sum::<u64>() + 5_000;
     let in_microseconds = |ticks| Timestamp::new(ticks, Rational::MICROSECONDS);
@@ -297,7 +297,7 @@ fn file(name: &str, format: &str, parts: Vec<Made>) -> Probed {
     Probed { location: name.into(), media, index: Some(Arc::new(index)) }
 }
 
-/// A movie whose boxes are as a browser wants them; its brand tells MP4 from QuickTime.
+/// A movie with boxes as browsers need them. Its brand distinguishes MP4 from QuickTime.
 fn movie(name: &str, brand: &str, mut parts: Vec<Made>) -> Probed {
     let mut boxes = Movie {
         brand: Some(brand.to_owned()),
@@ -330,7 +330,7 @@ pub(crate) fn mov(parts: Vec<Made>) -> Probed {
     movie("in.mov", "qt  ", parts)
 }
 
-/// The same with other boxes.
+/// Changes the boxes of a movie.
 pub(crate) fn boxes(mut probed: Probed, change: impl FnOnce(&mut Movie)) -> Probed {
     if let Some(movie) = &mut probed.media.movie {
         change(movie);
@@ -338,7 +338,7 @@ pub(crate) fn boxes(mut probed: Probed, change: impl FnOnce(&mut Movie)) -> Prob
     probed
 }
 
-/// A movie in fragments, whose sample tables promise nothing.
+/// A fragmented movie, whose sample tables are empty.
 pub(crate) fn fragmented(parts: Vec<Made>) -> Probed {
     let mut probed = boxes(mp4(parts), |movie| movie.fragmented = true);
     for stream in &mut probed.media.streams {
@@ -347,7 +347,7 @@ pub(crate) fn fragmented(parts: Vec<Made>) -> Probed {
     probed
 }
 
-/// Matroska tells of no stream how long it is.
+/// A Matroska file, which states neither the duration nor the bit rate of a stream.
 pub(crate) fn mkv(mut parts: Vec<Made>) -> Probed {
     for part in &mut parts {
         (part.info.duration, part.info.bit_rate, part.info.tag) = (None, None, None);
@@ -368,12 +368,12 @@ pub(crate) fn ts(parts: Vec<Made>) -> Probed {
     file("in.ts", "mpegts", parts)
 }
 
-/// A file of a demuxer that has one name.
+/// A file of a demuxer with a single name.
 pub(crate) fn plain(format: &str, parts: Vec<Made>) -> Probed {
     file(&format!("in.{format}"), format, parts)
 }
 
-/// What most people have: a movie of H.264 and AAC.
+/// The most common file: a movie with H.264 and AAC.
 pub(crate) fn everyday() -> Probed {
     mp4(vec![h264(MOVIE, 4000), aac_in_movie(128)])
 }
@@ -383,7 +383,7 @@ pub(crate) fn hdr10(tag: &str) -> Made {
     made.profiled("Main 10", 153, tag)
 }
 
-/// Interlaced pictures as they are broadcast.
+/// Interlaced video as in broadcasts.
 pub(crate) fn mpeg2() -> Made {
     let made = pictures("mpeg2video", TRANSPORT, (720, 576), 25, 6000);
     let made = made.profiled("Main", 8, "mp2v");
@@ -397,7 +397,7 @@ pub(crate) fn opus() -> Made {
     sound("opus", MATROSKA, ("stereo", 2), 960, 96).later(-7)
 }
 
-/// Two sounds, text and bitmaps beside the pictures.
+/// Two audio streams, text subtitles and bitmap subtitles beside the video.
 pub(crate) fn many_tracks() -> Probed {
     let mut chosen = sound("aac", MATROSKA, ("stereo", 2), 960, 128);
     chosen.info.profile = Some("LC".to_owned());
@@ -410,7 +410,7 @@ pub(crate) fn many_tracks() -> Probed {
     ])
 }
 
-/// Pictures that only their container calls interlaced.
+/// Video that only its container declares as interlaced.
 pub(crate) fn interlaced_by_container() -> Probed {
     mkv(vec![pictures("huffyuv", MATROSKA, (720, 576), 25, 80_000).video(|video| {
         video.scan = Scan::Interlaced;
@@ -440,7 +440,7 @@ pub(crate) fn transparent() -> Probed {
     webm(vec![made])
 }
 
-/// Small pictures and their sound, and large ones with theirs.
+/// Two programs: small video with sound, and large video with sound.
 pub(crate) fn two_programs() -> Probed {
     let small = pictures("h264", TRANSPORT, (640, 360), 25, 800).profiled("High", 30, "avc1");
     let sound = || sound("aac", TRANSPORT, ("stereo", 2), 1024, 128);
@@ -453,7 +453,7 @@ pub(crate) fn two_programs() -> Probed {
     probed
 }
 
-/// Pictures that are of another kind than the everyday ones, beside everyday sound.
+/// Unusual video beside the usual sound.
 pub(crate) fn beside_aac(pictures: Made) -> Probed {
     mp4(vec![pictures, aac_in_movie(128)])
 }
@@ -541,7 +541,7 @@ pub(crate) fn prores() -> Probed {
     mov(vec![video, pcm("pcm_s24be", 24), data()])
 }
 
-/// An index in which no keyframe closes off what was before it.
+/// Turns all keyframes of the video but the first into those of open GOPs.
 pub(crate) fn open_groups(mut probed: Probed) -> Probed {
     let packets = &mut Arc::make_mut(probed.index.as_mut().unwrap()).streams[0].packets;
     for packet in
@@ -552,7 +552,7 @@ pub(crate) fn open_groups(mut probed: Probed) -> Probed {
     probed
 }
 
-/// AAC of another layout and rate.
+/// AAC of this layout and sample rate.
 pub(crate) fn with_sound(layout: (&str, u32), rate: u32) -> Made {
     let mut made = sound("aac", 48_000, layout, 1024, 128);
     if let Kind::Audio(audio) = &mut made.info.kind {
@@ -561,7 +561,7 @@ pub(crate) fn with_sound(layout: (&str, u32), rate: u32) -> Made {
     made
 }
 
-/// Two pictures in ten seconds, the second at 8 s.
+/// Two frames in ten seconds, the second at 8 s.
 pub(crate) fn slides() -> Probed {
     let mut video = h264(MOVIE, 4000).video(|video| {
         (video.frame_rate, video.nominal_frame_rate) = (Some(ratio(1, 5)), Some(ratio(1, 8)));

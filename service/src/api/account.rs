@@ -1,4 +1,4 @@
-//! Settings and keys over HTTP.
+//! The settings of the account, and its API keys.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -64,14 +64,14 @@ async fn show(service: &Service) -> Result<Json<Settings>, Problem> {
 
 /// The settings.
 #[utoipa::path(get, path = "/settings", tag = "Settings",
-    responses((status = 200, description = "All of them", body = Settings)))]
+    responses((status = 200, description = "All settings", body = Settings)))]
 async fn settings(State(service): State<Service>) -> Result<Json<Settings>, Problem> {
     show(&service).await
 }
 
 /// Changes settings.
 #[utoipa::path(post, path = "/settings", tag = "Settings", request_body = NewSettings,
-    responses((status = 200, description = "All of them, as they are now", body = Settings)))]
+    responses((status = 200, description = "All settings after the change", body = Settings)))]
 async fn set(
     State(service): State<Service>,
     Typed(new): Typed<NewSettings>,
@@ -120,7 +120,7 @@ async fn create(
 
 /// All API keys, revoked ones among them.
 #[utoipa::path(get, path = "/tokens", tag = "Keys",
-    responses((status = 200, description = "All of them", body = List<Token>)))]
+    responses((status = 200, description = "All API keys", body = List<Token>)))]
 async fn list(State(service): State<Service>) -> Result<Json<List<Token>>, Problem> {
     let tokens = service.store.tokens().await?;
     Ok(Json(List { data: tokens.iter().map(Token::from).collect() }))
@@ -128,7 +128,7 @@ async fn list(State(service): State<Service>) -> Result<Json<List<Token>>, Probl
 
 /// Revokes an API key, from the next request on.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "Keys", params(("id" = String, Path)),
-    responses((status = 204, description = "It is revoked")))]
+    responses((status = 204, description = "The API key is revoked")))]
 async fn revoke(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.revoke_token(&id).await? {
         Ok(StatusCode::NO_CONTENT)

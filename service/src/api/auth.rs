@@ -1,4 +1,4 @@
-//! Who asks: a key in a header, and how often.
+//! Authentication by API key, and its rate limit.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use axum::{
 use super::problem::Problem;
 use crate::{model::secret::KEY_PREFIX, service::Service};
 
-/// Which key a request came with.
+/// The id of the API key that a request came with.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) String);
 
@@ -25,16 +25,16 @@ fn key(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
 }
 
-/// Lets those in who have a key.
+/// Admits requests with a valid API key that is within its rate limit.
 pub(super) async fn admit(
     State(service): State<Service>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let key = key(request.headers()).ok_or_else(|| {
-        Problem::unauthorized("a key is needed, as Authorization: Bearer or X-API-KEY")
+        Problem::unauthorized("an API key is required, as Authorization: Bearer or X-API-KEY")
     })?;
-    let unknown = || Problem::unauthorized("the key is not known, or was revoked");
+    let unknown = || Problem::unauthorized("the API key is unknown or was revoked");
     if !key.starts_with(KEY_PREFIX) {
         return Err(unknown());
     }

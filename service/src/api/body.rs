@@ -1,4 +1,4 @@
-//! What requests carry: JSON, and not too much of it; names in paths; queries.
+//! Extractors: JSON bodies of limited size, a name in the path, the query.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use utoipa::PartialSchema;
 use super::{form, problem::Problem};
 use crate::service::Service;
 
-/// How long a body may take to come.
+/// How long a client may take to send a body.
 const TO_COME: Duration = Duration::from_secs(60);
 
-/// A body that says that it is JSON, as text.
+/// A body with the content type of JSON, as text; its syntax is not checked yet.
 #[derive(Debug)]
 pub(crate) struct Body(pub(crate) String);
 
@@ -34,16 +34,17 @@ impl FromRequest<Service> for Body {
         }
         let bytes = all_of(request.into_body(), service.config.most_body_bytes).await?;
         let text = String::from_utf8(bytes);
-        text.map(Self).map_err(|_| Problem::invalid("$", "bytes that are no UTF-8", "JSON"))
+        text.map(Self).map_err(|_| Problem::invalid("$", "bytes that are not UTF-8", "JSON"))
     }
 }
 
-/// The bytes of a body, as far as they come in time and are not more than `most`.
+/// Reads a whole body; refuses one of more than `most` bytes, and one that takes too long.
 async fn all_of(body: body::Body, most: usize) -> Result<Vec<u8>, Problem> {
     let read = async {
         let (mut bytes, mut parts) = (Vec::new(), body.into_data_stream());
         while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| Problem::invalid("$", "a body that breaks off", "JSON"))?;
+            let part =
+                part.map_err(|_| Problem::invalid("$", "a body that ended early", "JSON"))?;
             if bytes.len() + part.len() > most {
                 return Err(Problem::payload_too_large(most));
             }
@@ -52,12 +53,12 @@ async fn all_of(body: body::Body, most: usize) -> Result<Vec<u8>, Problem> {
         Ok(bytes)
     };
     timeout(TO_COME, read).await.unwrap_or_else(|_| {
-        let found = format!("a body that did not come within {} s", TO_COME.as_secs());
+        let found = format!("a body that did not arrive within {} s", TO_COME.as_secs());
         Err(Problem::invalid("$", found, "JSON"))
     })
 }
 
-/// A body of a known form. Fields that are not known are errors, and all errors are told.
+/// A body that fits the schema of a type. All misfits are reported at once.
 #[derive(Debug)]
 pub(crate) struct Typed<T>(pub(crate) T);
 
@@ -67,20 +68,21 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest<Service> for Typed<T> {
     async fn from_request(request: Request, service: &Service) -> Result<Self, Problem> {
         let Body(text) = Body::from_request(request, service).await?;
         let schema = serde_json::to_value(T::schema());
-        let schema = schema.map_err(|_| Problem::fault("a schema that is no JSON"))?;
+        let schema = schema.map_err(|_| Problem::fault("a schema can not be written as JSON"))?;
         let misfits = form::misfits(&Tree::read(&text)?, &schema);
         if !misfits.is_empty() {
             return Err(Problem::all_invalid(misfits));
         }
         serde_json::from_str(&text).map(Self).map_err(|error| {
-            // Its words may repeat what the body holds.
-            let found = format!("another at line {}, column {}", error.line(), error.column());
-            Problem::invalid("$", found, "a body as /docs has it")
+            // The messages of serde may repeat parts of the body, which may be secret.
+            let found =
+                format!("a wrong value at line {}, column {}", error.line(), error.column());
+            Problem::invalid("$", found, "a body as /docs describes it")
         })
     }
 }
 
-/// What becomes of a field: one that is absent stays, and one that is `null` goes.
+/// A change of a field: absent leaves it, and `null` clears it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(from = "Option<String>")]
 pub(super) enum Change {
@@ -96,7 +98,7 @@ impl From<Option<String>> for Change {
     }
 }
 
-/// The only name in a path.
+/// The single parameter of a path.
 #[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);
 
@@ -109,7 +111,7 @@ impl FromRequestParts<Service> for Name {
     }
 }
 
-/// What follows the question mark. Names that are not known are errors, where `T` says so.
+/// The query of a URL. Unknown names are errors if `T` denies them.
 #[derive(Debug)]
 pub(crate) struct Asked<T>(pub(crate) T);
 
@@ -119,7 +121,7 @@ impl<T: DeserializeOwned> FromRequestParts<Service> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Problem> {
         let found = Query::<T>::from_request_parts(parts, service).await;
         found.map(|Query(asked)| Self(asked)).map_err(|error| {
-            Problem::invalid("query", error.body_text(), "a query as /docs has it")
+            Problem::invalid("query", error.body_text(), "a query as /docs describes it")
         })
     }
 }
@@ -132,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a body that begins with `[1,` and goes on so.
+    /// The text of a body that begins with `[1,` and goes on with `rest`, or the error.
     async fn said(
         rest: impl futures_util::Stream<Item = io::Result<&'static str>> + Send + 'static,
     ) -> String {
@@ -148,8 +150,8 @@ mod tests {
         assert_eq!(said(stream::iter([Ok("2]")])).await, "[1,2]");
         assert!(said(stream::iter([Ok("22]")])).await.contains("PAYLOAD_TOO_LARGE"));
         let broken = said(stream::iter([Err(io::ErrorKind::ConnectionReset.into())])).await;
-        assert!(broken.contains("breaks off"), "{broken}");
+        assert!(broken.contains("ended early"), "{broken}");
         let stalled = said(stream::pending()).await;
-        assert!(stalled.contains("did not come within 60 s"), "{stalled}");
+        assert!(stalled.contains("did not arrive within 60 s"), "{stalled}");
     }
 }

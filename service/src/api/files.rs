@@ -1,4 +1,4 @@
-//! Outputs in managed storage: by signed URLs, with byte ranges.
+//! Outputs: downloads from the data folder by signed URLs with byte ranges, and their management.
 
 use std::{
     io::{self, SeekFrom},
@@ -24,22 +24,22 @@ use crate::{
     view,
 };
 
-/// After which time it is worth another try where an output could not be removed.
+/// The pause that clients are told to make when an output could not be deleted.
 const TO_REACH: Duration = Duration::from_secs(30);
 
-/// Outputs by their ids, which need a key.
+/// The paths for outputs by id, which need an API key.
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new().routes(routes!(describe, remove))
 }
 
-/// What is signed of a URL.
+/// The query of a signed URL.
 struct Signed {
     expires: u64,
     signature: String,
 }
 
 impl Signed {
-    /// Both fields, each once, and nothing else.
+    /// Reads both fields; `None` unless each is there once, and nothing else is.
     fn read(query: Option<&str>) -> Option<Self> {
         let (mut expires, mut signature) = (None, None);
         for field in query?.split('&') {
@@ -57,7 +57,7 @@ impl Signed {
     }
 }
 
-/// Gives an output away: `GET /files/…?expires=…&signature=…`.
+/// Serves an output: `GET /files/…?expires=…&signature=…`.
 pub(super) async fn download(
     State(service): State<Service>,
     method: Method,
@@ -71,9 +71,9 @@ pub(super) async fn download(
         return Err(Problem::forbidden());
     }
     if now().as_secs() > expires {
-        return Err(Problem::gone("the URL has expired"));
+        return Err(Problem::gone("the URL has expired; get the job again for a new one"));
     }
-    // Nobody gets a signature for a way out of the folder; should he, it leads nowhere.
+    // No such path is ever signed; this is a second line of defense.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Problem::not_found("file"));
     }
@@ -90,10 +90,10 @@ pub(super) async fn download(
     let file = std::fs::File::open(&place).map_err(unread)?;
     let length = file.metadata().map_err(unread)?.len();
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    // Nothing here has a version that the condition could hold for.
+    // There is no validator (ETag, date) that `If-Range` could match, so the range is ignored.
     let asked = asked.filter(|_| !headers.contains_key(header::IF_RANGE));
     let (status, first, last) = match asked.map(|range| part(range, length)) {
-        // What is no range of bytes is passed over (RFC 9110, 14.2).
+        // A `Range` that is not understood is ignored (RFC 9110, 14.2).
         None | Some(Asked::Unknown) => (StatusCode::OK, 0, length),
         Some(Asked::Part(first, end)) => (StatusCode::PARTIAL_CONTENT, first, end),
         Some(Asked::Nothing) => {
@@ -126,30 +126,30 @@ pub(super) async fn download(
     Ok(response)
 }
 
-/// What is told of an output that was deleted.
+/// The error message for an output that was deleted.
 const DELETED: &str = "the output was deleted";
 
-/// The output of a job for which something holds.
+/// The output of a job for which `is_it` holds.
 fn one_of(job: &JobRow, is_it: impl Fn(&Stored) -> bool) -> Result<Stored, Problem> {
     let found = outputs_of(&job.outputs).into_iter().find(is_it);
     let output = found.ok_or_else(|| Problem::not_found("file"))?;
     if output.deleted { Err(Problem::gone(DELETED)) } else { Ok(output) }
 }
 
-/// What is known of an output, from its path.
+/// What is known of an output by its path below the folder of files.
 async fn made_of(service: &Service, path: &str) -> Result<Made, Problem> {
     let job = path.rsplit('/').nth(1).unwrap_or_default();
     let job = service.store.job(job).await?.ok_or_else(|| Problem::not_found("file"))?;
     Ok(one_of(&job, |output| output.at == At::Folder(path.to_owned()))?.made)
 }
 
-/// What a `Range` asks for of a file.
+/// The part of a file that a `Range` header asks for.
 enum Asked {
-    /// From the first byte on, up to the one before the second.
+    /// From the first byte number, inclusive, to the second, exclusive.
     Part(u64, u64),
-    /// What is not there.
+    /// The range lies outside of the file.
     Nothing,
-    /// What is not known here, as several parts.
+    /// The header is not understood, or asks for several ranges.
     Unknown,
 }
 
@@ -173,7 +173,7 @@ fn part(range: &str, length: u64) -> Asked {
     }
 }
 
-/// The output of an id, `<jobId>-<key>`, with its job.
+/// A job and its output, by an id of the form `<jobId>-<key>`.
 async fn find(service: &Service, id: &str) -> Result<(JobRow, Stored), Problem> {
     let missing = || Problem::not_found("file");
     let (job, key) = id.split_once('-').ok_or_else(missing)?;
@@ -195,7 +195,7 @@ async fn describe(
 
 /// Deletes an output, where it is stored. Of a passthrough nothing is stored: its input stays.
 #[utoipa::path(delete, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
-    responses((status = 204, description = "It is gone")))]
+    responses((status = 204, description = "The output is deleted")))]
 async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     let (job, output) = find(&service, &id).await?;
     let unreachable = |error| Problem::unavailable(error, TO_REACH);

@@ -1,6 +1,6 @@
-//! What is wrong with the form of a body: all of it, by the schema that the OpenAPI document has.
+//! Checks bodies against the schemas of the OpenAPI document, and reports all misfits at once.
 //!
-//! It knows what the schemas of our bodies say, as a test sees to, and no more of JSON Schema.
+//! It knows the keywords that our schemas use, and no more of JSON Schema; a test checks that.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::problem::Problem;
 
-/// How many problems are told.
+/// How many problems are reported.
 const MOST: usize = 100;
 
-/// All fields that a body lacks, has too many, or that do not fit their schema. What a body holds
-/// is not repeated: it may be a secret.
+/// The fields that are missing, unknown, repeated, or do not fit their schema. The values of a body
+/// are not repeated in the problems, since they may be secrets.
 pub(super) fn misfits(body: &Tree, schema: &Value) -> Vec<DocumentProblem> {
     let Tree::Object(given) = body else {
         return vec![Problem::one("$", found(body), allowed(schema))];
@@ -39,7 +39,7 @@ pub(super) fn misfits(body: &Tree, schema: &Value) -> Vec<DocumentProblem> {
     problems
 }
 
-/// Whether a value has a type, a length or a text that a schema takes.
+/// Whether a value has the type, the length and one of the listed texts of a schema.
 fn fits(value: &Tree, schema: &Value) -> bool {
     if let Some(schemas) = schema["oneOf"].as_array() {
         return schemas.iter().any(|schema| fits(value, schema));
@@ -53,7 +53,7 @@ fn fits(value: &Tree, schema: &Value) -> bool {
         && (schema["enum"].is_null() || listed.any(|one| one == text.as_str()))
 }
 
-/// What a schema takes, in words.
+/// Describes what a schema allows.
 fn allowed(schema: &Value) -> String {
     if let Some(schemas) = schema["oneOf"].as_array() {
         return schemas.iter().map(allowed).collect::<Vec<_>>().join(" or ");
@@ -62,8 +62,8 @@ fn allowed(schema: &Value) -> String {
         return one_of(listed.iter().filter_map(Value::as_str));
     }
     let words = kinds(schema).map(|kind| match (kind, lengths(schema)) {
-        ("string", (0, u64::MAX)) => "a text".to_owned(),
-        ("string", (least, most)) => format!("a text of length {least} to {most}"),
+        ("string", (0, u64::MAX)) => "a string".to_owned(),
+        ("string", (least, most)) => format!("a string of {least} to {most} characters"),
         ("object", _) => "an object".to_owned(),
         ("boolean", _) => "true or false".to_owned(),
         (other, _) => other.to_owned(),
@@ -82,13 +82,13 @@ fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
     one.into_iter().chain(schema["type"].as_array().into_iter().flatten().filter_map(Value::as_str))
 }
 
-/// How many letters a text may have, at least and at most.
+/// The least and the greatest length of a text, in characters.
 fn lengths(schema: &Value) -> (u64, u64) {
     let bound = |name: &str, else_: u64| schema[name].as_u64().unwrap_or(else_);
     (bound("minLength", 0), bound("maxLength", u64::MAX))
 }
 
-/// The type of a value as schemas call it.
+/// The name of a value's type in JSON Schema.
 const fn kind_of(value: &Tree) -> &'static str {
     match value {
         Tree::Null => "null",
@@ -100,13 +100,13 @@ const fn kind_of(value: &Tree) -> &'static str {
     }
 }
 
-/// What stands in a body, in words.
+/// Describes a value without repeating it.
 fn found(value: &Tree) -> String {
     match value {
         Tree::Null => "null".to_owned(),
         Tree::Boolean(_) => "true or false".to_owned(),
         Tree::Number(_) => "a number".to_owned(),
-        Tree::Text(text) => format!("a text of length {}", text.chars().count()),
+        Tree::Text(text) => format!("a string of {} characters", text.chars().count()),
         Tree::Array(_) => "an array".to_owned(),
         Tree::Object(_) => "an object".to_owned(),
     }
@@ -148,10 +148,10 @@ mod tests {
             told(r#"{"name":"four","secret":7,"secret":"x","turn":"right","more":true}"#),
             [
                 "document | nothing | an object",
-                "name | a text of length 4 | a text of length 1 to 3",
-                "secret | a number | a text or null",
-                "secret | a text of length 1 | this field only once",
-                "turn | a text of length 5 | one of `left` or null",
+                "name | a string of 4 characters | a string of 1 to 3 characters",
+                "secret | a number | a string or null",
+                "secret | a string of 1 characters | this field only once",
+                "turn | a string of 5 characters | one of `left` or null",
                 "more | true or false | a known field: one of `document`, `name`, `secret`, `turn`",
             ]
         );

@@ -1,4 +1,4 @@
-//! Jobs over HTTP.
+//! The paths for jobs.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -44,8 +44,9 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// Takes a job on: it is on the disk when this is answered. With a key, the same body makes no
 /// second job within a week, and another body is refused.
 #[utoipa::path(post, path = "/jobs", tag = "Jobs", request_body = Document,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 letters")),
-    responses((status = 202, description = "It is taken on", body = Accepted)))]
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "1 to 255 visible ASCII characters")),
+    responses((status = 202, description = "The job is accepted", body = Accepted)))]
 async fn create(
     State(service): State<Service>,
     Extension(Caller(token)): Extension<Caller>,
@@ -55,7 +56,13 @@ async fn create(
     service.expect_room()?;
     let key = headers.get("idempotency-key").map(|key| {
         let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
-        key.ok_or_else(|| Problem::invalid("Idempotency-Key", "something else", "1 to 255 letters"))
+        key.ok_or_else(|| {
+            Problem::invalid(
+                "Idempotency-Key",
+                "another value",
+                "1 to 255 visible ASCII characters",
+            )
+        })
     });
     let (key, hash) = (key.transpose()?, secret::hash(&text));
     if let Some(key) = key
@@ -79,7 +86,7 @@ async fn create(
     }
 }
 
-/// The answer to a request whose key was used before, with the same body or another one.
+/// The answer to a request whose idempotency key was used before.
 async fn repeated(
     service: &Service,
     is_same: bool,
@@ -92,7 +99,7 @@ async fn repeated(
     Ok((StatusCode::ACCEPTED, Json(Accepted { job_id: id, state: known.state })))
 }
 
-/// A job as it is kept, new, or refused before any work.
+/// The row of a new job, which is rejected if its arguments are not allowed.
 fn row_of(document: String, job: &Job) -> JobRow {
     let refused = job.check_arguments().err();
     let now = millis();
@@ -123,13 +130,13 @@ fn row_of(document: String, job: &Job) -> JobRow {
     }
 }
 
-/// The document of a request, merged over its preset, and the job that it asks for.
+/// The document of a request, merged over its preset, and the checked job that it describes.
 async fn read(service: &Service, text: &str) -> Result<(String, CheckedJob), Problem> {
     let mut tree = Tree::read(text)?;
     if let Some(Tree::Text(id)) = tree.field("presetId").cloned() {
         let found = service.store.preset(&id).await?;
         let preset = found.ok_or_else(|| {
-            Problem::invalid("presetId", format!("\"{id}\""), "the id of a preset")
+            Problem::invalid("presetId", format!("\"{id}\""), "the id of an existing preset")
         })?;
         tree = merge(&Tree::read(&preset.document)?, &tree)?;
     }
@@ -183,7 +190,7 @@ struct Listing {
 
 /// Jobs, newest first.
 #[utoipa::path(get, path = "/jobs", tag = "Jobs", params(Listing),
-    responses((status = 200, description = "A page of them", body = Page)))]
+    responses((status = 200, description = "A page of jobs", body = Page)))]
 async fn list(
     State(service): State<Service>,
     Asked(asked): Asked<Listing>,
@@ -210,7 +217,7 @@ type Changed = (StatusCode, Json<view::Job>);
 async fn settled(service: &Service, settled: Settled) -> Result<Changed, Problem> {
     match settled {
         Settled::Missing => Err(Problem::not_found("job")),
-        Settled::Conflict => Err(Problem::conflict("the state of the job does not allow that")),
+        Settled::Conflict => Err(Problem::conflict("the state of the job does not allow this")),
         Settled::Running(job) | Settled::Done(job) => {
             Ok((StatusCode::ACCEPTED, Json(view::job(service, &job).await)))
         }
@@ -219,7 +226,7 @@ async fn settled(service: &Service, settled: Settled) -> Result<Changed, Problem
 
 /// Stops a job: one that waits at once, one that runs within a second.
 #[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 202, description = "It is asked to stop", body = view::Job)))]
+    responses((status = 202, description = "The job, which is asked to stop", body = view::Job)))]
 async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     let asked = service.store.cancel(&id).await?;
     if matches!(asked, Settled::Running(_)) {
@@ -231,7 +238,7 @@ async fn cancel(State(service): State<Service>, Name(id): Name) -> Result<Change
 
 /// Runs a job again that failed or was cancelled, under the same id.
 #[utoipa::path(post, path = "/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 202, description = "It is queued", body = view::Job)))]
+    responses((status = 202, description = "The job, which is queued again", body = view::Job)))]
 async fn retry(State(service): State<Service>, Name(id): Name) -> Result<Changed, Problem> {
     service.expect_room()?;
     let asked = service.store.retry(&id).await?;
@@ -242,7 +249,7 @@ async fn retry(State(service): State<Service>, Name(id): Name) -> Result<Changed
 
 /// Webhooks of a job, and what became of each attempt.
 #[utoipa::path(get, path = "/jobs/{id}/deliveries", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 200, description = "All of them", body = List<Delivery>)))]
+    responses((status = 200, description = "All deliveries of the job", body = List<Delivery>)))]
 async fn deliveries(
     State(service): State<Service>,
     Name(id): Name,
@@ -264,7 +271,7 @@ struct Told {
     data: String,
 }
 
-/// Where a listener of events is.
+/// A client that listens to the events of a job.
 struct Listener {
     service: Service,
     id: String,
@@ -273,9 +280,9 @@ struct Listener {
 }
 
 impl Listener {
-    /// The next change; `None` after the terminal one.
+    /// The next change of the job; `None` after its terminal state, or when the service ends.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        /// Changes that nobody tells are seen so late at most.
+        /// How often the job is read although no change was signaled.
         const LOOK: Duration = Duration::from_secs(1);
         let mut changes = self.service.changes(&self.id);
         while !self.has_ended {
@@ -299,7 +306,7 @@ impl Listener {
 /// Every change of a job's state and progress as a server-sent event, from now to its end. Each
 /// has the whole job as JSON.
 #[utoipa::path(get, path = "/jobs/{id}/events", tag = "Jobs", params(("id" = String, Path)),
-    responses((status = 200, description = "Events", content_type = "text/event-stream",
+    responses((status = 200, description = "The events", content_type = "text/event-stream",
         body = Told)))]
 async fn events(State(service): State<Service>, Name(id): Name) -> Result<Response, Problem> {
     service.store.job(&id).await?.ok_or_else(|| Problem::not_found("job"))?;

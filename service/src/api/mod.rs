@@ -1,4 +1,4 @@
-//! The API: paths, who may use them, and what all answers have in common.
+//! The HTTP API: its paths, authentication, and what all answers have in common.
 
 mod account;
 mod auth;
@@ -39,10 +39,10 @@ use problem::{ErrorBody, Problem};
 #[openapi(components(schemas(ErrorBody)))]
 struct Beginning;
 
-/// The name of the security scheme in the documentation.
+/// The name of the security scheme in the OpenAPI document.
 const KEY: &str = "key";
 
-/// Paths that need a key, below `/v1`.
+/// The paths that need an API key, relative to `/v1`.
 fn keyed() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
         .merge(jobs::router())
@@ -52,7 +52,7 @@ fn keyed() -> OpenApiRouter<Service> {
         .merge(files::router())
 }
 
-/// All paths of a service, and their documentation.
+/// The paths with a key, those without one, and the OpenAPI document of both.
 fn paths() -> (Router<Service>, Router<Service>, utoipa::openapi::OpenApi) {
     let (keyed, of_keyed) = keyed().split_for_parts();
     let (open, mut api) =
@@ -62,13 +62,13 @@ fn paths() -> (Router<Service>, Router<Service>, utoipa::openapi::OpenApi) {
     (keyed, open, api)
 }
 
-/// Adds what all answers have in common.
+/// Adds to the OpenAPI document what all paths share: title, security and the form of errors.
 fn complete(api: &mut utoipa::openapi::OpenApi) {
     api.info = Info::new("Avocet", env!("CARGO_PKG_VERSION"));
     api.info.description = Some(
-        "Jobs are documents: `POST /v1/jobs`, then poll, listen to events, or be told by a \
-         webhook. Every path below `/v1` answers below `/api/v1`, too. Outputs in the data folder \
-         are given away by signed URLs, `GET /files/…`, with byte ranges and without a key."
+        "Jobs are documents: `POST /v1/jobs`, then poll, listen to events, or receive a webhook. \
+         Every path below `/v1` answers below `/api/v1`, too. Outputs in the data folder are \
+         served under signed URLs, `GET /files/…`, with byte ranges and without a key."
             .to_owned(),
     );
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
@@ -77,7 +77,7 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     api.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
     let error = ResponseBuilder::new()
-        .description("Every answer from 400 on: what is wrong, for machines and for people")
+        .description("Every answer with a status of 400 or more: an error code and a message")
         .content("application/json", content)
         .build();
     for item in api.paths.paths.values_mut() {
@@ -89,7 +89,7 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// All paths of a service.
+/// The router of a service, with all paths and layers.
 pub(crate) fn router(service: Service) -> Router {
     let (keyed, open, api) = paths();
     let keyed = keyed
@@ -116,8 +116,8 @@ async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed()
 }
 
-/// Writes down what was asked and answered, without what stands behind a question mark; what others
-/// do not find gets our form.
+/// Logs each request without its query, which may hold a signature. A 404 without a content type,
+/// as other layers answer it, gets the API's form of errors.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let begun = std::time::Instant::now();
@@ -131,7 +131,7 @@ async fn log(request: Request, next: Next) -> Response {
     response
 }
 
-/// Lets browsers call from the origins that the configuration names, and read files from any.
+/// Answers CORS requests: of any origin for files, and of the configured origins for the rest.
 async fn cross_origin(State(service): State<Service>, request: Request, next: Next) -> Response {
     let is_file = request.uri().path().starts_with("/files/");
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -170,7 +170,8 @@ mod tests {
 
     use super::paths;
 
-    /// Whoever changes the API sees it in review. `AVOCET_BLESS=1` writes the file.
+    /// The committed document must be up to date, so that changes of the API show in a review.
+    /// `AVOCET_BLESS=1` writes the file.
     #[test]
     fn the_document_is_the_one_that_is_published() {
         let place = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");

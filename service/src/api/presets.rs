@@ -1,4 +1,4 @@
-//! Presets over HTTP.
+//! The paths for presets.
 
 use avocet_recipes::{Job, Policy, Tree, merge};
 use axum::{Json, extract::State, http::StatusCode};
@@ -54,15 +54,15 @@ pub(super) struct PresetChange {
     document: Option<Box<RawValue>>,
 }
 
-/// Refuses a document that no job could be laid over.
+/// Refuses a preset that makes no valid job once inputs are added.
 fn check_document(document: &RawValue) -> Result<(), Problem> {
     let tree = Tree::read(document.get())?;
     let has = |name: &str| tree.field(name).is_some();
     if has("input") || has("input_files") || has("webhookUrl") || has("presetId") {
         let allowed = "a document without input, input_files, webhookUrl and presetId";
-        return Err(Problem::invalid("document", "one with them", allowed));
+        return Err(Problem::invalid("document", "one of these fields", allowed));
     }
-    // With an input it is a job.
+    // Add inputs that the document could have, and check the whole as a job.
     let is_several = tree.field("output_files").is_some()
         || matches!(tree.field("recipe").and_then(|recipe| recipe.field("name")),
             Some(Tree::Text(name)) if name == "concat");
@@ -85,7 +85,7 @@ async fn save(service: &Service, preset: PresetRow) -> Result<Made, Problem> {
 
 /// Saves a document without inputs.
 #[utoipa::path(post, path = "/presets", tag = "Presets", request_body = NewPreset,
-    responses((status = 201, description = "It is saved", body = Preset)))]
+    responses((status = 201, description = "The saved preset", body = Preset)))]
 async fn create(
     State(service): State<Service>,
     Typed(new): Typed<NewPreset>,
@@ -105,7 +105,7 @@ async fn create(
 
 /// All presets, newest first.
 #[utoipa::path(get, path = "/presets", tag = "Presets",
-    responses((status = 200, description = "All of them", body = List<Preset>)))]
+    responses((status = 200, description = "All presets", body = List<Preset>)))]
 async fn list(State(service): State<Service>) -> Result<Json<List<Preset>>, Problem> {
     let presets = service.store.presets().await?;
     Ok(Json(List { data: presets.iter().map(Preset::from).collect() }))
@@ -124,7 +124,7 @@ async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Pres
 
 /// Changes a preset.
 #[utoipa::path(patch, path = "/presets/{id}", tag = "Presets", request_body = PresetChange, params(("id" = String, Path)),
-    responses((status = 200, description = "The preset as it is now", body = Preset)))]
+    responses((status = 200, description = "The changed preset", body = Preset)))]
 async fn change(
     State(service): State<Service>,
     Name(id): Name,
@@ -150,7 +150,7 @@ async fn change(
 
 /// Deletes a preset; jobs that were made with it stay as they are.
 #[utoipa::path(delete, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
-    responses((status = 204, description = "It is gone")))]
+    responses((status = 204, description = "The preset is deleted")))]
 async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.delete_preset(&id).await? {
         Ok(StatusCode::NO_CONTENT)
@@ -161,7 +161,7 @@ async fn remove(State(service): State<Service>, Name(id): Name) -> Result<Status
 
 /// Documents to begin with.
 #[utoipa::path(get, path = "/presets/starters", tag = "Presets",
-    responses((status = 200, description = "All of them", body = List<Starter>)))]
+    responses((status = 200, description = "All starter presets", body = List<Starter>)))]
 async fn starters() -> Json<List<Starter>> {
     let shown = STARTERS.iter().map(|(slug, name, document)| Starter {
         slug,

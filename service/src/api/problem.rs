@@ -1,4 +1,4 @@
-//! How the API says no: one form for all answers from 400 on.
+//! The error answers of the API: one form for all answers from status 400 on.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     workers::{Busy, NotPlanned},
 };
 
-/// An answer that is none.
+/// An error answer.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -30,12 +30,12 @@ pub(crate) struct Problem {
     message: String,
     retryable: bool,
     problems: Vec<DocumentProblem>,
-    /// How long to wait before the same is tried again.
+    /// The time for `Retry-After`.
     after: Option<Duration>,
 }
 
 impl Problem {
-    /// An answer with the status that the table of codes has for it.
+    /// An error with the status and `retryable` that the table of error codes has for its code.
     fn new(code: &'static str, message: impl Into<String>) -> Self {
         let listed = error_code(code);
         let status = listed.and_then(|listed| StatusCode::from_u16(listed.status?).ok());
@@ -49,7 +49,7 @@ impl Problem {
         }
     }
 
-    /// The body, or a part of the address, is not what it should be.
+    /// One part of the body or the URL is wrong.
     pub(crate) fn invalid(
         path: &str,
         found: impl Into<String>,
@@ -58,11 +58,11 @@ impl Problem {
         Self::all_invalid(vec![Self::one(path, found, allowed)])
     }
 
-    /// All that is wrong with a body.
+    /// Several parts of the body are wrong.
     pub(crate) fn all_invalid(problems: Vec<DocumentProblem>) -> Self {
         let message = match problems.as_slice() {
-            [one] => format!("{}: {} is not {}", one.path, one.found, one.allowed),
-            several => format!("request validation failed: {} problems", several.len()),
+            [one] => one.to_string(),
+            several => format!("{} problems in the request; `problems` lists them", several.len()),
         };
         Self { problems, ..Self::new("VALIDATION_ERROR", message) }
     }
@@ -92,18 +92,18 @@ impl Problem {
         Self::new("CONFLICT", message)
     }
 
-    /// Too many requests with a key, which may make more after a while.
+    /// Too many requests with an API key, which may be used again after a pause.
     pub(crate) fn rate_limited(after: Duration) -> Self {
         let problem = Self::new("RATE_LIMITED", "too many requests with this key");
         Self { after: Some(after), ..problem }
     }
 
-    /// What can not be done now, and after which time it is worth another try.
+    /// Something that is not possible now, and may be tried again after a pause.
     pub(crate) fn unavailable(message: impl Into<String>, after: Duration) -> Self {
         Self { after: Some(after), ..Self::new("UNAVAILABLE", message) }
     }
 
-    /// What a job would end with, for those who only want its plan.
+    /// The failure that a job would end with, as the answer to a request for its plan.
     pub(crate) fn of_job(failure: Failure) -> Self {
         let Failure { code, message, retryable, .. } = failure;
         let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -111,13 +111,13 @@ impl Problem {
         Self { status, code: code.into(), message, retryable, problems, after }
     }
 
-    /// A fault of ours.
+    /// An internal error: its cause is logged, and not sent.
     pub(crate) fn fault(what: &str) -> Self {
-        tracing::error!(what, "the service has a fault");
-        Self::new("ENGINE_ERROR", "the service has a fault, which is in its log")
+        tracing::error!(what, "the service has an internal error");
+        Self::new("ENGINE_ERROR", "the service has an internal error; its log names the cause")
     }
 
-    /// One thing that is wrong.
+    /// One entry of the list of problems.
     pub(crate) fn one(
         path: &str,
         found: impl Into<String>,
@@ -126,23 +126,23 @@ impl Problem {
         DocumentProblem { path: path.to_owned(), found: found.into(), allowed: allowed.into() }
     }
 
-    /// A part of a file that it does not have.
+    /// A `Range` that lies outside of the file.
     pub(crate) fn range_not_satisfiable(length: u64) -> Self {
         let message = format!("the range asked for is not within the {length} bytes of the file");
         Self::new("RANGE_NOT_SATISFIABLE", message)
     }
 
-    /// What was there and does not come back: a signed URL, or an output.
+    /// A signed URL that has expired, or an output that was deleted.
     pub(crate) fn gone(message: &str) -> Self {
         Self::new("GONE", message)
     }
 
     pub(crate) fn forbidden() -> Self {
-        Self::new("FORBIDDEN", "the signature is not that of this URL")
+        Self::new("FORBIDDEN", "the signature does not match this URL")
     }
 }
 
-/// A pause in seconds, so that nobody comes back before it is over.
+/// A pause in seconds, rounded up, so that no client returns too early.
 fn whole_seconds(pause: Duration) -> u64 {
     pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }
@@ -151,6 +151,11 @@ impl From<DocumentError> for Problem {
     fn from(error: DocumentError) -> Self {
         match error {
             DocumentError::Invalid { problems } => Self::all_invalid(problems),
+            DocumentError::Syntax { line, column, message } => {
+                let found =
+                    format!("text that is not JSON: {message} at line {line}, column {column}");
+                Self::invalid("$", found, "JSON")
+            }
             other => Self::invalid("$", other.to_string(), "a document"),
         }
     }
@@ -173,7 +178,7 @@ impl From<NotPlanned> for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        /// Primary codes of `SQLite`: the disk is full; somebody else writes.
+        /// Primary result codes of `SQLite`: the disk is full, and another connection has the lock.
         const FULL: u32 = 13;
         const BUSY: u32 = 5;
         let code = error.as_database_error().and_then(DatabaseError::code);
@@ -268,7 +273,7 @@ mod tests {
         };
         assert_eq!([told(1), told(1000), told(59_001)], ["1", "1", "60"]);
         assert!(Problem::conflict("").into_response().headers().get(RETRY_AFTER).is_none());
-        // Each kind of answer that may be tried again tells when.
+        // Each kind of retryable error has a `Retry-After`.
         let again =
             [Problem::rate_limited(Duration::from_secs(1)), sqlx::Error::PoolTimedOut.into()];
         assert!(again.iter().all(|problem| problem.retryable && problem.after.is_some()));

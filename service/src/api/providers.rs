@@ -1,4 +1,4 @@
-//! Providers of storage over HTTP.
+//! The paths for storage providers.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,7 @@ impl From<&ProviderRow> for Provider {
     }
 }
 
-/// Lays what is given over a provider, and refuses what does not make one.
+/// Applies the given fields to a provider, and checks the result.
 fn lay_over(
     service: &Service,
     row: &mut ProviderRow,
@@ -131,7 +131,7 @@ fn lay_over(
         };
         let leads_elsewhere = matches!(name, "endpoint" | "accountId" | "account");
         if leads_elsewhere && before.as_ref() != fields.get(name) {
-            // The secret that was given for one place is not sent to another.
+            // A changed endpoint or account needs its secret again: none is sent elsewhere.
             row.secrets.clear();
         }
     }
@@ -144,10 +144,11 @@ fn lay_over(
         let Some(secret) = secret.filter(|secret| !secret.is_empty()) else { continue };
         if kind.secret() == Some(name) {
             let sealed = service.keys.encrypt(&row.id, &secret);
-            row.secrets = sealed.ok_or_else(|| Problem::fault("a secret was not encrypted"))?;
+            row.secrets =
+                sealed.ok_or_else(|| Problem::fault("a secret could not be encrypted"))?;
         } else {
-            let allowed = format!("left out for {}", kind.name());
-            problems.push(Problem::one(name, "a text", allowed));
+            let allowed = format!("nothing, as `{}` does not take it", kind.name());
+            problems.push(Problem::one(name, "a string", allowed));
         }
     }
     problems.extend(check(kind, &fields, !row.secrets.is_empty()));
@@ -194,7 +195,7 @@ async fn create(
 /// All providers of storage, newest first. Where none is the default one, outputs go to the data
 /// folder.
 #[utoipa::path(get, path = "/settings/storage-providers", tag = "Storage",
-    responses((status = 200, description = "All of them", body = List<Provider>)))]
+    responses((status = 200, description = "All storage providers", body = List<Provider>)))]
 async fn list(State(service): State<Service>) -> Result<Json<List<Provider>>, Problem> {
     let providers = service.store.providers().await?;
     Ok(Json(List { data: providers.iter().map(Provider::from).collect() }))
@@ -215,16 +216,17 @@ async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Prov
 /// Changes a provider of storage.
 #[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage", request_body = NewProvider,
     params(("id" = String, Path)),
-    responses((status = 200, description = "The provider as it is now", body = Provider)))]
+    responses((status = 200, description = "The changed storage provider", body = Provider)))]
 async fn change(
     State(service): State<Service>,
     Name(id): Name,
     Typed(new): Typed<NewProvider>,
 ) -> Result<Json<Provider>, Problem> {
     let mut row = find(&service, &id).await?;
-    let kind = Kind::from_name(&row.kind).ok_or_else(|| Problem::fault("an unknown kind"))?;
+    let kind = Kind::from_name(&row.kind)
+        .ok_or_else(|| Problem::fault("a storage provider of unknown type"))?;
     if new.r#type.is_some_and(|other| other != kind) {
-        return Err(Problem::invalid("type", "another one", kind.name()));
+        return Err(Problem::invalid("type", "another type", kind.name()));
     }
     lay_over(&service, &mut row, kind, new)?;
     service.store.put_provider(&row).await?;
@@ -235,7 +237,7 @@ async fn change(
 /// from here any more.
 #[utoipa::path(delete, path = "/settings/storage-providers/{id}", tag = "Storage",
     params(("id" = String, Path)),
-    responses((status = 204, description = "It is forgotten")))]
+    responses((status = 204, description = "The storage provider is deleted")))]
 async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
     if service.store.delete_provider(&id).await? {
         Ok(StatusCode::NO_CONTENT)
@@ -256,7 +258,7 @@ pub(super) struct Trial {
 /// Writes, reads and deletes an object of a provider.
 #[utoipa::path(post, path = "/settings/storage-providers/{id}/test", tag = "Storage",
     params(("id" = String, Path)),
-    responses((status = 200, description = "Whether that went well", body = Trial)))]
+    responses((status = 200, description = "The result of the test", body = Trial)))]
 async fn test(State(service): State<Service>, Name(id): Name) -> Result<Json<Trial>, Problem> {
     let row = find(&service, &id).await?;
     let reason = service.try_provider(&row).await.err();

@@ -1,4 +1,4 @@
-//! The schema of documents, from the tables that documents are checked by.
+//! The JSON Schema of job documents, made from the tables that documents are checked by.
 
 use avocet_recipes::{Format, Kind, Parameter, RecipeName};
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-/// What a job is made of.
+/// A job document.
 #[derive(Debug)]
 pub(super) struct Document;
 
@@ -15,7 +15,7 @@ impl ToSchema for Document {}
 
 impl PartialSchema for Document {
     fn schema() -> RefOr<Schema> {
-        // What is no schema would show in the test of the whole document.
+        // A test checks that this parses.
         serde_json::from_value(document()).unwrap_or_else(|_| RefOr::T(Schema::default()))
     }
 }
@@ -29,7 +29,8 @@ fn document() -> Value {
     let files = |what: &str, of: &Value| json!({ "type": "object", "additionalProperties": of, "description": what });
     json!({
         "type": "object",
-        "description": "What is to be done: a recipe, or arguments of the ffmpeg program. What is absent comes from the preset, where one is named.",
+        "description": "A job: a recipe, or arguments of the ffmpeg program. Absent fields come \
+                        from the preset, where one is named.",
         "additionalProperties": false,
         "properties": {
             "mode": { "type": "string", "enum": ["recipe", "ffmpeg"] },
@@ -37,13 +38,13 @@ fn document() -> Value {
                 "type": "object", "additionalProperties": false, "required": ["url"],
                 "properties": { "url": url },
             },
-            "input_files": files("Several inputs, by keys as in `in_1`", &url),
+            "input_files": files("Several inputs, under keys such as `in_1`", &url),
             "output": {
                 "type": "object", "additionalProperties": false,
                 "properties": { "format": { "type": "string", "enum": formats } },
             },
             "output_files": files(
-                "Several outputs: names of files, by keys as in `out_1`",
+                "Several outputs: file names, under keys such as `out_1`",
                 &json!({ "type": "string", "maxLength": 255 }),
             ),
             "recipe": { "anyOf": RecipeName::ALL.map(recipe) },
@@ -54,9 +55,10 @@ fn document() -> Value {
                     "description": "Arguments, with `{{input}}` and `{{output}}`, or `{{in_1}}` and `{{out_1}}`, for files",
                 } },
             },
-            "presetId": { "type": "string", "description": "The preset that this is laid over" },
+            "presetId": { "type": "string",
+                "description": "The preset that this document is merged over" },
             "webhookUrl": { "type": "string", "format": "uri",
-                "description": "Where the end of the job is told" },
+                "description": "The URL that receives the webhook when the job ends" },
             "stageInput": { "type": "boolean", "description":
                 "Whether inputs are copied before the run. Default: the planner decides" },
         },
@@ -95,7 +97,7 @@ fn parameter(parameter: &Parameter) -> Value {
                 "durationSeconds": { "type": "number", "exclusiveMinimum": 0 },
             },
         } }),
-        // What a later recipe takes is described in words.
+        // Kinds of parameters that are added later have no schema, only a description.
         _ => json!({}),
     };
     schema["description"] = Value::from(parameter.describe());

@@ -1,6 +1,6 @@
-//! Documents to begin with.
+//! Presets to start from.
 
-/// Slug, name and document of each.
+/// The slug, the name and the document of each.
 pub(crate) const STARTERS: &[(&str, &str, &str)] = &[
     (
         "web-ready-mp4",

@@ -1,4 +1,4 @@
-//! How a service is, for those who watch it.
+//! The paths for monitoring: liveness, readiness and metrics.
 
 use axum::{
     Json,
@@ -25,14 +25,14 @@ pub(super) struct Well {
 
 /// Whether the service lives.
 #[utoipa::path(get, path = "/healthz", tag = "Operation", security(()),
-    responses((status = 200, description = "It does", body = Well)))]
+    responses((status = 200, description = "The service is running", body = Well)))]
 async fn alive() -> Json<Well> {
     Json(Well { ok: true })
 }
 
 /// Whether the service takes jobs.
 #[utoipa::path(get, path = "/readyz", tag = "Operation", security(()),
-    responses((status = 200, description = "It does", body = Well)))]
+    responses((status = 200, description = "The service accepts jobs", body = Well)))]
 async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
     service.expect_room()?;
     service.store.queued().await?;
@@ -41,7 +41,7 @@ async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
 
 /// Figures in the format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
-    responses((status = 200, description = "Figures", content_type = "application/openmetrics-text",
+    responses((status = 200, description = "The metrics", content_type = "application/openmetrics-text",
         body = String)))]
 async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
     let text = service.metrics.text(&service.store).await?;

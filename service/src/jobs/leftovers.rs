@@ -1,4 +1,4 @@
-//! Removes outputs of attempts that came to nothing.
+//! Removes the outputs of attempts that failed, were cancelled or were lost.
 
 use tokio::time::sleep;
 
@@ -9,18 +9,18 @@ use crate::{
     store::Leftover,
 };
 
-/// After how many milliseconds an object is removed once more: what a worker had sent when it was
-/// killed may arrive after the first time.
+/// After how many milliseconds a removed object is removed a second time: an upload that was under
+/// way when its worker was killed may complete after the first removal.
 const ONCE_MORE: i64 = 60_000;
 
-/// The pauses after removals that failed, in milliseconds.
+/// The pauses after failed removals, in milliseconds; when all are used up, the output is left.
 const PAUSES: &[i64] = &[10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 
 /// What became of a leftover.
 enum Found {
-    /// It is no leftover, or nothing can be there any more.
+    /// The place holds an output that the job lists, or it is empty and stays so.
     Nothing,
-    /// It was removed, and may arrive yet.
+    /// The object was removed; a late upload may still bring it back.
     Removed,
     /// It could not be removed.
     Failed(String),
@@ -33,19 +33,19 @@ pub(crate) async fn run(service: Service) {
         let service = service.clone();
         async move {
             let found = go_to(&service, &leftover).await;
-            // Until that is noted the job is not run.
+            // The job is not run again until this is noted, so retry until it is.
             while let Err(error) = note(&service, &leftover, &found).await {
-                tracing::error!(%error, job = leftover.job_id, "a removal was not noted");
+                tracing::error!(%error, job = leftover.job_id, "a removal was not stored");
                 sleep(IDLE).await;
             }
             service.wake();
         }
     };
-    // Nobody is in a hurry for them.
+    // Removals are not urgent: nothing ends the pause early but the end of the service.
     due::attend(&service, "leftovers", &service.ended, take, attend_to).await;
 }
 
-/// Removes what is at a place, unless the job tells of it.
+/// Removes what is at a place, unless the job lists it as an output.
 async fn go_to(service: &Service, leftover: &Leftover) -> Found {
     let removed = async {
         let at: At = serde_json::from_str(&leftover.place).map_err(|error| error.to_string())?;
@@ -61,7 +61,7 @@ async fn go_to(service: &Service, leftover: &Leftover) -> Found {
     removed.await.unwrap_or_else(Found::Failed)
 }
 
-/// Notes what became of a leftover, and what follows.
+/// Notes the outcome for a leftover: forget it, or go there again after a pause.
 async fn note(service: &Service, leftover: &Leftover, found: &Found) -> Result<(), sqlx::Error> {
     let (job, place) = (&leftover.job_id, &leftover.place);
     match found {
@@ -70,10 +70,15 @@ async fn note(service: &Service, leftover: &Leftover, found: &Found) -> Result<(
         Found::Failed(error) => {
             let failures = usize::try_from(leftover.failures).ok();
             if let Some(pause) = failures.and_then(|failures| PAUSES.get(failures)) {
-                tracing::warn!(error, job, place, "an output that nobody tells of was not removed");
+                tracing::warn!(
+                    error,
+                    job,
+                    place,
+                    "a leftover output could not be removed and is tried again"
+                );
                 return service.store.look_again(leftover, false, *pause).await;
             }
-            tracing::error!(error, job, place, "an output that nobody tells of stays where it is");
+            tracing::error!(error, job, place, "a leftover output could not be removed and stays");
             service.store.forget(leftover).await
         }
     }

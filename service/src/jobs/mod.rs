@@ -1,4 +1,4 @@
-//! Runs jobs: takes tasks, gives them to workers, and notes what becomes of them.
+//! Runs jobs: takes tasks from the queue, gives them to workers, and notes how they end.
 
 pub(crate) mod leftovers;
 
@@ -25,20 +25,20 @@ use crate::{
     workers::{Program, Vitals, Worker},
 };
 
-/// How long to wait for work before looking again.
+/// How long to wait for a wake-up before the queue is read again.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// How often a worker is looked at.
+/// How often the limits of a worker are checked.
 const WATCH: Duration = Duration::from_millis(250);
 
-/// How long a worker may take to stop a job that is cancelled before it is killed: with the wait for
-/// the next look at it, less than a second.
+/// How long a worker may take to stop a cancelled job before it is killed. With the wait for the
+/// next check, the job is stopped within a second.
 const TO_STOP: Duration = Duration::from_millis(700);
 
-/// How often progress is written at most.
+/// The least time between two writes of progress.
 const WRITE: Duration = Duration::from_secs(1);
 
-/// How often what may pass is tried: three times, with these pauses between them, in milliseconds.
+/// The pauses, in milliseconds, before a temporary failure is tried again: three tries in all.
 const PAUSES: &[i64] = &[2_000, 10_000];
 
 /// How a task ended.
@@ -46,26 +46,26 @@ enum Ending {
     Completed(Finished),
     Cancelled,
     Failed(Failure),
-    /// Its worker died over it: how, and in which stage of the work.
+    /// The worker died or hung; in this way, and in this stage of the job.
     Crashed(&'static str, &'static str),
-    /// It is begun anew by whoever takes it next.
+    /// The task goes back to the queue, and begins anew.
     GivenBack,
 }
 
-/// A place for one worker, which may be gone.
+/// A slot for one worker, which is started when it is needed.
 struct Seat {
     program: Program,
     worker: Option<Worker>,
 }
 
 impl Seat {
-    /// Gives a job to the worker that is there, or to a new one.
+    /// Gives a job to the worker of the slot, or to a new one.
     async fn give(&mut self, service: &Service, order: Order) -> io::Result<&mut Worker> {
         if let Some(mut worker) = self.worker.take() {
             if worker.run(order.clone()).await.is_ok() {
                 return Ok(self.worker.insert(worker));
             }
-            // It died while it had nothing to do.
+            // The worker died while it was idle.
             worker.end().await;
         }
         service.metrics.worker_starts.inc();
@@ -74,7 +74,7 @@ impl Seat {
         Ok(worker)
     }
 
-    /// Ends its worker.
+    /// Kills the worker.
     async fn clear(&mut self) {
         if let Some(worker) = self.worker.take() {
             worker.end().await;
@@ -88,9 +88,9 @@ pub(crate) async fn run(service: Service, program: Program) {
     while !service.is_ending() {
         match service.store.take().await {
             Ok(Some(mut task)) => {
-                // Who cancels from now on is heard.
+                // Register before the job's cancel flag is read, so that no cancellation is missed.
                 let stop = service.stop_of(&task.job_id);
-                // The next one may be due at once.
+                // `wake` wakes one loop only, and another task may be due.
                 service.wake();
                 service.changed(&task.job_id);
                 let done = attend(&service, &mut seat, &mut task, &stop).await;
@@ -102,7 +102,7 @@ pub(crate) async fn run(service: Service, program: Program) {
                 service.stopped(&task.job_id, &stop);
                 service.changed(&task.job_id);
             }
-            // A task may be due later, without anybody saying so.
+            // A task may become due by its `not_before`, which wakes nobody.
             Ok(None) => {
                 let _ = timeout(IDLE, service.work()).await;
             }
@@ -115,7 +115,8 @@ pub(crate) async fn run(service: Service, program: Program) {
     seat.clear().await;
 }
 
-/// Gives a task back as soon as the database takes it, so that it is not lost until a restart.
+/// Returns a task to the queue, and retries until the database accepts that. Otherwise the task
+/// would stay taken until the next start.
 async fn put_back(service: &Service, task: &Task) {
     while !service.is_ending() {
         match service.store.give_back(task, 0, false).await {
@@ -126,7 +127,7 @@ async fn put_back(service: &Service, task: &Task) {
     }
 }
 
-/// Runs one task to its end, whatever that is, and notes it.
+/// Runs one task, and notes its end whatever that is.
 async fn attend(
     service: &Service,
     seat: &mut Seat,
@@ -143,7 +144,7 @@ async fn attend(
     } else {
         Ending::Cancelled
     };
-    // Outputs are in their place by now; what a job left half-way is of no use to anybody.
+    // Outputs were moved to their place by now; what is left here is unfinished.
     let _ = tokio::fs::remove_dir_all(&folder).await;
     let state = note(service, task, ending).await?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -153,7 +154,7 @@ async fn attend(
     Ok(())
 }
 
-/// Notes how a task ended, and tells in which state its job is by that.
+/// Notes how a task ended; returns the state that its job has then.
 async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, sqlx::Error> {
     let store = &service.store;
     match ending {
@@ -163,7 +164,10 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
             let (outputs, kept) = outputs_text(&finished.outputs);
             let (state, warnings) = (State::Completed, json!(finished.warnings).to_string());
             if !store.finish(task, &End { state, outputs, warnings, error: None, kept }).await? {
-                tracing::warn!(job = task.job_id, "it was somebody else's when it was done");
+                tracing::warn!(
+                    job = task.job_id,
+                    "the job completed, but its task no longer belonged to this attempt"
+                );
             }
             Ok(State::Completed)
         }
@@ -181,7 +185,11 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
         }
         Ending::Failed(failure) => {
             if let Some(pause) = pause_after(task, &failure) {
-                tracing::info!(job = task.job_id, error = failure.message, "tried again");
+                tracing::info!(
+                    job = task.job_id,
+                    error = failure.message,
+                    "the job is tried again"
+                );
                 return store.give_back(task, pause, false).await;
             }
             let state = match failure.code.as_str() {
@@ -195,7 +203,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
     }
 }
 
-/// Ends a job that made nothing.
+/// Ends a job that has no outputs.
 async fn end_without(
     service: &Service,
     task: &Task,
@@ -207,7 +215,7 @@ async fn end_without(
     Ok(state)
 }
 
-/// After how many milliseconds a failure is tried again; `None` when it stands.
+/// After how many milliseconds a failed job is tried again; `None` when the failure is final.
 fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
     let passes = matches!(
         failure.code.as_str(),
@@ -217,7 +225,8 @@ fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
     PAUSES.get(tries).copied().filter(|_| failure.retryable && passes)
 }
 
-/// Where outputs of a job go now; an error tells why they can go nowhere.
+/// Where the outputs of a job go, by the provider that is the default now. The inner error tells
+/// why that provider can not be used.
 async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>, sqlx::Error> {
     let Some(row) = service.store.default_provider().await? else {
         return Ok(Ok(Target::usual(job)));
@@ -225,9 +234,9 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     let checked = async {
         let target = Provider::read(&service.keys, &row)?.target(job);
         if let Target::Provider(_, url) = &target {
-            // What can not be sent need not be made.
+            // Check the URL before the run, so that no output is made that can not be sent.
             let url = format!("{url}/output");
-            service.at_provider(&row, move |engine| engine.check_output(&url)).await?;
+            service.at_provider(&row, move |elsewhere| elsewhere.check_output(&url)).await?;
         }
         Ok(target)
     };
@@ -237,7 +246,7 @@ async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>,
     }))
 }
 
-/// Where outputs of a job stay until they are at their provider, below the folder of files.
+/// The folder in which outputs wait for their upload, below the folder of files.
 fn unsent(job: &str) -> Target {
     Target::Folder(format!("unsent/{job}"))
 }
@@ -248,21 +257,24 @@ struct Attempt<'a> {
     seat: &'a mut Seat,
     task: &'a mut Task,
     document: String,
-    /// What its worker may fill.
+    /// The folder that the worker writes to.
     folder: &'a Path,
     stop: &'a Notify,
     begun: Instant,
 }
 
 impl Attempt<'_> {
-    /// Makes the outputs, unless an earlier attempt did, and brings them where they stay.
+    /// Makes the outputs, unless an earlier attempt did, and moves or sends them to their place.
     async fn run(mut self) -> Result<Ending, sqlx::Error> {
         let store = &self.service.store;
         if let Some(finished) = store.unsent(&self.task.job_id).await? {
             match serde_json::from_str(&finished) {
                 Ok(finished) => return self.send(finished).await,
-                // Another version wrote it.
-                Err(error) => tracing::warn!(%error, job = self.task.job_id, "made anew"),
+                // Another version of the program wrote it.
+                Err(error) => {
+                    let job = &self.task.job_id;
+                    tracing::warn!(%error, job, "earlier outputs are unusable and are made again");
+                }
             }
         }
         let target = match target(self.service, &self.task.job_id).await? {
@@ -293,14 +305,15 @@ impl Attempt<'_> {
             return Ok(Ending::GivenBack);
         }
         self.task.tries = 0;
-        // It may have been done before it heard that it should stop.
+        // The run may have completed before the cancellation reached the worker.
         if store.job(&self.task.job_id).await?.is_none_or(|job| job.cancel != 0) {
             return Ok(Ending::Cancelled);
         }
         self.send(finished).await
     }
 
-    /// Moves what a worker made out of its reach. One that names anything else is ended.
+    /// Moves the files that a worker made to a folder that it does not write to. A worker that
+    /// names anything but its own plain files is killed.
     async fn take_over(&mut self, home: &Target, names: &[String]) -> Result<(), Failure> {
         let Target::Folder(key) = home else { return Ok(()) };
         let (folder, home) = (self.folder.to_owned(), self.service.files().join(key));
@@ -315,7 +328,7 @@ impl Attempt<'_> {
         brought
     }
 
-    /// Sends what is finished to its provider.
+    /// Has a worker upload the finished outputs to their provider.
     async fn send(&mut self, finished: Finished) -> Result<Ending, sqlx::Error> {
         let (mut files, mut provider) = (Vec::new(), None);
         for output in &finished.outputs {
@@ -343,8 +356,8 @@ impl Attempt<'_> {
         Ok(sent.map_or_else(|ending| ending, |_| Ending::Completed(finished)))
     }
 
-    /// Has a worker do something, and tells what it made, or how else that ended. `target` is where
-    /// outputs will be that are made.
+    /// Has a worker carry out an order; returns what it made, or how else that ended. `target` is
+    /// where new outputs will be; `None` for an upload.
     async fn ask(&mut self, purpose: Purpose, target: Option<&Target>) -> Result<Done, Ending> {
         let document = self.document.clone();
         let order = Order { document, purpose, limits: self.service.config.limits() };
@@ -372,16 +385,16 @@ impl Attempt<'_> {
     }
 }
 
-/// What became of a job at a worker.
+/// How a job ended at a worker.
 enum Followed {
     Done(Done),
     Failed(Failure),
     Cancelled,
-    /// The worker must be ended.
+    /// The worker can not be used any more, and must be killed.
     Lost(Ending),
 }
 
-/// What a job in a state does, for errors; without a target its outputs are sent.
+/// The stage of the work for error messages. `target` is `None` while outputs are uploaded.
 const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
     match (state, target) {
         (_, None) => "upload",
@@ -391,7 +404,7 @@ const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
     }
 }
 
-/// Listens to a worker until its job is at its end, and watches it.
+/// Reads a worker's events until its job has ended, and enforces the limits on the way.
 async fn follow(
     service: &Service,
     task: &Task,
@@ -428,14 +441,15 @@ async fn follow(
                 let failed = |failure| Followed::Lost(Ending::Failed(failure));
                 let stage = stage_of(state, target);
                 if begun.elapsed() > limit {
-                    let message = format!("the time limit of {} s passed", limit.as_secs());
+                    let seconds = limit.as_secs();
+                    let message = format!("the job exceeded its time limit of {seconds} s");
                     return failed(Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true));
                 }
-                // One that is gone says so itself.
+                // A worker that has ended is noticed by the end of its output.
                 let Some(vitals) = worker.vitals() else { continue };
                 if vitals.memory > config.most_memory_bytes {
                     let most = config.most_memory_bytes;
-                    let message = format!("the limit of {most} bytes of memory was passed");
+                    let message = format!("the worker exceeded its memory limit of {most} bytes");
                     return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
                 }
                 if vitals.ticks != last.ticks {
@@ -456,12 +470,13 @@ async fn follow(
             Some(Event::Planned { strategy, reasons, outputs, .. }) => {
                 state = State::Planning;
                 if let Some(name) = outputs.iter().find(|name| !is_plain(name)) {
-                    let message = format!("the worker plans an output {name:?}, which is no name");
+                    let message =
+                        format!("the worker plans an output {name:?}, which is not a file name");
                     let failure = Failure::new("ENGINE_ERROR", message, "plan", false);
                     return Followed::Lost(Ending::Failed(failure));
                 }
                 let reasons = json!(reasons).to_string();
-                // What is to be sent is here before.
+                // Outputs for a provider are local first, so that is a place for leftovers, too.
                 let here = unsent(&task.job_id);
                 let here = matches!(target, Some(Target::Provider(..))).then_some(&here);
                 let places = target.into_iter().chain(here);
@@ -469,8 +484,8 @@ async fn follow(
                 let places: Vec<String> = places.map(|at| json!(at).to_string()).collect();
                 let noted = service.store.planned(task, &strategy, &reasons, &places).await;
                 if let Err(error) = noted {
-                    // What it wrote then, nobody would know of.
-                    tracing::warn!(%error, job = task.job_id, "a plan was not noted");
+                    // Without that note, nobody would remove what the worker writes from now on.
+                    tracing::warn!(%error, job = task.job_id, "a plan was not stored");
                     return Followed::Lost(Ending::GivenBack);
                 }
             }
@@ -478,7 +493,7 @@ async fn follow(
                 state = State::Transcoding;
                 progress = progress.max(percent.min(99));
             }
-            // It may be done before it hears that it is to stop.
+            // The worker may complete before the request to stop reaches it.
             Some(Event::Done(done)) => return Followed::Done(done),
             Some(Event::Failed(_)) if asked_to_stop.is_some() => return Followed::Cancelled,
             Some(Event::Failed(failed)) => return Followed::Failed(failed),
@@ -491,10 +506,10 @@ async fn follow(
         written = Instant::now();
         match service.store.advance(task, state, progress).await {
             Ok(true) => service.changed(&task.job_id),
-            // Somebody else has it by now.
+            // The task belongs to another attempt by now.
             Ok(false) => return Followed::Lost(Ending::GivenBack),
-            // The job is not to blame, and goes on.
-            Err(error) => tracing::warn!(%error, job = task.job_id, "progress was not noted"),
+            // The job goes on: only its progress was not written.
+            Err(error) => tracing::warn!(%error, job = task.job_id, "progress was not stored"),
         }
     }
 }

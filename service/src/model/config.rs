@@ -1,4 +1,4 @@
-//! What an operator may set: a file, over it the environment, over that flags.
+//! The settings of a service: defaults, then a TOML file, then the environment; later ones win.
 
 use std::{
     collections::BTreeMap,
@@ -16,51 +16,51 @@ use super::protocol::Limits;
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// The data directory (database, keys, outputs): a new or an empty one, or that of a service.
+    /// The data folder (database, keys, outputs): one that is new or empty, or that of a service.
     /// Default: `avocet-data`.
     #[serde(deserialize_with = "folder")]
     pub data: PathBuf,
-    /// Where to listen. Default: `127.0.0.1:8080`.
+    /// The address to listen on. Default: `127.0.0.1:8080`.
     pub listen: SocketAddr,
-    /// The base of every URL that is handed out, without a slash at its end. Default: the address
-    /// that is listened on, over `http:`.
+    /// The base of every URL that is handed out; a slash at its end is ignored. Default: the
+    /// address that is listened on, over `http:`.
     pub public_url: Option<String>,
-    /// How many jobs run at once. Default: half as many as there are threads, and 1 at least.
+    /// How many jobs run at once. Default: half of `threads`, and 1 at least.
     pub workers: Option<NonZeroU32>,
-    /// Threads of all jobs together. Default: as many as there are processors.
+    /// Threads of all jobs together. Default: the number of processors.
     pub threads: Option<NonZeroU32>,
     /// Whether inputs, webhooks and stores may be in private networks, and over `http:`. Default:
     /// no.
     pub allow_private_network: bool,
-    /// Origins that browsers may call from; empty for all. Default: all.
+    /// Origins that browsers may call from; empty for all. Default: empty.
     pub cors_origins: Vec<String>,
     /// How long a signed URL lives, in seconds. Default: 24 h.
     pub url_seconds: u64,
-    /// What an input that is copied may have at most, in bytes. Default: 20 GiB.
+    /// The most bytes of an input that is copied before the run. Default: 20 GiB.
     pub most_input_bytes: u64,
-    /// How long the media of an input may be, in seconds. Default: 24 h.
+    /// The longest duration of an input, in seconds. Default: 24 h.
     pub most_media_seconds: f64,
-    /// How many pixels a picture may have. Default: 67 million.
+    /// The most pixels of a picture of an input. Default: 67 million.
     pub most_pixels: u64,
-    /// How long a job may take, in seconds. Default: 6 h.
+    /// The longest time that a job may take, in seconds. Default: 6 h.
     pub most_job_seconds: u64,
-    /// How long a worker may say nothing and do nothing before it is ended, in seconds. Default:
-    /// 5 min.
+    /// How long a worker may send no event and use no processor time before it is killed, in
+    /// seconds. Default: 5 min.
     pub most_silent_seconds: u64,
-    /// Memory of a worker beyond which it is ended, in bytes. Default: 4 GiB.
+    /// The resident memory of a worker beyond which it is killed, in bytes. Default: 4 GiB.
     pub most_memory_bytes: u64,
     /// The longest body of a request, in bytes. Default: 1 MiB.
     pub most_body_bytes: usize,
-    /// How many requests a key may make in a minute, a number; 0 for any number. Default: 0.
+    /// How many requests a key may make in a minute; 0 for no limit. Default: 0.
     pub requests_per_minute: u32,
-    /// After how many days outputs in managed storage are deleted; a number, 0 for never. Default:
-    /// 0.
+    /// The number of days after which outputs in the data folder and at providers are deleted; 0
+    /// for never. Default: 0.
     pub retention_days: u32,
     /// Space that must be free in the data folder for new jobs, in bytes. Default: 1 GiB.
     pub least_free_bytes: u64,
-    /// How the log is written: lines for people, or JSON. Default: for people.
+    /// The format of the log. Default: lines for people.
     pub log: LogFormat,
-    /// Whether jobs in ffmpeg mode are run where the kernel can not confine them. Default: no.
+    /// Whether jobs in ffmpeg mode may run where the kernel can not confine them. Default: no.
     pub unconfined_ffmpeg: bool,
 }
 
@@ -71,7 +71,7 @@ pub enum LogFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// An object of JSON on each line.
+    /// One JSON object on each line.
     Json,
 }
 
@@ -102,7 +102,7 @@ impl Default for Config {
     }
 }
 
-/// Why a configuration is none.
+/// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -111,28 +111,28 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A key or a value is wrong.
     #[error("{place}: {what}")]
     Wrong {
-        /// The file, or the environment.
+        /// The path of the file, or the name of the environment variable.
         place: String,
         /// What was found, and what is allowed.
         what: String,
     },
 }
 
-/// What the names of variables begin with.
+/// The prefix of the environment variables.
 const VARIABLES: &str = "AVOCET_SERVE_";
 
 impl Config {
-    /// Reads a file, if there is one, and the environment: `AVOCET_SERVE_MOST_PIXELS` is
-    /// `mostPixels`.
+    /// Reads a TOML file, if one is given, and then the environment, whose values win.
+    /// `AVOCET_SERVE_MOST_PIXELS` sets `mostPixels`.
     ///
     /// # Errors
-    /// [`ConfigError`] names the key that is not known or the value that does not fit.
+    /// [`ConfigError`] names the unknown key or the wrong value, and where it stands.
     pub fn read(
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
@@ -147,7 +147,7 @@ impl Config {
                 let place = path.display().to_string();
                 let table: toml::Table =
                     toml::from_str(&text).map_err(|error| wrong(&place, &error))?;
-                // Its own mistakes are told with its name.
+                // Check the file alone first, so that its errors are reported with its path.
                 Self::deserialize(table.clone()).map_err(|error| wrong(&place, &error))?;
                 table
             }
@@ -156,7 +156,7 @@ impl Config {
             variables.filter(|(name, _)| name.starts_with(VARIABLES)).collect();
         for (name, text) in set {
             let key = camel(&name[VARIABLES.len()..]);
-            // A text that is no value of TOML stands for itself.
+            // A value that does not parse as TOML is taken as a string.
             let value = toml::from_str::<toml::Table>(&format!("it = {text}"))
                 .ok()
                 .and_then(|mut table| table.remove("it"))
@@ -170,13 +170,13 @@ impl Config {
 }
 
 impl Config {
-    /// How what is elsewhere is reached: credentials of this machine are nobody's.
+    /// The settings of network access. Jobs do not use credentials in this process's environment.
     pub(crate) fn remote(&self) -> RemoteSettings {
         let reach = if self.allow_private_network { Reach::Any } else { Reach::Public };
         RemoteSettings { reach, uses_environment: false, ..RemoteSettings::default() }
     }
 
-    /// Threads of each job, and how many jobs run at once.
+    /// The number of threads of each job, and how many jobs run at once.
     pub(crate) fn shares(&self) -> (NonZeroU32, u32) {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let all = self.threads.map_or(u32::try_from(processors).unwrap_or(1), u32::from);
@@ -184,7 +184,7 @@ impl Config {
         (NonZeroU32::new(all / workers).unwrap_or(NonZeroU32::MIN), workers)
     }
 
-    /// What a job may use.
+    /// The limits that each job gets.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             threads: self.shares().0,
@@ -199,7 +199,7 @@ impl Config {
     }
 }
 
-/// The path of a folder: an empty one would be the folder that the program happens to run in.
+/// Reads a path and refuses an empty one, which would mean the current folder.
 fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     if path.as_os_str().is_empty() {
@@ -273,7 +273,7 @@ mod tests {
         told("data = \"\"\n", &[], "`data` is empty");
     }
 
-    /// The error for an unknown key names all that are known.
+    /// The error for an unknown key lists all known keys.
     #[test]
     fn every_setting_stands_in_the_manual() {
         let manual = include_str!("../../../docs/operating.md");

@@ -1,4 +1,4 @@
-//! What all parts of a service know: its settings, its secrets, and what it says to workers.
+//! What the other modules of the service share: settings, secrets, and the protocol of workers.
 
 pub(crate) mod config;
 pub mod protocol;

@@ -1,8 +1,8 @@
-//! What a service and its worker processes say to each other: one JSON object on a line.
+//! The protocol between a service and its worker processes: one JSON object on each line.
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf};
 
-use avocet_engine::Reason;
+use avocet_model::plan::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
-    /// The document, as the service took it.
+    /// The job document, as JSON text.
     pub document: String,
-    /// What becomes of it.
+    /// What to do with the document.
     pub purpose: Purpose,
-    /// What it may use.
+    /// The limits of the job.
     pub limits: Limits,
 }
 
@@ -23,21 +23,21 @@ pub struct Order {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Purpose {
-    /// To say what would be done.
+    /// Only make the plan and return it.
     Plan,
-    /// To run it, into a folder.
+    /// Run the job, and write its outputs into a folder.
     Folder(PathBuf),
-    /// To send outputs of an earlier run of it to an object store.
+    /// Send the outputs of an earlier run to an object store.
     Send(Sending),
 }
 
-/// Finished outputs on their way to an object store.
+/// Finished outputs that are to be sent to an object store.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sending {
-    /// The file of each, and the URL that it goes to, as in `s3://bucket/outputs/name`.
+    /// For each output its file, and the URL to send it to, as in `s3://bucket/outputs/name`.
     pub files: Vec<(PathBuf, String)>,
-    /// Options of the store by the names of the crate `object_store`, secrets among them.
+    /// Options of the store, by the names of the crate `object_store`; they include its secrets.
     pub options: BTreeMap<String, String>,
 }
 
@@ -47,104 +47,104 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// What a job may use.
+/// The limits of a job.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Threads of its decoders and encoders.
+    /// Threads inside each decoder and encoder.
     pub threads: NonZeroU32,
     /// Whether inputs may be in private networks, and over `http:`.
     pub anywhere: bool,
-    /// What an input that is copied may have at most, in bytes.
+    /// The most bytes of an input that is copied before the run.
     pub max_input_bytes: u64,
-    /// How long an input may be, in seconds.
+    /// The longest duration of an input, in seconds.
     pub max_media_seconds: f64,
-    /// How many pixels a picture of an input may have.
+    /// The most pixels of a picture of an input.
     pub max_pixels: u64,
-    /// How long a child process may run, in seconds.
+    /// How long the `ffmpeg` program may run, in seconds.
     pub max_seconds: u64,
-    /// Memory of a child process, in bytes.
+    /// The most memory that the `ffmpeg` program may use, in bytes.
     pub max_memory_bytes: u64,
     /// Whether the `ffmpeg` program may run where the kernel can not confine it.
     pub unconfined: bool,
 }
 
-/// What a worker hears while it runs a job, on its standard input.
+/// A request to a worker, one line on its standard input.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Request {
-    /// To run a job.
+    /// Run a job.
     Run(Order),
-    /// To stop the job that runs.
+    /// Stop the running job.
     Cancel,
 }
 
-/// What a worker says, on its standard output.
+/// An event of a worker, one line on its standard output.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
-    /// The job is taken; nothing was done for it yet.
+    /// The worker has the job; nothing was done for it yet.
     Taken,
-    /// The inputs are looked at.
+    /// The inputs are being probed.
     Probing,
-    /// The plan is made, or inputs are copied.
+    /// The plan is being made, or inputs are being copied.
     Planning,
-    /// The plan: its strategy, and the reasons why.
+    /// The plan was made.
     Planned {
-        /// The way the goal is met.
+        /// The name of the plan's strategy, as in `remux`.
         strategy: String,
-        /// Why.
+        /// The reasons of the plan and of its tracks.
         reasons: Vec<Reason>,
-        /// The names of its outputs.
+        /// The file names of the outputs.
         outputs: Vec<String>,
-        /// All of it, where only that was asked for.
+        /// The whole plan, for [`Purpose::Plan`] only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<Value>,
     },
-    /// How much is done, in percent.
+    /// How much of the run is done, in percent, from 0 to 99.
     Progress(u8),
-    /// It is done.
+    /// The job completed.
     Done(Done),
-    /// It failed.
+    /// The job failed.
     Failed(Failure),
 }
 
-/// What a job made.
+/// The result of a job.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Done {
     /// One for each output, in the order of the document.
     pub outputs: Vec<Made>,
-    /// What is not as one would wish.
+    /// The warnings of the report.
     pub warnings: Vec<Reason>,
 }
 
-/// One output.
+/// One output of a job.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Made {
-    /// The key in the document: `output`, or as in `out_1`.
+    /// Its key in the document: `output`, or as in `out_1`.
     pub key: String,
-    /// Its name in the folder.
+    /// Its file name; for a passthrough the URL of the input.
     pub filename: String,
     /// Its size, in bytes.
     pub size_bytes: u64,
-    /// How long it is, in seconds; a picture has none.
+    /// Its duration in seconds; `None` for a picture.
     pub duration: Option<f64>,
     /// `video`, `audio`, `image` or `text`.
     pub file_type: String,
-    /// As in `mp4`.
+    /// The name of its format, as in `mp4`.
     pub file_format: Option<String>,
-    /// As in `video/mp4`.
+    /// Its media type, as in `video/mp4`.
     pub mime_type: Option<String>,
     /// The codec of its main stream.
     pub codec: Option<String>,
-    /// As shown, in pixels.
+    /// Its width as displayed, in pixels.
     pub width: Option<u64>,
-    /// As shown, in pixels.
+    /// Its height as displayed, in pixels.
     pub height: Option<u64>,
-    /// In frames per second.
+    /// Its frame rate, in frames per second.
     pub frame_rate: Option<f64>,
-    /// In 1000 bits per second.
+    /// Its bit rate, in kbit/s.
     pub bitrate_kbps: Option<u64>,
 }
 
@@ -165,7 +165,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is not the ffmpeg program's.
+    /// A failure without a log of the `ffmpeg` program.
     pub fn new(code: &str, message: impl Into<String>, stage: &str, retryable: bool) -> Self {
         let (code, stage) = (code.to_owned(), stage.to_owned());
         Self { code, message: message.into(), stage, retryable, log: None }

@@ -1,4 +1,4 @@
-//! Keys: of the API, of signed URLs, of webhooks, and the one that secrets are encrypted with.
+//! Secrets: API keys, the signatures of URLs and webhooks, and the encryption of stored secrets.
 
 use std::{
     fmt,
@@ -18,13 +18,13 @@ use subtle::ConstantTimeEq;
 /// What every API key begins with.
 pub(crate) const KEY_PREFIX: &str = "avo_";
 
-/// How many letters of base 62 follow it: 285 bits.
+/// How many base-62 letters follow the prefix; 48 of them hold 285 bits.
 const KEY_LETTERS: usize = 48;
 
-/// What the secret of a webhook begins with (Standard Webhooks).
+/// The prefix of a webhook secret (Standard Webhooks).
 const WEBHOOK_PREFIX: &str = "whsec_";
 
-/// A new API key; it is shown once, and kept as [`hash`].
+/// Makes an API key. It is shown once; only its [`hash`] is stored.
 pub(crate) fn new_key() -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut random = rand::rng();
@@ -33,25 +33,25 @@ pub(crate) fn new_key() -> String {
     format!("{KEY_PREFIX}{letters}")
 }
 
-/// What is kept of an API key: it is random, so that a quick hash is enough.
+/// The stored form of an API key. The key is random, so a fast hash without salt is enough.
 pub(crate) fn hash(key: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(key))
 }
 
-/// What can be shown of a key, to tell it from others.
+/// The part of an API key that may be shown, to tell it from others.
 pub(crate) fn shown(key: &str) -> String {
     let letters: String = key.chars().take(KEY_PREFIX.len() + 4).collect();
     format!("{letters}…")
 }
 
-/// Random bytes.
+/// Bytes from a cryptographically secure generator.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
 }
 
-/// A new secret of webhooks.
+/// Makes a webhook secret of 24 random bytes.
 pub(crate) fn new_webhook_secret() -> String {
     format!("{WEBHOOK_PREFIX}{}", BASE64_STANDARD.encode(random::<24>()))
 }
@@ -62,15 +62,15 @@ fn mac(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     Some(mac.finalize().into_bytes().to_vec())
 }
 
-/// The signature of a webhook: `v1,` and the MAC of its id, time and body. `None` for a secret that
-/// is none.
+/// The signature of a webhook: `v1,` and the base-64 HMAC-SHA256 of id, time in seconds since 1970
+/// and body. `None` for a malformed secret.
 pub(crate) fn sign_webhook(secret: &str, id: &str, seconds: u64, body: &str) -> Option<String> {
     let key = BASE64_STANDARD.decode(secret.strip_prefix(WEBHOOK_PREFIX)?).ok()?;
     let mac = mac(&key, format!("{id}.{seconds}.{body}").as_bytes())?;
     Some(format!("v1,{}", BASE64_STANDARD.encode(mac)))
 }
 
-/// Signs paths of files for a while, and encrypts secrets.
+/// The keys of a data folder: one signs the paths of files, one encrypts secrets.
 #[derive(Clone)]
 pub(crate) struct Keys {
     signing: [u8; 32],
@@ -84,7 +84,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Both keys, of the 64 bytes of a key file.
+    /// Takes the 64 bytes of the key file: 32 for signing, 32 for encryption.
     pub(crate) fn new(bytes: &[u8; 64]) -> Self {
         let (mut signing, mut encryption) = ([0; 32], [0; 32]);
         signing.copy_from_slice(&bytes[..32]);
@@ -92,24 +92,24 @@ impl Keys {
         Self { signing, encryption }
     }
 
-    /// The query that lets a path be read until an instant, in seconds since 1970: by GET and HEAD.
+    /// The URL query that lets GET and HEAD read a path until `expires`, in seconds since 1970.
     pub(crate) fn sign(&self, path: &str, expires: u64) -> String {
         let signature = self.signature(path, expires);
         format!("expires={expires}&signature={}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// Whether a signature is that of a path; how long it takes does not tell how much is right.
+    /// Whether a signature belongs to a path and an expiry; compared in constant time.
     pub(crate) fn is_signed(&self, path: &str, expires: u64, signature: &str) -> bool {
         let given = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
         self.signature(path, expires).ct_eq(&given).into()
     }
 
     fn signature(&self, path: &str, expires: u64) -> Vec<u8> {
-        // Keys of any length will do, so that there always is one.
+        // HMAC accepts keys of any length, so the default is never used.
         mac(&self.signing, format!("GET\n{path}\n{expires}").as_bytes()).unwrap_or_default()
     }
 
-    /// Encrypts a secret that belongs to something, of which the name must be known to decrypt it.
+    /// Encrypts a secret (AES-256-GCM). `of` names its owner, and is needed to decrypt it.
     pub(crate) fn encrypt(&self, of: &str, secret: &str) -> Option<String> {
         let nonce = random::<12>();
         let cipher = Aes256Gcm::new_from_slice(&self.encryption).ok()?;
@@ -118,7 +118,7 @@ impl Keys {
         Some(BASE64_STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The secret again; `None` when it was changed, or belongs to something else.
+    /// Decrypts a secret; `None` when it was altered, or was encrypted for another owner or key.
     pub(crate) fn decrypt(&self, of: &str, sealed: &str) -> Option<String> {
         let bytes = BASE64_STANDARD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<12>()?;
@@ -128,7 +128,7 @@ impl Keys {
     }
 }
 
-/// Now, since 1970.
+/// The time since 1970.
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Outputs that a worker made: looked at, and moved out of its reach.
+//! The outputs of a worker: checked, and moved out of the folder that the worker writes to.
 
 pub(crate) mod storage;
 
@@ -9,14 +9,14 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use avocet_engine::Reason;
+use avocet_model::plan::Reason;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::model::protocol::{Done, Failure, Made};
 use storage::{At, Stored, Target};
 
-/// Outputs of a job that are made, and the warnings of the run.
+/// The finished outputs of a job, and the warnings of the run.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Finished {
     pub(crate) outputs: Vec<Stored>,
@@ -24,7 +24,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// What a worker says that it made, as it will be at a target.
+    /// Takes the outputs that a worker reports, with their places at a target.
     pub(crate) fn new(done: Done, target: &Target) -> Self {
         let outputs = done.outputs.into_iter().map(|made| {
             let at = if is_input(&made) {
@@ -39,50 +39,51 @@ impl Finished {
     }
 }
 
-/// Whether an output is the input itself, whose URL stands in the place of its name.
+/// Whether an output is the input itself (passthrough): its URL is in place of the file name.
 fn is_input(made: &Made) -> bool {
     made.filename.contains("://")
 }
 
-/// What the only output of a job is called, wherever it is.
+/// The file name that clients see for the only output of a job.
 fn usual_name(made: &Made) -> Option<String> {
     let extension = made.file_format.as_deref()?;
     (made.key == "output").then(|| format!("output.{extension}"))
 }
 
-/// The names of the files that a worker says it made.
+/// The names of the files that a worker reports.
 pub(crate) fn names(done: &Done) -> Vec<String> {
     let files = done.outputs.iter().filter(|made| !is_input(made));
     files.map(|made| made.filename.clone()).collect()
 }
 
-/// Whether a name is that of a file in a folder, and leads nowhere else.
+/// Whether a name is that of a file directly in a folder.
 pub(crate) fn is_plain(name: &str) -> bool {
     let is_one = Path::new(name).components().eq([Component::Normal(name.as_ref())]);
-    // A slash at the end and a zero byte are no part of a component.
+    // `Path` drops a slash at the end, and allows a zero byte.
     is_one && !name.contains(['/', '\0'])
 }
 
-/// What is wrong with a file that a worker reports; `None` when it is a plain file of its folder.
+/// What is wrong with a file that a worker reports; `None` for a plain file of its folder.
 fn wrong_with(folder: &Path, name: &str) -> Option<&'static str> {
     if !is_plain(name) {
-        return Some("is not named as a file of its folder");
+        return Some("does not have the name of a file in its folder");
     }
     let is_folder = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
     match fs::symlink_metadata(folder.join(name)) {
-        // A link would lead elsewhere.
+        // A symbolic link, or a second hard link, could lead out of the folder.
         Ok(found) if is_folder && found.is_file() && found.nlink() == 1 => None,
-        Ok(_) => Some("is no plain file"),
-        Err(_) => Some("is not there"),
+        Ok(_) => Some("is not a regular file with one hard link"),
+        Err(_) => Some("does not exist"),
     }
 }
 
-/// Moves files from the folder of a worker to another one, once all of them are looked at, and is
-/// back when they are on the disk: file systems with a journal write down the name with the file.
+/// Moves files from the folder of a worker to another one, after all of them were checked. It
+/// returns when they are on the disk: `fsync` of a file also commits its new name in file systems
+/// with a journal.
 pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for name in names {
-        let twice = (!seen.insert(name)).then_some("stands twice");
+        let twice = (!seen.insert(name)).then_some("is listed twice");
         if let Some(what) = wrong_with(folder, name).or(twice) {
             let message = format!("the worker reported an output, {name:?}, that {what}");
             return Err(Failure::new("ENGINE_ERROR", message, "commit", false));
@@ -96,7 +97,7 @@ pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<(), 
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::ReadOnlyFilesystem
         );
-        let message = format!("an output can not be kept: {error}");
+        let message = format!("an output can not be stored: {error}");
         Failure::new("STORAGE_ERROR", message, "commit", retryable)
     })
 }
@@ -107,8 +108,7 @@ fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<()> {
         let place: PathBuf = home.join(name);
         fs::rename(folder.join(name), &place)?;
         let mut options = fs::OpenOptions::new();
-        // A worker may have put something else in the place of the file that was looked at: a pipe
-        // must not block.
+        // The worker may have replaced the file since: do not follow a link, or block on a pipe.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.read(true).custom_flags(flags.bits().cast_signed());
         #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
@@ -161,7 +161,7 @@ mod tests {
             "a.mp4",
             absolute,
         ] {
-            // What is right beside it stays, too.
+            // A sound file next to a bad one is not moved either.
             let names = ["a.mp4".to_owned(), name.to_owned()];
             let failure = bring(&folder, &home, &names).unwrap_err();
             assert_eq!((failure.code.as_str(), failure.retryable), ("ENGINE_ERROR", false));

@@ -1,8 +1,8 @@
-//! Where outputs are: in the data folder, or at a provider of storage.
+//! The places of outputs: the data folder, or a storage provider.
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::PoisonError, time::Duration};
 
-use avocet_engine::{Engine, RemoteSettings, Settings};
+use avocet_engine::{Elsewhere, RemoteSettings};
 use avocet_recipes::Problem as DocumentProblem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,38 +14,38 @@ use crate::{
     store::ProviderRow,
 };
 
-/// An output in its place.
+/// An output and its place.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Stored {
-    /// What it is.
+    /// What the output is.
     #[serde(flatten)]
     pub(crate) made: Made,
-    /// Where it is.
+    /// Its place.
     pub(crate) at: At,
-    /// Whether it was deleted.
+    /// Whether it was deleted since.
     #[serde(default)]
     pub(crate) deleted: bool,
 }
 
-/// A place of an output.
+/// The place of an output.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum At {
     /// A path below the folder of files.
     Folder(String),
-    /// An object of a provider.
+    /// An object at a provider.
     Provider {
-        /// Which one.
+        /// The id of the provider.
         id: String,
-        /// As in `s3://bucket/outputs/name/result.mp4`.
+        /// The URL of the object, as in `s3://bucket/outputs/name/result.mp4`.
         url: String,
     },
-    /// The input is the output.
+    /// The output is the input itself, at this URL.
     Input(String),
 }
 
 impl At {
-    /// Whether both may be one place. An object of one name may be reached by two providers.
+    /// Whether two places may be the same. Ids are ignored: two providers may share a bucket.
     pub(crate) fn may_be(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Provider { url, .. }, Self::Provider { url: other, .. }) => url == other,
@@ -54,7 +54,7 @@ impl At {
     }
 }
 
-/// How many outputs are ours to keep.
+/// How many outputs are still stored, in the data folder or at a provider.
 fn kept(outputs: &[Stored]) -> i64 {
     let is_kept = |output: &&Stored| !output.deleted && !matches!(output.at, At::Input(_));
     i64::try_from(outputs.iter().filter(is_kept).count()).unwrap_or(i64::MAX)
@@ -71,7 +71,7 @@ pub(crate) enum Kind {
     Azure,
 }
 
-/// One field of a provider: its name, and whether it must be there.
+/// A field of a provider: its name, and whether it is required.
 pub(crate) type Field = (&'static str, bool);
 
 impl Kind {
@@ -91,7 +91,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What is shown of a provider.
+    /// The fields of a provider that are not secret.
     pub(crate) const fn fields(self) -> &'static [Field] {
         match self {
             Self::Local => &[("prefix", false)],
@@ -116,7 +116,7 @@ impl Kind {
         }
     }
 
-    /// What is not shown, and must be there.
+    /// The name of the secret field, which is required.
     pub(crate) const fn secret(self) -> Option<&'static str> {
         match self {
             Self::Local => None,
@@ -127,10 +127,10 @@ impl Kind {
     }
 }
 
-/// The fields of a provider, by name, without its secret.
+/// The fields of a provider by name, without its secret.
 pub(crate) type Fields = BTreeMap<String, String>;
 
-/// All that is wrong with the fields of a provider, its secret among them.
+/// All that is wrong with the fields of a provider, and with a secret that is missing.
 pub(crate) fn check(kind: Kind, fields: &Fields, has_secret: bool) -> Vec<DocumentProblem> {
     let mut problems = Vec::new();
     let mut wrong = |path: &str, found: &str, allowed: &str| {
@@ -140,18 +140,18 @@ pub(crate) fn check(kind: Kind, fields: &Fields, has_secret: bool) -> Vec<Docume
     for name in fields.keys() {
         if !kind.fields().iter().any(|(known, _)| known == name) {
             let known: Vec<&str> = kind.fields().iter().map(|(known, _)| *known).collect();
-            wrong(name, "a field", &format!("of {}: {}", kind.name(), known.join(", ")));
+            wrong(name, "an unknown field", &format!("for {}: {}", kind.name(), known.join(", ")));
         }
     }
     let lacks = |name: &str| fields.get(name).is_none_or(String::is_empty);
     for (name, _) in kind.fields().iter().filter(|(name, is_needed)| *is_needed && lacks(name)) {
-        wrong(name, "nothing", "a text");
+        wrong(name, "nothing", "a string");
     }
     if let Some(name) = kind.secret().filter(|_| !has_secret) {
-        wrong(name, "nothing", "a text");
+        wrong(name, "nothing", "a string");
     }
     if kind == Kind::R2 && lacks("accountId") && lacks("endpoint") {
-        wrong("accountId", "nothing", "a text, unless there is an `endpoint`");
+        wrong("accountId", "nothing", "a string, unless there is an `endpoint`");
     }
     let is_plain = |text: &str, more: &str| {
         text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(letter))
@@ -173,14 +173,14 @@ pub(crate) fn check(kind: Kind, fields: &Fields, has_secret: bool) -> Vec<Docume
     problems
 }
 
-/// `prefix/outputs/<job>`, whose prefix may be absent.
+/// The key prefix of a job's outputs: `prefix/outputs/<job>`, or `outputs/<job>` without a prefix.
 fn key_of(fields: &Fields, job: &str) -> String {
     let prefix = fields.get("prefix").map(|prefix| prefix.trim_matches('/')).unwrap_or_default();
     let slash = if prefix.is_empty() { "" } else { "/" };
     format!("{prefix}{slash}outputs/{job}")
 }
 
-/// What a provider is made of, once its secret is decrypted.
+/// A provider with its secret decrypted.
 #[derive(Clone)]
 pub(crate) struct Provider {
     id: String,
@@ -196,10 +196,10 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// A provider as it is kept; an error tells why it is none any more.
+    /// Reads a provider from its row; the error tells why it can not be used.
     pub(crate) fn read(keys: &Keys, row: &ProviderRow) -> Result<Self, String> {
-        let kind =
-            Kind::from_name(&row.kind).ok_or_else(|| format!("{} is not known", row.kind))?;
+        let kind = Kind::from_name(&row.kind)
+            .ok_or_else(|| format!("the type {} is unknown", row.kind))?;
         let fields = serde_json::from_str(&row.settings).map_err(|error| error.to_string())?;
         let secret = match kind.secret() {
             None => String::new(),
@@ -210,7 +210,7 @@ impl Provider {
         Ok(Self { id: row.id.clone(), kind, fields, secret })
     }
 
-    /// Where outputs of a job go.
+    /// Where the outputs of a job go at this provider.
     pub(crate) fn target(&self, job: &str) -> Target {
         let key = key_of(&self.fields, job);
         let field = |name: &str| self.fields.get(name).map(String::as_str).unwrap_or_default();
@@ -224,7 +224,7 @@ impl Provider {
         Target::Provider(self.id.clone(), url)
     }
 
-    /// Options of the store, by the names that the crate `object_store` has for them.
+    /// The options of the store, by the names of the crate `object_store`.
     pub(crate) fn options(&self) -> BTreeMap<String, String> {
         let field = |name: &str| self.fields.get(name).cloned();
         let secret = self.secret.clone();
@@ -268,17 +268,17 @@ impl Provider {
 pub(crate) enum Target {
     /// A path below the folder of files.
     Folder(String),
-    /// A place at a provider of that id, as in `s3://bucket/outputs/name`.
+    /// The id of a provider, and the URL prefix of the job, as in `s3://bucket/outputs/name`.
     Provider(String, String),
 }
 
 impl Target {
-    /// Where they go when nobody says otherwise.
+    /// The place in the data folder, for when there is no default provider.
     pub(crate) fn usual(job: &str) -> Self {
         Self::Folder(key_of(&Fields::new(), job))
     }
 
-    /// Where an output of a name is in there.
+    /// The place of an output, by its file name.
     pub(crate) fn at(&self, name: &str) -> At {
         match self {
             Self::Folder(key) => At::Folder(format!("{key}/{name}")),
@@ -289,42 +289,42 @@ impl Target {
     }
 }
 
-/// How long a trial of a provider may take.
+/// How long the test of a provider may take.
 const TO_TRY: Duration = Duration::from_secs(30);
 
-/// How many of them are kept.
+/// How many providers have their way cached; the cache is emptied when it is full.
 const KEPT: usize = 32;
 
 impl Service {
-    /// What reaches a provider.
-    fn engine_of(&self, row: &ProviderRow) -> Result<Engine, String> {
+    /// The way to a provider, with its credentials, from the cache or new.
+    fn way_to(&self, row: &ProviderRow) -> Result<Elsewhere, String> {
         let name = (row.id.clone(), row.updated_at);
         let mut known = self.reaching.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = known.get(&name) {
-            return Ok(engine.clone());
+        if let Some(way) = known.get(&name) {
+            return Ok(way.clone());
         }
         let stores = Provider::read(&self.keys, row)?.options();
         let remote = RemoteSettings { stores, ..self.config.remote() };
-        let engine = Engine::new(Settings { remote, ..Settings::default() });
+        let elsewhere = Elsewhere::new(remote);
         if known.len() >= KEPT {
             known.clear();
         }
-        known.insert(name, engine.clone());
-        Ok(engine)
+        known.insert(name, elsewhere.clone());
+        Ok(elsewhere)
     }
 
-    /// Does something with an object of a provider, off the threads that answer requests.
+    /// Runs blocking work on the way to a provider, on a thread that may block.
     pub(crate) async fn at_provider<T: Send + 'static>(
         &self,
         row: &ProviderRow,
-        work: impl FnOnce(&Engine) -> avocet_engine::Result<T> + Send + 'static,
+        work: impl FnOnce(&Elsewhere) -> avocet_engine::Result<T> + Send + 'static,
     ) -> Result<T, String> {
-        let engine = self.engine_of(row)?;
-        let done = tokio::task::spawn_blocking(move || work(&engine)).await;
+        let elsewhere = self.way_to(row)?;
+        let done = tokio::task::spawn_blocking(move || work(&elsewhere)).await;
         done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Writes, reads and deletes an object of a provider; an error tells why that does not go.
+    /// Writes, reads and deletes a test object; the error tells what failed.
     pub(crate) async fn try_provider(&self, row: &ProviderRow) -> Result<(), String> {
         let name = format!("trial-{}", crate::store::new_id());
         match Provider::read(&self.keys, row)?.target(&name) {
@@ -341,7 +341,7 @@ impl Service {
                 tried.map_err(|error| error.to_string())
             }
             Target::Provider(_, url) => {
-                let trial = self.at_provider(row, move |engine| engine.try_out(&url));
+                let trial = self.at_provider(row, move |elsewhere| elsewhere.try_out(&url));
                 let limit = TO_TRY.as_secs();
                 let late = || format!("the store did not answer within {limit} s");
                 tokio::time::timeout(TO_TRY, trial).await.unwrap_or_else(|_| Err(late()))
@@ -349,7 +349,8 @@ impl Service {
         }
     }
 
-    /// A URL by which an output can be read for a while; `None` when it is gone, or its provider.
+    /// A URL for reading an output for a limited time; `None` when the output was deleted, or its
+    /// provider can not be used.
     pub(crate) async fn url_of(&self, output: &Stored) -> Option<String> {
         if output.deleted {
             return None;
@@ -364,7 +365,8 @@ impl Service {
             At::Provider { id, url } => {
                 let row = self.store.provider(id).await.ok()??;
                 let (url, lives) = (url.clone(), Duration::from_secs(self.config.url_seconds));
-                let signed = self.at_provider(&row, move |engine| engine.sign(&url, lives)).await;
+                let signed =
+                    self.at_provider(&row, move |elsewhere| elsewhere.sign(&url, lives)).await;
                 signed
                     .map_err(|error| tracing::warn!(error, "an output's URL can not be signed"))
                     .ok()
@@ -372,7 +374,7 @@ impl Service {
         }
     }
 
-    /// Removes what is at a place; what is gone already is removed.
+    /// Deletes what is at a place. If nothing is there, that is a success.
     pub(crate) async fn remove(&self, at: &At) -> Result<(), String> {
         match at {
             At::Input(_) => Ok(()),
@@ -386,7 +388,7 @@ impl Service {
                 {
                     return Err(error.to_string());
                 }
-                // The folder of the job goes with its last output.
+                // Remove the folder of the job when this was its last output; else this call fails.
                 if let Some(folder) = path.parent() {
                     let _ = tokio::fs::remove_dir(folder).await;
                 }
@@ -396,28 +398,28 @@ impl Service {
                 let row = self.store.provider(id).await.map_err(|error| error.to_string())?;
                 let row = row.ok_or("its storage provider was deleted")?;
                 let url = url.clone();
-                self.at_provider(&row, move |engine| engine.remove(&url)).await
+                self.at_provider(&row, move |elsewhere| elsewhere.remove(&url)).await
             }
         }
     }
 }
 
-/// What an operator sees of a provider, without its secret.
+/// The fields of a provider as an operator sees them, without the secret.
 pub(crate) fn fields_of(row: &ProviderRow) -> Fields {
     serde_json::from_str(&row.settings).unwrap_or_default()
 }
 
-/// The outputs of a job as JSON.
+/// Reads the outputs of a job from JSON.
 pub(crate) fn outputs_of(text: &str) -> Vec<Stored> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// Outputs as they are kept, and how many of them are still there.
+/// Writes outputs as JSON, and counts how many still exist.
 pub(crate) fn outputs_text(outputs: &[Stored]) -> (String, i64) {
     (json!(outputs).to_string(), kept(outputs))
 }
 
-/// Outputs as they are kept, once those of some keys are gone.
+/// Marks the outputs of some keys as deleted, in outputs as JSON, and counts how many still exist.
 pub(crate) fn without(text: &str, keys: &[String]) -> (String, i64) {
     let mut outputs = outputs_of(text);
     for output in outputs.iter_mut().filter(|output| keys.contains(&output.made.key)) {

@@ -1,31 +1,31 @@
-//! Keys and presets.
+//! API keys and presets.
 
 use sqlx::FromRow;
 
 use super::{Store, millis, new_id};
 use crate::model::secret;
 
-/// A key of the API, without the key.
+/// An API key without its secret part.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct TokenRow {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) shown: String,
-    /// In milliseconds since 1970, as are those below.
+    /// In milliseconds since 1970, as are the times below.
     pub(crate) created_at: i64,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) revoked_at: Option<i64>,
 }
 
-/// A saved document without inputs.
+/// A preset: a job document without inputs.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct PresetRow {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    /// JSON.
+    /// The document, as JSON.
     pub(crate) document: String,
-    /// In milliseconds since 1970, as is the one below.
+    /// In milliseconds since 1970, as is the time below.
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
@@ -34,7 +34,7 @@ const TOKEN: &str = "id, name, shown, created_at, last_used_at, revoked_at";
 const PRESET: &str = "id, name, description, document, created_at, updated_at";
 
 impl Store {
-    /// Keeps a new key, as its hash.
+    /// Stores a new API key, as its hash.
     pub(crate) async fn new_token(&self, name: &str, key: &str) -> Result<TokenRow, sqlx::Error> {
         let row = TokenRow {
             id: new_id(),
@@ -51,9 +51,9 @@ impl Store {
         Ok(row)
     }
 
-    /// Which key it is that somebody shows; `None` for one that is not known, or revoked.
+    /// The id of an API key; `None` when it is unknown or revoked.
     pub(crate) async fn token_of(&self, key: &str) -> Result<Option<String>, sqlx::Error> {
-        // The hash is looked up, which takes as long for every wrong key.
+        // The lookup is by hash, so its duration tells nothing about the key.
         let text = "SELECT id FROM tokens WHERE hash = $1 AND revoked_at IS NULL";
         sqlx::query_scalar(text).bind(secret::hash(key)).fetch_optional(&self.reader).await
     }
@@ -69,7 +69,7 @@ impl Store {
         sqlx::query_as(&text).fetch_all(&self.reader).await
     }
 
-    /// Revokes a key; `false` when there is none that is not revoked.
+    /// Revokes an API key; `false` when it is unknown or already revoked.
     pub(crate) async fn revoke_token(&self, id: &str) -> Result<bool, sqlx::Error> {
         let text = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
         let done = sqlx::query(text).bind(id).bind(millis()).execute(&self.writer).await?;
@@ -86,7 +86,7 @@ impl Store {
         sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
     }
 
-    /// Keeps a preset, new or changed.
+    /// Inserts or updates a preset.
     pub(crate) async fn put_preset(&self, preset: &PresetRow) -> Result<(), sqlx::Error> {
         let text = "INSERT INTO presets (id, name, description, document, created_at, updated_at) \
                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \

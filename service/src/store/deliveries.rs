@@ -1,19 +1,19 @@
-//! Webhooks on their way: the outbox, and the log of what became of each try.
+//! The outbox of webhooks, and the log of the tries to deliver them.
 
 use sqlx::{Connection, FromRow};
 
 use super::{BEGIN, Store, millis};
 
-/// A webhook on its way.
+/// A webhook that is to be delivered, or was.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct DeliveryRow {
     pub(crate) id: String,
-    /// The job as it ended, as JSON.
+    /// The [`JobRow`](super::JobRow) at the end of the job, as JSON.
     pub(crate) job: String,
     pub(crate) url: String,
     pub(crate) state: String,
     pub(crate) attempts: i64,
-    /// In milliseconds since 1970, as is the one below.
+    /// In milliseconds since 1970, as is the time below.
     pub(crate) next_at: i64,
     pub(crate) created_at: i64,
 }
@@ -28,13 +28,13 @@ pub(crate) struct AttemptRow {
     pub(crate) error: Option<String>,
 }
 
-/// What follows from a try to deliver a webhook.
+/// What happens to a delivery after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Delivered,
-    /// Nothing is tried any more.
+    /// The delivery is given up.
     Failed,
-    /// It is tried again.
+    /// The delivery is tried again.
     Again {
         /// When, in milliseconds since 1970.
         at: i64,
@@ -55,7 +55,7 @@ impl Store {
         sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
     }
 
-    /// The webhook that is due next, for whoever asks: nobody else gets it for some milliseconds.
+    /// Takes the delivery that is due next, and reserves it for `lease` milliseconds.
     pub(crate) async fn take_delivery(
         &self,
         lease: i64,
@@ -70,7 +70,7 @@ impl Store {
         query.fetch_optional(&mut *self.notes().await?).await
     }
 
-    /// Notes how a try to deliver a webhook ended, and what follows.
+    /// Notes a try to deliver a webhook, and what happens next.
     pub(crate) async fn delivered(
         &self,
         delivery: &DeliveryRow,

@@ -1,4 +1,4 @@
-//! Jobs and the tasks that they are: who may change what, and when.
+//! Jobs, and the queue of tasks: who may change what, and when.
 
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, FromRow, Sqlite, SqliteExecutor, Transaction};
@@ -37,20 +37,20 @@ impl State {
         }
     }
 
-    /// Whether nothing but a retry changes it any more.
+    /// Whether the job has ended; only a retry changes it from here.
     pub(crate) const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Rejected | Self::Cancelled)
     }
 }
 
-/// A job as it is kept.
+/// A row of the table `jobs`.
 #[derive(Clone, Debug, Deserialize, FromRow, PartialEq, Serialize)]
 pub(crate) struct JobRow {
     pub(crate) id: String,
     pub(crate) state: State,
     /// In percent.
     pub(crate) progress: i64,
-    /// JSON, as are those below.
+    /// The job document, as JSON. `reasons`, `warnings`, `outputs` and `error` are JSON, too.
     pub(crate) document: String,
     pub(crate) recipe: Option<String>,
     pub(crate) strategy: Option<String>,
@@ -60,64 +60,64 @@ pub(crate) struct JobRow {
     pub(crate) error: Option<String>,
     pub(crate) attempts: i64,
     pub(crate) webhook_url: Option<String>,
-    /// Whether somebody asked it to stop.
+    /// 1 when the running job was asked to stop, else 0.
     pub(crate) cancel: i64,
-    /// In milliseconds since 1970, as are those below.
+    /// In milliseconds since 1970, as are the times below.
     pub(crate) created_at: i64,
     pub(crate) started_at: Option<i64>,
     pub(crate) finished_at: Option<i64>,
 }
 
-/// What became of a request to make a job.
+/// The outcome of a request to create a job.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Created {
-    /// It is new.
+    /// The job was created.
     New,
-    /// The same was asked for before, under the same key.
+    /// The idempotency key was used before with the same body, and made the job of this id.
     Known(String),
-    /// Something else was asked for under the same key.
+    /// The idempotency key was used before with another body.
     Conflict,
 }
 
-/// A job that somebody is to run.
+/// An entry of the queue, taken by one loop.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct Task {
     pub(crate) job_id: String,
-    /// Counts from 1 on; what an earlier one says is not listened to.
+    /// The number of the attempt, from 1. Writes of earlier attempts are ignored.
     pub(crate) attempt: i64,
-    /// How many workers died over it.
+    /// How many attempts ended because the worker died or hung.
     pub(crate) crashes: i64,
-    /// How often it failed in a way that may pass.
+    /// How many attempts ended in a temporary failure.
     pub(crate) tries: i64,
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) state: State,
-    /// JSON, as are those below.
+    /// The outputs, as JSON; the two below are JSON, too.
     pub(crate) outputs: String,
     pub(crate) warnings: String,
     pub(crate) error: Option<String>,
-    /// How many outputs are kept, here or in a store.
+    /// How many outputs still exist, in the data folder or at a provider.
     pub(crate) kept: i64,
 }
 
 impl End {
-    /// The end of a job that made nothing.
+    /// The end of a job that has no outputs.
     pub(crate) fn without_outputs(state: State, error: Option<String>) -> Self {
         let (outputs, warnings) = ("[]".to_owned(), "[]".to_owned());
         Self { state, outputs, warnings, error, kept: 0 }
     }
 }
 
-/// What became of a request to stop a job, or to run it again, and the job as that left it.
+/// The outcome of a request to cancel or retry a job, with the row as it is then.
 #[derive(Debug)]
 pub(crate) enum Settled {
     Done(Box<JobRow>),
-    /// A worker has it, and is to be told.
+    /// A worker runs the job, and must be told.
     Running(Box<JobRow>),
-    /// Its state does not allow that.
+    /// The state of the job does not allow that.
     Conflict,
     Missing,
 }
@@ -129,7 +129,9 @@ const COLUMNS: &str = "id, state, progress, document, recipe, strategy, reasons,
 const KNOWN: &str = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
 
 impl Store {
-    /// Keeps a new job, and the task that it is; one that is refused already has none.
+    /// Stores a new job and its task. A job that is already rejected gets no task; its webhook is
+    /// queued instead. `idempotency` is the id of the API key, the idempotency key and the body's
+    /// hash.
     pub(crate) async fn create(
         &self,
         job: &JobRow,
@@ -174,7 +176,7 @@ impl Store {
         Ok(Created::New)
     }
 
-    /// The hash of the body that a key was used with before, and the job that it made.
+    /// The hash of the body that an idempotency key was used with, and the id of the job it made.
     pub(crate) async fn known(
         &self,
         token: &str,
@@ -188,19 +190,19 @@ impl Store {
         find(&self.reader, id).await
     }
 
-    /// Jobs, newest first, before an id and of a state, where those are given.
+    /// Jobs, newest first: at most `limit`, with an id below `before`, and in a given state.
     pub(crate) async fn jobs(
         &self,
         state: Option<State>,
         before: Option<&str>,
         limit: i64,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
-        // One text for each, so that each has its index.
+        // Different SQL with and without a state, so that each uses its own index.
         let of_state = state.map_or("", |_| "AND state = $1");
         let text = format!(
             "SELECT {COLUMNS} FROM jobs WHERE id < $2 {of_state} ORDER BY id DESC LIMIT $3"
         );
-        // Ids are letters and digits.
+        // Ids are letters and digits, which all sort before `~`.
         let query = sqlx::query_as(&text).bind(state).bind(before.unwrap_or("~"));
         query.bind(limit).fetch_all(&self.reader).await
     }
@@ -211,14 +213,14 @@ impl Store {
         sqlx::query_as(text).fetch_all(&self.reader).await
     }
 
-    /// How many tasks nobody has.
+    /// How many tasks wait in the queue.
     pub(crate) async fn queued(&self) -> Result<i64, sqlx::Error> {
         let query = sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE taken = 0");
         query.fetch_one(&self.reader).await
     }
 
-    /// The oldest task that is due and nobody has, for whoever asks. What is being removed of a job
-    /// is waited for.
+    /// Takes the oldest task that is due, and counts the attempt. A job is skipped while a leftover
+    /// of it is being removed.
     pub(crate) async fn take(&self) -> Result<Option<Task>, sqlx::Error> {
         let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
                     SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
@@ -238,7 +240,7 @@ impl Store {
         Ok(task)
     }
 
-    /// Tells that a task goes on; `false` when it is somebody else's, or nobody's, by now.
+    /// Notes the progress of a task; `false` when the task is gone, or belongs to another attempt.
     pub(crate) async fn advance(
         &self,
         task: &Task,
@@ -253,7 +255,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Ends a task's job, once: `false` when it is at its end already, or somebody else's.
+    /// Ends the job of a task, once; `false` when it has ended, or the task is another attempt's.
     pub(crate) async fn finish(&self, task: &Task, end: &End) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin().await?;
         let text = "DELETE FROM tasks WHERE job_id = $1 AND attempt = $2 AND taken = 1";
@@ -277,7 +279,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if end.state == State::Completed {
-            // Its outputs are none; what an earlier attempt left elsewhere stays one.
+            // The outputs of this attempt are no leftovers. Earlier attempts' other places are.
             let text = "DELETE FROM leftovers WHERE job_id = $1 AND attempt = $2";
             let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
             query.execute(&mut *transaction).await?;
@@ -287,8 +289,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes the outputs of a job: what they were, as JSON, becomes something else, of which so
-    /// many are still there.
+    /// Rewrites the outputs of a job: `change` takes them as JSON, and returns the new JSON and how
+    /// many outputs still exist.
     pub(crate) async fn change_outputs(
         &self,
         id: &str,
@@ -303,8 +305,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The next jobs after an id that ended before an instant, in milliseconds since 1970, and whose
-    /// outputs are still there.
+    /// Up to 100 jobs with existing outputs that ended before `instant`, in milliseconds since
+    /// 1970, and whose ids sort after `after`.
     pub(crate) async fn kept_since_before(
         &self,
         instant: i64,
@@ -317,14 +319,14 @@ impl Store {
         sqlx::query_as(&text).bind(instant).bind(after).fetch_all(&self.reader).await
     }
 
-    /// Forgets idempotency keys that were used before an instant, in milliseconds since 1970.
+    /// Deletes idempotency keys that were stored before an instant, in milliseconds since 1970.
     pub(crate) async fn forget_keys(&self, instant: i64) -> Result<(), sqlx::Error> {
         let query = sqlx::query("DELETE FROM idempotency WHERE created_at < $1").bind(instant);
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Gives a task back, to be taken again after a while, and tells in which state its job is by
-    /// that: one that was asked to stop is at its end.
+    /// Returns a task to the queue, to be taken again after a pause in milliseconds. Returns the
+    /// state of its job: a job that was asked to stop is cancelled instead.
     pub(crate) async fn give_back(
         &self,
         task: &Task,
@@ -351,7 +353,8 @@ impl Store {
         Ok(state)
     }
 
-    /// Gives all tasks back whose workers ended with the service before, and tells whose they are.
+    /// At the start: returns all taken tasks to the queue, since their workers ended with the
+    /// service before. Returns the ids of their jobs.
     pub(crate) async fn recover(&self) -> Result<Vec<String>, sqlx::Error> {
         let mut transaction = self.begin().await?;
         let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
@@ -365,7 +368,7 @@ impl Store {
         Ok(given)
     }
 
-    /// Stops a job that waits, or asks its worker to.
+    /// Cancels a waiting job, or marks a running one as asked to stop.
     pub(crate) async fn cancel(&self, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.begin().await?;
         let text = "SELECT state FROM jobs WHERE id = $1";
@@ -386,7 +389,7 @@ impl Store {
         Ok(settled)
     }
 
-    /// Lets a job that failed or was cancelled run again, under the same id.
+    /// Queues a failed or cancelled job again, under the same id.
     pub(crate) async fn retry(&self, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.begin().await?;
         let text = "SELECT state, attempts FROM jobs WHERE id = $1";
@@ -414,7 +417,7 @@ async fn find(executor: impl SqliteExecutor<'_>, id: &str) -> Result<Option<JobR
     sqlx::query_as(&text).bind(id).fetch_optional(executor).await
 }
 
-/// A job that is there, as the transaction sees it.
+/// A job that must exist, as the transaction sees it.
 async fn read(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &str,
@@ -423,7 +426,7 @@ async fn read(
     job.map(Box::new).ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Forgets what a job made and did not send: it is at its end.
+/// Deletes the record of outputs that were not uploaded, as the job ends.
 async fn forget_unsent(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &str,
@@ -432,7 +435,7 @@ async fn forget_unsent(
     query.execute(&mut **transaction).await.map(drop)
 }
 
-/// Stops a job that waits; `false` when it does not.
+/// Cancels a job that waits in the queue; `false` when it does not wait.
 async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<bool, sqlx::Error> {
     let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
     let waits = sqlx::query(text).bind(id).execute(&mut **transaction).await?;
@@ -446,7 +449,7 @@ async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<boo
     Ok(true)
 }
 
-/// Notes that a job's end is to be told, in the transaction that ends it.
+/// Puts the webhook of a job's end into the outbox, in the transaction that ends the job.
 async fn announce(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<(), sqlx::Error> {
     let job = read(transaction, id).await?;
     let mut url = job.webhook_url.clone();
@@ -506,7 +509,7 @@ mod tests {
         assert_eq!(store.recover().await.unwrap(), ["a"]);
         let second = store.take().await.unwrap().unwrap();
         assert_eq!((first.attempt, second.attempt), (1, 2));
-        // What the first one says is not listened to any more.
+        // Writes of the first attempt are ignored.
         assert!(!store.advance(&first, State::Transcoding, 50).await.unwrap());
         let completed = |outputs: &str| End {
             outputs: outputs.to_owned(),
@@ -553,19 +556,19 @@ mod tests {
         let failed = End::without_outputs(State::Failed, Some("{}".to_owned()));
         assert!(store.finish(&first, &failed).await.unwrap());
         let one = store.take_leftover().await.unwrap().unwrap();
-        // A job does not write where somebody removes.
+        // A job is not taken while a leftover of it is being removed.
         assert!(matches!(store.retry("a").await.unwrap(), Settled::Done(_)));
         assert_eq!(store.take().await.unwrap(), None);
         store.look_again(&one, false, 0).await.unwrap();
         let second = store.take().await.unwrap().unwrap();
         assert_eq!(store.take_leftover().await.unwrap(), None);
-        // The second time it is written only where the first time one was.
+        // The second attempt writes to only one of the first attempt's two places.
         store.planned(&second, "encode", "[]", &places[..1]).await.unwrap();
         let completed = End::without_outputs(State::Completed, None);
         assert!(store.finish(&second, &completed).await.unwrap());
         let left = store.take_leftover().await.unwrap().unwrap();
         assert_eq!(left.place, "2");
-        // Whoever removed it is gone.
+        // A process that took the leftover has died without a word: only `recover` frees it.
         assert_eq!(store.take_leftover().await.unwrap(), None);
         store.recover().await.unwrap();
         let left = store.take_leftover().await.unwrap().unwrap();

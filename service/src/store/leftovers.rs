@@ -1,24 +1,24 @@
-//! What attempts may leave behind: a row from when an output is planned until a job tells of it, or
-//! until it is removed.
+//! Places where attempts may leave outputs. A row exists from the plan of an output until its job
+//! lists the output, or until the output is removed.
 
 use sqlx::{Connection, FromRow};
 
 use super::{BEGIN, Store, Task, millis};
 
-/// A place in which there may be an output that no job tells of.
+/// A place that may hold an output which no job lists.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct Leftover {
     pub(crate) job_id: String,
-    /// JSON.
+    /// The place, as JSON.
     pub(crate) place: String,
-    /// How often it could not be removed.
+    /// How many removals failed.
     pub(crate) failures: i64,
-    /// Whether it was removed.
+    /// Whether it was removed before.
     pub(crate) removed: bool,
 }
 
 impl Store {
-    /// Notes what a task is going to do, and the places in which it may leave something.
+    /// Stores the plan's strategy and reasons, and the places where it may leave outputs.
     pub(crate) async fn planned(
         &self,
         task: &Task,
@@ -44,8 +44,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// A leftover of a job that does not go on, for whoever asks; until it is [`Self::forget`]
-    /// or [`Self::look_again`], the job is not run again either.
+    /// Takes a leftover of a job that has no task. The job is not run before [`Self::forget`] or
+    /// [`Self::look_again`] is called.
     pub(crate) async fn take_leftover(&self) -> Result<Option<Leftover>, sqlx::Error> {
         let text = "UPDATE leftovers SET taken = 1 WHERE (job_id, place) = (\
                     SELECT job_id, place FROM leftovers WHERE taken = 0 AND not_before <= $1 \
@@ -54,15 +54,14 @@ impl Store {
         sqlx::query_as(text).bind(millis()).fetch_optional(&mut *self.notes().await?).await
     }
 
-    /// Forgets a leftover.
+    /// Deletes the row of a leftover.
     pub(crate) async fn forget(&self, leftover: &Leftover) -> Result<(), sqlx::Error> {
         let query = sqlx::query("DELETE FROM leftovers WHERE job_id = $1 AND place = $2");
         let query = query.bind(&leftover.job_id).bind(&leftover.place);
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Notes that a leftover was removed or could not be, and that somebody is to go there again
-    /// after some milliseconds.
+    /// Notes that a leftover was removed or could not be, and is due again in `after_millis`.
     pub(crate) async fn look_again(
         &self,
         leftover: &Leftover,

@@ -1,6 +1,6 @@
-//! What must last: SQLite in a folder, by SQL that other databases understand, too.
+//! The state that must last, in SQLite; the SQL is such that other databases could run it, too.
 //!
-//! One connection writes, several read. What was answered with a 202 is on the disk.
+//! One connection writes, several read. A commit is on the disk before a request is answered.
 
 mod accounts;
 mod deliveries;
@@ -38,14 +38,14 @@ pub(crate) struct Store {
     reader: SqlitePool,
 }
 
-/// How long a writer waits for another one.
+/// How long a write waits for the lock of the database.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The file of the database, in the data folder.
+/// The file name of the database, in the data folder.
 pub(crate) const DATABASE: &str = "avocet.db";
 
-/// Begins a transaction that writes: one that reads first and writes then would be refused when
-/// somebody else wrote in between, as `avocet token create` may.
+/// Takes the write lock at once. A transaction that reads first and writes later fails in SQLite
+/// when another connection, as of `avocet token create`, has written in between.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// The time now, in milliseconds since 1970.
@@ -53,21 +53,21 @@ pub(crate) fn millis() -> i64 {
     i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// An id that sorts by time, also among those of one millisecond.
+/// An id (ULID) that sorts by time, also among ids of the same millisecond.
 pub(crate) fn new_id() -> String {
     static IDS: Mutex<Generator> = Mutex::new(Generator::new());
     let next = IDS.lock().unwrap_or_else(PoisonError::into_inner).generate();
-    // After 2⁸⁰ ids of one millisecond any will do.
+    // The generator fails after 2⁸⁰ ids in one millisecond; any id will do then.
     next.unwrap_or_else(|_| Ulid::new()).to_string()
 }
 
 impl Store {
-    /// Opens the database of a folder, and makes it when it is not there.
+    /// Opens the database of a folder, and creates it when it is missing.
     pub(crate) async fn open(folder: &Path) -> Result<Self, sqlx::Error> {
         Self::connect(folder, true).await
     }
 
-    /// Opens the database of a folder that has one.
+    /// Opens the database of a folder; an error when it is missing.
     pub(crate) async fn reopen(folder: &Path) -> Result<Self, sqlx::Error> {
         Self::connect(folder, false).await
     }
@@ -84,7 +84,7 @@ impl Store {
             .max_connections(1)
             .test_before_acquire(false)
             .before_acquire(|connection, _| {
-                // Whoever had it before may have said otherwise.
+                // `notes` may have set this connection to NORMAL.
                 Box::pin(async move {
                     connection.execute("PRAGMA synchronous = FULL").await?;
                     Ok(true)
@@ -96,26 +96,26 @@ impl Store {
         Ok(Self { writer, reader })
     }
 
-    /// A transaction that writes.
+    /// Begins a write transaction.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with(BEGIN).await
     }
 
-    /// A connection for notes on the way, of which the last ones may be lost with the power, and
-    /// with nothing else: what they tell is found out again. It waits for no disk.
+    /// A connection for writes that may be lost in a power failure, and only then: what they note
+    /// is found out again. Its commits do not wait for the disk.
     async fn notes(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
         let mut connection = self.writer.acquire().await?;
         connection.execute("PRAGMA synchronous = NORMAL").await?;
         Ok(connection)
     }
 
-    /// One of the account's settings.
+    /// One of the settings of the account.
     pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
         let query = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1");
         query.bind(name).fetch_optional(&self.reader).await
     }
 
-    /// Sets one of the account's settings, or takes it away.
+    /// Sets one of the settings of the account, or deletes it.
     pub(crate) async fn set(&self, name: &str, value: Option<&str>) -> Result<(), sqlx::Error> {
         let done = if let Some(value) = value {
             let text = "INSERT INTO settings (name, value) VALUES ($1, $2) \

@@ -1,22 +1,22 @@
-//! Where outputs go beside the data folder.
+//! Storage providers: where outputs go, if not to the data folder.
 
 use sqlx::FromRow;
 
 use super::Store;
 
-/// A provider of storage.
+/// A storage provider.
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct ProviderRow {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: String,
-    /// JSON.
+    /// The fields other than the secret, as JSON.
     pub(crate) settings: String,
-    /// Encrypted.
+    /// The secret, encrypted; empty if there is none.
     pub(crate) secrets: String,
-    /// Whether outputs go there.
+    /// Whether the outputs of new jobs go there.
     pub(crate) is_default: bool,
-    /// In milliseconds since 1970, as is the one below.
+    /// In milliseconds since 1970, as is the time below.
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
@@ -34,13 +34,13 @@ impl Store {
         sqlx::query_as(&text).bind(id).fetch_optional(&self.reader).await
     }
 
-    /// The one that outputs go to; `None` for the data folder.
+    /// The provider that outputs go to; `None` for the data folder.
     pub(crate) async fn default_provider(&self) -> Result<Option<ProviderRow>, sqlx::Error> {
         let text = format!("SELECT {PROVIDER} FROM providers WHERE is_default");
         sqlx::query_as(&text).fetch_optional(&self.reader).await
     }
 
-    /// Keeps a provider, new or changed; when it is the default one, no other is.
+    /// Inserts or updates a provider. If it is the default, no other one is.
     pub(crate) async fn put_provider(&self, provider: &ProviderRow) -> Result<(), sqlx::Error> {
         let mut transaction = self.begin().await?;
         if provider.is_default {
@@ -67,7 +67,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Forgets a provider and its secrets; `false` when there is none.
+    /// Deletes a provider and its secret; `false` when there is none.
     pub(crate) async fn delete_provider(&self, id: &str) -> Result<bool, sqlx::Error> {
         let query = sqlx::query("DELETE FROM providers WHERE id = $1").bind(id);
         Ok(query.execute(&self.writer).await?.rows_affected() == 1)

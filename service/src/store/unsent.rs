@@ -1,10 +1,10 @@
-//! Finished outputs that are not at their provider yet: they are sent again without being made again.
+//! Finished outputs that are not at their provider yet. A retry uploads them without a new run.
 
 use super::{Store, Task};
 
 impl Store {
-    /// Notes what a task made, as JSON, before it is sent, and the places here from which it is
-    /// sent; `false` when the task is somebody else's. Sending has as many tries as making had.
+    /// Stores the outputs of a task, as JSON, before the upload, and the local places that hold
+    /// them meanwhile. The count of tries begins anew. `false` when the task is another attempt's.
     pub(crate) async fn keep_unsent(
         &self,
         task: &Task,
@@ -22,7 +22,7 @@ impl Store {
         let query = sqlx::query(text).bind(&task.job_id).bind(finished);
         query.execute(&mut *transaction).await?;
         for place in places {
-            // Of no attempt: whichever completes the job, what is there is none of its outputs.
+            // Attempt 0 completes no job, so these local files are always removed as leftovers.
             let text = "INSERT INTO leftovers (job_id, place, attempt) VALUES ($1, $2, 0) \
                         ON CONFLICT (job_id, place) DO UPDATE SET attempt = 0";
             let query = sqlx::query(text).bind(&task.job_id).bind(place);
@@ -32,7 +32,7 @@ impl Store {
         Ok(true)
     }
 
-    /// What an earlier attempt of a job made and could not send.
+    /// The outputs that an earlier attempt made and did not upload, as JSON.
     pub(crate) async fn unsent(&self, job: &str) -> Result<Option<String>, sqlx::Error> {
         let query = sqlx::query_scalar("SELECT finished FROM unsent WHERE job_id = $1").bind(job);
         query.fetch_optional(&self.reader).await

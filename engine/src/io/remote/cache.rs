@@ -1,4 +1,4 @@
-//! Blocks of remote media in memory, of all inputs of an engine together.
+//! The cache for blocks of remote media, which all inputs of an engine share.
 
 use std::{
     num::NonZeroUsize,
@@ -11,14 +11,14 @@ use lru::LruCache;
 /// The size of a block, in bytes; the last one of an input may be shorter.
 pub(super) const BLOCK: u64 = 64 << 10;
 
-/// The blocks that were used last.
+/// The most recently used blocks, by the number of the input and of the block.
 #[derive(Clone, Debug)]
 pub(super) struct Cache(Arc<Mutex<LruCache<(u64, u64), Bytes>>>);
 
 impl Cache {
-    /// Room for so many bytes, and for the blocks of a few reads at least.
+    /// A cache for this many bytes, but for no fewer than 16 blocks.
     pub(super) fn new(bytes: u64) -> Self {
-        /// The least number of blocks.
+        /// The smallest number of blocks.
         const LEAST: NonZeroUsize = NonZeroUsize::new(16).unwrap();
         let blocks = usize::try_from(bytes / BLOCK).ok().and_then(NonZeroUsize::new);
         Self(Arc::new(Mutex::new(LruCache::new(blocks.unwrap_or(LEAST).max(LEAST)))))

@@ -1,4 +1,4 @@
-//! The one client of all outgoing connections, which goes only where it may.
+//! The HTTP client of all outgoing connections, which reaches permitted addresses only.
 
 use std::{
     error, fmt, io,
@@ -33,36 +33,37 @@ pub(super) const TICK: Duration = Duration::from_millis(20);
 /// How long it may take to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long the metadata service of a cloud machine may take: elsewhere there is none.
+/// Time limit for the metadata service of a cloud machine. It is short, since other machines have
+/// none.
 const METADATA: Duration = Duration::from_secs(1);
 
-/// What must be sent in each second at least, in bytes.
+/// Slowest accepted upload, in bytes per second: the size of its body gives a request more time.
 const LEAST_SENT: u64 = 16 << 10;
 
-/// Tells the addresses of a name.
+/// Resolves a host name to its addresses.
 pub(super) type Names = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
-/// What was asked for and what came, of one origin.
+/// Traffic of one origin.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Requests sent, redirects included.
     pub(super) requests: AtomicU64,
-    /// Bytes of bodies that came.
+    /// Bytes of bodies that were received.
     pub(super) bytes: AtomicU64,
 }
 
-/// Whether what the caller named was seen to be public: then it stays so.
+/// Whether the host that the caller named was public once. Then it may not become private.
 #[derive(Debug, Default)]
 pub(super) struct WasPublic(AtomicBool);
 
-/// Sends requests.
+/// Sends HTTP requests to the addresses that the settings allow.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) settings: RemoteSettings,
     names: Names,
     /// Connects to public addresses only.
     strict: reqwest::Client,
-    /// Connects to whatever it is told to.
+    /// Connects to any address.
     open: reqwest::Client,
 }
 
@@ -72,7 +73,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The thread of the network, which is started with the first use of it.
+/// The runtime of all network work, with one thread, which is started at its first use.
 fn network() -> io::Result<&'static Runtime> {
     static NETWORK: OnceLock<Option<Runtime>> = OnceLock::new();
     let network = NETWORK.get_or_init(|| {
@@ -89,8 +90,8 @@ pub(super) fn begin(
     Ok(network()?.spawn(work).abort_handle())
 }
 
-/// Waits for a piece of work on the network's thread, which ends when the token is set; `tick` is
-/// called a few times in a second.
+/// Runs work on the network's thread and waits for it. The work is aborted when the token is set;
+/// `tick` is called every [`TICK`].
 pub(super) fn wait<T: Send + 'static, E: Into<io::Error> + Send + 'static>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
     cancel: &CancelToken,
@@ -98,7 +99,7 @@ pub(super) fn wait<T: Send + 'static, E: Into<io::Error> + Send + 'static>(
 ) -> io::Result<T> {
     let (sender, answer) = sync_channel(1);
     let task = begin(async move {
-        // Nobody waits any more when the run was cancelled.
+        // It is no error when nobody waits any more, since the run was cancelled.
         let _ = sender.send(work.await);
     })?;
     loop {
@@ -106,7 +107,7 @@ pub(super) fn wait<T: Send + 'static, E: Into<io::Error> + Send + 'static>(
         match answer.recv_timeout(TICK) {
             Ok(answer) => return answer.map_err(Into::into),
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(io::Error::other("the network's thread is gone"));
+                return Err(io::Error::other("the network thread has ended"));
             }
             Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
                 task.abort();
@@ -117,12 +118,13 @@ pub(super) fn wait<T: Send + 'static, E: Into<io::Error> + Send + 'static>(
     }
 }
 
-/// Names by the system's own resolver.
+/// Resolves names by the system's own resolver.
 fn system_names() -> Names {
     Arc::new(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
 }
 
-/// Resolves names to public addresses only, so that what was looked at is what is connected to.
+/// Resolves names to public addresses only, so that the address that was checked is the one that is
+/// connected to.
 struct PublicNames(Names);
 
 impl Resolve for PublicNames {
@@ -141,7 +143,7 @@ impl Resolve for PublicNames {
     }
 }
 
-/// Resolves names to whatever they mean.
+/// Resolves names to all of their addresses.
 struct AllNames(Names);
 
 impl Resolve for AllNames {
@@ -173,17 +175,19 @@ fn refused(host: &str, address: IpAddr) -> RemoteError {
     let purpose = special_purpose(address).unwrap_or("the public internet");
     let shown = address.to_string();
     let who = if host == shown { shown } else { format!("{host} is {shown}, which") };
-    RemoteError::Refused(format!("{who} belongs to {purpose}; only public addresses are reached"))
+    RemoteError::Refused(format!(
+        "{who} is reserved for {purpose}; only public addresses are allowed"
+    ))
 }
 
 impl Client {
-    /// A client that goes as far as the settings say.
+    /// A client that reaches what the settings allow.
     pub(super) fn new(settings: &RemoteSettings) -> Result<Self, RemoteError> {
         Self::with_names(settings, system_names())
     }
 
     pub(super) fn with_names(settings: &RemoteSettings, names: Names) -> Result<Self, RemoteError> {
-        // Fails where the host program has chosen a provider of cryptography; that one is used then.
+        // Fails where the host program has chosen a provider of cryptography, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let build = |resolver: Arc<dyn Resolve>| {
             reqwest::Client::builder()
@@ -203,8 +207,9 @@ impl Client {
         })
     }
 
-    /// What may connect to a URL, and whether that is known to be public; an error tells why
-    /// nothing may. `came_from_public` tells whether the public internet led there.
+    /// Chooses the inner client for a URL, and tells whether the URL is known to be public; an
+    /// error tells why none may connect. `came_from_public` is set once the public internet led
+    /// there.
     async fn admit(
         &self,
         url: &Url,
@@ -215,13 +220,15 @@ impl Client {
         match (url.scheme(), reach) {
             ("https", _) | ("http", Reach::Named | Reach::Any) => {}
             ("http", Reach::Public) => return refuse("only https: is allowed".to_owned()),
-            (other, _) => return refuse(format!("{other}: is not a scheme that is followed")),
+            (other, _) => {
+                return refuse(format!("{other}: is not supported; allowed are https: and http:"));
+            }
         }
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             Some(Host::Domain(_)) => None,
-            None => return refuse("it names no host".to_owned()),
+            None => return refuse("the URL has no host".to_owned()),
         };
         if reach == Reach::Any {
             return Ok((&self.open, false));
@@ -230,7 +237,8 @@ impl Client {
         let may_be_private = reach == Reach::Named && !came_from_public;
         let special = match literal {
             Some(address) => Some(address).filter(|address| special_purpose(*address).is_some()),
-            // Looked at to decide; what it is connected to is looked at again, by the resolver.
+            // This lookup only decides. The strict client checks the addresses again when it
+            // connects.
             None if may_be_private => {
                 let found = look_up(&self.names, host).await?;
                 found.into_iter().find(|address| special_purpose(*address).is_some())
@@ -244,8 +252,8 @@ impl Client {
         }
     }
 
-    /// Asks for a URL, or a range of what is there (its first byte and its last), and follows
-    /// redirects.
+    /// Sends a GET request, for a byte range (its first and last byte) where one is given, and
+    /// follows redirects.
     pub(super) async fn get(
         &self,
         asked: &Url,
@@ -280,10 +288,11 @@ impl Client {
             let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
             let next = target.and_then(|target| url.join(target).ok());
             let next = next.ok_or_else(|| {
-                RemoteError::Answer("it redirects to nothing that is a URL".to_owned())
+                RemoteError::Answer("it redirects without a valid `Location` header".to_owned())
             })?;
             if url.scheme() == "https" && next.scheme() != "https" {
-                let what = format!("it redirects from https: to {}:", next.scheme());
+                let what =
+                    format!("it redirects from https: to {}:, which is not allowed", next.scheme());
                 return Err(RemoteError::Refused(what));
             }
             url = next;
@@ -292,7 +301,7 @@ impl Client {
     }
 }
 
-/// The last of a chain of causes, which is the one that tells something.
+/// The root cause of an error: the last of its chain of causes.
 pub(super) fn deepest<'a>(
     error: &'a (dyn error::Error + 'static),
 ) -> &'a (dyn error::Error + 'static) {
@@ -300,7 +309,7 @@ pub(super) fn deepest<'a>(
 }
 
 impl Client {
-    /// Sends a body, follows no redirect, and tells the status of the answer.
+    /// Sends a POST request, follows no redirect, and returns the status of the answer.
     pub(super) async fn post(
         &self,
         url: &Url,
@@ -322,7 +331,7 @@ impl Client {
     }
 }
 
-/// What became of a request that got no answer, or of an answer that broke off.
+/// The error of a request that got no answer, or of an answer that broke off.
 pub(super) fn transport(error: &reqwest::Error) -> RemoteError {
     let cause = deepest(error);
     let chain = std::iter::successors(error::Error::source(error), |error| error.source());
@@ -333,7 +342,7 @@ pub(super) fn transport(error: &reqwest::Error) -> RemoteError {
     RemoteError::Transport(format!("{what}: {cause}"))
 }
 
-/// The error that an answer is.
+/// The error for an answer with a status that is not expected.
 pub(super) fn status(response: &Response) -> RemoteError {
     let status = response.status();
     let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
@@ -362,7 +371,8 @@ impl HttpService for Connector {
         let unknown = |error: RemoteError| HttpError::new(HttpErrorKind::Unknown, error);
         let url = Url::parse(&request.uri().to_string())
             .map_err(|error| unknown(RemoteError::Answer(error.to_string())))?;
-        // Endpoints and the places of credentials are what the owner of this program set up.
+        // Endpoints and URLs of credentials come from the owner of this program, so that they count
+        // as named, and not as reached from the public internet.
         let (client, _) = self.client.admit(&url, false).await.map_err(unknown)?;
         let is_link_local =
             matches!(url.host(), Some(Host::Ipv4(address)) if address.is_link_local());
@@ -387,7 +397,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers for a name, one after the other; the last one stays.
+    /// A client whose resolver gives these answers, one after the other; the last one stays.
     fn client(reach: Reach, answers: &[&[&str]]) -> Client {
         let parse = |answer: &&[&str]| -> Vec<IpAddr> {
             answer.iter().map(|address| address.parse().unwrap()).collect()

@@ -1,4 +1,4 @@
-//! Media that is elsewhere: byte ranges of HTTP servers and object stores, copies, uploads.
+//! Remote media: byte ranges of HTTP servers and object stores, copies, uploads.
 
 mod cache;
 mod client;
@@ -38,10 +38,10 @@ pub(super) use upload::{Sent, Upload};
 
 use super::{FileReader, RemoteSettings, Unfinished, open_file};
 
-/// How many inputs are kept between a look at them and the run that reads them.
+/// Number of probed inputs that are kept open for the run that reads them.
 const KEPT: usize = 16;
 
-/// Opens what is elsewhere, with one client and one cache for all of it.
+/// Opens remote inputs and outputs, with one client and one block cache for all of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Remotes {
     settings: RemoteSettings,
@@ -53,11 +53,11 @@ pub(crate) struct Remotes {
 struct Common {
     client: OnceLock<Client>,
     cache: OnceLock<Cache>,
-    /// Inputs that were looked at, for the run that follows; the last one is the newest.
+    /// Inputs that were probed, kept for the run that follows; the last one is the newest.
     open: Mutex<Vec<Remote>>,
 }
 
-/// An open input that is elsewhere.
+/// An open remote input.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
     url: Arc<str>,
@@ -96,7 +96,8 @@ impl Remotes {
         Origin::new(self.client()?.clone(), &url)
     }
 
-    /// Looks at an input, whatever is known of it from before; what gives no ranges is copied.
+    /// Asks the origin about an input, also when it is known from before, and opens it. An input
+    /// without byte ranges or a known length is copied to this machine.
     pub(super) fn open(
         &self,
         url: &str,
@@ -122,7 +123,7 @@ impl Remotes {
         Ok(remote)
     }
 
-    /// An input that was looked at before, or is looked at now.
+    /// Returns an input that is still open from before, or opens it.
     pub(super) fn resume(
         &self,
         url: &str,
@@ -132,7 +133,7 @@ impl Remotes {
         self.known(url).map_or_else(|| self.open(url, cancel, observe), Ok)
     }
 
-    /// A whole copy of an input, on this machine.
+    /// Copies an input to this machine, unless it is copied already.
     pub(super) fn stage(
         &self,
         remote: &Remote,
@@ -172,7 +173,7 @@ impl Remotes {
         staged::fetch(&origin, &facts, target, cancel, observe)
     }
 
-    /// Sends files to object stores: all, or none. They are complete when the answer is told so.
+    /// Sends files to object stores: all, or none. The objects appear when the result is completed.
     pub(super) fn send(
         &self,
         uploads: Vec<Upload>,
@@ -183,7 +184,7 @@ impl Remotes {
         upload::send_all(client, uploads, cancel)
     }
 
-    /// Sends a body to a URL, and tells the status of the answer.
+    /// Sends a POST request, and returns the status of the answer.
     pub(crate) fn post(
         &self,
         url: &str,
@@ -209,13 +210,13 @@ impl Remotes {
         wait(async move { object::remove(&client, &url).await }, &CancelToken::new(), || ())
     }
 
-    /// A URL by which everybody may read an object for a while.
+    /// A signed URL by which everybody may read an object for the time `lives`.
     pub(crate) fn sign(&self, url: &str, lives: Duration) -> io::Result<String> {
         let (client, url) = (self.client()?.clone(), Url::parse(url).map_err(no_url)?);
         wait(async move { object::sign(&client, &url, lives).await }, &CancelToken::new(), || ())
     }
 
-    /// Whether an output can go there; nothing is asked.
+    /// Checks that a URL names an object of a store; no request is sent. Other locations pass.
     pub(crate) fn check_target(&self, location: &Location) -> Result<()> {
         let Location::Url(url) = location else { return Ok(()) };
         let opened = self.client().and_then(|client| {
@@ -227,12 +228,12 @@ impl Remotes {
         opened.map(drop).map_err(failed)
     }
 
-    /// Whether two places elsewhere are one.
+    /// Whether two URLs name one object.
     pub(crate) fn is_same(one: &str, other: &str) -> bool {
         store::is_same(one, other)
     }
 
-    /// Forgets an input: its run is over.
+    /// Closes an input that was kept open, since its run is over.
     pub(crate) fn forget(&self, location: &Location) {
         let Location::Url(url) = location else { return };
         self.kept().retain(|remote| *remote.url != **url);
@@ -255,7 +256,7 @@ impl Remotes {
 }
 
 fn no_url(error: url::ParseError) -> RemoteError {
-    RemoteError::Refused(format!("it is no URL: {error}"))
+    RemoteError::Refused(format!("it is not a valid URL: {error}"))
 }
 
 impl Remote {
@@ -290,7 +291,7 @@ impl Remote {
         }
     }
 
-    /// How many requests were sent for it, and how many bytes came.
+    /// Number of requests that were sent for it, and number of bytes that came.
     pub(super) fn counts(&self) -> (u64, u64) {
         let counts = &self.origin.counts;
         (counts.requests.load(Ordering::Relaxed), counts.bytes.load(Ordering::Relaxed))

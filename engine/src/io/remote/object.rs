@@ -1,4 +1,4 @@
-//! Single objects of stores: tried out, removed, shown to others for a while.
+//! Operations on single objects of a store: a trial of writing, removal, signed URLs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +15,14 @@ use super::{
     upload::{LIMIT, limited},
 };
 
-/// What an object holds that is only there to be read again.
+/// Content of the object that is written only as a trial.
 const TRIAL: &[u8] = b"written by avocet to see whether it can be";
 
 fn open(client: &Client, url: &Url) -> Result<Opened, RemoteError> {
     store::open(client, &Arc::new(Counts::default()), url)
 }
 
-/// Writes an object, reads it, and removes it.
+/// Writes an object, reads it, and removes it, to see whether the store allows that.
 pub(super) async fn try_out(client: &Client, url: &Url) -> Result<(), Stop> {
     let Opened { store, key, .. } = open(client, url)?;
     limited(LIMIT, store.put(&key, TRIAL.into())).await?;
@@ -31,7 +31,10 @@ pub(super) async fn try_out(client: &Client, url: &Url) -> Result<(), Stop> {
     if read? == TRIAL {
         return Ok(());
     }
-    Err(RemoteError::Answer("what was written is not what is read".to_owned()).into())
+    Err(RemoteError::Answer(
+        "the object that was read differs from the one that was written".to_owned(),
+    )
+    .into())
 }
 
 /// Removes an object; one that is not there is removed already.
@@ -43,7 +46,7 @@ pub(super) async fn remove(client: &Client, url: &Url) -> Result<(), Stop> {
     }
 }
 
-/// A URL by which everybody may read an object for a while.
+/// A signed URL by which everybody may read an object for the time `lives`.
 pub(super) async fn sign(client: &Client, url: &Url, lives: Duration) -> Result<String, Stop> {
     let Opened { signer, key, .. } = open(client, url)?;
     Ok(limited(LIMIT, signer.signed_url(Method::GET, &key, lives)).await?.to_string())

@@ -1,4 +1,4 @@
-//! Where media that is elsewhere comes from: an HTTP server, or an object store.
+//! Origins of remote media: HTTP servers and object stores.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -33,18 +33,19 @@ enum Kind {
     Store { store: Arc<dyn ObjectStore>, key: Key },
 }
 
-/// What an origin says of the thing it has.
+/// What an origin states about a file or an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Its length, in bytes, where that is told.
     pub(super) length: Option<u64>,
-    /// What tells this version from others, where anything does.
+    /// What tells this version from others, where anything does: an `ETag`, the time of the last
+    /// change, or the version of an object.
     pub(super) version: Option<String>,
-    /// Whether a part of it can be asked for.
+    /// Whether byte ranges of it can be requested.
     pub(super) has_ranges: bool,
 }
 
-/// Bytes on their way.
+/// The body of an answer.
 pub(super) enum Body {
     Http(Response),
     Store(BoxStream<'static, object_store::Result<Bytes>>),
@@ -63,13 +64,14 @@ impl Body {
 }
 
 impl Origin {
-    /// What a URL names; nothing is asked yet.
+    /// The origin that a URL names; no request is sent yet.
     pub(super) fn new(client: Client, url: &Url) -> Result<Self, RemoteError> {
         let counts = Arc::new(Counts::default());
         let kind = match url.scheme() {
             "http" | "https" => Kind::Http { url: url.clone(), was_public: WasPublic::default() },
             _ if client.settings.reach == Reach::Public => {
-                let what = "only https: is allowed, and no store by this machine's own credentials";
+                let what = "only https: is allowed; object stores would need this machine's own \
+                            credentials";
                 return Err(RemoteError::Refused(what.to_owned()));
             }
             _ => {
@@ -80,8 +82,8 @@ impl Origin {
         Ok(Self { client, counts, kind })
     }
 
-    /// Looks at what is there. Of an HTTP server one byte is asked for, to see whether it gives
-    /// parts, whatever it says of itself.
+    /// Asks the origin what it has. One byte is requested from an HTTP server, to see whether it
+    /// serves ranges, whatever its headers say.
     pub(super) async fn look(&self) -> Result<Facts, RemoteError> {
         match &self.kind {
             Kind::Http { url, was_public } => {
@@ -96,8 +98,8 @@ impl Origin {
         }
     }
 
-    /// Asks for the bytes from `first` on: up to `end` where there are ranges, else to the end of
-    /// all, with `first` at 0. What is there must be what `facts` were told of.
+    /// Requests the bytes from `first` up to `end`. Without ranges `end` is `None` and `first` 0,
+    /// and all bytes come. The content must still be that of `facts`.
     pub(super) async fn get(
         &self,
         first: u64,
@@ -143,24 +145,24 @@ fn version(response: &Response) -> Option<String> {
     header(response, &ETAG).or_else(|| header(response, &LAST_MODIFIED)).map(str::to_owned)
 }
 
-/// It is another version than the one that was looked at.
+/// The error for content of another version than that of `facts`.
 fn other_version(found: Option<String>, facts: &Facts) -> RemoteError {
-    let told = |version: Option<String>| version.unwrap_or_else(|| "without a version".to_owned());
+    let told = |version: Option<String>| version.unwrap_or_else(|| "no version".to_owned());
     RemoteError::Changed { found: told(found), expected: told(facts.version.clone()) }
 }
 
-/// It has another length than it had.
+/// The error for content of another length than that of `facts`.
 fn other_length(found: String, facts: &Facts) -> RemoteError {
-    let told = |length: u64| format!("{length} bytes long");
-    let expected = facts.length.map_or_else(|| "without a length".to_owned(), told);
+    let told = |length: u64| format!("{length} bytes");
+    let expected = facts.length.map_or_else(|| "no length".to_owned(), told);
     RemoteError::Changed { found, expected }
 }
 
-/// Whether a length is that of what was looked at, where both are told.
+/// Fails when a length differs from that of `facts`, where both are known.
 fn check_length(found: Option<u64>, facts: &Facts) -> Result<(), RemoteError> {
     match found.zip(facts.length) {
         Some((found, known)) if found != known => {
-            Err(other_length(format!("{found} bytes long"), facts))
+            Err(other_length(format!("{found} bytes"), facts))
         }
         _ => Ok(()),
     }
@@ -181,33 +183,33 @@ fn content_range(response: &Response) -> Option<(u64, u64, Option<u64>)> {
     unit.eq_ignore_ascii_case("bytes").then_some((number(first)?, number(last)?, length))
 }
 
-/// What an answer that was to be plain is coded as: bytes of it stand elsewhere than in the file.
+/// Fails when an answer has a content coding: positions in it are not those of the file.
 fn check_encoding(response: &Response) -> Result<(), RemoteError> {
     match header(response, &CONTENT_ENCODING) {
         None | Some("") => Ok(()),
         Some(plain) if plain.eq_ignore_ascii_case("identity") => Ok(()),
-        Some(other) => {
-            Err(RemoteError::Answer(format!("it is sent as {other}, which nobody asked for")))
-        }
+        Some(other) => Err(RemoteError::Answer(format!(
+            "it has the content encoding {other}, which was not requested"
+        ))),
     }
 }
 
-/// What the answer to the question for one byte tells.
+/// What the answer to the request for one byte states.
 fn look_at(response: &Response) -> Result<Facts, RemoteError> {
     let version = version(response);
     match response.status().as_u16() {
         206 => {
             check_encoding(response)?;
             match content_range(response) {
-                // Places count up to 2^63.
+                // Positions are below 2^63.
                 Some((0, 0, Some(length))) if i64::try_from(length).is_err() => {
-                    let what = format!("it says that it has {length} bytes");
+                    let what = format!("it states a length of {length} bytes, which is too large");
                     Err(RemoteError::Answer(what))
                 }
                 Some((0, 0, Some(length))) => {
                     Ok(Facts { length: Some(length), version, has_ranges: true })
                 }
-                // It gives no parts, or none to those who must know where the end is.
+                // It serves no ranges, or none of a known total length, which readers need.
                 _ => Ok(Facts { length: None, version, has_ranges: false }),
             }
         }
@@ -215,7 +217,7 @@ fn look_at(response: &Response) -> Result<Facts, RemoteError> {
             check_encoding(response)?;
             Ok(Facts { length: content_length(response), version, has_ranges: false })
         }
-        // There is no first byte.
+        // The file is empty, so that there is no first byte.
         416 if header(response, &CONTENT_RANGE).is_some_and(|told| told.ends_with("*/0")) => {
             Ok(Facts { length: Some(0), version, has_ranges: true })
         }
@@ -225,11 +227,13 @@ fn look_at(response: &Response) -> Result<Facts, RemoteError> {
 }
 
 fn wrong_range(response: &Response, (first, last): (u64, u64)) -> RemoteError {
-    let found = header(response, &CONTENT_RANGE).unwrap_or("nothing");
-    RemoteError::Answer(format!("asked for the bytes {first}-{last} it sends {found}"))
+    let found = header(response, &CONTENT_RANGE).unwrap_or("absent");
+    RemoteError::Answer(format!(
+        "bytes {first}-{last} were requested, but its `Content-Range` is {found}"
+    ))
 }
 
-/// Whether an answer is what was asked for.
+/// Fails when an answer does not match the request, or the content is not that of `facts`.
 fn check(response: &Response, range: Option<(u64, u64)>, facts: &Facts) -> Result<(), RemoteError> {
     let code = response.status().as_u16();
     if !matches!(code, 200 | 206 | 416) {
@@ -249,7 +253,7 @@ fn check(response: &Response, range: Option<(u64, u64)>, facts: &Facts) -> Resul
                 _ => Err(wrong_range(response, (first, last))),
             }
         }
-        (Some(_), 416) => Err(other_length("has fewer bytes".to_owned(), facts)),
+        (Some(_), 416) => Err(other_length("fewer bytes".to_owned(), facts)),
         (Some(range), _) => Err(wrong_range(response, range)),
         (None, 200) => {
             check_encoding(response)?;

@@ -1,5 +1,5 @@
-//! An input that is read by byte ranges: blocks are fetched ahead of those who read on, and only a
-//! little where they seek.
+//! A remote input that is read by byte ranges. Sequential reads have blocks fetched ahead of them;
+//! a seek fetches only a few.
 
 use std::{
     fmt,
@@ -25,26 +25,26 @@ use super::{
 };
 use crate::io::sought;
 
-/// How many blocks are fetched where somebody begins to read.
+/// Number of blocks that are fetched at a new read position.
 const FIRST: u64 = 2;
 
-/// How many blocks are fetched at once at most.
+/// Largest number of blocks in one fetch ahead.
 const MOST: u64 = 64;
 
-/// Over how many blocks somebody who reads on may skip: to fetch them costs less than to ask anew.
+/// Number of blocks that a sequential read may skip: to fetch them costs less than a new request.
 const SKIP: u64 = 16;
 
-/// How many places are remembered at which somebody reads on.
+/// Number of sequential read positions that are remembered.
 const HEADS: usize = 8;
 
-/// How long a failure is remembered: longer than those who wait take to look.
+/// How long a failure is remembered: longer than waiting readers take to look.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// An open input.
 pub(super) struct Ranged(Arc<Shared>);
 
 struct Shared {
-    /// Which of the cache's inputs it is.
+    /// Number of this input in the cache.
     number: u64,
     origin: Arc<Origin>,
     facts: Facts,
@@ -52,7 +52,7 @@ struct Shared {
     length: u64,
     cache: Cache,
     state: Mutex<State>,
-    /// Told whenever a block came or a fetch ended.
+    /// Notified whenever a block came or a fetch ended.
     changed: Condvar,
 }
 
@@ -60,22 +60,22 @@ struct Shared {
 struct State {
     heads: Vec<Head>,
     fetches: Vec<Fetch>,
-    /// Ranges of blocks that could not be had, and since when, for those who wait for them.
+    /// Ranges of blocks whose fetch failed, and when, for those who wait for them.
     failures: Vec<(Range<u64>, Instant, RemoteError)>,
 }
 
-/// A place at which somebody reads on; the one that was used last is the last one.
+/// A sequential read position. In the list the most recently used one is the last.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     /// The first block that was not fetched for it.
     next: u64,
-    /// How many blocks the last fetch had.
+    /// Number of blocks of the last fetch.
     window: u64,
-    /// The last block that was read there: what is read again calls for nothing new.
+    /// The last block that was read there. Reading an earlier one again fetches nothing new.
     reached: u64,
 }
 
-/// Blocks on their way.
+/// Blocks that are being fetched.
 struct Fetch {
     blocks: Range<u64>,
     task: AbortHandle,
@@ -134,13 +134,13 @@ impl Shared {
         self.length.div_ceil(BLOCK)
     }
 
-    /// A block, if it is there; where it is not, it is on its way from now on, and there is news
-    /// of it, or a while has passed. The caller waits for it since an instant.
+    /// A block, if it is in the cache. Otherwise its fetch is begun, and this waits for news or for
+    /// [`TICK`]; the caller then asks again. `since` is when the caller began to wait.
     fn want(self: &Arc<Self>, block: u64, since: Instant) -> io::Result<Option<Bytes>> {
         let mut state = self.state();
         let found = self.cache.get(self.number, block);
         if found.is_none() {
-            // What failed before anybody waited for it may succeed now.
+            // A failure from before the caller waited does not count: the block may come now.
             let failed = |(blocks, at, _): &(Range<u64>, Instant, _)| {
                 blocks.contains(&block) && *at >= since
             };
@@ -154,13 +154,14 @@ impl Shared {
                 let end = self.fetch(&mut state, block..block + FIRST)?;
                 state.push(Head { next: end, window: FIRST, reached: block });
             }
-            // It may come at any moment, but not before this waits.
+            // Blocks are cached under this lock, which only the wait releases, so that no news is
+            // missed.
             let _ = self.changed.wait_timeout(state, TICK);
         }
         Ok(found)
     }
 
-    /// Fetches more for somebody who reads on, when little is left of what was fetched for him.
+    /// Fetches more blocks for a sequential read, once no more than half of its last fetch is left.
     fn read_ahead(self: &Arc<Self>, state: &mut State, block: u64) -> io::Result<()> {
         let is_near = |head: &Head| {
             (head.next.saturating_sub(head.window)..=head.next + SKIP).contains(&block)
@@ -180,7 +181,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Begins to fetch what is missing at the beginning of some blocks, and tells where that ends.
+    /// Begins to fetch the first run of missing blocks in a range. Returns the block behind that
+    /// run, or the end of the range when none is missing.
     fn fetch(self: &Arc<Self>, state: &mut State, blocks: Range<u64>) -> io::Result<u64> {
         let is_missing =
             |block: &u64| !state.is_coming(*block) && !self.cache.has(self.number, *block);
@@ -197,7 +199,7 @@ impl Shared {
     /// Fetches blocks into the cache.
     async fn carry_out(&self, blocks: Range<u64>) {
         let (first, end) = (blocks.start * BLOCK, (blocks.end * BLOCK).min(self.length));
-        let stop = RemoteError::Transport("the transfer ended by a panic".to_owned());
+        let stop = RemoteError::Transport("the transfer panicked".to_owned());
         let mut ending = Ending { shared: self, left: blocks.clone(), blocks, stop: Some(stop) };
         let mut gathered = BytesMut::new();
         let left = &mut ending.left;
@@ -221,17 +223,17 @@ impl Shared {
         ending.stop = match result {
             Ok(()) => None,
             Err(Stop::Remote(error)) => Some(error),
-            // Memory keeps whatever comes.
+            // This does not happen: blocks are put into memory, which does not fail.
             Err(Stop::Local(error)) => Some(RemoteError::Transport(error.to_string())),
         };
     }
 }
 
-/// Ends a fetch, however that happens: those who wait are told.
+/// Ends a fetch when it is dropped, also by a panic or an abort, and notifies those who wait.
 struct Ending<'a> {
     shared: &'a Shared,
     blocks: Range<u64>,
-    /// Those that did not come yet.
+    /// The blocks that have not come yet.
     left: Range<u64>,
     stop: Option<RemoteError>,
 }
@@ -249,7 +251,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// A place in an input.
+/// A read position in an input.
 pub(super) struct Cursor {
     shared: Arc<Shared>,
     position: u64,
@@ -259,7 +261,7 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// The block of this number, waited for.
+    /// Returns the block of this number, and waits for it.
     fn block(&mut self, number: u64) -> io::Result<Bytes> {
         if let Some((_, bytes)) = self.block.as_ref().filter(|(held, _)| *held == number) {
             return Ok(bytes.clone());

@@ -33,7 +33,7 @@ pub(in crate::io) struct Staged {
 }
 
 impl Staged {
-    /// Where it is.
+    /// Path of the copy.
     pub(in crate::io) fn path(&self) -> &Path {
         &self.path
     }
@@ -45,7 +45,7 @@ impl Drop for Staged {
     }
 }
 
-/// Copies an input into a temporary file of a folder, and tells of it as it grows.
+/// Copies an input into a temporary file, and tells `observe` how many bytes it has so far.
 pub(super) fn stage(
     origin: &Arc<Origin>,
     facts: &Facts,
@@ -55,7 +55,7 @@ pub(super) fn stage(
 ) -> io::Result<Staged> {
     let mut builder = tempfile::Builder::new();
     let file = builder.prefix(".avocet-").suffix(".input").tempfile();
-    // The error of the temporary file names it, which is nobody's business.
+    // Only the kind is kept: the error itself names the temporary file, which callers do not know.
     let (file, path) = file.map_err(|error| io::Error::from(error.kind()))?.into_parts();
     unfinished.add(&path);
     let staged = Staged { path, unfinished: unfinished.clone() };
@@ -63,8 +63,8 @@ pub(super) fn stage(
     Ok(staged)
 }
 
-/// Copies an input to a name, and goes on with what an earlier try left, if that was of the same
-/// version.
+/// Copies an input to `target`, and goes on with the partial file of an earlier try, where that was
+/// of the same version.
 pub(super) fn fetch(
     origin: &Arc<Origin>,
     facts: &Facts,
@@ -78,11 +78,12 @@ pub(super) fn fetch(
     #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
     let mut file = options.open(&part)?;
     if file.try_lock().is_err() {
-        let what = "somebody else is copying it to the same place";
+        let what = "another copy to the same file is running";
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, what));
     }
     let mut there = file.seek(io::SeekFrom::End(0))?;
-    // Without a version nobody knows what the bytes are of.
+    // Without a version it is not known what the bytes are of; without ranges nothing can be
+    // resumed.
     if facts.version.is_none() || !facts.has_ranges || facts.length.is_none_or(|all| there > all) {
         file.set_len(0)?;
         there = 0;
@@ -92,7 +93,7 @@ pub(super) fn fetch(
         Err(error) => {
             let may_go_on = facts.version.is_some() && facts.has_ranges;
             if !may_go_on || RemoteError::of(&error).is_some_and(|error| !error.retryable()) {
-                // What can not be gone on with is in nobody's way.
+                // A partial file that can not be resumed is removed.
                 let _ = fs::remove_file(part);
             }
             Err(error)
@@ -100,10 +101,10 @@ pub(super) fn fetch(
     }
 }
 
-/// The name of what is not complete yet: another one for each version.
+/// The path of the partial file, which is another one for each version.
 fn part_of(target: &Path, facts: &Facts) -> PathBuf {
     let told = format!("{:?} {:?}", facts.version, facts.length);
-    // FNV-1a, 64 bits: it only has to differ, on any machine in the same way.
+    // FNV-1a, 64 bits: it has to be the same on any machine, and need not be secure.
     let hash = told.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     });

@@ -16,7 +16,7 @@ use avocet_model::remote::RemoteError;
 
 use super::client::{Client, Connector, Counts, deepest};
 
-/// A store, and the name of a thing in it.
+/// A store, and the key of an object in it.
 pub(super) struct Opened {
     pub(super) store: Arc<dyn ObjectStore>,
     /// What signs URLs of its objects.
@@ -24,7 +24,7 @@ pub(super) struct Opened {
     pub(super) key: Key,
 }
 
-/// The store that a URL names, as the environment and the settings have it; nothing is asked yet.
+/// The store that a URL names, set up by the environment and the settings; no request is sent yet.
 pub(super) fn open(
     client: &Client,
     counts: &Arc<Counts>,
@@ -35,7 +35,7 @@ pub(super) fn open(
     let connector = Connector { client: client.clone(), counts: Arc::clone(counts) };
     // Whether http: is allowed is the client's decision.
     let options = ClientOptions::new().with_allow_http(true);
-    // Single requests are tried again in there; what broke off is gone on with by `transfer`.
+    // The store retries single requests itself; `transfer` resumes bodies that broke off.
     let retry = RetryConfig { max_retries: 3, ..RetryConfig::default() };
     let settings = &client.settings.stores;
     macro_rules! build {
@@ -63,7 +63,7 @@ pub(super) fn open(
         ObjectStoreScheme::AmazonS3 => build!(AmazonS3Builder),
         ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder),
         ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder),
-        _ => return Err(no_object("its scheme is that of no store")),
+        _ => return Err(no_object("its scheme is not that of a supported object store")),
     };
     let (store, signer) = store.map_err(|error| fault(&error))?;
     Ok(Opened { store, signer, key })
@@ -73,8 +73,8 @@ fn no_object(why: &str) -> RemoteError {
     RemoteError::Refused(format!("it does not name an object of a store: {why}"))
 }
 
-/// The kind of store that a URL names, and the object in it. Texts of others are left out of
-/// errors: they show the URL as it is.
+/// The kind of store that a URL names, and the key of the object. Error texts of libraries are left
+/// out, since they show the whole URL.
 fn object(url: &Url) -> Result<(ObjectStoreScheme, Key), RemoteError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(no_object("`?` and `#` in a name are written %3F and %23"));
@@ -82,7 +82,7 @@ fn object(url: &Url) -> Result<(ObjectStoreScheme, Key), RemoteError> {
     let (scheme, path) = ObjectStoreScheme::parse(url)
         .map_err(|_| no_object("allowed are s3:, gs: and az:, with a bucket and a name"))?;
     let is_bare = path.as_ref().is_empty();
-    if is_bare { Err(no_object("it has a bucket only")) } else { Ok((scheme, path)) }
+    if is_bare { Err(no_object("it names a bucket but no object")) } else { Ok((scheme, path)) }
 }
 
 /// Whether two URLs name one object, however they are written.
@@ -95,7 +95,7 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || named(one).is_some_and(|one| named(other) == Some(one))
 }
 
-/// Options that no store knows would be passed over in silence.
+/// Fails for an option that no store knows, which would be ignored in silence.
 fn check_options(options: &BTreeMap<String, String>) -> Result<(), RemoteError> {
     let is_known = |key: &String| {
         key.parse::<AmazonS3ConfigKey>().is_ok()
@@ -108,7 +108,7 @@ fn check_options(options: &BTreeMap<String, String>) -> Result<(), RemoteError> 
     }
 }
 
-/// What a store's error is.
+/// Converts the error of a store.
 pub(super) fn fault(error: &object_store::Error) -> RemoteError {
     let chain = || {
         std::iter::successors(Some(error as &(dyn error::Error + 'static)), |error| error.source())
@@ -124,15 +124,15 @@ pub(super) fn fault(error: &object_store::Error) -> RemoteError {
     match error {
         object_store::Error::NotFound { .. } => status(404, "there is no such object or bucket"),
         object_store::Error::PermissionDenied { .. } => {
-            status(403, "these credentials may not do that")
+            status(403, "these credentials do not permit this")
         }
         object_store::Error::Unauthenticated { .. } => {
             status(401, "the credentials are missing or wrong")
         }
-        object_store::Error::AlreadyExists { .. } => status(409, "there is such an object already"),
+        object_store::Error::AlreadyExists { .. } => status(409, "the object exists already"),
         _ => {
             let text = deepest(error).to_string();
-            // It is told in words only.
+            // The status code is in the text of the error only.
             let code =
                 text.split("status code: ").nth(1).and_then(|rest| rest.get(..3)?.parse().ok());
             match code {
@@ -143,7 +143,7 @@ pub(super) fn fault(error: &object_store::Error) -> RemoteError {
     }
 }
 
-/// The beginning of a foreign text, without what moves a terminal.
+/// The beginning of a text of a library or server, without control characters.
 fn plain(text: &str) -> String {
     const MOST: usize = 300;
     text.chars().filter(|letter| !letter.is_control()).take(MOST).collect()

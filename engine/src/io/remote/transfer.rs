@@ -1,4 +1,4 @@
-//! Transfers that go on where they broke.
+//! Transfers that resume where they broke off.
 
 use std::{
     io,
@@ -11,29 +11,29 @@ use avocet_model::remote::RemoteError;
 
 use super::origin::{Facts, Origin};
 
-/// How often it is tried again without a byte of progress.
+/// Number of retries without progress.
 const TRIES: u32 = 3;
 
-/// How long the first pause is; each one is twice as long as the one before. After progress it is
-/// tried again at once.
+/// The pause before the second retry without progress. Each further one is twice as long; the first
+/// retry comes at once.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The longest pause that a server may ask for.
+/// The longest pause that a server may ask for; a longer one ends the transfer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What is expected in each second at least, in bytes.
+/// Slowest accepted average, in bytes per second.
 const LEAST: u64 = 1024;
 
-/// A transfer that breaks before so many bytes is followed by a pause.
+/// A request that breaks off before this many bytes is followed by a pause.
 const LITTLE: u64 = 64 << 10;
 
-/// How long that is.
+/// How long that pause is.
 const LITTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a transfer ended before its end.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The other side, or the way there.
+    /// The origin or the network failed.
     Remote(RemoteError),
     /// This machine could not keep what came.
     Local(io::Error),
@@ -61,12 +61,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// There was progress.
+    /// Resets the count, since there was progress.
     pub(super) fn renew(&mut self) {
         self.failures = 0;
     }
 
-    /// Waits after a failure, or gives up with it.
+    /// Waits before the next try, or returns the error when none is to follow.
     pub(super) async fn retry(&mut self, error: RemoteError) -> Result<(), RemoteError> {
         let asked = match &error {
             RemoteError::Status { after, .. } => after.unwrap_or_default(),
@@ -86,7 +86,7 @@ impl Backoff {
     }
 }
 
-/// Looks at what is there, trying again where that may help.
+/// Asks the origin what it has, and tries again where that may help.
 pub(super) async fn look(origin: &Origin) -> Result<Facts, RemoteError> {
     let mut backoff = Backoff::default();
     loop {
@@ -97,8 +97,9 @@ pub(super) async fn look(origin: &Origin) -> Result<Facts, RemoteError> {
     }
 }
 
-/// Gives the bytes from `first` up to `end` to `take`, in order; all there is where there are no
-/// ranges, from the first byte on, and nothing instead of bytes when that begins anew.
+/// Gives the bytes from `first` up to `end` to `take`, in order. Without ranges these are all bytes
+/// from 0 on, and each time that they begin anew `take` gets `None`, for which it must discard what
+/// it had.
 pub(super) async fn transfer(
     origin: &Origin,
     facts: &Facts,
@@ -132,13 +133,13 @@ pub(super) async fn transfer(
                     },
                 };
                 origin.count(bytes.len());
-                // What comes beyond the end is nobody's.
+                // Bytes beyond the end are dropped.
                 if let Some(left) = end.map(|end| end - at) {
                     bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 }
                 at += bytes.len() as u64;
                 came += bytes.len() as u64;
-                // Without ranges the same bytes may come again and again.
+                // Without ranges the same bytes come again with each try, so they are no progress.
                 if facts.has_ranges {
                     backoff.renew();
                 }

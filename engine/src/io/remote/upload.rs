@@ -23,44 +23,44 @@ use super::{
     transfer::Stop,
 };
 
-/// What is sent in one piece at most, and how large parts are at least, in bytes. All parts but the
-/// last have one size, as Cloudflare R2 wants it.
+/// Largest object that is sent in one request, and smallest part of a larger one, in bytes. All
+/// parts but the last have one size, as Cloudflare R2 requires.
 const PART: u64 = 8 << 20;
 
-/// Into how many parts an object is cut at most; Amazon S3 takes 10,000.
+/// Largest number of parts of an object; Amazon S3 takes 10,000.
 const MAX_PARTS: u64 = 9000;
 
-/// How many parts are on their way at once.
+/// Number of parts that are sent at the same time.
 const AT_ONCE: usize = 4;
 
 /// A file that is to become an object.
 #[derive(Debug)]
 pub(in crate::io) struct Upload {
-    /// What is sent.
+    /// Path of the local file.
     pub(in crate::io) file: PathBuf,
-    /// Where it goes.
+    /// URL of the object.
     pub(in crate::io) url: String,
     /// Whether an object that is there may be replaced.
     pub(in crate::io) replace: bool,
 }
 
-/// How long a store may take for a request without a body, tries included.
+/// Time limit for a request to a store with little or no body, retries included.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
-/// How long it may take to put parts together.
+/// Time limit for completing an object: putting its parts together, or sending a small one.
 const LIMIT_TOGETHER: Duration = Duration::from_secs(600);
 
-/// How long parts on their way may take to arrive once the upload came to nothing: one that arrives
-/// after it was aborted would stay. Whoever cancels waits for that.
+/// Time limit for parts that are still being sent once an upload has failed or is cancelled. A part
+/// that arrives after the abort would stay in the store. Whoever cancels waits for this.
 const LIMIT_ARRIVING: Duration = Duration::from_millis(600);
 
-/// How long it may take to clean up after a cancellation.
+/// Time limit for each request that cleans up after a failure or a cancellation.
 const LIMIT_CLEANING: Duration = Duration::from_secs(10);
 
-/// Objects of which all is there but the word that they are complete.
+/// Uploads that are ready to be completed. None of their objects can be seen yet.
 pub(in crate::io) struct Sent(Vec<Object>);
 
-/// One of them.
+/// One upload.
 struct Object {
     url: String,
     store: Arc<dyn ObjectStore>,
@@ -69,17 +69,17 @@ struct Object {
     /// Whether there was such an object before.
     existed: bool,
     size: u64,
-    /// All of it, where it is small.
+    /// Its whole content, where that is sent in one request.
     whole: Option<PutPayload>,
     parts: Option<Box<dyn MultipartUpload>>,
-    /// Whether it may be there by now.
+    /// Whether completing it has begun, so that the object may be there by now.
     may_be_there: bool,
 }
 
-/// What failed, with the URL that it is of.
+/// An error, with the URL of the object that it is about.
 type Failed = (String, io::Error);
 
-/// Sends all files. After an error or a cancellation no part is left.
+/// Sends all files. After an error or a cancellation their parts are aborted.
 pub(super) fn send_all(
     client: &Client,
     uploads: Vec<Upload>,
@@ -101,15 +101,15 @@ pub(super) fn send_all(
         }
         Ok::<_, io::Error>(Ok(Sent(sent)))
     };
-    // The work looks at the token itself: what it leaves must be cleaned up first.
+    // The work checks the token itself, since it must clean up before it ends.
     wait(work, &CancelToken::new(), || ()).map_err(|error| (first, error))?
 }
 
 impl Sent {
-    /// Says of each that it is complete.
+    /// Completes each upload, so that its object appears.
     ///
-    /// After an error or a cancellation no part is left, and no object that was not there before,
-    /// but what is told beside the error: objects that are, or may be, other ones now.
+    /// After an error or a cancellation parts are aborted, and objects removed that were not there
+    /// before. The URLs beside the error are of objects that are, or may be, different now.
     pub(in crate::io) fn complete(self, cancel: &CancelToken) -> Result<(), (Failed, Vec<String>)> {
         let token = cancel.clone();
         let Self(mut sent) = self;
@@ -131,8 +131,8 @@ impl Sent {
         done.map_err(|error| ((urls.first().cloned().unwrap_or_default(), error), urls))?
     }
 
-    /// Removes what is there of them, none of which anybody has seen. The answer is what could not
-    /// be taken back.
+    /// Aborts all uploads before any object is seen. Returns the URLs of those that could not be
+    /// taken back.
     pub(in crate::io) fn take_back(self) -> Vec<String> {
         let Self(sent) = self;
         let urls: Vec<_> = sent.iter().map(|object| object.url.clone()).collect();
@@ -141,7 +141,7 @@ impl Sent {
     }
 }
 
-/// Takes all of these back, and tells the URLs of those that could not be.
+/// Takes all of these back, and returns the URLs of those that could not be.
 async fn take_back(objects: Vec<Object>) -> Vec<String> {
     let mut left = Vec::new();
     for object in objects {
@@ -150,7 +150,8 @@ async fn take_back(objects: Vec<Object>) -> Vec<String> {
     left
 }
 
-/// Sends all of a file, and cleans up when that does not succeed.
+/// Sends the parts of a file, and cleans up when that fails. A small file is only read: it is sent
+/// when it is completed.
 async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Object, Stop> {
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
@@ -162,12 +163,13 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
     let existed = match until_ended(looked, cancel).await {
         Ok(_) => true,
         Err(Stop::Remote(RemoteError::Status { status: 404, .. })) => false,
-        // Some may write and not look; then nothing that may have been there is removed.
+        // Some credentials may write and not read. The object then counts as there before, so that
+        // it is never removed.
         Err(Stop::Remote(RemoteError::Status { status: 401 | 403, .. })) if replace => true,
         Err(other) => return Err(other),
     };
     if existed && !replace {
-        let what = Some("there is such an object already".to_owned());
+        let what = Some("the object exists already".to_owned());
         return Err(RemoteError::Status { status: 409, what, after: None }.into());
     }
     let (whole, parts, may_be_there) = (None, None, false);
@@ -176,7 +178,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
         object.whole = Some(read(&mut file, size).map_err(Stop::Local)?);
         return Ok(object);
     }
-    // Whoever begins must also abort, and is not dropped in between.
+    // Cancellation does not interrupt this: an upload that was begun must be aborted by its handle.
     let parts = limited(LIMIT, object.store.put_multipart(&object.key)).await?;
     let parts = object.parts.insert(parts);
     let mut moving = FuturesUnordered::new();
@@ -193,7 +195,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
     }
 }
 
-/// Sends all parts; those in `moving` are on their way.
+/// Sends all parts; `moving` holds those that are being sent.
 async fn send_parts(
     parts: &mut dyn MultipartUpload,
     file: &mut File,
@@ -215,7 +217,7 @@ async fn send_parts(
 }
 
 impl Object {
-    /// Makes the object appear, and looks whether it is as long as it should be.
+    /// Makes the object appear, and checks its size.
     async fn complete(&mut self) -> Result<(), Stop> {
         self.may_be_there = true;
         if let Some(parts) = &mut self.parts {
@@ -228,7 +230,7 @@ impl Object {
         }
         let found = match limited(LIMIT, self.store.head(&self.key)).await {
             Ok(found) => found.size,
-            // Some may write and not look.
+            // Some credentials may write and not read.
             Err(Stop::Remote(RemoteError::Status { status: 401 | 403, .. })) => self.size,
             Err(other) => return Err(other),
         };
@@ -238,10 +240,10 @@ impl Object {
         Err(RemoteError::Short { got: found, expected: self.size }.into())
     }
 
-    /// Leaves no part of it, and no object that was not there before. An object that is another
-    /// one now, or may be, and one that could not be removed, is told by its URL.
+    /// Aborts the upload, and removes an object that was not there before. Returns the URL of an
+    /// object that was, or may have been, replaced, or that could not be removed.
     async fn take_back(mut self) -> Option<String> {
-        // A store that can not be reached now removes parts that are left by its own rules.
+        // Where the abort fails, the store's own rules must remove the parts.
         if let Some(mut parts) = self.parts.take()
             && let Err(Stop::Remote(error)) = limited(LIMIT_CLEANING, parts.abort()).await
         {
@@ -266,7 +268,7 @@ fn read(file: &mut File, bytes: u64) -> io::Result<PutPayload> {
     Ok(piece.into())
 }
 
-/// An answer of a store, which may take so long.
+/// A request to a store, with a time limit: [`RemoteError::Stalled`] when it takes longer.
 pub(super) async fn limited<T>(
     limit: Duration,
     work: impl Future<Output = object_store::Result<T>>,
@@ -277,8 +279,8 @@ pub(super) async fn limited<T>(
     }
 }
 
-/// Does what can not be undone while it is on its way: a deletion would overtake it. When the token
-/// is set it may still take a while, and counts as failed.
+/// Does what can not be undone while it is under way, since a deletion would overtake it. When the
+/// token is set it may still take [`LIMIT_CLEANING`], and counts as failed.
 async fn settled(
     work: impl Future<Output = Result<(), Stop>>,
     cancel: &CancelToken,

@@ -1,5 +1,5 @@
-//! What libav does not tell of the end of an input: that it lies within a packet, before packets that
-//! are listed, or before another file.
+//! Ends of inputs that libav does not report: within a packet, before packets that the index lists,
+//! or before another file.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,9 @@ use super::{Demuxer, Fault};
 use crate::libav::Packet;
 
 impl Demuxer {
-    /// Whether reading goes on behind a packet that a movie lists and the input ends before: libav
-    /// stops at each of them, while packets of other streams may follow that are there.
+    /// Whether reading goes on after libav failed at a packet that a movie lists behind the end of
+    /// the input. libav stops at each of these, while packets of other streams that are there may
+    /// follow.
     pub(super) fn skips_absent(&mut self) -> bool {
         if self.skipped == 0 && self.is_format("mov") {
             self.absent = self.count_absent();
@@ -22,7 +23,8 @@ impl Demuxer {
         is_left
     }
 
-    /// How many packets of each stream that is read stand behind the end of the input.
+    /// Counts, for each stream that is read, the packets that are listed behind the end of the
+    /// input.
     fn count_absent(&self) -> BTreeMap<usize, u64> {
         // SAFETY: the I/O context is live, and libav is not in it.
         let length = unsafe { ffi::avio_size(self.io.as_ptr()) };
@@ -33,7 +35,8 @@ impl Demuxer {
                 let is_kept = (*stream).discard != ffi::AVDiscard::AVDISCARD_ALL;
                 (is_kept, ffi::avformat_index_get_entries_count(stream))
             };
-            // Counted from the last one: in all but odd movies chunks stand in the order of packets.
+            // Counted backward from the last packet, since chunks are nearly always in packet
+            // order.
             let packets = (0..listed).rev().map_while(|at| self.listed_at(number, at));
             let absent = packets.take_while(|packet| packet.at >= length).count();
             Some((number, u64::try_from(absent).ok()?)).filter(|it| is_kept && it.1 > 0)
@@ -41,12 +44,13 @@ impl Demuxer {
         self.streams().enumerate().filter_map(count).collect()
     }
 
-    /// Whether another file stands behind the last packet of Matroska: libav reads no segment of a
-    /// known size behind one that does not say where it ends.
+    /// Whether another Matroska file follows the last packet, which is at byte `last`. libav reads
+    /// no segment of a known size behind one of unknown size.
     pub(super) fn stops_before_matroska(&mut self, last: u64) -> Result<bool, Fault> {
-        /// What every file of Matroska begins with (RFC 8794, 11.2.1).
+        /// ID of the EBML header, with which every Matroska file begins (RFC 8794, 11.2.1).
         const EBML: &[u8] = b"\x1a\x45\xdf\xa3";
-        /// Most bytes between a packet and the file behind it: that packet, and an index.
+        /// How far behind the start of the last packet the next file is looked for, in bytes: there
+        /// may be the packet itself and an index.
         const MAX_BYTES: usize = 1 << 20;
         if !self.is_format("matroska") {
             return Ok(false);
@@ -55,11 +59,12 @@ impl Demuxer {
         Ok(rest.windows(EBML.len()).any(|bytes| bytes == EBML))
     }
 
-    /// Whether Ogg ends within a page behind that of the last packet: libav leaves it out (RFC 3533, 6).
+    /// Whether an Ogg input ends within a page, from that of the last packet on, which is at byte
+    /// `last`. libav leaves such a page out (RFC 3533, 6).
     pub(super) fn ends_within_page(&mut self, last: u64) -> Result<bool, Fault> {
-        /// Bytes of the header of a page, without the sizes of its segments.
+        /// Size of the header of a page without its segment table, in bytes.
         const HEADER: usize = 27;
-        /// Most bytes of two pages.
+        /// Largest size of two pages, in bytes.
         const MAX_BYTES: usize = 2 * (HEADER + 255 + 255 * 255);
         if !self.is_format("ogg") {
             return Ok(false);
@@ -76,14 +81,15 @@ impl Demuxer {
         Ok(false)
     }
 
-    /// Goes on with an FLV that was appended to another one, whose header libav takes for the end;
-    /// answers whether there is one (Adobe Flash Video File Format 10.1, annex E.2 to E.4).
+    /// Seeks to the first tag of an FLV file that is appended to this one, whose header libav takes
+    /// for the end. Returns whether there is such a file (Adobe Flash Video File Format 10.1, annex
+    /// E.2 to E.4).
     pub(super) fn begin_next_flv(&mut self) -> Result<bool, Fault> {
-        /// Bytes of the header of a tag and of the number behind it.
+        /// Size of the header of a tag and of the `PreviousTagSize` behind the tag, in bytes.
         const AROUND: u64 = 11 + 4;
         let is_flv = self.is_format("flv");
         let Some(mut at) = self.last_at.filter(|_| is_flv) else { return Ok(false) };
-        // The tags of streams that are left out may follow the last packet.
+        // Tags of discarded streams may follow the last packet that was read.
         loop {
             match *self.peek(at, 9)? {
                 [b'F', b'L', b'V', _, _, a, b, c, d] => {
@@ -101,13 +107,13 @@ impl Demuxer {
         }
     }
 
-    /// Whether libav found the end of the input where the rest of a packet should be. Of transport
-    /// streams it says the same of packets that lack a part in the middle.
+    /// Whether the input ends within this packet. The corrupt flag does not count for MPEG-TS,
+    /// where libav also sets it for packets that lack a part in the middle.
     pub(super) fn is_torn(&mut self, packet: &Packet) -> bool {
         // SAFETY: the I/O context is live, and libav is not in it.
         let is_at_end = unsafe { (*self.io.as_ptr()).eof_reached != 0 };
         let is_short = match packet.data() {
-            // A frame of ADTS (ISO/IEC 13818-7, 6.2) tells its length in 13 bits.
+            // The header of an ADTS frame (ISO/IEC 13818-7, 6.2) states its length in 13 bits.
             [0xff, b, _, c, d, e, ..] if b & 0xf6 == 0xf0 && self.is_of_adts() => {
                 let length = usize::from(c & 3) << 11 | usize::from(*d) << 3 | usize::from(e >> 5);
                 packet.size() < length
@@ -117,8 +123,8 @@ impl Demuxer {
         is_short && is_at_end
     }
 
-    /// Whether it is MXF that lacks its end, and so the index in it: libav guesses where pictures
-    /// stand by the size of what is there.
+    /// Whether it is an MXF file that lacks its footer, and with it the index. libav then guesses
+    /// the positions of pictures from the size of the file.
     pub(super) fn is_cut_mxf(&mut self) -> Result<bool, Fault> {
         if let Some(known) = self.is_cut {
             return Ok(known);
@@ -135,12 +141,13 @@ impl Demuxer {
         Ok(is_cut)
     }
 
-    /// Whether frames of AAC in it begin with ADTS.
+    /// Whether AAC frames in this container begin with an ADTS header.
     fn is_of_adts(&self) -> bool {
         self.is_format("aac") || self.is_format("mpegts")
     }
 
-    /// How many packets of a stream were left out so far, since the input ends before or within them.
+    /// Number of packets of a stream that were left out so far, since the input ends before or
+    /// within them.
     pub(crate) fn torn(&self, stream: usize) -> u64 {
         let of = |counts: &BTreeMap<usize, u64>| counts.get(&stream).copied().unwrap_or(0);
         of(&self.torn) + of(&self.absent)

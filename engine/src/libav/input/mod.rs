@@ -1,7 +1,9 @@
-//! Demuxers: containers opened, packets read.
+//! The demuxer: opens a container and reads its packets.
 
+mod colors;
 mod end;
 mod padding;
+mod parameters;
 
 use std::{
     collections::BTreeMap,
@@ -13,33 +15,38 @@ use std::{
 use ffmpeg_sys_next as ffi;
 
 use avocet_model::{
-    error::LibavError,
-    format::{movie::Ends, nal::avc::Head, seek::ReadSeek},
+    error::{Error, LibavError},
+    format::{movie::Ends, seek::ReadSeek},
+    location::Location,
     media::MediaInfo,
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
 };
+
+use colors::{restore_colors, take_colors};
+pub(crate) use parameters::{Parameters, Table};
 
 use super::{
     AvResult, Options, Packet, allocated, check, describe, error, io::Io, limits::Limits, rational,
     refused, samples, text, ticks,
 };
 
-/// No protocol has this name, so libav opens nothing by itself.
+/// The only protocol on libav's whitelist. None has this name, so libav opens nothing by itself.
 const NO_PROTOCOL: &CStr = c"none";
 
-/// How many times more the streams that are left out must hold, for those that are kept to be read
-/// without what is between them.
+/// Input is read sparsely when the bit rate of all streams is more than this many times that of the
+/// streams that are kept.
 const SPARSE: i64 = 8;
 
-/// The farthest time from zero, in seconds, some three thousand years: clocks count from years 1, 1601,
-/// 1900, 1904 and 1970. Numbers of 64 bits tell seconds there to 15 µs.
+/// The farthest accepted time from zero, in seconds: some 3000 years, since clocks count from years
+/// 1, 1601, 1900, 1904 and 1970. An `f64` resolves 15 µs there.
 const FARTHEST: f64 = 1e11;
 
-/// The longest input, in seconds, some ten years: what says that it is longer is damaged.
+/// The longest accepted input, in seconds: some ten years. One that states more is damaged.
 const LONGEST: f64 = 10.0 * 366.0 * 86_400.0;
 
-/// What libav takes every input to be called: nothing follows from names, and some demuxers need one.
+/// The name that libav gets for every input. No format is to be guessed from a name, but some
+/// demuxers need one.
 const NAME: &CStr = c"input";
 
 /// An open input.
@@ -47,65 +54,83 @@ const NAME: &CStr = c"input";
 pub(crate) struct Demuxer {
     context: NonNull<ffi::AVFormatContext>,
     io: Io,
-    /// Where libav asks whether to go on; boxed for its address.
+    /// The token that libav's interrupt callback reads; boxed, so that its address does not change.
     cancel: Box<CancelToken>,
-    /// How closely it was looked at.
+    /// How closely its streams were probed.
     depth: Depth,
-    /// Whether that was done.
+    /// Whether `avformat_find_stream_info` was called for this context.
     has_looked: bool,
-    /// What it may hold.
+    /// Limits on picture size and duration.
     pub(crate) limits: Limits,
-    /// Width and height, in pixels, that libav refused when it looked at the streams.
+    /// Picture size that libav refused while it probed the streams: width and height, in pixels.
     pub(crate) refused: Option<(u32, u32)>,
-    /// The duration that the header states, where libav takes the length of the file for it.
+    /// The duration that the header states, where libav computes one from the size of the file.
     pub(crate) stated: Option<Timestamp>,
-    /// Where edit lists end, by the number of the track; read where libav overstates a duration.
+    /// Ends of edit lists by track ID; filled only where libav overstates a duration.
     pub(crate) ends: Ends,
-    /// How many packets of each stream were left out, since the input ends within them.
+    /// Number of packets of each stream that were left out, since the input ends within them.
     torn: BTreeMap<usize, u64>,
-    /// How many packets of each stream it lists behind its end.
+    /// Number of packets of each stream that the index lists behind the end of the input.
     absent: BTreeMap<usize, u64>,
-    /// How many of them were skipped since the last seek.
+    /// Number of those packets that were skipped since the last seek.
     skipped: u64,
-    /// Time of the first packet that was read, in seconds.
-    first: Option<f64>,
-    /// Whether it lacks its end, once that was looked for.
+    /// Time of the first packet that was read, in seconds: its DTS, or its PTS where it has none.
+    first_seconds: Option<f64>,
+    /// Whether it is an MXF file without its footer; `None` until that was checked.
     is_cut: Option<bool>,
-    /// Where the last packet stands, in bytes, where the container tells; in FLV, where its tag begins.
+    /// Position of the last packet, in bytes, where the demuxer states it; in FLV, that of its tag.
     last_at: Option<u64>,
     /// The number of the stream of the last packet.
     last_stream: Option<usize>,
-    /// Whether libav saw the end where another file stands, which it does not read.
+    /// Whether another file, which is not read, follows where libav saw the end.
     pub(crate) is_followed: bool,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
 unsafe impl Send for Demuxer {}
 
-/// How closely an input is looked at when it is opened.
+/// How closely the streams of an input are probed when it is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Enough to decode, where the container's header tells it.
+    /// The header alone, in containers where it suffices to decode.
     Header,
-    /// All that libav finds out, which may take a decoded frame of each stream.
+    /// All that libav finds out, for which it may decode a frame of each stream.
     Streams,
 }
 
 /// Why an input or output stopped working.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The token was set.
+    /// The cancel token was set.
     Cancelled,
     /// The reader or writer itself failed.
     Io(io::Error),
     /// libav failed.
     Libav(LibavError),
-    /// A packet has this time, in seconds, which is beyond what can be placed.
+    /// A packet has this time, in seconds, which is too far from zero or from the first packet.
     FarTime(f64),
 }
 
 impl Fault {
-    /// The real cause behind an error of libav.
+    /// The fault of an input, as an error of the run.
+    pub(crate) fn of_input(self, location: &Location) -> Error {
+        match self {
+            Self::Cancelled => Error::Cancelled,
+            Self::Io(source) => Error::Read { location: location.clone(), source },
+            Self::Libav(error) => {
+                Error::NotMedia { location: location.clone(), reason: error.to_string() }
+            }
+            Self::FarTime(seconds) => Error::Lacking {
+                location: location.clone(),
+                found: format!("a packet at {seconds:.0} s"),
+                needed:
+                    "packet times within ten years of the first packet and within 3000 years of 0"
+                        .to_owned(),
+            },
+        }
+    }
+
+    /// The cause behind an error of libav: cancellation, a failed read or write, or libav itself.
     pub(super) fn new(error: LibavError, io: &mut Io, cancel: &CancelToken) -> Self {
         match io.take_failure() {
             _ if cancel.is_cancelled() => Self::Cancelled,
@@ -115,7 +140,8 @@ impl Fault {
     }
 }
 
-/// What libav asks whether to go on: a token, which outlives the context at the place where it is.
+/// The interrupt callback that stops libav once `cancel` is set. The token must outlive the
+/// context, and must not move.
 pub(super) fn interrupted_by(cancel: &CancelToken) -> ffi::AVIOInterruptCB {
     let opaque = ptr::from_ref(cancel).cast_mut().cast();
     ffi::AVIOInterruptCB { callback: Some(interrupt), opaque }
@@ -138,7 +164,7 @@ pub(super) unsafe extern "C" fn refuse_open(
 }
 
 impl Demuxer {
-    /// Opens what `reader` gives and looks at its streams.
+    /// Opens the container that `reader` reads, and probes its streams as closely as `depth` asks.
     pub(crate) fn open(
         reader: Box<dyn ReadSeek>,
         depth: Depth,
@@ -164,7 +190,7 @@ impl Demuxer {
             torn: BTreeMap::new(),
             absent: BTreeMap::new(),
             skipped: 0,
-            first: None,
+            first_seconds: None,
             is_cut: None,
             last_at: None,
             last_stream: None,
@@ -180,10 +206,10 @@ impl Demuxer {
         Ok(demuxer)
     }
 
-    /// Fails when the reader did while libav looked at the streams: it takes that for the end.
+    /// Fails when a read failed in the meantime, since libav takes a failed read for the end.
     fn all_was_read(&mut self) -> Result<(), Fault> {
         match self.io.take_failure() {
-            // It tries places that are not there.
+            // Seeks to positions that do not exist fail with this kind, and libav tries some.
             Some(failure) if failure.kind() != io::ErrorKind::InvalidInput => {
                 Err(Fault::Io(failure))
             }
@@ -191,15 +217,15 @@ impl Demuxer {
         }
     }
 
-    /// Lets libav find out all it can about the streams, from the first packets; once, since libav
-    /// does not survive a second time.
+    /// Probes the streams by their first packets (`avformat_find_stream_info`). This is done once
+    /// per context, since libav does not survive a second call.
     pub(crate) fn look_closely(&mut self) -> Result<(), Fault> {
         if std::mem::replace(&mut self.has_looked, true) {
             return Ok(());
         }
         self.depth = Depth::Streams;
-        // Of each stream that there is by now; those that show later are held against the limit
-        // when they are known.
+        // The option limits the streams that are known by now. Those that show later are checked
+        // against the limit afterwards.
         let most = ("max_pixels".to_owned(), self.limits.max_pixels.to_string());
         let most = i64::try_from(self.limits.max_pixels).map_or(Vec::new(), |_| vec![most]);
         let options = self.streams().map(|_| Options::new(&most)).collect::<AvResult<Vec<_>>>();
@@ -227,19 +253,19 @@ impl Demuxer {
         self.is_format("mov") || self.is_format("matroska")
     }
 
-    /// Whether libav states too long a duration of any stream, which its edit list does not.
+    /// Whether libav states a longer duration of any stream than its edit list does.
     pub(crate) fn overstates(&self) -> bool {
         let context = self.context.as_ptr();
         // SAFETY: the context is open, and the streams are its own.
         self.streams().any(|stream| unsafe { describe::overstates(context, stream) })
     }
 
-    /// Whether the container states presentation times.
+    /// Whether the container states presentation times (PTS), not only decoding times (DTS).
     fn states_presentation(&self) -> bool {
         avocet_model::media::STATES_PRESENTATION.iter().any(|name| self.is_format(name))
     }
 
-    /// What was found.
+    /// What probing found, with durations corrected by `ends` and `stated`.
     pub(crate) fn media(&self) -> MediaInfo {
         // SAFETY: the context is open, and its streams were looked at.
         let media = unsafe { describe::media(self.context.as_ptr(), &self.ends) };
@@ -250,13 +276,14 @@ impl Demuxer {
         }
     }
 
-    /// Whether libav calls the container so.
+    /// Whether `name` is one of libav's names for the container.
     pub(crate) fn is_format(&self, name: &str) -> bool {
         // SAFETY: the context is open, and its format static.
         unsafe { text((*(*self.context.as_ptr()).iformat).name) }.split(',').any(|one| one == name)
     }
 
-    /// The next packet; `None` at the end. One that the input ends within is left out.
+    /// Reads the next packet; `None` at the end. A packet within which the input ends is left out,
+    /// and counted as torn.
     pub(crate) fn read(&mut self) -> Result<Option<Packet>, Fault> {
         let code = loop {
             let mut packet = Packet::new().map_err(Fault::Libav)?;
@@ -281,7 +308,8 @@ impl Demuxer {
             }
             self.begin_sound(&mut packet).map_err(Fault::Libav)?;
             self.end_sound(&mut packet);
-            // Each picture of APNG is drawn onto those before it, whatever libav says.
+            // APNG draws each picture onto those before it, so only the first is a keyframe,
+            // whatever libav flags.
             if self.is_format("apng") && packet.pts() > Some(0) {
                 packet.set_key(false);
             }
@@ -295,7 +323,7 @@ impl Demuxer {
                         *self.torn.entry(stream).or_default() += 1;
                     }
                 }
-                // It is told once.
+                // A further read at the end must not count these again.
                 self.last_at = None;
                 Ok(None)
             }
@@ -303,13 +331,14 @@ impl Demuxer {
         }
     }
 
-    /// Fails when a packet is so far from zero that seconds do not tell its time to the sample, or so
-    /// far from the first one that nobody waits until the hole between them is filled.
+    /// Fails when a time of a packet is farther than [`FARTHEST`] from zero, where seconds are too
+    /// coarse for samples, or than [`LONGEST`] from the first packet, since to fill such a gap
+    /// would take too long.
     fn check_time(&mut self, packet: &Packet) -> Result<(), Fault> {
         let Some(base) = self.time_base_of(packet) else { return Ok(()) };
         for ticks in packet.stated_times() {
             let seconds = Timestamp::new(ticks, base).seconds();
-            let first = *self.first.get_or_insert(seconds);
+            let first = *self.first_seconds.get_or_insert(seconds);
             if seconds.abs() > FARTHEST || (seconds - first).abs() > LONGEST {
                 return Err(Fault::FarTime(seconds));
             }
@@ -322,8 +351,9 @@ impl Demuxer {
         unsafe { rational((**(*self.context.as_ptr()).streams.add(packet.stream())).time_base) }
     }
 
-    /// The first bytes of the first packet of a stream, from which nothing was read yet; no more than
-    /// `most` where the container lists its packets. Reading goes on at the first packet.
+    /// The first bytes of a stream's first packet: at most `most` in a movie, the whole packet in
+    /// other containers. No packet may have been read before; reading then begins at the first
+    /// packet.
     pub(crate) fn first_bytes(&mut self, stream: usize, most: usize) -> Result<Vec<u8>, Fault> {
         let listed = self.is_format("mov").then(|| self.listed_at(stream, 0)).flatten();
         if let Some(first) = listed {
@@ -341,11 +371,12 @@ impl Demuxer {
         Ok(bytes)
     }
 
-    /// Bytes of the input at a place, as many as there are up to `size`; libav does not notice.
+    /// Reads up to `size` bytes at the position `at`, and restores the position of libav.
     fn peek(&mut self, at: u64, size: usize) -> Result<Vec<u8>, Fault> {
         let mut bytes = vec![0; size];
         let length = c_int::try_from(size).unwrap_or(0);
-        // SAFETY: the I/O context is live, and libav is not in it; the buffer is as long as is said.
+        // SAFETY: the I/O context is live, and libav is not in it; the buffer is as long as is
+        // said.
         let read = unsafe {
             let io = self.io.as_ptr();
             let here = ffi::avio_seek(io, 0, ffi::SEEK_CUR);
@@ -359,7 +390,8 @@ impl Demuxer {
         Ok(bytes)
     }
 
-    /// Goes to a keyframe at or before `ticks` of a stream, as far as the container knows.
+    /// Seeks to a keyframe at or before `ticks` of a stream, as far as the container knows. APNG
+    /// and MXF without a footer are rewound instead.
     pub(crate) fn seek(&mut self, stream: usize, ticks: i64) -> Result<(), Fault> {
         (self.last_at, self.skipped) = (None, 0);
         if self.is_format("apng") || self.is_cut_mxf()? {
@@ -376,14 +408,15 @@ impl Demuxer {
     /// Goes back to the first packet.
     pub(crate) fn rewind(&mut self) -> Result<(), Fault> {
         (self.last_at, self.skipped) = (None, 0);
-        // What was read of a file behind the first one may have taken its place in the index.
+        // Packets of an appended file may have replaced those of the first one in libav's index.
         if self.is_format("flv") || self.is_format("matroska") {
             return self.reopen();
         }
         // SAFETY: the context is open, and its format static.
         let code = unsafe {
             let context = self.context.as_ptr();
-            // Streams of bytes have no index, and a search by time may miss their first keyframe.
+            // These formats have no index of their own, and a seek by time may miss the first
+            // keyframe.
             let flags = (*(*context).iformat).flags;
             let by_bytes = flags & (ffi::AVFMT_TS_DISCONT | ffi::AVFMT_GENERIC_INDEX) != 0
                 && flags & ffi::AVFMT_NO_BYTE_SEEK == 0;
@@ -401,13 +434,14 @@ impl Demuxer {
         }
     }
 
-    /// Opens the container anew, and lets libav find out all it can about the streams.
+    /// Reopens the container at its first packet, and probes the streams fully.
     pub(crate) fn look_anew(&mut self) -> Result<(), Fault> {
         self.depth = Depth::Streams;
         self.reopen()
     }
 
-    /// Opens the container anew, which leads to the first packet where a seek does not.
+    /// Reopens the container, which leads to the first packet even where a seek does not. The same
+    /// streams stay discarded.
     fn reopen(&mut self) -> Result<(), Fault> {
         let discards: Vec<_> =
             // SAFETY: the streams belong to the open context.
@@ -433,10 +467,10 @@ impl Demuxer {
         self.all_was_read()
     }
 
-    /// Leaves out the packets of all streams but these.
+    /// Discards the packets of all streams but those that are wanted.
     ///
-    /// Where a movie's sample tables tell where those are, and they are few, nothing but them is
-    /// read: not what lies between them, and nothing ahead.
+    /// In a movie whose sample tables list the wanted packets, and where these are few, libav's
+    /// buffered reading is turned off, so that nothing between or ahead of them is read.
     pub(crate) fn keep_only(&mut self, wanted: impl Fn(usize) -> bool) {
         let (mut kept, mut all) = (0, 0);
         let mut is_listed = true;
@@ -461,7 +495,8 @@ impl Demuxer {
         unsafe { (*self.io.as_ptr()).direct = c_int::from(is_sparse) };
     }
 
-    /// How a stream is coded; `None` when there is no such stream.
+    /// Codec parameters of a stream, with what the container states; `None` when there is no such
+    /// stream.
     pub(crate) fn parameters(&self, stream: usize) -> Option<AvResult<Parameters>> {
         let stream = self.streams().nth(stream)?;
         // SAFETY: the stream belongs to the open context, and what is copied does not point to it.
@@ -484,7 +519,7 @@ impl Demuxer {
         })
     }
 
-    /// The latest instant that the container's own index promises for a stream.
+    /// The time of the last entry of the container's own index for a stream; `None` without one.
     pub(crate) fn last_indexed(&self, stream: usize) -> Option<Timestamp> {
         let stream = self.streams().nth(stream)?;
         // SAFETY: the stream belongs to the open context, and the entry to its index.
@@ -498,7 +533,7 @@ impl Demuxer {
         }
     }
 
-    /// The packets of a stream, as the container's own index lists them, in order of decoding.
+    /// The packets of a stream in decoding order, as the container's own index lists them.
     pub(crate) fn listed(&self, stream: usize) -> Vec<Listed> {
         let Some(pointer) = self.streams().nth(stream) else { return Vec::new() };
         // SAFETY: the stream belongs to the open context.
@@ -506,7 +541,7 @@ impl Demuxer {
         (0..count).map_while(|number| self.listed_at(stream, number)).collect()
     }
 
-    /// One entry of the container's own index, counted from 0.
+    /// Entry `number`, from 0, of the container's own index.
     fn listed_at(&self, stream: usize, number: c_int) -> Option<Listed> {
         let stream = self.streams().nth(stream)?;
         // SAFETY: the stream belongs to the open context; an entry that is not there is null.
@@ -538,7 +573,7 @@ impl Drop for Demuxer {
     }
 }
 
-/// Opens the container that `io` reads, from where that is.
+/// Opens the container that `io` reads, from its current position on.
 ///
 /// # Safety
 /// `io` and `cancel` outlive the context.
@@ -561,208 +596,14 @@ unsafe fn open_context(io: &Io, cancel: &CancelToken) -> AvResult<NonNull<ffi::A
 /// A packet in a container's own index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed {
-    /// Where it stands, in bytes from the beginning.
+    /// Position in the input, in bytes from its beginning.
     pub(crate) at: u64,
-    /// Decoding time, in ticks.
+    /// Decoding time (DTS), in ticks of the stream's time base.
     pub(crate) dts: i64,
     /// Size, in bytes.
     pub(crate) bytes: u32,
-    /// Whether decoding can begin here.
+    /// Whether the index flags it as a keyframe.
     pub(crate) is_key: bool,
     /// Whether an edit list hides it.
     pub(crate) is_hidden: bool,
-}
-
-/// Primaries, transfer, matrix and range that a container states, as numbers of libav.
-type Colors = [c_int; 4];
-
-/// The fields of codec parameters that say how numbers become colors.
-///
-/// # Safety
-/// `stream` points to a live stream.
-unsafe fn color_fields(stream: *mut ffi::AVStream) -> [*mut c_int; 4] {
-    // SAFETY: as promised by the caller; enums are as large as the integers they are cast to.
-    unsafe {
-        let coding = (*stream).codecpar;
-        [
-            (&raw mut (*coding).color_primaries).cast(),
-            (&raw mut (*coding).color_trc).cast(),
-            (&raw mut (*coding).color_space).cast(),
-            (&raw mut (*coding).color_range).cast(),
-        ]
-    }
-}
-
-/// What libav calls colors of which nothing is said; in the order of [`color_fields`].
-const NO_COLORS: Colors = [
-    ffi::AVColorPrimaries::AVCOL_PRI_UNSPECIFIED as c_int,
-    ffi::AVColorTransferCharacteristic::AVCOL_TRC_UNSPECIFIED as c_int,
-    ffi::AVColorSpace::AVCOL_SPC_UNSPECIFIED as c_int,
-    ffi::AVColorRange::AVCOL_RANGE_UNSPECIFIED as c_int,
-];
-
-/// Takes the colors that the container states out of the parameters of a stream, so that libav looks
-/// for those of the coding, which pictures are decoded with. Since FFmpeg 9 it would keep the
-/// container's where both are stated.
-///
-/// # Safety
-/// `stream` points to a live stream, which nobody else uses.
-unsafe fn take_colors(stream: *mut ffi::AVStream) -> Colors {
-    // SAFETY: as promised by the caller.
-    let fields = unsafe { color_fields(stream) };
-    // SAFETY: as promised by the caller; each field takes the number that libav has for nothing.
-    std::array::from_fn(|number| unsafe { fields[number].replace(NO_COLORS[number]) })
-}
-
-/// Puts colors of the container back, each where the coding states none: VP9 states a matrix only.
-///
-/// # Safety
-/// `stream` points to a live stream, which nobody else uses.
-unsafe fn restore_colors(stream: *mut ffi::AVStream, colors: Colors) {
-    // SAFETY: as promised by the caller; the numbers came out of the same fields.
-    unsafe {
-        for ((field, none), stated) in color_fields(stream).into_iter().zip(NO_COLORS).zip(colors) {
-            if *field == none {
-                *field = stated;
-            }
-        }
-    }
-}
-
-/// The end of a stream, by a complete sample table with its edit list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Table {
-    /// Decoding time of the first of the last packets, as many as pictures are reordered over; in
-    /// ticks.
-    pub(crate) last_from: i64,
-    /// Where the stream ends, in ticks.
-    pub(crate) end: i64,
-}
-
-/// How a stream is coded: a copy that outlives its demuxer.
-#[derive(Debug)]
-pub(crate) struct Parameters {
-    coding: NonNull<ffi::AVCodecParameters>,
-    /// Seconds per tick of the stream's packets.
-    pub(crate) time_base: TimeBase,
-    /// Where the stream begins, in ticks, where the container tells.
-    pub(crate) start: Option<i64>,
-    /// Whether decoding times of its sample table go back, as where an edit list shows a piece of the
-    /// media behind another one.
-    pub(crate) goes_back: bool,
-    /// Average frames per second, where the container tells.
-    pub(crate) frame_rate: Option<Rational>,
-    /// What the container's sample table promises.
-    pub(crate) table: Option<Table>,
-    /// Whether the container states when pictures are shown, and not only when they are decoded.
-    pub(crate) states_presentation: bool,
-    /// What a decoder that begins in the middle of the stream must know from its first packet.
-    pub(crate) head: Option<Head>,
-    /// The decoder, where it is not the one that libav takes by itself; static.
-    pub(super) decoder: Option<*const ffi::AVCodec>,
-    /// What the input may hold.
-    pub(super) limits: Limits,
-    /// Side data of the stream, such as its display matrix, that are not part of `coding`.
-    pub(super) side_data: Vec<(ffi::AVPacketSideDataType, Vec<u8>)>,
-}
-
-// SAFETY: codec parameters are plain memory without thread affinity, and decoders are static.
-unsafe impl Send for Parameters {}
-
-impl Parameters {
-    /// # Safety
-    /// `source` points to valid codec parameters.
-    pub(super) unsafe fn copy(
-        source: *const ffi::AVCodecParameters,
-        time_base: Option<TimeBase>,
-    ) -> AvResult<Self> {
-        // SAFETY: allocates only; null is caught.
-        let coding = allocated(unsafe { ffi::avcodec_parameters_alloc() })?;
-        let time_base = time_base.unwrap_or(TimeBase::MICROSECONDS);
-        let copy = Self {
-            coding,
-            time_base,
-            start: None,
-            goes_back: false,
-            frame_rate: None,
-            table: None,
-            states_presentation: true,
-            head: None,
-            decoder: None,
-            limits: Limits::NONE,
-            side_data: Vec::new(),
-        };
-        // SAFETY: both are valid; ours is freed by `drop` when this fails.
-        check(unsafe { ffi::avcodec_parameters_copy(copy.as_ptr(), source) })?;
-        Ok(copy)
-    }
-
-    /// How many packets of sound a second has, where the coding tells.
-    pub(crate) fn packets_per_second(&self) -> Option<f64> {
-        // SAFETY: the parameters are live.
-        let (rate, samples) =
-            unsafe { ((*self.as_ptr()).sample_rate, (*self.as_ptr()).frame_size) };
-        (rate > 0 && samples > 0).then(|| f64::from(rate) / f64::from(samples))
-    }
-
-    /// Whether pictures are decoded in another order than they are shown.
-    pub(crate) fn is_reordered(&self) -> bool {
-        // SAFETY: the parameters are live.
-        unsafe { (*self.as_ptr()).video_delay > 0 }
-    }
-
-    /// What the container says of the coding beside, such as parameter sets.
-    pub(crate) fn extradata(&self) -> &[u8] {
-        // SAFETY: the parameters are live, and hold as many bytes as they say.
-        unsafe { describe::extradata(self.as_ptr()) }
-    }
-
-    /// Puts other data beside the stream, such as parameter sets.
-    pub(crate) fn set_extradata(&mut self, data: &[u8]) -> AvResult<()> {
-        let size = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
-        let padding = usize::try_from(ffi::AV_INPUT_BUFFER_PADDING_SIZE).unwrap_or(0);
-        // SAFETY: the parameters are live and own their data, which is freed before the new one,
-        // padded as libav asks, takes its place.
-        unsafe {
-            let fields = &mut *self.as_ptr();
-            let place = allocated(ffi::av_mallocz(data.len() + padding))?.cast::<u8>();
-            data.as_ptr().copy_to_nonoverlapping(place.as_ptr(), data.len());
-            ffi::av_freep((&raw mut fields.extradata).cast());
-            fields.extradata = place.as_ptr();
-            fields.extradata_size = size;
-        }
-        Ok(())
-    }
-
-    /// Whether nothing can be decoded before the first keyframe: pictures of other codecs may be
-    /// refreshed bit by bit, or begin with a group that is open.
-    pub(crate) fn needs_keyframe(&self) -> bool {
-        matches!(self.codec().as_str(), "hevc" | "vp8" | "vp9" | "av1")
-    }
-
-    /// libav's name of the codec.
-    pub(crate) fn codec(&self) -> String {
-        // SAFETY: the parameters are live; the name is static.
-        unsafe { text(ffi::avcodec_get_name((*self.as_ptr()).codec_id)) }
-    }
-
-    /// The name of the codec; where libav has none for it, the container's code, as in `dav1`.
-    pub(crate) fn codec_or_tag(&self) -> String {
-        // SAFETY: the parameters are live.
-        let tag = describe::four_characters(unsafe { (*self.as_ptr()).codec_tag });
-        let codec = self.codec();
-        if codec == "none" { tag.unwrap_or(codec) } else { codec }
-    }
-
-    pub(super) fn as_ptr(&self) -> *mut ffi::AVCodecParameters {
-        self.coding.as_ptr()
-    }
-}
-
-impl Drop for Parameters {
-    fn drop(&mut self) {
-        let mut pointer = self.coding.as_ptr();
-        // SAFETY: the parameters are ours and are dropped once.
-        unsafe { ffi::avcodec_parameters_free(&raw mut pointer) };
-    }
 }

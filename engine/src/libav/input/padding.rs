@@ -1,19 +1,19 @@
-//! Samples at the beginning and the end of sound that are not heard, where libav does not count them.
+//! Priming and end padding of audio, where libav does not account for them.
 
 use ffmpeg_sys_next as ffi;
 
 use super::{AvResult, Demuxer, Packet, Rational, Timestamp, samples};
 
 impl Demuxer {
-    /// Says of a first packet of Matroska, which begins before 0, that the padding of its codec
-    /// (`CodecDelay`) is not heard. libav says so since FFmpeg 8; the decoder of Opus knows by itself.
+    /// Marks the encoder delay (`CodecDelay`) of a first Matroska packet, which begins before 0, as
+    /// samples to skip. libav does so itself since FFmpeg 8. The Opus decoder skips them by itself.
     pub(super) fn begin_sound(&self, packet: &mut Packet) -> AvResult<()> {
         let is_before = packet.pts().is_some_and(|pts| pts < 0);
         if !is_before || packet.skipped().is_some() || !self.is_format("webm") {
             return Ok(());
         }
-        // SAFETY: the context is open; libav numbers the streams of its packets rightly, and each has
-        // codec parameters.
+        // SAFETY: the context is open; libav numbers the streams of its packets rightly, and each
+        // has codec parameters.
         let coding =
             unsafe { &*(**(*self.context.as_ptr()).streams.add(packet.stream())).codecpar };
         let (Some(padding), Some(base)) = (
@@ -25,14 +25,14 @@ impl Demuxer {
         let is_opus = coding.codec_id == ffi::AVCodecID::AV_CODEC_ID_OPUS;
         let begins = Rational::new(1, coding.sample_rate)
             .and_then(|rate| Timestamp::new(-i64::from(padding), rate).rescale(base));
-        // Times are rounded to ticks.
+        // Times are rounded to ticks, so the first packet may be off by one.
         let is_first = begins.is_some_and(|begins| packet.pts() <= Some(begins.ticks + 1));
         if is_opus || !is_first { Ok(()) } else { packet.set_skipped(padding) }
     }
 
-    /// Lets a packet last as long as it is heard. libav counts the padding that it ends with, but not in
-    /// Ogg, and since FFmpeg 8.1 not in Matroska where the block states its duration, as that of its own
-    /// muxer does.
+    /// Subtracts end padding from the duration of a packet. libav's duration includes it, except in
+    /// Ogg, and since FFmpeg 8.1 in Matroska where the block states its duration, as libav's own
+    /// muxer writes it.
     pub(super) fn end_sound(&self, packet: &mut Packet) {
         let Some(padding) = packet.padding() else { return };
         if self.is_format("ogg") {
@@ -49,7 +49,8 @@ impl Demuxer {
         };
         let Some(padding) = at_rate(padding, rate) else { return };
         let whole = samples.and_then(|(samples, rate)| at_rate(samples, rate));
-        // Half of the padding is more than times are rounded by.
+        // The duration excludes the padding already. Half of the padding is a tolerance for
+        // rounding.
         if whole.is_some_and(|whole| packet.duration() <= whole - (padding + 1) / 2) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Copied sound in a container without gaps: packets follow each other, sample by sample.
+//! Copied sound in a container that keeps no gaps: packets follow each other, sample by sample.
 
 use avocet_model::{
     error::Error,
@@ -7,24 +7,25 @@ use avocet_model::{
 
 use crate::libav::{AvResult, Packet, Parameters, SampleCounter};
 
-/// How far a packet may be from where the one before it ended, in seconds: more than the rounding of
-/// containers, less than a packet of most codecs.
+/// How far a packet's time in the input may be from its place by the count of samples, in seconds:
+/// more than containers round by, less than a packet of most codecs lasts.
 const LIMIT: f64 = 0.015;
 
-/// Places each packet where the samples of those before it end, as decoders do that see no times;
-/// fails where the times of the input tell of a hole or an overlap.
+/// Places each packet where the samples of the packets before it end, as decoders do that see no
+/// times. Fails where the times of the input tell of a hole or an overlap.
 pub(crate) struct Continuity {
     counter: SampleCounter,
     /// Seconds per sample.
     base: TimeBase,
     /// Where the next packet begins, in samples; `None` before the first one.
     next: Option<i64>,
-    /// The time of a packet in the input, and where it was placed, in samples.
+    /// The packet that all later ones are compared with: its time in the input, and its place in
+    /// samples.
     anchor: Option<(Timestamp, i64)>,
 }
 
 impl Continuity {
-    /// For a stream that is coded so; `None` where its sample rate is not known.
+    /// The state before the first packet of a stream; `None` where its sample rate is not known.
     pub(crate) fn of(parameters: &Parameters) -> AvResult<Option<Self>> {
         let counter = SampleCounter::of(parameters)?;
         Ok(counter.and_then(|counter| {
@@ -33,12 +34,13 @@ impl Continuity {
         }))
     }
 
-    /// Where the next packet begins and ends, on the line of the output, on which the input puts it
-    /// at `start` and lets it last `stated`; `None` for one that an edit list hides before the first,
-    /// which would be heard. The one that ends at 0 stays where a decoder needs it to begin.
+    /// Start and end of the next packet on the output's time line, where the input puts it at
+    /// `start` for `stated`. `None` for a packet before the first one that is heard: an edit list
+    /// hides it, but here it would be heard. One that ends at 0 is kept if the decoder has to begin
+    /// with it.
     ///
     /// # Errors
-    /// [`Error::NotContinuous`].
+    /// [`Error::NotContinuous`] when the input has a hole or an overlap of more than 15 ms.
     pub(crate) fn place(
         &mut self,
         packet: &Packet,
@@ -60,7 +62,7 @@ impl Continuity {
             }
             place
         };
-        // Containers differ in when they show a first packet from which nothing comes.
+        // Containers differ in the time of a first packet that decodes to nothing.
         if !(is_first && self.counter.first_is_silent()) {
             let (begin, at) = *self.anchor.get_or_insert((start, place));
             let of_input = start.seconds() - begin.seconds();

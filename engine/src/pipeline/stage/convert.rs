@@ -1,19 +1,19 @@
-//! Text becomes text of another form.
+//! Subtitles of one text format become those of another.
 
 use avocet_model::error::{Error, LibavError, Step};
 
 use super::{Outlet, Stage, Stop};
 use crate::libav::{Cue, Packet, SubtitleCoder};
 
-/// The form in which a text ends where the next one begins (3GPP TS 26.245): texts that are shown
-/// at the same time have to be one.
+/// The encoder of 3GPP timed text (TS 26.245), where a text ends when the next one begins: texts
+/// that are shown at the same time have to become one.
 const WITHOUT_OVERLAP: &str = "mov_text";
 
 /// Decodes and encodes subtitles.
 pub(crate) struct Convert {
     coder: SubtitleCoder,
     name: String,
-    /// For a form in which texts can not overlap.
+    /// Merges cues, for a format in which texts can not overlap.
     screen: Option<Screen>,
 }
 
@@ -62,12 +62,13 @@ impl Stage for Convert {
     }
 }
 
-/// What is on screen, as cues that follow each other: a new one where anything appears or goes.
+/// Turns cues that overlap into cues that follow each other: a new one begins where any cue appears
+/// or goes.
 #[derive(Debug)]
 struct Screen {
     /// Cues that are shown from `from` on, in the order in which they appeared.
     shown: Vec<Cue>,
-    /// Up to where cues were handed on, in microseconds.
+    /// The instant up to which cues were handed on, in microseconds.
     from: i64,
 }
 
@@ -76,14 +77,14 @@ impl Screen {
         Self { shown: Vec::new(), from: i64::MIN }
     }
 
-    /// Takes the next cue, in order of time, and answers what is shown until it appears.
+    /// Takes the next cue, in order of start times, and answers the merged cues up to its start.
     fn add(&mut self, cue: Cue) -> Vec<Cue> {
         let ready = self.up_to(cue.start);
         self.shown.push(cue);
         ready
     }
 
-    /// What is still to be shown, when no cue follows.
+    /// The merged cues that are left, when no cue follows.
     fn clear(&mut self) -> Vec<Cue> {
         let last = self.shown.iter().filter_map(|cue| cue.end).max();
         let mut ready = last.map(|last| self.up_to(last)).unwrap_or_default();
@@ -92,7 +93,7 @@ impl Screen {
         ready
     }
 
-    /// What is shown from `from` up to an instant, in microseconds.
+    /// The merged cues from `from` up to `until`, in microseconds.
     fn up_to(&mut self, until: i64) -> Vec<Cue> {
         let mut ready = Vec::new();
         while self.from < until && !self.shown.is_empty() {
@@ -101,14 +102,14 @@ impl Screen {
                 ready.extend(self.piece(Some(next)));
                 self.from = next;
             }
-            // One whose end is not known goes where another one appears.
+            // A cue without a known end goes when the next one appears.
             self.shown.retain(|cue| cue.end.map_or(next < until, |end| end > next));
         }
         self.from = self.from.max(until);
         ready
     }
 
-    /// One cue of all that is shown, up to `end`.
+    /// One cue that merges all that are shown, from `from` up to `end`.
     fn piece(&self, end: Option<i64>) -> Option<Cue> {
         let events = self.shown.iter().flat_map(|cue| &cue.events);
         let event = events.cloned().reduce(|above, below| above + "\\N{\\r}" + text_of(&below))?;
@@ -116,8 +117,8 @@ impl Screen {
     }
 }
 
-/// The text of an event: what follows its eight other fields (`ReadOrder`, `Layer`, `Style`, `Name`,
-/// three margins and `Effect`).
+/// The text of an event: what follows its eight other fields (`ReadOrder`, `Layer`, `Style`,
+/// `Name`, three margins and `Effect`).
 fn text_of(event: &str) -> &str {
     event.splitn(9, ',').nth(8).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Packets of pictures that are copied: from the first keyframe on, with decoding times that hold.
+//! Stream copies: packets of the wanted span, with valid decoding times.
 
 use std::{
     cmp::Reverse,
@@ -27,28 +27,28 @@ fn parameters_change(kind: &str, packet: &Packet, base: TimeBase) -> Stop {
     Stop::Failed(Error::ParametersChange { what })
 }
 
-/// Leaves out what comes before the first keyframe, which no player could show, and what lies
-/// outside the wanted span; makes decoding times anew where the container has none, or libav guessed
-/// ones that come after the presentation.
+/// Copies packets of video. Leaves out those outside the span, and those before the first keyframe,
+/// which no player could show. Makes decoding times anew where the container has none, or where
+/// they do not rise, or are later than presentation times, as libav's guesses may be.
 pub(crate) struct Copy {
     span: Option<Span>,
     onto: Option<TimelineOffset>,
     base: TimeBase,
-    /// What decoders must know that see nothing before the span; written before its first picture.
+    /// Units of the stream's first packet that decoders need; put before the first copied picture.
     head: Option<Head>,
-    /// The coding that all packets must have; none where somebody else looks after that.
+    /// Finds changes of codec parameters; `None` in a smart cut, whose own stage looks for them.
     coding: Option<Coding>,
     counters: Counters<Read>,
     /// Whether a keyframe came.
     begun: bool,
-    /// Time of the first keyframe, in ticks, when packets before it were left out: those that follow
-    /// it and are shown before it refer to them.
+    /// Presentation time of the first keyframe, in ticks, if packets before it were left out. Its
+    /// leading pictures refer to those, and are left out, too.
     leads_until: Option<i64>,
     /// Whether the span has ended.
     ended: bool,
     /// The newest packets, in order of decoding.
     window: VecDeque<Packet>,
-    /// Presentation times of all packets that have no decoding time yet, the earliest on top.
+    /// Presentation times of the packets that have no decoding time yet, the earliest on top.
     times: BinaryHeap<Reverse<i64>>,
     dts: Option<Dts>,
 }
@@ -58,12 +58,12 @@ pub(crate) struct Copy {
 enum Dts {
     /// From the source.
     Kept,
-    /// From the sorted presentation times, each so many ticks earlier.
+    /// From the sorted presentation times, each `delay` ticks earlier.
     Made { delay: i64 },
 }
 
 impl Copy {
-    /// A stage before anything came.
+    /// A stage before the first packet.
     pub(crate) fn new(
         span: Option<Span>,
         onto: Option<TimelineOffset>,
@@ -100,8 +100,8 @@ impl Copy {
         }
     }
 
-    /// A stage for pictures of a smart cut: each is decoded `delay` ticks of `base`
-    /// before its place in order of presentation.
+    /// A stage for packets of a smart cut: their decoding times are the sorted presentation times,
+    /// less `delay` ticks of `base`.
     pub(crate) fn of_smart_cut(
         span: Span,
         onto: Option<TimelineOffset>,
@@ -113,7 +113,7 @@ impl Copy {
         Self { dts, ..Self::over(Some(span), onto, base, counters) }
     }
 
-    /// Looks at the first packets.
+    /// Decides by the first packets whether their decoding times can be kept.
     fn choose(&self) -> Dts {
         let mut last = None;
         let are_good = self.window.iter().all(|packet| {
@@ -133,7 +133,7 @@ impl Copy {
         Dts::Made { delay: delay.unwrap_or(0) }
     }
 
-    /// Lets the last picture last as long as the span does, when one came after it.
+    /// Lets the last picture last to the end of the span, if a packet behind the span came.
     fn end_last(&mut self) {
         let end = self.span.and_then(|span| span.end).filter(|_| self.ended);
         let last = self.window.iter_mut().max_by_key(|packet| packet.pts());
@@ -174,7 +174,7 @@ impl Stage for Copy {
         let at = packet.pts().map(|pts| Timestamp::new(pts, self.base));
         if let (Some(span), Some(at)) = (self.span, at) {
             if self.ended || span.end.is_some_and(|end| at >= end) {
-                // A span that is copied ends where nothing later in order of decoding belongs in.
+                // A copied span ends where no packet that is decoded later belongs to it.
                 self.ended = true;
                 return Err(Stop::Closed);
             }
@@ -216,20 +216,21 @@ impl Stage for Copy {
     }
 }
 
-/// Leaves out packets of sound, or text, outside the wanted span, and ends the last one where the
-/// span ends; a text that is on screen where it begins begins there.
+/// Copies packets of sound or text. Leaves out those outside the span, but for the lead-in that
+/// decoders need, and ends the last one where the span ends. A text that is on screen at the start
+/// begins there.
 pub(crate) struct CopySound {
     span: Option<Span>,
     onto: Option<TimelineOffset>,
     base: TimeBase,
     is_text: bool,
     coding: Coding,
-    /// The newest packets before the span, as many as decoders need to begin with.
+    /// The newest packets before the span, at most as many as [`Span::lead_in`] says.
     lead: VecDeque<Packet>,
 }
 
 impl CopySound {
-    /// A stage before anything came.
+    /// A stage before the first packet.
     pub(crate) fn new(
         span: Option<Span>,
         onto: Option<TimelineOffset>,

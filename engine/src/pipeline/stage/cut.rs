@@ -11,18 +11,18 @@ use crate::{
     pipeline::counters::{Counters, Read},
 };
 
-/// Lets the frames of a span through, and stops what comes after it.
+/// Passes the frames of a span on, and closes at the first frame behind it.
 ///
-/// Of sound whole frames are left out; a filter cuts to the sample.
+/// Of sound, only whole frames are left out; a filter cuts to the sample.
 pub(crate) struct Cut {
     span: Span,
     base: TimeBase,
     counters: Counters<Read>,
-    /// The picture that would be on screen at the start, until one of the span came.
+    /// The newest picture before the span, which may be on screen at its start.
     before: Option<Frame>,
     /// The newest picture of the span, until it is known whether it is the last.
     held: Option<Frame>,
-    /// Whether a frame of the span came.
+    /// Whether the start of the span was passed.
     begun: bool,
 }
 
@@ -32,7 +32,8 @@ impl Cut {
         Self { span, base, counters, before: None, held: None, begun: false }
     }
 
-    /// Moves the frame on screen at the start to the start, when `next` comes too late for it.
+    /// Moves the picture that is on screen at the start to the start, unless the next one begins by
+    /// [`Span::hold`].
     fn begin(
         &mut self,
         next: Option<Timestamp>,
@@ -53,7 +54,8 @@ impl Cut {
         self.hold(frame, outlet)
     }
 
-    /// Keeps a picture of the span back, and hands on the one before it, which lasts until then.
+    /// Holds a picture of the span back, and hands on the one before it, which lasts until this
+    /// one.
     fn hold(&mut self, frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
         let start = frame.pts();
         let Some(mut before) = self.held.replace(frame) else { return Ok(()) };
@@ -63,8 +65,8 @@ impl Cut {
         outlet.send(before)
     }
 
-    /// Hands on the last picture. Where one came after the span it lasts as long as the span does,
-    /// whatever the container says; else no longer.
+    /// Hands on the last picture. If another one followed, it lasts to the end of the span,
+    /// whatever the container says; else as long as it says, but no longer than the span.
     fn release(&mut self, is_followed: bool, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
         let Some(mut last) = self.held.take() else { return Ok(()) };
         if let Some(start) = last.pts() {

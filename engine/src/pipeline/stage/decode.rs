@@ -14,36 +14,37 @@ use crate::{
     pipeline::counters::{Counters, Read},
 };
 
-/// How often in a row a decoder may fail to give a frame before it is asked with new input.
+/// How often a decoder may fail to give a frame before it gets the next packet.
 const FAILURES: usize = 64;
 
-/// Decodes one stream, and keeps count of what could not be decoded.
+/// Decodes one stream, and counts what could not be decoded.
 pub(crate) struct Decode {
     decoder: Decoder,
-    /// What errors call the input.
+    /// The name of the input in errors.
     location: Location,
     base: TimeBase,
     is_video: bool,
     counters: Counters<Read>,
-    /// Presentation times of shown packets whose frames have not come out yet.
+    /// Presentation times, in ticks, of shown packets whose frames have not come out yet.
     expected: BTreeSet<i64>,
-    /// Where the last frame ended, in ticks.
+    /// End of the newest frame, in ticks; `None` before the first one.
     end: Option<i64>,
-    /// What is shown before this instant, in ticks, is decoded only for the sake of what follows.
+    /// The first presentation time that is wanted, in ticks. Frames before it are decoded only
+    /// because later ones refer to them.
     from: i64,
-    /// Whether that is decoded only as far as what follows refers to it.
+    /// Whether frames before `from` that no other frame refers to are skipped.
     skips: bool,
-    /// The health of the decoder that is counted already.
+    /// The part of the decoder's health that is in the counters already.
     noted: Health,
-    /// Number of packets before the first keyframe.
+    /// Number of shown packets that were decoded before the first keyframe.
     lead: u64,
-    /// Time of the first keyframe, in ticks.
+    /// Presentation time of the first keyframe, in ticks; its decoding time where it has no other.
     key: Option<i64>,
 }
 
 impl Decode {
-    /// A stage over an open decoder, whose packets count in `base`; nobody will miss what is shown
-    /// before `from`.
+    /// A stage over an open decoder, for packets that count in `base`. Frames before `from`, in
+    /// ticks, are not wanted themselves.
     pub(crate) fn new(
         decoder: Decoder,
         location: Location,
@@ -70,7 +71,7 @@ impl Decode {
         }
     }
 
-    /// The same, for pictures of which nobody looks at those before `from`.
+    /// The same stage, which skips pictures before `from` that no other picture refers to.
     pub(crate) fn skipping(self) -> Self {
         Self { skips: true, ..self }
     }
@@ -91,8 +92,8 @@ impl Decode {
         Ok(())
     }
 
-    /// Counts what could not be decoded well since the last time. Errors that are logged before
-    /// the first wanted picture came may be those of pictures that nobody wants.
+    /// Counts what could not be decoded well since the last call. Errors that are logged before the
+    /// first wanted frame came are left out: they may be about pictures that nobody wants.
     fn note_health(&mut self) {
         let health = self.decoder.health();
         let more = health.since(std::mem::replace(&mut self.noted, health));
@@ -111,7 +112,7 @@ impl Decode {
         Ok(())
     }
 
-    /// Gives the frame a time if it has none, and notes which packets came to nothing before it.
+    /// Gives the frame a time if it has none, and counts packets before it that gave no frame.
     fn timed(&mut self, mut frame: Frame) -> Frame {
         let stated = frame.pts();
         let start = stated.or(self.end).unwrap_or(0);
@@ -134,20 +135,21 @@ impl Decode {
         frame
     }
 
-    /// Counts packets before the first keyframe that gave no frame, when their container does not
-    /// say when they are shown; those of which it does are counted by that.
+    /// Counts packets before the first keyframe that gave no frame and state no presentation time.
+    /// `note_missed` counts those that state one.
     fn note_lead(&self, first: i64) {
         let timed = self.expected.range(..first).count() as u64;
         let lead = if self.key.is_some_and(|key| first >= key) { self.lead } else { 0 };
         self.counters.note(|count| count.before_keyframe += lead.saturating_sub(timed));
     }
 
-    /// Counts packets without a frame: before the first frame they only lacked a keyframe.
+    /// Counts packets that gave no frame. Pictures before the first frame only lacked a keyframe;
+    /// later, the time up to the frame at `next`, in ticks, is lost.
     fn note_missed(&self, missed: &BTreeSet<i64>, next: i64, before_first: bool) {
         let Some(first) = missed.first() else { return };
         self.counters.note(|count| match (before_first, self.is_video) {
             (true, true) => count.before_keyframe += missed.len() as u64,
-            // Sound begins with packets of priming, which give no frame or a later one.
+            // The first packets of sound are priming, which give no frame or a later one.
             (true, false) => {}
             (false, _) => {
                 let gap = Timestamp::new(next.saturating_sub(*first), self.base);

@@ -18,63 +18,65 @@ use crate::{
     read::{clock::Clock, index::Entries, reader::BACK_OFF},
 };
 
-/// How much sound a decoder hears before it is right, in seconds: more than Opus (0.08), the
-/// reservoir of MP3 and the overlap of AAC need.
+/// How much sound is read before a span, in seconds, so that decoders give right samples in it:
+/// more than the pre-roll of Opus (0.08), the bit reservoir of MP3 and the overlap of AAC need.
 const SOUND_LEAD: f64 = 0.5;
 
-/// Reads one input to its end, or as far as anybody wants it.
+/// Reads one input to its end, or until no track wants more.
 #[expect(clippy::struct_excessive_bools, reason = "they do not depend on each other")]
 pub(crate) struct Demux {
     demuxer: Demuxer,
     location: Location,
     cancel: CancelToken,
-    /// Whether reading begins where a span does.
+    /// Whether reading begins with a seek to the start of the span.
     seeks: bool,
-    /// What closes the jumps of a clock.
+    /// What closes the jumps of the clock; `None` with a seek, and where a sample table tells all
+    /// times.
     clock: Option<Clock>,
-    /// Whether a file that begins behind another one may be coded in another way without its packets
-    /// saying so.
+    /// Whether a file that was appended may be coded in another way without its packets saying so.
     may_differ: bool,
-    /// Whether a jump was closed that no track was told of.
+    /// Whether a jump was closed that is in no track's counters yet.
     jumped: bool,
     /// Seconds per tick of each stream.
     bases: Vec<TimeBase>,
-    /// Whether streams may go on under other numbers, as where transport streams were joined.
+    /// Whether a stream may go on under another number, as where transport streams were joined.
     may_go_on: bool,
-    /// Packets that tracks took.
+    /// Number of packets that tracks took.
     taken: u64,
-    /// Streams that no track takes, of a container whose streams may go on under other numbers.
+    /// Streams that were read and that no track takes, by their numbers.
     others: BTreeMap<usize, Other>,
+    /// Whether reading has begun.
+    begun: bool,
     routes: Vec<Route>,
 }
 
 /// A stream that no track takes.
 #[derive(Clone, Copy)]
 struct Other {
-    /// How many packets tracks had taken when it began.
+    /// How many packets tracks had taken when this stream began.
     after: u64,
-    /// The earliest and the latest presentation time, in ticks.
+    /// The earliest start and the latest end of its packets, in ticks.
     times: (i64, i64),
 }
 
-/// One track's way out of a demuxer.
+/// The route of one track: the stream that it reads, and where the packets go.
 pub(crate) struct Route {
     pub(crate) stream: usize,
     pub(crate) base: TimeBase,
     pub(crate) is_video: bool,
-    /// Whether its packets are copied, and do not tell themselves when another file begins that is
-    /// coded in another way.
+    /// Whether its packets are copied, and do not tell by themselves that an appended file is coded
+    /// in another way.
     pub(crate) must_agree: bool,
-    /// Where a stream of pictures ends, by its sample table.
+    /// The end of a video stream, by its sample table.
     pub(crate) table: Option<Table>,
     pub(crate) select: Select,
     pub(crate) counters: Counters<Read>,
-    /// `None` once nobody wants more.
+    /// Where the packets go; `None` once the track wants no more.
     pub(crate) outlet: Option<Box<dyn Outlet<Packet>>>,
 }
 
 impl Route {
-    /// The span that is wanted, if it is not all.
+    /// The wanted span; `None` where the whole stream is wanted.
     fn span(&self) -> Option<Span> {
         match self.select {
             Select::Span(span) => Some(span),
@@ -82,10 +84,11 @@ impl Route {
         }
     }
 
-    /// Whether a piece of the stream lies in the wanted span.
+    /// Whether a packet from `start` to `end` counts as a part of the wanted span.
     fn wants(&self, start: Timestamp, end: Timestamp) -> bool {
         self.span().is_none_or(|span| {
-            // Of pictures only those that begin in it; one that is held is counted by the cut.
+            // Pictures count only if they begin in the span. One that is held is counted by the cut
+            // stage.
             let is_before = start < span.start && (self.is_video || end <= span.start);
             !is_before && span.end.is_none_or(|last| start < last)
         })
@@ -93,10 +96,10 @@ impl Route {
 }
 
 impl Demux {
-    /// A stage over an open demuxer, with the tracks that take its streams.
+    /// A stage over an open demuxer, with the routes of the tracks that read from it.
     ///
-    /// A track that wants a span is the only one: reading begins at the span, unless the clock
-    /// jumps.
+    /// A route with a span is the only one: reading begins with a seek to the span, unless the
+    /// clock jumps or goes back.
     pub(crate) fn new(
         demuxer: Demuxer,
         media: &MediaInfo,
@@ -104,7 +107,7 @@ impl Demux {
         routes: Vec<Route>,
         cancel: CancelToken,
     ) -> Self {
-        // Times are moved as they are read: there is no way to jump into the midst of that.
+        // Jumps are found by reading from the first packet on, so there is no seek.
         let seeks = routes.iter().any(|route| route.span().is_some())
             && !input.closes_jumps
             && !input.goes_back;
@@ -126,37 +129,48 @@ impl Demux {
             may_go_on,
             taken: 0,
             others: BTreeMap::new(),
+            begun: false,
             routes,
         }
     }
 
-    /// Reads until the end, a failure, or nobody wanting more.
+    /// Reads until the input ends, reading fails, or no track wants more.
     pub(crate) fn run(mut self) -> Result<()> {
-        self.keep_what_matters();
-        if let Some(packet) = self.begin()? {
-            self.hand_out(packet)?;
-        }
-        while self.routes.iter().any(|route| route.outlet.is_some()) {
-            if self.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            match self.demuxer.read() {
-                Ok(Some(packet)) => self.hand_out(packet)?,
-                Ok(None) => {
-                    self.note(|count| count.to_end = true);
-                    break;
-                }
-                // Whatever libav can not read on from is an end; verification judges how early.
-                Err(Fault::Libav(error)) => {
-                    self.note(|count| {
-                        count.to_end = true;
-                        count.error = Some(error.to_string());
-                    });
-                    break;
-                }
-                Err(fault) => return Err(fault.of_input(&self.location)),
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// Reads one packet and hands it on. Answers `false` at the end, after all tracks have been told
+    /// of it.
+    pub(crate) fn step(&mut self) -> Result<bool> {
+        if !self.begun {
+            self.begun = true;
+            self.keep_what_matters();
+            if let Some(packet) = self.begin()? {
+                self.hand_out(packet)?;
             }
         }
+        if self.routes.iter().all(|route| route.outlet.is_none()) {
+            return self.end().map(|()| false);
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match self.demuxer.read() {
+            Ok(Some(packet)) => return self.hand_out(packet).map(|()| true),
+            Ok(None) => self.note(|count| count.to_end = true),
+            // An error of libav ends the input; verification judges how much is missing.
+            Err(Fault::Libav(error)) => self.note(|count| {
+                count.to_end = true;
+                count.error = Some(error.to_string());
+            }),
+            Err(fault) => return Err(fault.of_input(&self.location)),
+        }
+        self.end().map(|()| false)
+    }
+
+    /// Notes what is known at the end, and tells all tracks of it.
+    fn end(&mut self) -> Result<()> {
         for route in &self.routes {
             let goes_on_seconds = self.goes_on_seconds(route);
             route.counters.note(|count| {
@@ -166,18 +180,18 @@ impl Demux {
             });
         }
         self.routes
-            .into_iter()
-            .filter_map(|route| route.outlet)
+            .iter_mut()
+            .filter_map(|route| route.outlet.take())
             .try_for_each(|mut outlet| finished(outlet.finish()))
     }
 
-    /// Whether the times of streams that no track takes matter, too: a section lies where all streams
-    /// together put it.
+    /// Whether streams that no track takes are read for their times: where a clock jumps, all
+    /// streams together tell where a span lies.
     fn needs_all(&self) -> bool {
         self.clock.is_some() && self.routes.iter().any(|route| route.span().is_some())
     }
 
-    /// Leaves out the streams that nobody asks for.
+    /// Lets the demuxer discard the packets of streams that are not needed.
     fn keep_what_matters(&mut self) {
         let (media, needs_all) = (self.demuxer.media(), self.needs_all());
         let Self { demuxer, routes, may_go_on, .. } = self;
@@ -191,10 +205,11 @@ impl Demux {
         });
     }
 
-    /// How long those streams are that are like the one of a track, and begin where all tracks have
-    /// ended: a container that was cut and joined may go on under other numbers.
+    /// Duration, in seconds, of the streams of the same kind as a track's that begin when all
+    /// tracks have ended: where containers were joined, streams may go on under other numbers.
     fn goes_on_seconds(&self, route: &Route) -> f64 {
-        /// Packets of each track that come late, since only the next one would end them.
+        /// Packets of each track that may still come by then: a demuxer may give one only when the
+        /// next begins.
         const LATE: u64 = 2;
         if !self.may_go_on || self.others.is_empty() {
             return 0.0;
@@ -217,8 +232,7 @@ impl Demux {
         self.routes.iter().for_each(|route| route.counters.note(&change));
     }
 
-    /// Goes to where the span of the only route begins; answers the first packet of it that was
-    /// read on the way.
+    /// Seeks to the span of the only route, and answers the packet that was read to check the seek.
     fn begin(&mut self) -> Result<Option<Packet>> {
         let [Route { stream, base, is_video, select: Select::Span(span), .. }] = self.routes[..]
         else {
@@ -240,7 +254,8 @@ impl Demux {
                 Err(fault) => return Err(fault.of_input(&self.location)),
             }
             let first = self.first_of(stream, is_video)?;
-            // Nobody can tell how many packets a gradual refresh takes, only the start is sure.
+            // How many packets a gradual refresh takes is not known, so only the first packet is
+            // safe.
             let is_entry = |first: &Packet| {
                 let is_gradual = entries.as_ref().is_some_and(|entries| entries.is_gradual(first));
                 first.pts() <= Some(target.ticks) && !is_gradual
@@ -253,7 +268,7 @@ impl Demux {
         Ok(None)
     }
 
-    /// The next packet of a stream from which decoding can begin, and whose time is known.
+    /// The next packet of a stream whose presentation time is known; of video, the next keyframe.
     fn first_of(&mut self, stream: usize, is_video: bool) -> Result<Option<Packet>> {
         loop {
             if self.cancel.is_cancelled() {
@@ -292,7 +307,8 @@ impl Demux {
         if self.jumped && self.may_differ && self.routes.iter().any(|route| route.must_agree) {
             let at = packet.pts().or(packet.dts()).unwrap_or(0);
             let at = Timestamp::new(at, base).seconds();
-            let what = format!("another file begins at {at:.3} s, and may be coded in another way");
+            let what =
+                format!("another file begins at {at:.3} s and may have other codec parameters");
             return Err(Error::ParametersChange { what });
         }
         let jumped = is_routed && std::mem::take(&mut self.jumped);
@@ -305,7 +321,7 @@ impl Demux {
 }
 
 impl Route {
-    /// Counts a packet and hands it on; answers how long its track is by now, in seconds.
+    /// Counts a packet and hands it on; answers the length of the track so far, in seconds.
     fn take(&mut self, packet: &Packet, jumped: bool) -> Result<f64> {
         if self.outlet.is_none() {
             return Ok(0.0);
@@ -313,7 +329,7 @@ impl Route {
         let mut shared = packet.share().map_err(|_| Error::Exhausted { what: "memory" })?;
         let start = packet.pts().or(packet.dts()).filter(|_| !packet.is_hidden());
         let at = |ticks| Timestamp::new(ticks, self.base);
-        // By its own length: what lasts until the end while others come is not on screen then.
+        // By the packet's own duration: `rest` lets it last to the end, although others follow.
         let wanted = start.filter(|start| self.wants(at(*start), at(start + packet.duration())));
         if let Some(duration) = start.and_then(|start| self.rest(start, packet)) {
             shared.set_duration(duration);
@@ -338,11 +354,11 @@ impl Route {
         }
     }
 
-    /// How long a packet lasts near the end of what is wanted, in ticks.
+    /// The duration of a packet near the end of what is wanted, in ticks; `None` to keep its own.
     ///
-    /// libav guesses how long a reordered picture lasts, or does not say. Near the end each lasts to
-    /// where the sample table or the span ends, until the next one comes: so the last one has it
-    /// right.
+    /// libav guesses the durations of reordered pictures, or states none. So near the end each
+    /// packet lasts to where the sample table or the span ends. That is right for the last one;
+    /// each other one ends where the next picture begins.
     fn rest(&self, start: i64, packet: &Packet) -> Option<i64> {
         let in_base = |at: Timestamp| at.rescale(self.base).map(|at| at.ticks);
         let span_end = self.span().and_then(|span| span.end).and_then(in_base);

@@ -14,34 +14,35 @@ use crate::{
     pipeline::counters::{Counters, Written},
 };
 
-/// Encodes frames, and sees to it that each packet knows how long it lasts.
+/// Encodes frames, and gives the packets of pictures their durations.
 pub(crate) struct Encode {
     encoder: Encoder,
     name: String,
     counters: Counters<Written>,
     /// Seconds per tick of the container, where it is coarser than the encoder's clock.
     container: Option<TimeBase>,
-    /// The newest frame, held until the next one tells how long it lasts.
+    /// The newest picture, held until the next one tells how long it lasts.
     held: Option<Frame>,
-    /// How long the last frame lasted, in ticks.
+    /// Duration of the newest picture that was encoded, in ticks.
     typical: i64,
-    /// The instant that is 0 in the output, where each second is to begin with a keyframe.
+    /// The instant that is 0 in the output, if each second there is to begin with a keyframe.
     seconds_from: Option<Timestamp>,
-    /// The second of the output that the last keyframe was asked for.
+    /// The second of the output, as a number, for which the last keyframe was asked.
     second: Option<i64>,
-    /// Cuts sound into frames as long as the encoder takes them.
+    /// Cuts sound into frames of the size that the encoder takes, where it takes one size only.
     framer: Option<FilterGraph>,
-    /// Times and durations of pictures inside the encoder, in ticks: many encoders lose the latter.
+    /// Presentation times and durations, in ticks, of the pictures inside the encoder: many
+    /// encoders lose durations.
     inside: VecDeque<(i64, i64)>,
-    /// Times of the first and the last picture that went in, in ticks.
+    /// Presentation times of the first and the last picture that was sent, in ticks.
     sent: Option<(i64, i64)>,
 }
 
 impl Encode {
-    /// A stage over an open encoder, for frames on a line where `origin` is 0 in the output.
+    /// A stage over an open encoder, for frames on a time line whose `origin` is 0 in the output.
     ///
     /// # Errors
-    /// libav's, when there is no memory.
+    /// [`Error::Libav`] when the graph that cuts sound into frames can not be built.
     pub(crate) fn new(
         encoder: Encoder,
         settings: &plan::Encoder,
@@ -74,15 +75,15 @@ impl Encode {
         })
     }
 
-    /// Tells in which ticks the container counts.
+    /// Tells the stage the time base of the container.
     pub(crate) fn count_in(&mut self, container: TimeBase) {
         let is_coarse = container.as_f64() > self.encoder.time_base.as_f64();
         self.container = is_coarse.then_some(container);
     }
 
-    /// Where a picture goes that is shown at `start`, behind one shown at `before`, in ticks of the
-    /// encoder: one that shares a tick of the container moves on by one; `None` where that tick is
-    /// taken, too.
+    /// The presentation time of a picture at `start`, behind one at `before`, in ticks of the
+    /// encoder. If both are in the same tick of the container, it moves on to the next; `None`
+    /// where the picture before moved there already.
     fn place(&self, before: i64, start: i64) -> Option<i64> {
         let base = self.encoder.time_base;
         let container = self.container.unwrap_or(base);
@@ -101,7 +102,7 @@ impl Encode {
         broken(&self.name, source).into()
     }
 
-    /// Encodes the sound that fills whole frames, at the end what is left, too.
+    /// Encodes the frames that the framer has ready: whole ones, and at the end a short one.
     fn encode_sound(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         while let Some(framer) = &mut self.framer {
             match framer.pull().map_err(|source| broken(&self.name, source))? {
@@ -114,7 +115,7 @@ impl Encode {
         Ok(())
     }
 
-    /// Whether a picture is the first of its second.
+    /// Whether a picture at `start`, in ticks, is the first of its second in the output.
     fn begins_second(&mut self, start: i64) -> bool {
         let Some(origin) = self.seconds_from else { return false };
         let base = self.encoder.time_base;
@@ -125,7 +126,8 @@ impl Encode {
         std::mem::replace(&mut self.second, second) != second
     }
 
-    /// Encodes a picture that lasts until `next`, or as long as it says itself.
+    /// Encodes a picture that lasts until `next`, in ticks. Without that it lasts as long as it
+    /// says itself, or as long as the one before.
     fn encode(&mut self, mut frame: Frame, next: Option<i64>) -> Result<(), Stop> {
         let start = frame.exact_pts().unwrap_or(0);
         let duration = match next {
@@ -161,8 +163,8 @@ impl Encode {
                 .and_then(|pts| self.inside.iter().position(|(start, _)| *start == pts))
                 .and_then(|place| self.inside.remove(place));
             if let Some((start, duration)) = known {
-                // Of less pictures than it holds back, x265 gives decoding times out of thin air;
-                // none is as far before the first picture as the newest is after it.
+                // x265 invents decoding times when it gets fewer pictures than it holds back. None
+                // should be further before the first picture than the newest is behind it.
                 let earliest = self.sent.map_or(start, |(first, last)| first - (last - first));
                 packet.set_duration(duration);
                 if packet.dts().is_some_and(|dts| dts < earliest) {

@@ -1,4 +1,4 @@
-//! Frames are filtered into what the encoder takes.
+//! Frames are filtered into the form that the encoder takes.
 
 use std::num::NonZeroU32;
 
@@ -10,34 +10,37 @@ use avocet_model::{
 use super::{Outlet, Stage, Stop, TimelineOffset};
 use crate::libav::{AvResult, FilterGraph, Frame, GraphInput, Received, fitted};
 
-/// Runs a filter graph, and builds it anew when the frames that come change in kind.
+/// Runs a filter graph, and builds it anew when size or format of the incoming frames changes.
 pub(crate) struct Filter {
     filters: String,
     threads: NonZeroU32,
     lines: Lines,
-    /// What the filters were planned for, where the header of the stream tells.
+    /// The form of frames that the header of the stream promised, if it does; the filters were
+    /// planned for that.
     planned: Option<GraphInput>,
     graph: Option<(GraphInput, FilterGraph)>,
-    /// Whether a frame came.
+    /// Whether any frame was pushed.
     fed: bool,
-    /// Where the frame that came last ends, in ticks of what comes.
+    /// When the next frame of sound begins that follows without a gap, in ticks of the graph.
+    due: Option<i64>,
+    /// End of the newest incoming frame, in ticks of `Lines::base`.
     end: i64,
 }
 
 /// The time lines on both sides of a filter graph.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
-    /// Seconds per tick of the frames that come.
+    /// Seconds per tick of incoming frames.
     pub(crate) base: TimeBase,
-    /// Seconds per tick of the frames that go.
+    /// Seconds per tick of outgoing frames.
     pub(crate) out: TimeBase,
-    /// The way of a later part onto the line of the first.
+    /// What maps a later part onto the time line of the first.
     pub(crate) onto: Option<TimelineOffset>,
 }
 
 impl Filter {
-    /// A stage for frames that are expected to be like `input`; the graph is built at once when
-    /// that is known, so that one that can not be built fails before any work.
+    /// A stage for frames of the form `input`. If that is known, the graph is built at once, so
+    /// that a broken one fails before any work.
     ///
     /// # Errors
     /// [`Error::Libav`] when the graph does not parse, or a filter has no such option.
@@ -49,7 +52,7 @@ impl Filter {
     ) -> Result<Self, Error> {
         let (filters, planned) = (filters.to_owned(), input.clone());
         let (graph, fed, end) = (None, false, i64::MIN);
-        let mut this = Self { filters, threads, lines, planned, graph, fed, end };
+        let mut this = Self { filters, threads, lines, planned, graph, fed, due: None, end };
         if let Some(input) = input {
             this.build(input).map_err(failed(Step::Open))?;
         }
@@ -63,8 +66,8 @@ impl Filter {
         Ok(())
     }
 
-    /// Seconds per tick inside the graph: sound is cut to the sample, also where its stream counts
-    /// in whole packets.
+    /// Seconds per tick inside the graph. Sound counts in samples, since filters cut it to the
+    /// sample, also where the ticks of its stream are coarser.
     fn inside(&self, input: &GraphInput) -> TimeBase {
         let samples = match input {
             GraphInput::Audio { sample_rate, .. } => Rational::new(1, *sample_rate),
@@ -73,6 +76,19 @@ impl Filter {
         samples
             .filter(|samples| samples.as_f64() < self.lines.base.as_f64())
             .unwrap_or(self.lines.base)
+    }
+
+    /// The time of a frame in ticks of the graph. A stream that counts in coarse ticks, as of Matroska,
+    /// rounds each time, so sound that follows the frame before within one such tick follows it
+    /// exactly.
+    fn steady(&mut self, start: i64, inside: TimeBase, frame: &Frame) -> i64 {
+        let tick = (self.lines.base.as_f64() / inside.as_f64()).ceil();
+        let is_steady =
+            |due: &i64| tick > 1.0 && (start.saturating_sub(*due)).unsigned_abs() as f64 <= tick;
+        let start = self.due.filter(is_steady).unwrap_or(start);
+        let samples = i64::from(frame.samples());
+        self.due = (samples > 0).then(|| start.saturating_add(samples));
+        start
     }
 
     fn forward(&mut self, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
@@ -95,7 +111,8 @@ impl Filter {
                 let start = place(Timestamp::new(pts, graph.time_base()));
                 let end = place(Timestamp::new(self.end, base));
                 frame.set_pts(start);
-                // Filters lose track of how long a frame lasts; only the last one's is needed.
+                // Filters lose durations. Each frame lasts to the end of the newest incoming one,
+                // which is right for the last; the encoder stage uses no other.
                 frame.set_duration(end.saturating_sub(start).max(0));
             }
             outlet.send(frame)?;
@@ -120,13 +137,19 @@ impl Stage for Filter {
 
     fn push(&mut self, mut frame: Frame, outlet: &mut dyn Outlet<Frame>) -> Result<(), Stop> {
         let input = GraphInput::of_frame(&frame);
+        let is_other = self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input);
+        if is_other {
+            self.due = None;
+        }
         if let Some(start) = frame.exact_pts() {
             self.end = start.saturating_add(frame.duration());
-            let start = Timestamp::new(start, self.lines.base).rescale(self.inside(&input));
-            frame.set_pts(start.map_or(0, |start| start.ticks));
+            let inside = self.inside(&input);
+            let start = Timestamp::new(start, self.lines.base).rescale(inside);
+            let start = start.map_or(0, |start| start.ticks);
+            frame.set_pts(self.steady(start, inside, &frame));
         }
-        if self.graph.as_ref().is_none_or(|(built_for, _)| *built_for != input) {
-            // One that was built for what the header promised, and got nothing, has nothing to say.
+        if is_other {
+            // A graph that was built from the header and got no frame has nothing to drain.
             if self.fed {
                 self.drain(outlet)?;
             }

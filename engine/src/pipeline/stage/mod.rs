@@ -30,25 +30,24 @@ pub(crate) use smart_cut::{BoundaryEncoder, Form, SmartCut};
 
 use avocet_model::{
     error::Error,
-    location::Location,
     progress::CancelToken,
     time::{TimeBase, Timestamp},
 };
 
-use crate::libav::Fault;
+use super::counters::{Counters, Written};
 
-/// Packets that wait between two threads.
+/// The most packets that wait between two threads.
 pub(crate) const PACKETS: usize = 8;
 
-/// Frames that wait between two threads; a 4K frame is 12 MB.
+/// The most frames that wait between two threads; a 4K frame is 12 MB.
 pub(crate) const FRAMES: usize = 2;
 
 /// Why a stage stops before its input ends.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Nobody wants more; that is success.
+    /// The next stage wants no more items, as behind the end of a span. That is success.
     Closed,
-    /// It can not go on.
+    /// The stage can not go on.
     Failed(Error),
 }
 
@@ -81,7 +80,7 @@ pub(crate) trait Outlet<T>: Send {
     fn finish(&mut self) -> Result<(), Stop>;
 }
 
-/// A stage on the thread of the one before it.
+/// A stage that runs on the thread of the one before it.
 pub(crate) struct Then<S: Stage> {
     pub(crate) stage: S,
     pub(crate) next: Box<dyn Outlet<S::Out>>,
@@ -94,14 +93,14 @@ impl<S: Stage> Outlet<S::In> for Then<S> {
 
     fn finish(&mut self) -> Result<(), Stop> {
         match self.stage.finish(&mut *self.next) {
-            // A stage that wants no more has made all it will make.
+            // A stage that closes while it finishes has handed on all that it will.
             Ok(()) | Err(Stop::Closed) => self.next.finish(),
             failed => failed,
         }
     }
 }
 
-/// The last stage has no outlet worth the name.
+/// The outlet of the last stage, which hands nothing on.
 pub(crate) struct Nowhere;
 
 impl Outlet<()> for Nowhere {
@@ -123,14 +122,14 @@ pub(crate) struct Inbox<T> {
     cancel: CancelToken,
 }
 
-/// A queue of so many items.
+/// A queue that holds at most `length` items; a sender waits while it is full.
 pub(crate) fn queue<T: Send>(length: usize, cancel: &CancelToken) -> (Queue<T>, Inbox<T>) {
     let (sender, items) = bounded(length);
     (Queue(Some(sender)), Inbox { items, cancel: cancel.clone() })
 }
 
 impl<T> Queue<T> {
-    /// One more sender; the queue ends when all of them have.
+    /// One more sender; the queue ends when all senders have finished.
     pub(crate) fn another(&self) -> Self {
         Self(self.0.clone())
     }
@@ -151,7 +150,7 @@ impl<T: Send> Outlet<T> for Queue<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Moves everything into `outlet`, until the end, a failure, or nobody wanting more.
+    /// Moves everything into `outlet`, until the queue ends, the outlet fails, or it wants no more.
     ///
     /// A cancelled inbox is dropped with what is in it, so that blocked senders wake.
     pub(crate) fn pump(self, outlet: &mut dyn Outlet<T>) -> Result<(), Error> {
@@ -172,7 +171,7 @@ impl<T> Inbox<T> {
     }
 }
 
-/// The end of a line of stages: a closed outlet is as good as an end.
+/// The result at the end of a line of stages, where a closed outlet is success.
 pub(crate) fn finished(stop: Result<(), Stop>) -> Result<(), Error> {
     match stop {
         Ok(()) | Err(Stop::Closed) => Ok(()),
@@ -180,14 +179,14 @@ pub(crate) fn finished(stop: Result<(), Stop>) -> Result<(), Error> {
     }
 }
 
-/// The way of a later part onto the time line of the first one, on which a track goes on.
+/// Maps times of a later part onto the time line of the first part, on which the track goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimelineOffset {
-    /// The instant of this part's own line that is 0 in the output.
+    /// The instant of this part's own time line that is 0 in the output.
     pub(crate) origin: Timestamp,
-    /// The same of the first part.
+    /// The instant of the first part's time line that is 0 in the output.
     pub(crate) first: Timestamp,
-    /// Seconds per tick of the line to go on.
+    /// Seconds per tick of the first part's time line.
     pub(crate) base: TimeBase,
 }
 
@@ -200,8 +199,8 @@ impl TimelineOffset {
     }
 }
 
-/// A way into one outlet for several lines of stages on the same thread, which never wait for each
-/// other there; it ends when all of them have.
+/// An outlet that several lines of stages on one thread share, so that its lock never waits. It
+/// ends when all of them have.
 pub(crate) struct SharedOutlet<O>(Option<Arc<Mutex<O>>>);
 
 impl<O> SharedOutlet<O> {
@@ -209,7 +208,7 @@ impl<O> SharedOutlet<O> {
         Self(Some(Arc::new(Mutex::new(outlet))))
     }
 
-    /// One more way in.
+    /// One more handle to the outlet.
     pub(crate) fn another(&self) -> Self {
         Self(self.0.clone())
     }
@@ -229,10 +228,19 @@ impl<T, O: Outlet<T>> Outlet<T> for SharedOutlet<O> {
     }
 }
 
-/// Names the track that an item belongs to.
+/// Adds the number of its track, from 0, to each item.
 pub(crate) struct OfTrack<O> {
-    pub(crate) track: usize,
-    pub(crate) next: O,
+    track: usize,
+    written: Counters<Written>,
+    next: O,
+}
+
+impl<O> OfTrack<O> {
+    /// The way of one part of a track into `next`; the parts that have not ended are counted.
+    pub(crate) fn new(track: usize, written: &Counters<Written>, next: O) -> Self {
+        written.note(|count| count.open_parts += 1);
+        Self { track, written: written.clone(), next }
+    }
 }
 
 impl<T, O: Outlet<(usize, T)>> Outlet<T> for OfTrack<O> {
@@ -241,25 +249,7 @@ impl<T, O: Outlet<(usize, T)>> Outlet<T> for OfTrack<O> {
     }
 
     fn finish(&mut self) -> Result<(), Stop> {
+        self.written.note(|count| count.open_parts = count.open_parts.saturating_sub(1));
         self.next.finish()
-    }
-}
-
-impl Fault {
-    /// The fault of an input, as an error of the run.
-    pub(crate) fn of_input(self, location: &Location) -> Error {
-        match self {
-            Self::Cancelled => Error::Cancelled,
-            Self::Io(source) => Error::Read { location: location.clone(), source },
-            Self::Libav(error) => {
-                Error::NotMedia { location: location.clone(), reason: error.to_string() }
-            }
-            Self::FarTime(seconds) => Error::Lacking {
-                location: location.clone(),
-                found: format!("a packet at {seconds:.0} s"),
-                needed: "times within ten years of the first packet, and 3000 years of 0"
-                    .to_owned(),
-            },
-        }
     }
 }

@@ -24,30 +24,31 @@ pub(crate) struct Mux {
     tracks: Vec<MuxTrack>,
 }
 
-/// What a muxer keeps in mind of a track.
+/// The state of a track in the muxer stage.
 pub(crate) struct MuxTrack {
-    /// The instant of the input that becomes 0.
+    /// The instant of the input that becomes 0 in the output.
     pub(crate) origin: Timestamp,
     /// Seconds per tick in the container.
     pub(crate) base: TimeBase,
     /// Decoding time of the last packet, in ticks.
     pub(crate) last: Option<i64>,
-    /// Distance between the last two packets, in ticks.
+    /// Distance between the decoding times of the last two packets, in ticks.
     pub(crate) typical: i64,
     /// Decoding time of the first packet, in ticks.
     pub(crate) first: Option<i64>,
-    /// The newest packets of a picture track, held until it is known that others follow them.
+    /// The newest packets of a video track, held since [`fit_end`](Self::fit_end) may still change
+    /// the decoding times of the last ones.
     pub(crate) held: VecDeque<Packet>,
-    /// What is added to all times on their way into the container.
+    /// What is added to all times: the delay of Opus in Matroska that older libavformat leaves out.
     pub(crate) delay: Option<Timestamp>,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
-    /// Whether it is a still picture, which has no time: cover art, or all that there is.
+    /// Whether it is a still picture, which has no time: cover art, or the output's only content.
     pub(crate) is_still: bool,
-    /// Where its packets follow each other sample by sample: sound that is copied into a container
-    /// without gaps.
+    /// Places packets sample by sample: of sound that is copied into a container that keeps no
+    /// gaps.
     pub(crate) continuity: Option<Continuity>,
-    /// The most that its packets may hold, in bytes.
+    /// The most bytes that all its packets together may have.
     pub(crate) at_most: Option<u64>,
     /// What is counted.
     pub(crate) counters: Counters<Written>,
@@ -76,7 +77,7 @@ impl Mux {
 }
 
 impl MuxTrack {
-    /// That of a single picture, which has no time.
+    /// The track of a single picture, which has no time.
     pub(crate) fn of_picture(base: TimeBase, counters: Counters<Written>) -> Self {
         Self {
             origin: Timestamp::ZERO,
@@ -94,13 +95,13 @@ impl MuxTrack {
         }
     }
 
-    /// Makes a track take as long to decode as it is shown.
+    /// Changes the last decoding times so that a track takes as long to decode as it is shown.
     ///
-    /// MP4 adds the distances of decoding times up to the length of a track, to which the last
-    /// packet adds how long it lasts itself. When pictures are reordered and of uneven length, that
-    /// comes out wrong, and a player may leave the last picture out. So the last packet is decoded
-    /// as long before the last picture is shown as the first packet before the first, and those
-    /// before it earlier where they leave it no room.
+    /// MP4 takes the distances of decoding times, and the duration of the last packet, as the
+    /// length of a track. When pictures are reordered and of uneven length, that sum is wrong, and
+    /// a player may leave the last picture out. So the last packet is decoded as long before the
+    /// last picture is shown as the first packet before the first picture. Packets before it are
+    /// decoded earlier where they leave it no room.
     fn fit_end(&mut self) {
         let written = self.counters.note(|count| count.extent);
         let ends = (self.first, written.start(), written.last_start(), written.end());
@@ -111,10 +112,10 @@ impl MuxTrack {
         let times = times.unwrap_or_default();
         let Some(&(pts, _)) = times.last() else { return };
         let last = (latest.ticks - delay).min(pts);
-        // The latest packet from which on there is a tick for each.
+        // The latest packet from which on each one can have a tick of its own.
         let after = |from: usize| i64::try_from(times.len() - 1 - from).unwrap_or(i64::MAX);
         let has_room = |from: &usize| last - times[*from].1 >= after(*from);
-        // Where there is none, the first pictures were so long that no end makes up for them.
+        // Without one, the first pictures last so long that other times at the end do not help.
         let Some(from) = (0..times.len()).rev().find(has_room) else { return };
         let (begin, steps) = (times[from].1, after(from).max(1));
         let moved = self.held.iter_mut().zip(&times).skip(from);
@@ -127,11 +128,11 @@ impl MuxTrack {
         }
     }
 
-    /// The instant of the input that the container counts from.
+    /// The instant of the input that is 0 in the container: the origin, less the added delay.
     fn zero(&self) -> Timestamp {
         let Some(delay) = self.delay else { return self.origin };
-        // Both are exact in ticks of their common base: half a tick of the container stays that, and
-        // is rounded as the reader of the next generation rounds it.
+        // In their common time base both are exact. So half a tick of the container is kept until
+        // `place` rounds it, as it is when the output is read and copied again.
         let (one, other) = (self.origin.base.den.get(), delay.base.den.get());
         let common = one.checked_mul(other / greatest_common_divisor(one, other));
         let base = common.and_then(|den| Rational::new(1_u32, den));
@@ -139,11 +140,10 @@ impl MuxTrack {
         self.origin.since(delay, base).unwrap_or(self.origin)
     }
 
-    /// Puts a packet on the output's time line.
+    /// Puts a packet on the output's time line, and answers whether it is to be written at all.
     ///
-    /// Decoding times must rise strictly and come no later than the presentation; a packet that
-    /// would break that moves on by as little as it takes, and is counted. Answers whether the
-    /// packet is to be written at all.
+    /// Decoding times must rise strictly, and be no later than presentation times. A packet that
+    /// would break this moves on by as little as it takes, and is counted.
     fn place(&mut self, packet: &mut Packet) -> Result<bool, Stop> {
         let base = packet.time_base().unwrap_or(self.base);
         let zero = self.zero();
@@ -151,12 +151,12 @@ impl MuxTrack {
             |ticks| Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks);
         let after = self.last.map_or(i64::MIN, |last| last + 1);
         let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
-        // Both ends are rounded, not the length: rounding errors do not add up.
+        // Start and end are rounded, not the duration, so that rounding errors do not add up.
         let (start, end) = match start {
             Some((start, pts)) if packet.duration() > 0 => {
                 (start, rescale(pts + packet.duration()))
             }
-            // A packet that does not say lasts as long as the one before it.
+            // A packet without a duration gets the distance of the two packets before it.
             Some((start, _)) => (start, start + self.typical),
             None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
         };
@@ -170,7 +170,7 @@ impl MuxTrack {
             }
             None => (start, end),
         };
-        // Half a tick of rounding must not put the first block before the file begins.
+        // Rounding by half a tick must not put the first block before time 0.
         let start = if self.delay.is_some() { start.max(0) } else { start };
         let unsaid = self.last.map_or(start, |last| last + 1);
         let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
@@ -185,8 +185,8 @@ impl MuxTrack {
         self.counters.note(|count| {
             count.moved += u64::from(pts != start);
             count.bytes += packet.size() as u64;
-            // One that begins before the start is shown in part at most, which containers with
-            // coarse times do not tell.
+            // A packet that begins before 0 is shown in part at most, which containers with coarse
+            // times do not tell. So it is not counted.
             count.packets += u64::from(start >= 0);
             if end > 0 || start >= 0 {
                 count.extent.add(at(pts.max(0)), at(end.max(pts)));
@@ -209,7 +209,7 @@ impl Stage for Mux {
             return self.write(packet, track);
         }
         if packet.size() == 0 {
-            // Encoders end with such ones to tell what belongs into the header.
+            // Encoders may end with an empty packet, whose side data updates the header.
             return self.write(packet, track);
         }
         if !place.place(&mut packet)? {

@@ -1,4 +1,5 @@
-//! Pictures of a section: encoded at its ends, copied in between, all in one form.
+//! Smart cut: the pictures of a section are copied, and those at its ends are encoded in the same
+//! form.
 
 use std::{
     num::NonZeroU32,
@@ -30,52 +31,55 @@ pub(crate) struct SmartCut {
     coding: Coding,
     ends: plan::CopiedRun,
     span: Span,
-    /// What encodes the pictures before the copied packets, until those begin.
+    /// The boundary encode of the pictures before the copied run, until that begins.
     head: Option<Boundary>,
-    /// The first copied packet, until it is known that nothing before it is still to come.
+    /// The keyframe that the copied run begins with, held until its leading pictures have come,
+    /// which are encoded.
     first: Option<Packet>,
-    /// Whether the copied packets have begun.
+    /// Whether the copied run has begun.
     begun: bool,
-    /// What encodes the pictures behind the copied packets, from the keyframe on that leads there.
+    /// The boundary encode of the pictures behind the copied run, from the keyframe on that they
+    /// need.
     tail: Option<Boundary>,
 }
 
-/// Opens what encodes pictures in the form of a stream.
+/// Opens boundary encodes: lines of stages that decode, cut and encode pictures of a stream.
 pub(crate) struct BoundaryEncoder {
     pub(crate) settings: plan::Encoder,
-    /// An encoder for the first boundary.
+    /// An open encoder for the first boundary encode; the second one opens its own.
     pub(crate) ready: Option<Encoder>,
-    /// How the stream is coded.
+    /// Codec parameters of the source stream.
     pub(crate) parameters: Parameters,
     pub(crate) threads: NonZeroU32,
     pub(crate) origin: Timestamp,
     pub(crate) read: Counters<Read>,
     pub(crate) written: Counters<Written>,
     pub(crate) form: Form,
-    /// What errors call the input.
+    /// The name of the input in errors.
     pub(crate) location: Location,
 }
 
-/// How packets of both origins are brought into one form.
+/// How copied packets and those of the encoder become one stream.
 #[derive(Clone, Debug)]
 pub(crate) enum Form {
-    /// H.264: units behind lengths, parameter sets beside the stream.
+    /// H.264: NAL units behind lengths, parameter sets of source and encoder in the extradata.
     Avc {
-        /// The sets of the source.
+        /// Parameter sets of the source.
         source: AvcSets,
-        /// Those of the encoder.
+        /// Parameter sets of the encoder.
         encoder: AvcSets,
-        /// What decoders must know of the source, which is not so of the encoder's pictures.
+        /// Units that a decoder needs for the source's pictures, and not for the encoder's; put
+        /// before the picture of each copied keyframe.
         head: Option<Head>,
     },
-    /// HEVC: the same, where the encoder's sets get other numbers.
+    /// HEVC: the same, but parameter sets of the encoder get other numbers.
     Hevc {
-        /// The sets of the source.
+        /// Parameter sets of the source.
         source: HevcSets,
-        /// What gives the encoder's pictures those numbers.
+        /// Gives the encoder's pictures these numbers.
         renumber: Renumber,
     },
-    /// Packets tell all there is to know.
+    /// Other codecs: packets have all that a decoder needs.
     Whole,
 }
 
@@ -84,15 +88,15 @@ struct Boundary {
     line: Box<dyn Outlet<Packet>>,
     made: Made,
     times: Times,
-    /// Whether it has all it needs.
+    /// Whether it has all packets that it needs.
     done: bool,
 }
 
-/// When pictures are shown, and how long, in ticks of the stream.
+/// Presentation times and durations of pictures, in ticks of the stream.
 type Times = Arc<Mutex<Vec<(i64, i64)>>>;
 
-/// Gives an encoder pictures that are counted, whatever the distances between them: some encoders
-/// take nothing else. Their times are given back to the packets.
+/// Gives pictures their number, from 0, as their time, since some encoders take pictures at a
+/// constant rate only. [`Boundary::finish`] gives the packets the times of the pictures.
 struct Count(Times);
 
 impl Stage for Count {
@@ -114,12 +118,12 @@ impl Stage for Count {
     }
 }
 
-/// What is shared by the two ends of a line, on one thread.
+/// Locks what the two ends of a line share. Both are on one thread, so the lock never waits.
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where a line of stages leaves what it makes.
+/// The end of a line of stages, which collects the packets that were made.
 #[derive(Clone, Default)]
 struct Made(Arc<Mutex<Vec<Packet>>>);
 
@@ -147,14 +151,15 @@ impl Boundary {
         Ok(())
     }
 
-    /// All that was made, with times that count in `base`.
+    /// Finishes the line, and answers all packets that it made, with times that count in `base`.
+    /// Decoding times equal presentation times; the copy stage behind makes them anew.
     fn finish(mut self, base: TimeBase) -> Result<Vec<Packet>, Stop> {
         match self.line.finish() {
             Ok(()) | Err(Stop::Closed) => {}
             failed => failed?,
         }
         let mut packets = std::mem::take(&mut *locked(&self.made.0));
-        // Encoders end with empty ones.
+        // Encoders may end with empty packets.
         packets.retain(|packet| packet.size() > 0);
         let times = locked(&self.times);
         for packet in &mut packets {
@@ -171,16 +176,18 @@ impl Boundary {
 }
 
 impl Form {
-    /// Whether a stream of this kind has parameter sets beside it, which those of an encoder join.
+    /// Whether a stream of this codec has its parameter sets in the extradata, where those of an
+    /// encoder are added.
     pub(crate) fn has_sets(source: &Parameters) -> bool {
         matches!(source.codec().as_str(), "h264" | "hevc")
     }
 
-    /// How a stream of the source and the packets of an encoder go together, and what is to stand
-    /// beside the stream.
+    /// How packets of the source and of an encoder become one stream, and the extradata of that
+    /// stream; `None` where it stays that of the source.
     ///
     /// # Errors
-    /// [`Error::SmartCutFailed`] when they do not.
+    /// [`Error::SmartCutFailed`] when parameter sets can not be read, or no number is left for
+    /// them.
     pub(crate) fn of(
         source: &Parameters,
         encoder: Option<&Parameters>,
@@ -188,8 +195,8 @@ impl Form {
         let Some(encoder) = encoder.filter(|_| Self::has_sets(source)) else {
             return Ok((Self::Whole, None));
         };
-        let no_sets = || failed("it has no parameter sets");
-        let taken = || failed("no number is left for parameter sets");
+        let no_sets = || failed("the stream or the encoder has no parameter sets");
+        let taken = || failed("no parameter set id is free");
         if source.codec() == "h264" {
             let head = source.head.clone();
             let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
@@ -205,7 +212,8 @@ impl Form {
         Ok((Self::Hevc { source, renumber }, Some(record)))
     }
 
-    /// A packet of the source; `breaks` for the first one, which what was before does not lead to.
+    /// A packet of the source in the common form; `breaks` for the first one of the run, since the
+    /// pictures that came before it in the source are missing.
     fn of_source(&self, packet: Packet, breaks: bool) -> Result<Packet> {
         let packet = match self {
             Self::Avc { head: Some(head), .. } if packet.is_key() => {
@@ -225,7 +233,7 @@ impl Form {
         }
     }
 
-    /// A packet of the encoder.
+    /// A packet of the encoder in the common form.
     fn of_encoder(&self, packet: Packet) -> Result<Packet> {
         match self {
             Self::Avc { source, encoder, .. } => {
@@ -250,7 +258,8 @@ fn failed(what: &str) -> Error {
 }
 
 impl BoundaryEncoder {
-    /// Opens an encoder. One that refuses what the stream is leaves it to the other plan.
+    /// Opens an encoder. If it refuses the form of the stream, the smart cut fails, and the plan's
+    /// `otherwise` is run.
     pub(crate) fn open_encoder(settings: &plan::Encoder, threads: NonZeroU32) -> Result<Encoder> {
         let name = &settings.name;
         Encoder::open(settings, threads, true).map_err(|error| match error {
@@ -259,7 +268,7 @@ impl BoundaryEncoder {
         })
     }
 
-    /// A line that encodes the pictures from `start` to `end`.
+    /// Opens a line of stages that encodes the pictures from `start` to `end`.
     fn boundary(&mut self, start: Timestamp, end: Option<Timestamp>) -> Result<Boundary> {
         let base = self.parameters.time_base;
         let open = || Self::open_encoder(&self.settings, self.threads);
@@ -302,7 +311,7 @@ impl SmartCut {
         self.maker.parameters.time_base
     }
 
-    /// Hands on what a boundary made.
+    /// Finishes a boundary encode, and hands on its packets.
     fn hand_on(&self, boundary: Boundary, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         for packet in boundary.finish(self.base())? {
             outlet.send(self.maker.form.of_encoder(packet)?)?;
@@ -310,7 +319,7 @@ impl SmartCut {
         Ok(())
     }
 
-    /// Ends the pictures before the copied packets, and begins with those.
+    /// Ends the boundary encode before the copied run, and begins the run.
     fn begin(&mut self, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         self.begun = true;
         if let Some(head) = self.head.take() {
@@ -319,11 +328,12 @@ impl SmartCut {
         match self.first.take() {
             Some(first) => self.copy(first, true, outlet),
             None if self.ends.keyframe_pts.is_none() => Ok(()),
-            None => Err(failed("the keyframe of the plan did not come").into()),
+            None => Err(failed("the keyframe at which the copied run begins was not read").into()),
         }
     }
 
-    /// Copies a packet, and decodes it when the pictures behind need it.
+    /// Copies a packet. From the keyframe on that the pictures behind the run need, it is decoded,
+    /// too.
     fn copy(
         &mut self,
         packet: Packet,
@@ -347,10 +357,10 @@ impl Stage for SmartCut {
 
     fn push(&mut self, packet: Packet, outlet: &mut dyn Outlet<Packet>) -> Result<(), Stop> {
         let Some(at) = packet.pts().map(|pts| Timestamp::new(pts, self.base())) else {
-            return Err(failed("a packet has no time").into());
+            return Err(failed("a packet has no presentation time").into());
         };
         if self.coding.changes(&packet) {
-            return Err(failed("its codec parameters change on the way").into());
+            return Err(failed("its codec parameters change mid-stream").into());
         }
         if !self.begun {
             if Some(at) > self.ends.keyframe_pts && self.first.is_some() {
@@ -374,7 +384,8 @@ impl Stage for SmartCut {
         match &mut self.tail {
             Some(tail) if !tail.done => tail.send(&packet),
             Some(_) => Err(Stop::Closed),
-            // It tells what comes next that the last picture lasts to the end.
+            // This packet tells the copy stage behind that the last picture lasts to the end of the
+            // span.
             None => outlet.send(packet),
         }
     }
@@ -386,7 +397,7 @@ impl Stage for SmartCut {
         match self.tail.take() {
             Some(tail) => self.hand_on(tail, outlet),
             None if self.ends.end_pts.is_some() => {
-                Err(failed("the last keyframe of the plan did not come").into())
+                Err(failed("the keyframe at which the copied run ends was not read").into())
             }
             None => Ok(()),
         }

@@ -1,5 +1,5 @@
-//! Boxes that say which part of a picture is shown (`clap`; ISO/IEC 14496-12, 12.1.4), of movies and of
-//! stills.
+//! The clean aperture of movies and still pictures: the part that is shown (`clap`; ISO/IEC
+//! 14496-12, 12.1.4).
 
 use super::Fields;
 use crate::media::movie::Aperture;

@@ -3,21 +3,22 @@
 use super::{Boxes, Code, Fields, Header, MAX_ITEMS, aperture::aperture, find, name};
 use crate::media::movie::Aperture;
 
-/// Sample entries whose samples are encrypted: common encryption, and what came before it.
+/// Sample entries of encrypted samples: by common encryption, or by the protection schemes before
+/// it.
 const ENCRYPTED: &[Code] = &[*b"encv", *b"enca", *b"enct", *b"encs", *b"drms", *b"drmi"];
 
-/// Bytes of a sample entry of pictures before its boxes (ISO/IEC 14496-12, 12.1.3).
+/// Bytes of a visual sample entry before its boxes (ISO/IEC 14496-12, 12.1.3).
 const VISUAL_FIELDS: usize = 78;
 
-/// What the sample entries of a track say (`stsd`).
+/// What the sample entries of a track state (`stsd`).
 #[derive(Default)]
 pub(super) struct SampleEntries {
     pub(super) names: Vec<String>,
-    /// Whether one is of encrypted samples.
+    /// Whether any entry is one of encrypted samples.
     pub(super) encrypted: bool,
-    /// Whether they differ in anything.
+    /// Whether any two entries differ.
     pub(super) differ: bool,
-    /// The part of the pictures that the first one says is shown.
+    /// The clean aperture of the first entry: the part of the pictures that is shown.
     pub(super) aperture: Option<Aperture>,
 }
 
@@ -37,8 +38,8 @@ impl SampleEntries {
     }
 }
 
-/// Whether a `sinf` is anywhere in a sample entry: how many fields stand before its boxes depends
-/// on the handler, and on who wrote it.
+/// Whether a `sinf` box is anywhere in a sample entry. All of it is searched, since the number of
+/// fields before its boxes depends on the handler and on the writer.
 fn has_sinf(entry: &[u8]) -> bool {
     entry.windows(8).enumerate().any(|(at, window)| {
         Header::read(window).is_some_and(|header| {

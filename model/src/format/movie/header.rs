@@ -1,4 +1,5 @@
-//! How long a movie (`mvhd`; ISO/IEC 14496-12, 8.2.2) and its tracks (`elst`; 8.6.6) say they are.
+//! The durations that a movie (`mvhd`; ISO/IEC 14496-12, 8.2.2) and the edit lists of its tracks
+//! (`elst`; 8.6.6) state.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +9,14 @@ use std::{
 use super::{Boxes, Fields, File, edits, find};
 use crate::time::{Rational, Timestamp};
 
-/// Where the edit lists of tracks end, by the numbers of the tracks.
+/// The end of each track's edit list, by track ID.
 pub type Ends = BTreeMap<u32, Timestamp>;
 
-/// Reads where the edit lists of a movie end. A track without one, or with one that does not say
-/// how long an edit lasts, has no entry.
+/// Reads where the edit lists of a movie end. A track without an edit list, or with an edit whose
+/// duration is not stated (0), has no entry.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn ends(reader: &mut (impl Read + Seek)) -> io::Result<Ends> {
     let moov = File::read(reader)?.map(|file| file.moov).unwrap_or_default();
     let base = find(&moov, &[b"mvhd"]).and_then(header).map(|(base, _)| base);
@@ -29,7 +30,7 @@ pub fn ends(reader: &mut (impl Read + Seek)) -> io::Result<Ends> {
     Ok(traks.filter_map(|(_, trak)| end(trak)).collect())
 }
 
-/// The number of a track (`tkhd`).
+/// The track ID (`tkhd`).
 pub(super) fn track_id(trak: &[u8]) -> Option<u32> {
     let mut header = Fields(find(trak, &[b"tkhd"])?);
     let [version, ..] = header.take::<4>()?;
@@ -37,13 +38,14 @@ pub(super) fn track_id(trak: &[u8]) -> Option<u32> {
     header.u32()
 }
 
-/// How long the movie says it is; `None` where it does not know, as of live recordings.
+/// The duration that `mvhd` states; `None` where it is unknown or 0, as in live recordings.
 pub(super) fn duration(body: &[u8]) -> Option<Timestamp> {
     let (base, ticks) = header(body)?;
     timestamp(ticks?, base).filter(|duration| duration.ticks > 0)
 }
 
-/// The time scale of the movie, and its duration in ticks of it, if that is known.
+/// The time base of the movie, and its duration in ticks of that; `None` for a duration that is
+/// unknown.
 fn header(body: &[u8]) -> Option<(Rational, Option<u64>)> {
     let mut fields = Fields(body);
     let [version, ..] = fields.take::<4>()?;

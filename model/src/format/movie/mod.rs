@@ -1,17 +1,16 @@
-//! What the boxes of an MP4 or QuickTime file say, and libavformat does not tell.
+//! What the boxes of an MP4 or QuickTime file state and libavformat does not report.
 
 mod aperture;
+mod boxes;
 mod entries;
 mod header;
 mod moved;
 mod samples;
 mod still;
 
-use std::{
-    io::{self, Read, Seek, SeekFrom},
-    ops::Range,
-};
+use std::io::{self, Read, Seek, SeekFrom};
 
+use boxes::{Boxes, Code, Fields, File, Header, MAX_BOXES, find, name, read_range};
 use entries::SampleEntries;
 pub use header::{Ends, ends};
 pub use moved::{Piece, filling, moved, user_data};
@@ -24,33 +23,18 @@ use crate::media::{
     movie::{Edit, Movie, MovieTrack},
 };
 
-/// The longest `moov` that is read, in bytes.
-const LONGEST_MOOV: u64 = 256 << 20;
-
-/// The most boxes of a file that are looked at.
-const MAX_BOXES: usize = 4096;
-
-/// The most tracks, sample entries, edits and references of a movie, all together.
+/// The largest number of tracks, sample entries, edits and references of a movie, all together.
 const MAX_ITEMS: usize = 1 << 16;
 
-/// What a file may begin with, to be one of ours.
-const FIRST: &[Code] = &[
-    *b"ftyp", *b"moov", *b"mdat", *b"free", *b"skip", *b"wide", *b"pnot", *b"styp", *b"sidx",
-    *b"ssix", *b"moof", *b"uuid", *b"emsg", *b"prft", *b"pdin", *b"meta", *b"udta", *b"junk",
-    *b"pict", *b"jP  ",
-];
-
-/// A four-character code.
-type Code = [u8; 4];
-
 impl Movie {
-    /// Reads a whole file, seeking over its media.
+    /// Reads the boxes of a file, seeking over its media.
     ///
-    /// Returns `None` for what is no such file, has no complete `moov` or a compressed one, or says
-    /// something about a track that can not be read or is beyond all measure.
+    /// Returns `None` when the file is neither MP4 nor QuickTime, when its `moov` is missing,
+    /// incomplete or compressed, when boxes of a track can not be read, and when there are more
+    /// than 65536 tracks, sample entries, edits and references.
     ///
     /// # Errors
-    /// The reader's.
+    /// Errors of the reader.
     pub fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         let Some(file) = File::read(reader)? else { return Ok(None) };
         let File { brand, moov, moov_first, moof_seen, length } = file;
@@ -62,7 +46,7 @@ impl Movie {
         }))
     }
 
-    /// Reads what is in `moov`, of a file of `length` bytes.
+    /// Reads the body of `moov`, of a file of `length` bytes.
     fn parse(moov: &[u8], length: u64) -> Option<Self> {
         let (mut movie, mut items) = (Self { tables_inside: true, ..Self::default() }, 0);
         for (code, body) in Boxes(moov) {
@@ -92,7 +76,7 @@ impl Movie {
 }
 
 impl MovieTrack {
-    /// Reads what is in `trak`, beside the sample table.
+    /// Reads the body of `trak`, except the sample table.
     fn parse(trak: &[u8], entries: SampleEntries, sample_bytes: u64) -> Option<Self> {
         let mut header = Fields(find(trak, &[b"tkhd"])?);
         let [version, ..] = header.take::<4>()?;
@@ -134,57 +118,11 @@ impl MovieTrack {
     }
 }
 
-/// The boxes of a whole file, as far as its first `moov` and `mdat`.
-struct File {
-    brand: Option<String>,
-    moov: Vec<u8>,
-    moov_first: bool,
-    moof_seen: bool,
-    length: u64,
-}
-
-impl File {
-    fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
-        let length = reader.seek(SeekFrom::End(0))?;
-        let (mut brand, mut moov) = (None, None);
-        let (mut mdat_seen, mut moof_seen, mut moov_first) = (false, false, false);
-        let mut at = 0;
-        for number in 0..MAX_BOXES {
-            let bytes = read_range(reader, at..at.saturating_add(16).min(length))?;
-            let Some(header) = bytes.as_deref().and_then(Header::read) else { break };
-            if number == 0 && !FIRST.contains(&header.code) {
-                return Ok(None);
-            }
-            let body = at + header.length;
-            let end = header.size.map_or(length, |size| at.saturating_add(size));
-            match &header.code {
-                b"ftyp" if brand.is_none() => {
-                    let bytes = read_range(reader, body..end.min(body.saturating_add(4)))?;
-                    brand = bytes.and_then(|bytes| Fields(&bytes).take()).map(name);
-                }
-                b"moov" if moov.is_none() => {
-                    let bytes = if end > length { None } else { read_range(reader, body..end)? };
-                    let Some(bytes) = bytes else { return Ok(None) };
-                    (moov, moov_first) = (Some(bytes), !mdat_seen);
-                }
-                b"mdat" => mdat_seen = true,
-                b"moof" => moof_seen = true,
-                _ => {}
-            }
-            if moov.is_some() && (mdat_seen || moof_seen) {
-                break;
-            }
-            at = end;
-        }
-        Ok(moov.map(|moov| Self { brand, moov, moov_first, moof_seen, length }))
-    }
-}
-
-/// Whether further `moov` boxes stand behind the first, as when files were appended, and say the same
-/// of the coding of their tracks.
+/// Whether further `moov` boxes follow the first, as where files were appended, and whether the
+/// sample descriptions (`stsd`) of their tracks are the same.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn behind(reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
     let length = reader.seek(SeekFrom::End(0))?;
     let (mut at, mut first, mut behind) = (0, None, Behind::Nothing);
@@ -213,103 +151,7 @@ pub fn behind(reader: &mut (impl Read + Seek)) -> io::Result<Behind> {
     Ok(behind)
 }
 
-/// The bytes of a file in a range; `None` when they are too many, or the file ends before them.
-fn read_range(reader: &mut (impl Read + Seek), range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
-    let size = range.end.checked_sub(range.start).filter(|size| *size <= LONGEST_MOOV);
-    let Some(size) = size.and_then(|size| size.try_into().ok()) else { return Ok(None) };
-    let mut bytes = vec![0; size];
-    reader.seek(SeekFrom::Start(range.start))?;
-    match reader.read_exact(&mut bytes) {
-        Ok(()) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The header of a box.
-struct Header {
-    code: Code,
-    /// Length of the header itself, in bytes.
-    length: u64,
-    /// Length of the box with its header, in bytes; `None` goes on to the end.
-    size: Option<u64>,
-}
-
-impl Header {
-    /// The header at the beginning of `bytes`; `None` when it is cut short or makes no sense.
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Fields(bytes);
-        let short = fields.u32()?;
-        let code = fields.take()?;
-        let (length, size) = match short {
-            // QuickTime ends some lists of boxes with a zero.
-            0 if code == [0; 4] => return None,
-            0 => (8, None),
-            1 => (16, Some(fields.u64()?)),
-            _ => (8, Some(u64::from(short))),
-        };
-        size.is_none_or(|size| size >= length).then_some(Self { code, length, size })
-    }
-}
-
-/// The boxes that follow each other in some bytes, and their bodies. As in libavformat, one that is
-/// longer than what is left is cut off, and one that makes no sense is the end.
-struct Boxes<'a>(&'a [u8]);
-
-impl<'a> Iterator for Boxes<'a> {
-    type Item = (Code, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let header = Header::read(self.0)?;
-        let size = header.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
-        let (whole, rest) = self.0.split_at_checked(size).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        Some((header.code, whole.get(usize::try_from(header.length).ok()?..)?))
-    }
-}
-
-/// The body of the first box at the end of `path`, downwards from `bytes`.
-fn find<'a>(bytes: &'a [u8], path: &[&Code]) -> Option<&'a [u8]> {
-    path.iter().try_fold(bytes, |bytes, wanted| {
-        Boxes(bytes).find_map(|(code, body)| (code == **wanted).then_some(body))
-    })
-}
-
-/// Numbers that follow each other in some bytes, the most significant byte first.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn skip(&mut self, bytes: usize) -> Option<()> {
-        self.0 = self.0.get(bytes..)?;
-        Some(())
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take().map(u32::from_be_bytes)
-    }
-
-    fn i32(&mut self) -> Option<i32> {
-        self.take().map(i32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take().map(u64::from_be_bytes)
-    }
-}
-
-/// A code as text; what is not readable ASCII is a `?`.
-fn name(code: Code) -> String {
-    let readable = |byte: u8| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '?' };
-    code.into_iter().map(readable).collect()
-}
-
-/// The entries of `elst`; `None` when it is cut short.
+/// The entries of `elst`; `None` when it is cut short, or has a negative media time other than -1.
 fn edits(elst: &[u8]) -> Option<Vec<Edit>> {
     let mut fields = Fields(elst);
     let [version, ..] = fields.take::<4>()?;
@@ -338,7 +180,7 @@ mod tests {
     use super::*;
     use crate::media::movie::ONE;
 
-    /// The usual matrix: the picture as it is.
+    /// The identity matrix: the picture as it is coded.
     const UPRIGHT: [i32; 9] = [ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30];
 
     /// The bytes of `mdat` in the files made here.

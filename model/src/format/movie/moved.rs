@@ -1,5 +1,5 @@
-//! A movie with its index before its media: the boxes of a file in another order, and where its
-//! chunks stand corrected, without a look at the media.
+//! Moves `moov` before the media: the boxes of a file in another order, with corrected chunk
+//! offsets. The media itself is not read.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -9,39 +9,40 @@ use std::{
 use super::{Boxes, Code, Header, MAX_BOXES, find, read_range};
 use crate::media::Tags;
 
-/// Boxes that others lie in, on the way to where chunks are told.
+/// Boxes on the path from `moov` to the tables of chunk offsets.
 const PARENTS: [Code; 4] = [*b"trak", *b"mdia", *b"minf", *b"stbl"];
 
-/// What tells of places in the file by itself, which is not followed here.
-const TELLS_PLACES: [Code; 5] = [*b"moof", *b"sidx", *b"ssix", *b"mfra", *b"meta"];
+/// Top-level boxes that hold file offsets of their own. They are not corrected, so a file with one
+/// of them is left as it is.
+const HAVE_OFFSETS: [Code; 5] = [*b"moof", *b"sidx", *b"ssix", *b"mfra", *b"meta"];
 
-/// Blocks of file systems, in bytes: a piece that moves by whole ones can be shared, or is at least
-/// moved page by page.
+/// Block size of file systems, in bytes. A piece that moves by whole blocks can be shared by the
+/// kernel, or is at least copied page by page.
 const BLOCK: u64 = 4096;
 
-/// The size from which on a file is worth a block of padding, in bytes.
+/// The smallest file that gets padding so that its media moves by whole blocks, in bytes.
 const WORTH_A_BLOCK: u64 = 1000 * BLOCK;
 
-/// Which part of a file may be empty at most: one in so many of its bytes. A small file is quickly
-/// written anew.
+/// At most one in this many bytes of a file may be padding. A small file exceeds that soon, but it
+/// is quickly written anew.
 const MAX_EMPTY: u64 = 256;
 
-/// A piece of the file that is made.
+/// A piece of the new file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// These bytes.
+    /// New bytes.
     Bytes(Vec<u8>),
-    /// This range of the file that there is, in bytes.
+    /// A range of the old file, in bytes.
     Range(Range<u64>),
 }
 
-/// The pieces of a file whose `moov` stands before its first `mdat`; `None` for a file that is not
-/// known well enough, or has no `moov` behind an `mdat`.
+/// The pieces of the new file, in order, with `moov` before the first `mdat`. `None` when no `moov`
+/// follows an `mdat`, and when the file holds offsets that can not be corrected.
 ///
-/// The boxes `user_data` are added to those of the movie (`moov/udta`).
+/// `user_data` is a sequence of boxes that are added to `moov/udta`.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn moved(reader: &mut (impl Read + Seek), user_data: &[u8]) -> io::Result<Option<Vec<Piece>>> {
     let Some(Layout { begin, old, moov, length }) = Layout::read(reader)? else { return Ok(None) };
     let Some(moov) = with_user_data(moov, user_data) else { return Ok(None) };
@@ -55,15 +56,16 @@ pub fn moved(reader: &mut (impl Read + Seek), user_data: &[u8]) -> io::Result<Op
     ]))
 }
 
-/// What is written over the `gap` bytes before a file, and over its first boxes, so that its `moov`
-/// stands before its media, which stays where it is; and how long the file is without the old one.
+/// For a file that was written behind a gap of `gap` bytes: what is written over the gap and the
+/// first boxes, so that `moov` precedes the media, which stays in place. Also the length of the
+/// file without the gap and the old `moov`, in bytes.
 ///
-/// `None` where the gap is too small, or so large that too much of the file would be empty; for a
-/// file that is not known well enough, or when something follows its `moov`. The boxes `user_data`
-/// are added to those of the movie.
+/// `None` when the gap is too small, or so large that too much of the file would be padding; when
+/// something follows `moov`; and when the file holds offsets that can not be corrected. The boxes
+/// `user_data` are added to `moov/udta`.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn filling(
     reader: &mut (impl Read + Seek),
     gap: u64,
@@ -75,7 +77,7 @@ pub fn filling(
     }
     let Some(moov) = with_user_data(moov, user_data) else { return Ok(None) };
     let Some(mut head) = read_range(reader, 0..begin)? else { return Ok(None) };
-    // Wide numbers only where narrow ones do not do, not to fill the gap.
+    // Offsets take 64 bits only where 32 do not suffice, never to fill the gap.
     let made = [false, true]
         .into_iter()
         .find_map(|wide| container(*b"moov", &moov, &Chunks { wide, begin, size: gap, old: &old }));
@@ -95,13 +97,13 @@ pub fn filling(
     }))
 }
 
-/// Boxes of user data for what MP4 has a place for and libavformat writes into QuickTime only: where
-/// a movie was made, and with what. Each is a text behind its length and its language (QuickTime
-/// File Format, "User data text strings and language codes").
+/// Boxes of user data for tags that MP4 has a place for, but libavformat writes into QuickTime
+/// only: location, make and model. The body of each is the length of the text, its language and the
+/// text (QuickTime File Format, "User data text strings and language codes").
 pub fn user_data(tags: &Tags) -> Vec<u8> {
     const NAMES: [(&str, Code); 3] =
         [("location", *b"\xa9xyz"), ("make", *b"\xa9mak"), ("model", *b"\xa9mod")];
-    /// `und`, each letter in five bits.
+    /// The language code `und`, with five bits for each letter.
     const UNDETERMINED: [u8; 2] = [0x55, 0xC4];
 
     let text = |(name, code): (&str, Code)| {
@@ -112,7 +114,7 @@ pub fn user_data(tags: &Tags) -> Vec<u8> {
     NAMES.into_iter().filter_map(text).flatten().collect()
 }
 
-/// What is in a `moov`, with boxes added to its user data; `None` when that does not fit.
+/// The body of `moov` with the boxes `added` in its user data; `None` when a box becomes too large.
 fn with_user_data(moov: Vec<u8>, added: &[u8]) -> Option<Vec<u8>> {
     if added.is_empty() {
         return Some(moov);
@@ -130,19 +132,20 @@ fn with_user_data(moov: Vec<u8>, added: &[u8]) -> Option<Vec<u8>> {
 
 /// A movie whose `moov` is behind its media.
 struct Layout {
-    /// Where its first `mdat` begins.
+    /// Where the first `mdat` begins, in bytes.
     begin: u64,
-    /// Where its `moov` is.
+    /// The range of `moov`, in bytes.
     old: Range<u64>,
-    /// What is in that.
+    /// The body of `moov`.
     moov: Vec<u8>,
     /// How long the file is, in bytes.
     length: u64,
 }
 
 impl Layout {
-    /// Reads a file, seeking over its media; `None` for one that is not known well enough, or has
-    /// no `moov` behind an `mdat`.
+    /// Reads the boxes of a file, seeking over its media. `None` when a box is cut off, when there
+    /// are several `moov` or none after an `mdat`, and when boxes hold offsets that are not
+    /// corrected here.
     fn read(reader: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         let length = reader.seek(SeekFrom::End(0))?;
         let mut boxes: Vec<(Code, Range<u64>)> = Vec::new();
@@ -163,7 +166,7 @@ impl Layout {
         let place = |wanted: &Code| boxes.iter().position(|(code, _)| code == wanted);
         let (Some(media), Some(index)) = (place(b"mdat"), place(b"moov")) else { return Ok(None) };
         let count = boxes.iter().filter(|(code, _)| code == b"moov").count();
-        if index < media || count > 1 || boxes.iter().any(|(code, _)| TELLS_PLACES.contains(code)) {
+        if index < media || count > 1 || boxes.iter().any(|(code, _)| HAVE_OFFSETS.contains(code)) {
             return Ok(None);
         }
         let old = boxes[index].1.clone();
@@ -172,11 +175,11 @@ impl Layout {
     }
 }
 
-/// The `moov` that stands from `begin` on instead of in the range `old`, with padding behind it if
-/// what follows is to move by whole blocks; `None` when it makes no sense.
+/// The `moov` rebuilt to begin at `begin` instead of in the range `old`. With `pads`, padding
+/// follows so that the media moves by whole blocks. `None` when it can not be rebuilt.
 fn rebuilt(moov: &[u8], begin: u64, old: &Range<u64>, pads: bool) -> Option<Vec<u8>> {
     [false, true].into_iter().find_map(|wide| {
-        // Its size does not depend on what its numbers are.
+        // The size of the box does not depend on its offsets, so it is measured with size 0 first.
         let bare = container(*b"moov", moov, &Chunks { wide, begin, size: 0, old })?.len() as u64;
         let size = if pads { (bare + 8).next_multiple_of(BLOCK) } else { bare };
         let made = container(*b"moov", moov, &Chunks { wide, begin, size, old })?;
@@ -186,14 +189,14 @@ fn rebuilt(moov: &[u8], begin: u64, old: &Range<u64>, pads: bool) -> Option<Vec<
     })
 }
 
-/// Where chunks go.
+/// How chunk offsets change.
 struct Chunks<'a> {
-    /// Whether places are told in 64 bits.
+    /// Whether offsets are written in 64 bits (`co64`).
     wide: bool,
-    /// Where `moov` begins, and how long it is with its padding, in bytes.
+    /// Where the new `moov` begins, and its size with padding, in bytes.
     begin: u64,
     size: u64,
-    /// Where it was.
+    /// The range of the old `moov`, in bytes.
     old: &'a Range<u64>,
 }
 
@@ -202,13 +205,14 @@ impl Chunks<'_> {
         match at {
             before if before < self.begin => before,
             between if between < self.old.start => between + self.size,
-            // It may have become longer than it was.
+            // Added first, since the new `moov` may be shorter than the old one.
             behind => (behind + self.size).saturating_sub(self.old.end - self.old.start),
         }
     }
 }
 
-/// A box of boxes, with the places of chunks corrected; `None` when one does not fit.
+/// A box that holds boxes, with corrected chunk offsets; `None` when an offset does not fit, or a
+/// box inside holds offsets that are not corrected here.
 fn container(code: Code, body: &[u8], chunks: &Chunks<'_>) -> Option<Vec<u8>> {
     let mut made = Vec::with_capacity(body.len() + 8);
     let mut read = 0;
@@ -217,9 +221,9 @@ fn container(code: Code, body: &[u8], chunks: &Chunks<'_>) -> Option<Vec<u8>> {
             b"stco" => table(body, 4, chunks)?,
             b"co64" => table(body, 8, chunks)?,
             code if PARENTS.contains(code) => container(*code, body, chunks)?,
-            // References to other files.
+            // A data reference to another file.
             b"dinf" if !is_self_contained(body) => return None,
-            // Places of auxiliary data, and of items beside the media.
+            // Offsets of auxiliary data, and of items (`iloc`).
             b"saio" => return None,
             b"meta" if has_items(body) => return None,
             _ => boxed(code, body)?,
@@ -227,8 +231,8 @@ fn container(code: Code, body: &[u8], chunks: &Chunks<'_>) -> Option<Vec<u8>> {
         made.extend(whole);
         read += body.len() + 8;
     }
-    // What follows the boxes, as a zero at the end of some lists, stays; what was a box with a
-    // long header, or cut off, is not known well enough.
+    // Fewer than 8 bytes behind the last box are kept, such as the zero that ends some lists. More
+    // of them mean a box with a 64-bit size, or an invalid header.
     let rest = body.get(read..)?;
     if rest.len() >= 8 {
         return None;
@@ -242,8 +246,8 @@ fn boxed(code: Code, body: &[u8]) -> Option<Vec<u8>> {
     Some([&size.to_be_bytes(), &code[..], body].concat())
 }
 
-/// A table of chunks, whose places have so many bytes; `None` when it is cut off, or a place does
-/// not fit.
+/// A corrected table of chunk offsets, which had `bytes` bytes each; `None` when it is cut off, or
+/// an offset does not fit.
 fn table(body: &[u8], bytes: usize, chunks: &Chunks<'_>) -> Option<Vec<u8>> {
     let (head, rows) = body.split_at_checked(8)?;
     let count = usize::try_from(u32::from_be_bytes(head[4..].try_into().ok()?)).ok()?;
@@ -262,8 +266,8 @@ fn table(body: &[u8], bytes: usize, chunks: &Chunks<'_>) -> Option<Vec<u8>> {
     boxed(if is_wide { *b"co64" } else { *b"stco" }, &made)
 }
 
-/// Whether a `meta` tells where items are: behind a version and flags (ISO/IEC 14496-12, 8.11.1), or
-/// as `QuickTime` has it, without.
+/// Whether a `meta` box states where items are (`iloc`). Version and flags precede its boxes
+/// (ISO/IEC 14496-12, 8.11.1); QuickTime omits both.
 fn has_items(meta: &[u8]) -> bool {
     find(meta.strip_prefix(&[0; 4]).unwrap_or(meta), &[b"iloc"]).is_some()
 }

@@ -1,5 +1,5 @@
-//! Sample tables: how large samples are, where they stand, and how much later than they are decoded
-//! they are shown, which libavformat keeps to itself.
+//! Sample tables: sizes, file offsets and composition offsets (PTS minus DTS), which libavformat
+//! does not expose.
 
 use std::{
     collections::BTreeMap,
@@ -8,15 +8,16 @@ use std::{
 
 use super::{Boxes, Code, Fields, File, find, header::track_id};
 
-/// By the number of a track: where each sample stands, in bytes from the file's beginning, and how
-/// much later than it is decoded it is shown, in ticks; in order of their places. A track whose
-/// samples are shown as they are decoded has none.
+/// For each track ID: the file offset of each sample, in bytes, and its composition offset (PTS
+/// minus DTS), in ticks of the track; sorted by file offset. The list is empty for a track without
+/// composition offsets.
 pub type Shifts = BTreeMap<u32, Vec<(u64, i64)>>;
 
-/// Reads the sample tables of a movie; `None` when they can not be read.
+/// Reads the composition offsets of a movie; `None` when there is no movie, or a sample table can
+/// not be read.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn shifts(reader: &mut (impl Read + Seek)) -> io::Result<Option<Shifts>> {
     let file = File::read(reader)?;
     let tracks = |moov: &[u8]| {
@@ -37,7 +38,7 @@ fn of_track(trak: &[u8]) -> Option<(u32, Vec<(u64, i64)>)> {
     }
     let run = |run: &[u8; 8]| {
         let mut fields = Fields(run);
-        // Both versions are taken for signed, as libavformat does.
+        // Offsets of both versions of `ctts` are taken for signed, as libavformat does.
         Some((fields.u32()?, i64::from(fields.i32()?)))
     };
     let mut runs = runs.iter().filter_map(run).filter(|(count, _)| *count > 0);
@@ -62,17 +63,18 @@ fn of_track(trak: &[u8]) -> Option<(u32, Vec<(u64, i64)>)> {
 /// The sizes of a track's samples (`stsz`, `stz2`).
 #[derive(Default)]
 pub(super) struct Sizes<'a> {
-    /// How many samples there are.
+    /// The number of samples.
     pub(super) count: u64,
-    /// The size of each, in bytes, where there is no table.
+    /// The size of every sample, in bytes, where there is no table.
     size: u64,
-    /// How wide a number of the table is, in bits: 4, 8, 16 or 32; 0 where there is none.
+    /// The width of a size in the table, in bits: 4, 8, 16 or 32; 0 where there is no table.
     bits: u64,
     table: &'a [u8],
 }
 
 impl<'a> Sizes<'a> {
-    /// The sizes that a sample table tells, none without such a box; `None` when it is cut short.
+    /// The sizes that a sample table states; no samples without such a box. `None` when the box is
+    /// cut short, or has another width.
     pub(super) fn read(stbl: &'a [u8]) -> Option<Self> {
         let (body, is_compact) = match (find(stbl, &[b"stsz"]), find(stbl, &[b"stz2"])) {
             (Some(body), _) => (body, false),
@@ -91,8 +93,8 @@ impl<'a> Sizes<'a> {
         Some(Self { count, size, bits, table: fields.0.get(..bytes)? })
     }
 
-    /// The bytes of `wanted` samples, the first of which has the number `from`; `None` when there
-    /// are not so many. No sum overflows, since sizes and their count have 32 bits each.
+    /// The size of `wanted` samples from number `from` on, in bytes; `None` when there are not so
+    /// many. No sum overflows, since sizes and their count have 32 bits each.
     pub(super) fn sum(&self, from: u64, wanted: u64) -> Option<u64> {
         let to = from.checked_add(wanted).filter(|to| *to <= self.count)?;
         if self.bits == 0 {
@@ -102,7 +104,7 @@ impl<'a> Sizes<'a> {
     }
 }
 
-/// The number of `bits` bits at place `at` of a table.
+/// Entry `at` of a table of `bits`-bit numbers.
 fn size_at(table: &[u8], bits: u64, at: u64) -> Option<u64> {
     let begin = usize::try_from(at * bits / 8).ok()?;
     let length = usize::try_from(bits.div_ceil(8)).ok()?;
@@ -115,13 +117,13 @@ fn size_at(table: &[u8], bits: u64, at: u64) -> Option<u64> {
     })
 }
 
-/// Samples that follow each other in a file.
+/// A chunk: samples that follow each other in the file.
 struct Chunk {
     /// Where they begin, in bytes from the file's beginning.
     at: u64,
     /// The number of the first one, from 0.
     first: u64,
-    /// How many there are.
+    /// The number of its samples.
     count: u64,
 }
 
@@ -134,7 +136,8 @@ fn chunks(stbl: &[u8], sizes: &Sizes<'_>) -> Option<Vec<Chunk>> {
     let (mut first, mut in_chunk) = (0, None);
     let mut chunks = Vec::new();
     for (number, at) in (1_u32..).zip(short.chain(long)) {
-        // A run tells its first chunk, samples in each chunk, and a sample entry.
+        // A row of `stsc` holds the first chunk of a run, the samples in each chunk, and the sample
+        // entry.
         if let Some(run) = runs.next_if(|run| run.starts_with(&number.to_be_bytes())) {
             in_chunk = Fields(run.get(4..)?).u32().map(u64::from);
         }
@@ -151,8 +154,8 @@ pub(super) fn end_of_chunks(stbl: &[u8], sizes: &Sizes<'_>) -> Option<u64> {
     chunks(stbl, sizes)?.into_iter().try_fold(0, |last, chunk| Some(end(chunk)?.max(last)))
 }
 
-/// The rows of a table of `N` bytes each, after a version, flags and their number; none without such
-/// a box.
+/// The rows of a table, `N` bytes each, which follow version, flags and count. No rows without such
+/// a box; `None` when it is cut short.
 fn rows<const N: usize>(stbl: &[u8], code: Code) -> Option<&[[u8; N]]> {
     let Some(body) = find(stbl, &[&code]) else { return Some(&[]) };
     let mut fields = Fields(body.get(4..)?);

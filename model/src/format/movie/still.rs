@@ -1,34 +1,36 @@
-//! Still pictures in the boxes of MP4 (ISO/IEC 23008-12), which libavformat knows in part.
+//! Still pictures in the boxes of MP4 (HEIC, AVIF; ISO/IEC 23008-12), which libavformat reports
+//! only in part.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{Boxes, Code, Fields, Header, MAX_BOXES, find, name, read_range};
 use crate::media::{Axes, Crop, Orientation, movie::Aperture};
 
-/// The picture that a file of still pictures shows.
+/// The primary item of a file of still pictures, which is the one to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Still {
-    /// Its number in the file, which is that of libav's stream since FFmpeg 7.0.
+    /// The item ID, which is also the ID of libav's stream since FFmpeg 7.0.
     pub id: u32,
-    /// Its type, as in `hvc1`, `av01` or `grid`.
+    /// The item type, as in `hvc1`, `av01` or `grid`.
     pub kind: String,
-    /// How it is turned and mirrored (`irot`, `imir`).
+    /// How the picture must be turned and mirrored (`irot`, `imir`).
     pub orientation: Orientation,
-    /// What is shown of it before it is turned (`clap`).
+    /// The clean aperture (`clap`), in the picture before it is turned.
     aperture: Option<Aperture>,
 }
 
 impl Still {
-    /// What is cut off a picture of this width and height, in pixels; `None` where all is shown.
+    /// What the clean aperture crops from a picture of this width and height, in pixels; `None`
+    /// where nothing is cropped.
     pub fn crop(&self, width: u32, height: u32) -> Option<Crop> {
         self.aperture?.crop(width, height)
     }
 }
 
-/// The picture that a file shows; `None` for what is no file of still pictures.
+/// The primary picture of a file; `None` for a file that is not one of still pictures.
 ///
 /// # Errors
-/// The reader's.
+/// Errors of the reader.
 pub fn still(reader: &mut (impl Read + Seek)) -> io::Result<Option<Still>> {
     let length = reader.seek(SeekFrom::End(0))?;
     let mut at = 0;
@@ -61,7 +63,7 @@ fn shown_in(meta: &[u8]) -> Option<Still> {
     let kind = Boxes(entries).filter(|(code, _)| code == b"infe").find_map(|(_, entry)| {
         let mut entry = Fields(entry);
         let [version, ..] = entry.take::<4>()?;
-        // Entries of older versions tell no type.
+        // Entries before version 2 have no item type.
         let is_it = version >= 2 && number(&mut entry, version > 2)? == primary;
         entry.skip(2)?; // protection
         let kind = entry.take()?;
@@ -72,7 +74,8 @@ fn shown_in(meta: &[u8]) -> Option<Still> {
         match (&code, body.first()) {
             (b"irot", Some(quarters)) => (0..quarters & 3).for_each(|_| turned.turn_left()),
             (b"imir", Some(axis)) => turned.mirror(axis & 1 == 1),
-            // Of a picture that is turned already, it would be another part.
+            // A `clap` after a rotation refers to the turned picture. It is ignored, since the
+            // aperture is kept in the coordinates of the picture before that.
             (b"clap", _) if turned == Axes::default() => {
                 aperture = super::aperture::aperture(body);
             }
@@ -82,7 +85,7 @@ fn shown_in(meta: &[u8]) -> Option<Still> {
     Some(Still { id: primary, kind, orientation: turned.orientation(), aperture })
 }
 
-/// A number of two bytes, or of four.
+/// An unsigned integer of two bytes, or of four when `is_long`.
 fn number(fields: &mut Fields<'_>, is_long: bool) -> Option<u32> {
     if is_long { fields.u32() } else { fields.take().map(|id| u16::from_be_bytes(id).into()) }
 }
@@ -97,14 +100,14 @@ fn properties(meta: &[u8], item: u32) -> Option<Vec<(Code, &[u8])>> {
         let id = number(&mut fields, version > 0)?;
         let [count] = fields.take()?;
         for _ in 0..count {
-            // The first bit says whether a reader must know the property.
+            // The first bit marks a property that a reader must know. It is not needed here.
             let place = if flags & 1 == 1 {
                 u16::from_be_bytes(fields.take()?) & 0x7fff
             } else {
                 let [place] = fields.take()?;
                 u16::from(place & 0x7f)
             };
-            // They are counted from 1; 0 is none.
+            // Properties are numbered from 1; 0 means none.
             if id == item && place > 0 {
                 found.extend(all.get(usize::from(place) - 1).copied());
             }
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn properties_turn_mirror_and_crop_in_their_order() {
         let words = |words: [u32; 8]| words.map(u32::to_be_bytes).concat();
-        // 20 by 10 of 32 by 16, whose middle lies 2 to the right and 1 up.
+        // 20x10 pixels of 32x16, with the center 2 pixels to the right and 1 up.
         let clap = boxed(*b"clap", &words([20, 1, 10, 1, 2, 1, u32::MAX, 1]));
         let (irot, imir) = (boxed(*b"irot", &[1]), boxed(*b"imir", &[0]));
         let shown = |order: &[u8]| {

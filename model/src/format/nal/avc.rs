@@ -1,40 +1,40 @@
-//! H.264: parameter sets (ITU-T H.264, 7.3.2), and the record in which MP4 and Matroska keep them
-//! (ISO/IEC 14496-15, 5.3.3).
+//! H.264: parameter sets (ITU-T H.264, 7.3.2), and the `avcC` record in which MP4 and Matroska keep
+//! them (ISO/IEC 14496-15, 5.3.3).
 
 use super::{Bits, Framing, append, messages, unescape, units};
 use crate::time::Rational;
 
-/// How the user data of x264 begins that names its build: a UUID (ITU-T H.264, D.1.7).
+/// The UUID at the beginning of x264's user data, which names its build (ITU-T H.264, D.1.7).
 const X264: [u8; 16] = [
     0xdc, 0x45, 0xe9, 0xbd, 0xe6, 0xd9, 0x48, 0xb7, 0x96, 0x2c, 0xd8, 0x20, 0xd9, 0x23, 0xee, 0xef,
 ];
 
-/// Type of a unit of an IDR picture.
+/// NAL unit type of a slice of an IDR picture.
 pub const IDR: u8 = 5;
-/// Type of a unit of messages (SEI).
+/// NAL unit type of supplemental enhancement information (SEI).
 pub const SEI: u8 = 6;
-/// Types of other units.
+/// NAL unit types of parameter sets and access unit delimiters.
 const SEQUENCE: u8 = 7;
 const PICTURE: u8 = 8;
 const DELIMITER: u8 = 9;
 const SEQUENCE_EXTENSION: u8 = 13;
 
-/// Profiles whose sequence parameter sets tell of chroma and depth.
+/// Profiles whose sequence parameter sets (SPS) state the chroma format and the bit depth.
 const HIGH: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 
 /// The parameter sets of an H.264 stream, as its container keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvcSets {
-    /// How the units of packets are kept apart.
+    /// How the NAL units of packets are delimited.
     pub framing: Framing,
     sequences: Vec<Vec<u8>>,
     pictures: Vec<Vec<u8>>,
 }
 
-/// What a sequence parameter set of H.264 tells.
+/// What a sequence parameter set (SPS) of H.264 states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvcSequence {
-    /// Its number, 0 to 31.
+    /// Its ID, 0 to 31.
     pub id: u8,
     /// `profile_idc`, as in 100 for High.
     pub profile: u8,
@@ -46,27 +46,29 @@ pub struct AvcSequence {
     pub depth: (u32, u32),
     /// Whether blocks of quantizer 0 are coded without loss.
     pub lossless: bool,
-    /// The most pictures that others may refer to.
+    /// `max_num_ref_frames`: the largest number of reference frames.
     pub references: u32,
-    /// Width and height, in macroblocks; of a field, where there may be fields.
+    /// Width and height, in macroblocks; the height is that of a field unless all pictures are
+    /// frames.
     pub macroblocks: (u32, u32),
     /// Whether all pictures are whole frames.
     pub progressive: bool,
-    /// How much is cut off at the left, right, top and bottom: a number of columns and lines of
-    /// chroma, or of luma where there is none.
+    /// Cropping at the left, right, top and bottom, as coded: a number of columns and lines of
+    /// chroma, or of luma where there is no chroma.
     pub crop: [u32; 4],
-    /// Width of a pixel over its height, where it is told.
+    /// Width of a pixel over its height; `None` where the SPS does not state it.
     pub pixel_aspect: Option<Rational>,
-    /// Whether samples take the full range of numbers, where that is told.
+    /// Whether samples use the full range of values; `None` where the SPS does not state it.
     pub full_range: Option<bool>,
-    /// Primaries, transfer and matrix as ITU-T H.273 counts them, where they are told.
+    /// Primaries, transfer and matrix, numbered as in ITU-T H.273; `None` where the SPS does not
+    /// state them.
     pub colors: Option<[u8; 3]>,
 }
 
 impl AvcSets {
-    /// Reads what containers hold beside a stream: a record, or units behind start codes.
+    /// Reads the extradata of a stream: an `avcC` record, or NAL units behind start codes.
     ///
-    /// `None` when there is no sequence parameter set in it.
+    /// `None` when it holds no SPS, or a record is cut short.
     pub fn read(extradata: &[u8]) -> Option<Self> {
         let is_record = extradata.first() == Some(&1) && extradata.len() > 6;
         let (framing, all) = if is_record {
@@ -83,13 +85,13 @@ impl AvcSets {
         (!sequences.is_empty()).then_some(Self { framing, sequences, pictures })
     }
 
-    /// What each sequence parameter set tells; `None` when one can not be read.
+    /// What each SPS states; `None` when one can not be read.
     pub fn sequences(&self) -> Option<Vec<AvcSequence>> {
         self.sequences.iter().map(|unit| AvcSequence::read(unit)).collect()
     }
 
-    /// The lowest number from 1 that no parameter set has; `None` when there is none, or one of
-    /// them can not be read.
+    /// The lowest ID from 1 to 31 that no SPS or PPS has; `None` when all are taken, or a set can
+    /// not be read.
     pub fn free_id(&self) -> Option<u8> {
         let taken = self.ids()?;
         (1..32).find(|id| !taken.contains(id))
@@ -101,8 +103,8 @@ impl AvcSets {
         sequences.chain(self.pictures.iter().map(id)).collect()
     }
 
-    /// The record of these sets with those of another stream, for packets whose units stand behind
-    /// lengths; `None` when a number is taken twice, or there are too many.
+    /// The `avcC` record of these sets and those of another stream. `None` when both use the same
+    /// ID, when there are more than 31 SPS or 255 PPS, and when a set can not be read.
     pub fn record_with(&self, other: &Self) -> Option<Vec<u8>> {
         let (mine, theirs) = (self.ids()?, other.ids()?);
         if theirs.iter().any(|id| mine.contains(id)) {
@@ -138,7 +140,7 @@ impl AvcSets {
         Some(record)
     }
 
-    /// Bytes of the length before each unit of a packet that is written.
+    /// Size of the length field before each unit of a written packet, in bytes.
     pub fn length(&self) -> usize {
         match self.framing {
             Framing::Lengths(length) => length,
@@ -146,17 +148,18 @@ impl AvcSets {
         }
     }
 
-    /// Whether a packet of the stream can not be written as it is.
+    /// Whether a packet must go through [`repack`](Self::repack): its units have start codes, or it
+    /// holds parameter sets.
     pub fn must_repack(&self, data: &[u8]) -> bool {
         let is_set = |unit| matches!(kind_of(unit), SEQUENCE | PICTURE | SEQUENCE_EXTENSION);
         self.framing == Framing::StartCodes || units(data, self.framing).any(is_set)
     }
 
-    /// A packet with its units behind lengths, in so many bytes, without delimiters and without
-    /// the parameter sets that are known anyway.
+    /// A packet whose units follow length fields of `length` bytes, without access unit delimiters
+    /// and without the parameter sets that are known already. `framing` is that of `data`.
     ///
     /// # Errors
-    /// A phrase that says why not.
+    /// A phrase that says why the packet can not be written so.
     pub fn repack(
         &self,
         data: &[u8],
@@ -171,20 +174,21 @@ impl AvcSets {
                 SEQUENCE if is_known(&self.sequences) => {}
                 PICTURE if is_known(&self.pictures) => {}
                 SEQUENCE | PICTURE | SEQUENCE_EXTENSION => {
-                    return Err("its parameter sets change on the way");
+                    return Err("its parameter sets change mid-stream");
                 }
-                _ => append(&mut packet, unit, length).ok_or("a unit is too long")?,
+                _ => append(&mut packet, unit, length)
+                    .ok_or("a NAL unit is too long for its length field")?,
             }
         }
         Ok(packet)
     }
 }
 
-/// Units of the first packet of a stream that tell how all of its pictures are to be decoded.
+/// SEI units of the first packet of a stream that a decoder needs for all of its pictures.
 ///
-/// Old builds of x264 coded some pictures otherwise than the standard says, 4:4:4 among them.
-/// libavcodec follows them when it has seen the user data that names the build, which stands before
-/// the first picture only.
+/// Old builds of x264 coded some pictures, 4:4:4 among them, against the standard. libavcodec works
+/// around that once it has seen the user data that names the build, which precedes the first
+/// picture only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     framing: Framing,
@@ -192,7 +196,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of the beginning of a first packet; `None` where it tells nothing of the kind.
+    /// The head in the first packet of a stream; `None` where it has no such unit.
     pub fn of(data: &[u8], framing: Framing) -> Option<Self> {
         let names_x264 =
             |unit: &&[u8]| kind_of(unit) == SEI && unit.windows(X264.len()).any(|it| it == X264);
@@ -200,8 +204,8 @@ impl Head {
         (!units.is_empty()).then_some(Self { framing, units })
     }
 
-    /// A packet with these units before its first picture, behind its parameter sets; one that has
-    /// them already stays as it is.
+    /// A packet with these units before its first picture, after its parameter sets. One that has
+    /// such units already is returned as it is.
     pub fn before(&self, data: &[u8]) -> Vec<u8> {
         if Self::of(data, self.framing).is_some() {
             return data.to_vec();
@@ -215,7 +219,7 @@ impl Head {
         let head = self.units.iter().map(Vec::as_slice);
         for unit in sets.iter().copied().chain(head).chain(pictures.iter().copied()) {
             match self.framing {
-                // A unit that came out of this framing fits into it.
+                // A unit that was read with this framing fits its length field.
                 Framing::Lengths(length) => append(&mut packet, unit, length).unwrap_or_default(),
                 Framing::StartCodes => {
                     packet.extend([0, 0, 0, 1]);
@@ -227,17 +231,17 @@ impl Head {
     }
 }
 
-/// The type of a unit.
+/// The NAL unit type of a unit; 0 for an empty one.
 pub fn kind_of(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
 }
 
-/// Whether a unit is a piece of a picture.
+/// Whether a unit holds a coded slice.
 pub fn is_slice(unit: &[u8]) -> bool {
     (1..=IDR).contains(&kind_of(unit))
 }
 
-/// The parameter sets of a record.
+/// The parameter sets of an `avcC` record; `None` when it is cut short.
 fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = record.get(5..)?;
     let mut found = Vec::new();
@@ -256,12 +260,12 @@ fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 impl AvcSequence {
-    /// Reads a unit that is one of these; `None` for any other.
+    /// Reads a unit that is an SPS; `None` for any other unit.
     pub fn of_unit(unit: &[u8]) -> Option<Self> {
         if kind_of(unit) == SEQUENCE { Self::read(unit) } else { None }
     }
 
-    /// Reads a unit.
+    /// Reads an SPS without a look at the type of the unit; `None` when it is cut short.
     pub fn read(unit: &[u8]) -> Option<Self> {
         /// Width and height of a pixel by `aspect_ratio_idc` (table E-1).
         const ASPECTS: [(u32, u32); 17] = [
@@ -373,7 +377,7 @@ impl AvcSequence {
     }
 }
 
-/// Passes over a scaling list (7.3.2.1.1.1).
+/// Skips a scaling list (7.3.2.1.1.1).
 fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     let (mut last, mut next) = (8, 8);
     for _ in 0..size {
@@ -386,12 +390,12 @@ fn skip_scaling_list(bits: &mut Bits<'_>, size: u32) -> Option<()> {
     Some(())
 }
 
-/// Whether a unit of supplemental enhancement information holds a recovery point that lies some
-/// frames ahead (D.1.8).
+/// Whether an SEI unit holds a recovery point that lies some frames ahead (D.1.8); `None` when it
+/// holds no recovery point.
 pub fn recovers_later(unit: &[u8]) -> Option<bool> {
     const RECOVERY_POINT: usize = 6;
     let (_, message) = messages(unit.get(1..)?).find(|(kind, _)| *kind == RECOVERY_POINT)?;
-    // The number of frames is an Exp-Golomb code, in which a first bit that is set means 0.
+    // `recovery_frame_cnt` is an Exp-Golomb code, in which a first bit that is set means 0.
     message.first().map(|first| first & 0x80 == 0)
 }
 
@@ -410,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_recovery_point_tells_whether_it_lies_ahead() {
-        // 24 is coded as 000011001; a message of type 5 and one byte comes first.
+        // 24 is coded as 000011001. A message of type 5 with one byte precedes it.
         assert_eq!(recovers_later(&[6, 5, 1, 0xab, 6, 2, 0b0000_1100, 0b1100_0000]), Some(true));
         assert_eq!(recovers_later(&[6, 6, 1, 0b1100_0000]), Some(false));
         assert_eq!(recovers_later(&[6, 5, 1, 0xab, 0x80]), None);
@@ -450,7 +454,7 @@ mod tests {
             sequences: vec![sequence],
             pictures: vec![picture],
         };
-        // The picture parameter sets have the numbers 0 and 1.
+        // The picture parameter sets have the IDs 0 and 1.
         let mine = sets(SPS.to_vec(), vec![0x68, 0b1110_0000]);
         let plain = unescape(&SPS[4..]);
         let (mut bits, mut moved) = (Bits::new(&plain), BitWriter::default());

@@ -1,36 +1,36 @@
-//! HEVC: parameter sets (ITU-T H.265, 7.3.2), the record in which MP4 and Matroska keep them
-//! (ISO/IEC 14496-15, 8.3.3), and the numbers by which pictures refer to them.
+//! HEVC: parameter sets (ITU-T H.265, 7.3.2), the `hvcC` record in which MP4 and Matroska keep them
+//! (ISO/IEC 14496-15, 8.3.3), and the IDs by which pictures refer to them.
 
 use super::{BitWriter, Bits, Framing, append, escape, unescape, units};
 
-/// Types of units (table 7-1).
+/// NAL unit types (table 7-1).
 const BLA_N_LP: u8 = 18;
 const CRA: u8 = 21;
 const VIDEO: u8 = 32;
 const SEQUENCE: u8 = 33;
 const PICTURE: u8 = 34;
 const DELIMITER: u8 = 35;
-/// Messages before the picture that they are about.
+/// NAL unit type of a prefix SEI: messages about the picture that follows.
 pub const SEI: u8 = 39;
 
-/// Bytes of the header of a unit.
+/// Bytes of the header of a NAL unit.
 const HEADER: usize = 2;
 
-/// Bytes of a record before its arrays, and where in it the level stands.
+/// Bytes of an `hvcC` record before the count of its arrays, and the offset of the level in it.
 const RECORD_HEADER: usize = 22;
 const RECORD_LEVEL: usize = 12;
 
-/// The type of a unit.
+/// The NAL unit type of a unit; 0 for an empty one.
 pub fn kind_of(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| (byte >> 1) & 0x3f)
 }
 
-/// Whether a unit is a sequence parameter set.
+/// Whether a unit is a sequence parameter set (SPS).
 pub fn is_sequence(unit: &[u8]) -> bool {
     kind_of(unit) == SEQUENCE
 }
 
-/// The number of a sequence parameter set, 0 to 15; `None` when it can not be read.
+/// The ID of an SPS, 0 to 15; `None` when it can not be read.
 pub fn sequence_id(unit: &[u8]) -> Option<u32> {
     let plain = unescape(unit.get(HEADER..)?);
     let mut bits = Bits::new(&plain);
@@ -38,21 +38,21 @@ pub fn sequence_id(unit: &[u8]) -> Option<u32> {
     bits.golomb().filter(|id| *id < 16)
 }
 
-/// Whether pictures of this type are keyframes that nothing refers past: BLA and IDR. A CRA may
-/// have leading pictures that refer back.
+/// Whether a picture of this NAL unit type is a keyframe that no later picture refers past: BLA or
+/// IDR. A CRA may have leading pictures that refer back.
 pub fn is_closed(kind: u8) -> bool {
     (16..=20).contains(&kind)
 }
 
-/// The sub-layer of a picture, and whether no other picture of that sub-layer refers to it; `None`
-/// for what is no piece of a picture.
+/// The temporal sub-layer of a slice (`nuh_temporal_id_plus1`), and whether no other picture of
+/// that sub-layer refers to its picture; `None` for a unit that is no slice.
 pub fn layer_of(unit: &[u8]) -> Option<(u8, bool)> {
     let kind = kind_of(unit);
     let layer = unit.get(1).map_or(0, |byte| byte & 7);
     (kind < 32).then_some((layer, kind < 16 && kind.is_multiple_of(2)))
 }
 
-/// The numbers of parameter sets.
+/// The IDs of a video, a sequence and a picture parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids {
     video: u32,
@@ -63,18 +63,18 @@ pub struct Ids {
 /// The parameter sets of an HEVC stream, as its container keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HevcSets {
-    /// How the units of packets are kept apart.
+    /// How the NAL units of packets are delimited.
     pub framing: Framing,
-    /// What stands before the arrays of a record; empty without one.
+    /// The bytes of an `hvcC` record before the count of its arrays; empty without a record.
     header: Vec<u8>,
     /// Units of all types, in order.
     units: Vec<Vec<u8>>,
 }
 
 impl HevcSets {
-    /// Reads what containers hold beside a stream: a record, or units behind start codes.
+    /// Reads the extradata of a stream: an `hvcC` record, or NAL units behind start codes.
     ///
-    /// `None` when there is no sequence parameter set in it.
+    /// `None` when it holds no SPS, or a record is cut short.
     pub fn read(extradata: &[u8]) -> Option<Self> {
         let is_record = extradata.first() == Some(&1) && extradata.len() > RECORD_HEADER;
         let this = if is_record {
@@ -98,7 +98,8 @@ impl HevcSets {
         self.units.iter().filter(move |unit| kind_of(unit) == kind)
     }
 
-    /// Numbers that no parameter set has.
+    /// IDs from 1 on that no parameter set has; `None` when all are taken, or a set can not be
+    /// read.
     pub fn free_ids(&self) -> Option<Ids> {
         let free = |kind, most: u32, read: fn(&[u8]) -> Option<u32>| {
             let taken: Option<Vec<u32>> = self.of(kind).map(|unit| read(unit)).collect();
@@ -112,8 +113,8 @@ impl HevcSets {
         })
     }
 
-    /// What stands beside a stream that has these sets and those of another; `None` when one of
-    /// them makes no sense.
+    /// The extradata of a stream with these sets and the sets `other`; `None` when a set does not
+    /// fit into the record.
     pub fn with(&self, other: &[Vec<u8>]) -> Option<Vec<u8>> {
         let all: Vec<&Vec<u8>> = self.units.iter().chain(other).collect();
         if self.framing == Framing::StartCodes {
@@ -130,7 +131,7 @@ impl HevcSets {
         record.push(u8::try_from(kinds.len()).ok()?);
         for kind in kinds {
             let units = || all.iter().filter(|unit| kind_of(unit) == kind);
-            // Parameter sets are complete: none stands among the pictures.
+            // The arrays of parameter sets are complete: packets hold no others.
             let complete = if (VIDEO..=PICTURE).contains(&kind) { 0x80 } else { 0 };
             record.push(complete | kind);
             record.extend(u16::try_from(units().count()).ok()?.to_be_bytes());
@@ -139,23 +140,24 @@ impl HevcSets {
         Some(record)
     }
 
-    /// Whether a packet of the stream can not be written as it is.
+    /// Whether a packet must go through [`repack`](Self::repack), since it holds parameter sets.
     pub fn must_repack(&self, data: &[u8]) -> bool {
         units(data, self.framing).any(|unit| (VIDEO..=PICTURE).contains(&kind_of(unit)))
     }
 
-    /// A packet without the parameter sets that are known anyway; where a copied run begins, without those
-    /// before it, a CRA is one that follows nothing.
+    /// A packet without access unit delimiters and without the parameter sets that are known
+    /// already. With `breaks`, which is set where a copied run begins, a CRA becomes a BLA without
+    /// leading pictures.
     ///
     /// # Errors
-    /// A phrase that says why not.
+    /// A phrase that says why the packet can not be written so.
     pub fn repack(&self, data: &[u8], breaks: bool) -> Result<Vec<u8>, &'static str> {
         let mut packet = Vec::with_capacity(data.len() + 16);
         for unit in units(data, self.framing) {
             match kind_of(unit) {
                 DELIMITER => {}
                 VIDEO..=PICTURE if self.units.iter().any(|set| set == unit) => {}
-                VIDEO..=PICTURE => return Err("its parameter sets change on the way"),
+                VIDEO..=PICTURE => return Err("its parameter sets change mid-stream"),
                 CRA if breaks => {
                     let mut unit = unit.to_vec();
                     unit[0] = (unit[0] & 0x81) | (BLA_N_LP << 1);
@@ -169,7 +171,9 @@ impl HevcSets {
 
     fn append(&self, packet: &mut Vec<u8>, unit: &[u8]) -> Result<(), &'static str> {
         match self.framing {
-            Framing::Lengths(length) => append(packet, unit, length).ok_or("a unit is too long"),
+            Framing::Lengths(length) => {
+                append(packet, unit, length).ok_or("a NAL unit is too long for its length field")
+            }
             Framing::StartCodes => {
                 packet.extend([0, 0, 0, 1]);
                 packet.extend(unit);
@@ -179,7 +183,7 @@ impl HevcSets {
     }
 }
 
-/// The units of a record's arrays.
+/// The units of all arrays of an `hvcC` record; `None` when it is cut short.
 fn record_units(record: &[u8]) -> Option<Vec<Vec<u8>>> {
     let (&arrays, mut rest) = record.get(RECORD_HEADER..)?.split_first()?;
     let mut found = Vec::new();
@@ -197,14 +201,14 @@ fn record_units(record: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(found)
 }
 
-/// What is needed of a sequence parameter set.
+/// What is needed of an SPS to rewrite it and to read slice headers.
 #[derive(Clone, Copy, Debug)]
 struct Sequence {
-    /// Where the number stands, in bits behind the header of the unit.
+    /// The position of its ID, in bits behind the header of the unit.
     id_at: usize,
     /// Whether there are planes of chroma.
     has_chroma: bool,
-    /// Whether slices tell of sample adaptive offset.
+    /// Whether slice headers hold flags of sample adaptive offset (SAO).
     offsets: bool,
 }
 
@@ -235,7 +239,7 @@ impl Sequence {
             bits.golomb()?; // sizes and depths of blocks
         }
         if bits.flag()? && bits.flag()? {
-            return None; // Scaling lists: our encoder writes none.
+            return None; // Scaling lists are not read: our encoder writes none.
         }
         bits.flag()?; // amp_enabled_flag
         let offsets = bits.flag()?;
@@ -243,8 +247,7 @@ impl Sequence {
     }
 }
 
-/// Passes over what stands before the number of a sequence parameter set: answers how many
-/// sub-layers there are beside the first.
+/// Skips the fields before the ID of an SPS. Returns the number of sub-layers beside the first.
 fn skip_to_id(bits: &mut Bits<'_>) -> Option<u32> {
     bits.skip(4)?;
     let sub_layers = bits.number(3)?;
@@ -263,7 +266,7 @@ fn skip_to_id(bits: &mut Bits<'_>) -> Option<u32> {
     Some(sub_layers)
 }
 
-/// What is needed of a picture parameter set.
+/// What is needed of a picture parameter set (PPS) to read slice headers.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags, as the standard has them")]
 struct Picture {
@@ -300,7 +303,7 @@ impl Picture {
         bits.skip(3)?; // weighted prediction, transquant_bypass_enabled_flag
         let (tiles, rows) = (bits.flag()?, bits.flag()?);
         if tiles {
-            return None; // Our encoder makes none.
+            return None; // Tiles are not handled: our encoder makes none.
         }
         let across_slices = bits.flag()?;
         let (mut overrides_deblocking, mut no_deblocking) = (false, false);
@@ -313,7 +316,7 @@ impl Picture {
             }
         }
         if bits.flag()? {
-            return None; // Scaling lists, as above.
+            return None; // Scaling lists are not read, as in the SPS.
         }
         bits.flag()?; // lists_modification_present_flag
         bits.golomb()?; // log2_parallel_merge_level_minus2
@@ -331,7 +334,7 @@ impl Picture {
     }
 }
 
-/// What gives the units of an encoder of single pictures other numbers.
+/// Gives other IDs to the parameter sets and pictures of an encoder that makes intra pictures only.
 #[derive(Clone, Debug)]
 pub struct Renumber {
     ids: Ids,
@@ -340,8 +343,8 @@ pub struct Renumber {
 }
 
 impl Renumber {
-    /// Parameter sets with the numbers `ids`, and what does the same to the pictures that refer to
-    /// them; `None` for sets that our encoder should not make.
+    /// The renumbering of packets, and the encoder's parameter sets with the IDs `ids`. `None` for
+    /// sets in a form that our encoder does not make.
     pub fn of(encoder: &HevcSets, ids: Ids) -> Option<(Self, Vec<Vec<u8>>)> {
         let one = |kind| {
             let mut units = encoder.of(kind);
@@ -384,13 +387,14 @@ impl Renumber {
         })
     }
 
-    /// A slice of a picture that refers to no other (7.3.6.1).
+    /// A slice of an intra picture with the new ID of its PPS (7.3.6.1); `None` when its header has
+    /// a form that our encoder does not make.
     fn slice(&self, unit: &[u8]) -> Option<Vec<u8>> {
         let plain = unescape(unit.get(HEADER..)?);
         let (mut bits, mut to) = (Bits::new(&plain), BitWriter::default());
         to.copy(&mut bits, 2)?; // first_slice_segment_in_pic_flag, no_output_of_prior_pics_flag
         if plain.first()? & 0x80 == 0 {
-            return None; // Our encoder makes one slice of a picture.
+            return None; // Not the first slice: our encoder makes one for each picture.
         }
         bits.golomb()?;
         to.golomb(self.ids.picture);
@@ -398,7 +402,7 @@ impl Renumber {
         let picture = &self.picture;
         bits.skip(usize::try_from(picture.extra_bits).ok()?)?;
         if bits.golomb()? != 2 {
-            return None; // slice_type: I
+            return None; // Not an I slice.
         }
         if picture.output_flag {
             bits.flag()?;
@@ -446,7 +450,8 @@ impl Renumber {
         Some([&unit[..HEADER], &escape(&to.bytes)].concat())
     }
 
-    /// A packet whose pictures refer to the new numbers, with its units kept apart as in `like`.
+    /// A packet whose pictures refer to the new IDs, without parameter sets and delimiters. Its
+    /// units are delimited as in `like`.
     ///
     /// # Errors
     /// A phrase that says why not.
@@ -456,10 +461,10 @@ impl Renumber {
             match kind_of(unit) {
                 VIDEO..=DELIMITER => {}
                 16..=20 => {
-                    let slice = self.slice(unit).ok_or("a slice of the encoder is not known")?;
+                    let slice = self.slice(unit).ok_or("a slice of the encoder can not be read")?;
                     like.append(&mut packet, &slice)?;
                 }
-                0..=31 => return Err("a picture of the encoder refers to others"),
+                0..=31 => return Err("the encoder wrote a picture of an unexpected type"),
                 _ => like.append(&mut packet, unit)?,
             }
         }
@@ -467,13 +472,13 @@ impl Renumber {
     }
 }
 
-/// A parameter set with a new beginning, and the rest as it was, up to its last bit.
+/// A parameter set with a new beginning. The rest is copied, up to and including its stop bit.
 fn rewritten(
     unit: &[u8],
     begin: impl FnOnce(&mut Bits<'_>, &mut BitWriter) -> Option<()>,
 ) -> Option<Vec<u8>> {
     let plain = unescape(unit.get(HEADER..)?);
-    // The last bit that is set ends the content; what comes after it fills the byte.
+    // The last bit that is set is the stop bit; the zeros after it fill the byte.
     let last = plain.iter().rposition(|byte| *byte != 0)?;
     let end = last * 8 + 8 - usize::try_from(plain[last].trailing_zeros()).ok()?;
     let (mut bits, mut to) = (Bits::new(&plain), BitWriter::default());

@@ -1,20 +1,21 @@
-//! What H.264 and HEVC have in common: units behind lengths or start codes, and bits inside them.
+//! What H.264 and HEVC have in common: NAL units behind lengths or start codes, and the bits in
+//! them.
 
 pub mod avc;
 pub mod hevc;
 
 use crate::media::Orientation;
 
-/// How the units of a packet are kept apart.
+/// How the NAL units of a packet are delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// Each stands behind its length, in so many bytes (ISO/IEC 14496-15).
+    /// Each unit follows its length, a field of this many bytes (ISO/IEC 14496-15).
     Lengths(usize),
-    /// Each stands behind a start code (ITU-T H.264 and H.265, annex B).
+    /// Each unit follows a start code (ITU-T H.264 and H.265, annex B).
     StartCodes,
 }
 
-/// The units of a packet, each from its header on.
+/// The NAL units of a packet, each from its header on. Empty ones are left out.
 pub fn units(data: &[u8], framing: Framing) -> impl Iterator<Item = &[u8]> {
     let mut rest = data;
     std::iter::from_fn(move || {
@@ -23,7 +24,7 @@ pub fn units(data: &[u8], framing: Framing) -> impl Iterator<Item = &[u8]> {
                 Framing::Lengths(length) => {
                     let (size, after) = rest.split_at_checked(length)?;
                     let size = size.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte));
-                    // One that is cut off has what is left.
+                    // A unit that is cut off gets the bytes that are left.
                     let (unit, after) = after.split_at(size.min(after.len()));
                     rest = after;
                     unit
@@ -33,7 +34,7 @@ pub fn units(data: &[u8], framing: Framing) -> impl Iterator<Item = &[u8]> {
                     let after = rest.get(code(rest)? + 3..)?;
                     let end = code(after).unwrap_or(after.len());
                     rest = &after[end..];
-                    // Zeros before the next start code belong to that.
+                    // Zeros before the next start code belong to that code.
                     let zeros = after[..end].iter().rev().take_while(|byte| **byte == 0).count();
                     &after[..end - zeros]
                 }
@@ -45,7 +46,8 @@ pub fn units(data: &[u8], framing: Framing) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Appends a unit behind its length, in so many bytes; `None` when that has no room for it.
+/// Appends a unit behind its length, a field of `length` bytes; `None` when the unit is too long
+/// for that field.
 pub fn append(to: &mut Vec<u8>, unit: &[u8], length: usize) -> Option<()> {
     let size = u32::try_from(unit.len()).ok()?.to_be_bytes();
     let (high, low) = size.split_at_checked(size.len().checked_sub(length)?)?;
@@ -57,7 +59,7 @@ pub fn append(to: &mut Vec<u8>, unit: &[u8], length: usize) -> Option<()> {
     Some(())
 }
 
-/// A unit without the bytes that keep start codes from appearing in it.
+/// A unit without its emulation prevention bytes, which keep start codes from appearing in it.
 pub fn unescape(unit: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(unit.len());
     let mut zeros = 0;
@@ -72,7 +74,7 @@ pub fn unescape(unit: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// A unit with the bytes that keep start codes from appearing in it.
+/// A unit with emulation prevention bytes, which keep start codes from appearing in it.
 pub fn escape(plain: &[u8]) -> Vec<u8> {
     let mut unit = Vec::with_capacity(plain.len() + 16);
     let mut zeros = 0;
@@ -87,13 +89,13 @@ pub fn escape(plain: &[u8]) -> Vec<u8> {
     unit
 }
 
-/// The messages of a unit of supplemental enhancement information, behind its header: the type and
-/// the payload of each (ITU-T H.264, 7.3.2.3.1; H.265, 7.3.5).
+/// The messages of an SEI unit, whose header the caller has removed: the type and the payload of
+/// each (ITU-T H.264, 7.3.2.3.1; H.265, 7.3.5).
 pub fn messages(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut rest = data;
     std::iter::from_fn(move || {
         let [mut kind, mut size] = [0; 2];
-        // Both are sums of bytes, the last of which is not 255.
+        // Type and size are each a sum of bytes, of which the last one is not 255.
         for sum in [&mut kind, &mut size] {
             let full = rest.iter().take_while(|byte| **byte == 0xff).count();
             *sum = 255 * full + usize::from(*rest.get(full)?);
@@ -105,8 +107,8 @@ pub fn messages(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// The orientation that the messages of a unit ask for, whose header is so many bytes long (ITU-T
-/// H.264, D.1.27; H.265, D.2.17).
+/// The orientation that a message of an SEI unit asks for; the unit has a header of `header` bytes.
+/// `None` without such a message, or when it cancels one (ITU-T H.264, D.1.27; H.265, D.2.17).
 pub fn orientation(unit: &[u8], header: usize) -> Option<Orientation> {
     const DISPLAY_ORIENTATION: usize = 47;
     /// A quarter of a turn, in the units of the message.
@@ -129,7 +131,7 @@ pub fn orientation(unit: &[u8], header: usize) -> Option<Orientation> {
 #[derive(Clone, Copy, Debug)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
-    /// The number of the next bit.
+    /// The number of the next bit, from 0.
     pub at: usize,
 }
 
@@ -139,7 +141,7 @@ impl<'a> Bits<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// The next bit.
+    /// The next bit; `None` at the end.
     pub fn flag(&mut self) -> Option<bool> {
         let byte = self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
@@ -147,18 +149,18 @@ impl<'a> Bits<'a> {
         Some(bit == 1)
     }
 
-    /// A number of so many bits, 32 at most.
+    /// An unsigned number of `bits` bits, at most 32; `None` at the end.
     pub fn number(&mut self, bits: u32) -> Option<u32> {
         (0..bits).try_fold(0_u32, |all, _| Some((all << 1) | u32::from(self.flag()?)))
     }
 
-    /// Passes over so many bits.
+    /// Skips `bits` bits; `None` when there are not so many.
     pub fn skip(&mut self, bits: usize) -> Option<()> {
         self.at = self.at.checked_add(bits).filter(|at| *at <= self.bytes.len() * 8)?;
         Some(())
     }
 
-    /// An Exp-Golomb code without a sign.
+    /// An unsigned Exp-Golomb code; `None` at the end, or when it exceeds 32 bits.
     pub fn golomb(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -170,7 +172,7 @@ impl<'a> Bits<'a> {
         Some((1_u32 << zeros) - 1 + self.number(zeros)?)
     }
 
-    /// An Exp-Golomb code with a sign.
+    /// A signed Exp-Golomb code; `None` at the end, or when it exceeds 32 bits.
     pub fn signed_golomb(&mut self) -> Option<i32> {
         let code = i64::from(self.golomb()?);
         i32::try_from(if code % 2 == 1 { (code + 1) / 2 } else { -code / 2 }).ok()
@@ -180,9 +182,9 @@ impl<'a> Bits<'a> {
 /// Writes bits, the most significant first.
 #[derive(Clone, Debug, Default)]
 pub struct BitWriter {
-    /// What was written, the last byte filled up with zeros.
+    /// The bits that were written; the last byte is filled up with zeros.
     pub bytes: Vec<u8>,
-    /// How many bits are written.
+    /// The number of bits that were written.
     at: usize,
 }
 
@@ -198,7 +200,7 @@ impl BitWriter {
         self.at += 1;
     }
 
-    /// Writes a number of so many bits, the most significant one first.
+    /// Writes the low `bits` bits of a number, the most significant one first.
     pub fn number(&mut self, value: u32, bits: u32) {
         (0..bits).rev().for_each(|bit| self.flag(value >> bit & 1 == 1));
     }
@@ -211,7 +213,7 @@ impl BitWriter {
         (0..bits).rev().for_each(|bit| self.flag(code >> bit & 1 == 1));
     }
 
-    /// Copies bits of a reader up to the bit of a number.
+    /// Copies bits of a reader up to its bit number `to`; `None` when there are not so many.
     pub fn copy(&mut self, from: &mut Bits<'_>, to: usize) -> Option<()> {
         while from.at < to {
             self.flag(from.flag()?);
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn orientations_are_read_behind_other_messages() {
         let check = |message: &[u8], expected| {
-            // A message of type 5 and one byte stands before, as that of an encoder's version.
+            // A message of type 5 with one byte precedes it, as that of an encoder's version.
             let plain = [&[6, 5, 1, 9][..], message, &[0x80]].concat();
             assert_eq!(orientation(&escape(&plain), 1), expected, "{message:?}");
         };

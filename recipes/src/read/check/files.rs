@@ -1,4 +1,4 @@
-//! What is wrong with inputs and outputs: which of them there are, and what they name.
+//! Checks inputs and outputs: whether the needed ones are there, and what they name.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::{
     words::{format::Format, parameter::one_of},
 };
 
-/// Most bytes of the name of an output; more, and file systems refuse it.
+/// The longest name of an output, in bytes: file systems refuse a longer one.
 const LONGEST_NAME: usize = 255;
 
 /// Checks `output` and gives its format where that is one the job can have.
@@ -54,7 +54,7 @@ pub(super) fn shape(problems: &mut Problems, root: &Spot<'_>, asked: Asked) {
         }
         Asked::Unclear => (&[], &[], ""),
     };
-    // Which ones are meant is open; some are.
+    // The kind of job is not known, so either form will do, but one must be there.
     if matches!(asked, Asked::UnknownRecipe | Asked::Unclear) {
         for (one, many) in ONE.into_iter().zip(MANY) {
             let is_there = root.field(one).is_given() || root.field(many).is_given();
@@ -87,7 +87,7 @@ fn needed_value(name: &str) -> &'static str {
     }
 }
 
-/// Checks what the inputs and outputs that are there name.
+/// Checks the locations of inputs and the file names of outputs, as far as they are there.
 pub(super) fn places(problems: &mut Problems, root: &Spot<'_>, asked: Asked, policy: Policy) {
     let input = root.field("input");
     if input.is_given() && note_fields(problems, &input, &["url"], needed_value("input")) {
@@ -116,7 +116,7 @@ pub(super) fn places(problems: &mut Problems, root: &Spot<'_>, asked: Asked, pol
                     &output,
                     "a file name of letters, digits, `_` and `-`, with one dot and an extension",
                 ),
-                // Two outputs must not meet where the file system ignores case.
+                // Two outputs would be one file where the file system ignores case.
                 Some(name) if !met.insert(name.to_ascii_lowercase()) => {
                     problems.add(&output, "a file name that no other output has");
                 }
@@ -129,7 +129,8 @@ pub(super) fn places(problems: &mut Problems, root: &Spot<'_>, asked: Asked, pol
     }
 }
 
-/// Notes keys other than the prefix and a name; says whether it is an object.
+/// Adds a problem for each key that is not the prefix and a name. Returns whether this is an
+/// object.
 fn note_keys(problems: &mut Problems, spot: &Spot<'_>, prefix: &str, allowed: &str) -> bool {
     if !spot.is_object() {
         problems.add(spot, allowed);
@@ -146,8 +147,8 @@ fn note_keys(problems: &mut Problems, spot: &Spot<'_>, prefix: &str, allowed: &s
     true
 }
 
-/// Notes an input that can not be a location. Which hosts and paths may be read is a matter of
-/// policy, and of whoever opens them.
+/// Adds a problem for an input that can not be a location. Which hosts and paths may be read is
+/// decided by whoever opens them.
 fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
     match (policy, spot.text()) {
         (Policy::Program, Some(text)) if !text.is_empty() && !text.contains('\0') => {}
@@ -157,7 +158,7 @@ fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
     }
 }
 
-/// Whether it is a URL of one of the schemes, with a host and without spaces or controls.
+/// Whether a text is a URL of one of the schemes, with a host and without spaces or controls.
 pub(super) fn is_url(text: &str, schemes: &[&str]) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
@@ -166,7 +167,7 @@ pub(super) fn is_url(text: &str, schemes: &[&str]) -> bool {
         && !rest.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
-/// Whether it is letters, digits, `_` and `-`, one dot, and an extension.
+/// Whether a name is letters, digits, `_` and `-`, one dot, and an extension.
 fn is_file_name(name: &str) -> bool {
     let of_stem = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     name.len() <= LONGEST_NAME

@@ -14,7 +14,7 @@ use crate::words::tree::Tree;
 use crate::words::nearest::allowed_words;
 use spot::{Problems, Spot};
 
-/// Whose rules a document keeps to: what it may name depends on where it comes in.
+/// Which rules a document is held to: what it may name depends on who reads it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Policy {
     /// The library and the program: paths and `file:` URLs are inputs, too; `presetId` and
@@ -24,7 +24,7 @@ pub enum Policy {
     Service,
 }
 
-/// What a document asks for, as far as that can be told.
+/// The kind of job that a document asks for, as far as it is known.
 #[derive(Clone, Copy)]
 enum Asked {
     Recipe(RecipeName),
@@ -76,8 +76,8 @@ pub(crate) fn refuse_duplicates(document: &Tree) -> Result<(), DocumentError> {
     if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }) }
 }
 
-/// Notes repeated keys of the document, of its fields and of what a recipe lists; a sound one has no
-/// other objects.
+/// Adds a problem for each repeated key of the document, of its fields and of the objects in lists
+/// of the recipe. A valid document has no other objects.
 fn note_duplicates(problems: &mut Problems, root: &Spot<'_>) {
     let fields: Vec<_> = root.fields().map(|(_, field)| field).collect();
     let recipe = root.field("recipe");
@@ -89,7 +89,8 @@ fn note_duplicates(problems: &mut Problems, root: &Spot<'_>) {
     }
 }
 
-/// Notes what is no object, and fields that are not known; says whether it is an object.
+/// Adds a problem for a value that is no object, or for each unknown field of it. Returns whether
+/// it is an object.
 fn note_fields(problems: &mut Problems, spot: &Spot<'_>, names: &[&str], allowed: &str) -> bool {
     if !spot.is_object() {
         problems.add(spot, allowed);
@@ -103,8 +104,8 @@ fn note_fields(problems: &mut Problems, spot: &Spot<'_>, names: &[&str], allowed
     true
 }
 
-/// Checks `mode` and the pieces that go with it. Without a sound mode, the pieces that are there
-/// tell what was meant, so that their problems are found as well.
+/// Checks `mode` and the fields that go with it. Without a valid mode, the fields that are there
+/// show what was meant, so that their problems are found as well.
 fn mode(problems: &mut Problems, root: &Spot<'_>) -> Asked {
     const MODES: [&str; 2] = ["recipe", "ffmpeg"];
     let mode = root.field("mode");
@@ -133,7 +134,8 @@ fn mode(problems: &mut Problems, root: &Spot<'_>) -> Asked {
     }
 }
 
-/// Checks the arguments of the escape hatch as values; what they may say is another table's rule.
+/// Checks that `ffmpeg.args` is an array of strings. Which arguments are allowed is checked
+/// elsewhere (`crate::custom`).
 fn arguments(problems: &mut Problems, ffmpeg: &Spot<'_>) {
     if !note_fields(problems, ffmpeg, &["args"], "an object with `args`") {
         return;
@@ -149,7 +151,7 @@ fn arguments(problems: &mut Problems, ffmpeg: &Spot<'_>) {
     }
 }
 
-/// Checks the fields around the job: who asked, who is told, how the input is read.
+/// Checks the fields around the job: `presetId`, `webhookUrl` and `stageInput`.
 fn around(problems: &mut Problems, root: &Spot<'_>, policy: Policy) {
     let (preset, webhook) = (root.field("presetId"), root.field("webhookUrl"));
     match policy {
@@ -181,7 +183,7 @@ fn around(problems: &mut Problems, root: &Spot<'_>, policy: Policy) {
     }
 }
 
-/// The formats of a list by name.
+/// The names of a list of formats.
 fn names_of(formats: &[Format]) -> Vec<&'static str> {
     formats.iter().map(|format| format.name()).collect()
 }

@@ -1,4 +1,4 @@
-//! What is wrong inside `recipe`: its name, its parameters, and how they go together.
+//! Checks what is inside `recipe`: its name, its parameters, and how they go together.
 
 use super::{
     Asked, names_of, note_fields,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// The parameters of `transcode` that say how video is encoded, which audio formats have none of.
+/// The parameters of `transcode` for video, which an audio format does not take.
 const OF_VIDEO: [&str; 4] = ["codec", "crf", "bitrateKbps", "preset"];
 
 /// Which recipe is asked for.
@@ -32,7 +32,7 @@ pub(super) fn name(problems: &mut Problems, recipe: &Spot<'_>) -> Asked {
     Asked::UnknownRecipe
 }
 
-/// Checks the parameters of a recipe; the format is `None` when the document has no sound one.
+/// Checks the parameters of a recipe; the format is `None` when the document has no valid one.
 pub(super) fn parameters(
     problems: &mut Problems,
     recipe: &Spot<'_>,
@@ -71,8 +71,8 @@ pub(super) fn parameters(
     }
 }
 
-/// The codecs that the document may mean: one when codec and format are sound, else all that are
-/// possible, so that only what none of them takes is called wrong.
+/// The codecs that the document may mean: one when codec and format are valid, else all that are
+/// possible, so that only values which none of them takes count as wrong.
 fn codecs(recipe: &Spot<'_>, name: RecipeName, format: Option<Format>) -> Vec<VideoCodec> {
     let codec = recipe.field("codec");
     match codec.text().and_then(VideoCodec::from_name) {
@@ -99,7 +99,7 @@ fn allowed(parameter: &Parameter, spot: &Spot<'_>, codecs: &[VideoCodec]) -> Str
     }
 }
 
-/// Notes a codec that the format does not hold.
+/// Adds a problem for a codec that the format does not hold.
 fn note_pair(problems: &mut Problems, codec: &Spot<'_>, format: Option<Format>) {
     let Some(format) = format else { return };
     let held = VideoCodec::ALL.into_iter().filter(|codec| codec.formats().contains(&format));
@@ -110,7 +110,7 @@ fn note_pair(problems: &mut Problems, codec: &Spot<'_>, format: Option<Format>) 
     }
 }
 
-/// Checks what of a storyboard does not go together.
+/// Checks parameters of a storyboard that exclude or limit each other.
 fn note_storyboard(problems: &mut Problems, recipe: &Spot<'_>) {
     let every = recipe.field("everySeconds");
     if every.is_given() && recipe.field("count").is_given() {
@@ -130,17 +130,17 @@ fn note_storyboard(problems: &mut Problems, recipe: &Spot<'_>) {
     }
 }
 
-/// Checks sections one by one, and what may not stand beside them.
+/// Checks each of `ranges`, and the parameters that may not stand beside them.
 fn note_ranges(problems: &mut Problems, recipe: &Spot<'_>, ranges: &Spot<'_>) {
     for name in ["startSeconds", "durationSeconds"] {
         let beside = recipe.field(name);
         if beside.is_given() {
-            problems.add(&beside, "nothing beside `ranges`");
+            problems.add(&beside, "nothing, as `ranges` is given");
         }
     }
     let accuracy = recipe.field("accuracy");
     if accuracy.text() == Some("keyframe") {
-        problems.add(&accuracy, "`exact` beside `ranges`");
+        problems.add(&accuracy, "`exact`, as `ranges` is given");
     }
     let mut end = 0.0;
     for range in ranges.items() {
@@ -161,7 +161,7 @@ fn note_ranges(problems: &mut Problems, recipe: &Spot<'_>, ranges: &Spot<'_>) {
         let start = number("startSeconds", Kind::Seconds);
         let duration = number("durationSeconds", Kind::PositiveSeconds);
         if let Some((start, duration)) = start.zip(duration) {
-            // Sums of decimal fractions are off by a little.
+            // Sums of decimal fractions have rounding errors.
             if start < end - 1e-9 {
                 let allowed = format!("{end} or more, where the section before it ends");
                 problems.add(&range.field("startSeconds"), allowed);
@@ -174,7 +174,7 @@ fn note_ranges(problems: &mut Problems, recipe: &Spot<'_>, ranges: &Spot<'_>) {
 /// The formats that a recipe may be asked for.
 pub(super) fn format_names(name: RecipeName) -> Vec<&'static str> {
     match name {
-        // Any other format is a wish that means mp3 here.
+        // `extractAudio` takes any format. One that is not an audio format means mp3.
         RecipeName::ExtractAudio => names_of(&Format::ALL),
         _ => names_of(name.formats()),
     }
@@ -248,8 +248,8 @@ mod tests {
             "mp4",
             r#""trim","startSeconds":1,"accuracy":"keyframe","ranges":[{"start":1}]"#,
             &[
-                "recipe.startSeconds | 1 | nothing beside `ranges`",
-                "recipe.accuracy | \"keyframe\" | `exact` beside `ranges`",
+                "recipe.startSeconds | 1 | nothing, as `ranges` is given",
+                "recipe.accuracy | \"keyframe\" | `exact`, as `ranges` is given",
                 "recipe.ranges[0].start | 1 | a known field: one of `startSeconds`, \
                  `durationSeconds` (nearest: `startSeconds`)",
                 &format!("recipe.ranges[0].startSeconds | nothing | {NOT_NEGATIVE}"),

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use crate::words::{error::Problem, tree::Tree};
 
-/// Most problems that are listed, so that a hostile document does not get an answer many times
-/// its own size.
+/// The largest number of problems that are listed, so that the answer to a hostile document is not
+/// many times larger than the document.
 const MOST: usize = 1_000;
 
-/// Most characters of a value and of a key that are shown.
+/// The largest number of characters of a value and of a key that are shown.
 const SHOWN: usize = 80;
 
-/// A place in a document: its path, and what stands there.
+/// A place in a document: its path, and the value there; `None` when nothing is there.
 #[derive(Clone)]
 pub(super) struct Spot<'a> {
     pub(super) path: String,
@@ -23,13 +23,13 @@ impl<'a> Spot<'a> {
         Self { path: String::new(), value: Some(document) }
     }
 
-    /// The place of that field, also when nothing stands there.
+    /// The place of a field, whether or not it is there.
     pub(super) fn field(&self, name: &str) -> Self {
         let value = self.value.and_then(|value| value.field(name));
         Self { path: self.path_of(name), value }
     }
 
-    /// The fields, each once.
+    /// The fields; of those with the same key, only the first.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Self)> {
         let mut met = HashSet::new();
         self.entries()
@@ -38,7 +38,7 @@ impl<'a> Spot<'a> {
             .map(|(key, value)| (key.as_str(), self.child(key, value)))
     }
 
-    /// The fields whose key stood before.
+    /// The fields whose key has occurred before.
     pub(super) fn repeated(&self) -> impl Iterator<Item = Self> {
         let mut met = HashSet::new();
         self.entries()
@@ -94,7 +94,7 @@ impl<'a> Spot<'a> {
     }
 }
 
-/// What is wrong with a document, in the order in which it was met.
+/// The problems of a document, in the order in which they were found.
 #[derive(Default)]
 pub(super) struct Problems {
     listed: Vec<Problem>,
@@ -102,7 +102,7 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Notes that what stands at a place, or its absence, is wrong.
+    /// Adds a problem: the value at a place, or its absence, is wrong.
     pub(super) fn add(&mut self, spot: &Spot<'_>, allowed: impl Into<String>) {
         if self.listed.len() == MOST {
             self.unlisted += 1;
@@ -131,7 +131,7 @@ fn shown(value: &Tree) -> String {
     }
 }
 
-/// The value, its strings cut where a location may say who asks: users and queries can be
+/// The value without the user names and queries of locations in its strings: these can be
 /// credentials, and problems end up in logs.
 fn without_secrets(value: &Tree) -> Tree {
     match value {

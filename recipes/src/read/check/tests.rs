@@ -27,7 +27,7 @@ pub(super) fn check_document(document: &str, expected: &[&str]) {
     check_at(Policy::Program, document, expected);
 }
 
-/// Checks one recipe with its parameters, in an otherwise sound document.
+/// Checks one recipe with its parameters, in an otherwise valid document.
 pub(super) fn check_recipe(format: &str, recipe: &str, expected: &[&str]) {
     let document = format!(
         r#"{{"mode":"recipe","input":{{"url":"a"}},"output":{{"format":"{format}"}},"recipe":{{"name":{recipe}}}}}"#

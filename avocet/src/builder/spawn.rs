@@ -2,20 +2,19 @@
 
 use std::{
     future::Future,
-    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use avocet_engine::{CancelToken, Engine, Progress, Report};
-use avocet_recipes::CheckedJob;
+use avocet_engine::{CancelToken, Progress, Report};
 use futures_core::Stream;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinHandle,
 };
 
-use crate::{Error, Target};
+use super::Builder;
+use crate::Error;
 
 /// A job that runs on tokio's threads for blocking work; a future of how it ends.
 ///
@@ -31,40 +30,41 @@ pub struct Running {
 #[derive(Debug)]
 pub struct ProgressStream(UnboundedReceiver<Progress>);
 
-/// Plans and runs a job in the background of the current tokio runtime.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), avocet::Error> {
-/// use avocet::{Engine, Format, Job, Policy, Recipe, recipes::Thumbnail};
-///
-/// let job = Job::new(Recipe::Thumbnail(Thumbnail::default()), "holiday.mp4", Format::Jpg);
-/// let job = job.check(Policy::Program)?;
-/// let mut running = avocet::spawn(&Engine::default(), job, "holiday.jpg");
-/// if let Some(mut progress) = running.progress() {
-///     while let Some(now) = progress.next().await {
-///         println!("{:.0} %", now.fraction * 100.0);
-///     }
-/// }
-/// let report = running.await?;
-/// println!("{} bytes", report.outputs[0].size_bytes);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Panics
-/// Outside of a tokio runtime, as every spawning function of tokio does.
-pub fn spawn(engine: &Engine, job: CheckedJob, target: impl Into<Target>) -> Running {
-    let (engine, target, cancel) = (engine.clone(), target.into(), CancelToken::new());
-    let (sender, receiver) = unbounded_channel();
-    let token = cancel.clone();
-    let handle = tokio::task::spawn_blocking(move || {
-        crate::run(&engine, &job, target, &token, |progress| {
-            // Nobody has to listen.
-            let _ = sender.send(progress.clone());
-            ControlFlow::Continue(())
-        })
-    });
-    Running { handle, cancel, progress: Some(ProgressStream(receiver)) }
+impl<R: 'static> Builder<'static, R> {
+    /// Plans and runs the job in the background of the current tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), avocet::Error> {
+    /// let mut running = avocet::thumbnail("holiday.mp4").output("holiday.jpg").spawn();
+    /// if let Some(mut progress) = running.progress() {
+    ///     while let Some(now) = progress.next().await {
+    ///         println!("{:.0} %", now.fraction * 100.0);
+    ///     }
+    /// }
+    /// let report = running.await?;
+    /// println!("{} bytes", report.outputs[0].size_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as every spawning function of tokio does.
+    pub fn spawn(mut self) -> Running {
+        // The caller's token cancels the job, and dropping the job does not cancel the token.
+        let cancel = self.cancel.child();
+        self.cancel = cancel.clone();
+        let (sender, receiver) = unbounded_channel();
+        let mut progress = self.progress.take();
+        let builder = self.progress(move |now| {
+            if let Some(progress) = &mut progress {
+                progress(now);
+            }
+            // The receiver may be dropped: nobody has to listen.
+            let _ = sender.send(now.clone());
+        });
+        let handle = tokio::task::spawn_blocking(move || builder.run());
+        Running { handle, cancel, progress: Some(ProgressStream(receiver)) }
+    }
 }
 
 impl Running {
