@@ -1,12 +1,13 @@
 //! The command line: one command per recipe, made from the recipe's table of parameters.
 
-use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, process::ExitCode};
 
 use avocet::{
     Engine,
     recipes::{Format, Kind, MAX_THUMBNAILS, Parameter, RecipeName},
 };
 use clap::{Arg, ArgAction, ArgMatches, error::ErrorKind, value_parser};
+use clap_complete::Shell;
 
 use super::{failure::Failure, name::kebab, terminal, time};
 
@@ -15,6 +16,7 @@ pub(super) const COUNT: &str = "count";
 pub(super) const CUSTOM_INPUT: &str = "input";
 pub(super) const CUSTOM_OUTPUT: &str = "output-file";
 pub(super) const EVERY: &str = "every";
+pub(super) const FOLDER: &str = "FOLDER";
 pub(super) const FORMAT: &str = "format";
 pub(super) const INPUT: &str = "INPUT";
 pub(super) const DATA: &str = "data";
@@ -28,6 +30,10 @@ pub(super) const NO_CLOBBER: &str = "no-clobber";
 pub(super) const OUTPUT: &str = "output";
 pub(super) const PLAN: &str = "plan";
 pub(super) const PROGRESS: &str = "progress";
+pub(super) const SHELL: &str = "SHELL";
+pub(super) const THREADS: &str = "threads";
+pub(super) const VERBOSE: &str = "verbose";
+pub(super) const LOG: &str = "log";
 pub(super) const SEEK: &str = "seekSeconds";
 
 /// A command of the program, other than those of the service.
@@ -37,6 +43,9 @@ pub(super) enum Command {
     Plan,
     Probe,
     Capabilities,
+    Completions,
+    Doctor,
+    Man,
     Ffmpeg,
     Recipe(RecipeName),
 }
@@ -50,6 +59,9 @@ impl Command {
             "plan" => Self::Plan,
             "probe" => Self::Probe,
             "capabilities" => Self::Capabilities,
+            "completions" => Self::Completions,
+            "doctor" => Self::Doctor,
+            "man" => Self::Man,
             "ffmpeg" => Self::Ffmpeg,
             name => {
                 let recipes = RecipeName::ALL;
@@ -60,6 +72,45 @@ impl Command {
     }
 }
 
+/// The help of the program, with its commands in groups.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Make:
+  web-ready      A video that plays in every browser
+  proxy          A video for editing, with many keyframes
+  compress       A smaller file
+  transcode      Another format
+  resize         Another size
+  trim           Sections, exact to the frame
+  concat         Several files, one after another
+  extract-audio  The audio stream alone
+  thumbnail      One picture, or many
+  storyboard     Sprite sheets with WebVTT
+  ffmpeg         What the ffmpeg program makes of arguments of yours
+
+Look:
+  probe          What is in a file
+  plan           What a job document would do, and why
+  capabilities   What this libav can do
+  doctor         What this machine lacks
+
+Run:
+  run            A job document
+  completions    Completions for a shell
+  man            Manual pages
+
+Serve:
+  serve          The job API over HTTP
+  token          Keys of the job API
+
+Options:
+{options}
+
+`avocet COMMAND --help` says more of each. {after-help}";
+
 /// The command line of the whole program.
 pub(super) fn program() -> clap::Command {
     let run = clap::Command::new("run")
@@ -69,7 +120,7 @@ pub(super) fn program() -> clap::Command {
             "Output file, or a folder where the job makes several files; default: \
              <stem>-<recipe>.<ext> in the current folder, where it must not exist",
         ))
-        .args([progress(), no_clobber(), json()]);
+        .args(of_jobs().into_iter().filter(|flag| flag.get_id() != PLAN));
     let plan = clap::Command::new("plan")
         .about("Shows what a job document would do to each stream, and why, without doing it")
         .args([document(), json()]);
@@ -81,6 +132,18 @@ pub(super) fn program() -> clap::Command {
             "Shows the encoders, decoders, filters and devices that are available on this machine",
         )
         .arg(json());
+    let doctor = clap::Command::new("doctor")
+        .about("Says what this machine can do, what it lacks, and the command that installs it")
+        .arg(json());
+    let completions = clap::Command::new("completions")
+        .about("Prints completions for a shell, as for `source <(avocet completions bash)`")
+        .arg(Arg::new(SHELL).required(true).value_parser(value_parser!(Shell)).help("The shell"));
+    let man = clap::Command::new("man").about("Writes manual pages into a folder").arg(
+        Arg::new(FOLDER)
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+            .help("The folder, which must exist"),
+    );
     clap::Command::new("avocet")
         .about("Transcodes media: plans first, does no unnecessary work, and verifies the result")
         .after_help(
@@ -89,10 +152,10 @@ pub(super) fn program() -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([run, plan, probe])
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
-        .subcommands([custom(), capabilities])
-        .subcommands([serve(), token()])
+        .subcommands([custom(), probe, plan, capabilities, doctor, run])
+        .subcommands([completions, man, serve(), token()])
+        .help_template(HELP)
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }
 
@@ -159,13 +222,18 @@ fn custom() -> clap::Command {
         .help("Arguments for ffmpeg; docs/ffmpeg.md lists those that are allowed");
     clap::Command::new("ffmpeg")
         .about("Runs the ffmpeg program with your own arguments, in a sandbox")
-        .args([input, output, args, plan_only(), progress(), no_clobber(), json()])
+        .args([input, output, args])
+        .args(of_jobs())
 }
 
 /// The command of a recipe: a flag for each of its parameters, and the arguments of all recipes.
 fn recipe(recipe: RecipeName) -> clap::Command {
-    let several = recipe == RecipeName::Concat;
-    let input = if several { input().num_args(1..).action(ArgAction::Append) } else { input() };
+    let input = input().num_args(1..).action(ArgAction::Append).help(if recipe == RecipeName::Concat {
+        "Two paths or URLs, or more"
+    } else {
+        "A path or a URL, or several, or folders, whose files are done one after the other; `-` is \
+         standard input"
+    });
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
     let usual = formats.first().copied().unwrap_or_default();
     let mut command =
@@ -181,27 +249,24 @@ fn recipe(recipe: RecipeName) -> clap::Command {
         return command
             .args([input, output, format(&formats)])
             .args(recipe.parameters().iter().map(flag))
-            .args([plan_only(), progress(), no_clobber(), json()]);
+            .args(of_jobs());
     }
     let output = output().help(format!(
         "Output file; its extension is the format: {}; default: <stem>-{}.{usual} in the current \
-         folder, where it must not exist",
+         folder, where it must not exist; a folder for several inputs; `-` is standard output",
         formats.join(", "),
         kebab(recipe.name()),
     ));
     if recipe == RecipeName::Thumbnail {
         command = command.args(many());
     }
-    command.args([input, output]).args(recipe.parameters().iter().map(flag)).args([
-        plan_only(),
-        progress(),
-        no_clobber(),
-        json(),
-    ])
+    let format = format(&formats)
+        .help("The format, where no extension tells it: for several inputs, and for `-o -`");
+    command.args([input, output, format]).args(recipe.parameters().iter().map(flag)).args(of_jobs())
 }
 
 /// The flags by which `thumbnail` saves many frames of a file.
-fn many() -> [Arg; 3] {
+fn many() -> [Arg; 2] {
     let most = i64::try_from(MAX_THUMBNAILS).unwrap_or(i64::MAX);
     let count = Arg::new(COUNT)
         .long(COUNT)
@@ -220,9 +285,7 @@ fn many() -> [Arg; 3] {
         .conflicts_with_all([COUNT, SEEK])
         .help_heading(MANY)
         .help("Save a picture for each such part of the input; more than 0");
-    let formats: Vec<_> =
-        RecipeName::Thumbnail.formats().iter().copied().map(Format::extension).collect();
-    [count, every, format(&formats).help_heading(MANY)]
+    [count, every]
 }
 
 /// The heading of the flags by which `thumbnail` saves many frames.
@@ -323,6 +386,25 @@ fn progress() -> Arg {
     )
 }
 
+/// The flags of commands that run or plan jobs, beside those of their own.
+fn of_jobs() -> [Arg; 7] {
+    let threads = Arg::new(THREADS)
+        .long(THREADS)
+        .value_name("N")
+        .value_parser(value_parser!(NonZeroU32))
+        .help("Threads inside each decoder and encoder; default: as many as there are processors");
+    let verbose =
+        Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(
+            "Say on standard error what is decided before the run; twice: what libav logs, too",
+        );
+    let log = Arg::new(LOG)
+        .long(LOG)
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help("Write what is done and what libav logs into a file");
+    [plan_only(), progress(), no_clobber(), json(), threads, verbose, log]
+}
+
 pub(super) fn json() -> Arg {
     Arg::new(JSON)
         .long(JSON)
@@ -380,6 +462,14 @@ mod tests {
                 let text = command.and_then(|(_, matches)| matches.get_one(parameter.name));
                 assert_eq!(text, Some(&"1".to_owned()), "{}", parameter.name);
             }
+        }
+    }
+
+    #[test]
+    fn the_help_has_every_command() {
+        for command in program().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let line = format!("\n  {} ", command.get_name());
+            assert_eq!(HELP.matches(&line).count(), 1, "{line}");
         }
     }
 

@@ -14,9 +14,10 @@ use clap::ArgMatches;
 
 use super::{
     Answer, Context,
-    arguments::{ARGS, CUSTOM_INPUT, CUSTOM_OUTPUT, NO_CLOBBER, PLAN},
+    arguments::{ARGS, CUSTOM_INPUT, CUSTOM_OUTPUT, NO_CLOBBER},
     failure::Failure,
-    job, name,
+    job::{self, Act},
+    name,
 };
 
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
@@ -55,7 +56,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
     };
     let job = job.check(Policy::Program).map_err(avocet::Error::from)?;
     let target = Target { location, replace: !matches.get_flag(NO_CLOBBER), named: true };
-    job::carry_out(context, avocet::job(job).output(target), matches.get_flag(PLAN))
+    job::carry_out(context, avocet::job(job).output(target), Act::of(matches))
 }
 
 /// The outputs by their keys, and the common folder that they are written to.

@@ -1,6 +1,6 @@
 //! Job documents: read from a file, or made of the arguments of a recipe's command.
 
-use std::{ffi::OsStr, fs, io, io::Read, path::Path};
+use std::{fs, io, io::Read, path::Path};
 
 use avocet::{
     Builder, Format, Policy,
@@ -51,7 +51,7 @@ pub(super) struct Arguments<'a> {
     pub(super) inputs: Vec<String>,
     /// The path of `-o`, if it was given.
     pub(super) output: Option<&'a Path>,
-    /// The format of `--format`, for recipes that make several files.
+    /// The format of `--format`.
     pub(super) asked: Option<Format>,
     /// The given parameters: the index in the recipe's table, and the text.
     pub(super) values: Vec<(usize, &'a str)>,
@@ -72,18 +72,19 @@ impl Arguments<'_> {
     /// The thumbnails that the arguments describe, whose time is that of the sampling.
     pub(super) fn thumbnails(
         &self,
-        input: &OsStr,
         sampling: Sampling,
-        format: Format,
     ) -> Result<Builder<'static, Thumbnails>, Failure> {
         let is_other = |(index, _): &(usize, &str)| {
             self.recipe.parameters().get(*index).is_none_or(|parameter| parameter.name != SEEK)
         };
         let values = self.values.iter().copied().filter(is_other).collect();
-        let each = Self { output: None, asked: Some(format), values, ..self.clone() };
+        let each = Self { output: None, values, ..self.clone() };
         let draft = each.draft();
         match draft.check_many(sampling.clone(), "", Policy::Program) {
-            Ok(_) => Ok(avocet::thumbnails(input).sampling(sampling).values(&draft)),
+            Ok(_) => {
+                let input = self.inputs.first().map_or("", String::as_str);
+                Ok(avocet::thumbnails(input).sampling(sampling).values(&draft))
+            }
             Err(DocumentError::Invalid { problems }) => {
                 Err(Failure::Arguments(problems.into_iter().map(|one| self.named(one)).collect()))
             }

@@ -62,6 +62,11 @@ impl Failure {
         avocet::engine::Error::Cancelled.into()
     }
 
+    /// Whether the user stopped the command.
+    pub(super) fn is_cancellation(&self) -> bool {
+        self.code() == "CANCELLED"
+    }
+
     /// Reports the failure as text, or with `json` as JSON; returns the exit status.
     pub(super) fn tell(&self, json: bool) -> ExitCode {
         if json {
@@ -129,7 +134,7 @@ impl Failure {
     }
 
     /// The error for people: several problems get a line each.
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let (code, problems) = (self.code(), self.problems());
         if problems.is_empty() {
             return format!("error: {} [{code}]", self.message());
@@ -143,7 +148,7 @@ impl Failure {
     }
 
     /// The error for programs: one JSON object.
-    fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         let (stage, retryable) = match self {
             Self::Usage(_) | Self::Arguments(_) | Self::Serve(_) => (Step::Validate, false),
             Self::Job(error) => (error.step(), error.retryable()),

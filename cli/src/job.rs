@@ -1,12 +1,14 @@
 //! The commands that plan and run jobs.
 
 use std::{
+    env,
     ffi::OsString,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 
 use avocet::{
-    Builder, Format, Plan,
+    Builder, Format, Input, Plan, Source,
     io::{Location, Target},
     recipes::{CheckedJob, Job, Recipe, RecipeName, Sampling, Task},
 };
@@ -15,9 +17,10 @@ use clap::ArgMatches;
 use super::{
     Answer, Context,
     arguments::{COUNT, EVERY, FORMAT, INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN, SEEK},
+    batch,
     document::{self, Arguments},
     failure::Failure,
-    name, report, time,
+    name, report, terminal, time,
 };
 
 /// `avocet run`
@@ -30,14 +33,14 @@ pub(super) fn run_document(context: &Context, matches: &ArgMatches) -> Result<An
         expect_extension(output, format)?;
     }
     let target = target(&job, output, matches)?;
-    carry_out(context, avocet::job(job).output(target), false)
+    carry_out(context, avocet::job(job).output(target), Act::Run)
 }
 
 /// `avocet plan`
 pub(super) fn plan_document(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let job = read(matches)?;
     let target = target(&job, None, matches)?;
-    carry_out(context, avocet::job(job).output(target), true)
+    carry_out(context, avocet::job(job).output(target), Act::Plan)
 }
 
 /// A recipe's command, as in `avocet trim`.
@@ -46,41 +49,103 @@ pub(super) fn run_recipe(
     recipe: RecipeName,
     matches: &ArgMatches,
 ) -> Result<Answer, Failure> {
-    let output = output(matches)?;
-    let inputs = matches.get_many::<OsString>(INPUT).unwrap_or_default();
-    let given = |(index, parameter): (usize, &avocet::recipes::Parameter)| {
-        matches.get_one::<String>(parameter.name).map(|text| (index, text.as_str()))
-    };
+    let inputs: Vec<&OsString> = matches.get_many(INPUT).unwrap_or_default().collect();
+    if batch::is_asked_for(recipe, &inputs) {
+        return batch::run(context, recipe, &inputs, matches);
+    }
+    let is_stream = is_standard_output(matches);
+    let output = if is_stream { None } else { output(matches)? };
     let arguments = Arguments {
         recipe,
-        inputs: inputs.map(|input| avocet::io::input_url(input)).collect(),
+        inputs: inputs.iter().map(|input| avocet::io::input_url(input)).collect(),
         output,
-        asked: recipe.makes_several().then(|| asked_format(matches)),
-        values: recipe.parameters().iter().enumerate().filter_map(given).collect(),
+        asked: asked_format(matches),
+        values: values(recipe, matches),
     };
-    if recipe == RecipeName::Thumbnail
-        && let Some(sampling) = sampling(matches)?
-    {
-        return run_thumbnails(context, &arguments, sampling, matches);
+    if is_stream {
+        return to_standard_output(context, &arguments, matches);
+    }
+    if sampling_of(recipe, matches)?.is_some() {
+        let replace = !matches.get_flag(NO_CLOBBER);
+        let location = name::place(output.unwrap_or(Path::new(".")));
+        return start(context, &arguments, Target { location, replace, named: true }, matches);
     }
     let job = arguments.job()?;
     let target = target(&job, output, matches)?;
-    carry_out(context, avocet::job(job).output(target), matches.get_flag(PLAN))
+    carry_out(context, with_streams(avocet::job(job), &arguments)?.output(target), Act::of(matches))
 }
 
-/// `avocet thumbnail` for many pictures.
-fn run_thumbnails(
+/// Whether `-o -` asks for the output on standard output.
+fn is_standard_output(matches: &ArgMatches) -> bool {
+    matches.get_one::<PathBuf>(OUTPUT).is_some_and(|path| path == Path::new("-"))
+}
+
+/// Runs a job whose output goes to standard output, once it is verified; what there is to say goes to
+/// standard error.
+fn to_standard_output(
     context: &Context,
     arguments: &Arguments<'_>,
-    sampling: Sampling,
     matches: &ArgMatches,
 ) -> Result<Answer, Failure> {
-    let input = matches.get_one::<OsString>(INPUT).map(OsString::as_os_str).unwrap_or_default();
-    let thumbnails = arguments.thumbnails(input, sampling, asked_format(matches))?;
-    let folder = output(matches)?.unwrap_or(Path::new("."));
-    let replace = !matches.get_flag(NO_CLOBBER);
-    let target = Target { location: name::place(folder), replace, named: true };
-    carry_out(context, thumbnails.output(target), matches.get_flag(PLAN))
+    let usage = |message: &str| Err(Failure::Usage(message.to_owned()));
+    if arguments.recipe.makes_several() || sampling_of(arguments.recipe, matches)?.is_some() {
+        return usage("`-o -` takes one output, and this makes several; give a folder");
+    }
+    let Some(format) = arguments.asked else {
+        return usage("`-o -` has no extension that tells the format; give --format");
+    };
+    if io::stdout().is_terminal() {
+        return usage("`-o -` would write media to the terminal; redirect standard output");
+    }
+    let job = arguments.job()?;
+    let builder = with_streams(avocet::job(job), arguments)?;
+    let answer = carry_out(context, builder.output_writer(io::stdout(), format), Act::of(matches))?;
+    Ok(Answer { is_beside: !matches.get_flag(PLAN), ..answer })
+}
+
+/// How `thumbnail` is to save many pictures; `None` for one, and for other recipes.
+fn sampling_of(recipe: RecipeName, matches: &ArgMatches) -> Result<Option<Sampling>, Failure> {
+    if recipe == RecipeName::Thumbnail { sampling(matches) } else { Ok(None) }
+}
+
+/// Plans or runs the job of a recipe's arguments.
+pub(super) fn start(
+    context: &Context,
+    arguments: &Arguments<'_>,
+    target: Target,
+    matches: &ArgMatches,
+) -> Result<Answer, Failure> {
+    if let Some(sampling) = sampling_of(arguments.recipe, matches)? {
+        let thumbnails = arguments.thumbnails(sampling)?;
+        return carry_out(context, thumbnails.output(target), Act::of(matches));
+    }
+    let job = arguments.job()?;
+    carry_out(context, with_streams(avocet::job(job), arguments)?.output(target), Act::of(matches))
+}
+
+/// The parameters that were given: the index in the recipe's table, and the text.
+pub(super) fn values(recipe: RecipeName, matches: &ArgMatches) -> Vec<(usize, &str)> {
+    let given = |(index, parameter): (usize, &avocet::recipes::Parameter)| {
+        matches.get_one::<String>(parameter.name).map(|text| (index, text.as_str()))
+    };
+    recipe.parameters().iter().enumerate().filter_map(given).collect()
+}
+
+/// The job with standard input in the place of the input `-`, which is copied to its end first.
+fn with_streams<'a>(
+    builder: Builder<'a, CheckedJob>,
+    arguments: &Arguments<'_>,
+) -> Result<Builder<'a, CheckedJob>, Failure> {
+    if !arguments.inputs.iter().any(|input| input == "-") {
+        return Ok(builder);
+    }
+    let source = Source::spool(io::stdin().lock(), &env::temp_dir())
+        .map_err(|error| Failure::Usage(format!("can not read standard input: {error}")))?;
+    let inputs = arguments.inputs.iter().map(|input| match input.as_str() {
+        "-" => Input::from(&source),
+        url => Input::from(url),
+    });
+    Ok(builder.inputs(inputs))
 }
 
 /// How `thumbnail` is to save many pictures; `None` for one.
@@ -104,9 +169,9 @@ fn sampling(matches: &ArgMatches) -> Result<Option<Sampling>, Failure> {
 }
 
 /// The format of `--format`.
-fn asked_format(matches: &ArgMatches) -> Format {
-    let name = matches.get_one::<String>(FORMAT);
-    name.and_then(|name| Format::from_name(name)).unwrap_or(Format::Jpg)
+pub(super) fn asked_format(matches: &ArgMatches) -> Option<Format> {
+    let name = matches.try_get_one::<String>(FORMAT).ok().flatten();
+    name.and_then(|name| Format::from_name(name))
 }
 
 fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
@@ -115,10 +180,11 @@ fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
 }
 
 /// The path of `-o`, if it was given; an error for `-`.
-fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
+pub(super) fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
     match matches.get_one::<PathBuf>(OUTPUT).map(PathBuf::as_path) {
         Some(path) if path == Path::new("-") => Err(Failure::Usage(
-            "`-o` takes a path; media is not written to standard output".to_owned(),
+            "`-o` takes a path here; `-o -` is for the command of a recipe with one input"
+                .to_owned(),
         )),
         path => Ok(path),
     }
@@ -152,11 +218,27 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
     Ok(Target { location: Location::from(path), replace: false, named: false })
 }
 
-/// Plans a job, or one of a builder, and prints the plan or runs it.
+/// What is done with a job.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Act {
+    /// Its plan is printed.
+    Plan,
+    /// It is run.
+    Run,
+}
+
+impl Act {
+    /// What the flag `--plan` of a command asks for.
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        if matches.get_flag(PLAN) { Self::Plan } else { Self::Run }
+    }
+}
+
+/// Plans the job of a builder, and prints the plan or runs it.
 pub(super) fn carry_out<R>(
     context: &Context,
     builder: Builder<'_, R>,
-    only_plan: bool,
+    act: Act,
 ) -> Result<Answer, Failure> {
     let show = context.show.clone();
     let planned = builder
@@ -164,15 +246,18 @@ pub(super) fn carry_out<R>(
         .cancel(&context.cancel)
         .progress(move |progress| show.observe(progress))
         .plan()?;
-    if only_plan {
+    if act == Act::Plan {
         return show_plan(context, &planned.plan);
+    }
+    if context.verbose {
+        terminal::note(&planned.to_string());
     }
     let report = planned.run()?;
     if context.json {
         return Ok(Answer::new(report::to_json(&report)));
     }
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
-    Ok(Answer { output: report::to_text(&report), warnings })
+    Ok(Answer { warnings, ..Answer::new(report::to_text(&report)) })
 }
 
 fn show_plan(context: &Context, plan: &Plan) -> Result<Answer, Failure> {

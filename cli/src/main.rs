@@ -3,13 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod batch;
 mod capabilities;
 mod custom;
+mod doctor;
 mod document;
 mod ending;
 mod failure;
 mod job;
+mod log;
 mod name;
+mod pages;
 mod probe;
 mod progress;
 mod report;
@@ -18,7 +22,7 @@ mod terminal;
 mod time;
 mod worker;
 
-use std::process::ExitCode;
+use std::{num::NonZeroU32, process::ExitCode};
 
 use avocet::{
     CancelToken, Engine,
@@ -27,7 +31,7 @@ use avocet::{
 };
 use clap::ArgMatches;
 
-use arguments::{Command, JSON};
+use arguments::{Command, JSON, THREADS};
 use ending::Ending;
 use failure::Failure;
 use progress::Show;
@@ -37,6 +41,8 @@ struct Context {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
+    /// Whether what is decided is said before the run.
+    verbose: bool,
     show: Show,
 }
 
@@ -46,11 +52,15 @@ struct Answer {
     output: String,
     /// For standard error, a line each.
     warnings: Vec<String>,
+    /// The exit status, where it is not 0.
+    status: u8,
+    /// Whether standard output has the media, so that the text goes to standard error.
+    is_beside: bool,
 }
 
 impl Answer {
     fn new(output: String) -> Self {
-        Self { output, warnings: Vec::new() }
+        Self { output, warnings: Vec::new(), status: 0, is_beside: false }
     }
 }
 
@@ -64,11 +74,15 @@ fn main() -> ExitCode {
     }
     let Some((command, matches)) = Command::of(&matches) else { return ExitCode::from(2) };
     let context = Context {
-        engine: Engine::new(settings()),
+        engine: Engine::new(settings(matches)),
         cancel: CancelToken::new(),
-        json: matches.get_flag(JSON),
+        json: matches.try_get_one::<bool>(JSON).is_ok_and(|flag| flag.is_some_and(|is| *is)),
+        verbose: log::verbosity(matches) > 0,
         show: Show::asked_for(matches),
     };
+    if let Err(failure) = log::start(matches) {
+        return failure.tell(context.json);
+    }
     let ending = Ending::at_signals(&context);
     let result = answer(&context, command, matches);
     context.show.clear();
@@ -80,7 +94,11 @@ fn main() -> ExitCode {
             for warning in &answer.warnings {
                 terminal::note(warning);
             }
-            terminal::print(&answer.output, 0)
+            if answer.is_beside {
+                terminal::note(&answer.output);
+                return ExitCode::from(answer.status);
+            }
+            terminal::print(&answer.output, answer.status)
         }
         Err(failure) => failure.tell(context.json),
     }
@@ -92,13 +110,21 @@ fn answer(context: &Context, command: Command, matches: &ArgMatches) -> Result<A
         Command::Plan => job::plan_document(context, matches),
         Command::Probe => probe::answer(context, matches),
         Command::Capabilities => Ok(capabilities::answer(context)),
+        Command::Completions => Ok(pages::completions(matches)),
+        Command::Doctor => Ok(doctor::answer(context)),
+        Command::Man => pages::man(matches),
         Command::Ffmpeg => custom::answer(context, matches),
         Command::Recipe(recipe) => job::run_recipe(context, recipe, matches),
     }
 }
 
 /// The settings of the engine. The user may name hosts in private networks.
-fn settings() -> Settings {
+fn settings(matches: &ArgMatches) -> Settings {
     let remote = RemoteSettings { reach: Reach::Named, ..RemoteSettings::default() };
-    Settings { remote, ..Settings::default() }
+    let usual = Settings { remote, ..Settings::default() };
+    // Commands that run no job do not have the flag.
+    match matches.try_get_one::<NonZeroU32>(THREADS) {
+        Ok(Some(threads)) => Settings { threads: *threads, ..usual },
+        _ => usual,
+    }
 }

@@ -2,12 +2,17 @@
 
 use std::{
     io::{self, IsTerminal},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use avocet::Progress;
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use super::{arguments::PROGRESS, terminal};
 
@@ -20,7 +25,8 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 /// The form in which progress is shown.
 #[derive(Clone)]
 pub(super) enum Show {
-    Bar(ProgressBar),
+    /// The bar, and where it stands with the inputs before this one, in its steps.
+    Bar(ProgressBar, Arc<AtomicU64>),
     Json,
     Nothing,
 }
@@ -33,15 +39,28 @@ impl Show {
         match asked.map(String::as_str) {
             Some("json") => Self::Json,
             Some("none") => Self::Nothing,
-            _ if io::stderr().is_terminal() => Self::Bar(ProgressBar::new(STEPS)),
+            _ if io::stderr().is_terminal() => Self::Bar(ProgressBar::new(STEPS), Arc::default()),
             _ => Self::Nothing,
+        }
+    }
+
+    /// Begins with one of several inputs: its number, from 0, of how many, and its name.
+    pub(super) fn begin(&self, number: usize, count: usize, name: &str) {
+        match self {
+            Self::Bar(bar, before) => {
+                bar.set_length(STEPS * count as u64);
+                before.store(STEPS * number as u64, Ordering::Relaxed);
+                bar.set_prefix(format!("[{}/{count}] {name} ", number + 1));
+            }
+            Self::Json => terminal::note(&terminal::json(&Begun { input: name, number, count })),
+            Self::Nothing => {}
         }
     }
 
     /// Shows the progress of the run.
     pub(super) fn observe(&self, progress: &Progress) {
         match self {
-            Self::Bar(bar) => {
+            Self::Bar(bar, before) => {
                 if bar.elapsed() < AT_ONCE {
                     return;
                 }
@@ -52,7 +71,8 @@ impl Show {
                     clippy::cast_sign_loss,
                     reason = "the fraction is from 0 to 1"
                 )]
-                bar.set_position((progress.fraction * STEPS as f64) as u64);
+                let now = (progress.fraction * STEPS as f64) as u64;
+                bar.set_position(before.load(Ordering::Relaxed) + now);
                 bar.set_message(words(progress));
             }
             Self::Json => terminal::note(&terminal::json(progress)),
@@ -62,15 +82,27 @@ impl Show {
 
     /// Removes the bar from the terminal.
     pub(super) fn clear(&self) {
-        if let Self::Bar(bar) = self {
+        if let Self::Bar(bar, _) = self {
             bar.finish_and_clear();
         }
     }
 }
 
+/// The line of JSON with which one of several inputs begins.
+#[derive(Serialize)]
+struct Begun<'a> {
+    input: &'a str,
+    /// From 0.
+    number: usize,
+    count: usize,
+}
+
 fn style(knows_end: bool) -> ProgressStyle {
-    let template =
-        if knows_end { "{bar:30} {percent:>3} %  {wide_msg}" } else { "{spinner} {wide_msg}" };
+    let template = if knows_end {
+        "{prefix}{bar:30} {percent:>3} %  {wide_msg}"
+    } else {
+        "{prefix}{spinner} {wide_msg}"
+    };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

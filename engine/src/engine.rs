@@ -222,7 +222,11 @@ impl Engine {
     /// frame in high dynamic range.
     pub fn probe(&self, source: &Source, options: ProbeOptions) -> Result<MediaInfo> {
         let ProbeOptions { cancel, pictures_only } = options;
-        probe::probe(source, pictures_only, self.limits(), &cancel)
+        let media = probe::probe(source, pictures_only, self.limits(), &cancel)?;
+        let MediaInfo { format, streams, .. } = &media;
+        let codecs: Vec<&str> = streams.iter().map(|stream| stream.codec.as_str()).collect();
+        tracing::info!(target: "avocet", location = %source.location(), format, ?codecs, "probed");
+        Ok(media)
     }
 
     /// Lists all packets of an input: from the sample tables of a movie, else by reading all of it.
@@ -290,6 +294,7 @@ impl Engine {
         let mut if_parameters_change = &plan.if_parameters_change;
         loop {
             let stop = cancel.child();
+            tracing::info!(target: "avocet", "runs this plan:\n{plan}");
             let watched = (&mut *observe, &mut meter);
             let result = self.run_to_end(plan, &sources, &mut streams.writers, &stop, watched);
             let next = match &result {
@@ -307,7 +312,8 @@ impl Engine {
                 }
                 _ => &None,
             };
-            if let Some(next) = next {
+            if let (Some(next), Err(error)) = (next, &result) {
+                tracing::info!(target: "avocet", %error, "another plan is run instead");
                 plan = next;
                 continue;
             }
@@ -321,6 +327,7 @@ impl Engine {
                 }
                 result => result.map(|mut report| {
                     report.stats.wall_seconds = begun.elapsed().as_secs_f64();
+                    tracing::info!(target: "avocet", stats = ?report.stats, "done");
                     report
                 }),
             };

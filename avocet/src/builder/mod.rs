@@ -94,6 +94,14 @@ pub fn job<'a>(job: CheckedJob) -> Builder<'a, CheckedJob> {
     Builder::new(Work::Job(Box::new(job)), inputs)
 }
 
+impl Builder<'_, CheckedJob> {
+    /// Reads these in the place of the inputs that the document names, in order.
+    pub fn inputs(mut self, inputs: impl IntoIterator<Item = Input>) -> Self {
+        self.inputs = inputs.into_iter().collect();
+        self
+    }
+}
+
 impl<'a, R> Builder<'a, R> {
     fn new(work: Work, inputs: Vec<Input>) -> Self {
         Self {
@@ -144,7 +152,8 @@ impl<'a, R> Builder<'a, R> {
     /// Writes the output into a writer of the caller's, once it is whole and verified; the format is
     /// to be said.
     ///
-    /// The output is made in a temporary file, since most containers are not written in order.
+    /// The output is made in a temporary file, since most containers are not written in order. The
+    /// job of a document has a format of its own.
     pub fn output_writer(mut self, writer: impl Write + Send + 'a, format: Format) -> Self {
         self.writer = Some(Box::new(writer));
         self.in_format(format)

@@ -227,9 +227,9 @@ fn wrong_usage_is_told_with_status_2() {
     check("thumbnail in.mp4 --seek-second 1", &["--seek-second"]);
     check("thumbnail in.mp4 --quality 1 --quality 2", &["--quality"]);
     check("thumbnail in.mp4 -o", &["-o"]);
-    check("thumbnail a.mp4 b.mp4", &["b.mp4"]);
+    check("probe a.mp4 b.mp4", &["b.mp4"]);
     check("run job.json --progress often", &["often", "bar"]);
-    check("thumbnail in.mp4 -o -", &["standard output"]);
+    check("thumbnail in.mp4 -o -", &["--format"]);
 }
 
 /// A document with custom arguments.

@@ -25,7 +25,7 @@ fn a_missing_file_is_unreachable() {
 fn a_folder_is_no_input() {
     let room = Room::new();
     fs::create_dir(room.path("folder.mp4")).unwrap();
-    for line in ["thumbnail folder.mp4", "transcode folder.mp4 -o out.webm", "probe folder.mp4"] {
+    for line in ["probe folder.mp4", "concat folder.mp4 folder.mp4 -o out.mp4"] {
         room.check_failure(line, "1 INPUT_UNREACHABLE in probe", &["folder.mp4", "it is a folder"]);
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod answers;
+mod batch;
 mod clips;
 mod documents;
 mod elsewhere;

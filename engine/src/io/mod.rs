@@ -170,6 +170,18 @@ impl Source {
         SharedReader::new(reader).map(|reader| Self(Kind::Reader(reader)))
     }
 
+    /// What a reader gives that can not seek, as a pipe or a socket: it is copied to its end into a
+    /// temporary file in `folder`, which has no name and goes with the last copy of the source.
+    ///
+    /// # Errors
+    /// Errors of reading, and of writing the temporary file.
+    pub fn spool(mut reader: impl Read, folder: &Path) -> io::Result<Self> {
+        let mut file = tempfile::tempfile_in(folder)?;
+        io::copy(&mut reader, &mut file)?;
+        file.rewind()?;
+        Self::reader(file)
+    }
+
     /// The source at a location; a remote one is opened.
     pub(crate) fn at(
         location: &Location,
