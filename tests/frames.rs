@@ -443,3 +443,28 @@ fn packets_are_those_of_the_container() {
         });
     }
 }
+
+#[test]
+fn pictures_are_images_and_array_views_too() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let clip = fixtures::get("rot90.mp4");
+    watched(fixtures::test_name!(), move || {
+        // A width whose rows are padded.
+        let pictures = all(&clip, |frames| frames.at([1.0]).size(61, 107).rgb24());
+        let picture = pictures[0].as_ref().unwrap();
+        let (image, view) = (picture.to_image().unwrap().into_rgb8(), picture.view().unwrap());
+        assert_eq!((image.dimensions(), view.dim()), ((61, 107), (107, 61, 3)));
+        for (x, y) in [(0, 0), (60, 0), (0, 106), (60, 106), (30, 50)] {
+            let pixel = image.get_pixel(x, y).0;
+            let (x, y) = (x as usize, y as usize);
+            assert_eq!(pixel, [view[[y, x, 0]], view[[y, x, 1]], view[[y, x, 2]]]);
+        }
+        let planar = all(&clip, |frames| frames.at([1.0]).pixel_format("yuv420p"));
+        let planar = planar[0].as_ref().unwrap();
+        assert!(planar.to_image().is_none() && planar.view().is_none());
+        let block = avocet::audio(&clip).stereo().iter().unwrap().next().unwrap().unwrap();
+        assert_eq!(block.view().unwrap().dim(), (block.samples(), 2));
+    });
+}

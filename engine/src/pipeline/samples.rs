@@ -232,4 +232,12 @@ impl SampleBlock {
     pub fn i16(&self) -> Option<&[i16]> {
         self.frame.integers()
     }
+
+    /// The samples as a view of samples × channels in 32-bit floating point; `None` when another
+    /// format was asked for.
+    #[cfg(feature = "ndarray")]
+    pub fn view(&self) -> Option<ndarray::ArrayView2<'_, f32>> {
+        let shape = (self.samples(), self.channels());
+        ndarray::ArrayView2::from_shape(shape, self.f32()?).ok()
+    }
 }

@@ -414,6 +414,39 @@ impl Picture {
         self.planes().iter().flat_map(Plane::rows).flatten().copied().collect()
     }
 
+    /// The picture as an image of the crate `image`, copied: for `rgb24`, `rgba`, `gray`; `None` for
+    /// other pixel formats.
+    #[cfg(feature = "image")]
+    pub fn to_image(&self) -> Option<image::DynamicImage> {
+        let (width, height, bytes) = (self.width(), self.height(), self.packed());
+        match self.pixel_format().as_str() {
+            "rgb24" => image::RgbImage::from_raw(width, height, bytes).map(Into::into),
+            "rgba" => image::RgbaImage::from_raw(width, height, bytes).map(Into::into),
+            "gray" => image::GrayImage::from_raw(width, height, bytes).map(Into::into),
+            _ => None,
+        }
+    }
+
+    /// The picture as a view of height × width × channels, without a copy: for pixel formats with a
+    /// byte for each channel in one plane, as `rgb24`, `bgr24`, `rgba`, `bgra` and `gray`; `None` for
+    /// others.
+    #[cfg(feature = "ndarray")]
+    pub fn view(&self) -> Option<ndarray::ArrayView3<'_, u8>> {
+        use ndarray::ShapeBuilder;
+
+        let channels = match self.pixel_format().as_str() {
+            "rgb24" | "bgr24" => 3,
+            "rgba" | "bgra" | "argb" | "abgr" => 4,
+            "gray" => 1,
+            _ => return None,
+        };
+        let side = |side: u32| usize::try_from(side).ok();
+        let (height, width) = (side(self.height())?, side(self.width())?);
+        let plane = self.planes().into_iter().next()?;
+        let shape = (height, width, channels).strides((plane.row_bytes, channels, 1));
+        ndarray::ArrayView3::from_shape(shape, plane.bytes).ok()
+    }
+
     /// The planes of the pixel format, in its order.
     pub fn planes(&self) -> Vec<Plane<'_>> {
         self.frame
