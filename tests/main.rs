@@ -29,6 +29,7 @@ mod index;
 mod origin;
 mod picture_color;
 mod places;
+mod progress;
 mod recipes;
 mod running;
 mod samples;

@@ -79,7 +79,9 @@ fn a_storyboard_shows_each_part_of_its_input() {
         assert_eq!(cues.matches(" --> ").count(), pictures, "{name}");
         let expected =
             format!("00:00:00.000 --> 00:00:00.{millis}\nout_sprite_1.{format}#xywh=0,0,320,");
-        assert!(cues.starts_with(&format!("WEBVTT\n\n{expected}")), "{cues}");
+        assert!(cues.contains(&format!("\n{expected}")), "{cues}");
+        let told = cues.matches("\npicture at 00:00:0").count();
+        assert!(told == pictures || !name.ends_with(".mp4"), "{name}: {cues}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     num::NonZeroU32,
     ops::{ControlFlow, Range},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use avocet_model::{
     location::Location,
     media::MediaInfo,
     plan::{Content, Output, Plan, Process, Reason, Strategy, Track, TrackKind},
-    progress::{CancelToken, Meter, Progress},
+    progress::{CancelToken, Meter, Phase, Progress},
 };
 
 use crate::{
@@ -58,6 +58,9 @@ pub struct Settings {
     pub process: ProcessSettings,
     /// How inputs and outputs on HTTP servers and object stores are reached.
     pub remote: RemoteSettings,
+    /// Where temporary files go that stand beside no output: copies of remote inputs, and outputs for
+    /// object stores and writers. The folder must exist. Default: the system's.
+    pub temporary_folder: Option<PathBuf>,
     /// How long an input may be, in seconds; a longer one is [`Error::TooMuch`]. Default: any
     /// length.
     pub max_media_seconds: f64,
@@ -73,7 +76,14 @@ impl Default for Settings {
             threads.and_then(|threads| u32::try_from(threads.get()).ok()?.try_into().ok());
         let threads = threads.unwrap_or(NonZeroU32::MIN);
         let (process, remote) = (ProcessSettings::default(), RemoteSettings::default());
-        Self { threads, process, remote, max_media_seconds: f64::INFINITY, max_pixels: u64::MAX }
+        Self {
+            threads,
+            process,
+            remote,
+            temporary_folder: None,
+            max_media_seconds: f64::INFINITY,
+            max_pixels: u64::MAX,
+        }
     }
 }
 
@@ -115,7 +125,7 @@ impl Default for Engine {
 impl Engine {
     /// An engine that works as `settings` say.
     pub fn new(settings: Settings) -> Self {
-        let unfinished = Unfinished::default();
+        let unfinished = Unfinished::within(settings.temporary_folder.clone());
         let remotes = Remotes::new(settings.remote.clone(), unfinished.clone());
         Self { settings, unfinished, indexes: Indexes::default(), remotes }
     }
@@ -254,10 +264,17 @@ impl Engine {
     /// Any [`Error`]; after one, no output is there and every input is as it was, but for what
     /// [`Error::Unrestored`] names.
     pub fn run(&self, plan: &Plan, options: RunOptions<'_>) -> Result<Report> {
-        let RunOptions { cancel, mut observe, mut streams } = options;
-        let mut observe = |progress: &Progress| match &mut observe {
-            Some(observe) => observe(progress),
-            None => ControlFlow::Continue(()),
+        let RunOptions { cancel, mut observe, mut streams, timeout } = options;
+        let (begun, mut is_late) = (Instant::now(), false);
+        let mut observe = |progress: &Progress| {
+            if timeout.is_some_and(|timeout| begun.elapsed() > timeout) {
+                is_late = true;
+                return ControlFlow::Break(());
+            }
+            match &mut observe {
+                Some(observe) => observe(progress),
+                None => ControlFlow::Continue(()),
+            }
         };
         // A failure stops this run and not others that share the caller's token.
         let stop = cancel.child();
@@ -265,8 +282,13 @@ impl Engine {
         for input in &plan.inputs {
             self.close(&input.location);
         }
-        // If the caller cancelled, that is the cause, whatever a stage met with while it stopped.
-        result.map_err(|error| or_cancelled(error, &cancel))
+        match (result, timeout) {
+            (Err(_), Some(timeout)) if is_late && !cancel.is_cancelled() => {
+                Err(Error::TimedOut { seconds: timeout.as_secs() })
+            }
+            // If the caller cancelled, that is the cause, whatever a stage met with as it stopped.
+            (result, _) => result.map_err(|error| or_cancelled(error, &cancel)),
+        }
     }
 
     /// Runs a plan. Where it can not be carried out, as only a run can tell, runs the plan that it
@@ -295,6 +317,7 @@ impl Engine {
         loop {
             let stop = cancel.child();
             tracing::info!(target: "avocet", "runs this plan:\n{plan}");
+            meter.enter(Phase::Running);
             let watched = (&mut *observe, &mut meter);
             let result = self.run_to_end(plan, &sources, &mut streams.writers, &stop, watched);
             let next = match &result {
@@ -394,6 +417,7 @@ impl Engine {
             counters.iter().map(|tracks| tracks.iter().map(Counted::of).collect()).collect();
         verify::check_inputs(plan, &media, &counts, &mut warnings)?;
         verify::warn_of_pictures(&pictures.count(), &mut warnings);
+        watch.enter(Phase::Verifying)?;
         let mut told = Instant::now();
         let mut tick = || {
             if told.elapsed() < PAUSE {
@@ -425,11 +449,18 @@ impl Engine {
             }
             outputs.push(Written { location, size_bytes, media });
         }
-        watch.tick()?;
+        watch.enter(Phase::Delivering)?;
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Sink::commit_all(&sinks, writers, &self.remotes, cancel)?;
+        let mut told = Instant::now();
+        let mut sent = |sent| {
+            if told.elapsed() >= PAUSE {
+                told = Instant::now();
+                watch.uploading(sent);
+            }
+        };
+        Sink::commit_all(&sinks, writers, &self.remotes, cancel, &mut sent)?;
         watch.done();
         let all = || counts.iter().flatten();
         let read = || all().flat_map(|counted| &counted.parts);
@@ -476,7 +507,7 @@ impl Engine {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        Sink::commit_all(&sinks, writers, &self.remotes, cancel)?;
+        Sink::commit_all(&sinks, writers, &self.remotes, cancel, &mut |_| ())?;
         runner.done(plan);
         let (requests, bytes_fetched) = sources.fetched();
         let stats = Stats { requests, bytes_fetched, ..Stats::default() };

@@ -26,7 +26,7 @@ pub use avocet_model::{
     error::{Error, LibavError, Result, Step},
     frames::{FrameRequest, Wanted},
     plan::Plan,
-    progress::{CancelToken, Fetched, Progress},
+    progress::{CancelToken, Fetched, Phase, Progress},
 };
 pub use elsewhere::Elsewhere;
 pub use engine::{Engine, Settings};

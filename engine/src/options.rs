@@ -1,6 +1,6 @@
 //! How probes and runs are watched and stopped, and what they read and write of the caller's.
 
-use std::{fmt, io::Write, ops::ControlFlow};
+use std::{fmt, io::Write, ops::ControlFlow, time::Duration};
 
 use avocet_model::progress::{CancelToken, Fetched, Progress};
 
@@ -16,6 +16,7 @@ pub struct RunOptions<'a> {
     pub(crate) cancel: CancelToken,
     pub(crate) observe: Option<Observer<'a>>,
     pub(crate) streams: CallerStreams<'a>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl<'a> RunOptions<'a> {
@@ -31,6 +32,15 @@ impl<'a> RunOptions<'a> {
     #[must_use]
     pub fn observe(mut self, observe: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.observe = Some(Box::new(observe));
+        self
+    }
+
+    /// How long the run may take; it is then stopped, with the error
+    /// [`TimedOut`](avocet_model::error::Error::TimedOut). By default as long as it takes. The time is
+    /// looked at four times a second.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 

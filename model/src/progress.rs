@@ -60,6 +60,24 @@ pub struct Fetched {
     pub total: Option<u64>,
 }
 
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Phase {
+    /// A remote input is copied to this machine.
+    Fetching,
+    /// Packets and frames go through the pipeline.
+    #[default]
+    Running,
+    /// The outputs are read back and checked.
+    Verifying,
+    /// The outputs are put in their places, and sent to object stores.
+    Delivering,
+    /// The outputs are in place.
+    Done,
+}
+
 /// How far a run is. `fraction`, `seconds`, `frames` and `bytes` never go back: when the run begins
 /// again with another plan, they wait until that has passed them. The other fields are those of the
 /// current plan.
@@ -84,6 +102,11 @@ pub struct Progress {
     /// How much of an input was copied, while it is copied to this machine before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Fetched>,
+    /// How much of the outputs was sent to object stores, while they are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploaded: Option<Fetched>,
+    /// What the run is doing.
+    pub phase: Phase,
 }
 
 /// Turns counters into [`Progress`] that never goes back.
@@ -130,6 +153,11 @@ impl Meter {
                 .map(|(total, speed)| (total - now.seconds).max(0.0) / speed),
             bytes: now.bytes.max(self.last.bytes),
             fetched: None,
+            uploaded: None,
+            phase: match self.last.phase {
+                Phase::Fetching => Phase::Running,
+                phase => phase,
+            },
         };
         &self.last
     }
@@ -137,12 +165,26 @@ impl Meter {
     /// The progress while an input is copied.
     pub fn fetching(&mut self, fetched: Fetched) -> &Progress {
         self.last.fetched = Some(fetched);
+        self.last.phase = Phase::Fetching;
+        &self.last
+    }
+
+    /// Says what the run is doing from now on.
+    pub fn enter(&mut self, phase: Phase) {
+        self.last.phase = phase;
+    }
+
+    /// The progress while outputs are sent to object stores.
+    pub fn uploading(&mut self, uploaded: Fetched) -> &Progress {
+        self.last.uploaded = Some(uploaded);
+        self.last.phase = Phase::Delivering;
         &self.last
     }
 
     /// The progress of a run whose outputs are in place.
     pub fn done(&mut self, now: Reading, elapsed: Duration) -> &Progress {
         self.read(now, elapsed);
+        self.last.phase = Phase::Done;
         self.last.fraction = 1.0;
         self.last.eta_seconds = Some(0.0);
         &self.last

@@ -11,6 +11,7 @@ use std::{
     marker::PhantomData,
     ops::{ControlFlow, Range},
     sync::OnceLock,
+    time::Duration,
 };
 
 use avocet_engine::{
@@ -50,6 +51,7 @@ pub struct Builder<'a, R> {
     engine: Option<Engine>,
     cancel: CancelToken,
     progress: Option<Observer<'a>>,
+    timeout: Option<Duration>,
     recipe: PhantomData<fn() -> R>,
 }
 
@@ -113,6 +115,7 @@ impl<'a, R> Builder<'a, R> {
             engine: None,
             cancel: CancelToken::new(),
             progress: None,
+            timeout: None,
             recipe: PhantomData,
         }
     }
@@ -180,6 +183,14 @@ impl<'a, R> Builder<'a, R> {
         self
     }
 
+    /// How long the run may take; it is then stopped, with the error
+    /// [`TimedOut`](avocet_engine::Error::TimedOut), and no output is there. By default as long as it
+    /// takes. The time is looked at four times a second.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Sets the format of the output; a document has its own.
     fn in_format(mut self, format: Format) -> Self {
         if let Some(draft) = self.draft() {
@@ -212,6 +223,7 @@ impl<'a, R> Builder<'a, R> {
             writer: self.writer,
             cancel: self.cancel,
             progress,
+            timeout: self.timeout,
             opened,
         })
     }
@@ -307,6 +319,7 @@ pub struct Planned<'a> {
     writer: Option<Box<dyn Write + Send + 'a>>,
     cancel: CancelToken,
     progress: Option<Observer<'a>>,
+    timeout: Option<Duration>,
     opened: OpenInputs,
 }
 
@@ -337,10 +350,13 @@ impl<'a> Planned<'a> {
     /// # Errors
     /// [`Error::Engine`]; after one, no output is there and every input is as it was.
     pub fn run(self) -> Result<Report, Error> {
-        let Self { plan, sources, writer, cancel, mut progress, opened } = self;
+        let Self { plan, sources, writer, cancel, mut progress, timeout, opened } = self;
         let mut options = RunOptions::default().cancel(&cancel).sources(sources);
         if let Some(writer) = writer {
             options = options.writer(writer);
+        }
+        if let Some(timeout) = timeout {
+            options = options.timeout(timeout);
         }
         let options = options.observe(|now| {
             if let Some(progress) = &mut progress {

@@ -99,6 +99,7 @@ impl Remotes {
         &self,
         uploads: Vec<Upload>,
         _: &CancelToken,
+        _: &mut dyn FnMut(Fetched),
     ) -> Result<Sent, (String, io::Error)> {
         let url = uploads.into_iter().next().map(|upload| upload.url).unwrap_or_default();
         refused().map_err(|error| (url, error))

@@ -58,7 +58,9 @@ impl Remotes {
     ) -> Result<()> {
         let upload = |(file, url)| Upload { file, url, replace: true };
         let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
-        let sent = self.send(files.into_iter().map(upload).collect(), cancel).map_err(failed)?;
+        let sent = self
+            .send(files.into_iter().map(upload).collect(), cancel, &mut |_| ())
+            .map_err(failed)?;
         sent.complete(cancel).map_err(|(cause, left)| {
             let left = left.into_iter().map(Location::Url).collect();
             Error::with_leftovers(failed(cause), left)

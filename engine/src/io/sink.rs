@@ -15,7 +15,7 @@ use avocet_model::{
     },
     location::Location,
     panics::guarded,
-    progress::CancelToken,
+    progress::{CancelToken, Fetched},
 };
 
 use super::{
@@ -85,7 +85,7 @@ impl Sink {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".avocet-").suffix(".part");
         let spool = match &path {
-            None => builder.tempfile(),
+            None => builder.tempfile_in(unfinished.temporary_folder()),
             Some(path) => system::as_usual(&mut builder).tempfile_in(folder_of(path)),
         }
         // Only the kind is kept: the error itself names the temporary file, unknown to callers.
@@ -243,6 +243,7 @@ impl Sink {
         writers: &mut [Box<dyn Write + Send + '_>],
         remotes: &Remotes,
         cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
     ) -> Result<()> {
         for sink in sinks {
             if let Location::Caller(number) = sink.target {
@@ -261,7 +262,7 @@ impl Sink {
         let failed = |(url, source)| Error::Write { location: Location::Url(url), source };
         let mut sent = None;
         if !uploads.is_empty() {
-            sent = Some(remotes.send(uploads, cancel).map_err(failed)?);
+            sent = Some(remotes.send(uploads, cancel, observe).map_err(failed)?);
         }
         let mut placed = Vec::new();
         let files = sinks.iter().try_for_each(|sink| {
@@ -529,7 +530,7 @@ mod tests {
     }
 
     fn commit(sink: Sink) -> Result<()> {
-        Sink::commit_all(&[sink], &mut [], &Remotes::default(), &CancelToken::new())
+        Sink::commit_all(&[sink], &mut [], &Remotes::default(), &CancelToken::new(), &mut |_| ())
     }
 
     #[test]

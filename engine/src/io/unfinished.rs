@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -20,7 +20,11 @@ use tempfile::TempDir;
 /// A folder that is not empty is kept when it was made for outputs, and removed with all that is in
 /// it when it is a private one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unfinished(Arc<Mutex<Paths>>);
+pub(crate) struct Unfinished {
+    paths: Arc<Mutex<Paths>>,
+    /// Where temporary files go that stand beside no output; `None` for the system's folder.
+    folder: Option<PathBuf>,
+}
 
 #[derive(Debug, Default)]
 struct Paths {
@@ -31,6 +35,16 @@ struct Paths {
 }
 
 impl Unfinished {
+    /// One whose temporary files go into this folder, unless they stand beside an output.
+    pub(crate) fn within(folder: Option<PathBuf>) -> Self {
+        Self { folder, ..Self::default() }
+    }
+
+    /// Where temporary files go that stand beside no output.
+    pub(crate) fn temporary_folder(&self) -> PathBuf {
+        self.folder.clone().unwrap_or_else(env::temp_dir)
+    }
+
     /// Makes a private folder in `beside`, which is removed when it is dropped.
     #[cfg(target_os = "linux")]
     pub(crate) fn folder(&self, beside: &Path) -> io::Result<Folder> {
@@ -51,7 +65,7 @@ impl Unfinished {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Paths) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.paths.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes the folder of an output if it is missing; its parent must exist. It is removed when

@@ -12,7 +12,7 @@ use avocet_model::{
     error::{Error, Result},
     panics::guarded,
     plan::{Content, Plan, TrackKind},
-    progress::{CancelToken, Meter, Progress, Reading},
+    progress::{CancelToken, Fetched, Meter, Phase, Progress, Reading},
 };
 
 use super::{
@@ -41,6 +41,19 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Watch<'_, F> {
         let now = self.reading();
         let progress = self.meter.read(now, self.begun.elapsed());
         stop_at(show(self.observe, progress), self.cancel)
+    }
+
+    /// Shows what the run is doing from now on.
+    pub(crate) fn enter(&mut self, phase: Phase) -> Result<()> {
+        self.meter.enter(phase);
+        self.tick()
+    }
+
+    /// Shows how much of the outputs was sent to object stores. What the caller answers is heard by
+    /// its token: an upload is stopped in an orderly way.
+    pub(crate) fn uploading(&mut self, sent: Fetched) {
+        let shown = show(self.observe, self.meter.uploading(sent));
+        let _ = stop_at(shown, self.cancel);
     }
 
     /// Shows that the outputs are in place. The caller can not stop the run any more, whatever it

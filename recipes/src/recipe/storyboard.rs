@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use avocet_model::{
     error::Result,
-    plan::{Content, Plan, Reason, Strategy},
+    plan::{Content, FramePick, Plan, Reason, Strategy},
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +153,13 @@ impl Storyboard {
             let content = Content::SpriteSheet(Box::new(sheet));
             outputs.push(output(context, &name, outputs.len(), "image2pipe", content));
         }
-        let text = vtt(&slots, (columns, rows), size, format);
+        // With exact times each picture is the one in the middle of its part, and without an index
+        // nobody knows yet which keyframe it will be.
+        let zero = probed.media.start.map_or(0.0, Timestamp::seconds);
+        let is_told = |pick: &&FramePick| self.accuracy == Accuracy::Keyframe && !pick.keyframe;
+        let told = |pick| Some(pick).filter(is_told).map(|pick| pick.time.seconds() - zero);
+        let shown: Vec<Option<f64>> = picks.iter().map(told).collect();
+        let text = vtt(&slots, &shown, (columns, rows), size, format);
         let content = Content::Text(text);
         outputs.push(output(context, "out_vtt.vtt", outputs.len(), "webvtt", content));
         let mut plan = selection.plan(Strategy::Storyboard, Vec::new(), self.lenient);
@@ -184,9 +191,11 @@ fn millis(seconds: f64) -> u64 {
 }
 
 /// The `WebVTT` file: a cue for each part, with the place of its picture as a media fragment (W3C
-/// `WebVTT`; `xywh` of W3C Media Fragments).
+/// `WebVTT`; `xywh` of W3C Media Fragments). Where the times of the pictures themselves are known in
+/// `shown`, in seconds, the name of a cue tells them.
 fn vtt(
     slots: &[Slot],
+    shown: &[Option<f64>],
     (columns, rows): (usize, usize),
     (width, height): (NonZeroU32, NonZeroU32),
     format: Format,
@@ -202,8 +211,11 @@ fn vtt(
         let (sprite, place) = (number / (columns * rows), number % (columns * rows));
         let x = (place % columns) as u64 * u64::from(width.get());
         let y = (place / columns) as u64 * u64::from(height.get());
+        let at =
+            shown.get(number).copied().flatten().map(|at| format!("picture at {}\n", time(at)));
         text += &format!(
-            "\n{} --> {}\nout_sprite_{}.{}#xywh={x},{y},{width},{height}\n",
+            "\n{}{} --> {}\nout_sprite_{}.{}#xywh={x},{y},{width},{height}\n",
+            at.unwrap_or_default(),
             time(slot.from),
             time(slot.to),
             sprite + 1,
@@ -239,8 +251,8 @@ mod tests {
         let slots = [Slot::of_part(0.0, 3599.9996), Slot::of_part(3600.0, 3661.5)];
         let side = |side| NonZeroU32::new(side).unwrap_or(NonZeroU32::MIN);
         assert_eq!(
-            vtt(&slots, (1, 10), (side(160), side(90)), Format::Jpg),
-            "WEBVTT\n\n00:00:00.000 --> 01:00:00.000\nout_sprite_1.jpg#xywh=0,0,160,90\n\n\
+            vtt(&slots, &[Some(1.25)], (1, 10), (side(160), side(90)), Format::Jpg),
+            "WEBVTT\n\npicture at 00:00:01.250\n00:00:00.000 --> 01:00:00.000\nout_sprite_1.jpg#xywh=0,0,160,90\n\n\
              01:00:00.000 --> 01:01:01.500\nout_sprite_1.jpg#xywh=0,90,160,90\n"
         );
     }

@@ -178,10 +178,11 @@ impl Remotes {
         &self,
         uploads: Vec<Upload>,
         cancel: &CancelToken,
+        observe: &mut dyn FnMut(Fetched),
     ) -> Result<Sent, (String, io::Error)> {
         let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
         let client = self.client().map_err(|error| (first, error.into()))?;
-        upload::send_all(client, uploads, cancel)
+        upload::send_all(client, uploads, cancel, observe)
     }
 
     /// Sends a POST request, and returns the status of the answer.

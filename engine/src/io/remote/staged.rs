@@ -54,7 +54,8 @@ pub(super) fn stage(
     observe: &mut dyn FnMut(Fetched),
 ) -> io::Result<Staged> {
     let mut builder = tempfile::Builder::new();
-    let file = builder.prefix(".avocet-").suffix(".input").tempfile();
+    let folder = unfinished.temporary_folder();
+    let file = builder.prefix(".avocet-").suffix(".input").tempfile_in(folder);
     // Only the kind is kept: the error itself names the temporary file, which callers do not know.
     let (file, path) = file.map_err(|error| io::Error::from(error.kind()))?.into_parts();
     unfinished.add(&path);

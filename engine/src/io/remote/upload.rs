@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{self, Read},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,10 @@ use object_store::{
 };
 use url::Url;
 
-use avocet_model::{progress::CancelToken, remote::RemoteError};
+use avocet_model::{
+    progress::{CancelToken, Fetched},
+    remote::RemoteError,
+};
 
 use super::{
     client::{Client, Counts, TICK, wait},
@@ -84,14 +90,20 @@ pub(super) fn send_all(
     client: &Client,
     uploads: Vec<Upload>,
     cancel: &CancelToken,
+    observe: &mut dyn FnMut(Fetched),
 ) -> Result<Sent, Failed> {
     let (client, token) = (client.clone(), cancel.clone());
+    let sent_bytes = Arc::new(AtomicU64::new(0));
+    #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
+    let size = |upload: &Upload| std::fs::metadata(&upload.file).map_or(0, |file| file.len());
+    let total = Some(uploads.iter().map(size).sum());
+    let counter = Arc::clone(&sent_bytes);
     let first = uploads.first().map(|upload| upload.url.clone()).unwrap_or_default();
     let work = async move {
         let mut sent = Vec::new();
         for upload in uploads {
             let url = upload.url.clone();
-            match send(&client, upload, &token).await {
+            match send(&client, upload, &counter, &token).await {
                 Ok(object) => sent.push(object),
                 Err(error) => {
                     take_back(sent).await;
@@ -102,7 +114,8 @@ pub(super) fn send_all(
         Ok::<_, io::Error>(Ok(Sent(sent)))
     };
     // The work checks the token itself, since it must clean up before it ends.
-    wait(work, &CancelToken::new(), || ()).map_err(|error| (first, error))?
+    let tick = || observe(Fetched { bytes: sent_bytes.load(Ordering::Relaxed), total });
+    wait(work, &CancelToken::new(), tick).map_err(|error| (first, error))?
 }
 
 impl Sent {
@@ -152,7 +165,12 @@ async fn take_back(objects: Vec<Object>) -> Vec<String> {
 
 /// Sends the parts of a file, and cleans up when that fails. A small file is only read: it is sent
 /// when it is completed.
-async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<Object, Stop> {
+async fn send(
+    client: &Client,
+    upload: Upload,
+    sent: &AtomicU64,
+    cancel: &CancelToken,
+) -> Result<Object, Stop> {
     let Upload { file, url, replace } = upload;
     let parsed = Url::parse(&url).map_err(|error| RemoteError::Refused(error.to_string()))?;
     let Opened { store, key, .. } = store::open(client, &Arc::new(Counts::default()), &parsed)?;
@@ -182,7 +200,7 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
     let parts = limited(LIMIT, object.store.put_multipart(&object.key)).await?;
     let parts = object.parts.insert(parts);
     let mut moving = FuturesUnordered::new();
-    let sending = send_parts(parts.as_mut(), &mut file, size, &mut moving);
+    let sending = send_parts(parts.as_mut(), (&mut file, size), sent, &mut moving);
     match until_ended(sending, cancel).await {
         Ok(()) => Ok(object),
         Err(error) => {
@@ -198,8 +216,8 @@ async fn send(client: &Client, upload: Upload, cancel: &CancelToken) -> Result<O
 /// Sends all parts; `moving` holds those that are being sent.
 async fn send_parts(
     parts: &mut dyn MultipartUpload,
-    file: &mut File,
-    size: u64,
+    (file, size): (&mut File, u64),
+    sent: &AtomicU64,
     moving: &mut FuturesUnordered<UploadPart>,
 ) -> Result<(), Stop> {
     let part = PART.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20));
@@ -211,6 +229,8 @@ async fn send_parts(
             left -= piece;
         } else if let Some(moved) = moving.next().await {
             moved.map_err(|error| store::fault(&error))?;
+            // The last part is shorter, so that the sum may be a little too large until the end.
+            sent.fetch_add(part, Ordering::Relaxed);
         }
     }
     Ok(())
