@@ -267,8 +267,7 @@ fn sound_of_real_clips_is_copied_as_long_as_it_is() {
         if extension != "ogg" && turn % 5 != 0 && !soak() {
             continue;
         }
-        let format = if Format::from_extension(extension).is_some() { extension } else { "mp3" };
-        let document = document(&clip, format, r#""extractAudio""#);
+        let document = document(&clip, extension, r#""extractAudio""#);
         let outcome = match run_document(&document, extension) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -365,12 +364,12 @@ fn every_codec_is_copied_whole_into_every_container_that_holds_it() {
 
 /// The recipes that can copy a codec into a container.
 fn recipes(copied: &Copied) -> Vec<&'static str> {
-    let is_format = !matches!(copied.extension, "opus" | "ogg" | "flac");
-    let is_audio = matches!(copied.extension, "mp3" | "aac" | "wav" | "m4a") || !is_format;
+    let is_audio = Format::from_extension(copied.extension).is_some_and(Format::is_audio);
     let all = [
-        ("transcode", copied.by_all && is_format),
-        ("trim", is_format),
-        ("concat", is_format),
+        ("transcode", copied.by_all),
+        ("trim", true),
+        // The header of FLAC counts the samples of one stream.
+        ("concat", copied.extension != "flac"),
         ("extractAudio", copied.by_all && is_audio),
     ];
     all.into_iter().filter_map(|(recipe, copies)| copies.then_some(recipe)).collect()
@@ -380,12 +379,11 @@ fn recipes(copied: &Copied) -> Vec<&'static str> {
 /// wrong with the result.
 fn copy(copied: &Copied, recipe: &str, source: &Path) -> Result<bool, String> {
     let extension = copied.extension;
-    let format = if matches!(extension, "opus" | "ogg" | "flac") { "mp3" } else { extension };
     let joins = recipe == "concat";
     let document = if joins {
-        joining(&[source.to_owned(), source.to_owned()], format)
+        joining(&[source.to_owned(), source.to_owned()], extension)
     } else {
-        document(source, format, &format!("\"{recipe}\""))
+        document(source, extension, &format!("\"{recipe}\""))
     };
     let outcome = run_document(&document, extension).map_err(|error| error.to_string())?;
     let kind = if copied.is_video { TrackKind::Video } else { TrackKind::Audio };

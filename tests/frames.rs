@@ -2,10 +2,7 @@
 
 use std::{ops::Bound, path::Path};
 
-use avocet::{
-    CancelToken, Engine, FrameBuilder,
-    engine::{Error, Picture},
-};
+use avocet::{CancelToken, Engine, Error, FrameBuilder, Picture};
 use fixtures::judge;
 
 use crate::support::watched;
@@ -408,14 +405,14 @@ fn what_is_wrong_with_a_query_is_told_at_once() {
         let error = refused(frames().at([1.0, -1.0]).size(0, 20_000).threads(0));
         assert_eq!(error.code(), "VALIDATION_ERROR");
         for part in
-            ["4 problems", "`times[1]`: found -1", "`width`: found 0", "`height`: found 20000"]
+            ["4 wrong values", "`at[1]`: found -1", "`width`: found 0", "`height`: found 20000"]
         {
             assert!(error.to_string().contains(part), "{error}");
         }
         assert!(refused(frames().range(2.0..1.0)).to_string().contains("`end`: found 1"));
         assert!(refused(frames().every(0.0)).to_string().contains("`every`: found 0"));
         let unknown = refused(frames().pixel_format("no such format")).to_string();
-        assert!(unknown.contains("`pixelFormat`: found `no such format`"), "{unknown}");
+        assert!(unknown.contains("`pixel_format`: found `no such format`"), "{unknown}");
         assert!(frames().at([]).iter().unwrap().next().is_none());
     });
 }

@@ -177,7 +177,7 @@ fn what_is_wrong_is_told() {
             let found = refused(ask);
             assert!(found.contains(expected), "{found}");
         };
-        check(|audio| audio.rate(0), "VALIDATION_ERROR: 1 problem");
+        check(|audio| audio.rate(0), "VALIDATION_ERROR: 1 wrong value: `rate`");
         check(|audio| audio.rate(0).block(0), "`block`: found 0");
         check(|audio| audio.range(f64::NAN..1.0), "`start`: found NaN");
         check(|audio| audio.range(2.0..1.0), "`end`: found 1");

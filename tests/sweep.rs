@@ -25,8 +25,10 @@ struct Row {
     formats: &'static [&'static str],
 }
 
-const VIDEO: &[&str] = &["mp4", "webm", "mov"];
-const ALL: &[&str] = &["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a"];
+const VIDEO: &[&str] = &["mp4", "webm", "mov", "mkv"];
+const ALL: &[&str] =
+    &["mp4", "webm", "mov", "mkv", "mp3", "aac", "wav", "m4a", "flac", "opus", "ogg"];
+const SOUND: &[&str] = &["mp3", "aac", "wav", "m4a", "flac", "opus", "ogg"];
 
 const ROWS: [Row; 9] = [
     Row { recipe: r#""webReady""#, formats: &["mp4"] },
@@ -35,7 +37,7 @@ const ROWS: [Row; 9] = [
     Row { recipe: r#""transcode""#, formats: ALL },
     Row { recipe: r#""resize","width":160"#, formats: VIDEO },
     Row { recipe: r#""trim","startSeconds":0.1,"durationSeconds":1"#, formats: ALL },
-    Row { recipe: r#""extractAudio""#, formats: &["mp3", "aac", "wav", "m4a"] },
+    Row { recipe: r#""extractAudio""#, formats: SOUND },
     Row { recipe: r#""thumbnail","seekSeconds":0.5"#, formats: &["jpg", "png", "webp"] },
     Row { recipe: r#""concat""#, formats: ALL },
 ];

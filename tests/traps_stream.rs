@@ -92,6 +92,14 @@ fn trap_13_aac_priming_and_padding_do_not_grow_with_generations() {
         ("clicks-8000.wav", "webm", ENCODE_SOUND),
         ("clicks.opus", "webm", COPY),
         ("clicks.mp3", "mp3", ENCODE_SOUND),
+        ("clicks.wav", "mkv", ENCODE_SOUND),
+        ("clicks.m4a", "mkv", COPY),
+        ("clicks-aac.mkv", "mkv", COPY),
+        ("clicks.wav", "flac", ENCODE_SOUND),
+        ("clicks.wav", "opus", ENCODE_SOUND),
+        ("clicks.opus", "opus", COPY),
+        ("clicks.opus", "ogg", COPY),
+        ("clicks.wav", "ogg", ENCODE_SOUND),
     ] {
         let mut generations = vec![done(&fixtures::get(name), format, recipe)];
         while generations.len() < 5 {
@@ -99,7 +107,9 @@ fn trap_13_aac_priming_and_padding_do_not_grow_with_generations() {
             generations.push(done(&last, format, recipe));
         }
         let length = seconds_of_sound(&generations[0].path);
-        assert!((length - 4.0).abs() < 0.025, "{name} in {format}: {length} s");
+        // FFmpeg before 8 decodes the priming of AAC in Matroska.
+        let slack = if format == "mkv" { 0.046 } else { 0.025 };
+        assert!((length - 4.0).abs() < slack, "{name} in {format}: {length} s");
         for (number, made) in [1, 2, 5].map(|number| (number, &generations[number - 1])) {
             let what = format!("{name} in {format} by {recipe}, generation {number}");
             same_times(&clicks_from_start(&made.path), &[0.0, 1.0, 2.0, 3.0], 0.001, &what);
@@ -128,6 +138,9 @@ fn trap_13_sound_stays_with_the_picture_through_generations() {
         ("vp9-opus.webm", "webm", COPY),
         ("vp9-opus.mkv", "webm", COPY),
         ("vp9-opus.webm", "webm", ENCODE_WEBM),
+        ("counter-h264-aac.mp4", "mkv", COPY),
+        ("counter-h264-aac.mp4", "mkv", ENCODE),
+        ("vp9-opus.webm", "mkv", COPY),
     ] {
         let mut generations = vec![done(&fixtures::get(name), format, recipe)];
         while generations.len() < 5 {
@@ -154,6 +167,12 @@ fn trap_13_a_trim_keeps_the_onset_to_the_millisecond() {
         ("clicks.wav", "wav", 0.51),
         ("clicks.mp3", "mp3", 0.51),
         ("clicks.opus", "webm", 0.51),
+        ("clicks.opus", "opus", 0.51),
+        ("clicks.opus", "mkv", 0.51),
+        ("clicks.wav", "ogg", 0.51),
+        ("clicks.wav", "flac", 0.51),
+        ("clicks-aac.mkv", "mkv", 0.51),
+        ("counter-h264-aac.mp4", "mkv", 0.52),
         ("counter-h264-aac.mp4", "mp4", 0.52),
         ("counter-h264-aac.mp4", "mp4", 2.0),
         ("counter-h264-aac.mp4", "mov", 0.52),
@@ -181,6 +200,10 @@ fn trap_13_two_halves_of_a_sine_join_without_a_step() {
         ("sine.m4a", "m4a", "m4a"),
         ("sine.m4a", "m4a", "mp4"),
         ("sine.m4a", "m4a", "wav"),
+        ("sine.wav", "flac", "flac"),
+        ("sine.wav", "wav", "opus"),
+        ("sine.wav", "wav", "ogg"),
+        ("sine.wav", "wav", "mkv"),
     ] {
         let source = fixtures::get(name);
         let own = largest_step(&source);

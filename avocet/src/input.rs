@@ -71,6 +71,12 @@ impl From<&str> for Input {
     }
 }
 
+impl From<&String> for Input {
+    fn from(place: &String) -> Self {
+        place.as_str().into()
+    }
+}
+
 impl From<String> for Input {
     fn from(place: String) -> Self {
         Self(Kind::Url(place))

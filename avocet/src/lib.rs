@@ -6,6 +6,12 @@
 //! and what they give are streams. The guide is in
 //! [`docs/guide`](https://github.com/avocet-media/avocet/tree/main/docs/guide).
 //!
+//! ```toml
+//! [dependencies]
+//! # Features: `remote` (URLs and object stores) is a default; `tokio`, `image` and `ndarray` are not.
+//! avocet = { version = "0.1", features = ["tokio", "image", "ndarray"] }
+//! ```
+//!
 //! # A thumbnail
 //!
 //! ```no_run
@@ -41,7 +47,7 @@
 //! ```no_run
 //! let mut samples: Vec<f32> = Vec::new();
 //! for block in avocet::audio("talk.mp4").mono().rate(16_000).f32().iter()? {
-//!     samples.extend_from_slice(block?.f32().unwrap_or_default());
+//!     samples.extend(block?.to_f32());
 //! }
 //! # Ok::<(), avocet::Error>(())
 //! ```
@@ -82,8 +88,8 @@
 //!
 //! # Errors
 //!
-//! [`Error::Document`] tells all that is wrong with the values at once, [`Error::Engine`] what went
-//! wrong with the media or the machine. Both have a [`code`](Error::code), a [`step`](Error::step) and
+//! [`Error::Values`] tells all that is wrong with the values at once, [`Error::Document`] the same of
+//! a document in JSON, [`Error::Engine`] what went wrong with the media or the machine. Each has a [`code`](Error::code), a [`step`](Error::step) and
 //! say whether it may help to [try again](Error::retryable).
 //!
 //! # What costs what
@@ -100,9 +106,14 @@ mod input;
 mod look;
 mod place;
 
-pub use avocet_engine::{self as engine, CancelToken, Engine, Progress, Report};
+pub use avocet_engine::{
+    self as engine, CancelToken, Engine, MediaPacket, Phase, Picture, Plane, Progress, Report,
+    SampleBlock, Settings, Stats, Step, Written,
+};
 pub use avocet_model::plan::Plan;
-pub use avocet_recipes::{self as recipes, CheckedJob, Format, Job, Policy};
+pub use avocet_recipes::{
+    self as recipes, Accuracy, CheckedJob, DocumentError, Format, Job, Policy, Problem,
+};
 pub use builder::{
     Builder, Planned, compress, concat, extract_audio, job, proxy, resize, storyboard, thumbnail,
     thumbnails, transcode, trim, web_ready,
@@ -114,7 +125,10 @@ pub use input::Input;
 pub use io::Source;
 #[cfg(feature = "tokio")]
 pub use look::BlockingStream;
-pub use look::{AudioBuilder, FrameBuilder, PacketBuilder, Video, audio, frames, packets, probe};
+pub use look::{
+    AudioBuilder, FrameBuilder, Frames, PacketBuilder, Packets, Reading, Samples, Video, audio,
+    frames, packets, probe,
+};
 
 /// What a run does, as plain data: the parts of a [`Plan`].
 pub mod plan {

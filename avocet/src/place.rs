@@ -34,6 +34,18 @@ impl From<&str> for Target {
     }
 }
 
+impl From<&String> for Target {
+    fn from(place: &String) -> Self {
+        place.as_str().into()
+    }
+}
+
+impl From<&OsStr> for Target {
+    fn from(path: &OsStr) -> Self {
+        Path::new(path).into()
+    }
+}
+
 impl From<String> for Target {
     fn from(place: String) -> Self {
         place.as_str().into()

@@ -231,7 +231,7 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     let input = input().num_args(1..).action(ArgAction::Append).help(if recipe == RecipeName::Concat {
         "Two paths or URLs, or more"
     } else {
-        "A path or a URL, or several, or folders, whose files are done one after the other; `-` is \
+        "A path or a URL, or several, or folders, whose media are done one after the other; `-` is \
          standard input"
     });
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
@@ -295,6 +295,12 @@ const MANY: &str = "Many pictures";
 fn length(text: &str) -> Result<f64, String> {
     let seconds = time::seconds(text).filter(|seconds| *seconds > 0.0);
     seconds.ok_or_else(|| format!("a finite number of seconds, more than 0, {}", time::FORMS))
+}
+
+/// Parses a number of threads. Each costs memory in every decoder and encoder.
+fn threads(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse::<NonZeroU32>().ok().filter(|number| number.get() <= 256);
+    number.ok_or_else(|| "an integer 1 to 256".to_owned())
 }
 
 /// The forms of a time, shown at the end of the help of commands that take one.
@@ -388,11 +394,10 @@ fn progress() -> Arg {
 
 /// The flags of commands that run or plan jobs, beside those of their own.
 fn of_jobs() -> [Arg; 7] {
-    let threads = Arg::new(THREADS)
-        .long(THREADS)
-        .value_name("N")
-        .value_parser(value_parser!(NonZeroU32))
-        .help("Threads inside each decoder and encoder; default: as many as there are processors");
+    let threads = Arg::new(THREADS).long(THREADS).value_name("N").value_parser(threads).help(
+        "Threads inside each decoder and encoder, 1 to 256; default: as many as there are \
+             processors",
+    );
     let verbose =
         Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(
             "Say on standard error what is decided before the run; twice: what libav logs, too",
@@ -401,7 +406,7 @@ fn of_jobs() -> [Arg; 7] {
         .long(LOG)
         .value_name("PATH")
         .value_parser(value_parser!(PathBuf))
-        .help("Write what is done and what libav logs into a file");
+        .help("Write what is done and what libav logs to the end of a file");
     [plan_only(), progress(), no_clobber(), json(), threads, verbose, log]
 }
 

@@ -1,14 +1,15 @@
-//! One recipe for several inputs, and for all files of folders.
+//! One recipe for several inputs, and for the media in folders.
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
-    ffi::OsString,
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
 };
 
 use avocet::{
+    Format,
     engine::Error,
     io::{Location, Target},
     recipes::RecipeName,
@@ -24,18 +25,43 @@ use super::{
     job, name, terminal,
 };
 
+/// Extensions of media, in lower case, beside those of the formats that recipes make: only such files
+/// are taken of a folder.
+const MEDIA: &[&str] = &[
+    "3g2", "3gp", "ac3", "aif", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dts", "dv",
+    "eac3", "f4v", "flv", "ivf", "m2ts", "m2v", "m4b", "m4v", "mka", "mp2", "mpeg", "mpg", "mts",
+    "mxf", "nut", "oga", "ogv", "rm", "ts", "tta", "vob", "w64", "wma", "wmv", "wtv", "wv", "y4m",
+];
+
 /// An input, and where its output goes below the folder of outputs, without an extension.
 struct One {
     input: OsString,
-    stem: PathBuf,
-    /// Whether it was found in a folder: then it may be no media.
-    is_found: bool,
+    /// The folder below that of the input, in which it was found.
+    below: PathBuf,
+    /// Its file name.
+    name: OsString,
 }
 
-/// Whether the inputs of a command are more than one file.
-pub(super) fn is_asked_for(recipe: RecipeName, inputs: &[&OsString]) -> bool {
+/// Whether the inputs of a command are more than one file, or its output is a folder.
+pub(super) fn is_asked_for(
+    recipe: RecipeName,
+    inputs: &[&OsString],
+    matches: &ArgMatches,
+) -> Result<bool, Failure> {
+    if recipe == RecipeName::Concat {
+        return Ok(false);
+    }
     let is_folder = |input: &&OsString| Path::new(input).is_dir();
-    recipe != RecipeName::Concat && (inputs.len() > 1 || inputs.iter().any(is_folder))
+    if inputs.len() > 1 || inputs.iter().any(is_folder) {
+        return Ok(true);
+    }
+    // A shell may have found one file for a pattern, so a folder is told by the slash at its end.
+    let makes_files = recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some();
+    let output = job::asked_output(matches).filter(|_| !makes_files);
+    Ok(output.is_some_and(|output| {
+        let text = output.to_string_lossy();
+        text.ends_with('/') && !text.contains("://")
+    }))
 }
 
 /// Does the work for each input, one after the other; goes on when one of them fails.
@@ -50,60 +76,103 @@ pub(super) fn run(
         let message = "`-o` must be a folder for several inputs, and is a file".to_owned();
         return Err(Failure::Usage(message));
     }
-    let all = expand(inputs)?;
-    let extension = job::asked_format(matches)
-        .or(recipe.formats().first().copied())
-        .map_or("mp4", avocet::Format::extension);
-    let mut places = BTreeMap::new();
-    for one in &all {
-        let place = place_of(recipe, one, output, extension);
-        if let Some(other) = places.insert(place.clone(), one.input.clone()) {
-            return Err(Failure::Usage(format!(
-                "{} and {} would both become {}; give them in two commands",
-                Path::new(&other).display(),
-                Path::new(&one.input).display(),
-                place.display()
-            )));
-        }
-    }
+    expect_apart(inputs, output)?;
+    // What is wrong with the arguments is wrong for all inputs, and told once.
+    job::check(
+        &arguments(recipe, inputs.first().map_or("".as_ref(), |input| *input), None, matches),
+        matches,
+    )?;
+    let (all, others) = expand(inputs)?;
+    let places = places(recipe, &all, output, matches)?;
     let count = all.len();
-    let (mut texts, mut jobs, mut warnings, mut failed, mut skipped) =
-        (Vec::new(), Vec::new(), Vec::new(), 0, 0);
-    for (number, one) in all.iter().enumerate() {
-        context.show.begin(number, count, &Path::new(&one.input).display().to_string());
-        let place = place_of(recipe, one, output, extension);
-        match run_one(context, recipe, one, &place, matches) {
+    let (mut jobs, mut warnings, mut failed) = (Vec::new(), Vec::new(), 0);
+    if others > 0 {
+        let what = if others == 1 { "file that is" } else { "files that are" };
+        warnings.push(format!("skipped: {others} {what} no media by name"));
+    }
+    for (number, (one, place)) in all.iter().zip(&places).enumerate() {
+        let name = Path::new(&one.input).display().to_string();
+        context.show.begin(number, count, &name);
+        let result = run_one(context, recipe, one, place, matches);
+        context.show.clear();
+        match result {
             Ok(answer) => {
                 jobs.push(with_input(&answer.output, one));
-                texts.push(answer.output);
-                warnings.extend(answer.warnings);
+                for warning in answer.warnings {
+                    terminal::note(&format!("{name}: {warning}"));
+                }
+                if !context.json {
+                    terminal::print(&answer.output, 0);
+                }
             }
             Err(failure) if failure.is_cancellation() => return Err(failure),
-            // A folder may hold other files, too.
-            Err(Failure::Job(avocet::Error::Engine(Error::NotMedia { .. }))) if one.is_found => {
-                warnings.push(format!("skipped: {}: not media", Path::new(&one.input).display()));
-                skipped += 1;
-            }
             Err(failure) => {
                 failed += 1;
                 jobs.push(with_input(&failure.to_json(), one));
                 if !context.json {
-                    context.show.clear();
-                    terminal::note(&failure.to_text());
+                    terminal::note(&format!("{name}: {}", failure.to_text()));
                 }
             }
         }
     }
-    let done = count - failed - skipped;
+    let done = count - failed;
     let status = u8::from(failed > 0);
     let output = if context.json {
         let state = if failed > 0 { "failed" } else { "completed" };
         json!({ "state": state, "jobs": jobs }).to_string()
+    } else if matches.get_flag(PLAN) {
+        format!("{done} of {count} planned")
     } else {
-        texts.push(format!("{done} of {} done", count - skipped));
-        texts.join("\n")
+        format!("{done} of {count} done")
     };
     Ok(Answer { warnings, status, ..Answer::new(output) })
+}
+
+/// Refuses folders whose outputs the next run would take as inputs.
+fn expect_apart(inputs: &[&OsString], output: Option<&Path>) -> Result<(), Failure> {
+    let whole = |path: &Path| {
+        // The nearest folder that is there, for one that is to be made.
+        path.ancestors().find_map(|folder| {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            fs::canonicalize(folder).ok()
+        })
+    };
+    for input in inputs.iter().map(Path::new).filter(|input| input.is_dir()) {
+        let Some(output) = output else {
+            let message = format!(
+                "the input {} is a folder: `-o` names another for the outputs",
+                input.display()
+            );
+            return Err(Failure::Usage(message));
+        };
+        let is_within =
+            whole(output).zip(whole(input)).is_some_and(|(one, other)| one.starts_with(other));
+        if is_within {
+            return Err(Failure::Usage(format!(
+                "the folder of the outputs, {}, lies in that of the inputs, {}, and its files would be \
+                 inputs the next time; name another with `-o`",
+                output.display(),
+                input.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of a job for one input.
+fn arguments<'a>(
+    recipe: RecipeName,
+    input: &OsStr,
+    output: Option<&'a Path>,
+    matches: &'a ArgMatches,
+) -> Arguments<'a> {
+    Arguments {
+        recipe,
+        inputs: vec![avocet::io::input_url(input)],
+        output,
+        asked: job::asked_format(matches),
+        values: job::values(recipe, matches),
+    }
 }
 
 fn run_one(
@@ -119,15 +188,11 @@ fn run_one(
         fs::create_dir_all(parent)
             .map_err(|source| Error::Write { location: Location::from(*parent), source })?;
     }
-    let arguments = Arguments {
-        recipe,
-        inputs: vec![avocet::io::input_url(&one.input)],
-        output: Some(place),
-        asked: job::asked_format(matches),
-        values: job::values(recipe, matches),
-    };
+    let arguments = arguments(recipe, &one.input, Some(place), matches);
     let replace = !matches.get_flag(NO_CLOBBER);
-    let target = Target { location: name::place(place), replace, named: false };
+    // The codec of extracted sound decides its extension, unless a format was asked for.
+    let named = arguments.asked.is_some();
+    let target = Target { location: name::place(place), replace, named };
     let answer = job::start(context, &arguments, target, matches);
     if answer.is_err() {
         // Those that were made for nothing go; one that is not empty stays.
@@ -138,61 +203,130 @@ fn run_one(
     answer
 }
 
-/// Where the output of an input goes.
-fn place_of(recipe: RecipeName, one: &One, output: Option<&Path>, extension: &str) -> PathBuf {
-    let mut place = output.unwrap_or(Path::new("")).join(&one.stem).into_os_string();
-    if output.is_none() {
-        place.push("-");
-        place.push(name::kebab(recipe.name()));
+/// Where the outputs of the inputs go. Inputs whose names differ by their extensions only keep these.
+fn places(
+    recipe: RecipeName,
+    all: &[One],
+    output: Option<&Path>,
+    matches: &ArgMatches,
+) -> Result<Vec<PathBuf>, Failure> {
+    let makes_files = recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some();
+    let extension = job::asked_format(matches)
+        .or(recipe.formats().first().copied())
+        .map_or("mp4", Format::extension);
+    let stem = |one: &One| one.below.join(Path::new(&one.name).file_stem().unwrap_or_default());
+    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for one in all {
+        *counts.entry(stem(one)).or_default() += 1;
     }
-    if !recipe.makes_several() {
-        place.push(".");
-        place.push(extension);
+    let place = |one: &One| {
+        let stem = stem(one);
+        let is_alone = counts.get(&stem) == Some(&1);
+        let name = if is_alone { stem } else { one.below.join(&one.name) };
+        let mut place = output.unwrap_or(Path::new("")).join(name).into_os_string();
+        if output.is_none() {
+            place.push("-");
+            place.push(name::kebab(recipe.name()));
+        }
+        if !makes_files {
+            place.push(".");
+            place.push(extension);
+        }
+        PathBuf::from(place)
+    };
+    let places: Vec<PathBuf> = all.iter().map(place).collect();
+    let inputs: BTreeSet<_> =
+        all.iter().filter_map(|one| fs::canonicalize(&one.input).ok()).collect();
+    let mut taken = BTreeMap::new();
+    for (one, place) in all.iter().zip(&places) {
+        let input = Path::new(&one.input).display();
+        if let Some(other) = taken.insert(place, &one.input) {
+            return Err(Failure::Usage(format!(
+                "{} and {input} would both become {}; give them in two commands, with two folders",
+                Path::new(other).display(),
+                place.display()
+            )));
+        }
+        if fs::canonicalize(place).is_ok_and(|place| inputs.contains(&place)) {
+            let message = format!(
+                "the output of {input}, {}, is an input; name another folder with `-o`",
+                place.display()
+            );
+            return Err(Failure::Usage(message));
+        }
     }
-    place.into()
+    Ok(places)
 }
 
-/// The files that the inputs name, those of folders by their names.
-fn expand(inputs: &[&OsString]) -> Result<Vec<One>, Failure> {
-    let mut all = Vec::new();
+/// The files that the inputs name, those of folders by their names; and how many files of folders are
+/// no media by their names.
+fn expand(inputs: &[&OsString]) -> Result<(Vec<One>, usize), Failure> {
+    let (mut all, mut others) = (Vec::new(), 0);
     for input in inputs {
         let path = Path::new(input);
         if path.is_dir() {
-            let unreadable = |error| {
-                Failure::Usage(format!("can not read the folder {}: {error}", path.display()))
-            };
-            collect(path, Path::new(""), &mut all).map_err(unreadable)?;
+            let mut found = Folder::default();
+            found.collect(path, Path::new(""))?;
+            if found.media.is_empty() {
+                return Err(Failure::Usage(format!("no media in the folder {}", path.display())));
+            }
+            all.append(&mut found.media);
+            others += found.others;
         } else {
             let url = avocet::io::input_url(input);
             let place = avocet::io::locate(&url)?;
-            let name = place.file_name().map(Cow::into_owned).unwrap_or_default();
-            let stem = Path::new(&name).file_stem().unwrap_or_default().into();
-            all.push(One { input: (*input).clone(), stem, is_found: false });
+            let name = match url.as_str() {
+                "-" => "stdin".into(),
+                _ => place.file_name().map(Cow::into_owned).unwrap_or_default().into(),
+            };
+            all.push(One { input: (*input).clone(), below: PathBuf::new(), name });
         }
     }
-    if all.is_empty() {
-        return Err(Failure::Usage("the folders hold no files".to_owned()));
-    }
-    Ok(all)
+    Ok((all, others))
 }
 
-/// The regular files in a folder and in those below it, hidden ones excepted.
-fn collect(folder: &Path, below: &Path, all: &mut Vec<One>) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
-        if name.to_string_lossy().starts_with('.') {
-            continue;
+/// What was found in a folder and in those below it; hidden files are not looked at.
+#[derive(Default)]
+struct Folder {
+    media: Vec<One>,
+    others: usize,
+    /// The folders that were read, since symbolic links may lead back to one.
+    read: BTreeSet<PathBuf>,
+}
+
+impl Folder {
+    fn collect(&mut self, folder: &Path, below: &Path) -> Result<(), Failure> {
+        let unreadable = |error: io::Error| {
+            Failure::Usage(format!("can not read the folder {}: {error}", folder.display()))
+        };
+        if !self.read.insert(fs::canonicalize(folder).map_err(unreadable)?) {
+            return Ok(());
         }
-        if path.is_dir() {
-            collect(&path, &below.join(&name), all)?;
-        } else if path.is_file() {
-            let stem = below.join(Path::new(&name).file_stem().unwrap_or_default());
-            all.push(One { input: path.into_os_string(), stem, is_found: true });
+        let entries = fs::read_dir(folder).map_err(unreadable)?;
+        let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name());
+            if name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                self.collect(&path, &below.join(&name))?;
+            } else if path.is_file() && is_media(&name) {
+                self.media.push(One { input: path.into(), below: below.to_owned(), name });
+            } else {
+                self.others += 1;
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Whether a file is media by its name. Pictures are not: they lie beside what they belong to.
+fn is_media(name: &OsStr) -> bool {
+    let extension = Path::new(name).extension().unwrap_or_default().to_string_lossy();
+    let format = Format::from_extension(&extension).filter(|format| !format.is_picture());
+    format.is_some() || MEDIA.contains(&extension.to_ascii_lowercase().as_str())
 }
 
 /// A JSON answer with the name of its input.

@@ -4,6 +4,7 @@ use std::{env, fs, path::Path};
 
 use avocet::engine::Capabilities;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Answer, Context, terminal};
 
@@ -44,7 +45,7 @@ pub(super) fn answer(context: &Context) -> Answer {
     let capabilities = context.engine.capabilities_of_machine();
     let checks = checks(&capabilities);
     if context.json {
-        return Answer::new(terminal::json(&checks));
+        return Answer::new(json!({ "checks": checks }).to_string());
     }
     let lines = checks.iter().map(|check| {
         let mark = if check.ok { "ok     " } else { "missing" };

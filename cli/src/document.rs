@@ -43,6 +43,9 @@ fn read_text(path: &Path) -> io::Result<String> {
     if text.len() as u64 > LARGEST { Err(too_large()) } else { Ok(text) }
 }
 
+/// What the sections of `--ranges` may be.
+const RANGES: &str = "at most 1000 sections as 0:12-0:42 or 60+5, with commas between them";
+
 /// The arguments of a recipe's command.
 #[derive(Clone)]
 pub(super) struct Arguments<'a> {
@@ -121,15 +124,21 @@ impl Arguments<'_> {
     fn named(&self, mut problem: Problem) -> ArgumentProblem {
         let path = problem.path.as_str();
         let parameter = path.strip_prefix("recipe.").and_then(|name| {
+            let name = name.split('[').next().unwrap_or_default();
             self.recipe.parameters().iter().find(|parameter| parameter.name == name)
         });
         let argument = match parameter {
+            _ if path.starts_with("times") => Some("--at".to_owned()),
             Some(parameter) => Some(format!("--{}", kebab(parameter.name))),
             None if path.starts_with("output") => Some("-o".to_owned()),
             None if path.starts_with("input") => Some("INPUT".to_owned()),
             None => None,
         };
-        if parameter.is_some_and(|parameter| parameter.kind.is_time()) {
+        let is_ranges = parameter.is_some_and(|parameter| parameter.kind == Kind::Ranges);
+        let is_time = parameter.is_some_and(|parameter| parameter.kind.is_time());
+        if is_ranges && problem.allowed.contains("array") {
+            problem.allowed = RANGES.to_owned();
+        } else if is_time && !is_ranges && !problem.allowed.starts_with("nothing") {
             problem.allowed = format!("{}, {}", problem.allowed, time::FORMS);
         }
         ArgumentProblem { argument, problem }

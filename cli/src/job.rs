@@ -50,7 +50,7 @@ pub(super) fn run_recipe(
     matches: &ArgMatches,
 ) -> Result<Answer, Failure> {
     let inputs: Vec<&OsString> = matches.get_many(INPUT).unwrap_or_default().collect();
-    if batch::is_asked_for(recipe, &inputs) {
+    if batch::is_asked_for(recipe, &inputs, matches)? {
         return batch::run(context, recipe, &inputs, matches);
     }
     let is_stream = is_standard_output(matches);
@@ -66,13 +66,37 @@ pub(super) fn run_recipe(
         return to_standard_output(context, &arguments, matches);
     }
     if sampling_of(recipe, matches)?.is_some() {
-        let replace = !matches.get_flag(NO_CLOBBER);
-        let location = name::place(output.unwrap_or(Path::new(".")));
-        return start(context, &arguments, Target { location, replace, named: true }, matches);
+        let target = folder_of_pictures(&arguments, matches)?;
+        return start(context, &arguments, target, matches);
     }
     let job = arguments.job()?;
     let target = target(&job, output, matches)?;
     carry_out(context, with_streams(avocet::job(job), &arguments)?.output(target), Act::of(matches))
+}
+
+/// Where many thumbnails go: into the folder of `-o`, else beside each other in one that is named after
+/// the input and must not exist.
+fn folder_of_pictures(arguments: &Arguments<'_>, matches: &ArgMatches) -> Result<Target, Failure> {
+    let Some(folder) = arguments.output else {
+        let input = arguments.inputs.first().map_or("", String::as_str);
+        let mut folder = name::stem(&avocet::io::locate(input)?);
+        folder.push("-thumbnails");
+        if Path::new(&folder).exists() {
+            let folder = PathBuf::from(folder);
+            return Err(avocet::engine::Error::OutputExists(folder).into());
+        }
+        let location = Location::from(PathBuf::from(folder));
+        return Ok(Target { location, replace: false, named: true });
+    };
+    let extension = folder.extension().unwrap_or_default().to_string_lossy();
+    if Format::from_extension(&extension).is_some() && !folder.is_dir() {
+        return Err(Failure::Usage(format!(
+            "several pictures go into a folder, and `-o {}` is named as a file",
+            folder.display()
+        )));
+    }
+    let replace = !matches.get_flag(NO_CLOBBER);
+    Ok(Target { location: name::place(folder), replace, named: true })
 }
 
 /// Whether `-o -` asks for the output on standard output.
@@ -104,7 +128,10 @@ fn to_standard_output(
 }
 
 /// How `thumbnail` is to save many pictures; `None` for one, and for other recipes.
-fn sampling_of(recipe: RecipeName, matches: &ArgMatches) -> Result<Option<Sampling>, Failure> {
+pub(super) fn sampling_of(
+    recipe: RecipeName,
+    matches: &ArgMatches,
+) -> Result<Option<Sampling>, Failure> {
     if recipe == RecipeName::Thumbnail { sampling(matches) } else { Ok(None) }
 }
 
@@ -116,11 +143,19 @@ pub(super) fn start(
     matches: &ArgMatches,
 ) -> Result<Answer, Failure> {
     if let Some(sampling) = sampling_of(arguments.recipe, matches)? {
-        let thumbnails = arguments.thumbnails(sampling)?;
+        let thumbnails = with_streams(arguments.thumbnails(sampling)?, arguments)?;
         return carry_out(context, thumbnails.output(target), Act::of(matches));
     }
     let job = arguments.job()?;
     carry_out(context, with_streams(avocet::job(job), arguments)?.output(target), Act::of(matches))
+}
+
+/// Checks the arguments of a recipe, but for its inputs and its output.
+pub(super) fn check(arguments: &Arguments<'_>, matches: &ArgMatches) -> Result<(), Failure> {
+    match sampling_of(arguments.recipe, matches)? {
+        Some(sampling) => arguments.thumbnails(sampling).map(drop),
+        None => arguments.job().map(drop),
+    }
 }
 
 /// The parameters that were given: the index in the recipe's table, and the text.
@@ -132,20 +167,26 @@ pub(super) fn values(recipe: RecipeName, matches: &ArgMatches) -> Vec<(usize, &s
 }
 
 /// The job with standard input in the place of the input `-`, which is copied to its end first.
-fn with_streams<'a>(
-    builder: Builder<'a, CheckedJob>,
+fn with_streams<'a, R>(
+    builder: Builder<'a, R>,
     arguments: &Arguments<'_>,
-) -> Result<Builder<'a, CheckedJob>, Failure> {
+) -> Result<Builder<'a, R>, Failure> {
     if !arguments.inputs.iter().any(|input| input == "-") {
         return Ok(builder);
     }
-    let source = Source::spool(io::stdin().lock(), &env::temp_dir())
-        .map_err(|error| Failure::Usage(format!("can not read standard input: {error}")))?;
+    let source = standard_input()?;
     let inputs = arguments.inputs.iter().map(|input| match input.as_str() {
         "-" => Input::from(&source),
         url => Input::from(url),
     });
     Ok(builder.inputs(inputs))
+}
+
+/// Standard input, once it is copied to its end into a temporary file.
+pub(super) fn standard_input() -> Result<Source, Failure> {
+    let folder = env::temp_dir();
+    let source = Source::spool(io::stdin().lock(), &folder);
+    Ok(source.map_err(|source| avocet::engine::Error::Write { location: folder.into(), source })?)
 }
 
 /// How `thumbnail` is to save many pictures; `None` for one.
@@ -179,6 +220,12 @@ fn read(matches: &ArgMatches) -> Result<CheckedJob, Failure> {
     document::read(path)
 }
 
+/// The path of `-o`, if it was given and is not `-`.
+pub(super) fn asked_output(matches: &ArgMatches) -> Option<&Path> {
+    let path = matches.get_one::<PathBuf>(OUTPUT).map(PathBuf::as_path);
+    path.filter(|path| *path != Path::new("-"))
+}
+
 /// The path of `-o`, if it was given; an error for `-`.
 pub(super) fn output(matches: &ArgMatches) -> Result<Option<&Path>, Failure> {
     match matches.get_one::<PathBuf>(OUTPUT).map(PathBuf::as_path) {
@@ -208,14 +255,15 @@ fn target(job: &Job, output: Option<&Path>, matches: &ArgMatches) -> Result<Targ
         let replace = !matches.get_flag(NO_CLOBBER);
         return Ok(Target { location: name::place(output), replace, named: true });
     }
+    let asked = asked_format(matches);
     let path = match (name::format(job), job.inputs.first()) {
         (Some(format), Some(input)) => {
-            name::usual_output(&avocet::io::locate(&input.url)?, job, format)
+            name::usual_output(&avocet::io::locate(&input.url)?, job, format, asked.is_some())
         }
         // Several outputs get names of their own, in the current folder.
         _ => PathBuf::from("."),
     };
-    Ok(Target { location: Location::from(path), replace: false, named: false })
+    Ok(Target { location: Location::from(path), replace: false, named: asked.is_some() })
 }
 
 /// What is done with a job.

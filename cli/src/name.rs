@@ -39,16 +39,9 @@ pub(super) fn format(job: &Job) -> Option<Format> {
 }
 
 /// The default name: `<stem>-<recipe>.<extension>`, in the current folder. `extractAudio` writes
-/// MP4 (`.m4a`) unless ADTS was asked for, which stores neither gaps nor the exact duration.
-pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathBuf {
-    let stem = match input {
-        Location::Path(path) => path.file_stem().map(OsStr::to_owned),
-        elsewhere => elsewhere.file_name().map(|name| {
-            let stem = Path::new(&*name).file_stem();
-            stem.map_or_else(OsString::new, OsStr::to_owned)
-        }),
-    };
-    let mut name = stem.unwrap_or_else(|| OsString::from("output"));
+/// MP4 (`.m4a`) unless a format was asked for: ADTS stores neither gaps nor the exact duration.
+pub(super) fn usual_output(input: &Location, job: &Job, format: Format, is_asked: bool) -> PathBuf {
+    let mut name = stem(input);
     name.push("-");
     name.push(match &job.task {
         Task::Recipe(recipe) => kebab(recipe.name().name()),
@@ -56,10 +49,23 @@ pub(super) fn usual_output(input: &Location, job: &Job, format: Format) -> PathB
     });
     name.push(".");
     name.push(match &job.task {
-        Task::Recipe(Recipe::ExtractAudio(_)) if format != Format::Aac => "m4a",
+        Task::Recipe(Recipe::ExtractAudio(_)) if format != Format::Aac && !is_asked => "m4a",
         _ => format.extension(),
     });
     PathBuf::from(name)
+}
+
+/// The name of an input without its extension; `stdin` for standard input.
+pub(super) fn stem(input: &Location) -> OsString {
+    let stem = match input {
+        Location::Path(path) if path.as_os_str() == "-" => Some("stdin".into()),
+        Location::Path(path) => path.file_stem().map(OsStr::to_owned),
+        elsewhere => elsewhere.file_name().map(|name| {
+            let stem = Path::new(&*name).file_stem();
+            stem.map_or_else(OsString::new, OsStr::to_owned)
+        }),
+    };
+    stem.unwrap_or_else(|| OsString::from("output"))
 }
 
 /// The location that an output's name means: a URL or a path.
@@ -100,7 +106,7 @@ mod tests {
         );
         let named = |job: CheckedJob| {
             let format = super::format(&job)?;
-            Some(usual_output(&Location::from(input), &job, format))
+            Some(usual_output(&Location::from(input), &job, format, false))
         };
         let met: Result<_, DocumentError> = Job::from_json(&text, Policy::Program).map(named);
         assert_eq!(met, Ok(Some(PathBuf::from(expected))));

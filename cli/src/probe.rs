@@ -11,7 +11,7 @@ use avocet::{
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use super::{Answer, Context, arguments::INPUT, failure::Failure, terminal};
+use super::{Answer, Context, arguments::INPUT, failure::Failure, job, terminal};
 
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let url = matches
@@ -19,7 +19,11 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
         .map(|input| avocet::io::input_url(input))
         .unwrap_or_default();
     let location = avocet::io::locate(&url)?;
-    let source = context.engine.open(&location, OpenOptions::default().cancel(&context.cancel))?;
+    let source = if url == "-" {
+        job::standard_input()?
+    } else {
+        context.engine.open(&location, OpenOptions::default().cancel(&context.cancel))?
+    };
     let media = context.engine.probe(&source, ProbeOptions::default().cancel(&context.cancel))?;
     let name = location.to_string();
     Ok(Answer::new(if context.json { to_json(&name, &media) } else { to_text(&name, &media) }))

@@ -116,7 +116,7 @@ fn describe_media<'a>(
     size_bytes: u64,
     muxer: &str,
 ) -> Output<'a> {
-    let kind = file_kind(muxer, location);
+    let kind = file_kind(muxer, location, media);
     let is_picture = kind.is_some_and(|kind| kind.mime.starts_with("image/"));
     let main = main_stream(&media.streams);
     let video = main.and_then(|(_, video)| video);
@@ -205,24 +205,18 @@ struct FileKind {
     mime: &'static str,
 }
 
-/// The kind of a file by its muxer. All pictures share one muxer, so their extension decides.
-fn file_kind(muxer: &str, location: &Location) -> Option<FileKind> {
+/// The kind of a file by its muxer. All pictures share one muxer, so their codec decides.
+fn file_kind(muxer: &str, location: &Location, media: &MediaInfo) -> Option<FileKind> {
     let of = |format: Format| FileKind { name: format.name(), mime: format.mime() };
     Some(match muxer {
-        "mp4" => of(Format::Mp4),
-        "mov" => of(Format::Mov),
-        "webm" => of(Format::Webm),
-        "ipod" => of(Format::M4a),
-        "mp3" => of(Format::Mp3),
-        "adts" => of(Format::Aac),
-        "wav" => of(Format::Wav),
-        "gif" => of(Format::Gif),
         "webvtt" => FileKind { name: "vtt", mime: "text/vtt" },
-        // The media types are those of RFC 5334 (Ogg) and RFC 9639 (FLAC).
-        "opus" => FileKind { name: "opus", mime: "audio/ogg" },
-        "ogg" => FileKind { name: "ogg", mime: "audio/ogg" },
-        "flac" => FileKind { name: "flac", mime: "audio/flac" },
-        _ => of(Format::from_extension(&location.extension()?)?),
+        "image2pipe" => match media.streams.first()?.codec.as_str() {
+            "mjpeg" => of(Format::Jpg),
+            "png" => of(Format::Png),
+            "webp" => of(Format::Webp),
+            _ => of(Format::from_extension(&location.extension()?)?),
+        },
+        _ => of(Format::from_muxer(muxer)?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! All output to standard output and standard error goes through here.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     process::ExitCode,
 };
@@ -13,7 +14,7 @@ use serde::Serialize;
 /// A closed pipe is no failure: the reader has seen enough.
 pub(super) fn print(text: &str, status: u8) -> ExitCode {
     let mut output = io::stdout().lock();
-    match writeln!(output, "{}", text.trim_end()).and_then(|()| output.flush()) {
+    match writeln!(output, "{}", plain(text.trim_end())).and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             note(&format!("error: can not write to standard output: {error}"));
             ExitCode::from(status.max(1))
@@ -24,7 +25,18 @@ pub(super) fn print(text: &str, status: u8) -> ExitCode {
 
 /// Prints a line on standard error. A failure of that can not be reported anywhere.
 pub(super) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", plain(line));
+}
+
+/// The text without control characters other than line ends and tabs: a file name may have some, which
+/// would be commands for the terminal.
+fn plain(text: &str) -> Cow<'_, str> {
+    let is_command = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if text.contains(is_command) {
+        text.replace(is_command, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// An answer as compact JSON.

@@ -428,6 +428,12 @@ impl Engine {
         };
         let finish = |sink: Sink| sink.finish(cancel, &mut tick);
         let sinks = sinks.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
+        for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
+            if output.muxer == "matroska" {
+                let delay = |track: &Counted| Some(track.written.delay?.to_duration());
+                sink.state_delays(&counts.iter().map(delay).collect::<Vec<_>>())?;
+            }
+        }
         let mut outputs = Vec::new();
         for ((output, sink), counts) in plan.outputs.iter().zip(&sinks).zip(&counts) {
             let open = || sink.reader();
@@ -573,18 +579,14 @@ impl Engine {
         Packets::open(source, streams, self.limits(), cancel)
     }
 
-    /// Sound of a stream as samples in memory, decoded as they are asked for: what the plan's only
-    /// track would give its encoder.
+    /// Sound of a source as samples in memory, decoded as they are asked for: what the plan's only
+    /// track would give its encoder. The plan's input is at [`Source::location`].
     ///
     /// # Errors
     /// [`Error::BadPlan`] when the plan is not of one track that encodes sound from one stream;
     /// [`Error::Read`], [`Error::NotMedia`], [`Error::Absent`]; later ones come out of the iterator.
-    pub fn samples(&self, plan: &Plan, options: RunOptions<'_>) -> Result<Samples> {
-        let RunOptions { cancel, streams, .. } = options;
-        let mut observe = |_: &Progress| ControlFlow::Continue(());
-        let mut meter = Meter::default();
-        let sources = self.open_inputs(plan, &streams, &cancel, &mut observe, &mut meter)?;
-        Samples::open(plan, &sources, self.limits(), &cancel)
+    pub fn samples(&self, plan: &Plan, source: &Source, cancel: &CancelToken) -> Result<Samples> {
+        Samples::open(plan, &Sources::of(source), self.limits(), cancel)
     }
 
     /// Removes the temporary files of all runs of this engine that are still going on.

@@ -1,11 +1,14 @@
 //! The report of a run that succeeded.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use avocet_model::{
     location::Location,
     media::MediaInfo,
     plan::{Plan, Reason, Strategy},
+    time::Timestamp,
 };
 
 /// The report of a run that succeeded.
@@ -36,6 +39,21 @@ pub struct Written {
     pub size_bytes: u64,
     /// What was found when it was read back.
     pub media: MediaInfo,
+}
+
+impl Written {
+    /// Its path; `None` for what is in an object store or went to a writer.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::Path(path) => Some(path),
+            Location::Url(_) | Location::Caller(_) => None,
+        }
+    }
+
+    /// How long it is, in seconds; `None` for a picture, a text or a list of files.
+    pub fn duration_seconds(&self) -> Option<f64> {
+        self.media.duration.map(Timestamp::seconds)
+    }
 }
 
 /// What a run took. Packets and frames are those of the plan that met the goal. All else is that of

@@ -210,9 +210,9 @@ pub enum Error {
         /// The limit that the size exceeds, as in `at most 16384x16384 pixels`.
         allowed: String,
     },
-    /// The output's extension belongs to another codec than the source has (`extractAudio`).
+    /// The output's extension is none of a format for sound alone (`extractAudio`).
     #[error(
-        "`.{extension}` does not fit {codec}; allowed are .mp3, .aac, .m4a and .wav, and .opus, .ogg or .flac when the source is that codec"
+        "`.{extension}` is no format for sound alone ({codec}); allowed are .mp3, .aac, .m4a, .wav, .flac, .opus and .ogg"
     )]
     ExtensionRefused {
         /// The extension, without the dot.

@@ -67,7 +67,7 @@ impl JobDraft {
         self.inputs.push(url.into());
     }
 
-    /// The format of the output; it goes before what [`extension`](Self::extension) says.
+    /// The format of the output. An [`extension`](Self::extension) of another format is a problem.
     pub fn format(&mut self, format: Format) {
         self.format = Some(format);
     }
@@ -161,14 +161,15 @@ impl JobDraft {
     /// The format that was asked for, by itself or by the extension; else the usual one.
     fn asked_format(&self) -> Result<Format, Problem> {
         if let Some(format) = self.format {
-            return Ok(format);
+            let extension = self.extension.as_deref().unwrap_or_default();
+            let Some(other) = Format::from_extension(extension).filter(|it| *it != format) else {
+                return Ok(format);
+            };
+            let (path, found) = ("output.format".to_owned(), format!("`{}`", format.name()));
+            let allowed = format!("`{}`, as the name of the output ends so", other.name());
+            return Err(Problem { path, found, allowed });
         }
         let Some(extension) = &self.extension else { return Ok(self.usual_format()) };
-        // Audio that is only copied has files of its own, which the plan checks.
-        let is_copied = matches!(extension.as_str(), "opus" | "ogg" | "flac");
-        if self.recipe == RecipeName::ExtractAudio && is_copied {
-            return Ok(self.usual_format());
-        }
         let formats = self.recipe.formats();
         let format = Format::from_extension(extension).filter(|format| formats.contains(format));
         format.ok_or_else(|| {
@@ -242,13 +243,21 @@ mod tests {
         check(
             &draft,
             &[
-                "`output.format`: found `.mkz`, allowed: one of `.mp4`, `.webm`, `.mov`",
+                "`output.format`: found `.mkz`, allowed: one of `.mp4`, `.webm`, `.mov`, `.mkv`",
                 "`recipe.width`: found 0, allowed: an integer 1 to 16384",
                 "`recipe.height`: found a number that is not finite, allowed: an integer 1 to \
                  16384",
             ],
         );
         draft.format(Format::Mov);
+        draft.extension("mp4");
+        draft.set("height", 180_u32.into());
+        draft.set("width", 320_u32.into());
+        check(
+            &draft,
+            &["`output.format`: found `mov`, allowed: `mp4`, as the name of the output ends so"],
+        );
+        draft.extension("");
         draft.set("width", 320_u32.into());
         draft.set("height", 180_u32.into());
         check(&draft, &[]);

@@ -14,8 +14,8 @@ use std::{
 };
 
 use avocet_recipes::{
-    BITSTREAM_FILTERS, CODECS, DEMUXERS, ERRORS, EXTENSIONS, FILTERS, Filter, Format, MUXERS,
-    OPTIONS, REASONS, RecipeName, VideoCodec,
+    BITSTREAM_FILTERS, CODECS, Copied, DEMUXERS, ERRORS, EXTENSIONS, FILTERS, Filter, Format,
+    MUXERS, OPTIONS, REASONS, RecipeName, VideoCodec, copied_codecs,
 };
 
 /// The text before a reason's code, where a reason is made.
@@ -81,8 +81,9 @@ fn recipes() -> String {
         });
         text += &table(&["parameter", "takes", "default", "meaning"], rows);
         if recipe == RecipeName::ExtractAudio {
-            text += "\nA codec that is copied decides the extension itself, so that `.opus`, \
-                     `.ogg` and `.flac` come out, too. Any other format of a document means mp3.\n";
+            text += "\nA codec that is copied decides the extension itself, whatever the format of a \
+                     document; any format without sound alone means mp3. In the program the extension \
+                     of `-o`, and `--format`, are demands.\n";
         }
     }
     let makers = |format: Format| {
@@ -95,6 +96,37 @@ fn recipes() -> String {
         &["format", "MIME type", "made by"],
         Format::ALL.map(|format| {
             vec![format!("`{}`", format.name()), format.mime().to_owned(), makers(format)]
+        }),
+    );
+    text += "\nWhat is copied into each, and as what other sound is encoded (160 kbit/s for stereo means \
+             0.6 of it for mono and 2.5 of it for 5.1). Codecs in parentheses are copied by `trim` and \
+             `concat` only, since few players play them there. Matroska and WebM have times of whole \
+             milliseconds; FLAC is copied whole only, since its header counts the samples.\n\n";
+    let held = |format: Format, is_video: bool| {
+        let codecs = copied_codecs()
+            .filter(|copied| copied.extension == format.extension() && copied.is_video == is_video);
+        let name = |copied: Copied| {
+            if copied.by_all { copied.codec.to_owned() } else { format!("({})", copied.codec) }
+        };
+        codecs.map(name).collect::<Vec<_>>().join(", ")
+    };
+    let sound = |format: Format| match format {
+        Format::Mp4 | Format::Mov | Format::M4a => "AAC, 160 kbit/s",
+        Format::Mkv => "AAC of AAC, FLAC of lossless sound, else Opus; 160 kbit/s",
+        Format::Webm | Format::Opus => "Opus, 160 kbit/s",
+        Format::Ogg => "Vorbis, quality 5",
+        Format::Mp3 => "MP3, LAME's V2",
+        Format::Aac => "AAC, 192 kbit/s",
+        Format::Wav => "PCM of 16 bits",
+        Format::Flac => "FLAC of 16 or 24 bits",
+        _ => "",
+    };
+    let holding = Format::ALL.into_iter().filter(|format| !sound(*format).is_empty());
+    text += &table(
+        &["format", "copied video", "copied sound", "other sound"],
+        holding.map(|format| {
+            let name = format!("`{}`", format.name());
+            vec![name, held(format, true), held(format, false), sound(format).to_owned()]
         }),
     );
     text += "\n## Video codecs\n\nThe defaults of `crf` and `preset` stand with each recipe.\n\n";

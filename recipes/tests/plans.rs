@@ -26,8 +26,10 @@ use probes::*;
 fn capable() -> Capabilities {
     let set = |names: &str| names.split(' ').map(str::to_owned).collect();
     Capabilities {
-        encoders: set("libx264 libx265 libsvtav1 libvpx-vp9 aac libopus libmp3lame pcm_s16le \
-                       pcm_s24le pcm_s32le pcm_f32le pcm_f64le pcm_u8 mjpeg png libwebp"),
+        encoders: set(
+            "libx264 libx265 libsvtav1 libvpx-vp9 aac libopus libmp3lame libvorbis flac pcm_s16le \
+                       pcm_s24le pcm_s32le pcm_f32le pcm_f64le pcm_u8 mjpeg png libwebp",
+        ),
         filters: set("bwdif zscale tonemap"),
         ..Capabilities::default()
     }

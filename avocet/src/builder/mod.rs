@@ -19,8 +19,8 @@ use avocet_engine::{
 };
 use avocet_model::{location::Location, plan::Plan};
 use avocet_recipes::{
-    CheckedJob, CompileContext, DocumentError, Format, JobDraft, Policy, Probed, Problem, Sampling,
-    Thumbnails, Tree,
+    CheckedJob, CompileContext, Format, JobDraft, Policy, Probed, Problem, Sampling, Thumbnails,
+    Tree,
 };
 
 use crate::{Error, Input, place::Target};
@@ -96,14 +96,6 @@ pub fn job<'a>(job: CheckedJob) -> Builder<'a, CheckedJob> {
     Builder::new(Work::Job(Box::new(job)), inputs)
 }
 
-impl Builder<'_, CheckedJob> {
-    /// Reads these in the place of the inputs that the document names, in order.
-    pub fn inputs(mut self, inputs: impl IntoIterator<Item = Input>) -> Self {
-        self.inputs = inputs.into_iter().collect();
-        self
-    }
-}
-
 impl<'a, R> Builder<'a, R> {
     fn new(work: Work, inputs: Vec<Input>) -> Self {
         Self {
@@ -133,6 +125,12 @@ impl<'a, R> Builder<'a, R> {
         if let Some(draft) = self.draft() {
             draft.set(parameter, value.into());
         }
+        self
+    }
+
+    /// Reads these in the place of the inputs that were named before, in order.
+    pub fn inputs(mut self, inputs: impl IntoIterator<Item = Input>) -> Self {
+        self.inputs = inputs.into_iter().collect();
         self
     }
 
@@ -177,7 +175,9 @@ impl<'a, R> Builder<'a, R> {
     }
 
     /// Is called with the progress of the run, on the thread that runs it: at the start, four times
-    /// a second, and once more when the outputs are in place. Progress never goes back.
+    /// a second, and once more when the outputs are in place. Progress never goes back: its fraction
+    /// is at most 0.999 until then, and 1 when [`phase`](Progress::phase) is
+    /// [`Done`](avocet_engine::Phase::Done).
     pub fn progress(mut self, observe: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.progress = Some(Box::new(observe));
         self
@@ -202,7 +202,7 @@ impl<'a, R> Builder<'a, R> {
     /// Checks all values, probes the inputs and makes the plan, without running it.
     ///
     /// # Errors
-    /// [`Error::Document`] with all that is wrong with the values; [`Error::Engine`] when an input
+    /// [`Error::Values`] with all that is wrong with the values; [`Error::Engine`] when an input
     /// can not be read or has not what the recipe needs.
     pub fn plan(mut self) -> Result<Planned<'a>, Error> {
         let engine = self.engine.take().unwrap_or_else(|| shared_engine().clone());
@@ -251,7 +251,7 @@ impl<'a, R> Builder<'a, R> {
     }
 
     /// The values, checked by the rules for documents.
-    fn checked(&self) -> Result<Checked, DocumentError> {
+    fn checked(&self) -> Result<Checked, Error> {
         let mut draft = match &self.work {
             Work::Job(job) => return Ok(Checked::Job(job.clone())),
             Work::Draft(draft) | Work::Thumbnails(draft, _) => draft.clone(),
@@ -261,14 +261,16 @@ impl<'a, R> Builder<'a, R> {
         }
         if let Work::Thumbnails(_, sampling) = &self.work {
             let stem = self.inputs.first().and_then(Input::stem).unwrap_or_default();
-            let (many, format) = draft.check_many(sampling.clone(), &stem, Policy::Program)?;
+            let checked = draft.check_many(sampling.clone(), &stem, Policy::Program);
+            let (many, format) = checked.map_err(Error::of_draft)?;
             return Ok(Checked::Thumbnails(Box::new(many), format));
         }
         let target = self.target.as_ref().filter(|_| !draft.recipe().makes_several());
         if let Some(Target { location, .. }) = target {
             draft.extension(location.extension().unwrap_or_default());
         }
-        draft.check(Policy::Program).map(|job| Checked::Job(Box::new(job)))
+        let job = draft.check(Policy::Program).map_err(Error::of_draft)?;
+        Ok(Checked::Job(Box::new(job)))
     }
 
     /// Checks the values, looks at the inputs and compiles.
@@ -277,7 +279,7 @@ impl<'a, R> Builder<'a, R> {
         let Target { location: output, mut replace, named } = match (&self.writer, &self.target) {
             (Some(_), _) => Target { location: Location::Caller(0), replace: true, named: true },
             (None, Some(target)) => target.clone(),
-            (None, None) => return Err(no_output().into()),
+            (None, None) => return Err(no_output()),
         };
         replace = self.overwrite.unwrap_or(replace);
         if let Checked::Job(job) = &checked {
@@ -406,13 +408,13 @@ impl Checked {
 }
 
 /// A job that nobody gave a place for its output.
-fn no_output() -> DocumentError {
+fn no_output() -> Error {
     let problem = Problem {
         path: "output".to_owned(),
         found: "nothing".to_owned(),
         allowed: "a path, a URL or a writer, by `output` or `output_writer`".to_owned(),
     };
-    DocumentError::Invalid { problems: vec![problem] }
+    Error::of_values(vec![problem])
 }
 
 impl<R> fmt::Debug for Builder<'_, R> {

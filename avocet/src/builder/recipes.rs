@@ -101,8 +101,12 @@ pub fn thumbnail<'a>(input: impl Into<Input>) -> Builder<'a, Thumbnail> {
 }
 
 /// Makes many pictures of one input, each in a file of its own: `<stem>-0001.jpg` and so on, in the
-/// folder that [`output`](Builder::output) names, which must exist. By default 10, spread over the
-/// whole.
+/// folder that [`output`](Builder::output) names, which is made where it is not there. By default 10,
+/// spread over the whole.
+///
+/// Pictures that are spread are keyframes where one is near: at most one part away (two for parts of
+/// 5 s and more), else the frame in the middle of the part. [`accuracy`](Builder::accuracy) asks for
+/// exact times; [`at`](Builder::at) always meets them.
 ///
 /// ```no_run
 /// avocet::thumbnails("holiday.mp4").count(20).width(320).output("pictures").run()?;
@@ -114,7 +118,10 @@ pub fn thumbnails<'a>(input: impl Into<Input>) -> Builder<'a, Thumbnails> {
 }
 
 /// Makes sprite sheets of pictures of the whole input, and a WebVTT file that tells which picture is
-/// when, in the folder that [`output`](Builder::output) names, which must exist.
+/// when, in the folder that [`output`](Builder::output) names, which is made where it is not there.
+///
+/// Pictures are keyframes where one is near, as for [`thumbnails`]; the WebVTT file tells the time of
+/// each.
 ///
 /// ```no_run
 /// avocet::storyboard("film.mp4").every(10.0).output("film-storyboard").run()?;
@@ -200,8 +207,8 @@ impl<R: IsRecipe> Builder<'_, R> {
         self
     }
 
-    /// Format of the output, which goes before the extension of its name. By default the extension
-    /// tells it.
+    /// Format of the output, where its name has no extension that tells it. By default the extension
+    /// tells it; one of another format is an error.
     pub fn format(self, format: Format) -> Self {
         self.in_format(format)
     }

@@ -2,13 +2,13 @@
 
 use std::ops::RangeBounds;
 
+use avocet_engine::Engine;
 #[cfg(feature = "tokio")]
 use avocet_engine::SampleBlock;
-use avocet_engine::{Engine, RunOptions, Samples};
 use avocet_model::location::Location;
 use avocet_recipes::{CompileContext, Probed, SampleFormat, SampleQuery};
 
-use super::{Setup, expect_none, setup_methods, unknown};
+use super::{Reading, Samples, Setup, expect_none, setup_methods, unknown};
 use crate::{Error, Input, builder::ends_of};
 
 /// Sound of an input as samples in memory: at the rate, in the channel layout and of the type of your
@@ -21,7 +21,7 @@ use crate::{Error, Input, builder::ends_of};
 /// ```no_run
 /// let mut samples: Vec<f32> = Vec::new();
 /// for block in avocet::audio("talk.mp4").mono().rate(16_000).iter()? {
-///     samples.extend_from_slice(block?.f32().unwrap_or_default());
+///     samples.extend(block?.to_f32());
 /// }
 /// # Ok::<(), avocet::Error>(())
 /// ```
@@ -99,7 +99,7 @@ impl AudioBuilder {
     /// The sound block by block, decoded as it is asked for.
     ///
     /// # Errors
-    /// [`Error::Document`] with all that is wrong with the values; [`Error::Engine`] when the input
+    /// [`Error::Values`] with all that is wrong with the values; [`Error::Engine`] when the input
     /// can not be read or has no sound, or the range begins past its end. Later errors come out of the
     /// iterator.
     #[expect(clippy::iter_not_returning_iterator, reason = "opening may fail")]
@@ -114,19 +114,18 @@ impl AudioBuilder {
         expect_none(problems)?;
         let engine = self.setup.engine();
         let (source, media) = self.setup.probe(&engine)?;
-        let location = Location::Caller(0);
+        let location = source.location();
         let inputs = &[Probed { location: location.clone(), media, index: None }];
         let context = CompileContext {
             inputs,
-            output: location,
+            output: Location::Caller(0),
             replace: true,
             named: true,
             has_gaps: false,
             capabilities: engine.capabilities(),
         };
         let plan = self.query.compile(&context)?;
-        let options = RunOptions::default().cancel(&self.setup.cancel).sources([source]);
-        Ok(engine.samples(&plan, options)?)
+        Ok(Reading(engine.samples(&plan, &source, &self.setup.cancel)?))
     }
 
     /// The sound block by block as a stream on tokio, decoded on its threads for blocking work, a few

@@ -2,11 +2,11 @@
 
 use std::ops::RangeBounds;
 
-use avocet_engine::{Engine, Frames, Picture, VideoReader};
+use avocet_engine::{Engine, Picture, VideoReader};
 use avocet_model::{media::MediaInfo, time::Timestamp};
 use avocet_recipes::{FrameQuery, FrameTimes};
 
-use super::{Setup, expect_none, setup_methods, unknown};
+use super::{Frames, Reading, Setup, expect_none, setup_methods, unknown};
 use crate::{Error, Input, builder::ends_of};
 
 /// Pictures of a video in memory: upright, in square pixels, tone mapped from high dynamic range, in
@@ -119,7 +119,7 @@ impl FrameBuilder {
     /// The pictures one by one, decoded as they are asked for.
     ///
     /// # Errors
-    /// [`Error::Document`] with all that is wrong with the values; [`Error::Engine`] when the input
+    /// [`Error::Values`] with all that is wrong with the values; [`Error::Engine`] when the input
     /// can not be read or has no video. Later errors come out of the iterator.
     #[expect(clippy::iter_not_returning_iterator, reason = "opening may fail")]
     pub fn iter(self) -> Result<Frames, Error> {
@@ -127,7 +127,7 @@ impl FrameBuilder {
         let engine = self.setup.engine();
         let (source, media) = self.setup.probe(&engine)?;
         let request = self.query.request(&media, engine.capabilities())?;
-        Ok(engine.frames(&source, request, &self.setup.cancel)?)
+        Ok(Reading(engine.frames(&source, request, &self.setup.cancel)?))
     }
 
     /// Opens the video for pictures at times that become known one by one; which times were asked

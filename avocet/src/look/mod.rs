@@ -6,9 +6,11 @@ mod packets;
 #[cfg(feature = "tokio")]
 mod stream;
 
+use std::ops::Deref;
+
 use avocet_engine::{CancelToken, Engine, OpenOptions, ProbeOptions, Source};
 use avocet_model::media::MediaInfo;
-use avocet_recipes::{DocumentError, Problem};
+use avocet_recipes::Problem;
 
 pub use audio::{AudioBuilder, audio};
 pub use frames::{FrameBuilder, Video, frames};
@@ -36,6 +38,36 @@ pub fn probe(input: impl Into<Input>) -> Result<MediaInfo, Error> {
     let source = setup.open(&engine)?;
     Ok(engine.probe(&source, ProbeOptions::default())?)
 }
+
+/// What a builder opened, item by item, as an iterator whose errors are this crate's.
+///
+/// It lends the methods of the engine's own iterator, such as
+/// [`warnings`](avocet_engine::Samples::warnings).
+#[derive(Debug)]
+pub struct Reading<I>(pub(crate) I);
+
+impl<T, I: Iterator<Item = Result<T, avocet_engine::Error>>> Iterator for Reading<I> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.next()?.map_err(Error::from))
+    }
+}
+
+impl<I> Deref for Reading<I> {
+    type Target = I;
+
+    fn deref(&self) -> &I {
+        &self.0
+    }
+}
+
+/// Pictures, one by one; made by [`FrameBuilder::iter`].
+pub type Frames = Reading<avocet_engine::Frames>;
+/// Sound, block by block; made by [`AudioBuilder::iter`].
+pub type Samples = Reading<avocet_engine::Samples>;
+/// Packets, one by one; made by [`PacketBuilder::iter`].
+pub type Packets = Reading<avocet_engine::Packets>;
 
 /// What all that looks at an input needs.
 #[derive(Clone, Debug)]
@@ -73,7 +105,7 @@ fn unknown(path: &str, found: &str, allowed: &str) -> Problem {
 
 /// Fails when there are problems.
 fn expect_none(problems: Vec<Problem>) -> Result<(), Error> {
-    if problems.is_empty() { Ok(()) } else { Err(DocumentError::Invalid { problems }.into()) }
+    if problems.is_empty() { Ok(()) } else { Err(Error::of_values(problems)) }
 }
 
 /// The methods of builders that concern the engine.

@@ -1,11 +1,9 @@
 //! Packets as they are in a container.
 
+use super::{Packets, Reading, Setup, setup_methods};
+use crate::{Error, Input};
 #[cfg(feature = "tokio")]
 use avocet_engine::MediaPacket;
-use avocet_engine::Packets;
-
-use super::{Setup, setup_methods};
-use crate::{Error, Input};
 
 /// Packets of an input as they are in its container, read only, for those who index or inspect media:
 /// nothing is decoded. By default those of all streams.
@@ -46,7 +44,7 @@ impl PacketBuilder {
     pub fn iter(self) -> Result<Packets, Error> {
         let engine = self.setup.engine();
         let source = self.setup.open(&engine)?;
-        Ok(engine.packets(&source, self.streams, &self.setup.cancel)?)
+        Ok(Reading(engine.packets(&source, self.streams, &self.setup.cancel)?))
     }
 
     /// The packets as a stream on tokio, read on its threads for blocking work. Dropping the stream

@@ -20,7 +20,7 @@ pub struct BlockingStream<T>(Receiver<Result<T, Error>>);
 
 impl<T: Send + 'static> BlockingStream<T> {
     /// The items of the iterator that `open` opens.
-    pub(super) fn of<I: Iterator<Item = Result<T, avocet_engine::Error>>>(
+    pub(super) fn of<I: Iterator<Item = Result<T, Error>>>(
         open: impl FnOnce() -> Result<I, Error> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = channel(AHEAD);
@@ -34,7 +34,7 @@ impl<T: Send + 'static> BlockingStream<T> {
             };
             for item in items {
                 // Nobody takes what comes once the stream is dropped.
-                if sender.blocking_send(item.map_err(Error::from)).is_err() {
+                if sender.blocking_send(item).is_err() {
                     return;
                 }
             }

@@ -172,7 +172,8 @@ fn progress_goes_forward_in_lines_of_json_and_ends_at_1() {
                 serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
             })
             .collect();
-        let expected = ["bytes", "etaSeconds", "fps", "fraction", "frames", "seconds", "speed"];
+        let expected =
+            ["bytes", "etaSeconds", "fps", "fraction", "frames", "phase", "seconds", "speed"];
         for each in &lines {
             assert_eq!(keys(each), expected, "`{line}`");
         }

@@ -24,7 +24,7 @@ fn all_files_of_a_folder_are_done_and_others_skipped() {
     folder(&room);
     let ended = room.run("web-ready in -o out");
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.stderr, "skipped: in/notes.txt: not media\n");
+    assert_eq!(ended.stderr, "skipped: 1 file that is no media by name\n");
     assert!(ended.stdout.ends_with("2 of 2 done\n"), "{}", ended.stdout);
     assert!(ended.stdout.contains("passthrough") && ended.stdout.contains("remuxed: 0 frames"));
     for name in ["out/a.mp4", "out/sub/b.mp4"] {
@@ -54,12 +54,104 @@ fn a_failure_does_not_stop_the_others_and_is_told() {
 #[test]
 fn outputs_that_would_meet_are_refused() {
     let Some(room) = room!(MP4, MKV) else { return };
+    // Names that differ by their extensions only keep them.
+    assert_eq!(room.run(&format!("web-ready {MP4} {MKV} -o out")).status, Some(0));
+    for name in ["out/counter-h264-aac.mp4.mp4", "out/counter-h264-aac.mkv.mp4"] {
+        assert_eq!(judge::frames(room.path(name)).len(), 100, "{name}");
+    }
+    fs::create_dir(room.path("other")).unwrap();
+    fs::copy(room.path(MP4), room.path("other").join(MP4)).unwrap();
     let words = ["would both become", "counter-h264-aac.mp4"];
     let status = "2 VALIDATION_ERROR in validate";
-    room.check_failure(&format!("web-ready {MP4} {MKV} -o out"), status, &words);
+    room.check_failure(&format!("web-ready {MP4} other/{MP4} -o out"), status, &words);
+    // An output in the place of an input that is still to be read, by another name.
+    let (hidden, link) = (format!("other/{}.mp4", MKV.trim_end_matches(".mkv")), "linked.mp4");
+    std::os::unix::fs::symlink(&hidden, room.path(link)).unwrap();
+    let before = fs::read(room.path(&hidden)).unwrap();
+    room.check_failure(&format!("proxy {MKV} {link} -o other"), status, &["is an input"]);
+    assert_eq!(fs::read(room.path(&hidden)).unwrap(), before);
+    room.check_failure("web-ready other -o other/out", status, &["lies in that of the inputs"]);
+    room.check_failure("web-ready other", status, &["is a folder: `-o` names another"]);
     room.check_failure(&format!("web-ready {MP4} {MKV} -o {MP4}"), status, &["must be a folder"]);
     fs::create_dir(room.path("empty")).unwrap();
-    room.check_failure("web-ready empty -o out", status, &["hold no files"]);
+    room.check_failure("web-ready empty -o out", status, &["no media in the folder empty"]);
+}
+
+/// Folders hold what was half copied, and links that lead back.
+#[test]
+fn broken_media_of_a_folder_is_a_failure_and_no_folder_is_read_twice() {
+    let Some(room) = room!(MP4, MKV) else { return };
+    folder(&room);
+    room.write("in/broken.mp4", "no media");
+    std::os::unix::fs::symlink("..", room.path("in/sub/loop")).unwrap();
+    let ended = room.run("web-ready in -o out");
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("in/broken.mp4: error:"), "{}", ended.stderr);
+    assert!(ended.stdout.ends_with("2 of 3 done\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn wrong_arguments_are_told_once_for_all_inputs() {
+    let Some(room) = room!(MP4, MKV) else { return };
+    let status = "2 VALIDATION_ERROR in validate";
+    let check = |line: &str, word: &str| {
+        room.check_failure(&format!("{line} {MP4} {MKV} -o out"), status, &[word]);
+    };
+    check("resize", "`width`, `height` or both");
+    check("trim --start -1", "found -1");
+    check("trim --ranges 2-1", "--ranges");
+    check("trim --ranges 1", "0:12-0:42 or 60+5");
+    check("thumbnail --at 1,-1", "--at");
+    for line in ["trim a.mp4 -o b.mp4 --format webm", "thumbnail a.mp4 -o b.png --format jpg"] {
+        room.check_failure(line, status, &["as the name of the output ends so"]);
+    }
+    let ended = room.run(&format!("proxy {MP4} -o b.mp4 --threads 257"));
+    assert!(ended.status == Some(2) && ended.stderr.contains("1 to 256"), "{}", ended.stderr);
+    let line = format!("thumbnail {MP4} -o b.jpg --count 3");
+    room.check_failure(&line, status, &["named as a file"]);
+}
+
+#[test]
+fn a_log_does_not_overwrite_media() {
+    let Some(room) = room!(MP4) else { return };
+    let before = fs::read(room.path(MP4)).unwrap();
+    let status = "2 VALIDATION_ERROR in validate";
+    for line in
+        [format!("proxy {MP4} -o a.mp4 --log {MP4}"), format!("proxy {MP4} -o a.mp4 --log a.mp4")]
+    {
+        room.check_failure(&line, status, &["a file of the job"]);
+    }
+    assert_eq!(fs::read(room.path(MP4)).unwrap(), before);
+}
+
+#[test]
+fn a_format_that_is_asked_for_is_made_of_extracted_sound_too() {
+    let Some(room) = room!(MP4) else { return };
+    let mut command = room.command(&format!("extract-audio {MP4} -o - --format mp3"));
+    command.stdout(fs::File::create(room.path("out.mp3")).unwrap());
+    assert_eq!(Running::start(command).end().status, Some(0));
+    assert_eq!(judge::probe(&room.path("out.mp3")).audio().codec, "mp3");
+    assert_eq!(room.run(&format!("extract-audio {MP4} --format flac")).status, Some(0));
+    let made = room.path("counter-h264-aac-extract-audio.flac");
+    assert_eq!(judge::probe(&made).audio().codec, "flac");
+    assert_eq!(room.run(&format!("extract-audio {MP4} -o out/ --format wav")).status, Some(0));
+    assert_eq!(judge::probe(&room.path("out/counter-h264-aac.wav")).audio().codec, "pcm_s16le");
+}
+
+#[test]
+fn many_thumbnails_of_standard_input_go_into_a_folder() {
+    let Some(room) = room!(MP4) else { return };
+    let mut command = room.command("thumbnail - --count 3");
+    command.stdin(fs::File::open(room.path(MP4)).unwrap());
+    let ended = Running::start(command).end();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(fs::read_dir(room.path("stdin-thumbnails")).unwrap().count(), 3);
+    let mut command = room.command("probe -");
+    command.stdin(fs::File::open(room.path(MP4)).unwrap());
+    assert!(Running::start(command).end().stdout.contains("h264"));
+    assert_eq!(room.run(&format!("thumbnail {MP4} --at 1,99 -o out")).status, Some(0));
+    let ended = room.run(&format!("thumbnail {MP4} --at 1,99 -o out"));
+    assert!(ended.stderr.contains("SEEK_PAST_END"), "{}", ended.stderr);
 }
 
 #[test]

@@ -204,8 +204,9 @@ impl Source {
         }
     }
 
-    /// Where the source is; `Location::Caller(0)` for one without a name.
-    pub(crate) fn location(&self) -> Location {
+    /// Where the source is; [`Location::Caller`] of number 0 for one of the caller's, which has no
+    /// name.
+    pub fn location(&self) -> Location {
         match &self.0 {
             Kind::Path(path) => Location::Path(path.clone()),
             Kind::Remote(remote) => Location::Url(remote.url().to_owned()),
@@ -382,6 +383,18 @@ impl Sources {
     /// Begins with the caller's own; local files need nothing.
     pub(crate) fn new(streams: &CallerStreams<'_>) -> Self {
         Self { caller: streams.sources.clone(), remote: Vec::new() }
+    }
+
+    /// A single source, by its own location.
+    pub(crate) fn of(source: &Source) -> Self {
+        let mut sources = Self::default();
+        match source.0 {
+            // Opened by its path.
+            Kind::Path(_) => {}
+            Kind::Remote(_) => sources.remote.push(source.clone()),
+            Kind::Memory(_) | Kind::Reader(_) => sources.caller.push(source.clone()),
+        }
+        sources
     }
 
     /// Opens a remote input, once; with `stage` it is copied to this machine. It is an error when

@@ -5,11 +5,13 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use avocet_model::{
     error::{Error, Result},
     format::{
+        codec_delay,
         movie::{Piece, filling, moved},
         seek::{ReadSeek, WriteSeek},
     },
@@ -207,6 +209,11 @@ impl Sink {
             other => other,
         })?;
         Ok(anew)
+    }
+
+    /// States in a complete Matroska file how much of the start of each track decoders leave out.
+    pub(crate) fn state_delays(&self, delays: &[Option<Duration>]) -> Result<()> {
+        codec_delay::state(&mut self.reopen()?, delays).map_err(|source| self.failed(source))
     }
 
     /// Writes the whole output.

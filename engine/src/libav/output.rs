@@ -1,11 +1,11 @@
 //! The muxer: writes packets into a container.
 
-use std::{ffi::c_int, io, ptr, ptr::NonNull};
+use std::{borrow::Cow, ffi::c_int, io, ptr, ptr::NonNull};
 
 use ffmpeg_sys_next as ffi;
 
 use avocet_model::{
-    format::seek::WriteSeek,
+    format::{codec_delay, seek::WriteSeek},
     media::{Chapter, Disposition, Hdr, Projection, Tags},
     progress::CancelToken,
     time::{Rational, TimeBase, Timestamp},
@@ -147,6 +147,12 @@ impl Muxer {
             let coding = (*stream).codecpar;
             check(ffi::avcodec_parameters_copy(coding, header.parameters.as_ptr()))?;
             opus::set_padding(coding);
+            let mut tags = Cow::Borrowed(header.tags);
+            if self.states_delay(&*coding) {
+                (*coding).initial_padding = 0;
+                let title = codec_delay::with_room(tags.get("title").map(String::as_str));
+                tags.to_mut().insert("title".to_owned(), title);
+            }
             // The tag of the source's container may mean nothing in this one.
             (*coding).codec_tag = header.tag.map_or(0, four_characters);
             (*stream).time_base = av_rational(Some(header.time_base));
@@ -154,7 +160,7 @@ impl Muxer {
                 av_rational(header.frame_rate.or(header.parameters.frame_rate));
             (*stream).sample_aspect_ratio = (*coding).sample_aspect_ratio;
             (*stream).disposition = disposition(header);
-            set_tags(&raw mut (*stream).metadata, header.tags)?;
+            set_tags(&raw mut (*stream).metadata, &tags)?;
             for (kind, bytes) in &header.parameters.side_data {
                 let place = new_side_data(stream, *kind, bytes.len())?;
                 ptr::copy_nonoverlapping(bytes.as_ptr(), place.as_ptr(), bytes.len());
@@ -206,6 +212,33 @@ impl Muxer {
             // Opus counts its padding at 48 kHz, whatever the source had (RFC 7845, 4.2).
             let base = Rational::new(1_u32, 48_000_u32)?;
             Some(Timestamp::new(i64::from(coding.initial_padding), base))
+        }
+    }
+
+    /// Whether the delay of a stream is stated in the finished file ([`codec_delay`]), and not by
+    /// libavformat: that of audio in Matroska other than Opus, which older releases do not state.
+    fn states_delay(&self, coding: &ffi::AVCodecParameters) -> bool {
+        // SAFETY: the context is live.
+        let name = unsafe { text((*(*self.context.as_ptr()).oformat).name) };
+        name == "matroska"
+            && coding.codec_type == ffi::AVMediaType::AVMEDIA_TYPE_AUDIO
+            && coding.codec_id != ffi::AVCodecID::AV_CODEC_ID_OPUS
+    }
+
+    /// Whether decoding times must rise strictly.
+    pub(crate) fn must_rise(&self) -> bool {
+        // SAFETY: the context is live.
+        unsafe { (*(*self.context.as_ptr()).oformat).flags & ffi::AVFMT_TS_NONSTRICT == 0 }
+    }
+
+    /// Seconds per sample of a track whose delay is stated in the finished file; `None` for others.
+    pub(crate) fn delay_base(&self, track: usize) -> Option<TimeBase> {
+        // SAFETY: the context is live, and has the streams that were added, each with parameters.
+        unsafe {
+            let stream = super::describe::streams(self.context.as_ptr()).nth(track)?;
+            let coding = &*(*stream).codecpar;
+            let rate = self.states_delay(coding).then_some(coding.sample_rate)?;
+            Rational::new(1, rate)
         }
     }
 

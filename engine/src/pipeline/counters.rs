@@ -72,6 +72,9 @@ pub(crate) struct Written {
     pub(crate) extent: Extent,
     /// Bytes of the packets given to the muxer.
     pub(crate) bytes: u64,
+    /// How much of its start decoders leave out (`CodecDelay`), where the finished file is to state
+    /// it.
+    pub(crate) delay: Option<Timestamp>,
     /// How many parts of the track have not ended yet; 0 once the track has.
     pub(crate) open_parts: usize,
 }

@@ -38,7 +38,6 @@ pub(crate) fn show(
 ) -> Result<()> {
     let shown: Shown = reader.at(pick)?;
     counters.note(|count| {
-        count.past_end = shown.past_end;
         note(&shown, count);
     });
     for frame in shown.with_neighbors(pick.neighbors)? {
@@ -50,9 +49,10 @@ pub(crate) fn show(
     finished(outlet.finish())
 }
 
-/// Counts a picture, and notes its time if it is damaged.
+/// Counts a picture, and notes whether its time is past the end, and when it is damaged.
 fn note(shown: &Shown, count: &mut Read) {
     count.frames += 1;
+    count.past_end |= shown.past_end;
     count.before_keyframe = count.before_keyframe.max(shown.lead);
     if shown.damage > Damage::None {
         count.damaged.push(shown.seconds);

@@ -233,6 +233,18 @@ impl SampleBlock {
         self.frame.integers()
     }
 
+    /// The samples as 32-bit floating point in memory of their own, whatever format was asked for:
+    /// integers are divided by 32,768.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match (self.f32(), self.i16()) {
+            (Some(floats), _) => floats.to_vec(),
+            (None, Some(integers)) => {
+                integers.iter().map(|sample| f32::from(*sample) / 32_768.0).collect()
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
     /// The samples as a view of samples × channels in 32-bit floating point; `None` when another
     /// format was asked for.
     #[cfg(feature = "ndarray")]

@@ -12,8 +12,8 @@ const EBML: u32 = 0x1a45_dfa3;
 const DOC_TYPE: u32 = 0x4282;
 const SEGMENT: u32 = 0x1853_8067;
 const CLUSTER: u32 = 0x1f43_b675;
-const TRACKS: u32 = 0x1654_ae6b;
-const TRACK: u32 = 0xae;
+pub(super) const TRACKS: u32 = 0x1654_ae6b;
+pub(super) const TRACK: u32 = 0xae;
 const TRACK_TYPE: u32 = 0x83;
 const VIDEO: u32 = 0xe0;
 const AUDIO: u32 = 0xe1;
@@ -161,6 +161,26 @@ fn head(reader: &mut (impl Read + Seek)) -> io::Result<Head> {
     Ok(head)
 }
 
+/// Where the payload of the list of tracks is, and its size, in bytes; `None` where it does not come
+/// before the first cluster.
+pub(super) fn tracks_position(reader: &mut (impl Read + Seek)) -> io::Result<Option<(u64, u64)>> {
+    reader.rewind()?;
+    for _ in 0..ELEMENTS {
+        match header(reader)? {
+            Some((SEGMENT, _)) => {}
+            Some((TRACKS, Some(size))) if size <= MAX_BYTES => {
+                return Ok(Some((reader.stream_position()?, size)));
+            }
+            None | Some((CLUSTER | TRACKS, _) | (_, None)) => break,
+            Some((_, Some(size))) => {
+                let Ok(size) = i64::try_from(size) else { break };
+                reader.seek(SeekFrom::Current(size))?;
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The elements of a track entry that describe its coding.
 fn coding(track: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let of_coding = |id| matches!(id, CODEC | CODEC_PRIVATE | VIDEO | AUDIO);
@@ -221,7 +241,7 @@ fn number(data: &[u8]) -> u64 {
 
 /// Reads the identifier and the size of an element, in bytes (RFC 8794, 4 to 6). The size is `None`
 /// where the element leaves it unknown. `None` for both at the end, and where there is no element.
-fn header(reader: &mut impl Read) -> io::Result<Option<(u32, Option<u64>)>> {
+pub(super) fn header(reader: &mut impl Read) -> io::Result<Option<(u32, Option<u64>)>> {
     let Some((length, id)) = variable(reader)? else { return Ok(None) };
     // An identifier includes the marker bit of its length, which `variable` has removed.
     let id = u32::try_from(id | 1 << (7 * length)).ok().filter(|_| length <= 4);

@@ -11,14 +11,14 @@ impl Output {
 
     /// Whether the container stores the times of packets, so that a track may begin late.
     pub fn keeps_times(&self) -> bool {
-        !matches!(self.muxer.as_str(), "mp3" | "adts" | "wav" | "image2pipe")
+        !matches!(self.muxer.as_str(), "mp3" | "adts" | "wav" | "flac" | "image2pipe")
     }
 
     /// Whether a gap between audio packets survives. It does not where decoders play packet after
     /// packet, whatever times the container states.
     pub fn keeps_gaps(&self) -> bool {
         self.keeps_times()
-            && !matches!(self.muxer.as_str(), "ogg" | "oga" | "opus" | "spx" | "flac" | "latm")
+            && !matches!(self.muxer.as_str(), "ogg" | "oga" | "opus" | "spx" | "latm")
     }
 
     /// Whether audio is copied into a container that keeps no gaps, so that only the run can tell

@@ -10,7 +10,7 @@ use avocet_model::{
     time::Timestamp,
 };
 
-use super::{container::Container, context::Probed};
+use super::context::Probed;
 use crate::words::{format::Format, parameter::Tracks};
 
 /// The best video stream of known size: the one marked as default, then the largest, then the
@@ -172,7 +172,7 @@ const ALPHA_TAG: &str = "alpha_mode";
 /// notice where the source may be transparent and the track is not.
 pub(crate) fn settle_alpha(
     track: &mut Track,
-    container: Container,
+    container: Format,
     stream: &StreamInfo,
     video: &VideoInfo,
 ) -> Option<Reason> {
@@ -180,7 +180,7 @@ pub(crate) fn settle_alpha(
     // Whether alpha is stored beside the packets, whether or not this libav decodes it.
     let is_beside = stream.tags.iter().any(|(key, value)| is_tag(key) && value == "1");
     let is_within = video.pixel_format.as_ref().is_some_and(|pixels| pixels.alpha);
-    let is_matroska = container == Container::Of(Format::Webm);
+    let is_matroska = container.is_matroska();
     let keeps = match &track.action {
         Action::Encode(encoder) => has_alpha(encoder),
         Action::SmartCut(encoder) => !is_beside || (is_matroska && has_alpha(encoder)),
@@ -208,7 +208,7 @@ pub(crate) fn why_dropped(
     media: &MediaInfo,
     stream: &StreamInfo,
     taken: Option<&StreamInfo>,
-    container: Container,
+    container: Format,
     tracks: Tracks,
 ) -> Reason {
     let name = container.name();
@@ -228,7 +228,7 @@ pub(crate) fn why_dropped(
         Kind::Video(_) if container.is_audio() => {
             Reason::new("FORMAT_HAS_NO_VIDEO", format!("{name} holds audio only"))
         }
-        Kind::Audio(_) if container.format().is_some_and(Format::is_picture) => {
+        Kind::Audio(_) if container.is_picture() => {
             Reason::new("FORMAT_HAS_NO_AUDIO", format!("{name} holds a picture only"))
         }
         Kind::Video(video) if video.width == 0 || video.height == 0 => {

@@ -13,75 +13,45 @@ use super::{
 };
 use crate::words::format::Format;
 
-/// The container of a result: that of a format, or one that only holds audio in its own codec.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Container {
-    /// That of a format.
-    Of(Format),
-    /// Opus in Ogg.
-    Opus,
-    /// Vorbis in Ogg.
-    Ogg,
-    /// FLAC.
-    Flac,
-}
-
-impl Container {
+impl Format {
     /// libav's name of the muxer.
     pub(crate) const fn muxer(self) -> &'static str {
         match self {
-            Self::Of(Format::Mp4) => "mp4",
-            Self::Of(Format::Webm) => "webm",
-            Self::Of(Format::Mov) => "mov",
-            Self::Of(Format::Gif) => "gif",
-            Self::Of(Format::Mp3) => "mp3",
-            Self::Of(Format::Aac) => "adts",
-            Self::Of(Format::Wav) => "wav",
-            Self::Of(Format::M4a) => "ipod",
-            Self::Of(Format::Jpg | Format::Png | Format::Webp) => "image2pipe",
+            Self::Mp4 => "mp4",
+            Self::Webm => "webm",
+            Self::Mov => "mov",
+            Self::Mkv => "matroska",
+            Self::Gif => "gif",
+            Self::Mp3 => "mp3",
+            Self::Aac => "adts",
+            Self::Wav => "wav",
+            Self::M4a => "ipod",
+            Self::Flac => "flac",
             Self::Opus => "opus",
             Self::Ogg => "ogg",
-            Self::Flac => "flac",
+            Self::Jpg | Self::Png | Self::Webp => "image2pipe",
         }
     }
 
-    /// The name in messages, which is the extension of its files, too.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Of(format) => format.name(),
-            Self::Opus => "opus",
-            Self::Ogg => "ogg",
-            Self::Flac => "flac",
-        }
+    /// The format of a muxer of libav; `None` for that of pictures, which several share.
+    pub fn from_muxer(muxer: &str) -> Option<Self> {
+        let mut formats = Self::ALL.into_iter().filter(|format| !format.is_picture());
+        formats.find(|format| format.muxer() == muxer)
     }
 
-    /// The format, where it has one.
-    pub(crate) const fn format(self) -> Option<Format> {
-        match self {
-            Self::Of(format) => Some(format),
-            Self::Opus | Self::Ogg | Self::Flac => None,
-        }
-    }
-
-    /// Whether it holds audio only.
-    pub(crate) const fn is_audio(self) -> bool {
-        match self {
-            Self::Of(format) => format.is_audio(),
-            Self::Opus | Self::Ogg | Self::Flac => true,
-        }
+    /// Whether it is Matroska or WebM, which is a part of it: times are whole milliseconds.
+    pub(crate) const fn is_matroska(self) -> bool {
+        matches!(self, Self::Mkv | Self::Webm)
     }
 
     /// Whether it is MP4 or QuickTime, whose edit lists can hide media.
     pub(crate) const fn is_movie(self) -> bool {
-        matches!(self, Self::Of(Format::Mp4 | Format::Mov | Format::M4a))
+        matches!(self, Self::Mp4 | Self::Mov | Self::M4a)
     }
 
     /// Whether a gap between audio packets survives in it.
     pub(crate) const fn keeps_gaps(self) -> bool {
-        match self {
-            Self::Of(format) => !matches!(format, Format::Mp3 | Format::Aac | Format::Wav),
-            Self::Opus | Self::Ogg | Self::Flac => false,
-        }
+        !matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::Flac | Self::Opus | Self::Ogg)
     }
 
     /// Whether it holds several audio streams.
@@ -89,34 +59,35 @@ impl Container {
         !self.is_audio() || self.is_movie()
     }
 
-    /// The codec of subtitles in it; `None` where subtitles are not kept.
+    /// The codec that text subtitles are converted to in it; `None` where subtitles are not kept.
     pub(crate) const fn text_codec(self) -> Option<&'static str> {
         match self {
-            Self::Of(Format::Mp4 | Format::Mov) => Some("mov_text"),
-            Self::Of(Format::Webm) => Some("webvtt"),
+            Self::Mp4 | Self::Mov => Some("mov_text"),
+            Self::Webm => Some("webvtt"),
+            Self::Mkv => Some("subrip"),
             _ => None,
         }
     }
 
+    /// Whether text subtitles of a codec go into it as they are.
+    pub(crate) fn holds_text(self, codec: &str) -> bool {
+        self.text_codec() == Some(codec) || (self == Self::Mkv && codec == "ass")
+    }
+
     /// Whether cover art of a codec goes into it.
     pub(crate) fn holds_cover(self, codec: &str) -> bool {
-        matches!(self, Self::Of(Format::Mp3 | Format::M4a) | Self::Flac)
-            && matches!(codec, "mjpeg" | "png")
+        matches!(self, Self::Mp3 | Self::M4a | Self::Flac) && matches!(codec, "mjpeg" | "png")
     }
 
     /// Whether chapters are written into it. Ogg would have a place for them, but libavformat
     /// rounds their times to whole seconds there.
     const fn holds_chapters(self) -> bool {
-        matches!(
-            self,
-            Self::Of(Format::Mp4 | Format::Mov | Format::M4a | Format::Webm | Format::Mp3)
-        )
+        matches!(self, Self::Mp4 | Self::Mov | Self::M4a | Self::Webm | Self::Mkv | Self::Mp3)
     }
 
     /// A notice about chapters that are not written into it.
     pub(crate) fn chapters_notice(self, chapters: &[Chapter]) -> Option<Reason> {
-        let is_picture = self.format().is_some_and(Format::is_picture);
-        (!chapters.is_empty() && !is_picture && !self.holds_chapters()).then(|| {
+        (!chapters.is_empty() && !self.is_picture() && !self.holds_chapters()).then(|| {
             let message = format!("chapters are not written into {}", self.name());
             Reason::new("CHAPTERS_LEFT_OUT", message)
         })
@@ -155,12 +126,12 @@ fn in_quicktime(name: &str) -> Option<&str> {
 ///
 /// If any tag is from QuickTime's metadata list, QuickTime gets all tags that have a name in that
 /// list under that name, and other containers get the common names.
-fn file_tags(container: Container, tags: &Tags) -> Tags {
+fn file_tags(container: Format, tags: &Tags) -> Tags {
     let mut tags = kept_tags(tags);
     if !tags.keys().any(|name| in_quicktime(name).is_some()) {
         return tags;
     }
-    let keeps_list = container == Container::Of(Format::Mov);
+    let keeps_list = container == Format::Mov;
     for (own, common) in QUICKTIME_NAMES {
         let listed = |(name, _): &(&String, &String)| {
             in_quicktime(name).is_some_and(|name| name.eq_ignore_ascii_case(own))
@@ -184,14 +155,14 @@ const PAGE_MICROSECONDS: u32 = 200_000;
 
 /// The only output of a recipe, with `tracks` and `chapters`, and the tags of `probed`.
 pub(crate) fn output(
-    container: Container,
+    container: Format,
     probed: &Probed,
     mut tracks: Vec<Track>,
     chapters: Vec<Chapter>,
     context: &CompileContext<'_>,
 ) -> Output {
     let mut options = Vec::new();
-    if container == Container::Of(Format::Mov) {
+    if container == Format::Mov {
         let languages = tracks.iter_mut().filter_map(|track| track.tags.get_mut("language"));
         languages.for_each(name_in_quicktime);
     }
@@ -200,7 +171,7 @@ pub(crate) fn output(
             track.projection = Projection::default();
         }
     }
-    let is_mp4 = container == Container::Of(Format::Mp4);
+    let is_mp4 = container == Format::Mp4;
     let keeps_projection = is_mp4 && tracks.iter().any(|track| !track.projection.is_empty());
     if container.is_movie() {
         let scale = movie_timescale(context, &tracks).to_string();
@@ -213,11 +184,11 @@ pub(crate) fn output(
         }
     }
     let tags = file_tags(container, &probed.media.tags);
-    if container == Container::Of(Format::Mov) && tags.keys().any(|it| in_quicktime(it).is_some()) {
+    if container == Format::Mov && tags.keys().any(|it| in_quicktime(it).is_some()) {
         // Without it, libavformat writes the older list of user data, which has names for few tags.
         options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
     }
-    if matches!(container, Container::Opus | Container::Ogg) {
+    if matches!(container, Format::Opus | Format::Ogg) {
         // libavformat misplaces the packets of a first page that is also the last one.
         options.push(("page_duration".to_owned(), PAGE_MICROSECONDS.to_string()));
     }
@@ -266,7 +237,7 @@ fn name_in_quicktime(language: &mut String) {
 }
 
 /// An output that has the bytes of the first input.
-pub(crate) fn bytes_of_input(container: Container, context: &CompileContext<'_>) -> Output {
+pub(crate) fn bytes_of_input(container: Format, context: &CompileContext<'_>) -> Output {
     Output {
         location: context.output.clone(),
         replace: context.replace,
@@ -363,7 +334,7 @@ mod tests {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
         let check = |format: Format, from: &[(&str, &str)], to: &[(&str, &str)]| {
-            assert_eq!(file_tags(Container::Of(format), &tags(from)), tags(to), "{from:?}");
+            assert_eq!(file_tags(format, &tags(from)), tags(to), "{from:?}");
         };
         let (place, day) =
             ("com.apple.quicktime.location.ISO6709", "com.apple.quicktime.creationdate");

@@ -7,7 +7,7 @@ use avocet_model::{
     plan::Reason,
 };
 
-use super::{container::Container, context::CompileContext, cut, select::Source};
+use super::{context::CompileContext, cut, select::Source};
 use crate::words::format::Format;
 
 /// What may be copied into a container.
@@ -21,7 +21,7 @@ pub(crate) enum Holds {
 
 /// The codecs that a container holds as they are, by libav's names.
 struct Held {
-    container: Container,
+    container: Format,
     is_video: bool,
     /// Codecs that play wherever the container does.
     common: &'static [&'static str],
@@ -31,15 +31,15 @@ struct Held {
 
 impl Held {
     const fn video(
-        format: Format,
+        container: Format,
         common: &'static [&'static str],
         standard: &'static [&'static str],
     ) -> Self {
-        Self { container: Container::Of(format), is_video: true, common, standard }
+        Self { container, is_video: true, common, standard }
     }
 
     const fn audio(
-        container: Container,
+        container: Format,
         common: &'static [&'static str],
         standard: &'static [&'static str],
     ) -> Self {
@@ -60,17 +60,24 @@ const HELD: &[Held] = &[
         &["mpeg2video", "mpeg4", "mjpeg"],
     ),
     Held::video(Format::Webm, &["vp8", "vp9", "av1"], &[]),
-    Held::audio(Container::Of(Format::Mp4), &["aac", "mp3"], &["ac3", "eac3", "alac"]),
-    Held::audio(Container::Of(Format::Mov), &["aac", "mp3", "alac"], &["ac3", "eac3"]),
-    Held::audio(Container::Of(Format::Mov), LITTLE_ENDIAN_PCM, &[]),
-    Held::audio(Container::Of(Format::Webm), &["opus", "vorbis"], &[]),
-    Held::audio(Container::Of(Format::Mp3), &["mp3"], &[]),
-    Held::audio(Container::Of(Format::Aac), &["aac"], &[]),
-    Held::audio(Container::Of(Format::M4a), &["aac", "alac"], &[]),
-    Held::audio(Container::Of(Format::Wav), LITTLE_ENDIAN_PCM, &[]),
-    Held::audio(Container::Opus, &["opus"], &[]),
-    Held::audio(Container::Ogg, &["vorbis"], &[]),
-    Held::audio(Container::Flac, &["flac"], &[]),
+    Held::video(
+        Format::Mkv,
+        &["h264", "hevc", "av1", "vp8", "vp9", "mpeg2video", "mpeg4", "mjpeg", "prores", "ffv1"],
+        &[],
+    ),
+    Held::audio(Format::Mp4, &["aac", "mp3"], &["ac3", "eac3", "alac"]),
+    Held::audio(Format::Mov, &["aac", "mp3", "alac"], &["ac3", "eac3"]),
+    Held::audio(Format::Mov, LITTLE_ENDIAN_PCM, &[]),
+    Held::audio(Format::Webm, &["opus", "vorbis"], &[]),
+    Held::audio(Format::Mkv, &["aac", "mp3", "ac3", "eac3", "dts", "flac", "opus", "vorbis"], &[]),
+    Held::audio(Format::Mkv, LITTLE_ENDIAN_PCM, &[]),
+    Held::audio(Format::Mp3, &["mp3"], &[]),
+    Held::audio(Format::Aac, &["aac"], &[]),
+    Held::audio(Format::M4a, &["aac", "alac"], &[]),
+    Held::audio(Format::Wav, LITTLE_ENDIAN_PCM, &[]),
+    Held::audio(Format::Opus, &["opus"], &[]),
+    Held::audio(Format::Ogg, &["vorbis", "opus"], &[]),
+    Held::audio(Format::Flac, &["flac"], &[]),
 ];
 
 /// A codec that recipes copy into a container.
@@ -102,7 +109,7 @@ pub fn copied_codecs() -> impl Iterator<Item = Copied> {
 }
 
 /// Whether a container holds a codec as it is.
-fn is_held(codec: &str, is_video: bool, container: Container, holds: Holds) -> bool {
+fn is_held(codec: &str, is_video: bool, container: Format, holds: Holds) -> bool {
     HELD.iter().any(|held| {
         let is_standard = holds == Holds::Standard && held.standard.contains(&codec);
         held.container == container
@@ -114,7 +121,7 @@ fn is_held(codec: &str, is_video: bool, container: Container, holds: Holds) -> b
 /// Whether a video stream may be copied into a container, else the reason why not.
 pub(crate) fn video(
     source: &Source<'_, VideoInfo>,
-    container: Container,
+    container: Format,
     holds: Holds,
 ) -> Result<Reason, Reason> {
     let codec = source.stream.codec.as_str();
@@ -122,7 +129,7 @@ pub(crate) fn video(
     if !is_held(codec, true, container, holds) {
         return Err(not_in_container(codec, container));
     }
-    if source.info.needs_dolby_vision() && container.format() != Some(Format::Mp4) {
+    if source.info.needs_dolby_vision() && container != Format::Mp4 {
         // libavformat writes the Dolby Vision record into MP4 only, and the record must be kept.
         return Err(not_in_container("Dolby Vision", container));
     }
@@ -142,10 +149,10 @@ pub(crate) fn video(
     }
     // Timestamps in Matroska are milliseconds.
     let is_fine = source.info.frame_rate.is_some_and(|rate| rate.as_f64() > 1000.0);
-    if is_fine && container == Container::Of(Format::Webm) {
+    if is_fine && container.is_matroska() {
         return Err(Reason::new(
             "TIMES_TOO_FINE",
-            "its pictures are less than 1 ms apart, which is finer than the time base of webm",
+            "its pictures are less than 1 ms apart, which is finer than the time base of Matroska",
         ));
     }
     let is_8_bit_420 = source
@@ -153,7 +160,7 @@ pub(crate) fn video(
         .pixel_format
         .as_ref()
         .is_some_and(|pixels| pixels.depth == 8 && pixels.chroma_shift == (1, 1));
-    if codec == "h264" && !is_8_bit_420 && holds == Holds::Common {
+    if codec == "h264" && !is_8_bit_420 && holds == Holds::Common && container != Format::Mkv {
         return Err(Reason::new(
             "VIDEO_NOT_8_BIT_420",
             "few players play H.264 that is not 8-bit 4:2:0",
@@ -167,14 +174,14 @@ pub(crate) fn video(
         let message = "its rotation is stored in its pictures only, and few players apply it";
         return Err(Reason::new("TURNED_BY_PICTURES", message));
     }
-    hidden_packets_fit(source, container)?;
+    hidden_packets_fit(source, !container.is_matroska())?;
     Ok(copied(codec, container))
 }
 
 /// Whether an audio stream may be copied into a container, else the reason why not.
 pub(crate) fn audio(
     source: &Source<'_, AudioInfo>,
-    container: Container,
+    container: Format,
     holds: Holds,
     context: &CompileContext<'_>,
 ) -> Result<Reason, Reason> {
@@ -183,7 +190,7 @@ pub(crate) fn audio(
     if !is_held(codec, false, container, holds) {
         return Err(not_in_container(codec, container));
     }
-    if container == Container::Of(Format::Aac) && !fits_adts(source.stream) {
+    if container == Format::Aac && !fits_adts(source.stream) {
         let message = "ADTS can not hold its configuration";
         return Err(Reason::new("AAC_NOT_IN_ADTS", message));
     }
@@ -192,7 +199,7 @@ pub(crate) fn audio(
             format!("its packets leave gaps or overlap, which {} can not store", container.name());
         return Err(Reason::new("SOUND_HAS_GAPS", message));
     }
-    hidden_packets_fit(source, container)?;
+    hidden_packets_fit(source, container != Format::Webm)?;
     Ok(copied(codec, container))
 }
 
@@ -220,12 +227,13 @@ fn fits_adts(stream: &StreamInfo) -> bool {
 
 /// Fails where a copy would show packets that an edit list hides.
 ///
-/// Packets hidden before the start of the output stay hidden in MP4 and QuickTime, and are left out
-/// of formats without times. No others can be hidden.
-fn hidden_packets_fit<T>(source: &Source<'_, T>, container: Container) -> Result<(), Reason> {
+/// Packets hidden before the start of the output stay hidden in MP4 and QuickTime, and sound in
+/// Matroska; they are left out of formats without times. The container of the output `hides` them then.
+/// No others can be hidden.
+fn hidden_packets_fit<T>(source: &Source<'_, T>, hides: bool) -> Result<(), Reason> {
     let stream = source.stream;
     let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
-    let holds_before = begins_at_zero && container != Container::Of(Format::Webm);
+    let holds_before = begins_at_zero && hides;
     // A section leaves hidden packets out, provided that it is one piece of the media.
     let is_shuffled =
         source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();
@@ -240,11 +248,18 @@ pub(crate) fn hidden_by_edit_list() -> Reason {
     Reason::new("HIDDEN_BY_EDIT_LIST", message)
 }
 
-fn copied(codec: &str, container: Container) -> Reason {
+/// Why a part of a FLAC stream, or several streams one after the other, are not copied into FLAC.
+pub(crate) fn counted_in_header() -> Reason {
+    let message = "the header of flac states the number of samples and their checksum, which a copy \
+                   of a part would not have";
+    Reason::new("SEAM_NOT_COPYABLE", message)
+}
+
+fn copied(codec: &str, container: Format) -> Reason {
     Reason::new("CODEC_FITS", format!("{} holds {codec} as it is", container.name()))
 }
 
-fn not_in_container(codec: &str, container: Container) -> Reason {
+fn not_in_container(codec: &str, container: Format) -> Reason {
     Reason::new(
         "CODEC_NOT_IN_CONTAINER",
         format!("{codec} is not copied into {}", container.name()),

@@ -9,7 +9,8 @@ use avocet_model::{
     time::{Rational, Timestamp},
 };
 
-use super::{container::Container, context::Probed, copyable};
+use super::{context::Probed, copyable};
+use crate::words::format::Format;
 
 /// The longest time from the start of a section to its first picture, in seconds, without keeping
 /// the picture that is on screen at the start. Two average picture durations where those are less.
@@ -213,8 +214,11 @@ pub(crate) fn copy_sound(
     stream: &StreamInfo,
     index: &StreamIndex,
     kept: &Kept,
-    container: Container,
+    container: Format,
 ) -> Result<Span, Reason> {
+    if container == Format::Flac {
+        return Err(copyable::counted_in_header());
+    }
     let at = |ticks| Timestamp::new(ticks, stream.time_base);
     let is_in = |packet: &&IndexedPacket| {
         packet.pts.is_some_and(|pts| {

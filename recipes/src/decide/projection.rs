@@ -8,7 +8,7 @@ use avocet_model::{
     plan::{Output, Reason, TrackKind},
 };
 
-use super::{container::Container, picture::Target};
+use super::picture::Target;
 use crate::words::format::Format;
 
 /// Stereo packings that stay valid in a picture of another size.
@@ -31,10 +31,10 @@ pub(crate) fn after_encode(video: &VideoInfo, target: &Target) -> Projection {
 }
 
 /// Whether libavformat writes this projection into a container.
-pub(crate) fn fits(projection: &Projection, container: Container) -> bool {
+pub(crate) fn fits(projection: &Projection, container: Format) -> bool {
     let Projection { stereo, sphere } = projection;
-    let is_mp4 = container == Container::Of(Format::Mp4);
-    let holds_any = is_mp4 || container == Container::Of(Format::Webm);
+    let is_mp4 = container == Format::Mp4;
+    let holds_any = is_mp4 || container.is_matroska();
     let holds_views = stereo.as_ref().is_none_or(|stereo| {
         SCALABLE.contains(&stereo.packing.as_str()) && !(is_mp4 && stereo.inverted)
     });
@@ -45,10 +45,10 @@ pub(crate) fn fits(projection: &Projection, container: Container) -> bool {
 /// A notice when the result loses the projection of any of these sources.
 pub(crate) fn notice<'a>(
     mut sources: impl Iterator<Item = &'a VideoInfo>,
-    container: Container,
+    container: Format,
     output: &Output,
 ) -> Option<Reason> {
-    if container.format().is_some_and(Format::is_picture) {
+    if container.is_picture() {
         return None;
     }
     let mut tracks = output.tracks().iter();

@@ -15,7 +15,7 @@ use avocet_model::{
 
 use super::{
     choose::{self, kept_tags},
-    container::{self, Container},
+    container,
     context::{CompileContext, Probed},
     cut::{self, Kept, Section},
     projection,
@@ -133,7 +133,7 @@ impl Source<'_, VideoInfo> {
 
 impl Source<'_, AudioInfo> {
     /// The span in which it can be copied; `None` for all of it.
-    pub(crate) fn copy_span(&self, container: Container) -> Result<Option<Span>, Reason> {
+    pub(crate) fn copy_span(&self, container: Format) -> Result<Option<Span>, Reason> {
         let (Some((_, kept)), Some(index)) = (self.section, self.index) else { return Ok(None) };
         cut::copy_sound(self.stream, index, &kept, container).map(Some)
     }
@@ -144,7 +144,7 @@ impl Source<'_, AudioInfo> {
 pub(crate) struct Selection<'a> {
     context: &'a CompileContext<'a>,
     pub(crate) probed: &'a Probed,
-    pub(crate) container: Container,
+    pub(crate) container: Format,
     pub(crate) section: Option<Section>,
     pub(crate) video: Option<Source<'a, VideoInfo>>,
     pub(crate) audios: Vec<Source<'a, AudioInfo>>,
@@ -165,7 +165,7 @@ impl<'a> Selection<'a> {
     /// or has nothing in the section.
     pub(crate) fn of(
         context: &'a CompileContext<'a>,
-        container: Container,
+        container: Format,
         need: Need,
         tracks: Tracks,
         section: Option<Section>,
@@ -337,8 +337,8 @@ impl<'a> Selection<'a> {
         let media = &self.probed.media;
         let Some(movie) = &media.movie else { return false };
         let is_of_brand = match (self.container, movie.brand.as_deref()) {
-            (Container::Of(Format::Mov), brand) => brand == Some("qt  "),
-            (Container::Of(Format::Mp4), Some(brand)) => {
+            (Format::Mov, brand) => brand == Some("qt  "),
+            (Format::Mp4, Some(brand)) => {
                 ["isom", "iso2", "iso4", "iso5", "iso6", "mp41", "mp42", "avc1"].contains(&brand)
             }
             _ => false,
@@ -384,7 +384,7 @@ impl<'a> Selection<'a> {
             lead_in: 0,
         });
         let codec = text.stream.codec.as_str();
-        let (action, because) = if codec == wanted {
+        let (action, because) = if self.container.holds_text(codec) {
             let message = format!("{} holds {codec} as it is", self.container.name());
             (Action::Copy, Reason::new("CODEC_FITS", message))
         } else {
@@ -490,7 +490,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// Cover art that a container has a place for.
-    pub(crate) fn cover(self, container: Container) -> Option<Source<'a, ()>> {
+    pub(crate) fn cover(self, container: Format) -> Option<Source<'a, ()>> {
         let mut streams = self.probed.media.streams.iter();
         let is_cover = |one: &&StreamInfo| one.still && !one.preview;
         let cover = streams.find(|one| is_cover(one) && container.holds_cover(&one.codec));

@@ -9,7 +9,6 @@ use avocet_model::{
 };
 
 use super::{
-    container::Container,
     context::{CompileContext, expect_encoder},
     copyable::{self, Holds},
     cut::{self, stream_end},
@@ -70,14 +69,26 @@ const MP3: Coder = Coder {
     max_bits: f64::INFINITY,
 };
 
-/// Used only for sources that are FLAC, so that it supports their rate and layout.
-const FLAC: Coder = Coder { name: "flac", ..PCM };
+const FLAC: Coder = Coder {
+    name: "flac",
+    sample_format: "s16",
+    rates: &[],
+    // RFC 9639, 9.1.3: up to eight channels.
+    layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
+    others: &["5.0(side)", "5.1(side)", "4.0", "2.1", "6.0", "7.0"],
+    max_bits: f64::INFINITY,
+};
 
-/// Used only for sources that are Vorbis, so that it supports their rate and layout.
+/// For sources of more than 16 bits: libav writes 24.
+const DEEP_FLAC: Coder = Coder { sample_format: "s32", ..FLAC };
+
 const VORBIS: Coder = Coder {
     name: "libvorbis",
     sample_format: "fltp",
-    rates: &[],
+    rates: &[
+        192_000, 176_400, 96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000,
+        12_000, 11_025, 8_000,
+    ],
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
     max_bits: f64::INFINITY,
@@ -118,12 +129,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The default settings of `transcode` for a container.
-    pub(crate) fn usual(container: Container) -> Self {
+    pub(crate) fn usual(container: Format) -> Self {
         let rate = match container {
-            Container::Of(Format::Mp3) => Rate::Scale(2),
-            Container::Ogg => Rate::Scale(5),
-            Container::Of(Format::Aac) => Rate::Kbps(192),
-            Container::Of(Format::Wav) | Container::Flac => Rate::Lossless,
+            Format::Mp3 => Rate::Scale(2),
+            Format::Ogg => Rate::Scale(5),
+            Format::Aac => Rate::Kbps(192),
+            Format::Wav | Format::Flac => Rate::Lossless,
             _ => Rate::Kbps(160),
         };
         Self { rate, at_most_stereo: false, keeps_pcm: false, is_joined: false }
@@ -138,7 +149,7 @@ impl Settings {
 /// Encodes a stream for a container.
 pub(crate) fn encode(
     source: &Source<'_, AudioInfo>,
-    container: Container,
+    container: Format,
     settings: Settings,
     mut because: Vec<Reason>,
     context: &CompileContext<'_>,
@@ -146,20 +157,23 @@ pub(crate) fn encode(
     let (stream, audio) = (source.stream, source.info);
     let pcm = PcmCoder::of(stream, container).filter(|_| settings.keeps_pcm);
     let coder = match container {
-        Container::Of(Format::Webm) | Container::Opus => OPUS,
-        Container::Of(Format::Mp3) => MP3,
-        Container::Of(Format::Wav) => PCM,
-        Container::Flac if is_deep(audio) => Coder { sample_format: "s32", ..FLAC },
-        Container::Flac => FLAC,
-        Container::Ogg => VORBIS,
-        Container::Of(_) => AAC,
+        Format::Mkv if stream.codec == "aac" => AAC,
+        Format::Mkv if is_lossless(&stream.codec) && is_deep(audio) => DEEP_FLAC,
+        Format::Mkv if is_lossless(&stream.codec) => FLAC,
+        Format::Webm | Format::Mkv | Format::Opus => OPUS,
+        Format::Mp3 => MP3,
+        Format::Wav => PCM,
+        Format::Flac if is_deep(audio) => DEEP_FLAC,
+        Format::Flac => FLAC,
+        Format::Ogg => VORBIS,
+        _ => AAC,
     };
     let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
     expect_encoder(context.capabilities, coder.name)?;
     let format = coder.format_for(audio, settings);
     let channels = coder.channels_for(audio, settings);
     let bit_rate = match settings.rate {
-        Rate::Kbps(stereo) if !coder.is_lossless() => {
+        Rate::Kbps(stereo) if pcm.is_none() && coder.name != FLAC.name => {
             Some(coder.bit_rate(stereo, channels, format.sample_rate))
         }
         _ => None,
@@ -255,7 +269,7 @@ fn is_placed(audio: &AudioInfo) -> bool {
 /// Copies a stream, or the wanted span of it, where that is possible; else encodes it.
 pub(crate) fn cut(
     source: &Source<'_, AudioInfo>,
-    container: Container,
+    container: Format,
     holds: Holds,
     notices: &mut Vec<Reason>,
     context: &CompileContext<'_>,
@@ -263,7 +277,7 @@ pub(crate) fn cut(
     let why = match copyable::audio(source, container, holds, context) {
         Ok(because) => match (source.copy_span(container), source.section, source.index) {
             (Ok(span), _, _) => return Ok(copy(source, span, vec![because])),
-            (Err(_), Some((_, kept)), Some(index)) if container == Container::Of(Format::Aac) => {
+            (Err(_), Some((_, kept)), Some(index)) if container == Format::Aac => {
                 let message = "the format can not store a part of a packet, so the cut is rounded \
                                to whole packets";
                 notices.push(Reason::new("CUT_ROUNDED_TO_PACKET", message));
@@ -300,8 +314,8 @@ struct PcmCoder {
 impl PcmCoder {
     /// The little-endian PCM that loses nothing of a stream; `None` where the container does not
     /// hold it, or the stream is not PCM.
-    fn of(stream: &StreamInfo, container: Container) -> Option<Self> {
-        if !matches!(container, Container::Of(Format::Wav | Format::Mov)) {
+    fn of(stream: &StreamInfo, container: Format) -> Option<Self> {
+        if !matches!(container, Format::Wav | Format::Mov | Format::Mkv) {
             return None;
         }
         let (name, sample_format) = match stream.codec.as_str() {
@@ -312,7 +326,8 @@ impl PcmCoder {
             codec if codec.starts_with("pcm_s32") || codec.starts_with("pcm_u32") => {
                 ("pcm_s32le", "s32")
             }
-            "pcm_s64le" | "pcm_s64be" => ("pcm_s64le", "s64"),
+            // Matroska has no place for it.
+            "pcm_s64le" | "pcm_s64be" if container != Format::Mkv => ("pcm_s64le", "s64"),
             "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
             "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
             "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(audio)) => {
@@ -329,16 +344,18 @@ impl PcmCoder {
     }
 }
 
+/// Whether a codec keeps all samples as they are.
+fn is_lossless(codec: &str) -> bool {
+    codec.starts_with("pcm_")
+        || matches!(codec, "flac" | "alac" | "wavpack" | "tta" | "ape" | "mlp" | "truehd")
+}
+
 /// Whether samples have more than 16 bits.
 fn is_deep(audio: &AudioInfo) -> bool {
     audio.sample_format.as_deref().is_some_and(|format| format.starts_with("s32"))
 }
 
 impl Coder {
-    fn is_lossless(&self) -> bool {
-        self.layouts.is_empty()
-    }
-
     /// The samples that the encoder takes, as near to the source as possible.
     fn format_for(&self, audio: &AudioInfo, settings: Settings) -> SoundFormat {
         let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);

@@ -11,7 +11,6 @@ use avocet_model::{
 };
 
 use super::{
-    container::Container,
     context::{CompileContext, expect_encoder},
     level::Load,
     limit::Largest,
@@ -389,7 +388,7 @@ pub(crate) fn encoder(
 /// A track that copies a video stream, or a span of it.
 pub(crate) fn copy(
     source: &Source<'_, VideoInfo>,
-    container: Container,
+    container: Format,
     span: Option<Span>,
     because: Vec<Reason>,
 ) -> Track {
@@ -405,7 +404,7 @@ pub(crate) fn copy(
 /// there. The error says why neither is possible.
 pub(crate) fn copy_section(
     source: &Source<'_, VideoInfo>,
-    container: Container,
+    container: Format,
     fits: Reason,
     context: &CompileContext<'_>,
 ) -> Result<Track, Reason> {

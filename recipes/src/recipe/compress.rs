@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decide::{
         choose,
-        container::Container,
         context::{CompileContext, Probed},
         copyable::{self, Holds},
         select::{Need, Selection, Source},
@@ -84,12 +83,11 @@ impl Default for Compress {
 
 impl Compress {
     pub(crate) fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let container = Container::Of(format);
-        let selection = Selection::of(context, container, Need::Video, self.tracks, None)?;
+        let selection = Selection::of(context, format, Need::Video, self.tracks, None)?;
         let probed = selection.probed;
         let mut sounds = Vec::new();
         for source in &selection.audios {
-            sounds.push(self.sound(source, container, context)?);
+            sounds.push(self.sound(source, format, context)?);
         }
         let plan = |video: Track| {
             let copies =
@@ -105,7 +103,7 @@ impl Compress {
         };
         let because = Reason::new("MADE_SMALLER", "it is encoded with fewer bits");
         let mut encoded = self.encode(source, format, because, context)?;
-        let may_copy = self.may_copy(source, container);
+        let may_copy = self.may_copy(source, format);
         // If every other way makes the file larger, the input itself is the output, provided that
         // it has the right format and no change was asked for.
         let is_free = self.change_asked(source, format).is_none();
@@ -116,7 +114,7 @@ impl Compress {
         let copied = may_copy.ok().map(|_| {
             let message = "encoding makes it larger, so it is copied";
             let because = vec![Reason::new("ENCODE_IS_LARGER", message)];
-            let mut copied = plan(video::copy(source, container, None, because));
+            let mut copied = plan(video::copy(source, format, None, because));
             copied.otherwise = itself.clone().map(Box::new);
             copied
         });
@@ -149,9 +147,9 @@ impl Compress {
     fn may_copy(
         &self,
         source: &Source<'_, VideoInfo>,
-        container: Container,
+        container: Format,
     ) -> Result<Reason, Reason> {
-        match container.format().and_then(|format| self.change_asked(source, format)) {
+        match self.change_asked(source, container) {
             Some(change) => Err(change),
             None => copyable::video(source, container, Holds::Common),
         }
@@ -173,7 +171,7 @@ impl Compress {
     fn sound(
         &self,
         source: &Source<'_, AudioInfo>,
-        container: Container,
+        container: Format,
         context: &CompileContext<'_>,
     ) -> Result<Track> {
         let settings = sound::Settings {
@@ -216,6 +214,7 @@ fn is_format(probed: &Probed, format: Format) -> bool {
         Format::Mp4 => media.is_format("mov") && !is_quicktime(),
         Format::Mov => media.is_format("mov") && is_quicktime(),
         Format::Webm => media.is_format("webm") && media.is_webm,
+        Format::Mkv => media.is_format("matroska") && !media.is_webm,
         _ => false,
     }
 }

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::trim::Range;
 use crate::{
     decide::{
-        choose,
-        container::{self, Container},
+        choose, container,
         context::{CompileContext, Probed, expect_encoder},
         copyable::{self, Holds},
         cut::{Section, is_independent, stream_end},
@@ -80,7 +79,7 @@ impl Concat {
         let mut pieces = Vec::new();
         for (input, probed) in context.inputs.iter().enumerate() {
             choose::expect_open(probed)?;
-            pieces.push(Piece::of(input, probed, Container::Of(format), None)?);
+            pieces.push(Piece::of(input, probed, format, None)?);
         }
         join.plan(pieces, Way::Whole, context)
     }
@@ -110,7 +109,7 @@ impl Join {
     pub(crate) fn sections(self, ranges: &[Range], context: &CompileContext<'_>) -> Result<Plan> {
         let probed = context.input()?;
         choose::expect_open(probed)?;
-        let container = Container::Of(self.format);
+        let container = self.format;
         let pieces = || {
             let piece = |range: &Range| {
                 let length = Some(range.duration_seconds);
@@ -134,7 +133,6 @@ impl Join {
         context: &CompileContext<'_>,
     ) -> Result<Plan> {
         let Self { format, tracks: wanted, lenient } = self;
-        let container = Container::Of(format);
         let first_audio = pieces.iter().find_map(|piece| piece.audio);
         let rate = first_audio.and_then(|audio| audio.info.sample_rate);
         let base = rate.map_or(NANOSECONDS, TimeBase::of_rate);
@@ -144,7 +142,7 @@ impl Join {
             tracks.push(video_track(&pieces, &first, format, way, context)?);
         }
         if let Some(first) = first_audio {
-            tracks.push(audio_track(&pieces, &first, container, way, context)?);
+            tracks.push(audio_track(&pieces, &first, format, way, context)?);
         }
         if tracks.is_empty() {
             let probed = context.input_at(0)?;
@@ -158,9 +156,8 @@ impl Join {
         let mut notices: Vec<_> = medias.flat_map(choose::input_notices).collect();
         notices.extend(videos().filter_map(|video| choose::color_notice(video.info)).take(1));
         for track in tracks.iter_mut().filter(|track| track.kind == TrackKind::Video) {
-            let settled = videos().filter_map(|video| {
-                choose::settle_alpha(track, container, video.stream, video.info)
-            });
+            let settled = videos()
+                .filter_map(|video| choose::settle_alpha(track, format, video.stream, video.info));
             notices.extend(settled.last());
         }
         let medias = pieces.iter().map(|piece| &piece.probed.media);
@@ -171,14 +168,14 @@ impl Join {
             notices.push(Reason::new("TRACKS_NOT_JOINED", message));
         }
         let probed = context.input_at(0)?;
-        let cover = Chooser { input: 0, probed, section: None }.cover(container);
+        let cover = Chooser { input: 0, probed, section: None }.cover(format);
         tracks.extend(cover.map(|cover| cover.kept_cover()));
-        let dropped = dropped(context, &tracks, container, wanted);
+        let dropped = dropped(context, &tracks, format, wanted);
         let chapters: Vec<_> = pieces.iter().flat_map(Piece::chapters).collect();
-        notices.extend(container.chapters_notice(&chapters));
-        let output = container::output(container, probed, tracks, chapters, context);
+        notices.extend(format.chapters_notice(&chapters));
+        let output = container::output(format, probed, tracks, chapters, context);
         let infos = videos().map(|video| video.info);
-        notices.extend(projection::notice(infos, container, &output));
+        notices.extend(projection::notice(infos, format, &output));
         Ok(Plan {
             strategy: match (has_smart_cut, copies) {
                 (true, _) => Strategy::SmartCut,
@@ -198,7 +195,7 @@ impl<'a> Piece<'a> {
     fn of(
         input: usize,
         probed: &'a Probed,
-        container: Container,
+        container: Format,
         section: Option<Section>,
     ) -> Result<Self> {
         let chooser = Chooser { input, probed, section };
@@ -293,7 +290,7 @@ fn length(piece: &Piece<'_>, base: TimeBase) -> i64 {
 fn dropped(
     context: &CompileContext<'_>,
     tracks: &[Track],
-    container: Container,
+    container: Format,
     wanted: Tracks,
 ) -> Vec<Dropped> {
     let kept: Vec<StreamId> = tracks.iter().flat_map(Track::sources).collect();
@@ -326,10 +323,9 @@ fn video_track(
     way: Way,
     context: &CompileContext<'_>,
 ) -> Result<Track> {
-    let container = Container::Of(format);
     let may_copy = match way {
-        Way::Whole => agree(pieces, first, container),
-        Way::SmartCut => match smart_cuts(pieces, first, container, context) {
+        Way::Whole => agree(pieces, first, format),
+        Way::SmartCut => match smart_cuts(pieces, first, format, context) {
             Ok(track) => return Ok(track),
             Err(why) => Err(vec![why]),
         },
@@ -337,7 +333,7 @@ fn video_track(
     };
     let mut because = match may_copy {
         Ok(because) => {
-            let mut track = video::copy(first, container, None, vec![because]);
+            let mut track = video::copy(first, format, None, vec![because]);
             let part = |piece: &Piece<'_>| {
                 let part = piece.video.map(|source| source.copied(None))?;
                 Some(Part { origin: piece.origin(), ..part })
@@ -410,7 +406,7 @@ fn video_track(
 fn smart_cuts(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
-    container: Container,
+    container: Format,
     context: &CompileContext<'_>,
 ) -> Result<Track, Reason> {
     let fits = copyable::video(first, container, Holds::Standard)?;
@@ -497,7 +493,7 @@ fn black(piece: &Piece<'_>, encoder: &Encoder, rate: Rational) -> Part {
 fn agree(
     pieces: &[Piece<'_>],
     first: &Source<'_, VideoInfo>,
-    container: Container,
+    container: Format,
 ) -> Result<Reason, Vec<Reason>> {
     copyable::video(first, container, Holds::Standard).map_err(|why| vec![why])?;
     let mut why = Vec::new();
@@ -576,7 +572,7 @@ fn join_obstacle(source: &Source<'_, VideoInfo>, is_later: bool) -> Option<Strin
 fn audio_track(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
-    container: Container,
+    container: Format,
     way: Way,
     context: &CompileContext<'_>,
 ) -> Result<Track> {
@@ -661,11 +657,14 @@ fn made(origin: Timestamp, filters: String) -> Part {
 fn joins(
     pieces: &[Piece<'_>],
     first: &Source<'_, AudioInfo>,
-    container: Container,
+    container: Format,
     context: &CompileContext<'_>,
 ) -> Result<Reason, Vec<Reason>> {
     copyable::audio(first, container, Holds::Standard, context).map_err(|why| vec![why])?;
     let mut why = Vec::new();
+    if container == Format::Flac {
+        why.push(copyable::counted_in_header());
+    }
     for (number, piece) in pieces.iter().enumerate() {
         let differs = match &piece.audio {
             None => Some("has no audio, so silence is inserted"),

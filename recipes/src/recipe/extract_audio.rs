@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decide::{
         choose,
-        container::Container,
         context::CompileContext,
         copyable::Holds,
         cut::Section,
@@ -57,12 +56,16 @@ impl ExtractAudio {
         let (stream, _) = choose::first_audio(&probed.location, &probed.media)?;
         // A valid format that is not one of audio means mp3.
         let format = if format.is_audio() { format } else { Format::Mp3 };
-        let natural = natural(&stream.codec, format, context);
         let container = match extension(context) {
-            None => natural.unwrap_or(Container::Of(format)),
-            Some(extension) => demanded(&extension, natural).ok_or_else(|| {
-                Error::ExtensionRefused { extension, codec: stream.codec.clone() }
-            })?,
+            // A writer has no name, and was given with its format.
+            None if context.named && matches!(context.output, Location::Caller(_)) => format,
+            None => natural(&stream.codec, format, context).unwrap_or(format),
+            Some(extension) => match Format::from_extension(&extension) {
+                Some(format) if format.is_audio() => format,
+                _ => {
+                    return Err(Error::ExtensionRefused { extension, codec: stream.codec.clone() });
+                }
+            },
         };
         let context = &CompileContext {
             output: with_extension(&context.output, container, context.named),
@@ -83,18 +86,18 @@ impl ExtractAudio {
 }
 
 /// The container that a codec is copied into; `None` when there is none.
-fn natural(codec: &str, format: Format, context: &CompileContext<'_>) -> Option<Container> {
+fn natural(codec: &str, format: Format, context: &CompileContext<'_>) -> Option<Format> {
     // Where the user chose no name, an automatic name in `m4a` asks for AAC in M4A. It is made
     // before the codec is known.
     let is_m4a = !context.named && context.output.extension().as_deref() == Some("m4a");
     Some(match codec {
-        "mp3" => Container::Of(Format::Mp3),
-        "aac" if format == Format::M4a || is_m4a => Container::Of(Format::M4a),
-        "aac" => Container::Of(Format::Aac),
-        "opus" => Container::Opus,
-        "vorbis" => Container::Ogg,
-        "flac" => Container::Flac,
-        codec if codec.starts_with("pcm_") => Container::Of(Format::Wav),
+        "mp3" => Format::Mp3,
+        "aac" if format == Format::M4a || is_m4a => Format::M4a,
+        "aac" => Format::Aac,
+        "opus" => Format::Opus,
+        "vorbis" => Format::Ogg,
+        "flac" => Format::Flac,
+        codec if codec.starts_with("pcm_") => Format::Wav,
         _ => return None,
     })
 }
@@ -105,16 +108,6 @@ fn extension(context: &CompileContext<'_>) -> Option<String> {
     context.named.then_some(extension)
 }
 
-/// The container for an extension that the user chose. One that is no [`Format`] is allowed only
-/// when it is that of the container which the codec of the source is copied into.
-fn demanded(extension: &str, natural: Option<Container>) -> Option<Container> {
-    match Format::from_extension(extension) {
-        Some(format) if format.is_audio() => Some(Container::Of(format)),
-        Some(_) => None,
-        None => natural.filter(|natural| natural.name() == extension),
-    }
-}
-
-fn with_extension(location: &Location, container: Container, named: bool) -> Location {
+fn with_extension(location: &Location, container: Format, named: bool) -> Location {
     if named { location.clone() } else { location.with_extension(container.name()) }
 }

@@ -184,17 +184,29 @@ impl RecipeName {
     pub const fn formats(self) -> &'static [Format] {
         match self {
             Self::WebReady | Self::Proxy => &[Format::Mp4],
-            Self::Compress | Self::Resize => &[Format::Mp4, Format::Webm, Format::Mov],
+            Self::Compress | Self::Resize => &[Format::Mp4, Format::Webm, Format::Mov, Format::Mkv],
             Self::Transcode | Self::Trim | Self::Concat => &[
                 Format::Mp4,
                 Format::Webm,
                 Format::Mov,
+                Format::Mkv,
                 Format::Mp3,
                 Format::Aac,
                 Format::Wav,
                 Format::M4a,
+                Format::Flac,
+                Format::Opus,
+                Format::Ogg,
             ],
-            Self::ExtractAudio => &[Format::Mp3, Format::Aac, Format::Wav, Format::M4a],
+            Self::ExtractAudio => &[
+                Format::Mp3,
+                Format::Aac,
+                Format::Wav,
+                Format::M4a,
+                Format::Flac,
+                Format::Opus,
+                Format::Ogg,
+            ],
             Self::Thumbnail | Self::Storyboard => &[Format::Jpg, Format::Png, Format::Webp],
         }
     }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        container::Container,
         context::CompileContext,
         cut::Section,
         picture,
@@ -98,7 +97,7 @@ impl Default for Proxy {
 
 impl Proxy {
     pub(crate) fn compile(&self, context: &CompileContext<'_>) -> Result<Plan> {
-        let container = Container::Of(Format::Mp4);
+        let container = Format::Mp4;
         let probed = context.input()?;
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
         let selection = Selection::of(context, container, Need::Video, self.tracks, section)?;

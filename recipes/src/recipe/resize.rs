@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        container::Container,
         context::CompileContext,
         copyable::{self, Holds},
         picture,
@@ -69,18 +68,17 @@ pub struct Resize {
 
 impl Resize {
     pub(crate) fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let container = Container::Of(format);
-        let selection = Selection::of(context, container, Need::Video, self.tracks, None)?;
+        let selection = Selection::of(context, format, Need::Video, self.tracks, None)?;
         let mut tracks = Vec::new();
         if let Some(source) = &selection.video {
             tracks.push(self.video(source, format, context)?);
         }
         for source in &selection.audios {
-            tracks.push(match copyable::audio(source, container, Holds::Common, context) {
+            tracks.push(match copyable::audio(source, format, Holds::Common, context) {
                 Ok(because) => sound::copy(source, None, vec![because]),
                 Err(why) => {
-                    let settings = sound::Settings::usual(container);
-                    sound::encode(source, container, settings, vec![why], context)?
+                    let settings = sound::Settings::usual(format);
+                    sound::encode(source, format, settings, vec![why], context)?
                 }
             });
         }

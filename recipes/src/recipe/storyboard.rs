@@ -13,7 +13,6 @@ use super::sampling::{Maker, Sampling, Slot, output};
 use crate::{
     decide::{
         choose,
-        container::Container,
         context::CompileContext,
         limit::Largest,
         picture,
@@ -68,8 +67,8 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         default: "keyframe",
-        doc: "Whether each picture is the frame in the middle of its part, or the keyframe nearest \
-              to it, which is faster",
+        doc: "Whether each picture is the frame in the middle of its part, or a keyframe near it, \
+              which is faster; a part without one gets the frame in its middle",
         ..ACCURACY
     },
     LENIENT,
@@ -92,7 +91,7 @@ pub struct Storyboard {
     pub width: NonZeroU32,
     /// Quality of a jpg or webp, a figure without a unit, 1 to 100; 75 by default; a png has none.
     pub quality: u8,
-    /// Whether each picture is the frame in the middle of its part, or the keyframe nearest to it;
+    /// Whether each picture is the frame in the middle of its part, or a keyframe near it, if any;
     /// the keyframe by default.
     pub accuracy: Accuracy,
     /// Whether a damaged input gives a warning instead of an error.
@@ -116,8 +115,7 @@ impl Default for Storyboard {
 
 impl Storyboard {
     pub(crate) fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let selection =
-            Selection::of(context, Container::Of(format), Need::Video, Tracks::Best, None)?;
+        let selection = Selection::of(context, format, Need::Video, Tracks::Best, None)?;
         let probed = selection.probed;
         let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
         let sampling = match (self.every_seconds, self.count) {

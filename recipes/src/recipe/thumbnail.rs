@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     decide::{
         choose,
-        container::Container,
         context::{CompileContext, expect_encoder},
         limit::Largest,
         picture::{self, Target},
@@ -83,9 +82,8 @@ impl Default for Thumbnail {
 
 impl Thumbnail {
     pub(crate) fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let container = Container::Of(format);
         let need = Need::Picture;
-        let selection = Selection::of(context, container, need, Tracks::Best, None)?;
+        let selection = Selection::of(context, format, need, Tracks::Best, None)?;
         let media = &selection.probed.media;
         let (stream, video, notice) = choose::need_picture(&selection.probed.location, media)?;
         let wanted = picture::fit(video.shown_size(), self.width, self.height);

@@ -14,7 +14,6 @@ use super::{
 use crate::{
     decide::{
         choose,
-        container::Container,
         context::CompileContext,
         cost,
         limit::Largest,
@@ -56,7 +55,20 @@ impl Thumbnails {
         sampling: Sampling,
         stem: impl Into<String>,
     ) -> Result<Self, Vec<Problem>> {
-        let problems = sampling.problems();
+        let mut problems = sampling.problems();
+        let asked = match &sampling {
+            Sampling::Count(count) => usize::try_from(*count).unwrap_or(usize::MAX),
+            Sampling::At(times) => times.len(),
+            // How many they are depends on the input.
+            Sampling::Every(_) => 0,
+        };
+        if asked > MAX_THUMBNAILS {
+            let (path, allowed) = match &sampling {
+                Sampling::At(_) => ("times", format!("at most {MAX_THUMBNAILS} times")),
+                _ => ("count", format!("an integer 1 to {MAX_THUMBNAILS}")),
+            };
+            problems.push(Problem { path: path.to_owned(), found: asked.to_string(), allowed });
+        }
         if problems.is_empty() {
             Ok(Self { sampling, thumbnail, stem: stem.into() })
         } else {
@@ -77,8 +89,7 @@ impl Thumbnails {
     /// [`Error::Absent`](avocet_model::error::Error::Absent) when this build lacks an encoder or
     /// filter.
     pub fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let selection =
-            Selection::of(context, Container::Of(format), Need::Video, Tracks::Best, None)?;
+        let selection = Selection::of(context, format, Need::Video, Tracks::Best, None)?;
         let probed = selection.probed;
         let (stream, video) = choose::need_video(&probed.location, &probed.media)?;
         let slots = self.sampling.slots(probed, MAX_THUMBNAILS)?;

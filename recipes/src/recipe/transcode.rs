@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        container::Container,
         context::CompileContext,
         copyable::{self, Holds},
         select::{Need, Selection, Source},
@@ -66,8 +65,7 @@ pub struct Transcode {
 
 impl Transcode {
     pub(crate) fn compile(&self, format: Format, context: &CompileContext<'_>) -> Result<Plan> {
-        let container = Container::Of(format);
-        let selection = Selection::of(context, container, Need::Either, self.tracks, None)?;
+        let selection = Selection::of(context, format, Need::Either, self.tracks, None)?;
         let mut tracks = Vec::new();
         if let Some(source) = &selection.video {
             tracks.push(self.video(source, format, context)?);
@@ -76,13 +74,13 @@ impl Transcode {
             let may_copy = if self.reencode {
                 Err(reencode_asked_for())
             } else {
-                copyable::audio(source, container, Holds::Common, context)
+                copyable::audio(source, format, Holds::Common, context)
             };
             tracks.push(match may_copy {
                 Ok(because) => sound::copy(source, None, vec![because]),
                 Err(why) => {
-                    let settings = sound::Settings::usual(container);
-                    sound::encode(source, container, settings, vec![why], context)?
+                    let settings = sound::Settings::usual(format);
+                    sound::encode(source, format, settings, vec![why], context)?
                 }
             });
         }
@@ -97,11 +95,10 @@ impl Transcode {
         format: Format,
         context: &CompileContext<'_>,
     ) -> Result<Track> {
-        let container = Container::Of(format);
-        let may_copy = copyable::video(source, container, Holds::Common);
+        let may_copy = copyable::video(source, format, Holds::Common);
         let why = match (self.asked_to_encode(source.stream), may_copy) {
             (Some(why), _) | (None, Err(why)) => why,
-            (None, Ok(because)) => return Ok(video::copy(source, container, None, vec![because])),
+            (None, Ok(because)) => return Ok(video::copy(source, format, None, vec![because])),
         };
         let codec = self.codec.or(VideoCodec::of_format(format)).unwrap_or(VideoCodec::H264);
         let settings = Settings {

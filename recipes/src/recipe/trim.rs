@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::concat::Join;
 use crate::{
     decide::{
-        container::Container,
         context::CompileContext,
         copyable::{self, Holds},
         cut::{self, Section},
@@ -86,19 +85,18 @@ impl Trim {
             let join = Join { format, tracks: self.tracks, lenient: self.lenient };
             return join.sections(&self.ranges, context);
         }
-        let container = Container::Of(format);
         let probed = context.input()?;
         let section = Section::of(probed, self.start_seconds, self.duration_seconds)?;
         let (need, tracks) = (Need::Either, self.tracks);
-        let mut selection = Selection::of(context, container, need, tracks, section)?;
+        let mut selection = Selection::of(context, format, need, tracks, section)?;
         if let Some(early) = self.keyframe_section(&selection) {
-            selection = Selection::of(context, container, need, tracks, Some(early))?;
+            selection = Selection::of(context, format, need, tracks, Some(early))?;
         }
         let mut notices = Vec::new();
         let mut audios = Vec::new();
         for source in &selection.audios {
             let (holds, notices) = (Holds::Standard, &mut notices);
-            audios.push(sound::cut(source, container, holds, notices, context)?);
+            audios.push(sound::cut(source, format, holds, notices, context)?);
         }
         selection.notices.append(&mut notices);
         let plan_with = |video: Option<Track>| {
@@ -114,8 +112,8 @@ impl Trim {
             selection.plan(strategy, tracks, self.lenient)
         };
         let Some(source) = &selection.video else { return Ok(plan_with(None)) };
-        let may_copy = copyable::video(source, container, Holds::Standard)
-            .and_then(|fits| video::copy_section(source, container, fits, context));
+        let may_copy = copyable::video(source, format, Holds::Standard)
+            .and_then(|fits| video::copy_section(source, format, fits, context));
         let like_source = |why| video::like_source(source, format, why, context);
         let track = match may_copy {
             Ok(track) => track,

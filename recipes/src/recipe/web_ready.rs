@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decide::{
-        container::Container,
         context::CompileContext,
         copyable::{self, Holds},
         cut::Section,
@@ -30,7 +29,7 @@ use crate::{
     },
 };
 
-const CONTAINER: Container = Container::Of(Format::Mp4);
+const CONTAINER: Format = Format::Mp4;
 
 /// The parameters of `webReady`.
 pub(crate) const PARAMETERS: &[Parameter] = &[

@@ -44,7 +44,7 @@ impl VideoCodec {
     /// audio or pictures.
     pub const fn of_format(format: Format) -> Option<Self> {
         match format {
-            Format::Mp4 | Format::Mov => Some(Self::H264),
+            Format::Mp4 | Format::Mov | Format::Mkv => Some(Self::H264),
             Format::Webm => Some(Self::Vp9),
             _ => None,
         }
@@ -68,9 +68,9 @@ impl VideoCodec {
     /// The formats that it is written into.
     pub const fn formats(self) -> &'static [Format] {
         match self {
-            Self::H264 | Self::Hevc => &[Format::Mp4, Format::Mov],
-            Self::Av1 => &[Format::Mp4, Format::Webm],
-            Self::Vp9 => &[Format::Webm],
+            Self::H264 | Self::Hevc => &[Format::Mp4, Format::Mov, Format::Mkv],
+            Self::Av1 => &[Format::Mp4, Format::Webm, Format::Mkv],
+            Self::Vp9 => &[Format::Webm, Format::Mkv],
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Format {
     Webm,
     /// `QuickTime`.
     Mov,
+    /// Matroska.
+    Mkv,
     /// An animated picture.
     Gif,
     /// MPEG-1 Layer III audio.
@@ -29,14 +31,21 @@ pub enum Format {
     Webp,
     /// Audio in MP4.
     M4a,
+    /// FLAC audio.
+    Flac,
+    /// Opus audio in Ogg.
+    Opus,
+    /// Vorbis audio in Ogg.
+    Ogg,
 }
 
 impl Format {
     /// All formats, in the order of the reference.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Mp4,
         Self::Webm,
         Self::Mov,
+        Self::Mkv,
         Self::Gif,
         Self::Mp3,
         Self::Aac,
@@ -45,6 +54,9 @@ impl Format {
         Self::Png,
         Self::Webp,
         Self::M4a,
+        Self::Flac,
+        Self::Opus,
+        Self::Ogg,
     ];
 
     /// The name in documents.
@@ -53,6 +65,7 @@ impl Format {
             Self::Mp4 => "mp4",
             Self::Webm => "webm",
             Self::Mov => "mov",
+            Self::Mkv => "mkv",
             Self::Gif => "gif",
             Self::Mp3 => "mp3",
             Self::Aac => "aac",
@@ -61,15 +74,19 @@ impl Format {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::M4a => "m4a",
+            Self::Flac => "flac",
+            Self::Opus => "opus",
+            Self::Ogg => "ogg",
         }
     }
 
-    /// The MIME type.
+    /// The MIME type, as registered: Matroska's in RFC 9559, FLAC's in RFC 9639, Ogg's in RFC 5334.
     pub const fn mime(self) -> &'static str {
         match self {
             Self::Mp4 => "video/mp4",
             Self::Webm => "video/webm",
             Self::Mov => "video/quicktime",
+            Self::Mkv => "video/matroska",
             Self::Gif => "image/gif",
             Self::Mp3 => "audio/mpeg",
             Self::Aac => "audio/aac",
@@ -78,6 +95,8 @@ impl Format {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::M4a => "audio/mp4",
+            Self::Flac => "audio/flac",
+            Self::Opus | Self::Ogg => "audio/ogg",
         }
     }
 
@@ -99,7 +118,10 @@ impl Format {
 
     /// Whether it holds audio only.
     pub const fn is_audio(self) -> bool {
-        matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::M4a)
+        matches!(
+            self,
+            Self::Mp3 | Self::Aac | Self::Wav | Self::M4a | Self::Flac | Self::Opus | Self::Ogg
+        )
     }
 
     /// Whether it is a still picture.
@@ -119,7 +141,7 @@ mod tests {
         }
         assert_eq!(Format::from_extension("JPEG"), Some(Format::Jpg));
         assert_eq!(Format::from_extension("Mp4"), Some(Format::Mp4));
-        assert_eq!(Format::from_extension("mkv"), None);
+        assert_eq!(Format::from_extension("avi"), None);
         assert_eq!(Format::from_extension(""), None);
     }
 
@@ -135,7 +157,7 @@ mod tests {
         let of = |prefix| move |format: &Format| format.mime().starts_with(prefix);
         let audio: Vec<Format> = Format::ALL.into_iter().filter(of("audio/")).collect();
         assert!(audio.iter().all(|format| format.is_audio() && !format.is_picture()));
-        assert_eq!(audio.len(), 4);
+        assert_eq!(audio.len(), 7);
         assert!(!Format::Gif.is_picture(), "a gif moves");
     }
 }

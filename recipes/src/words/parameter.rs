@@ -72,8 +72,8 @@ impl Kind {
             Self::Integer { least, most } => format!("an integer {least} to {most}"),
             Self::Choice(names) => one_of(names),
             Self::Ranges => {
-                "an array of objects with `startSeconds` and `durationSeconds`, ascending \
-                             and without overlap"
+                "an array of 1 to 1000 objects with `startSeconds` and `durationSeconds`, \
+                             ascending and without overlap"
                     .to_owned()
             }
             Self::Crf => by_codec(codecs, |codec| integer_up_to(codec.largest_crf())),
@@ -96,7 +96,7 @@ impl Kind {
                 .as_u64()
                 .is_some_and(|whole| (u64::from(least)..=u64::from(most)).contains(&whole)),
             // What the items hold is checked one by one.
-            (Self::Ranges, Tree::Array(items)) => !items.is_empty(),
+            (Self::Ranges, Tree::Array(items)) => (1..=1000).contains(&items.len()),
             (Self::Choice(names), Tree::Text(text)) => names.contains(&text.as_str()),
             (Self::Crf, Tree::Number(number)) => number.as_u64().is_some_and(|crf| {
                 codecs.iter().any(|codec| crf <= u64::from(codec.largest_crf()))

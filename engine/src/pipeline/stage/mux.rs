@@ -32,6 +32,10 @@ pub(crate) struct MuxTrack {
     pub(crate) base: TimeBase,
     /// Decoding time of the last packet, in ticks.
     pub(crate) last: Option<i64>,
+    /// Presentation time of the last packet, in ticks.
+    pub(crate) last_shown: Option<i64>,
+    /// Whether decoding times must rise: Matroska does not store them, and they may stay the same.
+    pub(crate) must_rise: bool,
     /// Distance between the decoding times of the last two packets, in ticks.
     pub(crate) typical: i64,
     /// Decoding time of the first packet, in ticks.
@@ -39,8 +43,11 @@ pub(crate) struct MuxTrack {
     /// The newest packets of a video track, held since [`fit_end`](Self::fit_end) may still change
     /// the decoding times of the last ones.
     pub(crate) held: VecDeque<Packet>,
-    /// What is added to all times: the delay of Opus in Matroska that older libavformat leaves out.
+    /// What is added to all times in Matroska: the delay of Opus that older libavformat leaves out,
+    /// and for other codecs how much of the first packets lies before 0.
     pub(crate) delay: Option<Timestamp>,
+    /// Seconds per sample of a track in Matroska whose delay the first packet tells.
+    pub(crate) delay_base: Option<TimeBase>,
     /// Whether it is a track of moving pictures.
     pub(crate) is_video: bool,
     /// Whether it is a still picture, which has no time: cover art, or the output's only content.
@@ -83,10 +90,13 @@ impl MuxTrack {
             origin: Timestamp::ZERO,
             base,
             last: None,
+            last_shown: None,
+            must_rise: true,
             typical: 1,
             first: None,
             held: VecDeque::new(),
             delay: None,
+            delay_base: None,
             is_video: true,
             is_still: true,
             continuity: None,
@@ -140,16 +150,33 @@ impl MuxTrack {
         self.origin.since(delay, base).unwrap_or(self.origin)
     }
 
+    /// How long before 0 the first packet begins, where its container states that as the delay of the
+    /// decoder.
+    fn delay_of_first(&self, packet: &Packet, base: TimeBase) -> Option<Timestamp> {
+        let rate = self.delay_base.filter(|_| self.last.is_none())?;
+        let begin = Timestamp::new(packet.pts()?, base);
+        let before = self.origin.since(begin, rate)?;
+        // Where times are rounded to ticks, the number of samples is the exact one.
+        let skipped = packet.skipped().map(|samples| Timestamp::new(samples, rate));
+        let is_near = |exact: &Timestamp| (exact.seconds() - before.seconds()).abs() < 0.002;
+        Some(skipped.filter(is_near).unwrap_or(before)).filter(|delay| delay.ticks > 0)
+    }
+
     /// Puts a packet on the output's time line, and answers whether it is to be written at all.
     ///
-    /// Decoding times must rise strictly, and be no later than presentation times. A packet that
-    /// would break this moves on by as little as it takes, and is counted.
+    /// Decoding times must rise, in most containers strictly, and be no later than presentation times.
+    /// A packet that would break this, or be shown at the time of the one before it, moves on by as
+    /// little as it takes, and is counted.
     fn place(&mut self, packet: &mut Packet) -> Result<bool, Stop> {
         let base = packet.time_base().unwrap_or(self.base);
+        if let Some(delay) = self.delay_of_first(packet, base) {
+            self.delay = Some(delay);
+            self.counters.note(|count| count.delay = Some(delay));
+        }
         let zero = self.zero();
         let rescale =
             |ticks| Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks);
-        let after = self.last.map_or(i64::MIN, |last| last + 1);
+        let after = self.last.map_or(i64::MIN, |last| last + i64::from(self.must_rise));
         let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
         // Start and end are rounded, not the duration, so that rounding errors do not add up.
         let (start, end) = match start {
@@ -175,6 +202,8 @@ impl MuxTrack {
         let unsaid = self.last.map_or(start, |last| last + 1);
         let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
         let pts = start.max(dts);
+        let pts = if self.last_shown == Some(pts) { pts + 1 } else { pts };
+        self.last_shown = Some(pts);
         self.typical = self.last.map_or(self.typical, |last| dts - last);
         self.last = Some(dts);
         self.first.get_or_insert(dts);

@@ -100,7 +100,16 @@ fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
 pub(crate) fn warn_of_pictures(count: &Read, warnings: &mut Vec<Reason>) {
     let what = "packets before the first keyframe left out";
     warn_of("the input", "BEFORE_KEYFRAME", count.before_keyframe, what, warnings);
+    warn_of_time(count, warnings);
     warn_of_damage(&count.damaged, warnings);
+}
+
+/// Warns of a time that was asked for and is past the end.
+fn warn_of_time(count: &Read, warnings: &mut Vec<Reason>) {
+    if count.past_end {
+        let message = "a time that was asked for is past the end; the last frame was taken";
+        warnings.push(Reason::new("SEEK_PAST_END", message));
+    }
 }
 
 /// Warns of pictures that stayed damaged, with their times in seconds from the input's start.
@@ -147,12 +156,7 @@ impl Seen<'_> {
             };
             return Err(damaged(Shortfall { what, lost: self.count.extent.seconds() }));
         }
-        if self.count.past_end {
-            warnings.push(Reason::new(
-                "SEEK_PAST_END",
-                "the time asked for is past the end; the last frame was taken",
-            ));
-        }
+        warn_of_time(self.count, warnings);
         let count = self.count;
         let mut warn = |code, number, what| warn_of(&name, code, number, what, warnings);
         let health = count.health;

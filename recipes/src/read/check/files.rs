@@ -388,12 +388,12 @@ mod tests {
         let sound = [
             ("webReady", "mp4"),
             ("proxy", "mp4"),
-            ("compress", "mp4 webm mov"),
-            ("transcode", "mp4 webm mov mp3 aac wav m4a"),
-            ("trim", "mp4 webm mov mp3 aac wav m4a"),
-            ("extractAudio", "mp4 webm mov gif mp3 aac wav jpg png webp m4a"),
+            ("compress", "mp4 webm mov mkv"),
+            ("transcode", "mp4 webm mov mkv mp3 aac wav m4a flac opus ogg"),
+            ("trim", "mp4 webm mov mkv mp3 aac wav m4a flac opus ogg"),
+            ("extractAudio", "mp4 webm mov mkv gif mp3 aac wav jpg png webp m4a flac opus ogg"),
             ("thumbnail", "jpg png webp"),
-            ("ffmpeg", "mp4 webm mov gif mp3 aac wav jpg png webp m4a"),
+            ("ffmpeg", "mp4 webm mov mkv gif mp3 aac wav jpg png webp m4a flac opus ogg"),
         ];
         for (task, formats) in sound {
             for format in Format::ALL {

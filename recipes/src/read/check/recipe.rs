@@ -226,7 +226,7 @@ mod tests {
         let trim = |ranges: &[String]| format!(r#""trim","ranges":[{}]"#, ranges.join(","));
         let sound = [range("0", "0.1"), range("0.1", "0.2"), range("0.3", "1"), range("9", "2")];
         check_recipe("mp4", &trim(&sound), &[]);
-        let kind = "an array of objects with `startSeconds` and `durationSeconds`, ascending and \
+        let kind = "an array of 1 to 1000 objects with `startSeconds` and `durationSeconds`, ascending and \
                     without overlap";
         check_recipe("mp4", &trim(&[]), &[&format!("recipe.ranges | [] | {kind}")]);
         check_recipe(
@@ -344,7 +344,7 @@ mod tests {
             "gif",
             r#""compress","crf":64"#,
             &[
-                "output.format | \"gif\" | one of `mp4`, `webm`, `mov`",
+                "output.format | \"gif\" | one of `mp4`, `webm`, `mov`, `mkv`",
                 "recipe.crf | 64 | an integer 0 to 51 (h264), or an integer 0 to 63 (vp9)",
             ],
         );
@@ -385,7 +385,12 @@ mod tests {
 
     #[test]
     fn codecs_fit_their_formats() {
-        let pairs = [("mp4", "h264 hevc av1"), ("mov", "h264 hevc"), ("webm", "av1 vp9")];
+        let pairs = [
+            ("mp4", "h264 hevc av1"),
+            ("mov", "h264 hevc"),
+            ("webm", "av1 vp9"),
+            ("mkv", "h264 hevc av1 vp9"),
+        ];
         for (format, held) in pairs {
             let held: Vec<&str> = held.split(' ').collect();
             for codec in crate::VideoCodec::NAMES {

@@ -249,13 +249,13 @@ fn arguments_of_the_escape_hatch() {
 fn all_problems_come_at_once() {
     check_at(
         Policy::Service,
-        r#"{"mode":"recipe","input":{"url":""},"output":{"format":"mkv"},"color":"red","webhookUrl":"x",
+        r#"{"mode":"recipe","input":{"url":""},"output":{"format":"avi"},"color":"red","webhookUrl":"x",
             "recipe":{"name":"compress","crf":70,"presett":"fast","crf":1,"codec":"vp9","lenient":0}}"#,
         &[
             "recipe.crf | 1 | this key only once",
             "color | \"red\" | a known field: one of `mode`, `input`, `output`, `recipe`, `ffmpeg`, \
              `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`",
-            "output.format | \"mkv\" | one of `mp4`, `webm`, `mov`",
+            "output.format | \"avi\" | one of `mp4`, `webm`, `mov`, `mkv`",
             "recipe.presett | \"fast\" | a known field: one of `name`, `codec`, `crf`, \
              `bitrateKbps`, `preset`, `audioBitrateKbps`, `tracks`, `lenient` (nearest: `preset`)",
             "recipe.crf | 70 | an integer 0 to 63 (vp9)",
