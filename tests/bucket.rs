@@ -18,7 +18,10 @@ use avocet::{
     engine::{RunOptions, Settings},
     io::{Location, Reach, RemoteSettings, Target},
 };
-use fixtures::bucket::{Body, Bucket, HttpResponse, S3Service};
+use fixtures::{
+    bucket::{Body, Bucket, HttpResponse, S3Service},
+    wait,
+};
 use futures_util::StreamExt;
 
 use crate::support::{SOON, document, files, remux, watched};
@@ -136,7 +139,7 @@ impl Faults {
                 let (service, faults) = (service.clone(), Arc::clone(self));
                 let put = tokio::spawn(async move {
                     faults.came.store(part, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    wait::later::lag(Duration::from_millis(100)).await;
                     let body = Body::from(hyper::body::Bytes::from(bytes));
                     let answer = service.call(hyper::Request::from_parts(head, body)).await;
                     let is_put = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
@@ -146,7 +149,7 @@ impl Faults {
                 return put.await.unwrap().unwrap();
             }
             if part == self.slow_part.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                wait::later::lag(Duration::from_secs(60)).await;
             }
         }
         let is_text =
@@ -291,11 +294,7 @@ fn cancelled_when(broken: &Broken, clip: &Path, is_so: impl Fn(&Faults) -> bool)
     let job = avocet::web_ready(clip).output("s3://media/out.mp4");
     let job = job.engine(&engine).cancel(&cancel);
     let running = thread::spawn(move || job.run());
-    let begun = Instant::now();
-    while !is_so(&broken.faults) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not that many parts are sent");
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait::until("so many parts are sent", || is_so(&broken.faults));
     cancel.cancel();
     let asked = Instant::now();
     let error = running.join().unwrap().unwrap_err();
@@ -320,11 +319,7 @@ fn an_upload_that_is_cancelled_leaves_nothing() {
     faults.slow_part.store(0, Ordering::Relaxed);
     faults.late_part.store(3, Ordering::Relaxed);
     cancelled_when(&broken, &clip, |faults| faults.came.load(Ordering::Relaxed) == 3);
-    let begun = Instant::now();
-    while faults.done.load(Ordering::Relaxed) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the server lost it");
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait::until("the server has stored it", || faults.done.load(Ordering::Relaxed) != 0);
     assert_eq!(faults.done.load(Ordering::Relaxed), 3);
     assert_eq!(broken.left(), before);
 }

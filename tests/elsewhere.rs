@@ -13,7 +13,7 @@ use avocet::{
     engine::{OpenOptions, ProbeOptions, RunOptions, Settings},
     io::{Location, Reach, RemoteSettings},
 };
-use fixtures::judge;
+use fixtures::{judge, wait};
 
 use crate::{
     origin::{Fault, Origin},
@@ -259,7 +259,7 @@ fn a_run_that_waits_for_the_network_is_cancelled_at_once() {
         let job = avocet::transcode(origin.url()).output(folder.path().join("out.mov"));
         let job = job.engine(&engine).cancel(&cancel);
         let running = std::thread::spawn(move || (job.run().map(drop), Instant::now()));
-        std::thread::sleep(Duration::from_millis(300));
+        wait::until("the server was asked", || origin.requests() > 0);
         let asked = Instant::now();
         cancel.cancel();
         let (result, ended) = running.join().unwrap();

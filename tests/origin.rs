@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use fixtures::wait;
+
 /// The fault of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fault {
@@ -195,7 +197,7 @@ impl Shared {
                 return empty(&mut stream, 302, &format!("Location: {target}\r\n"));
             }
             Fault::Silent => {
-                thread::sleep(Duration::from_secs(60));
+                wait::lag(Duration::from_secs(60));
                 return Ok(false);
             }
             Fault::Changes(count) if number >= *count => tag = "\"two\"",
@@ -237,7 +239,7 @@ impl Shared {
         }
         stream.write_all(head.as_bytes())?;
         if matches!(self.fault, Fault::Stall) && !is_look {
-            thread::sleep(Duration::from_secs(60));
+            wait::lag(Duration::from_secs(60));
             return Ok(false);
         }
         let end = if is_short { first + size / 2 } else { last + 1 };
@@ -267,7 +269,7 @@ impl Shared {
                 stream.write_all(b"\r\n")?;
             }
             if self.fault == Fault::Drip && !is_look {
-                thread::sleep(Duration::from_millis(20));
+                wait::lag(Duration::from_millis(20));
             }
             self.bytes.fetch_add(size as u64, Ordering::Relaxed);
             at += size as u64;

@@ -1,8 +1,9 @@
 //! Jobs as futures: awaited, observed, cancelled and dropped.
 
-use std::{future::Future, path::Path, time::Duration};
+use std::{future::Future, path::Path};
 
 use avocet::{ProgressStream, Running};
+use fixtures::wait;
 
 use crate::support::{files, job, watched};
 
@@ -106,9 +107,7 @@ fn a_dropped_job_stops_and_leaves_nothing() {
         in_the_middle(&mut progress).await;
         assert_eq!(files(folder.path()).len(), 1, "a temporary file");
         drop(running);
-        while !files(folder.path()).is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait::later::until("nothing is left", || files(folder.path()).is_empty()).await;
         while let Some(now) = progress.next().await {
             assert!(now.fraction < 1.0, "the run went on to its end");
         }

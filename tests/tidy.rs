@@ -145,6 +145,17 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 #[test]
+fn tests_wait_for_events() {
+    let found =
+        find_in_code(&["fixtures/src/wait.rs"], |line| has_word(line, concat!("sle", "ep")));
+    let is_of_tests = |found: &String| found.contains("tests/") || found.starts_with("fixtures/");
+    check(
+        "only fixtures/src/wait.rs sleeps; tests wait for an event by its functions",
+        found.into_iter().filter(is_of_tests),
+    );
+}
+
+#[test]
 fn every_file_says_first_what_it_is() {
     let sources = sources();
     let silent = |source: &&Source| source.is_rust() && !source.text.starts_with("//! ");

@@ -8,8 +8,9 @@
 //!
 //! ```toml
 //! [dependencies]
-//! # Features: `remote` (URLs and object stores) is a default; `tokio`, `image` and `ndarray` are not.
-//! avocet = { version = "0.1", features = ["tokio", "image", "ndarray"] }
+//! # By default local files only. `remote`: URLs and object stores; `tokio`: futures and streams;
+//! # `image` and `ndarray`: pictures and samples as their types.
+//! avocet = { version = "0.1", features = ["remote", "tokio"] }
 //! ```
 //!
 //! # A thumbnail

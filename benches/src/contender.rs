@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use avocet::{CheckedJob, Engine};
+use avocet::{CancelToken, CheckedJob, Engine};
 use serde_json::Value;
 
 use super::{
@@ -48,6 +48,8 @@ pub(super) enum Way {
     Library(CheckedJob),
     /// Only the planning of the library, without the run.
     Decision(CheckedJob),
+    /// The library in this process, whose result stays in memory.
+    Memory(Box<dyn Fn(&CancelToken) -> Result<()>>),
     /// Programs that are started for each run.
     Programs(Lines),
     Python(Box<Worker>, Value),
@@ -120,6 +122,7 @@ impl Contender {
                 job.cancel(scratch.cancel()).plan()?;
                 Ok(())
             }),
+            Way::Memory(read) => time(|| read(scratch.cancel())),
             Way::KernelCopy(from) => time(|| kernel_copy(from, target)),
             Way::PlainCopy(from) => time(|| plain_copy(from, target)),
         };

@@ -15,6 +15,7 @@ use super::{
     clip::Clip,
     contender::{Contender, Output, Way},
     error::{Error, Result},
+    memory,
     python::Worker,
     rivals::{Origin, Program, Rivals},
     row::{Bound, Goal, Measure},
@@ -53,6 +54,8 @@ pub(super) struct Kind {
 pub(super) enum Make {
     /// For one clip; `None` when the clip does not suit the job.
     Each(fn(&Bench<'_>, &Clip) -> Result<Option<Round>>),
+    /// For one clip, in several variants; none when the clip does not suit the job.
+    Variants(fn(&Bench<'_>, &Clip) -> Result<Vec<Round>>),
     /// On all short clips together.
     Together(fn(&Bench<'_>, &[&Clip]) -> Result<Vec<Round>>),
 }
@@ -127,6 +130,31 @@ pub(super) const KINDS: &[Kind] = &[
         about: "200 thumbnails of short clips, in one process on threads against a started \
                 program for each; the memory of programs is that of one, as often as run at once.",
         make: Make::Together(bursts),
+    },
+    Kind {
+        name: "frames-uniform",
+        about: "Ten pictures in memory, evenly spread, in RGB.",
+        make: Make::Variants(memory::uniform),
+    },
+    Kind {
+        name: "frames-random",
+        about: "Ten pictures in memory at random times, in RGB.",
+        make: Make::Variants(memory::random),
+    },
+    Kind {
+        name: "frames-first",
+        about: "The first hundred pictures in memory, in RGB.",
+        make: Make::Variants(memory::first),
+    },
+    Kind {
+        name: "frames-many",
+        about: "Ten pictures in memory of each of fifty short clips, in RGB at 960x540.",
+        make: Make::Together(memory::many),
+    },
+    Kind {
+        name: "sound-16k",
+        about: "All sound of an hour at 16 kHz, mono, as 32-bit floating point in memory.",
+        make: Make::Variants(memory::sound),
     },
 ];
 
@@ -396,7 +424,7 @@ fn one_burst(bench: &Bench<'_>, clips: &[&Clip], at_once: usize) -> Result<Round
 }
 
 impl Round {
-    fn new(ours: Contender) -> Self {
+    pub(super) fn new(ours: Contender) -> Self {
         let variant = String::new();
         Self { variant, ours, rivals: Vec::new(), notes: Vec::new(), count: 1, leftover: None }
     }
@@ -473,6 +501,19 @@ impl Round {
         self.notes.extend(limit.map(|(name, what)| format!("{name}: {what}.")));
     }
 
+    /// Adds a library of Python as a rival, if it is installed.
+    pub(super) fn add_library(&mut self, bench: &Bench<'_>, name: &str, order: Value, goal: Goal) {
+        let Some((python, _)) = &bench.rivals.python else { return };
+        let worker = match Worker::start(bench.scratch, python) {
+            Ok(worker) => worker,
+            Err(error) => return self.notes.push(format!("{name} is left out: {error}.")),
+        };
+        let what =
+            format!("`{}` of worker.py, in one process", order["job"].as_str().unwrap_or_default());
+        let rival = Contender::new(name, what, Way::Python(Box::new(worker), order));
+        self.rivals.push(rival.wanting([goal]));
+    }
+
     /// Adds plain copies of a file as limits for jobs that copy.
     fn add_copies(&mut self, of: &str, from: &Path, output: &Output, goal: Option<Goal>) {
         let way = Way::KernelCopy(from.to_owned());
@@ -519,7 +560,7 @@ impl Round {
     }
 }
 
-const fn rival_at_least(least: f64) -> Goal {
+pub(super) const fn rival_at_least(least: f64) -> Goal {
     Goal::wall(Bound::RivalAtLeast(least))
 }
 

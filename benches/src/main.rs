@@ -9,6 +9,7 @@ mod clip;
 mod contender;
 mod error;
 mod jobs;
+mod memory;
 mod pair;
 mod python;
 mod report;
@@ -37,6 +38,10 @@ use report::{Report, Setting, Table};
 use rivals::{Rivals, Skipped};
 use row::Row;
 use scratch::Scratch;
+
+/// The least height of a clip for jobs on its pictures, in pixels. The picture beside the sound of an
+/// hour is smaller.
+const SMALLEST: u32 = 144;
 
 const DIR: &str = "DIR";
 const PAIRS: &str = "pairs";
@@ -219,13 +224,28 @@ fn time(bench: &Bench<'_>, kind: &Kind, pairs: NonZeroUsize, report: &mut Report
     let clips = report.clips.clone();
     match kind.make {
         Make::Each(make) => {
-            for clip in choose(&clips) {
+            for clip in choose(&clips).into_iter().filter(|clip| clip.height >= SMALLEST) {
                 let name = format!("{}, {}", kind.name, clip.name);
                 let table = make(bench, clip).and_then(|round| {
                     round.map(|round| compete(bench, kind, &clip.name, round, pairs)).transpose()
                 });
                 match table {
                     Ok(table) => report.tables.extend(table),
+                    Err(error) => skip(name, error)?,
+                }
+            }
+        }
+        Make::Variants(make) => {
+            for clip in choose(&clips) {
+                let name = format!("{}, {}", kind.name, clip.name);
+                let tables = make(bench, clip).and_then(|rounds| {
+                    let rounds = rounds.into_iter();
+                    rounds
+                        .map(|round| compete(bench, kind, &clip.name, round, pairs))
+                        .collect::<Result<Vec<_>>>()
+                });
+                match tables {
+                    Ok(tables) => report.tables.extend(tables),
                     Err(error) => skip(name, error)?,
                 }
             }

@@ -15,7 +15,9 @@ fn main() {
         // If a child process is allowed, there are two that hang.
         "hang" => {
             let _ = process::Command::new("/proc/self/exe").args(["x", "hang", "a", "b"]).spawn();
-            thread::sleep(Duration::from_secs(600));
+            loop {
+                thread::park();
+            }
         }
         "fork" => {
             let child = process::Command::new("/bin/true").spawn();
@@ -39,7 +41,7 @@ fn main() {
                     let file = fs::OpenOptions::new().create(true).append(true).open(&name);
                     let Ok(()) = file.and_then(|mut file| file.write_all(&block)) else { return };
                 }
-                thread::sleep(Duration::from_millis(5));
+                thread::park_timeout(Duration::from_millis(5));
             }
         }
         "grow" => {
@@ -54,7 +56,7 @@ fn main() {
             let mut eaten = Vec::new();
             loop {
                 eaten.push(vec![1_u8; 16 << 20]);
-                thread::sleep(Duration::from_millis(5));
+                thread::park_timeout(Duration::from_millis(5));
             }
         }
         "signal" => process::abort(),

@@ -5,9 +5,9 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
+
+use fixtures::wait;
 
 use crate::room::{Room, room};
 
@@ -25,11 +25,7 @@ impl Server {
     /// Starts a server, and waits until it accepts connections.
     fn start(command: &mut Command, port: u16) -> Self {
         let server = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{command:?} does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait::until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
 }

@@ -3,14 +3,13 @@
 use std::{
     fs,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::place::{
-    Origin, PATIENCE, Receiver, Service, answer, client, document, left, thumbnail,
-};
+use fixtures::wait::later::{until, until_some};
+
+use crate::place::{Origin, Receiver, Service, answer, client, document, left, thumbnail};
 
 #[tokio::test]
 async fn a_signed_url_gives_one_file_and_its_parts() {
@@ -143,11 +142,7 @@ async fn an_old_url_gives_nothing_and_a_new_one_is_made_at_every_get() {
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let url = job["output"]["signedUrl"].as_str().unwrap();
     let status = async |url: &str| reqwest::get(url).await.unwrap().status().as_u16();
-    let begun = Instant::now();
-    while status(url).await != 410 {
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_some("the URL is too old", async || (status(url).await == 410).then_some(())).await;
     let body: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
     assert_eq!(body["error"]["code"], "GONE", "{body}");
     let path = format!("/v1/jobs/{}", job["jobId"].as_str().unwrap());
@@ -243,10 +238,7 @@ async fn a_browser_plays_a_signed_url() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    while receiver.heard().is_empty() && begun.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the page tells", || !receiver.heard().is_empty()).await;
     let _ = browser.kill();
     let _ = browser.wait();
     let told: Vec<String> = receiver.heard().into_iter().map(|heard| heard.body).collect();

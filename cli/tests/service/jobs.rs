@@ -181,15 +181,7 @@ async fn jobs_are_cancelled_and_retried() {
     let origin = Origin::start().await;
     let (running, waiting) =
         (service.submit(&long(&origin)).await, service.submit(&long(&origin)).await);
-    let begun = Instant::now();
-    loop {
-        let (_, job) = service.get(&format!("/v1/jobs/{running}")).await;
-        if job["state"] == "transcoding" {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{job}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    service.reaches(&running, "transcoding").await;
     let (status, job) =
         service.send("POST", &format!("/v1/jobs/{waiting}/cancel"), &json!({})).await;
     assert_eq!((status, &job["state"]), (202, &json!("cancelled")), "{job}");

@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::json;
 
+use fixtures::wait::later::until_some_within;
+
 use crate::place::{Origin, Service, document, thumbnail};
 
 /// The value below which a percentage of the times lies.
@@ -80,17 +82,15 @@ async fn a_long_queue_leaves_the_service_quick() {
         service.send("POST", &format!("/v1/jobs/{id}/cancel"), &json!({})).await;
     }
     let (begun, full) = (Instant::now(), memory(service.id()));
-    let done = loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    until_some_within(Duration::from_secs(600), "no job waits", async || {
         let (_, waiting) = service.get("/v1/jobs?state=queued&limit=1").await;
-        if waiting["data"] == json!([]) || begun.elapsed() > Duration::from_secs(600) {
-            let text =
-                service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-            let done = "avocet_jobs{state=\"completed\",recipe=\"thumbnail\"} ";
-            let line = text.lines().find_map(|line| line.strip_prefix(done));
-            break line.map_or(0, |count| count.parse::<u64>().unwrap());
-        }
-    };
+        (waiting["data"] == json!([])).then_some(())
+    })
+    .await;
+    let text = service.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    let done = "avocet_jobs{state=\"completed\",recipe=\"thumbnail\"} ";
+    let line = text.lines().find_map(|line| line.strip_prefix(done));
+    let done = line.map_or(0, |count| count.parse::<u64>().unwrap());
     let ours = done as f64 / begun.elapsed().as_secs_f64();
     let shell = by_shell(&origin.url("counter-h264-aac.mp4")).await;
     println!("a loop of ffmpeg makes {shell:.1} per second; ratio {:.2}", ours / shell);

@@ -14,9 +14,9 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use crate::place::{
-    Origin, Receiver, Service, change, document, is_terminal, left, thumbnail, until,
-};
+use fixtures::wait::later::{lag, until, until_some};
+
+use crate::place::{Origin, Receiver, Service, change, document, is_terminal, left, thumbnail};
 
 /// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
@@ -65,11 +65,11 @@ async fn every_job_that_was_taken_on_ends_once() {
         ids.push((service.submit(&documents[which]).await, which));
         if number * kills / jobs >= killed {
             killed += 1;
-            tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
+            lag(Duration::from_millis(dice.below(700))).await;
             for worker in service.workers().into_iter().take(1) {
                 let _ = kill(Pid::from_raw(worker), Signal::SIGKILL);
             }
-            tokio::time::sleep(Duration::from_millis(dice.below(400))).await;
+            lag(Duration::from_millis(dice.below(400))).await;
             service = Service::start_in(service.kill(), &arguments, &variables);
         }
     }
@@ -103,17 +103,13 @@ async fn every_job_that_was_taken_on_ends_once() {
     assert_eq!(found(), expected);
 
     // Each end is told by a webhook, and no id stands for two different ends.
-    let begun = std::time::Instant::now();
-    loop {
+    until("all ends are told", || {
         let heard = receiver.heard();
         let told: BTreeSet<String> =
             heard.iter().map(|heard| heard.job()["jobId"].as_str().unwrap().to_owned()).collect();
-        if told.len() == ids.len() {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} of {}", told.len(), ids.len());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        told.len() == ids.len()
+    })
+    .await;
     let mut ends: BTreeMap<String, (Value, Value)> = BTreeMap::new();
     for heard in receiver.heard() {
         let job = heard.job();
@@ -136,28 +132,22 @@ async fn a_crashed_worker_fails_its_attempt_only() {
     let origin = Origin::start().await;
     let recipe = json!({ "name": "transcode", "codec": "av1", "preset": 0 });
     let victim = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
-    let running = |attempts: i64| {
-        let (service, victim) = (&service, &victim);
-        async move {
-            loop {
-                let (_, job) = service.get(&format!("/v1/jobs/{victim}")).await;
-                if job["state"] == "transcoding" && job["attempts"] == json!(attempts) {
-                    return;
-                }
-                assert!(!is_terminal(&job), "{job}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
+    let running = async |attempts: i64| {
+        until_some("it runs", async || {
+            let (_, job) = service.get(&format!("/v1/jobs/{victim}")).await;
+            assert!(!is_terminal(&job), "{job}");
+            let is_so = job["state"] == "transcoding" && job["attempts"] == json!(attempts);
+            is_so.then_some(())
+        })
+        .await;
     };
     for attempt in 1..=2 {
         running(attempt).await;
         // Rust's handler of stack overflows takes the first signal, and lets the next one through.
         // A real fault would occur again at once.
-        for _ in 0..2 {
-            for worker in service.workers() {
-                let _ = kill(Pid::from_raw(worker), Signal::SIGSEGV);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        for worker in service.workers() {
+            let is_gone = || kill(Pid::from_raw(worker), Signal::SIGSEGV).is_err();
+            until("the worker is gone", is_gone).await;
         }
         // The job next to it goes on, with a new worker.
         service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
@@ -209,9 +199,7 @@ async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
     let recipe = json!({ "name": "transcode", "codec": "h264", "preset": "veryslow" });
     let slow = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
     let waits = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
-    while service.get(&format!("/v1/jobs/{slow}")).await.1["state"] != "transcoding" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    service.reaches(&slow, "transcoding").await;
     let begun = std::time::Instant::now();
     let (status, data) = service.end();
     assert_eq!(status, Some(0));
@@ -257,28 +245,29 @@ async fn outputs_are_kept_as_long_as_the_configuration_says() {
         return;
     }
     let (service, origin) = (Service::start(), Origin::start().await);
+    service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     let (_, data) = service.end();
-    // Let two days pass.
-    let text = "UPDATE jobs SET finished_at = finished_at - 2 * 24 * 3600 * 1000";
-    change(data.path(), text).await;
+    // Let five days pass since the first of them, and two since the other.
+    let old = "UPDATE jobs SET finished_at = finished_at - 5 * 24 * 3600 * 1000
+               WHERE finished_at = (SELECT MIN(finished_at) FROM jobs)";
+    let new = "UPDATE jobs SET finished_at = finished_at - 2 * 24 * 3600 * 1000
+               WHERE finished_at = (SELECT MAX(finished_at) FROM jobs)";
+    change(data.path(), old).await;
+    change(data.path(), new).await;
     let variables = [("AVOCET_SERVE_RETENTION_DAYS", "3")];
     let service = Service::start_in(data, &["--allow-private-network"], &variables);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("the older output goes", || left(service.data.path()).len() < 2).await;
     assert_eq!(left(service.data.path()).len(), 1);
     let (_, data) = service.end();
     let variables = [("AVOCET_SERVE_RETENTION_DAYS", "1")];
     let service = Service::start_in(data, &["--allow-private-network"], &variables);
     let path = format!("/v1/jobs/{}", job["jobId"].as_str().unwrap());
-    let begun = std::time::Instant::now();
-    let job = loop {
+    let job = until_some("the output goes", async || {
         let (_, job) = service.get(&path).await;
-        if job["output"]["signedUrl"].is_null() {
-            break job;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{job}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+        job["output"]["signedUrl"].is_null().then_some(job)
+    })
+    .await;
     assert_eq!(job["state"], "completed", "{job}");
     assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
     assert!(fs::read_dir(service.data.path().join("files/outputs")).unwrap().count() == 0);

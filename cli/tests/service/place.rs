@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU16, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -20,13 +20,13 @@ use axum::{
     http::{HeaderMap, Response, StatusCode, header},
     routing::{get, post},
 };
+use fixtures::wait::later::{lag, until, until_some};
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// How long a job may take before it counts as hung.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running service; it is killed when this is dropped.
 pub(crate) struct Service {
@@ -142,16 +142,22 @@ impl Service {
 
     /// The job, once it has ended.
     pub(crate) async fn finished(&self, id: &str) -> Value {
-        let begun = Instant::now();
-        loop {
+        until_some("the job ends", async || {
             let (status, job) = self.get(&format!("/v1/jobs/{id}")).await;
             assert_eq!(status, 200, "{job}");
-            if is_terminal(&job) {
-                return job;
-            }
-            assert!(begun.elapsed() < PATIENCE, "it does not end: {job}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            is_terminal(&job).then_some(job)
+        })
+        .await
+    }
+
+    /// Waits until a job is in a state, from which it is not taken to its end first.
+    pub(crate) async fn reaches(&self, id: &str, state: &str) {
+        until_some(state, async || {
+            let (_, job) = self.get(&format!("/v1/jobs/{id}")).await;
+            assert!(!is_terminal(&job), "{job}");
+            (job["state"] == state).then_some(())
+        })
+        .await;
     }
 
     /// Runs a job that must complete; returns it.
@@ -226,27 +232,6 @@ pub(crate) fn left(data: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Waits until a condition holds.
-pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Waits for a value.
-pub(crate) async fn until_some<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 async fn database(data: &Path) -> sqlx::SqliteConnection {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("avocet.db"));
     sqlx::ConnectOptions::connect(&options).await.unwrap()
@@ -265,16 +250,12 @@ pub(crate) async fn tidied(service: Service) -> Service {
     change(data.path(), "UPDATE leftovers SET not_before = 0").await;
     let service = Service::start_in(data, &["--allow-private-network"], &[]);
     let mut connection = database(service.data.path()).await;
-    let begun = Instant::now();
-    while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM leftovers WHERE not_before = 0")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
-        > 0
-    {
-        assert!(begun.elapsed() < PATIENCE, "something is left");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_some("nothing is left", async || {
+        let text = "SELECT COUNT(*) FROM leftovers WHERE not_before = 0";
+        let count = sqlx::query_scalar::<_, i64>(text).fetch_one(&mut connection).await.unwrap();
+        (count == 0).then_some(())
+    })
+    .await;
     service
 }
 
@@ -324,7 +305,7 @@ async fn give_slowly(Named(name): Named<String>) -> Response<Body> {
     let pieces: Vec<Bytes> =
         bytes.chunks(bytes.len() / 10 + 1).map(Bytes::copy_from_slice).collect();
     let pieces = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async move {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        lag(Duration::from_millis(100)).await;
         Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
     });
     Response::new(Body::from_stream(pieces))
@@ -404,12 +385,7 @@ impl Receiver {
 
     /// Waits until it has received a number of webhooks; returns all.
     pub(crate) async fn hears(&self, count: usize) -> Vec<Heard> {
-        let begun = Instant::now();
-        while self.heard().len() < count {
-            let heard = self.heard();
-            assert!(begun.elapsed() < PATIENCE, "{count} are awaited: {heard:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(&format!("{count} webhooks"), || self.heard().len() >= count).await;
         self.heard()
     }
 }

@@ -15,9 +15,9 @@ use fixtures::bucket::{Bucket, HttpResponse, S3Service};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::place::{
-    Origin, PATIENCE, Service, change, document, is_terminal, left, thumbnail, tidied, until,
-};
+use fixtures::wait::later::{lag, until, until_some};
+
+use crate::place::{Origin, Service, change, document, is_terminal, left, thumbnail, tidied};
 
 /// A bucket that pauses before it stores an object and answers.
 fn slow_bucket(pause: Duration) -> Bucket {
@@ -45,12 +45,12 @@ fn counting_bucket(pause: Duration, puts: &Arc<Puts>) -> Bucket {
             let is_put = head.method == Method::PUT;
             if is_put {
                 puts.came.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(pause).await;
+                lag(pause).await;
             }
             let answer = store.call(hyper::Request::from_parts(head, bytes.into())).await.unwrap();
             if is_put {
                 puts.done.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(pause).await;
+                lag(pause).await;
             }
             answer
         });
@@ -176,13 +176,14 @@ async fn a_cancelled_job_leaves_no_object() {
     }
     let (service, origin) = (Service::start(), Origin::start().await);
     // An object may arrive after it was deleted the first time.
-    let bucket = slow_bucket(Duration::from_millis(200));
+    let puts = Arc::<Puts>::default();
+    let bucket = counting_bucket(Duration::from_millis(200), &puts);
     add(&service, &provider(&bucket)).await;
     let job = thumbnail(&origin.url("counter-h264-aac.mp4"));
     let mut cancelled = Vec::new();
     for number in 0..24 {
         let id = service.submit(&job).await;
-        tokio::time::sleep(Duration::from_millis(number * 15)).await;
+        lag(Duration::from_millis(number * 15)).await;
         service.send("POST", &format!("/v1/jobs/{id}/cancel"), &json!({})).await;
         let job = service.finished(&id).await;
         let object = bucket.object(&format!("made/here/outputs/{id}/result.jpg"));
@@ -194,10 +195,10 @@ async fn a_cancelled_job_leaves_no_object() {
     }
     assert!(!cancelled.is_empty(), "none was quick enough");
     let is_gone = || !cancelled.iter().any(|object| object.exists());
-    until("all are gone", is_gone).await;
-    // A late object would have arrived by now.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(is_gone());
+    // An object that arrives late goes, too.
+    let [came, done] = [&puts.came, &puts.done];
+    let is_stored = || came.load(Ordering::Relaxed) == done.load(Ordering::Relaxed);
+    until("what was sent is stored, and all are gone", || is_stored() && is_gone()).await;
 }
 
 #[tokio::test]
@@ -284,15 +285,12 @@ fn moody_bucket() -> (Bucket, Arc<AtomicBool>) {
 
 /// Waits until a job has failed to upload and is queued again.
 async fn waits(service: &Service, id: &str) {
-    let begun = std::time::Instant::now();
-    loop {
+    until_some("it is queued again", async || {
         let (_, job) = service.get(&format!("/v1/jobs/{id}")).await;
-        if job["state"] == "queued" && job["attempts"].as_i64() > Some(0) {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE && !is_terminal(&job), "{job}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        assert!(!is_terminal(&job), "{job}");
+        (job["state"] == "queued" && job["attempts"].as_i64() > Some(0)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

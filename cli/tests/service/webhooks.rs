@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::place::{Heard, Origin, PATIENCE, Receiver, Service, answer, thumbnail};
+use fixtures::wait::later::until_some;
+
+use crate::place::{Heard, Origin, Receiver, Service, answer, thumbnail};
 
 async fn deliveries(service: &Service, id: &str) -> Value {
     service.get(&format!("/v1/jobs/{id}/deliveries")).await.1["data"].clone()
@@ -12,15 +14,11 @@ async fn deliveries(service: &Service, id: &str) -> Value {
 
 /// The first delivery of a job, once it was attempted.
 async fn attempted(service: &Service, id: &str) -> Value {
-    let begun = Instant::now();
-    loop {
+    until_some("it is attempted", async || {
         let told = deliveries(service, id).await;
-        if told[0]["attempts"][0].is_object() {
-            return told[0].clone();
-        }
-        assert!(begun.elapsed() < PATIENCE, "{told}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        told[0]["attempts"][0].is_object().then(|| told[0].clone())
+    })
+    .await
 }
 
 #[tokio::test]
@@ -88,13 +86,11 @@ async fn every_end_is_told_and_told_again_until_it_is_taken() {
     assert_eq!(first.id(), second.id());
     assert_ne!(first.headers["webhook-timestamp"], second.headers["webhook-timestamp"]);
     assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
-    let log = loop {
+    let log = until_some("it is delivered", async || {
         let log = deliveries(&service, id).await;
-        if log[1]["state"] == "delivered" {
-            break log;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+        (log[1]["state"] == "delivered").then_some(log)
+    })
+    .await;
     assert_eq!(log[1]["id"], json!(first.id()));
     let statuses: Vec<&Value> =
         log[1]["attempts"].as_array().unwrap().iter().map(|attempt| &attempt["status"]).collect();

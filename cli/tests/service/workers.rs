@@ -6,7 +6,9 @@ use avocet_service::Config;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::place::{answer, client, is_terminal, thumbnail, until_some};
+use fixtures::wait::later::until_some;
+
+use crate::place::{answer, client, is_terminal, thumbnail};
 
 /// Writes a worker that runs a shell command in its folder, and then reports these file names.
 fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
