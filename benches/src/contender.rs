@@ -43,13 +43,16 @@ pub(super) enum Output {
     Folder(PathBuf),
 }
 
+/// Reads a result into memory and drops it.
+type InMemory = dyn Fn(&CancelToken) -> Result<()>;
+
 pub(super) enum Way {
     /// The library in this process, with a new engine for each run.
     Library(CheckedJob),
     /// Only the planning of the library, without the run.
     Decision(CheckedJob),
     /// The library in this process, whose result stays in memory.
-    Memory(Box<dyn Fn(&CancelToken) -> Result<()>>),
+    Memory(Box<InMemory>),
     /// Programs that are started for each run.
     Programs(Lines),
     Python(Box<Worker>, Value),

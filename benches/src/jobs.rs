@@ -134,27 +134,27 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         name: "frames-uniform",
         about: "Ten pictures in memory, evenly spread, in RGB.",
-        make: Make::Variants(memory::uniform),
+        make: Make::Variants(|bench, clip| Ok(memory::uniform(bench, clip))),
     },
     Kind {
         name: "frames-random",
         about: "Ten pictures in memory at random times, in RGB.",
-        make: Make::Variants(memory::random),
+        make: Make::Variants(|bench, clip| Ok(memory::random(bench, clip))),
     },
     Kind {
         name: "frames-first",
         about: "The first hundred pictures in memory, in RGB.",
-        make: Make::Variants(memory::first),
+        make: Make::Variants(|bench, clip| Ok(memory::first(bench, clip))),
     },
     Kind {
         name: "frames-many",
         about: "Ten pictures in memory of each of fifty short clips, in RGB at 960x540.",
-        make: Make::Together(memory::many),
+        make: Make::Together(|bench, clips| Ok(memory::many(bench, clips))),
     },
     Kind {
         name: "sound-16k",
         about: "All sound of an hour at 16 kHz, mono, as 32-bit floating point in memory.",
-        make: Make::Variants(memory::sound),
+        make: Make::Variants(|bench, clip| Ok(memory::sound(bench, clip))),
     },
 ];
 

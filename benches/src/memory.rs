@@ -39,27 +39,28 @@ struct Wanted {
 }
 
 /// Ten pictures, evenly spread.
-pub(super) fn uniform(bench: &Bench<'_>, clip: &Clip) -> Result<Vec<Round>> {
+pub(super) fn uniform(bench: &Bench<'_>, clip: &Clip) -> Vec<Round> {
     let step = clip.seconds / f64::from(PICTURES);
-    at_times(bench, clip, (0..PICTURES).map(|number| (f64::from(number) + 0.5) * step).collect())
+    let times = (0..PICTURES).map(|number| (f64::from(number) + 0.5) * step);
+    at_times(bench, clip, &times.collect::<Vec<_>>())
 }
 
 /// Ten pictures at random times, in no order.
-pub(super) fn random(bench: &Bench<'_>, clip: &Clip) -> Result<Vec<Round>> {
-    at_times(bench, clip, PLACES.iter().map(|place| place * clip.seconds).collect())
+pub(super) fn random(bench: &Bench<'_>, clip: &Clip) -> Vec<Round> {
+    at_times(bench, clip, &PLACES.map(|place| place * clip.seconds))
 }
 
 /// The first hundred pictures.
-pub(super) fn first(bench: &Bench<'_>, clip: &Clip) -> Result<Vec<Round>> {
-    at_times(bench, clip, Vec::new())
+pub(super) fn first(bench: &Bench<'_>, clip: &Clip) -> Vec<Round> {
+    at_times(bench, clip, &[])
 }
 
-fn at_times(bench: &Bench<'_>, clip: &Clip, times: Vec<f64>) -> Result<Vec<Round>> {
+fn at_times(bench: &Bench<'_>, clip: &Clip, times: &[f64]) -> Vec<Round> {
     if clip.height < 1080 || clip.seconds < 10.0 {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let round = |size: Option<(u32, u32)>| {
-        let wanted = Wanted { clip: clip.path.clone(), times: times.clone(), size };
+        let wanted = Wanted { clip: clip.path.clone(), times: times.to_vec(), size };
         let mut round = Round::new(of_pictures(vec![wanted.clone()], 1));
         round.variant = size.map_or("as large as the clip".to_owned(), |(width, height)| {
             format!("{width}x{height}")
@@ -71,13 +72,13 @@ fn at_times(bench: &Bench<'_>, clip: &Clip, times: Vec<f64>) -> Result<Vec<Round
         add_rivals(&mut round, bench, &order);
         round
     };
-    Ok(SIZES.into_iter().map(round).collect())
+    SIZES.into_iter().map(round).collect()
 }
 
 /// Ten pictures of each of fifty clips, several clips at once.
-pub(super) fn many(bench: &Bench<'_>, clips: &[&Clip]) -> Result<Vec<Round>> {
+pub(super) fn many(bench: &Bench<'_>, clips: &[&Clip]) -> Vec<Round> {
     if clips.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let size = Some((960, 540));
     let of = |number: usize| {
@@ -96,13 +97,13 @@ pub(super) fn many(bench: &Bench<'_>, clips: &[&Clip]) -> Result<Vec<Round>> {
         "job": "frames", "clips": paths, "timesOfEach": times, "size": size, "atOnce": at_once,
     });
     add_rivals(&mut round, bench, &order);
-    Ok(vec![round])
+    vec![round]
 }
 
 /// All sound at 16 kHz in one channel, as 32-bit floating point.
-pub(super) fn sound(bench: &Bench<'_>, clip: &Clip) -> Result<Vec<Round>> {
+pub(super) fn sound(bench: &Bench<'_>, clip: &Clip) -> Vec<Round> {
     if clip.audio.is_none() || clip.seconds < 3000.0 {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let path = clip.path.clone();
     let read = move |cancel: &CancelToken| {
@@ -116,7 +117,7 @@ pub(super) fn sound(bench: &Bench<'_>, clip: &Clip) -> Result<Vec<Round>> {
     let what = "`avocet::audio(…).mono().rate(16_000).f32()`, all blocks into one vector";
     let mut round = Round::new(Contender::new("Avocet", what, Way::Memory(Box::new(read))));
     add_rivals(&mut round, bench, &json!({ "job": "sound", "clips": [clip.path] }));
-    Ok(vec![round])
+    vec![round]
 }
 
 /// Avocet, on so many clips at once.

@@ -137,7 +137,7 @@ impl Arguments<'_> {
         let is_ranges = parameter.is_some_and(|parameter| parameter.kind == Kind::Ranges);
         let is_time = parameter.is_some_and(|parameter| parameter.kind.is_time());
         if is_ranges && problem.allowed.contains("array") {
-            problem.allowed = RANGES.to_owned();
+            RANGES.clone_into(&mut problem.allowed);
         } else if is_time && !is_ranges && !problem.allowed.starts_with("nothing") {
             problem.allowed = format!("{}, {}", problem.allowed, time::FORMS);
         }

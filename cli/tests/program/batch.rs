@@ -130,12 +130,12 @@ fn a_format_that_is_asked_for_is_made_of_extracted_sound_too() {
     let mut command = room.command(&format!("extract-audio {MP4} -o - --format mp3"));
     command.stdout(fs::File::create(room.path("out.mp3")).unwrap());
     assert_eq!(Running::start(command).end().status, Some(0));
-    assert_eq!(judge::probe(&room.path("out.mp3")).audio().codec, "mp3");
+    assert_eq!(judge::probe(room.path("out.mp3")).audio().codec, "mp3");
     assert_eq!(room.run(&format!("extract-audio {MP4} --format flac")).status, Some(0));
     let made = room.path("counter-h264-aac-extract-audio.flac");
     assert_eq!(judge::probe(&made).audio().codec, "flac");
     assert_eq!(room.run(&format!("extract-audio {MP4} -o out/ --format wav")).status, Some(0));
-    assert_eq!(judge::probe(&room.path("out/counter-h264-aac.wav")).audio().codec, "pcm_s16le");
+    assert_eq!(judge::probe(room.path("out/counter-h264-aac.wav")).audio().codec, "pcm_s16le");
 }
 
 #[test]

@@ -26,8 +26,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// How long a job may take before it counts as hung.
-
 /// A running service; it is killed when this is dropped.
 pub(crate) struct Service {
     child: Child,

@@ -94,7 +94,6 @@ pub(super) fn send_all(
 ) -> Result<Sent, Failed> {
     let (client, token) = (client.clone(), cancel.clone());
     let sent_bytes = Arc::new(AtomicU64::new(0));
-    #[expect(clippy::disallowed_methods, reason = "this is the module that the rule points to")]
     let size = |upload: &Upload| std::fs::metadata(&upload.file).map_or(0, |file| file.len());
     let total = Some(uploads.iter().map(size).sum());
     let counter = Arc::clone(&sent_bytes);
