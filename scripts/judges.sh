@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Installs the independent judges of the job service (Node.js, and a Python environment), and sets
 # AVOCET_JUDGES to their folder. Scripts that run all tests source it. If PyPI can not be reached,
-# the tests that need them are skipped by name.
+# the tests that need them are skipped by name. A browser and a web server are installed only where
+# the comma-separated list REQUIRE names them: they are large.
 
 judges=${CARGO_TARGET_DIR:-target}/judges
 wanted=()
 command -v node >/dev/null || wanted+=(nodejs)
 python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
+for program in chromium nginx openssl; do
+    case ",${REQUIRE-}," in
+    *",$program,"*) command -v "$program" >/dev/null || wanted+=("$program") ;;
+    esac
+done
 [ "${#wanted[@]}" -eq 0 ] || install_packages "${wanted[@]}"
 
 if ! "$judges/bin/schemathesis" --version >/dev/null 2>&1; then
