@@ -194,7 +194,8 @@ fn what_is_too_large_is_not_copied() {
             ("LIMIT_EXCEEDED", false),
             "{fault:?}: {error}"
         );
-        assert!(origin.bytes() < 8 << 20, "{fault:?}: {}", origin.bytes());
+        // What the sockets hold counts as sent; it may be some megabytes.
+        assert!(origin.bytes() < 32 << 20, "{fault:?}: {}", origin.bytes());
     }
     // The limit does not apply to inputs that are read in parts.
     let origin = Origin::new(&clip, Fault::None);

@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::{
     child::{self, Cost, Lines, bytes_read, measure},
     error::{Error, Result},
-    python::Worker,
     row::Goal,
     scratch::{Scratch, clear},
 };
@@ -55,7 +54,7 @@ pub(super) enum Way {
     Memory(Box<InMemory>),
     /// Programs that are started for each run.
     Programs(Lines),
-    Python(Box<Worker>, Value),
+    Worker(Box<Worker>, Value),
     /// A copy by the kernel, which may share the blocks if the file system supports that.
     KernelCopy(PathBuf),
     /// A copy by reads and writes in this process.
@@ -112,7 +111,7 @@ impl Contender {
         let target = self.output.as_ref().map_or(Path::new("out"), Output::path);
         let cost = match &mut self.way {
             Way::Programs(lines) => measure(scratch, lines),
-            Way::Python(worker, order) => worker.run(order),
+            Way::Worker(worker, order) => worker.run(order),
             Way::Library(job) => time(|| {
                 let job =
                     avocet::job(CheckedJob::clone(job)).output(target).engine(&Engine::default());

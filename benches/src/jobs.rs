@@ -16,10 +16,10 @@ use super::{
     contender::{Contender, Output, Way},
     error::{Error, Result},
     memory,
-    python::Worker,
     rivals::{Origin, Program, Rivals},
     row::{Bound, Goal, Measure},
     scratch::Scratch,
+    worker::{Launcher, Worker},
 };
 
 /// The longest clip in seconds that bursts use. Other jobs use longer clips, if there are any.
@@ -494,23 +494,30 @@ impl Round {
         let own = || format!("PyAV {}", version.version);
         let name = limit.map_or_else(own, |(name, _)| name.to_owned());
         let what = format!("`{job}` of worker.py, PyAV {} in one process", version.version);
-        let way = Way::Python(Box::new(worker), order);
+        let way = Way::Worker(Box::new(worker), order);
         let mut rival = Contender::new(&name, what, way).making(output).wanting(goal);
         rival.is_limit = limit.is_some();
         self.rivals.push(rival);
         self.notes.extend(limit.map(|(name, what)| format!("{name}: {what}.")));
     }
 
-    /// Adds a library of Python as a rival, if it is installed.
-    pub(super) fn add_library(&mut self, bench: &Bench<'_>, name: &str, order: Value, goal: Goal) {
-        let Some((python, _)) = &bench.rivals.python else { return };
-        let worker = match Worker::start(bench.scratch, python) {
+    /// Adds a library as a rival, if there is a program with it.
+    pub(super) fn add_library(
+        &mut self,
+        bench: &Bench<'_>,
+        launcher: Option<&Launcher>,
+        name: &str,
+        order: Value,
+        goal: Goal,
+    ) {
+        let Some(launcher) = launcher else { return };
+        let worker = match Worker::start(bench.scratch, launcher) {
             Ok(worker) => worker,
             Err(error) => return self.notes.push(format!("{name} is left out: {error}.")),
         };
-        let what =
-            format!("`{}` of worker.py, in one process", order["job"].as_str().unwrap_or_default());
-        let rival = Contender::new(name, what, Way::Python(Box::new(worker), order));
+        let job = order["job"].as_str().unwrap_or_default();
+        let what = format!("`{job}` of the worker of {}, in one process", launcher.name);
+        let rival = Contender::new(name, what, Way::Worker(Box::new(worker), order));
         self.rivals.push(rival.wanting([goal]));
     }
 

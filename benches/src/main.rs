@@ -11,13 +11,13 @@ mod error;
 mod jobs;
 mod memory;
 mod pair;
-mod python;
 mod report;
 mod rivals;
 mod row;
 mod scratch;
 mod statistics;
 mod terminal;
+mod worker;
 
 use std::{
     env,
@@ -48,6 +48,7 @@ const PAIRS: &str = "pairs";
 const JOBS: &str = "jobs";
 const FFMPEG: &str = "ffmpeg";
 const PYTHON: &str = "python";
+const EZ_FFMPEG: &str = "ez-ffmpeg";
 const WRITE: &str = "write";
 const PROGRAM: &str = "avocet";
 const JSON: &str = "json";
@@ -91,6 +92,7 @@ fn command() -> clap::Command {
         )
         .arg(path(PROGRAM).help("The program `avocet`; default: the one beside this program"))
         .arg(path(PYTHON).help("An interpreter that has PyAV and Pillow, to time them, too"))
+        .arg(path(EZ_FFMPEG).help("The program of benches/ez-ffmpeg, to time that library, too"))
         .arg(
             path(WRITE)
                 .value_name("FOLDER")
@@ -157,7 +159,12 @@ fn answer(cancel: &CancelToken, matches: &ArgMatches) -> Result<String> {
     let given: Vec<_> = matches.get_many::<PathBuf>(FFMPEG).unwrap_or_default().collect();
     let program = matches.get_one::<PathBuf>(PROGRAM).cloned();
     let program = program.map_or_else(child::beside, Ok)?;
-    let rivals = Rivals::find(&scratch, &given, matches.get_one::<PathBuf>(PYTHON))?;
+    let rivals = Rivals::find(
+        &scratch,
+        &given,
+        matches.get_one(PYTHON).cloned(),
+        matches.get_one(EZ_FFMPEG).cloned(),
+    )?;
     let pairs = matches.get_one(PAIRS).copied().unwrap_or(NonZeroUsize::MIN);
     let mut report = Report {
         state: "partial",

@@ -177,15 +177,18 @@ fn expect(is_there: bool, what: &str) -> Result<()> {
     Err(super::error::Error::Failed { command, log })
 }
 
-/// Adds `PyAV` and torchcodec.
+/// Adds `PyAV`, torchcodec and ez-ffmpeg.
 fn add_rivals(round: &mut Round, bench: &Bench<'_>, order: &Value) {
     for (by, name) in
         [("av", "PyAV"), ("torchcodec", "torchcodec"), ("approximate", "torchcodec, approximate")]
     {
         let mut order = order.clone();
         order["by"] = json!(by);
-        round.add_library(bench, name, order, rival_at_least(1.0));
+        let python = bench.rivals.python.as_ref().map(|(launcher, _)| launcher);
+        round.add_library(bench, python, name, order, rival_at_least(1.0));
     }
+    let ez_ffmpeg = bench.rivals.ez_ffmpeg.as_ref().map(|(launcher, _)| launcher);
+    round.add_library(bench, ez_ffmpeg, "ez-ffmpeg", order.clone(), rival_at_least(1.0));
     round.notes.push(
         "torchcodec: as it is by default, which reads the whole file for exact seeks first, with one \
          thread in its decoder; “approximate” does not, and has as many threads as there are processors. \

@@ -18,6 +18,7 @@ use super::{
     error::{Error, Result},
     rivals::{Program, Rivals, Skipped},
     row::Row,
+    worker::Version,
 };
 
 /// The results of one call of this command.
@@ -48,8 +49,8 @@ pub(super) struct Setting {
     libav: String,
     programs: Vec<Program>,
     ffprobe: Option<String>,
-    /// The versions of `PyAV` and of its libav.
-    pyav: Option<(String, String)>,
+    /// The versions of libraries, and of the libav in each, by name.
+    libraries: Vec<(&'static str, Version)>,
     /// The number of pairs that count.
     pairs: NonZeroUsize,
     /// The command line of this call.
@@ -117,7 +118,7 @@ impl Setting {
     pub(super) fn find(rivals: &Rivals, pairs: NonZeroUsize) -> Self {
         let words: Vec<_> = env::args_os().skip(1).collect();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let python = rivals.python.as_ref().map(|(_, version)| version);
+        let libraries = [&rivals.python, &rivals.ez_ffmpeg].into_iter().flatten();
         Self {
             date: date(since.as_secs()),
             processor: processor().unwrap_or_else(|| env::consts::ARCH.to_owned()),
@@ -126,7 +127,7 @@ impl Setting {
             libav: Engine::default().capabilities().version.clone(),
             programs: rivals.programs.clone(),
             ffprobe: rivals.ffprobe.clone(),
-            pyav: python.map(|version| (version.version.clone(), version.libav.clone())),
+            libraries: libraries.map(|(launcher, own)| (launcher.name, own.clone())).collect(),
             pairs,
             command: format!("avocet-bench {}", show(&words)),
         }
@@ -140,8 +141,9 @@ impl Setting {
             .map(|program| format!("{} ({})", program.name, program.version))
             .collect();
         rivals.extend(self.ffprobe.as_ref().map(|version| format!("ffprobe ({version})")));
-        rivals
-            .extend(self.pyav.as_ref().map(|(own, libav)| format!("PyAV {own} (FFmpeg {libav})")));
+        rivals.extend(self.libraries.iter().map(|(name, Version { version, libav })| {
+            format!("{name} {version} (FFmpeg {libav})")
+        }));
         let rivals = if rivals.is_empty() { "none".to_owned() } else { rivals.join(", ") };
         format!(
             "# Whole jobs, {date}\n\n\

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{
     error::{Error, Result},
-    python::{Version, Worker},
     scratch::Scratch,
+    worker::{Launcher, Version, Worker},
 };
 
 /// How a program was found.
@@ -47,7 +47,8 @@ pub(super) struct Rivals {
     /// The version of the ffprobe on `PATH`.
     pub(super) ffprobe: Option<String>,
     /// An interpreter with `PyAV` and Pillow.
-    pub(super) python: Option<(PathBuf, Version)>,
+    pub(super) python: Option<(Launcher, Version)>,
+    pub(super) ez_ffmpeg: Option<(Launcher, Version)>,
     pub(super) skipped: Vec<Skipped>,
 }
 
@@ -56,7 +57,8 @@ impl Rivals {
     pub(super) fn find(
         scratch: &Scratch,
         given: &[&PathBuf],
-        python: Option<&PathBuf>,
+        python: Option<PathBuf>,
+        ez_ffmpeg: Option<PathBuf>,
     ) -> Result<Self> {
         let (mut programs, mut skipped) = (Vec::new(), Vec::new());
         let mut skip = |name: &str, why: String| {
@@ -76,21 +78,23 @@ impl Rivals {
         make_names_differ(&mut programs);
         let ffprobe = version(OsStr::new("ffprobe"));
         let ffprobe = ffprobe.map_err(|error| skip("ffprobe", error.to_string())).ok();
-        let python = match python {
-            None => {
-                skip("PyAV", "no interpreter was given with --python".to_owned());
-                None
-            }
-            Some(path) => match Worker::start(scratch, path) {
-                Ok(worker) => Some((path.clone(), worker.version.clone())),
-                Err(Error::Failed { log, .. }) => {
-                    skip("PyAV", format!("{}: {log}", path.display()));
-                    None
+        let mut library = |name: &str, argument: &str, launcher: Option<Launcher>| {
+            let Some(launcher) = launcher else {
+                skip(name, format!("no program was given with --{argument}"));
+                return Ok(None);
+            };
+            match Worker::start(scratch, &launcher) {
+                Ok(worker) => Ok(Some((launcher, worker.version.clone()))),
+                Err(error @ Error::Failed { .. }) => {
+                    skip(name, error.to_string());
+                    Ok(None)
                 }
-                Err(error) => return Err(error),
-            },
+                Err(error) => Err(error),
+            }
         };
-        Ok(Self { programs, ffprobe, python, skipped })
+        let python = library("PyAV", "python", python.map(Launcher::python))?;
+        let ez_ffmpeg = library("ez-ffmpeg", "ez-ffmpeg", ez_ffmpeg.map(Launcher::ez_ffmpeg))?;
+        Ok(Self { programs, ffprobe, python, ez_ffmpeg, skipped })
     }
 }
 

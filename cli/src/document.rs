@@ -346,7 +346,7 @@ mod tests {
             &["a"],
             "b.mp4",
             &[],
-            &["-o | `.mp4` | one of `.mp3`, `.aac`, `.wav`, `.m4a`"],
+            &["-o | `.mp4` | one of `.mp3`, `.aac`, `.wav`, `.m4a`, `.flac`, `.opus`, `.ogg`"],
         );
         check(
             RecipeName::Concat,

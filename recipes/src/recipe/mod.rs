@@ -30,6 +30,7 @@ use web_ready::WebReady;
 /// A recipe with its parameters.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "name", rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Recipe {
     /// Plays in every browser.
     WebReady(WebReady),
@@ -73,6 +74,7 @@ impl Recipe {
 
 /// One of the recipes, without its parameters.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum RecipeName {
     /// `webReady`
     WebReady,

@@ -130,6 +130,7 @@ impl Proxy {
 /// How often a keyframe stands.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Gop {
     /// One in each second.
     #[default]

@@ -115,6 +115,7 @@ impl VideoCodec {
 /// How long an encoder may take for a better result.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Preset {
     /// One of [`VideoCodec::PRESETS`], for h264 and hevc.
     Name(String),

@@ -162,6 +162,7 @@ impl Tracks {
 /// How closely a time is met.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Accuracy {
     /// To the frame.
     #[default]
@@ -277,6 +278,7 @@ const SIDE: Kind = Kind::Integer { least: 1, most: MAX_SIDE };
 /// How a picture fills a size of another shape.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Fit {
     /// Stretched to the size, whatever its shape.
     #[default]

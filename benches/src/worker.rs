@@ -1,13 +1,14 @@
-//! `PyAV`: a Python program that does one job for each line of JSON on its standard input.
+//! A library in a program of its own, which does one job for each line of JSON on its standard input:
+//! those of Python, and ez-ffmpeg, whose bindings can not be in one program with ours.
 
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
-    path::Path,
+    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -18,17 +19,28 @@ use super::{
 
 const SCRIPT: &str = include_str!("worker.py");
 
-/// A running Python program; it ends when this is dropped.
+/// How a worker is started.
+#[derive(Clone, Debug)]
+pub(super) struct Launcher {
+    /// The library that it stands for.
+    pub(super) name: &'static str,
+    path: PathBuf,
+    /// The script that an interpreter runs.
+    script: Option<&'static str>,
+}
+
+/// A running worker; it ends when this is dropped.
 pub(super) struct Worker {
+    name: &'static str,
     child: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     _adopted: Adopted,
-    /// The versions of `PyAV` and of its libav.
+    /// The versions of the library and of its libav.
     pub(super) version: Version,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Version {
     pub(super) version: String,
     pub(super) libav: String,
@@ -41,14 +53,26 @@ enum Answer {
     Done(Cost),
 }
 
+impl Launcher {
+    /// An interpreter of Python that has `PyAV` and Pillow.
+    pub(super) fn python(path: PathBuf) -> Self {
+        Self { name: "PyAV", path, script: Some(SCRIPT) }
+    }
+
+    /// The program of `benches/ez-ffmpeg`.
+    pub(super) fn ez_ffmpeg(path: PathBuf) -> Self {
+        Self { name: "ez-ffmpeg", path, script: None }
+    }
+}
+
 impl Worker {
-    /// Starts an interpreter; fails when it lacks `PyAV` or Pillow.
-    pub(super) fn start(scratch: &Scratch, python: &Path) -> Result<Self> {
+    /// Starts a worker; fails when an interpreter lacks `PyAV` or Pillow.
+    pub(super) fn start(scratch: &Scratch, launcher: &Launcher) -> Result<Self> {
         scratch.check()?;
-        let name = python.display().to_string();
+        let name = launcher.path.display().to_string();
         let start = |source| Error::Start { program: name.clone(), source };
-        let mut command = Command::new(python);
-        command.args(["-c", SCRIPT]).process_group(0);
+        let mut command = Command::new(&launcher.path);
+        command.args(launcher.script.iter().flat_map(|script| ["-c", script])).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(start)?;
         let adopted = scratch.adopt(&child);
@@ -65,11 +89,21 @@ impl Worker {
             scratch.check()?;
             let log = String::from_utf8_lossy(&output.stderr);
             let log = log.lines().last().unwrap_or("it answers nothing").to_owned();
-            return Err(Error::Failed { command: format!("{name} with av and pillow"), log });
+            return Err(Error::Failed {
+                command: format!("{name}, the worker of {}", launcher.name),
+                log,
+            });
         };
         // Close the read end of standard error, so that a full pipe does not block the program.
         child.stderr = None;
-        Ok(Self { child, orders: Some(orders), answers, _adopted: adopted, version })
+        Ok(Self {
+            name: launcher.name,
+            child,
+            orders: Some(orders),
+            answers,
+            _adopted: adopted,
+            version,
+        })
     }
 
     /// Does a job once.
@@ -83,10 +117,10 @@ impl Worker {
         match serde_json::from_str(&line) {
             Ok(Answer::Done(cost)) => Ok(cost),
             Ok(Answer::Failed { error }) => {
-                Err(Error::Failed { command: "PyAV".to_owned(), log: error })
+                Err(Error::Failed { command: self.name.to_owned(), log: error })
             }
             Err(_) => Err(Error::Answer {
-                program: "PyAV".to_owned(),
+                program: self.name.to_owned(),
                 found: line.trim().to_owned(),
                 expected: "the cost of a run",
             }),
