@@ -16,6 +16,7 @@ use super::{
     error::{Error, Result},
     row::Goal,
     scratch::{Scratch, clear},
+    worker::Worker,
 };
 
 /// The buffer of the plain copy in bytes; coreutils use the same.
