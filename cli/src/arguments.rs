@@ -235,7 +235,10 @@ fn recipe(recipe: RecipeName) -> clap::Command {
          standard input"
     });
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
-    let usual = formats.first().copied().unwrap_or_default();
+    let usual = match recipe {
+        RecipeName::ExtractAudio => "m4a, or as its codec is held,",
+        _ => formats.first().copied().unwrap_or_default(),
+    };
     let mut command =
         clap::Command::new(kebab(recipe.name())).about(recipe.summary().trim_end_matches('.'));
     let mut kinds = recipe.parameters().iter().map(|parameter| parameter.kind);
@@ -414,7 +417,7 @@ pub(super) fn json() -> Arg {
     Arg::new(JSON)
         .long(JSON)
         .action(ArgAction::SetTrue)
-        .help("Print one JSON object on standard output, also for an error")
+        .help("Print one JSON object on standard output, also for an error; on standard error with `-o -`")
 }
 
 /// Answers a command line that names no command: with help, the version, or what is wrong with it.

@@ -33,7 +33,7 @@ const MEDIA: &[&str] = &[
     "mxf", "nut", "oga", "ogv", "rm", "ts", "tta", "vob", "w64", "wma", "wmv", "wtv", "wv", "y4m",
 ];
 
-/// An input, and where its output goes below the folder of outputs, without an extension.
+/// An input.
 struct One {
     input: OsString,
     /// The folder below that of the input, in which it was found.
@@ -105,7 +105,13 @@ pub(super) fn run(
                     terminal::print(&answer.output, 0);
                 }
             }
-            Err(failure) if failure.is_cancellation() => return Err(failure),
+            Err(failure) if failure.is_cancellation() && !context.json => return Err(failure),
+            Err(failure) if failure.is_cancellation() => {
+                // What was done before it stays, and is told.
+                jobs.push(with_input(&failure.to_json(), one));
+                let output = json!({ "state": "cancelled", "jobs": jobs }).to_string();
+                return Ok(Answer { warnings, status: failure.status(), ..Answer::new(output) });
+            }
             Err(failure) => {
                 failed += 1;
                 jobs.push(with_input(&failure.to_json(), one));
@@ -211,9 +217,10 @@ fn places(
     matches: &ArgMatches,
 ) -> Result<Vec<PathBuf>, Failure> {
     let makes_files = recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some();
-    let extension = job::asked_format(matches)
+    let asked = job::asked_format(matches);
+    let extension = asked
         .or(recipe.formats().first().copied())
-        .map_or("mp4", Format::extension);
+        .map_or("mp4", |format| name::usual_extension(recipe, format, asked.is_some()));
     let stem = |one: &One| one.below.join(Path::new(&one.name).file_stem().unwrap_or_default());
     let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for one in all {

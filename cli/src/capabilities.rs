@@ -8,13 +8,15 @@ use serde::Serialize;
 use super::{Answer, Context, terminal};
 
 /// Encoders that recipes use, and some of newer builds that custom arguments may use.
-const ENCODERS: [&str; 12] = [
+const ENCODERS: [&str; 14] = [
     "libx264",
     "libx265",
     "libsvtav1",
     "libvpx-vp9",
     "aac",
     "libopus",
+    "libvorbis",
+    "flac",
     "libmp3lame",
     "pcm_s16le",
     "mjpeg",

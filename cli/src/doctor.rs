@@ -24,13 +24,15 @@ struct Check {
 
 /// What recipes need of libav: what it is for, the names of which one suffices, and the library that
 /// FFmpeg must have been built with.
-const NEEDS: [(&str, &[&str], &str); 10] = [
+const NEEDS: [(&str, &[&str], &str); 12] = [
     ("H.264 video", &["libx264"], "x264"),
     ("HEVC video", &["libx265"], "x265"),
     ("VP9 video", &["libvpx-vp9"], "libvpx"),
     ("AV1 video", &["libsvtav1"], "SVT-AV1"),
     ("AAC audio", &["aac"], "FFmpeg's own"),
     ("Opus audio", &["libopus"], "libopus"),
+    ("Vorbis audio", &["libvorbis"], "libvorbis"),
+    ("FLAC audio", &["flac"], "FFmpeg's own"),
     ("MP3 audio", &["libmp3lame"], "LAME"),
     ("JPEG pictures", &["mjpeg"], "FFmpeg's own"),
     ("PNG pictures", &["png"], "FFmpeg's own"),

@@ -78,7 +78,7 @@ impl Failure {
     }
 
     /// The exit status: 2 for a wrong document or argument, 130 for a cancellation, else 1.
-    fn status(&self) -> u8 {
+    pub(super) fn status(&self) -> u8 {
         match self.code() {
             "VALIDATION_ERROR" | "UNSUPPORTED_COMMAND" => 2,
             "CANCELLED" => 130,

@@ -8,7 +8,7 @@ use std::{
 use avocet::{
     Format,
     io::{Location, Target},
-    recipes::{Job, JobOutputs, Recipe, Task},
+    recipes::{Job, JobOutputs, Recipe, RecipeName, Task},
 };
 
 /// Turns camelCase into kebab-case for the command line: `seekSeconds` becomes `seek-seconds`.
@@ -38,8 +38,16 @@ pub(super) fn format(job: &Job) -> Option<Format> {
     }
 }
 
-/// The default name: `<stem>-<recipe>.<extension>`, in the current folder. `extractAudio` writes
-/// MP4 (`.m4a`) unless a format was asked for: ADTS stores neither gaps nor the exact duration.
+/// The extension of an output that is named for the user, without the dot. `extractAudio` writes MP4
+/// (`.m4a`) unless a format was asked for: ADTS stores neither gaps nor the exact duration.
+pub(super) fn usual_extension(recipe: RecipeName, format: Format, is_asked: bool) -> &'static str {
+    match recipe {
+        RecipeName::ExtractAudio if format != Format::Aac && !is_asked => "m4a",
+        _ => format.extension(),
+    }
+}
+
+/// The default name: `<stem>-<recipe>.<extension>`, in the current folder.
 pub(super) fn usual_output(input: &Location, job: &Job, format: Format, is_asked: bool) -> PathBuf {
     let mut name = stem(input);
     name.push("-");
@@ -49,8 +57,8 @@ pub(super) fn usual_output(input: &Location, job: &Job, format: Format, is_asked
     });
     name.push(".");
     name.push(match &job.task {
-        Task::Recipe(Recipe::ExtractAudio(_)) if format != Format::Aac && !is_asked => "m4a",
-        _ => format.extension(),
+        Task::Recipe(recipe) => usual_extension(recipe.name(), format, is_asked),
+        Task::Ffmpeg(_) => format.extension(),
     });
     PathBuf::from(name)
 }

@@ -126,7 +126,8 @@ fn describe_media<'a>(
     Output {
         path: match location {
             Location::Path(path) => path.to_string_lossy().into_owned(),
-            elsewhere => elsewhere.to_string(),
+            Location::Caller(_) => "-".to_owned(),
+            elsewhere @ Location::Url(_) => elsewhere.to_string(),
         },
         size_bytes,
         duration,

@@ -391,6 +391,14 @@ impl Encoder {
         NonZeroU32::new(u32::try_from(size).unwrap_or(0))
     }
 
+    /// Samples of each packet, if the encoder adds silence before the first one: all packets then
+    /// decode to as many, the last one included. `None` for other encoders.
+    pub(crate) fn primed_size(&self) -> Option<NonZeroU32> {
+        // SAFETY: the context is open.
+        let padding = unsafe { (*self.context.as_ptr()).initial_padding };
+        self.frame_size().filter(|_| padding > 0)
+    }
+
     /// Codec parameters of the encoder's packets.
     pub(crate) fn parameters(&self) -> AvResult<Parameters> {
         // SAFETY: allocates only; null is caught.

@@ -43,9 +43,14 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> M
     // SAFETY: the context is open, which covers its format, streams, chapters and tags.
     unsafe {
         let fields = &*context;
-        let streams: Vec<_> = streams(context).map(|one| stream(context, one, ends)).collect();
+        let mut streams: Vec<_> = streams(context).map(|one| stream(context, one, ends)).collect();
+        let format = text((*fields.iformat).name);
+        let mut tags = tags(fields.metadata);
+        if format == "ogg" && tags.is_empty() {
+            tags = first_tags(&mut streams);
+        }
         // In these formats libav gives times before 0 to what comes before a clock wrap.
-        let may_wrap = matches!(text((*fields.iformat).name).as_str(), "mpegts" | "mpeg");
+        let may_wrap = matches!(format.as_str(), "mpegts" | "mpeg");
         let start = streams
             .iter()
             .filter(|stream| !stream.still)
@@ -62,14 +67,14 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> M
             .map(|number| program(&**fields.programs.add(number)))
             .collect();
         MediaInfo {
-            format: text((*fields.iformat).name),
+            format,
             size_bytes: u64::try_from(ffi::avio_size(fields.pb)).ok(),
             start,
             duration: ticks(fields.duration).and_then(microseconds),
             duration_is_estimate: number_of!((*context).duration_estimation_method)
                 == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE as c_int,
             bit_rate: u64::try_from(fields.bit_rate).ok().filter(|rate| *rate > 0),
-            tags: tags(fields.metadata),
+            tags,
             chapters,
             streams,
             programs,
@@ -80,6 +85,23 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> M
             origin: None,
         }
     }
+}
+
+/// Takes the tags of the first stream that has some, other than its language: those of an Ogg file
+/// stand there, and a file has no others.
+fn first_tags(streams: &mut [StreamInfo]) -> Tags {
+    let mut found = Tags::new();
+    for stream in streams {
+        let (own, of_file) = std::mem::take(&mut stream.tags)
+            .into_iter()
+            .partition(|(name, _)| name.eq_ignore_ascii_case("language"));
+        stream.tags = own;
+        found = of_file;
+        if !found.is_empty() {
+            break;
+        }
+    }
+    found
 }
 
 /// # Safety

@@ -29,6 +29,10 @@ pub(crate) struct Muxer {
     is_mp3: bool,
     /// Whether skip-samples side data of a packet stated more than the decoder delay at the start.
     knows_delay: bool,
+    /// Whether the container is Matroska or WebM.
+    is_matroska: bool,
+    /// Whether the next packet is the first one of an Ogg file.
+    begins_ogg: bool,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -80,7 +84,8 @@ impl Muxer {
         let cancel = Box::new(cancel.clone());
         let io = Io::writer(writer, (*cancel).clone())?;
         let mut context = ptr::null_mut();
-        let is_mp3 = name == "mp3";
+        let (is_mp3, is_matroska) = (name == "mp3", matches!(name, "matroska" | "webm"));
+        let begins_ogg = matches!(name, "ogg" | "opus");
         let name = c_string(name);
         // SAFETY: the name is zero-terminated; null is caught.
         let code = unsafe {
@@ -106,7 +111,7 @@ impl Muxer {
             // priming of one.
             fields.avoid_negative_ts = 0;
         }
-        Ok(Self { context, io, cancel, is_mp3, knows_delay: false })
+        Ok(Self { context, io, cancel, is_mp3, knows_delay: false, is_matroska, begins_ogg })
     }
 
     /// Sets the tags of the whole file.
@@ -252,9 +257,20 @@ impl Muxer {
             // For a packet that has only end padding, the difference wraps to a huge delay.
             packet.drop_side_data();
         }
+        if self.is_matroska && packet.size() > 0 {
+            // libavformat would write the tracks anew, in too little room. What a demuxer repeats is
+            // known already, and a change is not copied.
+            packet.clear_new_extradata();
+        }
         // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
-        let code =
+        let mut code =
             unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
+        if code >= 0 && std::mem::take(&mut self.begins_ogg) {
+            // End the first page here: libavformat misplaces the packets of a first page that is also
+            // the last one, as it is in a short file.
+            // SAFETY: the header is written; this muxer takes null as the request to flush.
+            code = unsafe { ffi::av_write_frame(self.context.as_ptr(), ptr::null_mut()) };
+        }
         check(code).map(drop).map_err(|error| self.fault(error))
     }
 

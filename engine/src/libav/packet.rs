@@ -123,11 +123,30 @@ impl Packet {
         self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA, data)
     }
 
+    /// Empties new extradata that this packet has, so that muxers take no notice.
+    pub(super) fn clear_new_extradata(&mut self) {
+        let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+        // SAFETY: the packet is live; libav answers an error where there is none.
+        unsafe { ffi::av_packet_shrink_side_data(self.as_ptr(), kind, 0) };
+    }
+
     /// Attaches skip-samples side data that discards this many samples at its start.
     pub(super) fn set_skipped(&mut self, samples: u32) -> AvResult<()> {
+        self.set_silent(samples, 0)
+    }
+
+    /// Attaches skip-samples side data that discards this many samples at its end, unless it already
+    /// has some.
+    pub(crate) fn set_padding(&mut self, samples: u32) -> AvResult<()> {
+        let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
+        if self.side_data(kind).is_some() { Ok(()) } else { self.set_silent(0, samples) }
+    }
+
+    fn set_silent(&mut self, start: u32, end: u32) -> AvResult<()> {
         // 32-bit counts for the start and for the end, and a byte of reason for each.
-        let [one, two, three, four] = samples.to_le_bytes();
-        let data = [one, two, three, four, 0, 0, 0, 0, 0, 0];
+        let mut data = [0; 10];
+        data[..4].copy_from_slice(&start.to_le_bytes());
+        data[4..8].copy_from_slice(&end.to_le_bytes());
         self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, &data)
     }
 

@@ -224,7 +224,7 @@ impl Opener<'_> {
         let muxer = open_muxer(output, &tracks, &sink.draft(), self.cancel)?;
         for (number, track) in tracks.iter_mut().enumerate() {
             if let Some(encode) = &mut track.encode {
-                encode.count_in(muxer.time_base(number));
+                encode.count_in(muxer.time_base(number), muxer.delay_base(number).is_some());
             }
         }
         let counters: Vec<TrackCounters> =

@@ -39,7 +39,7 @@ pub struct MediaInfo {
     pub duration_is_estimate: bool,
     /// Bits per second over all streams, as the container states or libav estimates.
     pub bit_rate: Option<u64>,
-    /// Tags of the whole file.
+    /// Tags of the whole file; of Ogg, which has them in its streams, those of the first that has any.
     pub tags: Tags,
     /// Chapters, in order of time.
     pub chapters: Vec<Chapter>,

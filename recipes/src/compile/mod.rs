@@ -194,7 +194,9 @@ impl Recipe {
             Self::Compress(_) => !has_sizes(),
             Self::Storyboard(_) => lists_keyframes(media) || has_unsure_end(media),
             Self::Thumbnail(_) => goes_on(media),
-            Self::Transcode(_) | Self::Resize(_) => false,
+            // Packets of program streams may have no times, and only all of them tell.
+            Self::Transcode(_) => media.is_format("mpeg") && media.videos().next().is_some(),
+            Self::Resize(_) => false,
         }
     }
 }

@@ -54,6 +54,19 @@ impl Format {
         !matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::Flac | Self::Opus | Self::Ogg)
     }
 
+    /// The longest part of a stream, in seconds, that can be hidden before the start: an edit list
+    /// hides any, Matroska the priming of sound (`CodecDelay`), and what stores no times leaves it out.
+    pub(crate) const fn hides_before(self, is_video: bool) -> f64 {
+        /// More than any codec needs: HE-AAC has up to 5,058 samples, or 0.115 s.
+        const PRIMING: f64 = 0.15;
+        match self {
+            Self::Webm => 0.0,
+            Self::Mkv if is_video => 0.0,
+            Self::Mkv => PRIMING,
+            _ => f64::INFINITY,
+        }
+    }
+
     /// Whether it holds several audio streams.
     pub(crate) const fn holds_many(self) -> bool {
         !self.is_audio() || self.is_movie()
@@ -149,10 +162,6 @@ fn file_tags(container: Format, tags: &Tags) -> Tags {
     tags
 }
 
-/// The duration of an Ogg page, in microseconds. libavformat's default of one second makes a short
-/// file a single page.
-const PAGE_MICROSECONDS: u32 = 200_000;
-
 /// The only output of a recipe, with `tracks` and `chapters`, and the tags of `probed`.
 pub(crate) fn output(
     container: Format,
@@ -187,10 +196,6 @@ pub(crate) fn output(
     if container == Format::Mov && tags.keys().any(|it| in_quicktime(it).is_some()) {
         // Without it, libavformat writes the older list of user data, which has names for few tags.
         options.push(("movflags".to_owned(), "use_metadata_tags".to_owned()));
-    }
-    if matches!(container, Format::Opus | Format::Ogg) {
-        // libavformat misplaces the packets of a first page that is also the last one.
-        options.push(("page_duration".to_owned(), PAGE_MICROSECONDS.to_string()));
     }
     Output {
         location: context.output.clone(),

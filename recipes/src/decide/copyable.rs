@@ -3,7 +3,7 @@
 
 use avocet_model::{
     index::StreamIndex,
-    media::{AudioInfo, StreamInfo, VideoInfo},
+    media::{AudioInfo, Orientation, StreamInfo, VideoInfo},
     plan::Reason,
 };
 
@@ -174,7 +174,14 @@ pub(crate) fn video(
         let message = "its rotation is stored in its pictures only, and few players apply it";
         return Err(Reason::new("TURNED_BY_PICTURES", message));
     }
-    hidden_packets_fit(source, !container.is_matroska())?;
+    if source.info.orientation != Orientation::Upright && !container.is_movie() {
+        let message = format!(
+            "its container turns the picture, which few players do by what {} says",
+            container.name()
+        );
+        return Err(Reason::new("TURNED_BY_CONTAINER", message));
+    }
+    hidden_packets_fit(source, container.hides_before(true))?;
     Ok(copied(codec, container))
 }
 
@@ -199,7 +206,7 @@ pub(crate) fn audio(
             format!("its packets leave gaps or overlap, which {} can not store", container.name());
         return Err(Reason::new("SOUND_HAS_GAPS", message));
     }
-    hidden_packets_fit(source, container != Format::Webm)?;
+    hidden_packets_fit(source, container.hides_before(false))?;
     Ok(copied(codec, container))
 }
 
@@ -227,13 +234,12 @@ fn fits_adts(stream: &StreamInfo) -> bool {
 
 /// Fails where a copy would show packets that an edit list hides.
 ///
-/// Packets hidden before the start of the output stay hidden in MP4 and QuickTime, and sound in
-/// Matroska; they are left out of formats without times. The container of the output `hides` them then.
+/// Packets hidden before the start of the output stay hidden if they last no more than `most` seconds.
 /// No others can be hidden.
-fn hidden_packets_fit<T>(source: &Source<'_, T>, hides: bool) -> Result<(), Reason> {
+fn hidden_packets_fit<T>(source: &Source<'_, T>, most: f64) -> Result<(), Reason> {
     let stream = source.stream;
-    let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
-    let holds_before = begins_at_zero && hides;
+    let before = stream.start.map_or(0.0, |start| source.origin.seconds() - start.seconds());
+    let holds_before = before >= 0.0 && before <= most;
     // A section leaves hidden packets out, provided that it is one piece of the media.
     let is_shuffled =
         source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();

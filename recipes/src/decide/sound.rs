@@ -33,6 +33,8 @@ struct Coder {
     others: &'static [&'static str],
     /// The largest bit rate it takes, in bits per sample and channel.
     max_bits: f64,
+    /// Whether it keeps all samples as they are, and so takes no bit rate.
+    is_lossless: bool,
 }
 
 const AAC: Coder = Coder {
@@ -46,6 +48,7 @@ const AAC: Coder = Coder {
     others: &["2.1", "quad", "7.1"],
     // ISO/IEC 14496-3: 6144 bits per channel and frame of 1024 samples.
     max_bits: 6.0,
+    is_lossless: false,
 };
 
 const OPUS: Coder = Coder {
@@ -58,6 +61,7 @@ const OPUS: Coder = Coder {
     others: &[],
     // libopus takes 256 kbit/s for each channel, and works at 48 kHz.
     max_bits: 5.33,
+    is_lossless: false,
 };
 
 const MP3: Coder = Coder {
@@ -67,6 +71,7 @@ const MP3: Coder = Coder {
     layouts: &["mono", "stereo"],
     others: &[],
     max_bits: f64::INFINITY,
+    is_lossless: false,
 };
 
 const FLAC: Coder = Coder {
@@ -77,6 +82,7 @@ const FLAC: Coder = Coder {
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &["5.0(side)", "5.1(side)", "4.0", "2.1", "6.0", "7.0"],
     max_bits: f64::INFINITY,
+    is_lossless: true,
 };
 
 /// For sources of more than 16 bits: libav writes 24.
@@ -92,6 +98,7 @@ const VORBIS: Coder = Coder {
     layouts: &["mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"],
     others: &[],
     max_bits: f64::INFINITY,
+    is_lossless: false,
 };
 
 const PCM: Coder = Coder {
@@ -101,6 +108,7 @@ const PCM: Coder = Coder {
     layouts: &[],
     others: &[],
     max_bits: f64::INFINITY,
+    is_lossless: true,
 };
 
 /// The target of an encoder's rate control.
@@ -122,6 +130,8 @@ pub(crate) struct Settings {
     pub(crate) at_most_stereo: bool,
     /// Whether PCM keeps its bit depth.
     pub(crate) keeps_pcm: bool,
+    /// Whether lossless sound stays lossless in Matroska, which holds any codec.
+    pub(crate) keeps_lossless: bool,
     /// Whether audio of other layouts follows, so that channels without a known place are mixed to
     /// mono.
     pub(crate) is_joined: bool,
@@ -137,12 +147,24 @@ impl Settings {
             Format::Wav | Format::Flac => Rate::Lossless,
             _ => Rate::Kbps(160),
         };
-        Self { rate, at_most_stereo: false, keeps_pcm: false, is_joined: false }
+        Self {
+            rate,
+            at_most_stereo: false,
+            keeps_pcm: false,
+            keeps_lossless: true,
+            is_joined: false,
+        }
     }
 
     /// At most stereo, at this bit rate in kbit/s.
     pub(crate) const fn stereo(kbps: u32) -> Self {
-        Self { rate: Rate::Kbps(kbps), at_most_stereo: true, keeps_pcm: false, is_joined: false }
+        Self {
+            rate: Rate::Kbps(kbps),
+            at_most_stereo: true,
+            keeps_pcm: false,
+            keeps_lossless: false,
+            is_joined: false,
+        }
     }
 }
 
@@ -156,24 +178,13 @@ pub(crate) fn encode(
 ) -> Result<Track> {
     let (stream, audio) = (source.stream, source.info);
     let pcm = PcmCoder::of(stream, container).filter(|_| settings.keeps_pcm);
-    let coder = match container {
-        Format::Mkv if stream.codec == "aac" => AAC,
-        Format::Mkv if is_lossless(&stream.codec) && is_deep(audio) => DEEP_FLAC,
-        Format::Mkv if is_lossless(&stream.codec) => FLAC,
-        Format::Webm | Format::Mkv | Format::Opus => OPUS,
-        Format::Mp3 => MP3,
-        Format::Wav => PCM,
-        Format::Flac if is_deep(audio) => DEEP_FLAC,
-        Format::Flac => FLAC,
-        Format::Ogg => VORBIS,
-        _ => AAC,
-    };
-    let coder = pcm.as_ref().map_or(coder, PcmCoder::coder);
+    let coder = pcm.as_ref().map(PcmCoder::coder);
+    let coder = coder.unwrap_or_else(|| Coder::of(stream, audio, container, settings));
     expect_encoder(context.capabilities, coder.name)?;
     let format = coder.format_for(audio, settings);
     let channels = coder.channels_for(audio, settings);
     let bit_rate = match settings.rate {
-        Rate::Kbps(stereo) if pcm.is_none() && coder.name != FLAC.name => {
+        Rate::Kbps(stereo) if !coder.is_lossless => {
             Some(coder.bit_rate(stereo, channels, format.sample_rate))
         }
         _ => None,
@@ -330,7 +341,7 @@ impl PcmCoder {
             "pcm_s64le" | "pcm_s64be" if container != Format::Mkv => ("pcm_s64le", "s64"),
             "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
             "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
-            "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(audio)) => {
+            "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(stream, audio)) => {
                 ("pcm_s32le", "s32")
             }
             codec if codec.starts_with("pcm_") => ("pcm_s16le", "s16"),
@@ -350,12 +361,30 @@ fn is_lossless(codec: &str) -> bool {
         || matches!(codec, "flac" | "alac" | "wavpack" | "tta" | "ape" | "mlp" | "truehd")
 }
 
-/// Whether samples have more than 16 bits.
-fn is_deep(audio: &AudioInfo) -> bool {
-    audio.sample_format.as_deref().is_some_and(|format| format.starts_with("s32"))
+/// Whether samples have more than 16 bits. Floating point of a lossy codec has no more than it was made
+/// from.
+fn is_deep(stream: &StreamInfo, audio: &AudioInfo) -> bool {
+    let format = audio.sample_format.as_deref().unwrap_or_default();
+    let is_float = format.starts_with("flt") || format.starts_with("dbl");
+    format.starts_with("s32") || (is_float && is_lossless(&stream.codec))
 }
 
 impl Coder {
+    /// The encoder for a stream in a container.
+    fn of(stream: &StreamInfo, audio: &AudioInfo, container: Format, settings: Settings) -> Self {
+        let flac = if is_deep(stream, audio) { DEEP_FLAC } else { FLAC };
+        match container {
+            Format::Mkv if stream.codec == "aac" => AAC,
+            Format::Mkv if settings.keeps_lossless && is_lossless(&stream.codec) => flac,
+            Format::Webm | Format::Mkv | Format::Opus => OPUS,
+            Format::Mp3 => MP3,
+            Format::Wav => PCM,
+            Format::Flac => flac,
+            Format::Ogg => VORBIS,
+            _ => AAC,
+        }
+    }
+
     /// The samples that the encoder takes, as near to the source as possible.
     fn format_for(&self, audio: &AudioInfo, settings: Settings) -> SoundFormat {
         let source_rate = audio.sample_rate.unwrap_or(USUAL_RATE);

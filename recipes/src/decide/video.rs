@@ -396,7 +396,10 @@ pub(crate) fn copy(
     // Apple's players accept HEVC with this tag only. `dvh1`, for Dolby Vision without a compatible
     // base layer, is a tag that libavformat 59 does not write into MP4; the Dolby Vision record
     // states the same.
-    let tag = is_hevc.then(|| "hvc1".to_owned());
+    let hvc1 = is_hevc.then(|| "hvc1".to_owned());
+    // Matroska tells the profile of ProRes by the code of QuickTime.
+    let is_prores = source.stream.codec == "prores" && container == Format::Mkv;
+    let tag = hvc1.or_else(|| source.stream.tag.clone().filter(|_| is_prores));
     Track { tag, ..source.track(TrackKind::Video, source.copied(span), because) }
 }
 

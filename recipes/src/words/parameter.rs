@@ -200,8 +200,8 @@ pub(crate) const BIT_RATE: Parameter = Parameter {
 pub(crate) const CODEC: Parameter = Parameter {
     name: "codec",
     kind: Kind::Choice(&VideoCodec::NAMES),
-    default: "h264 in mp4 and mov, vp9 in webm",
-    doc: "Codec of the video; mp4 holds h264, hevc and av1, mov h264 and hevc, webm vp9 and av1",
+    default: "vp9 in webm, h264 elsewhere",
+    doc: "Codec of the video; mp4 holds h264, hevc and av1, mov h264 and hevc, webm vp9 and av1, mkv all",
 };
 
 /// The constant rate factor of recipes that always encode with x264.

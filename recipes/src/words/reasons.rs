@@ -52,6 +52,10 @@ const ENCODED: &[(&str, &str)] = &[
     ("BITRATE_UNKNOWN", "The bit rate is not known, so it may be too high."),
     ("CODEC_ASKED_FOR", "A codec other than that of the source was asked for."),
     ("CODEC_NOT_IN_CONTAINER", "The codec is not copied into the output's container."),
+    (
+        "TURNED_BY_CONTAINER",
+        "The input's container turns the picture, and that of the output can not.",
+    ),
     ("CROPPED_BY_CONTAINER", "The container crops the picture, which a copy would show whole."),
     ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
     ("ENCODE_SETTING_ASKED_FOR", "A setting was asked for that only an encode can follow."),

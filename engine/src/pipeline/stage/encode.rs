@@ -36,6 +36,8 @@ pub(crate) struct Encode {
     inside: VecDeque<(i64, i64)>,
     /// Presentation times of the first and the last picture that was sent, in ticks.
     sent: Option<(i64, i64)>,
+    /// Samples of each packet, where the container states how many of the last one are silence.
+    padded: Option<NonZeroU32>,
 }
 
 impl Encode {
@@ -72,13 +74,15 @@ impl Encode {
             framer,
             inside: VecDeque::new(),
             sent: None,
+            padded: None,
         })
     }
 
-    /// Tells the stage the time base of the container.
-    pub(crate) fn count_in(&mut self, container: TimeBase) {
+    /// Tells the stage the time base of the container, and whether it states silence at the end.
+    pub(crate) fn count_in(&mut self, container: TimeBase, states_padding: bool) {
         let is_coarse = container.as_f64() > self.encoder.time_base.as_f64();
         self.container = is_coarse.then_some(container);
+        self.padded = self.encoder.primed_size().filter(|_| states_padding);
     }
 
     /// The presentation time of a picture at `start`, behind one at `before`, in ticks of the
@@ -169,6 +173,13 @@ impl Encode {
                 packet.set_duration(duration);
                 if packet.dts().is_some_and(|dts| dts < earliest) {
                     packet.set_times(start, earliest, duration);
+                }
+            }
+            if let Some(size) = self.padded {
+                // A packet that lasts less than it decodes to ends with silence.
+                let silent = i64::from(size.get()) - packet.duration();
+                if let Some(silent) = u32::try_from(silent).ok().filter(|silent| *silent > 0) {
+                    packet.set_padding(silent).map_err(|error| self.failed(error))?;
                 }
             }
             outlet.send(packet)?;

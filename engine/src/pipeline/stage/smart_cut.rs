@@ -201,7 +201,8 @@ impl Form {
             let head = source.head.clone();
             let sets = |of: &Parameters| AvcSets::read(of.extradata()).ok_or_else(no_sets);
             let (source, encoder) = (sets(source)?, sets(encoder)?);
-            let record = source.record_with(&encoder).ok_or_else(taken)?;
+            let told = encoder.reordered_like(&source);
+            let record = source.record_with(&told).ok_or_else(taken)?;
             return Ok((Self::Avc { source, encoder, head }, Some(record)));
         }
         let sets = |of: &Parameters| HevcSets::read(of.extradata()).ok_or_else(no_sets);

@@ -103,6 +103,27 @@ impl AvcSets {
         sequences.chain(self.pictures.iter().map(id)).collect()
     }
 
+    /// These sets, each SPS with the statement of `other` on how far pictures are reordered
+    /// (`bitstream_restriction_flag`, E.1.1).
+    ///
+    /// Pictures of both are in one stream. Where the first of them are not reordered and later ones
+    /// are, libavcodec drops the later ones until their order counts pass those of the first, if the
+    /// container stores no decoding times.
+    #[must_use]
+    pub fn reordered_like(&self, other: &Self) -> Self {
+        let all: Vec<_> = other.sequences.iter().map(|unit| Restriction::of(unit)).collect();
+        let stated: Option<Vec<_>> = all.into_iter().flatten().map(|it| it.depth).collect();
+        let depth = stated.and_then(|depths| {
+            depths.into_iter().reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))
+        });
+        let restate = |unit: &Vec<u8>| {
+            let restriction = Restriction::of(unit);
+            let restated = restriction.and_then(|restriction| restriction.restated(unit, depth));
+            restated.unwrap_or_else(|| unit.clone())
+        };
+        Self { sequences: self.sequences.iter().map(restate).collect(), ..self.clone() }
+    }
+
     /// The `avcC` record of these sets and those of another stream. `None` when both use the same
     /// ID, when there are more than 31 SPS or 255 PPS, and when a set can not be read.
     pub fn record_with(&self, other: &Self) -> Option<Vec<u8>> {
@@ -259,6 +280,92 @@ fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
     Some(found)
 }
 
+/// Where and how an SPS restricts the bitstream, at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Restriction {
+    /// The bit that tells whether it does, counted in the unescaped unit behind its level.
+    at: usize,
+    /// Pictures that may precede another in order of decoding and follow it in order of output, and
+    /// pictures that a decoder must hold; `None` where the SPS states neither.
+    depth: Option<(u32, u32)>,
+}
+
+impl Restriction {
+    /// `None` when the SPS has no place for it, or is cut short.
+    fn of(unit: &[u8]) -> Option<Self> {
+        AvcSequence::parse(unit)?.1
+    }
+
+    /// Reads what follows the colors in the usability information (E.1.1).
+    fn read(bits: &mut Bits<'_>) -> Option<Self> {
+        if bits.flag()? {
+            bits.golomb()?; // chroma_sample_loc_type_top_field
+            bits.golomb()?; // chroma_sample_loc_type_bottom_field
+        }
+        if bits.flag()? {
+            bits.skip(32 + 32 + 1)?; // num_units_in_tick, time_scale, fixed_frame_rate_flag
+        }
+        let mut is_buffered = false;
+        for _ in ["nal_hrd_parameters", "vcl_hrd_parameters"] {
+            if bits.flag()? {
+                is_buffered = true;
+                let buffers = bits.golomb()?.min(31);
+                bits.skip(4 + 4)?; // bit_rate_scale, cpb_size_scale
+                for _ in 0..=buffers {
+                    bits.golomb()?; // bit_rate_value_minus1
+                    bits.golomb()?; // cpb_size_value_minus1
+                    bits.flag()?; // cbr_flag
+                }
+                bits.skip(4 * 5)?; // lengths of four fields
+            }
+        }
+        if is_buffered {
+            bits.flag()?; // low_delay_hrd_flag
+        }
+        bits.flag()?; // pic_struct_present_flag
+        let at = bits.at;
+        let mut depth = None;
+        if bits.flag()? {
+            Self::skip_limits(bits)?;
+            depth = Some((bits.golomb()?, bits.golomb()?));
+        }
+        Some(Self { at, depth })
+    }
+
+    /// Skips what stands before the depth: motion vectors, sizes.
+    fn skip_limits(bits: &mut Bits<'_>) -> Option<()> {
+        bits.flag()?; // motion_vectors_over_pic_boundaries_flag
+        bits.golomb()?; // max_bytes_per_pic_denom
+        bits.golomb()?; // max_bits_per_mb_denom
+        bits.golomb()?; // log2_max_mv_length_horizontal
+        bits.golomb().map(drop) // log2_max_mv_length_vertical
+    }
+
+    /// The SPS with another depth; `None` where it states nothing and would have to.
+    fn restated(&self, unit: &[u8], depth: Option<(u32, u32)>) -> Option<Vec<u8>> {
+        let (head, rest) = unit.split_at_checked(4)?;
+        let plain = unescape(rest);
+        let (mut bits, mut to) = (Bits::new(&plain), BitWriter::default());
+        to.copy(&mut bits, self.at)?;
+        match depth {
+            Some((reordered, held)) => {
+                let (own_reordered, own_held) = self.depth?;
+                let begin = bits;
+                bits.flag()?;
+                Self::skip_limits(&mut bits)?;
+                let end = bits.at;
+                bits = begin;
+                to.copy(&mut bits, end)?;
+                to.golomb(reordered.max(own_reordered));
+                to.golomb(held.max(own_held));
+            }
+            None => to.flag(false),
+        }
+        to.flag(true); // rbsp_stop_one_bit
+        Some([head, &escape(&to.bytes)].concat())
+    }
+}
+
 impl AvcSequence {
     /// Reads a unit that is an SPS; `None` for any other unit.
     pub fn of_unit(unit: &[u8]) -> Option<Self> {
@@ -267,6 +374,10 @@ impl AvcSequence {
 
     /// Reads an SPS without a look at the type of the unit; `None` when it is cut short.
     pub fn read(unit: &[u8]) -> Option<Self> {
+        Some(Self::parse(unit)?.0)
+    }
+
+    fn parse(unit: &[u8]) -> Option<(Self, Option<Restriction>)> {
         /// Width and height of a pixel by `aspect_ratio_idc` (table E-1).
         const ASPECTS: [(u32, u32); 17] = [
             (0, 1),
@@ -339,6 +450,7 @@ impl AvcSequence {
             }
         }
         let (mut pixel_aspect, mut full_range, mut colors) = (None, None, None);
+        let mut restriction = None;
         if bits.flag()? {
             if bits.flag()? {
                 let (width, height) = match bits.number(8)? {
@@ -358,8 +470,9 @@ impl AvcSequence {
                     colors = Some([byte()?, byte()?, byte()?]);
                 }
             }
+            restriction = Restriction::read(&mut bits);
         }
-        Some(Self {
+        let sequence = Self {
             id,
             profile,
             level,
@@ -373,7 +486,8 @@ impl AvcSequence {
             pixel_aspect,
             full_range,
             colors,
-        })
+        };
+        Some((sequence, restriction))
     }
 }
 
@@ -445,6 +559,19 @@ mod tests {
         assert_eq!((read.id, read.profile, read.level, read.chroma), (0, 100, 13, 1));
         assert_eq!((read.depth, read.macroblocks, read.progressive), ((8, 8), (20, 12), true));
         assert_eq!(AvcSequence::read(&SPS[..6]), None);
+    }
+
+    #[test]
+    fn depths_of_reordering_are_restated() {
+        let restriction = Restriction::of(&SPS).unwrap();
+        assert_eq!(restriction.depth, Some((2, 3)));
+        let deeper = restriction.restated(&SPS, Some((3, 1))).unwrap();
+        assert_eq!(Restriction::of(&deeper).unwrap().depth, Some((3, 3)));
+        assert_eq!(AvcSequence::read(&deeper), AvcSequence::read(&SPS));
+        assert_eq!(restriction.restated(&SPS, Some((2, 3))).unwrap(), SPS);
+        let silent = restriction.restated(&SPS, None).unwrap();
+        assert_eq!(Restriction::of(&silent).unwrap().depth, None);
+        assert_eq!(AvcSequence::read(&silent), AvcSequence::read(&SPS));
     }
 
     #[test]
