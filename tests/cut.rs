@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fixtures::judge;
 
-use crate::support::{Outcome, document, run, run_document};
+use crate::support::{Outcome, document, run, run_document, soak};
 
 /// Trims a clip from `start` for `duration` seconds.
 pub(crate) fn trim(
@@ -60,10 +60,13 @@ fn a_section_has_its_frames_and_no_others() {
         ("mpeg2-tff.ts", "mkv"),
         ("vfr.mp4", "mkv"),
     ];
-    for (name, format) in clips {
+    for (number, (name, format)) in clips.into_iter().enumerate() {
         let clip = fixtures::get(name);
         let length = judge::probe(&clip).duration.unwrap();
-        for (start, duration) in cuts.into_iter().filter(|(start, _)| *start < length) {
+        // Without `AVOCET_SOAK`, each clip gets two of the cuts.
+        let chosen =
+            cuts.into_iter().enumerate().filter(|(place, _)| soak() || (number + place) % 2 == 0);
+        for (_, (start, duration)) in chosen.filter(|(_, (start, _))| *start < length) {
             let made = trim(&clip, format, start, duration, "");
             let case =
                 format!("{name} from {start} for {duration:?} ({})", made.report.strategy.name());

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use avocet::{Engine, Source, engine::ProbeOptions};
 use fixtures::judge;
 
-use crate::support::{run, source_frames};
+use crate::support::{run, soak, source_frames};
 
 /// Checks that the thumbnail at `seconds` looks like the frame that the ffmpeg program shows then
 /// after a full decode, through the same filters, and is no more like its neighbors.
@@ -88,7 +88,7 @@ fn peak(clip: &Path) -> f64 {
 
 #[test]
 fn a_thumbnail_is_the_frame_that_a_full_decode_shows_on_real_clips() {
-    for clip in fixtures::media_clips!() {
+    for (number, clip) in fixtures::media_clips!().into_iter().enumerate() {
         let source = judge::probe(&clip);
         if source.of_kind("video").all(|stream| stream.is("attached_pic")) {
             let made = run(&clip, "jpg", r#""thumbnail""#);
@@ -103,7 +103,10 @@ fn a_thumbnail_is_the_frame_that_a_full_decode_shows_on_real_clips() {
         let end = source.duration.unwrap_or(0.0);
         // At the second time, a seek in `640x480_seg0.ts` ends within a packet.
         let times = [0.0, 0.83478, 1.0, end * 0.5, end * 0.97];
-        for (seconds, format) in times.into_iter().zip(["png", "png", "jpg", "png", "webp"]) {
+        let cases = times.into_iter().zip(["png", "png", "jpg", "png", "webp"]).enumerate();
+        // Without `AVOCET_SOAK`, each clip gets two or three of the times.
+        for (_, (seconds, format)) in cases.filter(|(place, _)| soak() || (number + place) % 2 == 0)
+        {
             check_against_full_decode(&clip, seconds, "", format);
         }
     }

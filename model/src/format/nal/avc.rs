@@ -1,7 +1,7 @@
 //! H.264: parameter sets (ITU-T H.264, 7.3.2), and the `avcC` record in which MP4 and Matroska keep
 //! them (ISO/IEC 14496-15, 5.3.3).
 
-use super::{Bits, Framing, append, messages, unescape, units};
+use super::{BitWriter, Bits, Framing, append, escape, messages, unescape, units};
 use crate::time::Rational;
 
 /// The UUID at the beginning of x264's user data, which names its build (ITU-T H.264, D.1.7).
@@ -517,7 +517,6 @@ pub fn recovers_later(unit: &[u8]) -> Option<bool> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use super::super::{BitWriter, escape};
     use super::*;
 
     /// x264, High, 4:2:0, 8 bits, 320x180, progressive, three references; pixels are 1:1.
