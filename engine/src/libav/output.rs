@@ -25,14 +25,21 @@ pub(crate) struct Muxer {
     io: Io,
     /// The token that libav's interrupt callback reads; boxed, so that its address does not change.
     cancel: Box<CancelToken>,
-    /// Whether the container is bare MP3, whose header states how many samples decoders discard.
-    is_mp3: bool,
+    special: Special,
     /// Whether skip-samples side data of a packet stated more than the decoder delay at the start.
     knows_delay: bool,
-    /// Whether the container is Matroska or WebM.
-    is_matroska: bool,
-    /// Whether the next packet is the first one of an Ogg file.
-    begins_ogg: bool,
+}
+
+/// A container whose packets libavformat would write wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Special {
+    /// Bare MP3, whose header states how many samples decoders discard.
+    Mp3,
+    /// Matroska and WebM.
+    Matroska,
+    /// An Ogg file before its first packet.
+    OggBegin,
+    None,
 }
 
 // SAFETY: a format context has no thread affinity, and one thread at a time uses it.
@@ -84,8 +91,12 @@ impl Muxer {
         let cancel = Box::new(cancel.clone());
         let io = Io::writer(writer, (*cancel).clone())?;
         let mut context = ptr::null_mut();
-        let (is_mp3, is_matroska) = (name == "mp3", matches!(name, "matroska" | "webm"));
-        let begins_ogg = matches!(name, "ogg" | "opus");
+        let special = match name {
+            "mp3" => Special::Mp3,
+            "matroska" | "webm" => Special::Matroska,
+            "ogg" | "opus" => Special::OggBegin,
+            _ => Special::None,
+        };
         let name = c_string(name);
         // SAFETY: the name is zero-terminated; null is caught.
         let code = unsafe {
@@ -111,7 +122,7 @@ impl Muxer {
             // priming of one.
             fields.avoid_negative_ts = 0;
         }
-        Ok(Self { context, io, cancel, is_mp3, knows_delay: false, is_matroska, begins_ogg })
+        Ok(Self { context, io, cancel, special, knows_delay: false })
     }
 
     /// Sets the tags of the whole file.
@@ -252,12 +263,12 @@ impl Muxer {
         packet.set_stream(track);
         self.knows_delay |=
             packet.skipped().is_some_and(|samples| samples > MP3_DECODER_DELAY.into());
-        if self.is_mp3 && !self.knows_delay {
+        if self.special == Special::Mp3 && !self.knows_delay {
             // libavformat subtracts the decoder delay from the skip at the start without a check.
             // For a packet that has only end padding, the difference wraps to a huge delay.
             packet.drop_side_data();
         }
-        if self.is_matroska && packet.size() > 0 {
+        if self.special == Special::Matroska && packet.size() > 0 {
             // libavformat would write the tracks anew, in too little room. What a demuxer repeats is
             // known already, and a change is not copied.
             packet.clear_new_extradata();
@@ -265,7 +276,8 @@ impl Muxer {
         // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
         let mut code =
             unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
-        if code >= 0 && std::mem::take(&mut self.begins_ogg) {
+        if code >= 0 && self.special == Special::OggBegin {
+            self.special = Special::None;
             // End the first page here: libavformat misplaces the packets of a first page that is also
             // the last one, as it is in a short file.
             // SAFETY: the header is written; this muxer takes null as the request to flush.

@@ -122,16 +122,24 @@ pub(crate) enum Rate {
     Lossless,
 }
 
+/// What becomes of lossless sound.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Lossless {
+    /// It is encoded like any other.
+    Lost,
+    /// It stays lossless in Matroska, which holds any codec.
+    Kept,
+    /// The same, and PCM stays PCM and keeps its bit depth.
+    KeptAsPcm,
+}
+
 /// How sound is encoded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) rate: Rate,
     /// Whether more than two channels are mixed to stereo.
     pub(crate) at_most_stereo: bool,
-    /// Whether PCM keeps its bit depth.
-    pub(crate) keeps_pcm: bool,
-    /// Whether lossless sound stays lossless in Matroska, which holds any codec.
-    pub(crate) keeps_lossless: bool,
+    pub(crate) lossless: Lossless,
     /// Whether audio of other layouts follows, so that channels without a known place are mixed to
     /// mono.
     pub(crate) is_joined: bool,
@@ -147,13 +155,7 @@ impl Settings {
             Format::Wav | Format::Flac => Rate::Lossless,
             _ => Rate::Kbps(160),
         };
-        Self {
-            rate,
-            at_most_stereo: false,
-            keeps_pcm: false,
-            keeps_lossless: true,
-            is_joined: false,
-        }
+        Self { rate, at_most_stereo: false, lossless: Lossless::Kept, is_joined: false }
     }
 
     /// At most stereo, at this bit rate in kbit/s.
@@ -161,8 +163,7 @@ impl Settings {
         Self {
             rate: Rate::Kbps(kbps),
             at_most_stereo: true,
-            keeps_pcm: false,
-            keeps_lossless: false,
+            lossless: Lossless::Lost,
             is_joined: false,
         }
     }
@@ -177,7 +178,7 @@ pub(crate) fn encode(
     context: &CompileContext<'_>,
 ) -> Result<Track> {
     let (stream, audio) = (source.stream, source.info);
-    let pcm = PcmCoder::of(stream, container).filter(|_| settings.keeps_pcm);
+    let pcm = PcmCoder::of(stream, container).filter(|_| settings.lossless == Lossless::KeptAsPcm);
     let coder = pcm.as_ref().map(PcmCoder::coder);
     let coder = coder.unwrap_or_else(|| Coder::of(stream, audio, container, settings));
     expect_encoder(context.capabilities, coder.name)?;
@@ -299,7 +300,7 @@ pub(crate) fn cut(
         },
         Err(why) => why,
     };
-    let settings = Settings { keeps_pcm: true, ..Settings::usual(container) };
+    let settings = Settings { lossless: Lossless::KeptAsPcm, ..Settings::usual(container) };
     encode(source, container, settings, vec![why], context)
 }
 
@@ -375,7 +376,9 @@ impl Coder {
         let flac = if is_deep(stream, audio) { DEEP_FLAC } else { FLAC };
         match container {
             Format::Mkv if stream.codec == "aac" => AAC,
-            Format::Mkv if settings.keeps_lossless && is_lossless(&stream.codec) => flac,
+            Format::Mkv if settings.lossless >= Lossless::Kept && is_lossless(&stream.codec) => {
+                flac
+            }
             Format::Webm | Format::Mkv | Format::Opus => OPUS,
             Format::Mp3 => MP3,
             Format::Wav => PCM,

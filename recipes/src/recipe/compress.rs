@@ -176,7 +176,7 @@ impl Compress {
     ) -> Result<Track> {
         let settings = sound::Settings {
             rate: Rate::Kbps(self.audio_bitrate_kbps),
-            keeps_lossless: false,
+            lossless: sound::Lossless::Lost,
             ..sound::Settings::usual(container)
         };
         let because = Reason::new("MADE_SMALLER", "it is encoded with fewer bits");

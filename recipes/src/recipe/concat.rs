@@ -597,7 +597,7 @@ fn audio_track(
     let mut layouts = pieces.iter().map(|piece| piece.audio.map(|audio| &audio.info.layout));
     let is_joined = layouts.any(|layout| layout != Some(&first.info.layout));
     let usual = sound::Settings::usual(container);
-    let settings = sound::Settings { keeps_pcm: true, is_joined, ..usual };
+    let settings = sound::Settings { lossless: sound::Lossless::KeptAsPcm, is_joined, ..usual };
     let mut track = sound::encode(first, container, settings, because, context)?;
     let Action::Encode(encoder) = &track.action else { return Ok(track) };
     let FrameFormat::Audio(format) = &encoder.format else { return Ok(track) };
