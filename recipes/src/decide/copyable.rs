@@ -5,6 +5,7 @@ use avocet_model::{
     index::StreamIndex,
     media::{AudioInfo, Orientation, StreamInfo, VideoInfo},
     plan::Reason,
+    time::Timestamp,
 };
 
 use super::{context::CompileContext, cut, select::Source};
@@ -238,8 +239,11 @@ fn fits_adts(stream: &StreamInfo) -> bool {
 /// No others can be hidden.
 fn hidden_packets_fit<T>(source: &Source<'_, T>, most: f64) -> Result<(), Reason> {
     let stream = source.stream;
-    let before = stream.start.map_or(0.0, |start| source.origin.seconds() - start.seconds());
-    let holds_before = before >= 0.0 && before <= most;
+    let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
+    let shown = stream.promised_packets.unwrap_or(0) - stream.hidden_before - stream.hidden_after;
+    // Packets of sound last equally long.
+    let packet = stream.duration.map_or(0.0, Timestamp::seconds) / shown.max(1) as f64;
+    let holds_before = begins_at_zero && stream.hidden_before as f64 * packet <= most;
     // A section leaves hidden packets out, provided that it is one piece of the media.
     let is_shuffled =
         source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();

@@ -79,8 +79,10 @@ pub(crate) fn check_inputs(
 
 /// Fails when a track with a source got no shown packet into its output.
 fn check_packets(plan: &Plan, track: &Track, counted: &Counted) -> Result<()> {
+    // A single packet that begins before 0, with priming, is not counted and may be shown in part.
+    let is_shown = counted.written.packets > 0 || counted.written.extent.seconds() > 0.0;
     // Subtitles are excepted: a span may lie between two of them.
-    if counted.written.packets > 0 || track.kind == TrackKind::Subtitle {
+    if is_shown || track.kind == TrackKind::Subtitle {
         return Ok(());
     }
     let Some(source) = track.sources().next() else { return Ok(()) };
