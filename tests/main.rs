@@ -26,6 +26,7 @@ mod faststart;
 mod floors;
 mod frames;
 mod index;
+mod matroska;
 mod origin;
 mod picture_color;
 mod places;
