@@ -52,10 +52,6 @@ const ENCODED: &[(&str, &str)] = &[
     ("BITRATE_UNKNOWN", "The bit rate is not known, so it may be too high."),
     ("CODEC_ASKED_FOR", "A codec other than that of the source was asked for."),
     ("CODEC_NOT_IN_CONTAINER", "The codec is not copied into the output's container."),
-    (
-        "TURNED_BY_CONTAINER",
-        "The input's container turns the picture, and that of the output can not.",
-    ),
     ("CROPPED_BY_CONTAINER", "The container crops the picture, which a copy would show whole."),
     ("EDITS_NOT_SIMPLE", "The edit list does more than most players follow."),
     ("ENCODE_SETTING_ASKED_FOR", "A setting was asked for that only an encode can follow."),
@@ -83,6 +79,10 @@ const ENCODED: &[(&str, &str)] = &[
         "Pictures are closer to each other than the time base of the container can tell.",
     ),
     ("TOO_MANY_CHANNELS", "Few browsers play sound of more than six channels."),
+    (
+        "TURNED_BY_CONTAINER",
+        "The input's container turns the picture, and that of the output can not.",
+    ),
     (
         "TURNED_BY_PICTURES",
         "The rotation is stored in the pictures only, and few players apply it.",
