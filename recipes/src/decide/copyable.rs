@@ -240,7 +240,8 @@ fn fits_adts(stream: &StreamInfo) -> bool {
 fn hidden_packets_fit<T>(source: &Source<'_, T>, most: f64) -> Result<(), Reason> {
     let stream = source.stream;
     let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
-    let shown = stream.promised_packets.unwrap_or(0) - stream.hidden_before - stream.hidden_after;
+    let hidden = stream.hidden_before.saturating_add(stream.hidden_after);
+    let shown = stream.promised_packets.unwrap_or(0).saturating_sub(hidden);
     // Packets of sound last equally long.
     let packet = stream.duration.map_or(0.0, Timestamp::seconds) / shown.max(1) as f64;
     let holds_before = begins_at_zero && stream.hidden_before as f64 * packet <= most;
