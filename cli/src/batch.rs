@@ -56,12 +56,17 @@ pub(super) fn is_asked_for(
         return Ok(true);
     }
     // A shell may have found one file for a pattern, so a folder is told by the slash at its end.
-    let makes_files = recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some();
+    let makes_files = makes_files(recipe, matches)?;
     let output = job::asked_output(matches).filter(|_| !makes_files);
     Ok(output.is_some_and(|output| {
         let text = output.to_string_lossy();
         text.ends_with('/') && !text.contains("://")
     }))
+}
+
+/// Whether each input becomes several files.
+fn makes_files(recipe: RecipeName, matches: &ArgMatches) -> Result<bool, Failure> {
+    Ok(recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some())
 }
 
 /// Does the work for each input, one after the other; goes on when one of them fails.
@@ -216,7 +221,7 @@ fn places(
     output: Option<&Path>,
     matches: &ArgMatches,
 ) -> Result<Vec<PathBuf>, Failure> {
-    let makes_files = recipe.makes_several() || job::sampling_of(recipe, matches)?.is_some();
+    let makes_files = makes_files(recipe, matches)?;
     let asked = job::asked_format(matches);
     let extension = asked
         .or(recipe.formats().first().copied())
@@ -242,14 +247,20 @@ fn places(
         PathBuf::from(place)
     };
     let places: Vec<PathBuf> = all.iter().map(place).collect();
+    expect_distinct(all, &places)?;
+    Ok(places)
+}
+
+/// Refuses two inputs with one output, and outputs that are inputs.
+fn expect_distinct(all: &[One], places: &[PathBuf]) -> Result<(), Failure> {
     let inputs: BTreeSet<_> =
         all.iter().filter_map(|one| fs::canonicalize(&one.input).ok()).collect();
     let mut taken = BTreeMap::new();
-    for (one, place) in all.iter().zip(&places) {
+    for (one, place) in all.iter().zip(places) {
         let input = Path::new(&one.input).display();
         if let Some(other) = taken.insert(place, &one.input) {
             return Err(Failure::Usage(format!(
-                "{} and {input} would both become {}; give them in two commands, with two folders",
+                "{} and {input} would both become {}; rename one, or give them in two commands with two folders",
                 Path::new(other).display(),
                 place.display()
             )));
@@ -262,7 +273,7 @@ fn places(
             return Err(Failure::Usage(message));
         }
     }
-    Ok(places)
+    Ok(())
 }
 
 /// The files that the inputs name, those of folders by their names; and how many files of folders are

@@ -173,34 +173,11 @@ impl MuxTrack {
             self.delay = Some(delay);
             self.counters.note(|count| count.delay = Some(delay));
         }
-        let zero = self.zero();
-        let rescale =
-            |ticks| Timestamp::new(ticks, base).since(zero, self.base).map_or(0, |at| at.ticks);
         let after = self.last.map_or(i64::MIN, |last| last + i64::from(self.must_rise));
-        let start = packet.pts().or(packet.dts()).map(|pts| (rescale(pts), pts));
-        // Start and end are rounded, not the duration, so that rounding errors do not add up.
-        let (start, end) = match start {
-            Some((start, pts)) if packet.duration() > 0 => {
-                (start, rescale(pts + packet.duration()))
-            }
-            // A packet without a duration gets the distance of the two packets before it.
-            Some((start, _)) => (start, start + self.typical),
-            None => (after.max(0), after.max(0) + rescale(packet.duration()) - rescale(0)),
-        };
-        let (start, end) = match &mut self.continuity {
-            Some(continuity) => {
-                let at = |ticks| Timestamp::new(ticks, self.base);
-                let placed = continuity.place(packet, at(start), at(end - start))?;
-                let Some((start, end)) = placed else { return Ok(false) };
-                let in_base = |at: Timestamp| at.rescale(self.base).map_or(0, |at| at.ticks);
-                (in_base(start), in_base(end))
-            }
-            None => (start, end),
-        };
-        // Rounding by half a tick must not put the first block before time 0.
-        let start = if self.delay.is_some() { start.max(0) } else { start };
+        let Some((start, end)) = self.extent_of(packet, base, after)? else { return Ok(false) };
         let unsaid = self.last.map_or(start, |last| last + 1);
-        let dts = packet.dts().map_or(unsaid, rescale).min(start).max(after);
+        let dts = packet.dts().map_or(unsaid, |dts| self.in_output(dts, base));
+        let dts = dts.min(start).max(after);
         let pts = start.max(dts);
         let pts = if self.last_shown == Some(pts) { pts + 1 } else { pts };
         self.last_shown = Some(pts);
@@ -208,20 +185,67 @@ impl MuxTrack {
         self.last = Some(dts);
         self.first.get_or_insert(dts);
         packet.set_times(pts, dts, (end - pts).max(0));
+        self.count(packet.size(), start, pts, end);
+        Ok(true)
+    }
+
+    /// An instant of a packet, in ticks of the container.
+    fn in_output(&self, ticks: i64, base: TimeBase) -> i64 {
+        Timestamp::new(ticks, base).since(self.zero(), self.base).map_or(0, |at| at.ticks)
+    }
+
+    /// Where a packet begins and ends, in ticks of the container; without times, at the first tick
+    /// `after` the last one. `None` when it is not to be written.
+    fn extent_of(
+        &mut self,
+        packet: &mut Packet,
+        base: TimeBase,
+        after: i64,
+    ) -> Result<Option<(i64, i64)>, Stop> {
+        // Start and end are rounded, not the duration, so that rounding errors do not add up.
+        let (start, end) = match packet.pts().or(packet.dts()) {
+            Some(pts) if packet.duration() > 0 => {
+                (self.in_output(pts, base), self.in_output(pts + packet.duration(), base))
+            }
+            // A packet without a duration gets the distance of the two packets before it.
+            Some(pts) => {
+                let start = self.in_output(pts, base);
+                (start, start + self.typical)
+            }
+            None => {
+                let length = self.in_output(packet.duration(), base) - self.in_output(0, base);
+                (after.max(0), after.max(0) + length)
+            }
+        };
+        let (start, end) = match &mut self.continuity {
+            Some(continuity) => {
+                let at = |ticks| Timestamp::new(ticks, self.base);
+                let placed = continuity.place(packet, at(start), at(end - start))?;
+                let Some((start, end)) = placed else { return Ok(None) };
+                let in_base = |at: Timestamp| at.rescale(self.base).map_or(0, |at| at.ticks);
+                (in_base(start), in_base(end))
+            }
+            None => (start, end),
+        };
+        // Rounding by half a tick must not put the first block before time 0.
+        Ok(Some((if self.delay.is_some() { start.max(0) } else { start }, end)))
+    }
+
+    /// Counts a packet of `size` bytes that was to begin at `start` and is shown from `pts` to `end`,
+    /// in ticks of the container, which has the added delay in them.
+    fn count(&self, size: usize, start: i64, pts: i64, end: i64) {
         let delay = self.delay.and_then(|delay| delay.rescale(self.base)).map_or(0, |at| at.ticks);
-        let at = |ticks: i64| Timestamp::new(ticks, self.base);
-        let (start, pts, end) = (start - delay, pts - delay, end - delay);
+        let at = |ticks: i64| Timestamp::new(ticks - delay, self.base);
         self.counters.note(|count| {
             count.moved += u64::from(pts != start);
-            count.bytes += packet.size() as u64;
+            count.bytes += size as u64;
             // A packet that begins before 0 is shown in part at most, which containers with coarse
             // times do not tell. So it is not counted.
-            count.packets += u64::from(start >= 0);
-            if end > 0 || start >= 0 {
-                count.extent.add(at(pts.max(0)), at(end.max(pts)));
+            count.packets += u64::from(start >= delay);
+            if end > delay || start >= delay {
+                count.extent.add(at(pts.max(delay)), at(end.max(pts)));
             }
         });
-        Ok(true)
     }
 }
 
