@@ -343,8 +343,12 @@ fn every_codec_is_copied_whole_into_every_container_that_holds_it() {
         assert!(!sources.is_empty(), "no fixture of {}", copied.codec);
         let mut copies = 0;
         for recipe in recipes(&copied) {
-            // Each recipe gets one source by turns, or all of them with `AVOCET_SOAK`.
+            // Each recipe gets one source by turns, and `concat` every second codec, or all of them
+            // with `AVOCET_SOAK`.
             turn += 1;
+            if !soak() && recipe == "concat" && turn % 2 == 0 {
+                continue;
+            }
             let chosen = |place: &usize| soak() || *place == turn % sources.len();
             for place in (0..sources.len()).filter(chosen) {
                 let what = format!("{} into {} by {recipe}", sources[place], copied.extension);

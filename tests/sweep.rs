@@ -60,7 +60,7 @@ fn made_clips_are_done_or_refused_by_every_recipe() {
     let broken: Vec<_> = fixtures::broken().collect();
     let clips: Vec<_> =
         names.iter().map(|name| ((*name).to_owned(), fixtures::get(name))).collect();
-    table("made clips", &clips, 61, |name| broken.contains(&name));
+    table("made clips", &clips, 97, |name| broken.contains(&name));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn real_clips_are_done_or_refused_by_every_recipe() {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let clips: Vec<_> =
         fixtures::media_clips!().into_iter().map(|path| (name(&path), path)).collect();
-    table("real clips", &clips, 61, |name| name == "corrupted.mp4");
+    table("real clips", &clips, 97, |name| name == "corrupted.mp4");
 }
 
 /// Runs the cases of a table, all or one in `one_in`, and records the results.
