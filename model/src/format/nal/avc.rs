@@ -563,11 +563,11 @@ mod tests {
     #[test]
     fn depths_of_reordering_are_restated() {
         let restriction = Restriction::of(&SPS).unwrap();
-        assert_eq!(restriction.depth, Some((2, 3)));
+        assert_eq!(restriction.depth, Some((2, 4)));
         let deeper = restriction.restated(&SPS, Some((3, 1))).unwrap();
-        assert_eq!(Restriction::of(&deeper).unwrap().depth, Some((3, 3)));
+        assert_eq!(Restriction::of(&deeper).unwrap().depth, Some((3, 4)));
         assert_eq!(AvcSequence::read(&deeper), AvcSequence::read(&SPS));
-        assert_eq!(restriction.restated(&SPS, Some((2, 3))).unwrap(), SPS);
+        assert_eq!(restriction.restated(&SPS, Some((2, 4))).unwrap(), SPS);
         let silent = restriction.restated(&SPS, None).unwrap();
         assert_eq!(Restriction::of(&silent).unwrap().depth, None);
         assert_eq!(AvcSequence::read(&silent), AvcSequence::read(&SPS));
