@@ -4,6 +4,14 @@
 # the tests that need them are skipped by name. A browser and a web server are installed only where
 # the comma-separated list REQUIRE names them: they are large.
 
+# Sourced with the word `all` it demands all of them: for CI and scripts/soak.
+if [ "${1-}" = all ]; then
+    REQUIRE=${REQUIRE+$REQUIRE,}judges,node,python
+    # Ubuntu has Chromium as a snap only, which containers lack.
+    ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl
+    export REQUIRE
+fi
+
 judges=${CARGO_TARGET_DIR:-target}/judges
 wanted=()
 command -v node >/dev/null || wanted+=(nodejs)

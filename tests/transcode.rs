@@ -41,7 +41,8 @@ pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
         let start = |path: &Path| source_frames(path)[0].pts;
         if let Some(moved) = sound_moved((clip, start(clip)), (&outcome.path, start(&outcome.path)))
         {
-            // Packets of 1024 samples stand 20 ms apart in this clip, which is 1.3 ms too little.
+            // Packets of 1024 samples stand 20 ms apart in this clip, which is 1.3 ms too little, and
+            // the resampler makes up for two of them at once.
             let is_dense = clip.ends_with("sample_edit_list_only_preroll_sync_sample.mp4");
             let most = if is_dense { 0.004 } else { 0.001 };
             assert!(moved.abs() < most, "{name}: the sound moved by {moved} s against the picture");
@@ -114,10 +115,10 @@ fn real_clips_come_whole_in_every_format() {
                 .enumerate()
         {
             // The full table is long: without `AVOCET_SOAK`, each clip gets some of the rows.
-            if soak() || (number + place) % 6 == 0 {
+            if soak() || (number + place) % 13 == 0 {
                 check(clip, format, r#""transcode""#);
             }
-            if soak() || (number + place) % 13 == 0 {
+            if soak() || (number + place) % 29 == 0 {
                 let preset = match format {
                     "mp4" | "mov" | "mkv" => r#","preset":"ultrafast""#,
                     "webm" => r#","preset":8"#,
@@ -161,9 +162,9 @@ fn frames_and_sync_survive_copy_and_encode() {
         let source = fixtures::get(name);
         let (counters, offsets) = (judge::counters(&source), judge::click_to_flash(&source));
         assert!(!offsets.is_empty(), "{name} has no click beside a flash");
-        // Without `AVOCET_SOAK`, each source gets every second way.
+        // Without `AVOCET_SOAK`, each source gets one or two of the ways.
         let chosen =
-            ways.into_iter().enumerate().filter(|(place, _)| soak() || (number + place) % 2 == 0);
+            ways.into_iter().enumerate().filter(|(place, _)| soak() || (number + place) % 3 == 0);
         for (_, (format, recipe)) in chosen {
             let outcome = run(&source, format, recipe)
                 .unwrap_or_else(|error| panic!("{name} in {format} by {recipe}: {error}"));

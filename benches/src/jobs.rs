@@ -516,7 +516,7 @@ impl Round {
             Err(error) => return self.notes.push(format!("{name} is left out: {error}.")),
         };
         let job = order["job"].as_str().unwrap_or_default();
-        let what = format!("`{job}` of the worker of {}, in one process", launcher.name);
+        let what = format!("`{job}` of {}, in one process", launcher.name);
         let rival = Contender::new(name, what, Way::Worker(Box::new(worker), order));
         self.rivals.push(rival.wanting([goal]));
     }

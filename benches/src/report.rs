@@ -127,7 +127,7 @@ impl Setting {
             libav: Engine::default().capabilities().version.clone(),
             programs: rivals.programs.clone(),
             ffprobe: rivals.ffprobe.clone(),
-            libraries: libraries.map(|(launcher, own)| (launcher.name, own.clone())).collect(),
+            libraries: libraries.map(|(launcher, own)| (launcher.library, own.clone())).collect(),
             pairs,
             command: format!("avocet-bench {}", show(&words)),
         }

@@ -22,8 +22,10 @@ const SCRIPT: &str = include_str!("worker.py");
 /// How a worker is started.
 #[derive(Clone, Debug)]
 pub(super) struct Launcher {
-    /// The library that it stands for.
+    /// What it is called.
     pub(super) name: &'static str,
+    /// The library whose version it tells.
+    pub(super) library: &'static str,
     path: PathBuf,
     /// The script that an interpreter runs.
     script: Option<&'static str>,
@@ -56,12 +58,12 @@ enum Answer {
 impl Launcher {
     /// An interpreter of Python that has `PyAV` and Pillow.
     pub(super) fn python(path: PathBuf) -> Self {
-        Self { name: "PyAV", path, script: Some(SCRIPT) }
+        Self { name: "worker.py", library: "PyAV", path, script: Some(SCRIPT) }
     }
 
     /// The program of `benches/ez-ffmpeg`.
     pub(super) fn ez_ffmpeg(path: PathBuf) -> Self {
-        Self { name: "ez-ffmpeg", path, script: None }
+        Self { name: "benches/ez-ffmpeg", library: "ez-ffmpeg", path, script: None }
     }
 }
 
@@ -90,7 +92,7 @@ impl Worker {
             let log = String::from_utf8_lossy(&output.stderr);
             let log = log.lines().last().unwrap_or("it answers nothing").to_owned();
             return Err(Error::Failed {
-                command: format!("{name}, the worker of {}", launcher.name),
+                command: format!("{name}, {} in it", launcher.library),
                 log,
             });
         };

@@ -120,13 +120,10 @@ fn answer(line: &str) -> Result<Value, Failure> {
     }))
 }
 
-/// The release of the FFmpeg that is installed.
+/// The linked libavcodec, by its version.
 fn libav() -> String {
-    let output = std::process::Command::new("ffmpeg").arg("-version").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    text.ok()
-        .and_then(|text| text.split_whitespace().nth(2).map(str::to_owned))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let version = ffmpeg_next::codec::version();
+    format!("libavcodec {}.{}", version >> 16, version >> 8 & 0xff)
 }
 
 fn main() -> Result<(), Failure> {

@@ -133,11 +133,11 @@ impl fmt::Debug for RemoteSettings {
 /// What an input is read from; cheap to clone, and opened as often as a run needs it.
 ///
 /// ```
-/// use avocet_engine::{CancelToken, Engine, Source};
+/// use avocet_engine::{Engine, ProbeOptions, Source};
 ///
 /// let engine = Engine::default();
 /// let source = Source::memory(*b"this is no media");
-/// assert!(engine.probe(&source, &CancelToken::new()).is_err());
+/// assert!(engine.probe(&source, ProbeOptions::default()).is_err());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Source(Kind);

@@ -87,19 +87,18 @@ pub(super) unsafe fn media(context: *mut ffi::AVFormatContext, ends: &Ends) -> M
     }
 }
 
-/// Takes the tags of the first stream that has some, other than its language: those of an Ogg file
-/// stand there, and a file has no others.
+/// The tags of the first stream that has some, other than its language and its encoder: those of an Ogg
+/// file stand there, and a file has no others. They are taken off an only stream.
 fn first_tags(streams: &mut [StreamInfo]) -> Tags {
-    let mut found = Tags::new();
-    for stream in streams {
-        let (own, of_file) = std::mem::take(&mut stream.tags)
-            .into_iter()
-            .partition(|(name, _)| name.eq_ignore_ascii_case("language"));
-        stream.tags = own;
-        found = of_file;
-        if !found.is_empty() {
-            break;
-        }
+    let is_own =
+        |name: &str| ["language", "encoder"].iter().any(|own| name.eq_ignore_ascii_case(own));
+    let of_file = |stream: &StreamInfo| -> Tags {
+        let tags = stream.tags.iter().filter(|(name, _)| !is_own(name));
+        tags.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let found = streams.iter().map(of_file).find(|tags| !tags.is_empty()).unwrap_or_default();
+    if let [only] = streams {
+        only.tags.retain(|name, _| is_own(name));
     }
     found
 }

@@ -37,8 +37,8 @@ enum Special {
     Mp3,
     /// Matroska and WebM.
     Matroska,
-    /// An Ogg file before its first packet.
-    OggBegin,
+    /// An Ogg file of so many packets, up to the second one.
+    Ogg(u8),
     None,
 }
 
@@ -94,7 +94,7 @@ impl Muxer {
         let special = match name {
             "mp3" => Special::Mp3,
             "matroska" | "webm" => Special::Matroska,
-            "ogg" | "opus" => Special::OggBegin,
+            "ogg" | "opus" => Special::Ogg(0),
             _ => Special::None,
         };
         let name = c_string(name);
@@ -273,16 +273,19 @@ impl Muxer {
             // known already, and a change is not copied.
             packet.clear_new_extradata();
         }
-        // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
-        let mut code =
-            unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
-        if code >= 0 && self.special == Special::OggBegin {
-            self.special = Special::None;
-            // End the first page here: libavformat misplaces the packets of a first page that is also
-            // the last one, as it is in a short file.
-            // SAFETY: the header is written; this muxer takes null as the request to flush.
-            code = unsafe { ffi::av_write_frame(self.context.as_ptr(), ptr::null_mut()) };
+        if let Special::Ogg(packets) = self.special {
+            if packets == 1 {
+                // End the first page here: libavformat misplaces the packets of a first page that is
+                // also the last one, as it is in a short file.
+                // SAFETY: the header is written; this muxer takes null as the request to flush.
+                let code = unsafe { ffi::av_write_frame(self.context.as_ptr(), ptr::null_mut()) };
+                check(code).map_err(|error| self.fault(error))?;
+            }
+            self.special = if packets == 0 { Special::Ogg(1) } else { Special::None };
         }
+        // SAFETY: the header is written; libav takes over the data and leaves the packet empty.
+        let code =
+            unsafe { ffi::av_interleaved_write_frame(self.context.as_ptr(), packet.as_ptr()) };
         check(code).map(drop).map_err(|error| self.fault(error))
     }
 

@@ -1,5 +1,7 @@
 //! Containers: their muxers, what they hold, and how the output is put together.
 
+use std::num::NonZeroU32;
+
 use avocet_model::{
     media::{Chapter, Kind, MediaInfo, Projection, Tags},
     plan::{Action, Content, FrameFormat, Output, Reason, Track},
@@ -54,16 +56,16 @@ impl Format {
         !matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::Flac | Self::Opus | Self::Ogg)
     }
 
-    /// The longest part of a stream, in seconds, that can be hidden before the start: an edit list
-    /// hides any, Matroska the priming of sound (`CodecDelay`), and what stores no times leaves it out.
-    pub(crate) const fn hides_before(self, is_video: bool) -> f64 {
-        /// More than any codec needs: HE-AAC has up to 5,058 samples, or 0.115 s.
-        const PRIMING: f64 = 0.15;
+    /// The longest part of a stream, in seconds, that can be hidden before the start; `None` for any.
+    /// An edit list hides any, Matroska the priming of sound of this sample rate (`CodecDelay`), and
+    /// what stores no times leaves it out.
+    pub(crate) fn hides_before(self, sample_rate: Option<NonZeroU32>) -> Option<f64> {
+        /// Samples: more than any codec has. HE-AAC of libfdk has 5,058.
+        const PRIMING: f64 = 5_100.0;
         match self {
-            Self::Webm => 0.0,
-            Self::Mkv if is_video => 0.0,
-            Self::Mkv => PRIMING,
-            _ => f64::INFINITY,
+            Self::Webm => Some(0.0),
+            Self::Mkv => Some(sample_rate.map_or(0.0, |rate| PRIMING / f64::from(rate.get()))),
+            _ => None,
         }
     }
 

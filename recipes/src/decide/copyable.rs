@@ -5,7 +5,6 @@ use avocet_model::{
     index::StreamIndex,
     media::{AudioInfo, Orientation, StreamInfo, VideoInfo},
     plan::Reason,
-    time::Timestamp,
 };
 
 use super::{context::CompileContext, cut, select::Source};
@@ -175,14 +174,14 @@ pub(crate) fn video(
         let message = "its rotation is stored in its pictures only, and few players apply it";
         return Err(Reason::new("TURNED_BY_PICTURES", message));
     }
-    if source.info.orientation != Orientation::Upright && !container.is_movie() {
-        let message = format!(
-            "its container turns the picture, which few players do by what {} says",
-            container.name()
-        );
+    // What is neither a turn nor a mirror is not followed by an encode, either.
+    let is_turned = !matches!(source.info.orientation, Orientation::Upright | Orientation::Skewed);
+    if is_turned && !container.is_movie() {
+        let message =
+            format!("its container turns the picture, which {} can not", container.name());
         return Err(Reason::new("TURNED_BY_CONTAINER", message));
     }
-    hidden_packets_fit(source, container.hides_before(true))?;
+    hidden_packets_fit(source, container.hides_before(None))?;
     Ok(copied(codec, container))
 }
 
@@ -207,7 +206,7 @@ pub(crate) fn audio(
             format!("its packets leave gaps or overlap, which {} can not store", container.name());
         return Err(Reason::new("SOUND_HAS_GAPS", message));
     }
-    hidden_packets_fit(source, container.hides_before(false))?;
+    hidden_packets_fit(source, container.hides_before(source.info.sample_rate))?;
     Ok(copied(codec, container))
 }
 
@@ -235,16 +234,17 @@ fn fits_adts(stream: &StreamInfo) -> bool {
 
 /// Fails where a copy would show packets that an edit list hides.
 ///
-/// Packets hidden before the start of the output stay hidden if they last no more than `most` seconds.
-/// No others can be hidden.
-fn hidden_packets_fit<T>(source: &Source<'_, T>, most: f64) -> Result<(), Reason> {
+/// Packets hidden before the start of the output stay hidden if they last no more than `most` seconds,
+/// or all of them with `None`. No others can be hidden.
+fn hidden_packets_fit<T>(source: &Source<'_, T>, most: Option<f64>) -> Result<(), Reason> {
     let stream = source.stream;
     let begins_at_zero = stream.start.is_none_or(|start| start <= source.origin);
     let hidden = stream.hidden_before.saturating_add(stream.hidden_after);
     let shown = stream.promised_packets.unwrap_or(0).saturating_sub(hidden);
     // Packets of sound last equally long.
-    let packet = stream.duration.map_or(0.0, Timestamp::seconds) / shown.max(1) as f64;
-    let holds_before = begins_at_zero && stream.hidden_before as f64 * packet <= most;
+    let packet = stream.duration.map(|duration| duration.seconds() / shown.max(1) as f64);
+    let before = packet.map_or(f64::INFINITY, |packet| packet * stream.hidden_before as f64);
+    let holds_before = begins_at_zero && most.is_none_or(|most| before <= most);
     // A section leaves hidden packets out, provided that it is one piece of the media.
     let is_shuffled =
         source.index.is_some_and(|index| index.goes_back) && stream.promised_packets.is_some();

@@ -25,9 +25,6 @@ const CRF: &str = "17";
 /// The same for VP9 and AV1, whose scales end at 63.
 const CRF_63: &str = "16";
 
-/// The least number of pictures from the first copied one to the end, for interlaced H.264.
-const LEAST_FIELDS: usize = 12;
-
 /// Quantizer of boundary encodes in MPEG-2, in libav's units of lambda.
 const MPEG2_QUALITY: u32 = 2 * 118;
 
@@ -105,8 +102,6 @@ struct Form {
     /// Whether copied packets may begin at a keyframe of an open GOP, without its leading pictures,
     /// which are decoded after it and shown before it.
     drops_leading: bool,
-    /// The least number of pictures from the first copied one to the end of the section.
-    least_run: usize,
 }
 
 impl Form {
@@ -130,7 +125,6 @@ impl Form {
                     ),
                 ],
                 drops_leading: true,
-                least_run: 1,
             },
             "vp9" => Self {
                 encoder: "libvpx-vp9",
@@ -144,13 +138,11 @@ impl Form {
                     ("lag-in-frames", "0".to_owned()),
                 ],
                 drops_leading: false,
-                least_run: 1,
             },
             "av1" => Self {
                 encoder: "libsvtav1",
                 options: vec![("crf", CRF_63.to_owned()), ("preset", "8".to_owned())],
                 drops_leading: false,
-                least_run: 1,
             },
             "mpeg2video" => Self {
                 encoder: "mpeg2video",
@@ -161,7 +153,6 @@ impl Form {
                     ("bf", "0".to_owned()),
                 ],
                 drops_leading: true,
-                least_run: 1,
             },
             codec => return Err(refused(format!("smart cuts of {codec} are not supported"))),
         };
@@ -216,10 +207,7 @@ impl Form {
             options.push(("flags", fields(source.info).to_owned()));
         }
         options.retain(|(_, value)| !value.is_empty());
-        // The parameter sets of boundary encodes state that pictures are not reordered. libavcodec
-        // then loses the last pictures of a short stream that goes on with fields.
-        let least_run = if highest.progressive { 1 } else { LEAST_FIELDS };
-        Ok(Self { encoder: "libx264", options, drops_leading: false, least_run })
+        Ok(Self { encoder: "libx264", options, drops_leading: false })
     }
 
     fn encoder(self, source: &Source<'_, VideoInfo>) -> Encoder {
@@ -323,9 +311,6 @@ fn run_of(
     let Some(run) = run.get(..ends).filter(|run| !run.is_empty()) else {
         return Err(refused("no group of pictures in the section can be copied"));
     };
-    if all.iter().filter(|place| times[**place] >= keyframe_pts).count() < form.least_run {
-        return Err(refused("too few interlaced pictures could be copied"));
-    }
     let end = run.last().map_or(first, |last| last + 1);
     let end_pts = earliest_from.get(end).copied().filter(|earliest| is_in(*earliest));
     let tail_keyframe = run.iter().rev().find(|place| packets[**place].entry != RandomAccess::None);

@@ -324,8 +324,8 @@ struct PcmCoder {
 }
 
 impl PcmCoder {
-    /// The little-endian PCM that loses nothing of a stream; `None` where the container does not
-    /// hold it, or the stream is not PCM.
+    /// The little-endian PCM that is closest to that of a stream, and loses nothing but the low half of
+    /// 64 bits in Matroska; `None` where the container does not hold it, or the stream is not PCM.
     fn of(stream: &StreamInfo, container: Format) -> Option<Self> {
         if !matches!(container, Format::Wav | Format::Mov | Format::Mkv) {
             return None;
@@ -339,8 +339,9 @@ impl PcmCoder {
                 ("pcm_s32le", "s32")
             }
             // Matroska has no place for it.
-            "pcm_s64le" | "pcm_s64be" if container != Format::Mkv => ("pcm_s64le", "s64"),
-            "pcm_f32le" | "pcm_f32be" => ("pcm_f32le", "flt"),
+            "pcm_s64le" | "pcm_s64be" if container == Format::Mkv => ("pcm_s32le", "s32"),
+            "pcm_s64le" | "pcm_s64be" => ("pcm_s64le", "s64"),
+            "pcm_f32le" | "pcm_f32be" | "pcm_f16le" | "pcm_f24le" => ("pcm_f32le", "flt"),
             "pcm_f64le" | "pcm_f64be" => ("pcm_f64le", "dbl"),
             "pcm_bluray" | "pcm_dvd" if matches!(&stream.kind, Kind::Audio(audio) if is_deep(stream, audio)) => {
                 ("pcm_s32le", "s32")
@@ -367,7 +368,9 @@ fn is_lossless(codec: &str) -> bool {
 fn is_deep(stream: &StreamInfo, audio: &AudioInfo) -> bool {
     let format = audio.sample_format.as_deref().unwrap_or_default();
     let is_float = format.starts_with("flt") || format.starts_with("dbl");
-    format.starts_with("s32") || (is_float && is_lossless(&stream.codec))
+    format.starts_with("s32")
+        || format.starts_with("s64")
+        || (is_float && is_lossless(&stream.codec))
 }
 
 impl Coder {

@@ -103,23 +103,28 @@ impl AvcSets {
         sequences.chain(self.pictures.iter().map(id)).collect()
     }
 
-    /// These sets, each SPS with the statement of `other` on how far pictures are reordered
-    /// (`bitstream_restriction_flag`, E.1.1).
+    /// These sets, each SPS with what those of `other` state on how far pictures are reordered
+    /// (`bitstream_restriction_flag`, E.1.1), and with a level no lower than theirs, which limits that.
     ///
     /// Pictures of both are in one stream. Where the first of them are not reordered and later ones
     /// are, libavcodec drops the later ones until their order counts pass those of the first, if the
     /// container stores no decoding times.
     #[must_use]
     pub fn reordered_like(&self, other: &Self) -> Self {
-        let all: Vec<_> = other.sequences.iter().map(|unit| Restriction::of(unit)).collect();
-        let stated: Option<Vec<_>> = all.into_iter().flatten().map(|it| it.depth).collect();
+        let depth_of = |unit: &Vec<u8>| Restriction::of(unit).and_then(|it| it.depth);
+        let stated: Option<Vec<_>> = other.sequences.iter().map(depth_of).collect();
         let depth = stated.and_then(|depths| {
             depths.into_iter().reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))
         });
+        let level = other.sequences.iter().filter_map(|unit| unit.get(3)).max();
         let restate = |unit: &Vec<u8>| {
             let restriction = Restriction::of(unit);
             let restated = restriction.and_then(|restriction| restriction.restated(unit, depth));
-            restated.unwrap_or_else(|| unit.clone())
+            let mut restated = restated.unwrap_or_else(|| unit.clone());
+            if let Some((own, level)) = restated.get_mut(3).zip(level) {
+                *own = (*own).max(*level);
+            }
+            restated
         };
         Self { sequences: self.sequences.iter().map(restate).collect(), ..self.clone() }
     }
@@ -280,13 +285,17 @@ fn record_units(record: &[u8]) -> Option<Vec<&[u8]>> {
     Some(found)
 }
 
+/// The most frames that a decoder holds at any level (A.3.1).
+const MOST_FRAMES: u32 = 16;
+
 /// Where and how an SPS restricts the bitstream, at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Restriction {
     /// The bit that tells whether it does, counted in the unescaped unit behind its level.
     at: usize,
     /// Pictures that may precede another in order of decoding and follow it in order of output, and
-    /// pictures that a decoder must hold; `None` where the SPS states neither.
+    /// pictures that a decoder must hold; `None` where the SPS states neither, or more than any level
+    /// allows.
     depth: Option<(u32, u32)>,
 }
 
@@ -327,7 +336,8 @@ impl Restriction {
         let mut depth = None;
         if bits.flag()? {
             Self::skip_limits(bits)?;
-            depth = Some((bits.golomb()?, bits.golomb()?));
+            let stated = (bits.golomb()?, bits.golomb()?);
+            depth = Some(stated).filter(|(reordered, held)| reordered.max(held) <= &MOST_FRAMES);
         }
         Some(Self { at, depth })
     }
