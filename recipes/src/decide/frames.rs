@@ -37,12 +37,23 @@ pub struct FrameQuery {
     /// How many threads decode frames at times, each with a decoder of its own; 1 by default, where
     /// one decoder works with threads inside.
     pub threads: u32,
+    /// Whether colors are as precise as in thumbnails: values rounded to the nearest, and chroma
+    /// interpolated for RGB. `false` by default: then chroma of pictures in the source's own size is
+    /// repeated, as most libraries do, and a picture takes a few milliseconds less.
+    pub precise: bool,
 }
 
 impl Default for FrameQuery {
     fn default() -> Self {
         let when = FrameTimes::Between { start: 0.0, end: None };
-        Self { when, width: None, height: None, pixel_format: "rgb24".to_owned(), threads: 1 }
+        Self {
+            when,
+            width: None,
+            height: None,
+            pixel_format: "rgb24".to_owned(),
+            threads: 1,
+            precise: false,
+        }
     }
 }
 
@@ -149,8 +160,9 @@ impl FrameQuery {
             Color { range, ..color }
         };
         let pixel_format = self.pixel_format.clone();
-        let target =
-            Target { width, height, pixel_format, color, tone_map: video.is_hdr(), frame: None };
+        let tone_map = video.is_hdr();
+        let precise = self.precise;
+        let target = Target { width, height, pixel_format, color, tone_map, frame: None, precise };
         let filters = picture::filters(&location, stream, video, &target, capabilities)?;
         let start = media.start.map_or(0.0, Timestamp::seconds);
         let at = |seconds: &f64| Timestamp::on_screen(start + seconds, stream.time_base);

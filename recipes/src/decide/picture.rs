@@ -36,6 +36,9 @@ pub(crate) struct Target {
     /// How a picture of another shape is padded or cropped; `None` where it is stretched to this
     /// size.
     pub(crate) frame: Option<Framed>,
+    /// Whether values are rounded to the nearest and chroma is interpolated for RGB, which takes up to
+    /// ten times as long.
+    pub(crate) precise: bool,
 }
 
 impl Target {
@@ -409,12 +412,18 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
         if video.orientation.swaps_sides() { (upright.1, upright.0) } else { upright };
     // Full chroma in between is of no use to a result with subsampled chroma.
     let is_rgb_wanted = target.color.matrix.is_none();
-    let chroma = if is_rgb_wanted { "+full_chroma_int+full_chroma_inp" } else { "" };
+    let care = if !target.precise {
+        ""
+    } else if is_rgb_wanted {
+        "+accurate_rnd+full_chroma_int+full_chroma_inp"
+    } else {
+        "+accurate_rnd"
+    };
     // swscale can not hold more lines for a cubic filter.
     let is_extreme = |from: u32, to: NonZeroU32| from / to > MAX_CUBIC;
     let is_extreme = is_extreme(video.width, width) || is_extreme(video.height, height);
     let kernel = if is_extreme { "area" } else { "bicubic" };
-    let mut text = format!("scale=w={width}:h={height}:flags={kernel}+accurate_rnd{chroma}");
+    let mut text = format!("scale=w={width}:h={height}:flags={kernel}{care}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
     // Both matrices are stated. Since FFmpeg 7.0, one that is not stated is taken from the first

@@ -322,6 +322,7 @@ pub(crate) fn target(
         color,
         tone_map,
         frame: picture.frame,
+        precise: true,
     }
 }
 

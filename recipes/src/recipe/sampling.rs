@@ -229,6 +229,7 @@ impl Maker<'_> {
             color: color.clone(),
             tone_map,
             frame: None,
+            precise: true,
         };
         let location = &self.probed.location;
         let filters =

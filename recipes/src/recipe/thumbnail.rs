@@ -100,6 +100,7 @@ impl Thumbnail {
             color: color.clone(),
             tone_map,
             frame: None,
+            precise: true,
         };
         let (location, capabilities) = (&selection.probed.location, context.capabilities);
         let filters = picture::filters(location, stream, video, &target, capabilities)?;

@@ -54,7 +54,7 @@ impl Frames {
         open: impl Fn() -> Result<FrameReader> + Send + Sync + 'static,
     ) -> Result<Self> {
         let FrameRequest { wanted, filters, neighbors, threads, .. } = request;
-        let filter = PictureFilter::new(filters, neighbors, &reader);
+        let filter = PictureFilter::new(filters, neighbors, &reader).by(reader.threads());
         Ok(Self(match wanted {
             Wanted::At(times) => {
                 let pick = |time| FramePick { time, keyframe: false, neighbors };
@@ -116,7 +116,7 @@ impl std::fmt::Debug for VideoReader {
 
 impl VideoReader {
     pub(crate) fn new(reader: FrameReader, filters: String, neighbors: bool) -> Self {
-        let filter = PictureFilter::new(filters, neighbors, &reader);
+        let filter = PictureFilter::new(filters, neighbors, &reader).by(reader.threads());
         Self { reader, filter, last: None }
     }
 
@@ -140,13 +140,20 @@ pub(crate) struct PictureFilter {
     promised: Option<GraphInput>,
     /// Seconds per tick of the frames.
     base: TimeBase,
+    /// How many threads a graph may use.
+    threads: NonZeroU32,
     graph: Option<(GraphInput, FilterGraph)>,
 }
 
 impl PictureFilter {
     pub(crate) fn new(filters: String, neighbors: bool, reader: &FrameReader) -> Self {
         let (promised, base) = (reader.promised(), reader.base());
-        Self { filters, neighbors, promised, base, graph: None }
+        Self { filters, neighbors, promised, base, threads: NonZeroU32::MIN, graph: None }
+    }
+
+    /// The same filters by so many threads.
+    fn by(self, threads: NonZeroU32) -> Self {
+        Self { threads, ..self }
     }
 
     /// Whether it applies these filters.
@@ -154,17 +161,18 @@ impl PictureFilter {
         self.filters == filters && self.neighbors == neighbors
     }
 
-    /// The same filters with a graph of their own.
+    /// The same filters with a graph of their own, by one thread.
     fn another(&self) -> Self {
         let Self { filters, neighbors, promised, base, .. } = self;
         let (filters, promised) = (filters.clone(), promised.clone());
-        Self { filters, neighbors: *neighbors, promised, base: *base, graph: None }
+        let threads = NonZeroU32::MIN;
+        Self { filters, neighbors: *neighbors, promised, base: *base, threads, graph: None }
     }
 
     /// A graph for frames of this kind.
     fn open(&self, kind: &GraphInput) -> Result<FilterGraph> {
         let filters = fitted(&self.filters, self.promised.as_ref(), kind);
-        FilterGraph::new(&filters, kind, self.base, NonZeroU32::MIN)
+        FilterGraph::new(&filters, kind, self.base, self.threads)
             .map_err(|source| libav(Step::Open, "filter graph", source))
     }
 

@@ -245,6 +245,11 @@ impl FrameReader {
         GraphInput::of_parameters(&self.parameters)
     }
 
+    /// The most threads that it may use.
+    pub(crate) fn threads(&self) -> NonZeroU32 {
+        self.threads
+    }
+
     /// Seconds per tick of the stream.
     pub(crate) fn base(&self) -> TimeBase {
         self.base
