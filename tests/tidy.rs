@@ -10,8 +10,8 @@ use std::{
 use ignore::WalkBuilder;
 use serde_json::Value;
 
-/// The only folder that may name libav's bindings.
-const ROOMS_OF_LIBAV: &[&str] = &["engine/src/libav/"];
+/// The only folders that may name libav's bindings: ours, and that of a rival with its own.
+const ROOMS_OF_LIBAV: &[&str] = &["engine/src/libav/", "benches/ez-ffmpeg/"];
 
 /// The only places for unsafe code: libav's folder, and the sandbox of child processes.
 const ROOMS_OF_UNSAFE: &[&str] = &["engine/src/libav/", "engine/src/process/sandbox.rs"];

@@ -65,7 +65,10 @@ pub(crate) fn check(clip: &Path, format: &str, recipe: &str) {
             _ => 1024.0,
         };
         let limit = frames / rate + 0.03;
-        assert!((before - after).abs() <= limit, "{name}: {before} s became {after} s");
+        // Holes between packets are filled, which the ffmpeg program does not do.
+        let stated = source.audio().duration.unwrap_or(before);
+        let is_whole = [before, stated].iter().any(|length| (length - after).abs() <= limit);
+        assert!(is_whole, "{name}: {before} s, stated as {stated} s, became {after} s");
     }
     if matches!(format, "mp4" | "mov" | "m4a") {
         let order: Vec<_> =
