@@ -14,6 +14,20 @@ from PIL import Image  # noqa: F401  to_image() needs it
 prepared = {}
 
 
+def shown_at(container, stream, seconds, first=False):
+    """The frame on screen at a time, or the first one that is decoded there."""
+    target = int(seconds / stream.time_base) + (stream.start_time or 0)
+    container.seek(target, stream=stream)
+    shown = None
+    for frame in container.decode(stream):
+        if shown is not None and frame.pts > target:
+            break
+        shown = frame
+        if first:
+            break
+    return shown
+
+
 def picture(order):
     """The frame on screen at a time, as a JPEG."""
     with av.open(order["input"]) as container:
@@ -21,15 +35,7 @@ def picture(order):
         stream.thread_type = "AUTO"
         if order["keyframe"]:
             stream.codec_context.skip_frame = "NONKEY"
-        target = int(order["at"] / stream.time_base) + (stream.start_time or 0)
-        container.seek(target, stream=stream)
-        shown = None
-        for frame in container.decode(stream):
-            if shown is not None and frame.pts > target:
-                break
-            shown = frame
-            if order["keyframe"]:
-                break
+        shown = shown_at(container, stream, order["at"], order["keyframe"])
         shown.to_image().save(order["output"], quality=90)
 
 
@@ -145,13 +151,7 @@ def frames_by_av(order, number):
                     break
             return made
         for seconds in times:
-            target = int(seconds / stream.time_base) + (stream.start_time or 0)
-            container.seek(target, stream=stream)
-            shown = None
-            for frame in container.decode(stream):
-                if shown is not None and frame.pts > target:
-                    break
-                shown = frame
+            shown = shown_at(container, stream, seconds)
             made.append(shown.reformat(format="rgb24", **shape).to_ndarray())
     return made
 
