@@ -173,11 +173,15 @@ impl MuxTrack {
             self.delay = Some(delay);
             self.counters.note(|count| count.delay = Some(delay));
         }
+        let (zero, own) = (self.zero(), self.base);
+        let in_output =
+            |ticks| Timestamp::new(ticks, base).since(zero, own).map_or(0, |at| at.ticks);
         let after = self.last.map_or(i64::MIN, |last| last + i64::from(self.must_rise));
-        let Some((start, end)) = self.extent_of(packet, base, after)? else { return Ok(false) };
+        let Some((start, end)) = self.extent_of(packet, after, in_output)? else {
+            return Ok(false);
+        };
         let unsaid = self.last.map_or(start, |last| last + 1);
-        let dts = packet.dts().map_or(unsaid, |dts| self.in_output(dts, base));
-        let dts = dts.min(start).max(after);
+        let dts = packet.dts().map_or(unsaid, in_output).min(start).max(after);
         let pts = start.max(dts);
         let pts = if self.last_shown == Some(pts) { pts + 1 } else { pts };
         self.last_shown = Some(pts);
@@ -189,31 +193,27 @@ impl MuxTrack {
         Ok(true)
     }
 
-    /// An instant of a packet, in ticks of the container.
-    fn in_output(&self, ticks: i64, base: TimeBase) -> i64 {
-        Timestamp::new(ticks, base).since(self.zero(), self.base).map_or(0, |at| at.ticks)
-    }
-
-    /// Where a packet begins and ends, in ticks of the container; without times, at the first tick
-    /// `after` the last one. `None` when it is not to be written.
+    /// Where a packet begins and ends, in ticks of the container, which `in_output` makes of those of
+    /// the packet; without times, at the first tick `after` the last one. `None` when it is not to be
+    /// written.
     fn extent_of(
         &mut self,
         packet: &mut Packet,
-        base: TimeBase,
         after: i64,
+        in_output: impl Fn(i64) -> i64,
     ) -> Result<Option<(i64, i64)>, Stop> {
         // Start and end are rounded, not the duration, so that rounding errors do not add up.
         let (start, end) = match packet.pts().or(packet.dts()) {
             Some(pts) if packet.duration() > 0 => {
-                (self.in_output(pts, base), self.in_output(pts + packet.duration(), base))
+                (in_output(pts), in_output(pts + packet.duration()))
             }
             // A packet without a duration gets the distance of the two packets before it.
             Some(pts) => {
-                let start = self.in_output(pts, base);
+                let start = in_output(pts);
                 (start, start + self.typical)
             }
             None => {
-                let length = self.in_output(packet.duration(), base) - self.in_output(0, base);
+                let length = in_output(packet.duration()) - in_output(0);
                 (after.max(0), after.max(0) + length)
             }
         };
