@@ -15,7 +15,7 @@ use avocet_model::{
     index::RandomAccess,
     location::Location,
     media::movie::Edit,
-    media::{Orientation, Scan},
+    media::{Kind, Orientation, Scan},
     plan::Plan,
     time::Timestamp,
 };
@@ -375,6 +375,15 @@ fn transcode() {
     made.case("interlaced by its container", "mp4", "", &interlaced_by_container());
     made.case("cropped by its container", "mp4", "", &cropped());
     made.case("turned by its pictures", "mp4", "", &turned_by_pictures());
+    let skewed = || {
+        let mut probed = silent();
+        let Kind::Video(video) = &mut probed.media.streams[0].kind else { unreachable!() };
+        video.orientation = Orientation::Skewed;
+        probed
+    };
+    made.case("skewed", "mp4", "", &skewed());
+    made.case("skewed, encoded", "mp4", r#""reencode":true"#, &skewed());
+    made.case("skewed", "mkv", "", &skewed());
     made.case("transparent", "webm", "", &transparent());
     made.case("transparent anew", "webm", r#""reencode":true"#, &transparent());
     made.case("transparent to h264", "mp4", "", &transparent());
@@ -410,6 +419,10 @@ fn transcode() {
     }
     for format in ["wav", "mov", "mp4"] {
         made.case("24-bit pcm", format, "", &wav());
+    }
+    for codec in ["pcm_s64le", "pcm_f64be"] {
+        made.case(codec, "mkv", "", &plain("nut", vec![pcm(codec, 24)]));
+        made.case(codec, "mp3", "", &plain("nut", vec![pcm(codec, 24)]));
     }
     made.case("prores with big-endian pcm", "mov", "", &prores());
     made.case("prores with big-endian pcm", "mp4", "", &prores());
@@ -717,6 +730,12 @@ fn concat() {
     made.join("sound only", "m4a", "", &[m4a(), mp3()]);
     made.join("mp3", "mp3", "", &[mp3(), mp3()]);
     made.join("24-bit pcm", "wav", "", &[wav(), wav()]);
+    made.join(
+        "24-bit pcm behind 16",
+        "mov",
+        "",
+        &[pcm_movie(), mov(vec![h264(MOVIE, 4000), pcm("pcm_s24le", 24)])],
+    );
     made.join(
         "flac with cover art",
         "m4a",

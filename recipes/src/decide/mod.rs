@@ -9,6 +9,7 @@ pub(crate) mod cut;
 pub(crate) mod frames;
 pub(crate) mod level;
 pub(crate) mod limit;
+pub(crate) mod losses;
 pub(crate) mod picture;
 pub(crate) mod projection;
 pub(crate) mod samples;

@@ -18,7 +18,7 @@ use super::{
     container,
     context::{CompileContext, Probed},
     cut::{self, Kept, Section},
-    projection,
+    losses, projection,
 };
 use crate::words::{format::Format, parameter::Tracks};
 
@@ -314,7 +314,8 @@ impl<'a> Selection<'a> {
             Timestamp::from_seconds(end, Rational::MICROSECONDS)
         });
         let chapters = container::chapters(&self.probed.media, self.origin, end);
-        let left_out = self.container.chapters_notice(&chapters);
+        notices.extend(self.container.chapters_notice(&chapters));
+        notices.extend(losses::notices(&tracks, self.container, self.context));
         let context = self.context;
         let moves_index = dropped.is_empty() && self.only_moves_index(&tracks);
         let output = container::output(self.container, self.probed, tracks, chapters, context);
@@ -324,7 +325,7 @@ impl<'a> Selection<'a> {
         Plan {
             strategy,
             dropped,
-            notices: notices.into_iter().chain(left_out).chain(flat).collect(),
+            notices: notices.into_iter().chain(flat).collect(),
             seconds: self.seconds(),
             lenient,
             ..Plan::new(context.plan_inputs(), [output])

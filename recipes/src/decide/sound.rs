@@ -324,8 +324,7 @@ struct PcmCoder {
 }
 
 impl PcmCoder {
-    /// The little-endian PCM that is closest to that of a stream, and loses nothing but the low half of
-    /// 64 bits in Matroska; `None` where the container does not hold it, or the stream is not PCM.
+    /// The little-endian PCM that is closest to that of a stream; `None` where the container does not hold it, or the stream is not PCM.
     fn of(stream: &StreamInfo, container: Format) -> Option<Self> {
         if !matches!(container, Format::Wav | Format::Mov | Format::Mkv) {
             return None;
@@ -358,7 +357,7 @@ impl PcmCoder {
 }
 
 /// Whether a codec keeps all samples as they are.
-fn is_lossless(codec: &str) -> bool {
+pub(super) fn is_lossless(codec: &str) -> bool {
     codec.starts_with("pcm_")
         || matches!(codec, "flac" | "alac" | "wavpack" | "tta" | "ape" | "mlp" | "truehd")
 }

@@ -21,6 +21,7 @@ use crate::{
         context::{CompileContext, Probed, expect_encoder},
         copyable::{self, Holds},
         cut::{Section, is_independent, stream_end},
+        losses,
         picture::{self, Target},
         projection,
         select::{Chooser, Source},
@@ -173,6 +174,7 @@ impl Join {
         let dropped = dropped(context, &tracks, format, wanted);
         let chapters: Vec<_> = pieces.iter().flat_map(Piece::chapters).collect();
         notices.extend(format.chapters_notice(&chapters));
+        notices.extend(losses::notices(&tracks, format, context));
         let output = container::output(format, probed, tracks, chapters, context);
         let infos = videos().map(|video| video.info);
         notices.extend(projection::notice(infos, format, &output));

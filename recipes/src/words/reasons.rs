@@ -150,7 +150,15 @@ const NOTICES: &[(&str, &str)] = &[
         "CUT_ROUNDED_TO_PACKET",
         "The format can not store a part of a packet, so the cut is rounded to whole packets.",
     ),
+    (
+        "DEPTH_LOWERED",
+        "Samples of lossless audio have more bits than the format or codec of the result stores.",
+    ),
     ("FILE_FOLLOWS", "Another file follows the first one in the input, and is not read."),
+    (
+        "ORIENTATION_LEFT_OUT",
+        "The display matrix is neither a turn nor a mirror image, and the result lacks it.",
+    ),
     ("PROGRAM_CHOSEN", "The input has several programs, and the streams of one are used."),
     (
         "PROJECTION_LEFT_OUT",

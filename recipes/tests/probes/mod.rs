@@ -179,7 +179,10 @@ pub(crate) fn aac_in_movie(kbps: u32) -> Made {
 pub(crate) fn pcm(codec: &str, bits: u32) -> Made {
     let mut made = sound(codec, 48_000, ("stereo", 2), 960, 48 * 2 * bits);
     if let Kind::Audio(audio) = &mut made.info.kind {
-        audio.sample_format = Some(if bits > 16 { "s32" } else { "s16" }.to_owned());
+        let deep = if bits > 16 { "s32" } else { "s16" };
+        let formats = [("pcm_s64", "s64"), ("pcm_f64", "dbl"), ("pcm_f32", "flt")];
+        let other = formats.into_iter().find(|(prefix, _)| codec.starts_with(prefix));
+        audio.sample_format = Some(other.map_or(deep, |(_, format)| format).to_owned());
     }
     made
 }
