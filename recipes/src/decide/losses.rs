@@ -109,6 +109,8 @@ fn orientation(track: &Track, container: Format, video: &VideoInfo) -> Option<Re
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]
