@@ -14,7 +14,7 @@ use std::{
 use avocet_model::{
     capabilities::Capabilities,
     error::{Error, Result, Step},
-    frames::FrameRequest,
+    frames::{FrameRequest, Wanted},
     index::Index,
     location::Location,
     media::MediaInfo,
@@ -541,8 +541,14 @@ impl Engine {
             }
             Ok(reader)
         };
-        // Where several decoders work, each does so in one thread.
-        let reader = open(if threads.get() > 1 { NonZeroU32::MIN } else { inside })?;
+        let inside = match &request.wanted {
+            // Where several decoders work, each does so in one thread.
+            Wanted::At(_) if threads.get() > 1 => NonZeroU32::MIN,
+            // While the caller's thread filters a picture, the others decode the next ones.
+            Wanted::Between { .. } if inside.get() > 1 => inside.saturating_add(1),
+            _ => inside,
+        };
+        let reader = open(inside)?;
         Frames::new(reader, request, move || open(NonZeroU32::MIN))
     }
 

@@ -96,9 +96,10 @@ impl FrameBuilder {
         self.pixel_format("gray")
     }
 
-    /// Colors as precise as in thumbnails: values rounded to the nearest, and chroma interpolated for
-    /// RGB, which takes some tens of milliseconds for a picture of 1920x1080. Without it, chroma of
-    /// pictures in the clip's own size is repeated, as most libraries do.
+    /// Pictures as precise as thumbnails: scaled by a cubic filter, values rounded to the nearest, and
+    /// chroma interpolated for RGB, which takes some tens of milliseconds for a picture of 1920x1080.
+    /// Without it, the filter is linear, and chroma of pictures in the clip's own size is repeated, as
+    /// most libraries do.
     pub fn precise(mut self) -> Self {
         self.query.precise = true;
         self

@@ -37,9 +37,10 @@ pub struct FrameQuery {
     /// How many threads decode frames at times, each with a decoder of its own; 1 by default, where
     /// one decoder works with threads inside.
     pub threads: u32,
-    /// Whether colors are as precise as in thumbnails: values rounded to the nearest, and chroma
-    /// interpolated for RGB. `false` by default: then chroma of pictures in the source's own size is
-    /// repeated, as most libraries do, and a picture takes a few milliseconds less.
+    /// Whether pictures are as precise as thumbnails: scaled by a cubic filter, values rounded to the
+    /// nearest, and chroma interpolated for RGB. `false` by default: then the filter is linear, and
+    /// chroma of pictures in the source's own size is repeated, as most libraries do, and a picture
+    /// takes a few milliseconds less.
     pub precise: bool,
 }
 

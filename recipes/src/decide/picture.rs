@@ -422,7 +422,11 @@ fn scaling(video: &VideoInfo, target: &Target, color: &Color) -> String {
     // swscale can not hold more lines for a cubic filter.
     let is_extreme = |from: u32, to: NonZeroU32| from / to > MAX_CUBIC;
     let is_extreme = is_extreme(video.width, width) || is_extreme(video.height, height);
-    let kernel = if is_extreme { "area" } else { "bicubic" };
+    let kernel = match (is_extreme, target.precise) {
+        (true, _) => "area",
+        (false, true) => "bicubic",
+        (false, false) => "bilinear",
+    };
     let mut text = format!("scale=w={width}:h={height}:flags={kernel}{care}");
     let from = color.matrix.as_deref().and_then(swscale_name);
     let to = target.color.matrix.as_deref().and_then(swscale_name);
