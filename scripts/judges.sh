@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Installs the independent judges of the job service (Node.js, and a Python environment), and sets
 # AVOCET_JUDGES to their folder. Scripts that run all tests source it. If PyPI can not be reached,
-# the tests that need them are skipped by name. A browser and a web server are installed only where
+# the tests that need them are skipped by name. A browser, a web server and Prometheus' checker are installed only where
 # the comma-separated list REQUIRE names them: they are large.
 
 # Sourced with the word `all` it demands all of them: for CI and scripts/soak.
 if [ "${1-}" = all ]; then
     REQUIRE=${REQUIRE+$REQUIRE,}judges,node,python
     # Ubuntu has Chromium as a snap only, which containers lack.
-    ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl
+    ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl,promtool
     export REQUIRE
 fi
 
@@ -16,18 +16,21 @@ judges=${CARGO_TARGET_DIR:-target}/judges
 wanted=()
 command -v node >/dev/null || wanted+=(nodejs)
 python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
-for program in chromium nginx openssl; do
+for program in chromium nginx openssl promtool; do
+    package=$program
+    [ "$program" != promtool ] || package=prometheus
     case ",${REQUIRE-}," in
-    *",$program,"*) command -v "$program" >/dev/null || wanted+=("$program") ;;
+    *",$program,"*) command -v "$program" >/dev/null || wanted+=("$package") ;;
     esac
 done
 [ "${#wanted[@]}" -eq 0 ] || install_packages "${wanted[@]}"
 
-if ! "$judges/bin/schemathesis" --version >/dev/null 2>&1; then
+if ! "$judges/bin/openapi-spec-validator" --version >/dev/null 2>&1; then
     say 'Installing judges from PyPI'
     if ! { python3 -m venv --clear "$judges" &&
         "$judges/bin/pip" install --quiet --disable-pip-version-check \
-            schemathesis==4.32.5 standardwebhooks==1.1.0 requests==2.34.2 >&2; }; then
+            schemathesis==4.32.5 standardwebhooks==1.1.0 requests==2.34.2 \
+            openapi-spec-validator==0.9.0 >&2; }; then
         say 'They can not be had; the tests that need them are skipped.'
         rm -rf "$judges"
     fi

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use avocet::{
     Format, Job,
-    recipes::{JobInput, JobOutputs, Recipe, Task, Transcode},
+    recipes::{ForService, JobInput, JobOutputs, Recipe, Task, Transcode},
 };
 
 use crate::support::soak;
@@ -16,8 +16,7 @@ fn job(args: Vec<String>) -> Job {
         inputs: vec![JobInput { key: Some("in_1".to_owned()), url: "/nowhere/a.mp4".to_owned() }],
         outputs: JobOutputs::Files(vec![("out_1".to_owned(), "out.mkv".to_owned())]),
         stage_input: None,
-        preset_id: None,
-        webhook_url: None,
+        service: ForService::default(),
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) const CONFIG: &str = "config";
 pub(super) const LISTEN: &str = "listen";
 pub(super) const ALLOW_PRIVATE: &str = "allow-private-network";
 pub(super) const NAME: &str = "name";
+pub(super) const PROJECT: &str = "project";
+pub(super) const SCOPE: &str = "scope";
+pub(super) const EXPIRES_DAYS: &str = "expires-days";
+pub(super) const ID: &str = "ID";
+pub(super) const CHECK: &str = "check";
 pub(super) const JOB: &str = "JOB.json";
 pub(super) const JSON: &str = "json";
 pub(super) const NO_CLOBBER: &str = "no-clobber";
@@ -154,7 +159,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
         .subcommands([custom(), probe, plan, capabilities, doctor, run])
-        .subcommands([completions, man, serve(), token()])
+        .subcommands([completions, man, serve(), token(), project(), backup(), restore()])
         .help_template(HELP)
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }
@@ -187,14 +192,75 @@ fn serve() -> clap::Command {
         .args([listen, private])
 }
 
-/// The command that makes API keys.
+/// The commands for API keys.
 fn token() -> clap::Command {
     let name = Arg::new(NAME).long(NAME).value_name("TEXT").help("The name of the key");
+    let project = Arg::new(PROJECT)
+        .long(PROJECT)
+        .value_name("NAME")
+        .help("The name or id of the project that it belongs to; default: `default`");
+    let scope = Arg::new(SCOPE).long(SCOPE).value_name("SCOPE").action(ArgAction::Append).help(
+        "What it may do: `jobs:write`, `jobs:read`, `settings` or `tokens`; default: all of them",
+    );
+    let expires = Arg::new(EXPIRES_DAYS)
+        .long(EXPIRES_DAYS)
+        .value_name("DAYS")
+        .value_parser(value_parser!(u32).range(1..))
+        .help("After how many days it stops to work; default: never");
+    let id = Arg::new(ID)
+        .required(true)
+        .value_name("ID")
+        .help("The id, as `avocet token list` shows it");
     let create = clap::Command::new("create").about("Creates an API key, and shows it once");
+    let list = clap::Command::new("list").about("Lists the API keys, a line of JSON each");
+    let revoke = clap::Command::new("revoke").about("Revokes an API key from its next request on");
     clap::Command::new("token")
         .about("Manages the keys of the job API")
         .subcommand_required(true)
+        .subcommand(create.args(of_service()).args([name, project, scope, expires]))
+        .subcommand(list.args(of_service()))
+        .subcommand(revoke.args(of_service()).arg(id))
+}
+
+/// The folder of a backup.
+fn of_backup() -> Arg {
+    Arg::new(FOLDER)
+        .required(true)
+        .value_name("FOLDER")
+        .value_parser(value_parser!(PathBuf))
+        .help("The folder of the backup")
+}
+
+/// The command that makes backups.
+fn backup() -> clap::Command {
+    clap::Command::new("backup")
+        .about("Copies the data folder of the job API into a new folder, while it runs")
+        .args(of_service())
+        .arg(of_backup())
+}
+
+/// The command that checks backups, and makes data folders of them.
+fn restore() -> clap::Command {
+    let check = Arg::new(CHECK)
+        .long(CHECK)
+        .action(ArgAction::SetTrue)
+        .help("Only looks whether the backup is whole");
+    clap::Command::new("restore")
+        .about("Makes a data folder of a backup")
+        .args(of_service())
+        .args([of_backup(), check])
+}
+
+/// The commands for projects.
+fn project() -> clap::Command {
+    let name = Arg::new(NAME).required(true).value_name("NAME").help("The name of the project");
+    let create = clap::Command::new("create").about("Makes a project, and shows its id");
+    let list = clap::Command::new("list").about("Lists the projects, a line of JSON each");
+    clap::Command::new("project")
+        .about("Manages the projects of the job API")
+        .subcommand_required(true)
         .subcommand(create.args(of_service()).arg(name))
+        .subcommand(list.args(of_service()))
 }
 
 /// The command that runs the `ffmpeg` program with custom arguments.

@@ -8,7 +8,7 @@ use std::{
 use avocet::{
     Format, Policy,
     io::{Location, Target},
-    recipes::{Job, JobInput, JobOutputs, Task},
+    recipes::{ForService, Job, JobInput, JobOutputs, Task},
 };
 use clap::ArgMatches;
 
@@ -51,8 +51,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
         inputs: inputs.iter().enumerate().map(input).collect(),
         outputs,
         stage_input: None,
-        preset_id: None,
-        webhook_url: None,
+        service: ForService::default(),
     };
     let job = job.check(Policy::Program).map_err(avocet::Error::from)?;
     let target = Target { location, replace: !matches.get_flag(NO_CLOBBER), named: true };

@@ -1,14 +1,16 @@
-//! `avocet serve` and `avocet token`: the job API.
+//! `avocet serve`, and what its operator does beside it: keys, projects and backups.
 
-use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use avocet_service::{Config, LogFormat, Started};
+use avocet_service::{Admin, AdminError, Config, LogFormat, NewKey, Started};
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
-    arguments::{ALLOW_PRIVATE, CONFIG, DATA, LISTEN, NAME},
+    arguments::{
+        ALLOW_PRIVATE, CHECK, CONFIG, DATA, EXPIRES_DAYS, FOLDER, ID, LISTEN, NAME, PROJECT, SCOPE,
+    },
     failure::Failure,
     terminal, worker,
 };
@@ -38,7 +40,11 @@ pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
     let (name, matches) = matches.subcommand()?;
     let status = match name {
         "serve" => serve(matches).map(|()| ExitCode::SUCCESS),
-        "token" => create_token(matches.subcommand()?.1).map(|key| terminal::print(&key, 0)),
+        "token" | "project" => {
+            let (act, matches) = matches.subcommand()?;
+            administer(name, act, matches).map(|lines| terminal::print(&lines.join("\n"), 0))
+        }
+        "backup" | "restore" => keep(name, matches),
         "worker" => Ok(worker::run()),
         _ => return None,
     };
@@ -115,11 +121,53 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     })
 }
 
-/// `avocet token create`
-fn create_token(matches: &ArgMatches) -> Result<String, Failure> {
+/// `avocet backup` and `avocet restore`: the status is 1 for a backup that is not whole.
+fn keep(name: &str, matches: &ArgMatches) -> Result<ExitCode, Failure> {
     let config = config(matches)?;
-    let name = matches.get_one::<String>(NAME).map_or("made by hand", String::as_str);
-    runtime()?
-        .block_on(avocet_service::create_token(&config.data, name))
-        .map_err(|error| Failure::Usage(error.to_string()))
+    let Some(folder) = matches.get_one::<PathBuf>(FOLDER) else {
+        return Err(Failure::Usage("the folder of the backup is missing".to_owned()));
+    };
+    let done = async {
+        if name == "backup" {
+            Admin::open(&config.data).await?.back_up(folder).await
+        } else if matches.get_flag(CHECK) {
+            Admin::check_backup(folder).await
+        } else {
+            Admin::restore(folder, &config.data).await
+        }
+    };
+    let backup = runtime()?.block_on(done).map_err(|error| Failure::Usage(error.to_string()))?;
+    let status = u8::from(!backup.problems.is_empty());
+    Ok(terminal::print(&serde_json::json!(backup).to_string(), status))
+}
+
+/// `avocet token create` and its like: returns what is printed, line by line.
+fn administer(what: &str, act: &str, matches: &ArgMatches) -> Result<Vec<String>, Failure> {
+    let config = config(matches)?;
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let done = async {
+        let admin = Admin::open(&config.data).await?;
+        let listed = |found: Vec<serde_json::Value>| {
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        Ok(match (what, act) {
+            ("token", "create") => {
+                let mut new = NewKey::default();
+                new.name = text(NAME).unwrap_or_else(|| "made by hand".to_owned());
+                new.project = text(PROJECT);
+                new.scopes = matches.get_many(SCOPE).unwrap_or_default().cloned().collect();
+                let days = matches.get_one::<u32>(EXPIRES_DAYS);
+                new.lives = days.map(|days| Duration::from_secs(u64::from(*days) * 24 * 3600));
+                vec![admin.create_key(&new).await?]
+            }
+            ("token", "list") => listed(admin.keys().await?),
+            ("token", _) => {
+                admin.revoke_key(&text(ID).unwrap_or_default()).await?;
+                Vec::new()
+            }
+            (_, "create") => vec![admin.create_project(&text(NAME).unwrap_or_default()).await?],
+            _ => listed(admin.projects().await?),
+        })
+    };
+    runtime()?.block_on(done).map_err(|error: AdminError| Failure::Usage(error.to_string()))
 }

@@ -1,6 +1,8 @@
 //! A job: the task, its inputs and its outputs.
 
-use std::ops::Deref;
+use std::{collections::BTreeMap, ops::Deref};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{recipe::Recipe, words::format::Format};
 
@@ -16,10 +18,72 @@ pub struct Job {
     pub outputs: JobOutputs,
     /// Whether a remote input is fetched whole before the run; `None` leaves it to the planner.
     pub stage_input: Option<bool>,
-    /// The preset that the document was merged over, for services.
+    /// What concerns a service only.
+    pub service: ForService,
+}
+
+/// What a document tells a service about the job. Without a service there is no one to heed it, so
+/// that the library and the program refuse what is not as by default.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ForService {
+    /// The preset that the document was merged over.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub preset_id: Option<String>,
-    /// Where a service tells how the job ended, an `https:` URL.
+    /// Where the service tells how the job ended, an `https:` URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
+    /// Which of the project's jobs come first.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// The longest time that the job may run, in seconds, 1 to 604,800 (a week); `None` for that of
+    /// the service, which is also the most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    /// The most bytes that all outputs together may have, 1 or more; `None` for that of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_bytes: Option<u64>,
+    /// Pairs of the client's own, up to [`MAX_METADATA`]: names of 1 to 64 letters, values of up to
+    /// 512.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The most pairs in [`ForService::metadata`].
+pub const MAX_METADATA: usize = 16;
+
+/// Which of the jobs of a project come first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// After all others.
+    Low,
+    /// In the order in which they came.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
+}
+
+impl Priority {
+    /// All of them, from the last to the first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    /// The name in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
+    // By reference, as serde wants it.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_normal(&self) -> bool {
+        *self == Self::Normal
+    }
 }
 
 /// What is to be done.
@@ -58,8 +122,7 @@ impl Job {
             inputs: vec![JobInput { key: None, url: input.into() }],
             outputs: JobOutputs::One(format),
             stage_input: None,
-            preset_id: None,
-            webhook_url: None,
+            service: ForService::default(),
         }
     }
 }

@@ -41,7 +41,7 @@ pub use decide::{
     samples::{SampleFormat, SampleQuery},
 };
 pub use draft::JobDraft;
-pub use job::{CheckedJob, Job, JobInput, JobOutputs, Task};
+pub use job::{CheckedJob, ForService, Job, JobInput, JobOutputs, MAX_METADATA, Priority, Task};
 pub use read::{check::Policy, merge::merge};
 pub use recipe::{
     Recipe, RecipeName,

@@ -9,17 +9,15 @@ use crate::service::Service;
 /// How long to wait when nothing is due.
 pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
-/// How many rows of one kind are worked on at the same time. More than one, so that a receiver or
-/// store that hangs does not block the others.
-const AT_ONCE: usize = 16;
-
-/// Takes due rows one by one and works on each in a task of its own, until the service ends.
+/// Takes due rows one by one and works on each in a task of its own, `at_once` at the same time, until
+/// the service ends.
 /// `woken` ends the pause after an empty look early. At the end it waits for the open tasks; the
 /// caller limits how long.
 pub(crate) async fn attend<T, Taken, Attended>(
     service: &Service,
     what: &'static str,
     woken: &Notify,
+    at_once: usize,
     take: impl Fn() -> Taken,
     attend_to: impl Fn(T) -> Attended,
 ) where
@@ -29,7 +27,7 @@ pub(crate) async fn attend<T, Taken, Attended>(
     let mut busy = JoinSet::new();
     while !service.is_ending() {
         while busy.try_join_next().is_some() {}
-        if busy.len() >= AT_ONCE {
+        if busy.len() >= at_once {
             let _ = timeout(IDLE, busy.join_next()).await;
             continue;
         }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 mod api;
 mod due;
 mod jobs;
@@ -20,6 +21,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -31,17 +33,25 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use rustix::fs::{FlockOperation, flock};
-use tokio::net::TcpListener;
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
+use tokio_io_timeout::TimeoutStream;
 
-use model::secret::{self, Keys};
+pub use admin::{Admin, AdminError, Backup, NewKey};
 pub use model::{
     config::{Config, ConfigError, LogFormat},
     protocol,
 };
-use outputs::storage;
+use model::{
+    scope::Scope,
+    secret::{self, Keys},
+};
 use service::Service;
-use store::{DATABASE, Store};
+pub use store::StoreError;
+use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
 use workers::Program;
 
 /// The file of the data folder that holds the first API key, in plain text.
@@ -50,6 +60,15 @@ const KEY_FILE: &str = "api-key";
 /// How long a connection may take to send the head of a request, and how long it may be idle
 /// between two requests.
 const TO_ASK: Duration = Duration::from_secs(60);
+
+/// How long a client may take to read what was sent to it, until more fits into the socket.
+const TO_READ: Duration = Duration::from_secs(60);
+
+/// How many descriptors are for other things than connections: the database, workers, their inputs.
+const OTHER_FILES: u64 = 512;
+
+/// The most connections at once, where the limit of descriptors allows so many.
+const MOST_CONNECTIONS: u64 = 16_384;
 
 /// How long open requests and running jobs have to end once the service shuts down.
 const TO_END: Duration = Duration::from_secs(5);
@@ -75,7 +94,13 @@ pub enum ServeError {
     Foreign(PathBuf),
     /// The database can not be opened, or a query failed.
     #[error("the database of the data folder: {0}")]
-    Store(#[from] sqlx::Error),
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ServeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl ServeError {
@@ -120,12 +145,13 @@ pub async fn serve(
     let _lock = open_folder(&data)?;
     let store = Store::open(&data).await?;
     let keys = keys(&data).map_err(io_error("the keys of the data folder"))?;
-    if store.setting("webhookSecret").await?.is_none() {
-        store.set("webhookSecret", Some(&secret::new_webhook_secret())).await?;
+    if store.setting(DEFAULT_PROJECT, "webhookSecret").await?.is_none() {
+        store.set(DEFAULT_PROJECT, "webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
     for job in store.recover().await? {
         tracing::info!(job, "the job is run again");
     }
+    let connections = usize::try_from(raise_limit()).unwrap_or(64);
     let listener = TcpListener::bind(config.listen).await;
     let listener = listener.map_err(io_error(format!("can not listen on {}", config.listen)))?;
     let address = listener.local_addr().map_err(io_error("the listening address"))?;
@@ -134,9 +160,9 @@ pub async fn serve(
 
     let program = Program { path: program, temporary: data.join(WORK).join("workers") };
     let service = Service::new(config, store, keys, public_url.clone(), program.clone());
-    let mut tasks = tokio::task::JoinSet::new();
+    let (mut tasks, mut runners) = (JoinSet::new(), JoinSet::new());
     for _ in 0..service.config.shares().1 {
-        tasks.spawn(jobs::run(service.clone(), program.clone()));
+        runners.spawn(jobs::run(service.clone(), program.clone()));
     }
     let elsewhere = Elsewhere::new(service.config.remote());
     tasks.spawn(webhooks::run(service.clone(), elsewhere));
@@ -144,23 +170,35 @@ pub async fn serve(
     tasks.spawn(tend(service.clone()));
     started(&Started { address, public_url, key });
 
-    let open = answer(listener, api::router(service.clone()), ended).await;
+    let drained = async {
+        ended.await;
+        service.drain();
+        let limit = Duration::from_secs(service.config.drain_seconds);
+        tracing::info!(seconds = limit.as_secs(), "no new work is begun; running jobs have time");
+        let _ = timeout(limit, async { while runners.join_next().await.is_some() {} }).await;
+    };
+    let open = answer(listener, connections, api::router(service.clone()), drained).await;
     tracing::info!("shutting down");
     service.end();
-    let tasks = async { while tasks.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(TO_END, async { tokio::join!(open.shutdown(), tasks) }).await;
+    let tasks = async {
+        while runners.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
+    };
+    let _ = timeout(TO_END, async { tokio::join!(open.shutdown(), tasks) }).await;
     Ok(())
 }
 
 /// Accepts connections until `ended` completes, and returns the connections that are open by then.
 async fn answer(
     listener: TcpListener,
+    connections: usize,
     router: Router,
     ended: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(TO_ASK);
     let (open, mut ended) = (GracefulShutdown::new(), std::pin::pin!(ended));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -168,12 +206,22 @@ async fn answer(
         };
         match accepted {
             Ok((stream, _)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    tracing::warn!(connections, "a connection was closed: there are too many");
+                    continue;
+                };
                 let _ = stream.set_nodelay(true);
+                // A client that does not read would hold its connection for ever.
+                let mut stream = Box::pin(TimeoutStream::new(stream));
+                stream.as_mut().set_write_timeout_pinned(Some(TO_READ));
                 let service = TowerToHyperService::new(router.clone());
                 let connection = http.serve_connection(TokioIo::new(stream), service);
                 // A connection that fails needs no report: its client has gone away.
                 let connection = open.watch(connection);
-                tokio::spawn(async move { drop(connection.await) });
+                tokio::spawn(async move {
+                    drop(connection.await);
+                    drop(place);
+                });
             }
             Err(error) => {
                 // The usual cause is too many open files: wait for connections to close.
@@ -182,6 +230,15 @@ async fn answer(
             }
         }
     }
+}
+
+/// Raises the soft limit of descriptors to the hard one. Returns how many connections fit then.
+fn raise_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let now = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
+    let files = now.current.unwrap_or(u64::MAX);
+    files.saturating_sub(OTHER_FILES).max(files / 2).min(MOST_CONNECTIONS)
 }
 
 /// The base of URLs that are handed out, without a slash at its end.
@@ -263,32 +320,28 @@ async fn tend(service: Service) {
         if let Err(error) = retain(&service).await {
             tracing::warn!(%error, "expired outputs or idempotency keys were not removed");
         }
-        let _ = tokio::time::timeout(EVERY, ended).await;
+        let _ = timeout(EVERY, ended).await;
     }
 }
 
-/// Removes outputs that are older than the configured retention, and idempotency keys that are
-/// older than a week.
+/// Removes what is past its retention: outputs, jobs with all that is known of them, and idempotency
+/// keys after a week.
 async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     const DAY: i64 = 24 * 3600 * 1000;
-    service.store.forget_keys(store::millis() - 7 * DAY).await?;
-    let days = i64::from(service.config.retention_days);
-    if days == 0 {
-        return Ok(());
-    }
-    let (instant, mut last) = (store::millis() - days * DAY, String::new());
-    loop {
-        let jobs = service.store.kept_since_before(instant, &last).await?;
-        let Some(job) = jobs.last() else { return Ok(()) };
-        last.clone_from(&job.id);
-        for job in jobs {
-            let mut gone = Vec::new();
-            for output in storage::outputs_of(&job.outputs) {
-                if output.deleted {
-                    continue;
-                }
-                match service.remove(&output.at).await {
-                    Ok(()) => gone.push(output.made.key),
+    let (store, config) = (&service.store, &service.config);
+    let before = |days: u32| (days > 0).then(|| store::millis() - i64::from(days) * DAY);
+    store.forget_keys(store::millis() - 7 * DAY).await?;
+    if let Some(instant) = before(config.retention_days) {
+        let mut last = String::new();
+        while let jobs = store.kept_since_before(instant, &last).await?
+            && let Some(job) = jobs.last()
+        {
+            last.clone_from(&job.id);
+            for job in &jobs {
+                match service.remove_outputs(job).await? {
+                    Ok(count) => {
+                        tracing::info!(job = job.id, count, "expired outputs were removed");
+                    }
                     Err(error) => tracing::debug!(
                         error,
                         job = job.id,
@@ -296,31 +349,51 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
                     ),
                 }
             }
-            let change = |outputs: &str| storage::without(outputs, &gone);
-            service.store.change_outputs(&job.id, change).await?;
-            tracing::info!(job = job.id, outputs = gone.len(), "expired outputs were removed");
         }
     }
+    if let Some(instant) = before(config.job_retention_days) {
+        let mut last = String::new();
+        while let jobs = store.ended_before(instant, &last).await?
+            && let Some(job) = jobs.last()
+        {
+            last.clone_from(&job.id);
+            for job in &jobs {
+                match service.delete(job).await? {
+                    Ok(()) => tracing::info!(job = job.id, "an expired job was removed"),
+                    Err(error) => tracing::debug!(
+                        error,
+                        job = job.id,
+                        "an output of an expired job could not be removed"
+                    ),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The file of the data folder that holds what URLs are signed and secrets are encrypted with.
+const KEYS: &str = "keys";
+
+/// Reads the signing and encryption keys of a file.
+fn read_keys(path: &Path) -> io::Result<Keys> {
+    #[expect(clippy::disallowed_methods, reason = "keys are no media")]
+    let bytes = std::fs::read(path)?;
+    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "the file must have 64 bytes");
+    let bytes: [u8; 64] = bytes.try_into().map_err(|_| wrong())?;
+    Ok(Keys::new(&bytes))
 }
 
 /// Reads the signing and encryption keys of the data folder; makes them at the first start.
 fn keys(data: &Path) -> io::Result<Keys> {
-    let path = data.join("keys");
-    #[expect(clippy::disallowed_methods, reason = "keys are no media")]
-    let found = std::fs::read(&path);
-    match found {
-        Ok(bytes) => {
-            let wrong =
-                || io::Error::new(io::ErrorKind::InvalidData, "the file must have 64 bytes");
-            let bytes: [u8; 64] = bytes.try_into().map_err(|_| wrong())?;
-            Ok(Keys::new(&bytes))
-        }
+    let path = data.join(KEYS);
+    match read_keys(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let bytes = secret::random::<64>();
             write_secret(&path, &bytes)?;
             Ok(Keys::new(&bytes))
         }
-        Err(error) => Err(error),
+        read => read,
     }
 }
 
@@ -337,7 +410,7 @@ fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes an API key when there is none yet, and writes it to a file of the data folder.
 async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeError> {
-    if !store.tokens().await?.is_empty() {
+    if !store.tokens(None).await?.is_empty() {
         return Ok(None);
     }
     let key = secret::new_key();
@@ -346,19 +419,9 @@ async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeEr
     let _ = std::fs::remove_file(&path);
     let failed = io_error(format!("the key file {}", path.display()));
     write_secret(&path, key.as_bytes()).map_err(failed)?;
-    store.new_token("first key", &key).await?;
+    let new = NewToken::of_program(DEFAULT_PROJECT, "first key", &Scope::ALL);
+    store.new_token(new, &key).await?;
     Ok(Some(key))
-}
-
-/// Makes an API key in the data folder of a service, which may be running meanwhile.
-///
-/// # Errors
-/// [`ServeError::Store`] when the folder has no database, or the database refuses the key.
-pub async fn create_token(data: &Path, name: &str) -> Result<String, ServeError> {
-    let store = Store::reopen(data).await?;
-    let key = secret::new_key();
-    store.new_token(name, &key).await?;
-    Ok(key)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 
 use avocet_engine::Elsewhere;
 use avocet_recipes::Problem as DocumentProblem;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
 use crate::{
@@ -42,19 +42,25 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) planners: Planners,
     pub(crate) reaching: Reaching,
+    /// A place for each stream of events.
+    pub(crate) listeners: Arc<Semaphore>,
     /// The base of all URLs that are handed out.
     pub(crate) public_url: String,
     /// Wakes a loop that waits for tasks.
     work: Notify,
     /// Wakes the loop that delivers webhooks.
     pub(crate) webhooks: Notify,
-    /// Whether the service shuts down, and begins no new work.
+    /// Whether the service begins no new work, since it is about to shut down.
+    draining: AtomicBool,
+    /// Whether the service shuts down.
     ending: AtomicBool,
     pub(crate) ended: Notify,
     /// For each job that somebody watches, a counter of its changes.
     changes: Mutex<HashMap<String, watch::Sender<u64>>>,
     /// For each running job, the signal that asks it to stop.
     stops: Mutex<HashMap<String, Arc<Notify>>>,
+    /// How many bytes each running job has written so far.
+    written: Mutex<HashMap<String, u64>>,
     /// When each key was last used, in milliseconds since 1970; not yet in the database.
     used: Mutex<HashMap<String, i64>>,
 }
@@ -75,8 +81,10 @@ impl Service {
         public_url: String,
         program: Program,
     ) -> Self {
+        let listeners = Arc::new(Semaphore::new(config.most_event_streams));
         Self(Arc::new(Shared {
             config,
+            listeners,
             store,
             keys,
             public_url,
@@ -86,10 +94,12 @@ impl Service {
             reaching: Reaching::default(),
             work: Notify::new(),
             webhooks: Notify::new(),
+            draining: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             ended: Notify::new(),
             changes: Mutex::default(),
             stops: Mutex::default(),
+            written: Mutex::default(),
             used: Mutex::default(),
         }))
     }
@@ -116,8 +126,19 @@ impl Shared {
         self.work.notified().await;
     }
 
-    /// Begins the shutdown: no new work from now on.
+    /// Begins no new work from now on; jobs that run go on.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.work.notify_waiters();
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Begins the shutdown.
     pub(crate) fn end(&self) {
+        self.drain();
         self.ending.store(true, Ordering::Release);
         self.work.notify_waiters();
         self.ended.notify_waiters();
@@ -127,9 +148,14 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
+    /// How much space is free in the data folder, in bytes; `None` where that is not known.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.config.data)
+    }
+
     /// Refuses new work while the service shuts down, or while the disk is nearly full.
     pub(crate) fn expect_room(&self) -> Result<(), Busy> {
-        if self.is_ending() {
+        if self.is_draining() {
             // After twice the time that a shutdown takes, another service may have started.
             return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
@@ -137,6 +163,24 @@ impl Shared {
             Some(free) if free < self.config.least_free_bytes => Err(Busy::DISK_FULL),
             _ => Ok(()),
         }
+    }
+
+    /// Notes how many bytes a running job has written. Answers whether it is to give way: when so
+    /// little space is free that it would be too little before the next look, that is the job that
+    /// has written most.
+    pub(crate) fn fills_the_disk(&self, job: &str, bytes: u64) -> bool {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = written.insert(job.to_owned(), bytes).unwrap_or(bytes);
+        let soon = bytes.saturating_sub(before).saturating_mul(3);
+        let least = self.config.least_free_bytes.saturating_add(soon);
+        free_bytes(&self.config.data).is_some_and(|free| free < least)
+            && bytes > 0
+            && written.values().all(|other| *other <= bytes)
+    }
+
+    /// Forgets what a job has written, when it has ended.
+    pub(crate) fn writes_no_more(&self, job: &str) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
     }
 
     /// Tells everybody who watches a job that it changed.

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use avocet_recipes::Tree;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use url::Url;
 use utoipa::ToSchema;
 
 use crate::{
-    model::protocol::Failure,
+    model::{
+        protocol::Failure,
+        scope::{self, Scope},
+    },
     outputs::storage::{Stored, outputs_of},
     service::Service,
-    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, State, TokenRow},
+    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, ProjectRow, State, TokenRow},
 };
 
 /// A time in milliseconds since 1970, as RFC 3339 writes it.
@@ -19,6 +24,13 @@ pub(crate) fn time(millis: i64) -> String {
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds);
     let format = time::format_description::well_known::Rfc3339;
     time.ok().and_then(|time| time.format(&format).ok()).unwrap_or_default()
+}
+
+/// The milliseconds since 1970 of a time as RFC 3339 writes it.
+pub(crate) fn millis_of(text: &str) -> Option<i64> {
+    let format = &time::format_description::well_known::Rfc3339;
+    let time = time::OffsetDateTime::parse(text, format).ok()?;
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
 fn parsed<T: DeserializeOwned + Default>(text: &str) -> T {
@@ -95,6 +107,21 @@ pub(crate) struct Job {
     warnings: Vec<Note>,
     /// How often it was begun.
     attempts: i64,
+    priority: Priority,
+    /// As the client gave it.
+    metadata: BTreeMap<String, String>,
+    /// The document of the job, after the preset was merged into it; passwords in its URLs are masked.
+    #[schema(value_type = Object)]
+    document: Box<RawValue>,
+}
+
+/// Which jobs of a project come first.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Priority {
+    Low,
+    Normal,
+    High,
 }
 
 /// Why something is as it is.
@@ -179,7 +206,36 @@ pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
         reasons: parsed(&row.reasons),
         warnings: parsed(&row.warnings),
         attempts: row.attempts,
+        priority: match row.priority {
+            ..=0 => Priority::Low,
+            1 => Priority::Normal,
+            2.. => Priority::High,
+        },
+        metadata: parsed(&row.metadata),
+        document: document(&masked(&row.document)),
     }
+}
+
+/// A document whose URLs have `***` in place of their passwords.
+fn masked(text: &str) -> String {
+    fn mask(value: Tree) -> Tree {
+        match value {
+            Tree::Text(text) => {
+                let url = Url::parse(&text).ok().filter(|url| url.password().is_some());
+                let masked = url.and_then(|mut url| {
+                    url.set_password(Some("***")).ok()?;
+                    Some(url.into())
+                });
+                Tree::Text(masked.unwrap_or(text))
+            }
+            Tree::Array(items) => Tree::Array(items.into_iter().map(mask).collect()),
+            Tree::Object(fields) => {
+                Tree::Object(fields.into_iter().map(|(key, value)| (key, mask(value))).collect())
+            }
+            other => other,
+        }
+    }
+    Tree::read(text).map_or_else(|_| "null".to_owned(), |tree| mask(tree).to_string())
 }
 
 /// One output of a job.
@@ -247,7 +303,17 @@ pub(crate) struct Token {
     name: String,
     /// All of it when it is made, its beginning afterwards.
     pub(crate) key: String,
+    /// The id of the project that it belongs to.
+    project: String,
+    /// What it may do.
+    scopes: Vec<Scope>,
     created_at: String,
+    /// The id of the API key that made it; null when the program did.
+    #[schema(required)]
+    created_by: Option<String>,
+    /// Null for never.
+    #[schema(required)]
+    expires_at: Option<String>,
     #[schema(required)]
     last_used_at: Option<String>,
     #[schema(required)]
@@ -260,10 +326,31 @@ impl From<&TokenRow> for Token {
             id: row.id.clone(),
             name: row.name.clone(),
             key: row.shown.clone(),
+            project: row.project.clone(),
+            scopes: scope::split(&row.scopes),
             created_at: time(row.created_at),
+            created_by: row.created_by.clone(),
+            expires_at: row.expires_at.map(time),
             last_used_at: row.last_used_at.map(time),
             revoked_at: row.revoked_at.map(time),
         }
+    }
+}
+
+/// A project: jobs, outputs, presets, settings and API keys belong to one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Project {
+    id: String,
+    name: String,
+    /// That of `default` is in 1970.
+    created_at: String,
+}
+
+impl From<&ProjectRow> for Project {
+    fn from(row: &ProjectRow) -> Self {
+        let ProjectRow { id, name, created_at } = row.clone();
+        Self { id, name, created_at: time(created_at) }
     }
 }
 

@@ -1,7 +1,11 @@
 //! Delivers webhooks from the outbox: signed, and repeated until a receiver accepts them or the
 //! tries are used up.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use avocet_engine::Elsewhere;
 use rand::Rng;
@@ -28,19 +32,71 @@ const PAUSES: &[i64] = &[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 /// How long webhooks are also signed with the secret before the last rotation, in milliseconds.
 const OVERLAP: i64 = 24 * 3600 * 1000;
 
+/// How many webhooks are sent at the same time.
+const AT_ONCE: usize = 256;
+
+/// How many are sent to one host at the same time, while [`FREE`] or fewer are sent in all. Above that
+/// it is one, so that hosts that do not answer leave room for those that do.
+const TO_A_HOST: usize = 4;
+
+/// See [`TO_A_HOST`].
+const FREE: usize = AT_ONCE / 4;
+
+/// How many webhooks are being sent to each host.
+#[derive(Debug, Default)]
+struct InFlight(Mutex<HashMap<String, usize>>);
+
+impl InFlight {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hosts that get no more for now.
+    fn busy(&self) -> Vec<String> {
+        let hosts = self.hosts();
+        let all: usize = hosts.values().sum();
+        let most = if all <= FREE { TO_A_HOST } else { 1 };
+        let busy = hosts.iter().filter(|(_, count)| **count >= most);
+        busy.map(|(host, _)| host.clone()).collect()
+    }
+
+    fn add(&self, host: &str) {
+        *self.hosts().entry(host.to_owned()).or_default() += 1;
+    }
+
+    fn remove(&self, host: &str) {
+        let mut hosts = self.hosts();
+        if let Some(count) = hosts.get_mut(host) {
+            *count -= 1;
+        }
+        hosts.retain(|_, count| *count > 0);
+    }
+}
+
 /// Delivers what is due until the service ends.
 pub(crate) async fn run(service: Service, elsewhere: Elsewhere) {
-    let take = || service.store.take_delivery(LEASE);
+    let flying = Arc::<InFlight>::default();
+    let take = || async {
+        let taken = service.store.take_delivery(&flying.busy(), LEASE).await?;
+        if let Some(delivery) = &taken {
+            flying.add(&delivery.host);
+        }
+        Ok(taken)
+    };
     let attend_to = |delivery: DeliveryRow| {
         let (service, elsewhere) = (service.clone(), elsewhere.clone());
+        let flying = Arc::clone(&flying);
         async move {
             if let Err(error) = deliver(&service, elsewhere, &delivery).await {
                 // The delivery is due again when its lease has run out.
                 tracing::error!(%error, id = delivery.id, "a delivery could not be stored");
             }
+            flying.remove(&delivery.host);
+            // Another one to the same host may be due.
+            service.webhooks.notify_one();
         }
     };
-    due::attend(&service, "webhooks", &service.webhooks, take, attend_to).await;
+    due::attend(&service, "webhooks", &service.webhooks, AT_ONCE, take, attend_to).await;
 }
 
 /// Tries a delivery once, and notes the outcome.
@@ -89,7 +145,7 @@ async fn send(
     };
     let body = json!({ "data": view::job(service, &job).await, "timestamp": at }).to_string();
     let (id, seconds) = (&delivery.id, now().as_secs());
-    let signatures: Vec<String> = secrets(service)
+    let signatures: Vec<String> = secrets(service, &job.project)
         .await?
         .iter()
         .filter_map(|secret| sign_webhook(secret, id, seconds, &body))
@@ -110,10 +166,10 @@ async fn send(
     })
 }
 
-/// The secrets that sign webhooks: the current one, and the previous one for [`OVERLAP`].
-async fn secrets(service: &Service) -> Result<Vec<String>, sqlx::Error> {
-    let secret = service.store.setting("webhookSecret").await?;
-    let before = service.store.setting("webhookSecretBefore").await?;
+/// The secrets that sign webhooks of a project: the current one, and the previous one for [`OVERLAP`].
+async fn secrets(service: &Service, project: &str) -> Result<Vec<String>, sqlx::Error> {
+    let secret = service.store.setting(project, "webhookSecret").await?;
+    let before = service.store.setting(project, "webhookSecretBefore").await?;
     let before = before.as_deref().and_then(|text| text.split_once(' '));
     let before = before
         .filter(|(since, _)| since.parse::<i64>().is_ok_and(|since| millis() - since < OVERLAP));

@@ -43,7 +43,7 @@ pub(crate) struct Worker {
     output: Lines<BufReader<ChildStdout>>,
     words: Arc<Mutex<VecDeque<String>>>,
     /// The worker's folder for temporary files; it is removed when the worker is dropped.
-    _temporary: TempDir,
+    temporary: TempDir,
 }
 
 /// The resource use of a process.
@@ -74,7 +74,7 @@ impl Program {
         let output = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
         let words = Arc::default();
         tokio::spawn(listen(child.stderr.take().ok_or_else(gone)?, Arc::clone(&words)));
-        Ok(Worker { child, input, output, words, _temporary: temporary })
+        Ok(Worker { child, input, output, words, temporary })
     }
 }
 
@@ -136,6 +136,11 @@ impl Worker {
             let words = Vec::from(words).join("\n");
             tracing::info!(words, "the last lines of standard error of a worker");
         }
+    }
+
+    /// The worker's folder for temporary files.
+    pub(crate) fn temporary(&self) -> &Path {
+        self.temporary.path()
     }
 
     /// The resource use of the worker; `None` when it has ended.

@@ -1,8 +1,12 @@
 //! Independent judges of the API: an OpenAPI tester, and the verifier of Standard Webhooks.
 
-use std::{env, process::Command};
+use std::{
+    env,
+    io::Write,
+    process::{Command, Stdio},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     clients::{goes, judge},
@@ -32,6 +36,76 @@ async fn schemathesis_finds_no_fault() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Passes a text to a checker on its standard input.
+async fn passes(program: &str, arguments: &[&str], text: String) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await;
+    let output = output.unwrap();
+    let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success() && told.concat().trim().len() < 80, "{told:?}\n{text}");
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_valid() {
+    let program = judge("openapi-spec-validator");
+    if !goes(&program, &["--version"]) {
+        let why = "openapi-spec-validator is not installed";
+        fixtures::skip(fixtures::test_name!(), "judges", why);
+        return;
+    }
+    let service = Service::start();
+    let api = service.request("GET", "/openapi.json").send().await.unwrap().text().await.unwrap();
+    let document: Value = serde_json::from_str(&api).unwrap();
+    assert_eq!(document["servers"][0]["url"], json!(service.base));
+    let mut ids = std::collections::BTreeSet::new();
+    for operation in document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|it| it.as_object().unwrap().values())
+    {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{operation}"));
+        assert!(ids.insert(id.to_owned()), "{id} is there twice");
+    }
+    passes(&program, &["-"], api).await;
+}
+
+#[tokio::test]
+async fn prometheus_takes_metrics_and_alerts() {
+    if !goes("promtool", &["--version"]) {
+        fixtures::skip(fixtures::test_name!(), "promtool", "promtool is not installed");
+        return;
+    }
+    let service = Service::start();
+    service.get("/v1/jobs").await;
+    let told = service.request("GET", "/metrics").send().await.unwrap();
+    assert_eq!(told.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = told.text().await.unwrap();
+    for name in [
+        "http_request_seconds_count{method=\"GET\",path=\"/v1/jobs\"",
+        "queue_wait_seconds",
+        "busy_workers",
+        "disk_free_bytes",
+        "webhook_backlog",
+        "build_info",
+    ] {
+        assert!(text.contains(&format!("avocet_{name}")), "{name}: {text}");
+    }
+    passes("promtool", &["check", "metrics"], text).await;
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/alerts.yml");
+    let checked = Command::new("promtool").args(["check", "rules", rules]).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let open = service.request("GET", "/metrics").header("Accept", "application/openmetrics-text");
+    assert!(open.send().await.unwrap().text().await.unwrap().ends_with("# EOF\n"));
 }
 
 #[tokio::test]

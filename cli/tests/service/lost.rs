@@ -283,3 +283,28 @@ async fn outputs_are_kept_as_long_as_the_configuration_says() {
     assert!(left(service.data.path()).is_empty(), "{:?}", left(service.data.path()));
     assert!(fs::read_dir(service.data.path().join("files/outputs")).unwrap().count() == 0);
 }
+
+#[tokio::test]
+async fn a_service_that_is_asked_to_end_lets_jobs_end_first() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let service = Service::start_with(
+        &["--allow-private-network"],
+        &[("AVOCET_SERVE_DRAIN_SECONDS", "60"), ("AVOCET_SERVE_WORKERS", "1")],
+    );
+    let origin = Origin::start().await;
+    let slow = document(
+        &origin.url("slow/counter-h264-aac.mp4"),
+        "mp4",
+        &json!({ "name": "proxy", "height": 120 }),
+    );
+    let (running, waiting) = (service.submit(&slow).await, service.submit(&slow).await);
+    service.reaches(&running, "planning").await;
+    let (status, data) = tokio::task::spawn_blocking(move || service.end()).await.unwrap();
+    assert_eq!(status, Some(0));
+    let service = Service::start_in(data, &["--allow-private-network"], &[]);
+    let (_, job) = service.get(&format!("/v1/jobs/{running}")).await;
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("completed"), &json!(1)), "{job}");
+    assert_eq!(service.finished(&waiting).await["state"], "completed");
+}

@@ -15,6 +15,7 @@ mod judges;
 mod load;
 mod lost;
 mod place;
+mod projects;
 mod providers;
 mod requests;
 mod webhooks;

@@ -357,7 +357,8 @@ async fn a_provider_that_is_none_is_refused_with_all_that_is_wrong() {
                 "endpoint": endpoint })
     };
     for (body, paths) in [
-        (json!({}), vec!["type"]),
+        (json!({}), vec!["provider"]),
+        (json!({ "provider": "s3", "type": "r2" }), vec!["type"]),
         (json!({ "type": "ftp" }), vec!["type"]),
         (
             json!({ "type": "r2", "bucket": "b", "accessKeyId": "x", "secretAccessKey": "y",

@@ -305,14 +305,14 @@ async fn the_same_key_and_body_make_one_job() {
         number += 1;
     }
     beside.await.unwrap();
-    // Another API key is another caller, whose idempotency keys are separate.
+    // Idempotency keys belong to the project, whichever of its API keys is used.
     let (_, token) = service.send("POST", "/v1/tokens", &json!({ "name": "other" })).await;
     let request = client().post(format!("{}/v1/jobs", service.base));
     let request = request.header("idempotency-key", "k");
     let request = request.header("x-api-key", token["key"].as_str().unwrap());
-    assert_eq!(answer(request.json(&other)).await.0, 202);
+    assert_eq!(answer(request.json(&other)).await.0, 409);
     let (_, jobs) = service.get("/v1/jobs?limit=100").await;
-    assert_eq!(jobs["data"].as_array().unwrap().len(), number.min(100));
+    assert_eq!(jobs["data"].as_array().unwrap().len(), (number - 1).min(100));
 }
 
 #[tokio::test]
@@ -406,7 +406,8 @@ async fn every_no_has_one_form() {
         ("POST", "/v1/settings/storage-providers/none/test", 404, "NOT_FOUND"),
         ("DELETE", "/v1/tokens/none", 404, "NOT_FOUND"),
         ("PUT", "/v1/jobs", 405, "METHOD_NOT_ALLOWED"),
-        ("DELETE", "/v1/jobs/none", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/v1/jobs/none", 404, "NOT_FOUND"),
+        ("PATCH", "/v1/jobs/none", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/v1/jobs/none/cancel", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/healthz", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/v1/settings", 415, "UNSUPPORTED_MEDIA_TYPE"),

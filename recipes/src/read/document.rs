@@ -6,14 +6,15 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    job::{Job, JobInput, JobOutputs, Task},
+    job::{ForService, Job, JobInput, JobOutputs, Task},
     recipe::Recipe,
     words::format::Format,
 };
 
-/// The shape of documents: what is read after the check, and what is written.
+/// The shape of documents: what is read after the check, which refuses unknown fields, and what is
+/// written.
 #[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Document {
     mode: Mode,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,10 +31,8 @@ pub(crate) struct Document {
     ffmpeg: Option<Ffmpeg>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage_input: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preset_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    webhook_url: Option<String>,
+    #[serde(flatten)]
+    service: ForService,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -85,8 +84,7 @@ impl From<Document> for Job {
             Some(output) => JobOutputs::One(output.format),
             None => JobOutputs::Files(document.output_files.unwrap_or_default().0),
         };
-        let Document { preset_id, webhook_url, .. } = document;
-        Self { task, inputs, outputs, stage_input, preset_id, webhook_url }
+        Self { task, inputs, outputs, stage_input, service: document.service }
     }
 }
 
@@ -132,8 +130,7 @@ impl From<&Job> for Document {
             recipe,
             ffmpeg,
             stage_input: job.stage_input,
-            preset_id: job.preset_id.clone(),
-            webhook_url: job.webhook_url.clone(),
+            service: job.service.clone(),
         }
     }
 }

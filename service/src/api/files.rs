@@ -13,9 +13,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::Name, problem::Problem};
+use super::{
+    auth::{Caller, JobsRead, JobsWrite},
+    body::Name,
+    problem::Problem,
+};
 use crate::{
     model::{protocol::Made, secret::now},
     outputs::storage::{At, Stored, outputs_of, without},
@@ -33,7 +38,7 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 }
 
 /// The query of a signed URL.
-struct Signed {
+pub(super) struct Signed {
     expires: u64,
     signature: String,
 }
@@ -55,6 +60,19 @@ impl Signed {
         }
         Some(Self { expires: expires?, signature: signature? })
     }
+
+    /// Refuses a path that is not signed by this query, or no longer.
+    pub(super) fn check(service: &Service, path: &str, query: Option<&str>) -> Result<(), Problem> {
+        let unsigned = || Problem::forbidden("the signature does not match this URL");
+        let Self { expires, signature } = Self::read(query).ok_or_else(unsigned)?;
+        if !service.keys.is_signed(path, expires, &signature) {
+            return Err(unsigned());
+        }
+        if now().as_secs() > expires {
+            return Err(Problem::gone("the URL has expired; ask for a new one"));
+        }
+        Ok(())
+    }
 }
 
 /// Serves an output: `GET /files/…?expires=…&signature=…`.
@@ -65,14 +83,7 @@ pub(super) async fn download(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Signed { expires, signature } =
-        Signed::read(query.as_deref()).ok_or_else(Problem::forbidden)?;
-    if !service.keys.is_signed(&format!("/files/{path}"), expires, &signature) {
-        return Err(Problem::forbidden());
-    }
-    if now().as_secs() > expires {
-        return Err(Problem::gone("the URL has expired; get the job again for a new one"));
-    }
+    Signed::check(&service, &format!("/files/{path}"), query.as_deref())?;
     // No such path is ever signed; this is a second line of defense.
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Problem::not_found("file"));
@@ -88,10 +99,14 @@ pub(super) async fn download(
         reason = "this is the one place that opens stored outputs"
     )]
     let file = std::fs::File::open(&place).map_err(unread)?;
-    let length = file.metadata().map_err(unread)?.len();
+    let found = file.metadata().map_err(unread)?;
+    let length = found.len();
+    let version = Version::of(&found);
+    if version.is_known_by(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, version.headers()).into_response());
+    }
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    // There is no validator (ETag, date) that `If-Range` could match, so the range is ignored.
-    let asked = asked.filter(|_| !headers.contains_key(header::IF_RANGE));
+    let asked = asked.filter(|_| version.is_meant_by_range(&headers));
     let (status, first, last) = match asked.map(|range| part(range, length)) {
         // A `Range` that is not understood is ignored (RFC 9110, 14.2).
         None | Some(Asked::Unknown) => (StatusCode::OK, 0, length),
@@ -101,13 +116,17 @@ pub(super) async fn download(
             return Ok((told, Problem::range_not_satisfiable(length)).into_response());
         }
     };
-    let mut response = Response::new(if method == Method::HEAD {
-        Body::empty()
-    } else {
-        let mut file = tokio::fs::File::from_std(file);
-        file.seek(SeekFrom::Start(first)).await.map_err(unread)?;
-        Body::from_stream(tokio_util::io::ReaderStream::new(file.take(last - first)))
-    });
+    let mut response = (
+        version.headers(),
+        if method == Method::HEAD {
+            Body::empty()
+        } else {
+            let mut file = tokio::fs::File::from_std(file);
+            file.seek(SeekFrom::Start(first)).await.map_err(unread)?;
+            Body::from_stream(ReaderStream::with_capacity(file.take(last - first), BLOCK))
+        },
+    )
+        .into_response();
     *response.status_mut() = status;
     let mut set = |name, value: String| {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -124,6 +143,50 @@ pub(super) async fn download(
         set(header::CONTENT_RANGE, format!("bytes {first}-{}/{length}", last - 1));
     }
     Ok(response)
+}
+
+/// How many bytes of a file are read at once.
+const BLOCK: usize = 1 << 20;
+
+/// Which version of a file is served (RFC 9110, 8.8). An output is made once, and replaced only when its
+/// job is run again.
+struct Version {
+    tag: String,
+    modified: String,
+}
+
+impl Version {
+    fn of(found: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+
+        let (seconds, nanos) = (found.mtime(), found.mtime_nsec());
+        let tag = format!("\"{:x}-{seconds:x}-{nanos:x}\"", found.len());
+        let modified = found.modified().map(httpdate::fmt_http_date).unwrap_or_default();
+        Self { tag, modified }
+    }
+
+    fn headers(&self) -> [(header::HeaderName, String); 2] {
+        [(header::ETAG, self.tag.clone()), (header::LAST_MODIFIED, self.modified.clone())]
+    }
+
+    /// Whether the client has it already. A date counts only without a tag.
+    fn is_known_by(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        match (text(header::IF_NONE_MATCH), text(header::IF_MODIFIED_SINCE)) {
+            (Some(tags), _) => tags.split(',').any(|tag| {
+                let tag = tag.trim();
+                tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag
+            }),
+            (None, Some(date)) => date == self.modified,
+            (None, None) => false,
+        }
+    }
+
+    /// Whether a range is meant of this version.
+    fn is_meant_by_range(&self, headers: &HeaderMap) -> bool {
+        let meant = headers.get(header::IF_RANGE).map(|value| value.to_str().unwrap_or_default());
+        meant.is_none_or(|meant| meant == self.tag || meant == self.modified)
+    }
 }
 
 /// The error message for an output that was deleted.
@@ -174,30 +237,35 @@ fn part(range: &str, length: u64) -> Asked {
 }
 
 /// A job and its output, by an id of the form `<jobId>-<key>`.
-async fn find(service: &Service, id: &str) -> Result<(JobRow, Stored), Problem> {
+async fn find(service: &Service, project: &str, id: &str) -> Result<(JobRow, Stored), Problem> {
     let missing = || Problem::not_found("file");
     let (job, key) = id.split_once('-').ok_or_else(missing)?;
-    let job = service.store.job(job).await?.ok_or_else(missing)?;
+    let job = service.store.job_of(project, job).await?.ok_or_else(missing)?;
     let output = one_of(&job, |output| output.made.key == key)?;
     Ok((job, output))
 }
 
 /// One output.
-#[utoipa::path(get, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "getFile", path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
     responses((status = 200, description = "The output", body = view::File)))]
 async fn describe(
     State(service): State<Service>,
+    caller: Caller<JobsRead>,
     Name(id): Name,
 ) -> Result<Json<view::File>, Problem> {
-    let (job, output) = find(&service, &id).await?;
+    let (job, output) = find(&service, &caller.project, &id).await?;
     Ok(Json(view::file(&service, &job.id, &output).await))
 }
 
 /// Deletes an output, where it is stored. Of a passthrough nothing is stored: its input stays.
-#[utoipa::path(delete, path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "deleteFile", path = "/files/{id}", tag = "Files", params(("id" = String, Path)),
     responses((status = 204, description = "The output is deleted")))]
-async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
-    let (job, output) = find(&service, &id).await?;
+async fn remove(
+    State(service): State<Service>,
+    caller: Caller<JobsWrite>,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    let (job, output) = find(&service, &caller.project, &id).await?;
     let unreachable = |error| Problem::unavailable(error, TO_REACH);
     service.remove(&output.at).await.map_err(unreachable)?;
     service.store.change_outputs(&job.id, |outputs| without(outputs, &[output.made.key])).await?;

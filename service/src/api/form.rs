@@ -39,12 +39,17 @@ pub(super) fn misfits(body: &Tree, schema: &Value) -> Vec<DocumentProblem> {
     problems
 }
 
-/// Whether a value has the type, the length and one of the listed texts of a schema.
+/// Whether a value has the type, the length, and one of the listed texts or the items of a schema.
 fn fits(value: &Tree, schema: &Value) -> bool {
     if let Some(schemas) = schema["oneOf"].as_array() {
         return schemas.iter().any(|schema| fits(value, schema));
     }
     let is_known = kinds(schema).any(|kind| kind == kind_of(value));
+    if let Tree::Array(items) = value {
+        let least = schema["minItems"].as_u64().unwrap_or(0);
+        let all_fit = || items.iter().all(|item| fits(item, &schema["items"]));
+        return is_known && items.len() as u64 >= least && all_fit();
+    }
     let Tree::Text(text) = value else { return is_known };
     let (least, most) = lengths(schema);
     let mut listed = schema["enum"].as_array().into_iter().flatten();
@@ -66,6 +71,7 @@ fn allowed(schema: &Value) -> String {
         ("string", (least, most)) => format!("a string of {least} to {most} characters"),
         ("object", _) => "an object".to_owned(),
         ("boolean", _) => "true or false".to_owned(),
+        ("array", _) => format!("an array, with items each {}", allowed(&schema["items"])),
         (other, _) => other.to_owned(),
     });
     words.collect::<Vec<_>>().join(" or ")
@@ -119,7 +125,7 @@ mod tests {
 
     use super::{
         super::{
-            account::{NewSettings, NewToken},
+            account::{NewSettings, TokenRequest},
             presets::{NewPreset, PresetChange},
             providers::NewProvider,
         },
@@ -134,6 +140,9 @@ mod tests {
             "properties": {
                 "name": { "type": "string", "minLength": 1, "maxLength": 3 },
                 "secret": { "type": ["string", "null"] },
+                "hands": {
+                    "type": "array", "minItems": 1, "items": { "type": "string", "enum": ["left"] },
+                },
                 "document": { "type": "object" },
                 "turn": { "oneOf": [{ "type": "string", "enum": ["left"] }, { "type": "null" }] },
             },
@@ -145,16 +154,21 @@ mod tests {
         };
         assert_eq!(told("[]"), ["$ | an array | an object"]);
         assert_eq!(
-            told(r#"{"name":"four","secret":7,"secret":"x","turn":"right","more":true}"#),
+            told(
+                r#"{"name":"four","secret":7,"secret":"x","turn":"right","more":true,"hands":["up"]}"#
+            ),
             [
                 "document | nothing | an object",
                 "name | a string of 4 characters | a string of 1 to 3 characters",
                 "secret | a number | a string or null",
                 "secret | a string of 1 characters | this field only once",
                 "turn | a string of 5 characters | one of `left` or null",
-                "more | true or false | a known field: one of `document`, `name`, `secret`, `turn`",
+                "more | true or false | a known field: one of `document`, `hands`, `name`, `secret`, `turn`",
+                "hands | an array | an array, with items each one of `left`",
             ]
         );
+        assert_eq!(told(r#"{"name":"a","document":{},"hands":["left","left"]}"#), [""; 0]);
+        assert_eq!(told(r#"{"name":"a","document":{},"hands":[]}"#).len(), 1);
         assert_eq!(told(r#"{"name":"abc","secret":null,"turn":"left","document":{}}"#), [""; 0]);
         let many: Vec<String> = (0..1000).map(|number| format!(r#""{number}":1"#)).collect();
         let told = told(&format!("{{{}}}", many.join(",")));
@@ -168,11 +182,13 @@ mod tests {
                 match word.as_str() {
                     "description" | "writeOnly" => {}
                     "enum" => assert!(value.as_array().is_some(), "{schema}"),
+                    "items" => check(value),
+                    "minItems" => assert!(!schema["items"].is_null(), "{schema}"),
                     "oneOf" => value.as_array().into_iter().flatten().for_each(check),
                     "minLength" => assert!(schema["maxLength"].is_u64(), "{schema}"),
                     "maxLength" => assert!(schema["minLength"].is_u64(), "{schema}"),
                     "type" => {
-                        let known = ["string", "boolean", "object", "null"];
+                        let known = ["string", "boolean", "object", "array", "null"];
                         assert!(kinds(schema).all(|kind| known.contains(&kind)), "{schema}");
                     }
                     other => assert_eq!(other, "", "a word of {schema}"),
@@ -180,7 +196,7 @@ mod tests {
             }
         }
         for schema in [
-            NewToken::schema(),
+            TokenRequest::schema(),
             NewSettings::schema(),
             NewPreset::schema(),
             PresetChange::schema(),

@@ -15,23 +15,29 @@ mod watch;
 
 use axum::{
     Router,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use tracing::Instrument;
 use utoipa::{
     OpenApi,
     openapi::{
-        Components, ContentBuilder, Info, Ref, RefOr, ResponseBuilder, Responses,
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        Components, ContentBuilder, HttpMethod, Info, ObjectBuilder, PathItem, Paths, PathsBuilder,
+        Ref, RefOr, ResponseBuilder, Responses, Schema, Server, Type,
+        path::OperationBuilder,
+        request_body::RequestBodyBuilder,
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::service::Service;
+use crate::{service::Service, store::new_id};
 use problem::{ErrorBody, Problem};
 
 /// What the documentation begins with.
@@ -39,8 +45,8 @@ use problem::{ErrorBody, Problem};
 #[openapi(components(schemas(ErrorBody)))]
 struct Beginning;
 
-/// The name of the security scheme in the OpenAPI document.
-const KEY: &str = "key";
+/// The names of the security schemes in the OpenAPI document: the two headers that may have the key.
+const SCHEMES: [&str; 2] = ["bearer", "header"];
 
 /// The paths that need an API key, relative to `/v1`.
 fn keyed() -> OpenApiRouter<Service> {
@@ -71,10 +77,14 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
          served under signed URLs, `GET /files/…`, with byte ranges and without a key."
             .to_owned(),
     );
-    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let [bearer, header] = SCHEMES;
     let components = api.components.get_or_insert_with(Components::new);
-    components.add_security_scheme(KEY, scheme);
-    api.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    components.add_security_scheme(bearer, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-KEY")));
+    components.add_security_scheme(header, key);
+    let either = SCHEMES.map(|name| SecurityRequirement::new(name, Vec::<String>::new()));
+    api.security = Some(either.to_vec());
+    api.webhooks = Some(webhooks());
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
     let error = ResponseBuilder::new()
         .description("Every answer with a status of 400 or more: an error code and a message")
@@ -89,9 +99,40 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     }
 }
 
+/// The requests that the service sends.
+fn webhooks() -> Paths {
+    let schema = Schema::Object(
+        ObjectBuilder::new()
+            .property("data", Ref::from_schema_name("Job"))
+            .property("timestamp", ObjectBuilder::new().schema_type(Type::Integer))
+            .required("data")
+            .required("timestamp")
+            .description(Some("The job as it ended, and the time in milliseconds since 1970"))
+            .build(),
+    );
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let body = RequestBodyBuilder::new().content("application/json", content).build();
+    let taken = ResponseBuilder::new().description("The webhook is delivered").build();
+    let gone = ResponseBuilder::new().description("No more webhooks of this job").build();
+    let operation = OperationBuilder::new()
+        .operation_id(Some("jobEnded"))
+        .summary(Some("A job has ended."))
+        .description(Some(
+            "Signed as Standard Webhooks has it: `webhook-id`, `webhook-timestamp` and \
+             `webhook-signature`. It is sent again until it is answered with 2xx, or with 410.",
+        ))
+        .request_body(Some(body))
+        .response("2XX", taken)
+        .response("410", gone);
+    PathsBuilder::new().path("jobEnded", PathItem::new(HttpMethod::Post, operation)).build()
+}
+
 /// The router of a service, with all paths and layers.
 pub(crate) fn router(service: Service) -> Router {
-    let (keyed, open, api) = paths();
+    let (keyed, open, mut api) = paths();
+    api.servers = Some(vec![Server::new(service.public_url.clone())]);
+    // A relative URL, which also leads there behind a prefix of a proxy.
+    let shown = utoipa_swagger_ui::Config::new(["../openapi.json"]);
     let keyed = keyed
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
@@ -99,12 +140,14 @@ pub(crate) fn router(service: Service) -> Router {
     open.nest("/v1", keyed.clone())
         .nest("/api/v1", keyed)
         .route("/files/{*path}", get(files::download))
-        .route("/", get(|| async { Redirect::temporary("/docs/") }))
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
+        .route("/events/{id}", get(jobs::signed_events))
+        .route("/", get(|| async { Redirect::temporary("docs/") }))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api).config(shown))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
+        .route_layer(middleware::from_fn(note_path))
         .layer(middleware::from_fn_with_state(service.clone(), cross_origin))
-        .layer(middleware::from_fn(log))
+        .layer(middleware::from_fn_with_state(service.clone(), log))
         .with_state(service)
 }
 
@@ -116,24 +159,64 @@ async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed()
 }
 
-/// Logs each request without its query, which may hold a signature. A 404 without a content type,
-/// as other layers answer it, gets the API's form of errors.
-async fn log(request: Request, next: Next) -> Response {
+/// The header that names a request, in its answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request: that of the client or proxy if it is short and plain, else a new one.
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_plain = |id: &&str| {
+        let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.:".contains(&letter);
+        (1..=64).contains(&id.len()) && id.bytes().all(letters)
+    };
+    given.filter(is_plain).map_or_else(new_id, str::to_owned)
+}
+
+/// Logs each request without its query, which may hold a signature, names it and measures it. A 404
+/// without a content type, as other layers answer it, gets the API's form of errors.
+async fn log(State(service): State<Service>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let id = request_id(&request);
     let begun = std::time::Instant::now();
-    let mut response = next.run(request).await;
+    let span = tracing::info_span!("request", id);
+    let mut response = next.run(request).instrument(span).await;
     let is_ours = response.headers().contains_key(header::CONTENT_TYPE);
     if response.status() == StatusCode::NOT_FOUND && !is_ours {
         response = unknown().await.into_response();
     }
-    let (status, millis) = (response.status().as_u16(), begun.elapsed().as_millis());
-    tracing::debug!(%method, path, status, millis, "answered");
+    let (status, after) = (response.status().as_u16(), begun.elapsed());
+    let millis = after.as_millis();
+    // Probes come every few seconds, and tell nothing while all is well.
+    if status < 400 && ["/healthz", "/readyz", "/metrics"].contains(&path.as_str()) {
+        tracing::debug!(id, %method, path, status, millis, "answered");
+    } else {
+        tracing::info!(id, %method, path, status, millis, "answered");
+    }
+    let template = response.extensions_mut().remove::<Template>();
+    let template = template.map_or_else(|| "other".to_owned(), |Template(path)| path);
+    service.metrics.answered(method.as_str(), &template, status, after);
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The path of the API that a request met, as in `/v1/jobs/{id}`.
+#[derive(Clone, Debug)]
+struct Template(String);
+
+/// Notes in the answer which path of the API a request met, for [`log`].
+async fn note_path(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(path) = path {
+        response.extensions_mut().insert(Template(path.as_str().to_owned()));
+    }
     response
 }
 
 /// Answers CORS requests: of any origin for files, and of the configured origins for the rest.
 async fn cross_origin(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let is_file = request.uri().path().starts_with("/files/");
+    let is_file = ["/files/", "/events/"].iter().any(|path| request.uri().path().starts_with(path));
     let origin = request.headers().get(header::ORIGIN).cloned();
     let allowed = &service.config.cors_origins;
     let answer = match &origin {
@@ -152,7 +235,7 @@ async fn cross_origin(State(service): State<Service>, request: Request, next: Ne
     if let Some(answer) = answer {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, answer);
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        let names = "Authorization, Content-Type, X-API-KEY, Idempotency-Key";
+        let names = "Authorization, Content-Type, X-API-KEY, Idempotency-Key, X-Request-Id";
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
         let methods = "GET, HEAD, POST, PATCH, DELETE";
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));

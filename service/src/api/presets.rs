@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    auth::{Caller, JobsRead, Settings},
     body::{Change, Name, Typed},
     problem::Problem,
     starters::STARTERS,
@@ -84,16 +85,18 @@ async fn save(service: &Service, preset: PresetRow) -> Result<Made, Problem> {
 }
 
 /// Saves a document without inputs.
-#[utoipa::path(post, path = "/presets", tag = "Presets", request_body = NewPreset,
+#[utoipa::path(post, operation_id = "createPreset", path = "/presets", tag = "Presets", request_body = NewPreset,
     responses((status = 201, description = "The saved preset", body = Preset)))]
 async fn create(
     State(service): State<Service>,
+    caller: Caller<Settings>,
     Typed(new): Typed<NewPreset>,
 ) -> Result<Made, Problem> {
     check_document(&new.document)?;
     let now = millis();
     let preset = PresetRow {
         id: new_id(),
+        project: caller.project.clone(),
         name: new.name,
         description: new.description,
         document: new.document.get().to_owned(),
@@ -104,33 +107,41 @@ async fn create(
 }
 
 /// All presets, newest first.
-#[utoipa::path(get, path = "/presets", tag = "Presets",
+#[utoipa::path(get, operation_id = "listPresets", path = "/presets", tag = "Presets",
     responses((status = 200, description = "All presets", body = List<Preset>)))]
-async fn list(State(service): State<Service>) -> Result<Json<List<Preset>>, Problem> {
-    let presets = service.store.presets().await?;
+async fn list(
+    State(service): State<Service>,
+    caller: Caller<JobsRead>,
+) -> Result<Json<List<Preset>>, Problem> {
+    let presets = service.store.presets(&caller.project).await?;
     Ok(Json(List { data: presets.iter().map(Preset::from).collect() }))
 }
 
-async fn find(service: &Service, id: &str) -> Result<PresetRow, Problem> {
-    service.store.preset(id).await?.ok_or_else(|| Problem::not_found("preset"))
+async fn find(service: &Service, project: &str, id: &str) -> Result<PresetRow, Problem> {
+    service.store.preset(project, id).await?.ok_or_else(|| Problem::not_found("preset"))
 }
 
 /// One preset.
-#[utoipa::path(get, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "getPreset", path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
     responses((status = 200, description = "The preset", body = Preset)))]
-async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Preset>, Problem> {
-    Ok(Json(Preset::from(&find(&service, &id).await?)))
+async fn get(
+    State(service): State<Service>,
+    caller: Caller<JobsRead>,
+    Name(id): Name,
+) -> Result<Json<Preset>, Problem> {
+    Ok(Json(Preset::from(&find(&service, &caller.project, &id).await?)))
 }
 
 /// Changes a preset.
-#[utoipa::path(patch, path = "/presets/{id}", tag = "Presets", request_body = PresetChange, params(("id" = String, Path)),
+#[utoipa::path(patch, operation_id = "changePreset", path = "/presets/{id}", tag = "Presets", request_body = PresetChange, params(("id" = String, Path)),
     responses((status = 200, description = "The changed preset", body = Preset)))]
 async fn change(
     State(service): State<Service>,
+    caller: Caller<Settings>,
     Name(id): Name,
     Typed(change): Typed<PresetChange>,
 ) -> Result<Json<Preset>, Problem> {
-    let mut preset = find(&service, &id).await?;
+    let mut preset = find(&service, &caller.project, &id).await?;
     if let Some(name) = change.name {
         preset.name = name;
     }
@@ -149,10 +160,14 @@ async fn change(
 }
 
 /// Deletes a preset; jobs that were made with it stay as they are.
-#[utoipa::path(delete, path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "deletePreset", path = "/presets/{id}", tag = "Presets", params(("id" = String, Path)),
     responses((status = 204, description = "The preset is deleted")))]
-async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
-    if service.store.delete_preset(&id).await? {
+async fn remove(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    if service.store.delete_preset(&caller.project, &id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("preset"))
@@ -160,9 +175,9 @@ async fn remove(State(service): State<Service>, Name(id): Name) -> Result<Status
 }
 
 /// Documents to begin with.
-#[utoipa::path(get, path = "/presets/starters", tag = "Presets",
+#[utoipa::path(get, operation_id = "listStarters", path = "/presets/starters", tag = "Presets",
     responses((status = 200, description = "All starter presets", body = List<Starter>)))]
-async fn starters() -> Json<List<Starter>> {
+async fn starters(_caller: Caller<JobsRead>) -> Json<List<Starter>> {
     let shown = STARTERS.iter().map(|(slug, name, document)| Starter {
         slug,
         name,
@@ -172,15 +187,20 @@ async fn starters() -> Json<List<Starter>> {
 }
 
 /// Makes a preset of a starter.
-#[utoipa::path(post, path = "/presets/starters/{slug}/clone", tag = "Presets",
+#[utoipa::path(post, operation_id = "cloneStarter", path = "/presets/starters/{slug}/clone", tag = "Presets",
     params(("slug" = String, Path)),
     responses((status = 201, description = "The preset", body = Preset)))]
-async fn clone_starter(State(service): State<Service>, Name(slug): Name) -> Result<Made, Problem> {
+async fn clone_starter(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+    Name(slug): Name,
+) -> Result<Made, Problem> {
     let found = STARTERS.iter().find(|(known, ..)| *known == slug);
     let (_, name, document) = found.ok_or_else(|| Problem::not_found("starter"))?;
     let now = millis();
     let preset = PresetRow {
         id: new_id(),
+        project: caller.project.clone(),
         name: (*name).to_owned(),
         description: None,
         document: (*document).to_owned(),

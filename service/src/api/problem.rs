@@ -12,12 +12,15 @@ use axum::{
 };
 use serde::Serialize;
 use sqlx::error::DatabaseError;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
-use avocet_recipes::{DocumentError, Problem as DocumentProblem, error_code};
+use avocet_recipes::{DocumentError, ERRORS, Problem as DocumentProblem, error_code};
 
 use crate::{
-    model::protocol::Failure,
+    model::{protocol::Failure, scope::Scope},
     store::BUSY_TIMEOUT,
     workers::{Busy, NotPlanned},
 };
@@ -94,8 +97,12 @@ impl Problem {
 
     /// Too many requests with an API key, which may be used again after a pause.
     pub(crate) fn rate_limited(after: Duration) -> Self {
-        let problem = Self::new("RATE_LIMITED", "too many requests with this key");
-        Self { after: Some(after), ..problem }
+        Self::too_many("too many requests with this key", after)
+    }
+
+    /// More than a limit allows, which may be less after a pause.
+    pub(crate) fn too_many(message: impl Into<String>, after: Duration) -> Self {
+        Self { after: Some(after), ..Self::new("RATE_LIMITED", message) }
     }
 
     /// Something that is not possible now, and may be tried again after a pause.
@@ -137,8 +144,14 @@ impl Problem {
         Self::new("GONE", message)
     }
 
-    pub(crate) fn forbidden() -> Self {
-        Self::new("FORBIDDEN", "the signature does not match this URL")
+    /// An API key that may not do this.
+    pub(crate) fn lacks(scope: Scope) -> Self {
+        let name = scope.name();
+        Self::new("FORBIDDEN", format!("the API key lacks the scope `{name}`, which this needs"))
+    }
+
+    pub(crate) fn forbidden(message: &str) -> Self {
+        Self::new("FORBIDDEN", message)
     }
 }
 
@@ -202,8 +215,8 @@ pub(crate) struct ErrorBody {
 /// Why the answer is none.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorFields {
-    /// For machines, as `VALIDATION_ERROR`.
-    code: String,
+    #[schema(inline)]
+    code: Code,
     /// For people.
     message: String,
     /// Whether the same may succeed when it is simply tried again.
@@ -211,6 +224,20 @@ struct ErrorFields {
     /// All that is wrong with the request, with `VALIDATION_ERROR`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ProblemFields>,
+}
+
+/// An error code, for machines.
+#[derive(Debug, Serialize)]
+struct Code(String);
+
+impl ToSchema for Code {}
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let codes = ERRORS.iter().flat_map(|(_, codes)| *codes).map(|listed| listed.code);
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+        RefOr::T(Schema::Object(text.build()))
+    }
 }
 
 /// One thing that is wrong with a request.
@@ -229,7 +256,7 @@ impl IntoResponse for Problem {
             ProblemFields { path, found, allowed }
         });
         let error = ErrorFields {
-            code: self.code.into_owned(),
+            code: Code(self.code.into_owned()),
             message: self.message,
             retryable: self.retryable,
             problems: problems.collect(),
@@ -250,8 +277,6 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use avocet_recipes::ERRORS;
 
     use super::*;
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    auth::{Caller, Settings},
     body::{Change, Name, Typed},
     form::one_of,
     problem::Problem,
@@ -32,7 +33,10 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewProvider {
-    /// It can not be changed.
+    /// The type, by either name; it can not be changed.
+    #[schema(inline)]
+    provider: Option<Kind>,
+    /// The same as `provider`.
     #[schema(inline)]
     r#type: Option<Kind>,
     /// 1 to 200 letters. Default: the type.
@@ -75,12 +79,29 @@ pub(super) struct NewProvider {
     make_default: Option<bool>,
 }
 
+impl NewProvider {
+    /// The type, by either name.
+    fn kind(&self) -> Result<Option<Kind>, Problem> {
+        match (self.provider, self.r#type) {
+            (Some(one), Some(other)) if one != other => Err(Problem::invalid(
+                "type",
+                other.name(),
+                format!("{}, as `provider` says", one.name()),
+            )),
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+}
+
 /// A provider, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "so the field is called in the API")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Provider {
     id: String,
     name: String,
+    provider: String,
+    /// The same as `provider`.
     r#type: String,
     /// Whether outputs go there.
     is_default: bool,
@@ -96,6 +117,7 @@ impl From<&ProviderRow> for Provider {
         Self {
             id: row.id.clone(),
             name: row.name.clone(),
+            provider: row.kind.clone(),
             r#type: row.kind.clone(),
             is_default: row.is_default,
             fields: fields_of(row),
@@ -168,17 +190,19 @@ fn lay_over(
 }
 
 /// Adds a provider of storage.
-#[utoipa::path(post, path = "/settings/storage-providers", tag = "Storage", request_body = NewProvider,
+#[utoipa::path(post, operation_id = "createStorageProvider", path = "/settings/storage-providers", tag = "Storage", request_body = NewProvider,
     responses((status = 201, description = "The provider", body = Provider)))]
 async fn create(
     State(service): State<Service>,
+    caller: Caller<Settings>,
     Typed(new): Typed<NewProvider>,
 ) -> Result<(StatusCode, Json<Provider>), Problem> {
-    let missing = || Problem::invalid("type", "nothing", one_of(Kind::ALL.map(Kind::name)));
-    let kind = new.r#type.ok_or_else(missing)?;
+    let missing = || Problem::invalid("provider", "nothing", one_of(Kind::ALL.map(Kind::name)));
+    let kind = new.kind()?.ok_or_else(missing)?;
     let now = millis();
     let mut row = ProviderRow {
         id: new_id(),
+        project: caller.project.clone(),
         name: kind.name().to_owned(),
         kind: kind.name().to_owned(),
         settings: "{}".to_owned(),
@@ -194,39 +218,51 @@ async fn create(
 
 /// All providers of storage, newest first. Where none is the default one, outputs go to the data
 /// folder.
-#[utoipa::path(get, path = "/settings/storage-providers", tag = "Storage",
+#[utoipa::path(get, operation_id = "listStorageProviders", path = "/settings/storage-providers", tag = "Storage",
     responses((status = 200, description = "All storage providers", body = List<Provider>)))]
-async fn list(State(service): State<Service>) -> Result<Json<List<Provider>>, Problem> {
-    let providers = service.store.providers().await?;
+async fn list(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+) -> Result<Json<List<Provider>>, Problem> {
+    let providers = service.store.providers(&caller.project).await?;
     Ok(Json(List { data: providers.iter().map(Provider::from).collect() }))
 }
 
-async fn find(service: &Service, id: &str) -> Result<ProviderRow, Problem> {
-    service.store.provider(id).await?.ok_or_else(|| Problem::not_found("storage provider"))
+async fn find(service: &Service, project: &str, id: &str) -> Result<ProviderRow, Problem> {
+    service
+        .store
+        .provider_of(project, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("storage provider"))
 }
 
 /// One provider of storage.
-#[utoipa::path(get, path = "/settings/storage-providers/{id}", tag = "Storage",
+#[utoipa::path(get, operation_id = "getStorageProvider", path = "/settings/storage-providers/{id}", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = Provider)))]
-async fn get(State(service): State<Service>, Name(id): Name) -> Result<Json<Provider>, Problem> {
-    Ok(Json(Provider::from(&find(&service, &id).await?)))
+async fn get(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+    Name(id): Name,
+) -> Result<Json<Provider>, Problem> {
+    Ok(Json(Provider::from(&find(&service, &caller.project, &id).await?)))
 }
 
 /// Changes a provider of storage.
-#[utoipa::path(patch, path = "/settings/storage-providers/{id}", tag = "Storage", request_body = NewProvider,
+#[utoipa::path(patch, operation_id = "changeStorageProvider", path = "/settings/storage-providers/{id}", tag = "Storage", request_body = NewProvider,
     params(("id" = String, Path)),
     responses((status = 200, description = "The changed storage provider", body = Provider)))]
 async fn change(
     State(service): State<Service>,
+    caller: Caller<Settings>,
     Name(id): Name,
     Typed(new): Typed<NewProvider>,
 ) -> Result<Json<Provider>, Problem> {
-    let mut row = find(&service, &id).await?;
+    let mut row = find(&service, &caller.project, &id).await?;
     let kind = Kind::from_name(&row.kind)
         .ok_or_else(|| Problem::fault("a storage provider of unknown type"))?;
-    if new.r#type.is_some_and(|other| other != kind) {
-        return Err(Problem::invalid("type", "another type", kind.name()));
+    if new.kind()?.is_some_and(|other| other != kind) {
+        return Err(Problem::invalid("provider", "another type", kind.name()));
     }
     lay_over(&service, &mut row, kind, new)?;
     service.store.put_provider(&row).await?;
@@ -235,11 +271,15 @@ async fn change(
 
 /// Forgets a provider and its secret. Outputs that are there stay there, and can not be reached
 /// from here any more.
-#[utoipa::path(delete, path = "/settings/storage-providers/{id}", tag = "Storage",
+#[utoipa::path(delete, operation_id = "deleteStorageProvider", path = "/settings/storage-providers/{id}", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 204, description = "The storage provider is deleted")))]
-async fn remove(State(service): State<Service>, Name(id): Name) -> Result<StatusCode, Problem> {
-    if service.store.delete_provider(&id).await? {
+async fn remove(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+    Name(id): Name,
+) -> Result<StatusCode, Problem> {
+    if service.store.delete_provider(&caller.project, &id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("storage provider"))
@@ -256,11 +296,15 @@ pub(super) struct Trial {
 }
 
 /// Writes, reads and deletes an object of a provider.
-#[utoipa::path(post, path = "/settings/storage-providers/{id}/test", tag = "Storage",
+#[utoipa::path(post, operation_id = "testStorageProvider", path = "/settings/storage-providers/{id}/test", tag = "Storage",
     params(("id" = String, Path)),
     responses((status = 200, description = "The result of the test", body = Trial)))]
-async fn test(State(service): State<Service>, Name(id): Name) -> Result<Json<Trial>, Problem> {
-    let row = find(&service, &id).await?;
+async fn test(
+    State(service): State<Service>,
+    caller: Caller<Settings>,
+    Name(id): Name,
+) -> Result<Json<Trial>, Problem> {
+    let row = find(&service, &caller.project, &id).await?;
     let reason = service.try_provider(&row).await.err();
     Ok(Json(Trial { ok: reason.is_none(), reason }))
 }

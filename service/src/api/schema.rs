@@ -1,6 +1,6 @@
 //! The JSON Schema of job documents, made from the tables that documents are checked by.
 
-use avocet_recipes::{Format, Kind, Parameter, RecipeName};
+use avocet_recipes::{Format, Kind, MAX_METADATA, Parameter, Priority, RecipeName};
 use serde_json::{Map, Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -61,6 +61,15 @@ fn document() -> Value {
                 "description": "The URL that receives the webhook when the job ends" },
             "stageInput": { "type": "boolean", "description":
                 "Whether inputs are copied before the run. Default: the planner decides" },
+            "priority": { "type": "string", "enum": Priority::ALL.map(Priority::name),
+                "description": "The order among the jobs of the project. Default: normal" },
+            "timeoutSeconds": { "type": "integer", "minimum": 1, "maximum": 604_800,
+                "description": "The longest time that the job may run. Default, and most: that of the service" },
+            "maxOutputBytes": { "type": "integer", "minimum": 1, "maximum": 9_007_199_254_740_992_u64,
+                "description": "The most bytes of all outputs together. Default, and most: that of the service" },
+            "metadata": { "type": "object", "maxProperties": MAX_METADATA,
+                "additionalProperties": { "type": "string", "maxLength": 512 },
+                "description": "Pairs of your own, by which jobs can be listed" },
         },
     })
 }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -24,14 +24,14 @@ pub(super) struct Well {
 }
 
 /// Whether the service lives.
-#[utoipa::path(get, path = "/healthz", tag = "Operation", security(()),
+#[utoipa::path(get, operation_id = "getHealth", path = "/healthz", tag = "Operation", security(()),
     responses((status = 200, description = "The service is running", body = Well)))]
 async fn alive() -> Json<Well> {
     Json(Well { ok: true })
 }
 
 /// Whether the service takes jobs.
-#[utoipa::path(get, path = "/readyz", tag = "Operation", security(()),
+#[utoipa::path(get, operation_id = "getReadiness", path = "/readyz", tag = "Operation", security(()),
     responses((status = 200, description = "The service accepts jobs", body = Well)))]
 async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
     service.expect_room()?;
@@ -39,12 +39,18 @@ async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
     Ok(Json(Well { ok: true }))
 }
 
-/// Figures in the format of Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "Operation", security(()),
-    responses((status = 200, description = "The metrics", content_type = "application/openmetrics-text",
+/// Figures in the text format of Prometheus, or in that of `OpenMetrics` where the request accepts it.
+#[utoipa::path(get, operation_id = "getMetrics", path = "/metrics", tag = "Operation", security(()),
+    responses((status = 200, description = "The metrics", content_type = "text/plain",
         body = String)))]
-async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
-    let text = service.metrics.text(&service.store).await?;
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Result<Response, Problem> {
+    let accepted = headers.get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok());
+    let is_open = accepted.is_some_and(|kinds| kinds.contains("application/openmetrics-text"));
+    let text = service.metrics.text(&service.store, service.free_bytes(), is_open).await?;
+    let kind = if is_open {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

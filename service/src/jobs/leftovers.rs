@@ -16,6 +16,9 @@ const ONCE_MORE: i64 = 60_000;
 /// The pauses after failed removals, in milliseconds; when all are used up, the output is left.
 const PAUSES: &[i64] = &[10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 
+/// How many removals are tried at the same time, so that a store that hangs does not block others.
+const AT_ONCE: usize = 16;
+
 /// What became of a leftover.
 enum Found {
     /// The place holds an output that the job lists, or it is empty and stays so.
@@ -42,7 +45,7 @@ pub(crate) async fn run(service: Service) {
         }
     };
     // Removals are not urgent: nothing ends the pause early but the end of the service.
-    due::attend(&service, "leftovers", &service.ended, take, attend_to).await;
+    due::attend(&service, "leftovers", &service.ended, AT_ONCE, take, attend_to).await;
 }
 
 /// Removes what is at a place, unless the job lists it as an output.

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use avocet_recipes::CheckedJob;
 use serde_json::json;
 use tokio::{
     sync::Notify,
@@ -15,13 +16,16 @@ use tokio::{
 };
 
 use crate::{
-    model::protocol::{Done, Event, Failure, Order, Purpose, Sending},
+    model::{
+        config::Config,
+        protocol::{Done, Event, Failure, Order, Purpose, Sending},
+    },
     outputs::{
         Finished, bring, is_plain, names,
         storage::{At, Provider, Target, outputs_text},
     },
     service::Service,
-    store::{End, State, Task},
+    store::{End, State, TOO_OFTEN, Task, millis},
     workers::{Program, Vitals, Worker},
 };
 
@@ -29,7 +33,7 @@ use crate::{
 const IDLE: Duration = Duration::from_millis(500);
 
 /// How often the limits of a worker are checked.
-const WATCH: Duration = Duration::from_millis(250);
+const WATCH: Duration = Duration::from_millis(100);
 
 /// How long a worker may take to stop a cancelled job before it is killed. With the wait for the
 /// next check, the job is stopped within a second.
@@ -85,15 +89,18 @@ impl Seat {
 /// Runs jobs, one after the other, until the service ends.
 pub(crate) async fn run(service: Service, program: Program) {
     let mut seat = Seat { program, worker: None };
-    while !service.is_ending() {
-        match service.store.take().await {
+    while !service.is_draining() {
+        match service.store.take(service.config.most_running_per_project).await {
             Ok(Some(mut task)) => {
                 // Register before the job's cancel flag is read, so that no cancellation is missed.
                 let stop = service.stop_of(&task.job_id);
                 // `wake` wakes one loop only, and another task may be due.
                 service.wake();
                 service.changed(&task.job_id);
+                service.metrics.waited(millis() - task.not_before);
+                service.metrics.busy_workers.inc();
                 let done = attend(&service, &mut seat, &mut task, &stop).await;
+                service.metrics.busy_workers.dec();
                 if let Err(error) = done {
                     tracing::error!(%error, job = task.job_id, "the database failed in a job");
                     seat.clear().await;
@@ -138,14 +145,21 @@ async fn attend(
     tracing::info!(job = job.id, attempt = task.attempt, "begun");
     let begun = Instant::now();
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
-    let ending = if job.cancel == 0 {
+    let ending = if task.unclean >= TOO_OFTEN {
+        let message = format!("the service ended {} times while the job ran", task.unclean);
+        Ending::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "open", true))
+    } else if job.cancel == 0 {
         let document = job.document.clone();
-        Attempt { service, seat, task, document, folder: &folder, stop, begun }.run().await?
+        let limits = JobLimits::of(&service.config, &document);
+        Attempt { service, seat, task, document, folder: &folder, limits, stop, begun }
+            .run()
+            .await?
     } else {
         Ending::Cancelled
     };
     // Outputs were moved to their place by now; what is left here is unfinished.
     let _ = tokio::fs::remove_dir_all(&folder).await;
+    service.writes_no_more(&job.id);
     let state = note(service, task, ending).await?;
     let seconds = begun.elapsed().as_secs_f64();
     service.metrics.ended(state, job.recipe.as_deref(), seconds);
@@ -187,6 +201,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
             if let Some(pause) = pause_after(task, &failure) {
                 tracing::info!(
                     job = task.job_id,
+                    code = failure.code,
                     error = failure.message,
                     "the job is tried again"
                 );
@@ -210,6 +225,10 @@ async fn end_without(
     state: State,
     failure: Option<Failure>,
 ) -> Result<State, sqlx::Error> {
+    if let Some(failure) = &failure {
+        let (code, stage, error) = (&failure.code, &failure.stage, &failure.message);
+        tracing::info!(job = task.job_id, code, stage, error, "the job failed");
+    }
     let error = failure.map(|failure| json!(failure).to_string());
     service.store.finish(task, &End::without_outputs(state, error)).await?;
     Ok(state)
@@ -227,8 +246,9 @@ fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
 
 /// Where the outputs of a job go, by the provider that is the default now. The inner error tells
 /// why that provider can not be used.
-async fn target(service: &Service, job: &str) -> Result<Result<Target, Failure>, sqlx::Error> {
-    let Some(row) = service.store.default_provider().await? else {
+async fn target(service: &Service, task: &Task) -> Result<Result<Target, Failure>, sqlx::Error> {
+    let job = &task.job_id;
+    let Some(row) = service.store.default_provider(&task.project).await? else {
         return Ok(Ok(Target::usual(job)));
     };
     let checked = async {
@@ -259,6 +279,7 @@ struct Attempt<'a> {
     document: String,
     /// The folder that the worker writes to.
     folder: &'a Path,
+    limits: JobLimits,
     stop: &'a Notify,
     begun: Instant,
 }
@@ -277,7 +298,7 @@ impl Attempt<'_> {
                 }
             }
         }
-        let target = match target(self.service, &self.task.job_id).await? {
+        let target = match target(self.service, self.task).await? {
             Ok(target) => target,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
@@ -285,6 +306,9 @@ impl Attempt<'_> {
             Ok(done) => done,
             Err(ending) => return Ok(ending),
         };
+        if let Some(failure) = self.limits.refuse(bytes_in(self.folder), "commit") {
+            return Ok(Ending::Failed(failure));
+        }
         let names = names(&done);
         let finished = Finished::new(done, &target);
         let home = match &target {
@@ -360,7 +384,9 @@ impl Attempt<'_> {
     /// where new outputs will be; `None` for an upload.
     async fn ask(&mut self, purpose: Purpose, target: Option<&Target>) -> Result<Done, Ending> {
         let document = self.document.clone();
-        let order = Order { document, purpose, limits: self.service.config.limits() };
+        let mut limits = self.service.config.limits();
+        limits.max_seconds = self.limits.seconds;
+        let order = Order { document, purpose, limits };
         let given = async {
             tokio::fs::create_dir_all(self.folder).await?;
             self.seat.give(self.service, order).await
@@ -373,7 +399,15 @@ impl Attempt<'_> {
                 return Err(Ending::Failed(failed));
             }
         };
-        match follow(self.service, self.task, worker, self.stop, self.begun, target).await {
+        let at = Watched {
+            task: self.task,
+            folder: self.folder,
+            limits: self.limits,
+            stop: self.stop,
+            begun: self.begun,
+            target,
+        };
+        match follow(self.service, at, worker).await {
             Followed::Done(done) => Ok(done),
             Followed::Failed(failure) => Err(Ending::Failed(failure)),
             Followed::Cancelled => Err(Ending::Cancelled),
@@ -404,17 +438,64 @@ const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
     }
 }
 
-/// Reads a worker's events until its job has ended, and enforces the limits on the way.
-async fn follow(
-    service: &Service,
-    task: &Task,
-    worker: &mut Worker,
-    stop: &Notify,
+/// An attempt, for whoever watches its worker.
+#[derive(Clone, Copy)]
+struct Watched<'a> {
+    task: &'a Task,
+    /// The folder that the worker writes to.
+    folder: &'a Path,
+    limits: JobLimits,
+    /// Asks for the job to be stopped.
+    stop: &'a Notify,
     begun: Instant,
-    target: Option<&Target>,
-) -> Followed {
+    /// Where new outputs will be; `None` for an upload.
+    target: Option<&'a Target>,
+}
+
+/// The limits of a job: those of the service, or lower ones that its document states.
+#[derive(Clone, Copy, Debug)]
+struct JobLimits {
+    /// How long it may run, in seconds.
+    seconds: u64,
+    /// The most bytes of all its outputs; `None` for no limit.
+    output_bytes: Option<u64>,
+}
+
+impl JobLimits {
+    fn of(config: &Config, document: &str) -> Self {
+        let asked = CheckedJob::from_checked_json(document).map(|job| job.service.clone());
+        let asked = asked.unwrap_or_default();
+        let seconds = asked.timeout_seconds.map_or(u64::MAX, u64::from);
+        let most = Some(config.most_output_bytes).filter(|most| *most > 0);
+        Self {
+            seconds: seconds.min(config.most_job_seconds),
+            output_bytes: most.into_iter().chain(asked.max_output_bytes).min(),
+        }
+    }
+
+    /// The failure of a job whose outputs have so many bytes, in a stage; `None` within the limit.
+    fn refuse(self, outputs: u64, stage: &str) -> Option<Failure> {
+        let most = self.output_bytes.filter(|most| outputs > *most)?;
+        let message = format!("the outputs have {outputs} bytes so far, and may have {most}");
+        Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
+    }
+}
+
+/// How many bytes the files of a folder have together; folders within it are not looked into.
+fn bytes_in(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|it| it.len())
+        .sum()
+}
+
+/// Reads a worker's events until its job has ended, and enforces the limits on the way.
+async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Followed {
+    let Watched { task, folder, limits, stop, begun, target } = at;
     let config = &service.config;
-    let limit = Duration::from_secs(config.most_job_seconds);
+    let limit = Duration::from_secs(limits.seconds);
     let silence = Duration::from_secs(config.most_silent_seconds);
     let (mut heard, mut last) = (Instant::now(), Vitals::default());
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
@@ -447,6 +528,17 @@ async fn follow(
                 }
                 // A worker that has ended is noticed by the end of its output.
                 let Some(vitals) = worker.vitals() else { continue };
+                let outputs = bytes_in(folder);
+                if let Some(failure) = limits.refuse(outputs, stage) {
+                    return failed(failure);
+                }
+                let written = outputs + bytes_in(worker.temporary());
+                if service.fills_the_disk(&task.job_id, written) {
+                    let message = format!(
+                        "the job has written {written} bytes, and the disk has no room for more"
+                    );
+                    return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
+                }
                 if vitals.memory > config.most_memory_bytes {
                     let most = config.most_memory_bytes;
                     let message = format!("the worker exceeded its memory limit of {most} bytes");

@@ -44,11 +44,18 @@ pub struct Config {
     pub most_pixels: u64,
     /// The longest time that a job may take, in seconds. Default: 6 h.
     pub most_job_seconds: u64,
+    /// How long running jobs may go on when the service is asked to end, in seconds; then they are given
+    /// back to the queue. Default: 0.
+    pub drain_seconds: u64,
     /// How long a worker may send no event and use no processor time before it is killed, in
     /// seconds. Default: 5 min.
     pub most_silent_seconds: u64,
     /// The resident memory of a worker beyond which it is killed, in bytes. Default: 4 GiB.
     pub most_memory_bytes: u64,
+    /// The most bytes that all outputs of a job together may have; 0 for no limit. Default: 0.
+    pub most_output_bytes: u64,
+    /// How many clients may listen to events at once. Default: 1000.
+    pub most_event_streams: usize,
     /// The longest body of a request, in bytes. Default: 1 MiB.
     pub most_body_bytes: usize,
     /// How many requests a key may make in a minute; 0 for no limit. Default: 0.
@@ -56,7 +63,15 @@ pub struct Config {
     /// The number of days after which outputs in the data folder and at providers are deleted; 0
     /// for never. Default: 0.
     pub retention_days: u32,
-    /// Space that must be free in the data folder for new jobs, in bytes. Default: 1 GiB.
+    /// The number of days after which jobs that have ended are deleted, with their outputs and all that
+    /// is known of them; 0 for never. Default: 0.
+    pub job_retention_days: u32,
+    /// How many jobs of a project run at once; 0 for as many as there are workers. Default: 0.
+    pub most_running_per_project: u32,
+    /// How many jobs of a project may wait; 0 for no limit. Default: 0.
+    pub most_queued_per_project: u32,
+    /// Space that must be free in the data folder for new jobs, and that running ones leave free, in
+    /// bytes. Default: 1 GiB.
     pub least_free_bytes: u64,
     /// The format of the log. Default: lines for people.
     pub log: LogFormat,
@@ -90,11 +105,17 @@ impl Default for Config {
             most_media_seconds: 24.0 * 3600.0,
             most_pixels: 67_000_000,
             most_job_seconds: 6 * 3600,
+            drain_seconds: 0,
             most_silent_seconds: 300,
             most_memory_bytes: 4 << 30,
+            most_output_bytes: 0,
+            most_event_streams: 1000,
             most_body_bytes: 1 << 20,
             requests_per_minute: 0,
             retention_days: 0,
+            job_retention_days: 0,
+            most_running_per_project: 0,
+            most_queued_per_project: 0,
             least_free_bytes: 1 << 30,
             log: LogFormat::Text,
             unconfined_ffmpeg: false,

@@ -2,4 +2,5 @@
 
 pub(crate) mod config;
 pub mod protocol;
+pub(crate) mod scope;
 pub(crate) mod secret;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     model::{protocol::Made, secret::Keys},
     service::Service,
-    store::ProviderRow,
+    store::{JobRow, ProviderRow},
 };
 
 /// An output and its place.
@@ -372,6 +372,35 @@ impl Service {
                     .ok()
             }
         }
+    }
+
+    /// Deletes all outputs of a job, and notes which are gone; answers how many. The inner error tells
+    /// why one could not be deleted.
+    pub(crate) async fn remove_outputs(
+        &self,
+        job: &JobRow,
+    ) -> Result<Result<usize, String>, sqlx::Error> {
+        let (mut gone, mut failed) = (Vec::new(), None);
+        for output in outputs_of(&job.outputs).into_iter().filter(|output| !output.deleted) {
+            match self.remove(&output.at).await {
+                Ok(()) => gone.push(output.made.key),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if !gone.is_empty() {
+            self.store.change_outputs(&job.id, |outputs| without(outputs, &gone)).await?;
+        }
+        Ok(failed.map_or(Ok(gone.len()), Err))
+    }
+
+    /// Deletes a job that has ended, and its outputs. The inner error tells why an output could not be
+    /// deleted; the job stays then.
+    pub(crate) async fn delete(&self, job: &JobRow) -> Result<Result<(), String>, sqlx::Error> {
+        if let Err(error) = self.remove_outputs(job).await? {
+            return Ok(Err(error));
+        }
+        self.store.delete_job(&job.id).await?;
+        Ok(Ok(()))
     }
 
     /// Deletes what is at a place. If nothing is there, that is a success.

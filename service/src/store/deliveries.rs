@@ -11,6 +11,8 @@ pub(crate) struct DeliveryRow {
     /// The [`JobRow`](super::JobRow) at the end of the job, as JSON.
     pub(crate) job: String,
     pub(crate) url: String,
+    /// The host of the URL.
+    pub(crate) host: String,
     pub(crate) state: String,
     pub(crate) attempts: i64,
     /// In milliseconds since 1970, as is the time below.
@@ -41,7 +43,7 @@ pub(crate) enum Outcome {
     },
 }
 
-const DELIVERY: &str = "id, job, url, state, attempts, next_at, created_at";
+const DELIVERY: &str = "id, job, url, host, state, attempts, next_at, created_at";
 
 impl Store {
     pub(crate) async fn deliveries_of(&self, job: &str) -> Result<Vec<DeliveryRow>, sqlx::Error> {
@@ -55,18 +57,29 @@ impl Store {
         sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
     }
 
-    /// Takes the delivery that is due next, and reserves it for `lease` milliseconds.
+    /// How many deliveries are pending.
+    pub(crate) async fn backlog(&self) -> Result<i64, sqlx::Error> {
+        let text = "SELECT COUNT(*) FROM deliveries WHERE state = 'pending'";
+        sqlx::query_scalar(text).fetch_one(&self.reader).await
+    }
+
+    /// Takes the delivery that is due next, to none of the hosts that are `busy`, and reserves it for
+    /// `lease` milliseconds.
     pub(crate) async fn take_delivery(
         &self,
+        busy: &[String],
         lease: i64,
     ) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        let others: Vec<_> = (0..busy.len()).map(|number| format!("${}", number + 3)).collect();
         let text = format!(
             "UPDATE deliveries SET next_at = $2 WHERE id = (SELECT id FROM deliveries \
-             WHERE state = 'pending' AND next_at <= $1 ORDER BY next_at LIMIT 1) \
-             RETURNING {DELIVERY}"
+             WHERE state = 'pending' AND next_at <= $1 AND host NOT IN ({}) \
+             ORDER BY next_at LIMIT 1) RETURNING {DELIVERY}",
+            others.join(", ")
         );
         let now = millis();
         let query = sqlx::query_as(&text).bind(now).bind(now + lease);
+        let query = busy.iter().fold(query, sqlx::query::QueryAs::bind);
         query.fetch_optional(&mut *self.notes().await?).await
     }
 

@@ -1,10 +1,12 @@
-//! Jobs, and the queue of tasks: who may change what, and when.
+//! Jobs: how they are made, found, changed and ended.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, FromRow, Sqlite, SqliteExecutor, Transaction};
+use sqlx::{FromRow, Sqlite, SqliteExecutor, Transaction};
 use utoipa::ToSchema;
 
-use super::{BEGIN, Store, millis, new_id};
+use super::{DEFAULT_PROJECT, Store, Task, millis, new_id, queue::enqueue};
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
@@ -47,6 +49,8 @@ impl State {
 #[derive(Clone, Debug, Deserialize, FromRow, PartialEq, Serialize)]
 pub(crate) struct JobRow {
     pub(crate) id: String,
+    #[serde(default = "default_project")]
+    pub(crate) project: String,
     pub(crate) state: State,
     /// In percent.
     pub(crate) progress: i64,
@@ -60,12 +64,46 @@ pub(crate) struct JobRow {
     pub(crate) error: Option<String>,
     pub(crate) attempts: i64,
     pub(crate) webhook_url: Option<String>,
+    /// 0 low, 1 normal, 2 high: the order within its project.
+    #[serde(default = "normal")]
+    pub(crate) priority: i64,
+    /// Pairs of the client's own, as JSON.
+    #[serde(default = "nothing")]
+    pub(crate) metadata: String,
     /// 1 when the running job was asked to stop, else 0.
     pub(crate) cancel: i64,
     /// In milliseconds since 1970, as are the times below.
     pub(crate) created_at: i64,
     pub(crate) started_at: Option<i64>,
     pub(crate) finished_at: Option<i64>,
+}
+
+// What webhooks lack that an earlier release has put into the outbox.
+
+fn default_project() -> String {
+    DEFAULT_PROJECT.to_owned()
+}
+
+const fn normal() -> i64 {
+    1
+}
+
+fn nothing() -> String {
+    "{}".to_owned()
+}
+
+/// Which jobs of a project are wanted; what is `None` says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) state: Option<State>,
+    /// The name of a recipe, or `ffmpeg` for custom arguments.
+    pub(crate) recipe: Option<&'a str>,
+    /// Created at this time or later, in milliseconds since 1970.
+    pub(crate) since: Option<i64>,
+    /// Created before this time, in milliseconds since 1970.
+    pub(crate) until: Option<i64>,
+    /// A name and its value.
+    pub(crate) metadata: Option<(&'a str, &'a str)>,
 }
 
 /// The outcome of a request to create a job.
@@ -77,18 +115,8 @@ pub(crate) enum Created {
     Known(String),
     /// The idempotency key was used before with another body.
     Conflict,
-}
-
-/// An entry of the queue, taken by one loop.
-#[derive(Clone, Debug, FromRow, PartialEq)]
-pub(crate) struct Task {
-    pub(crate) job_id: String,
-    /// The number of the attempt, from 1. Writes of earlier attempts are ignored.
-    pub(crate) attempt: i64,
-    /// How many attempts ended because the worker died or hung.
-    pub(crate) crashes: i64,
-    /// How many attempts ended in a temporary failure.
-    pub(crate) tries: i64,
+    /// So many jobs of the project wait already.
+    Full,
 }
 
 /// The end of a job.
@@ -124,36 +152,46 @@ pub(crate) enum Settled {
 
 const COLUMNS: &str = "id, state, progress, document, recipe, strategy, reasons, warnings, \
                        outputs, error, attempts, webhook_url, cancel, created_at, started_at, \
-                       finished_at";
+                       finished_at, project, priority, metadata";
 
-const KNOWN: &str = "SELECT body_hash, job_id FROM idempotency WHERE token_id = $1 AND key = $2";
+const KNOWN: &str = "SELECT body_hash, job_id FROM idempotency WHERE project = $1 AND key = $2";
 
 impl Store {
     /// Stores a new job and its task. A job that is already rejected gets no task; its webhook is
-    /// queued instead. `idempotency` is the id of the API key, the idempotency key and the body's
-    /// hash.
+    /// queued instead. `idempotency` is the idempotency key and the body's hash. No more than
+    /// `most_queued` jobs of its project may wait; 0 for no limit.
     pub(crate) async fn create(
         &self,
         job: &JobRow,
-        idempotency: Option<(&str, &str, &str)>,
+        idempotency: Option<(&str, &str)>,
+        most_queued: u32,
     ) -> Result<Created, sqlx::Error> {
         let mut transaction = self.begin().await?;
-        if let Some((token, key, hash)) = idempotency {
+        if let Some((key, hash)) = idempotency {
             let known: Option<(String, String)> = sqlx::query_as(KNOWN)
-                .bind(token)
+                .bind(&job.project)
                 .bind(key)
                 .fetch_optional(&mut *transaction)
                 .await?;
             if let Some((known, job)) = known {
                 return Ok(if known == hash { Created::Known(job) } else { Created::Conflict });
             }
-            let text = "INSERT INTO idempotency (token_id, key, body_hash, job_id, created_at) \
+            let text = "INSERT INTO idempotency (project, key, body_hash, job_id, created_at) \
                         VALUES ($1, $2, $3, $4, $5)";
-            let query = sqlx::query(text).bind(token).bind(key).bind(hash).bind(&job.id);
+            let query = sqlx::query(text).bind(&job.project).bind(key).bind(hash).bind(&job.id);
             query.bind(job.created_at).execute(&mut *transaction).await?;
         }
+        if most_queued > 0 && !job.state.is_terminal() {
+            let text = "SELECT COUNT(*) FROM tasks WHERE taken = 0 AND project = $1";
+            let query = sqlx::query_scalar(text).bind(&job.project);
+            let waiting: i64 = query.fetch_one(&mut *transaction).await?;
+            if waiting >= i64::from(most_queued) {
+                return Ok(Created::Full);
+            }
+        }
         let text = "INSERT INTO jobs (id, state, document, recipe, error, webhook_url, \
-                    created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                    created_at, finished_at, project, priority, metadata) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         sqlx::query(text)
             .bind(&job.id)
             .bind(job.state)
@@ -163,96 +201,132 @@ impl Store {
             .bind(&job.webhook_url)
             .bind(job.created_at)
             .bind(job.finished_at)
+            .bind(&job.project)
+            .bind(job.priority)
+            .bind(&job.metadata)
             .execute(&mut *transaction)
             .await?;
+        let metadata: BTreeMap<String, String> = serde_json::from_str(&job.metadata)
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        for (name, value) in metadata {
+            let text = "INSERT INTO job_metadata (job_id, project, name, value) \
+                        VALUES ($1, $2, $3, $4)";
+            let query = sqlx::query(text).bind(&job.id).bind(&job.project).bind(name).bind(value);
+            query.execute(&mut *transaction).await?;
+        }
         if job.state.is_terminal() {
             announce(&mut transaction, &job.id).await?;
         } else {
-            let text = "INSERT INTO tasks (job_id, not_before) VALUES ($1, $2)";
-            let query = sqlx::query(text).bind(&job.id).bind(job.created_at);
-            query.execute(&mut *transaction).await?;
+            enqueue(&mut transaction, job, job.created_at).await?;
         }
         transaction.commit().await?;
         Ok(Created::New)
     }
 
-    /// The hash of the body that an idempotency key was used with, and the id of the job it made.
+    /// The hash of the body that a project has used an idempotency key with, and the id of the job
+    /// it made.
     pub(crate) async fn known(
         &self,
-        token: &str,
+        project: &str,
         key: &str,
     ) -> Result<Option<(String, String)>, sqlx::Error> {
-        let query = sqlx::query_as(KNOWN).bind(token).bind(key);
+        let query = sqlx::query_as(KNOWN).bind(project).bind(key);
         query.fetch_optional(&self.reader).await
     }
 
+    /// A job of any project.
     pub(crate) async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
         find(&self.reader, id).await
     }
 
-    /// Jobs, newest first: at most `limit`, with an id below `before`, and in a given state.
+    /// A job of a project.
+    pub(crate) async fn job_of(
+        &self,
+        project: &str,
+        id: &str,
+    ) -> Result<Option<JobRow>, sqlx::Error> {
+        Ok(self.job(id).await?.filter(|job| job.project == project))
+    }
+
+    /// Jobs of a project, newest first: at most `limit`, with an id below `before`.
     pub(crate) async fn jobs(
         &self,
-        state: Option<State>,
+        project: &str,
+        wanted: Wanted<'_>,
         before: Option<&str>,
         limit: i64,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
-        // Different SQL with and without a state, so that each uses its own index.
-        let of_state = state.map_or("", |_| "AND state = $1");
+        let Wanted { state, recipe, since, until, metadata } = wanted;
+        // Only the conditions that say something, so that each query uses the best index.
+        let conditions = [
+            state.map(|_| "AND state = $3"),
+            recipe.map(|_| "AND COALESCE(recipe, 'ffmpeg') = $4"),
+            since.map(|_| "AND created_at >= $5"),
+            until.map(|_| "AND created_at < $6"),
+            metadata.map(|_| {
+                "AND id IN (SELECT job_id FROM job_metadata \
+                 WHERE project = $1 AND name = $7 AND value = $8)"
+            }),
+        ];
+        let conditions: Vec<_> = conditions.into_iter().flatten().collect();
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE id < $2 {of_state} ORDER BY id DESC LIMIT $3"
+            "SELECT {COLUMNS} FROM jobs WHERE project = $1 AND id < $2 {} ORDER BY id DESC LIMIT $9",
+            conditions.join(" ")
         );
-        // Ids are letters and digits, which all sort before `~`.
-        let query = sqlx::query_as(&text).bind(state).bind(before.unwrap_or("~"));
-        query.bind(limit).fetch_all(&self.reader).await
+        sqlx::query_as(&text)
+            .bind(project)
+            // Ids are letters and digits, which all sort before `~`.
+            .bind(before.unwrap_or("~"))
+            .bind(state)
+            .bind(recipe)
+            .bind(since)
+            .bind(until)
+            .bind(metadata.map(|(name, _)| name))
+            .bind(metadata.map(|(_, value)| value))
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await
+    }
+
+    /// Up to 100 jobs of all projects, whose ids sort after `after`.
+    pub(crate) async fn all_jobs(&self, after: &str) -> Result<Vec<JobRow>, sqlx::Error> {
+        let text = format!("SELECT {COLUMNS} FROM jobs WHERE id > $1 ORDER BY id LIMIT 100");
+        sqlx::query_as(&text).bind(after).fetch_all(&self.reader).await
+    }
+
+    /// Deletes a job that has ended, with all that is known of it; its outputs must be gone.
+    pub(crate) async fn delete_job(&self, id: &str) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        for text in [
+            "DELETE FROM delivery_attempts WHERE delivery_id IN \
+             (SELECT id FROM deliveries WHERE job_id = $1)",
+            "DELETE FROM deliveries WHERE job_id = $1",
+            "DELETE FROM idempotency WHERE job_id = $1",
+            "DELETE FROM job_metadata WHERE job_id = $1",
+            "DELETE FROM jobs WHERE id = $1 AND id NOT IN (SELECT job_id FROM tasks)",
+        ] {
+            sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Up to 100 jobs that ended before `instant`, in milliseconds since 1970, and whose ids sort
+    /// after `after`.
+    pub(crate) async fn ended_before(
+        &self,
+        instant: i64,
+        after: &str,
+    ) -> Result<Vec<JobRow>, sqlx::Error> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE finished_at < $1 AND id > $2 ORDER BY id LIMIT 100"
+        );
+        sqlx::query_as(&text).bind(instant).bind(after).fetch_all(&self.reader).await
     }
 
     /// How many jobs are in each state, by recipe; `None` stands for custom arguments.
     pub(crate) async fn counts(&self) -> Result<Vec<(State, Option<String>, i64)>, sqlx::Error> {
         let text = "SELECT state, recipe, COUNT(*) FROM jobs GROUP BY state, recipe";
         sqlx::query_as(text).fetch_all(&self.reader).await
-    }
-
-    /// How many tasks wait in the queue.
-    pub(crate) async fn queued(&self) -> Result<i64, sqlx::Error> {
-        let query = sqlx::query_scalar("SELECT COUNT(*) FROM tasks WHERE taken = 0");
-        query.fetch_one(&self.reader).await
-    }
-
-    /// Takes the oldest task that is due, and counts the attempt. A job is skipped while a leftover
-    /// of it is being removed.
-    pub(crate) async fn take(&self) -> Result<Option<Task>, sqlx::Error> {
-        let text = "UPDATE tasks SET taken = 1, attempt = attempt + 1 WHERE job_id = (\
-                    SELECT job_id FROM tasks WHERE taken = 0 AND not_before <= $1 \
-                    AND job_id NOT IN (SELECT job_id FROM leftovers WHERE taken = 1) \
-                    ORDER BY not_before, job_id LIMIT 1) RETURNING job_id, attempt, crashes, tries";
-        let mut connection = self.notes().await?;
-        let mut transaction = connection.begin_with(BEGIN).await?;
-        let task: Option<Task> =
-            sqlx::query_as(text).bind(millis()).fetch_optional(&mut *transaction).await?;
-        if let Some(task) = &task {
-            let text = "UPDATE jobs SET state = 'probing', progress = 0, attempts = $2, \
-                        started_at = COALESCE(started_at, $3) WHERE id = $1";
-            let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(millis());
-            query.execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(task)
-    }
-
-    /// Notes the progress of a task; `false` when the task is gone, or belongs to another attempt.
-    pub(crate) async fn advance(
-        &self,
-        task: &Task,
-        state: State,
-        progress: u8,
-    ) -> Result<bool, sqlx::Error> {
-        let text = "UPDATE jobs SET state = $3, \
-                    progress = CASE WHEN progress < $4 THEN $4 ELSE progress END \
-                    WHERE id = $1 AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
-        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state);
-        let done = query.bind(i64::from(progress)).execute(&mut *self.notes().await?).await?;
-        Ok(done.rows_affected() == 1)
     }
 
     /// Ends the job of a task, once; `false` when it has ended, or the task is another attempt's.
@@ -325,55 +399,12 @@ impl Store {
         query.execute(&mut *self.notes().await?).await.map(drop)
     }
 
-    /// Returns a task to the queue, to be taken again after a pause in milliseconds. Returns the
-    /// state of its job: a job that was asked to stop is cancelled instead.
-    pub(crate) async fn give_back(
-        &self,
-        task: &Task,
-        after_millis: i64,
-        crashed: bool,
-    ) -> Result<State, sqlx::Error> {
+    /// Cancels a waiting job of a project, or marks a running one as asked to stop.
+    pub(crate) async fn cancel(&self, project: &str, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.begin().await?;
-        let text = "UPDATE tasks SET taken = 0, not_before = $3, crashes = crashes + $4, \
-                    tries = tries + $5 WHERE job_id = $1 AND attempt = $2 AND taken = 1";
-        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt);
-        let query = query.bind(millis() + after_millis).bind(i64::from(crashed));
-        let query = query.bind(i64::from(after_millis > 0));
-        if query.execute(&mut *transaction).await?.rows_affected() == 0 {
-            return Ok(State::Queued);
-        }
-        let text = "UPDATE jobs SET state = 'queued' WHERE id = $1 RETURNING cancel";
-        let query = sqlx::query_scalar(text).bind(&task.job_id);
-        let cancel: i64 = query.fetch_one(&mut *transaction).await?;
-        let state = if cancel == 0 { State::Queued } else { State::Cancelled };
-        if state == State::Cancelled {
-            stop(&mut transaction, &task.job_id).await?;
-        }
-        transaction.commit().await?;
-        Ok(state)
-    }
-
-    /// At the start: returns all taken tasks to the queue, since their workers ended with the
-    /// service before. Returns the ids of their jobs.
-    pub(crate) async fn recover(&self) -> Result<Vec<String>, sqlx::Error> {
-        let mut transaction = self.begin().await?;
-        let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
-                    (SELECT job_id FROM tasks WHERE taken = 1)";
-        sqlx::query(text).execute(&mut *transaction).await?;
-        let text = "UPDATE tasks SET taken = 0 WHERE taken = 1 RETURNING job_id";
-        let given = sqlx::query_scalar(text).fetch_all(&mut *transaction).await?;
-        let text = "UPDATE leftovers SET taken = 0 WHERE taken = 1";
-        sqlx::query(text).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(given)
-    }
-
-    /// Cancels a waiting job, or marks a running one as asked to stop.
-    pub(crate) async fn cancel(&self, id: &str) -> Result<Settled, sqlx::Error> {
-        let mut transaction = self.begin().await?;
-        let text = "SELECT state FROM jobs WHERE id = $1";
-        let state: Option<State> =
-            sqlx::query_scalar(text).bind(id).fetch_optional(&mut *transaction).await?;
+        let text = "SELECT state FROM jobs WHERE project = $1 AND id = $2";
+        let query = sqlx::query_scalar(text).bind(project).bind(id);
+        let state: Option<State> = query.fetch_optional(&mut *transaction).await?;
         let Some(state) = state else { return Ok(Settled::Missing) };
         if state.is_terminal() {
             return Ok(Settled::Conflict);
@@ -389,13 +420,13 @@ impl Store {
         Ok(settled)
     }
 
-    /// Queues a failed or cancelled job again, under the same id.
-    pub(crate) async fn retry(&self, id: &str) -> Result<Settled, sqlx::Error> {
+    /// Queues a failed or cancelled job of a project again, under the same id.
+    pub(crate) async fn retry(&self, project: &str, id: &str) -> Result<Settled, sqlx::Error> {
         let mut transaction = self.begin().await?;
-        let text = "SELECT state, attempts FROM jobs WHERE id = $1";
-        let found: Option<(State, i64)> =
-            sqlx::query_as(text).bind(id).fetch_optional(&mut *transaction).await?;
-        let Some((state, attempts)) = found else { return Ok(Settled::Missing) };
+        let text = "SELECT state FROM jobs WHERE project = $1 AND id = $2";
+        let query = sqlx::query_scalar(text).bind(project).bind(id);
+        let found: Option<State> = query.fetch_optional(&mut *transaction).await?;
+        let Some(state) = found else { return Ok(Settled::Missing) };
         if !matches!(state, State::Failed | State::Cancelled) {
             return Ok(Settled::Conflict);
         }
@@ -403,10 +434,8 @@ impl Store {
                     strategy = NULL, reasons = '[]', started_at = NULL, finished_at = NULL \
                     WHERE id = $1";
         sqlx::query(text).bind(id).execute(&mut *transaction).await?;
-        let text = "INSERT INTO tasks (job_id, attempt, not_before) VALUES ($1, $2, $3)";
-        let query = sqlx::query(text).bind(id).bind(attempts).bind(millis());
-        query.execute(&mut *transaction).await?;
         let job = read(&mut transaction, id).await?;
+        enqueue(&mut transaction, &job, millis()).await?;
         transaction.commit().await?;
         Ok(Settled::Done(job))
     }
@@ -436,7 +465,10 @@ async fn forget_unsent(
 }
 
 /// Cancels a job that waits in the queue; `false` when it does not wait.
-async fn stop(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn stop(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &str,
+) -> Result<bool, sqlx::Error> {
     let text = "DELETE FROM tasks WHERE job_id = $1 AND taken = 0";
     let waits = sqlx::query(text).bind(id).execute(&mut **transaction).await?;
     if waits.rows_affected() == 0 {
@@ -454,33 +486,39 @@ async fn announce(transaction: &mut Transaction<'_, Sqlite>, id: &str) -> Result
     let job = read(transaction, id).await?;
     let mut url = job.webhook_url.clone();
     if url.is_none() {
-        let text = "SELECT value FROM settings WHERE name = 'defaultWebhookUrl'";
-        url = sqlx::query_scalar(text).fetch_optional(&mut **transaction).await?;
+        let text = "SELECT value FROM settings WHERE project = $1 AND name = 'defaultWebhookUrl'";
+        let query = sqlx::query_scalar(text).bind(&job.project);
+        url = query.fetch_optional(&mut **transaction).await?;
     }
     let Some(url) = url else { return Ok(()) };
     let now = millis();
-    let text = "INSERT INTO deliveries (id, job_id, job, url, state, next_at, created_at) \
-                VALUES ($1, $2, $3, $4, 'pending', $5, $5)";
+    let text = "INSERT INTO deliveries \
+                (id, job_id, job, url, state, next_at, created_at, project, host) \
+                VALUES ($1, $2, $3, $4, 'pending', $5, $5, $6, $7)";
+    let host = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
     sqlx::query(text)
         .bind(format!("msg_{}", new_id()))
         .bind(id)
         .bind(serde_json::to_string(&job).map_err(|error| sqlx::Error::Encode(error.into()))?)
         .bind(url)
         .bind(now)
+        .bind(&job.project)
+        .bind(host.unwrap_or_default())
         .execute(&mut **transaction)
         .await
         .map(drop)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 
-    fn job(id: &str) -> JobRow {
+    pub(in crate::store) fn job(id: &str) -> JobRow {
         JobRow {
             id: id.to_owned(),
+            project: DEFAULT_PROJECT.to_owned(),
             state: State::Queued,
             progress: 0,
             document: "{}".to_owned(),
@@ -492,6 +530,8 @@ mod tests {
             error: None,
             attempts: 0,
             webhook_url: Some("https://host/hook".to_owned()),
+            priority: 1,
+            metadata: "{}".to_owned(),
             cancel: 0,
             created_at: millis(),
             started_at: None,
@@ -503,11 +543,11 @@ mod tests {
     async fn a_task_belongs_to_its_last_attempt_and_ends_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
-        store.create(&job("a"), None).await.unwrap();
-        let first = store.take().await.unwrap().unwrap();
-        assert_eq!(store.take().await.unwrap(), None);
+        store.create(&job("a"), None, 0).await.unwrap();
+        let first = store.take(0).await.unwrap().unwrap();
+        assert_eq!(store.take(0).await.unwrap(), None);
         assert_eq!(store.recover().await.unwrap(), ["a"]);
-        let second = store.take().await.unwrap().unwrap();
+        let second = store.take(0).await.unwrap().unwrap();
         assert_eq!((first.attempt, second.attempt), (1, 2));
         // Writes of the first attempt are ignored.
         assert!(!store.advance(&first, State::Transcoding, 50).await.unwrap());
@@ -524,23 +564,23 @@ mod tests {
         let job = store.job("a").await.unwrap().unwrap();
         assert_eq!((job.state, job.outputs.as_str(), job.progress), (State::Completed, "[2]", 100));
         assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
-        assert!(matches!(store.retry("a").await.unwrap(), Settled::Conflict));
+        assert!(matches!(store.retry(DEFAULT_PROJECT, "a").await.unwrap(), Settled::Conflict));
     }
 
     #[tokio::test]
     async fn a_job_that_was_asked_to_stop_is_not_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
-        store.create(&job("a"), None).await.unwrap();
-        let task = store.take().await.unwrap().unwrap();
-        assert!(matches!(store.cancel("a").await.unwrap(), Settled::Running(_)));
+        store.create(&job("a"), None, 0).await.unwrap();
+        let task = store.take(0).await.unwrap().unwrap();
+        assert!(matches!(store.cancel(DEFAULT_PROJECT, "a").await.unwrap(), Settled::Running(_)));
         assert_eq!(store.give_back(&task, 10_000, false).await.unwrap(), State::Cancelled);
         assert_eq!(store.job("a").await.unwrap().unwrap().state, State::Cancelled);
         assert_eq!(store.deliveries_of("a").await.unwrap().len(), 1);
-        assert_eq!(store.take().await.unwrap(), None);
-        let asked = store.retry("a").await.unwrap();
+        assert_eq!(store.take(0).await.unwrap(), None);
+        let asked = store.retry(DEFAULT_PROJECT, "a").await.unwrap();
         assert!(matches!(asked, Settled::Done(job) if job.state == State::Queued));
-        let task = store.take().await.unwrap().unwrap();
+        let task = store.take(0).await.unwrap().unwrap();
         assert_eq!((task.attempt, task.tries), (2, 0));
     }
 
@@ -548,19 +588,19 @@ mod tests {
     async fn what_no_job_tells_of_is_removed_when_the_job_does_not_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
-        store.create(&job("a"), None).await.unwrap();
+        store.create(&job("a"), None, 0).await.unwrap();
         let places = ["1".to_owned(), "2".to_owned()];
-        let first = store.take().await.unwrap().unwrap();
+        let first = store.take(0).await.unwrap().unwrap();
         store.planned(&first, "encode", "[]", &places).await.unwrap();
         assert_eq!(store.take_leftover().await.unwrap(), None);
         let failed = End::without_outputs(State::Failed, Some("{}".to_owned()));
         assert!(store.finish(&first, &failed).await.unwrap());
         let one = store.take_leftover().await.unwrap().unwrap();
         // A job is not taken while a leftover of it is being removed.
-        assert!(matches!(store.retry("a").await.unwrap(), Settled::Done(_)));
-        assert_eq!(store.take().await.unwrap(), None);
+        assert!(matches!(store.retry(DEFAULT_PROJECT, "a").await.unwrap(), Settled::Done(_)));
+        assert_eq!(store.take(0).await.unwrap(), None);
         store.look_again(&one, false, 0).await.unwrap();
-        let second = store.take().await.unwrap().unwrap();
+        let second = store.take(0).await.unwrap().unwrap();
         assert_eq!(store.take_leftover().await.unwrap(), None);
         // The second attempt writes to only one of the first attempt's two places.
         store.planned(&second, "encode", "[]", &places[..1]).await.unwrap();

@@ -6,7 +6,10 @@ mod accounts;
 mod deliveries;
 mod jobs;
 mod leftovers;
+mod migrations;
+mod projects;
 mod providers;
+mod queue;
 mod unsent;
 
 use std::{
@@ -21,15 +24,47 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub(crate) use accounts::{PresetRow, TokenRow};
+pub(crate) use accounts::{Holder, NewToken, PresetRow, TokenRow};
 pub(crate) use deliveries::{AttemptRow, DeliveryRow, Outcome};
-pub(crate) use jobs::{Created, End, JobRow, Settled, State, Task};
+pub(crate) use jobs::{Created, End, JobRow, Settled, State, Wanted};
 pub(crate) use leftovers::Leftover;
+pub(crate) use projects::{DEFAULT_PROJECT, ProjectRow};
 pub(crate) use providers::ProviderRow;
+pub(crate) use queue::{TOO_OFTEN, Task};
 
 use ulid::{Generator, Ulid};
 
 use crate::model::secret::now;
+
+/// Why a database can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A later release has written it.
+    #[error(
+        "a later release of Avocet has written the database (its form is {found}, and this release \
+         knows {known}): run that release, or restore a backup that was made before it"
+    )]
+    Newer {
+        /// The form of the database.
+        found: i64,
+        /// The form that this release makes.
+        known: i64,
+    },
+    /// An earlier release has written it, and no service of this release has run since.
+    #[error(
+        "an earlier release of Avocet has written the database (its form is {found}, and this \
+         release makes {known}): start `avocet serve` of this release first"
+    )]
+    Older {
+        /// The form of the database.
+        found: i64,
+        /// The form that this release makes.
+        known: i64,
+    },
+    /// It can not be opened, or a query failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -63,13 +98,19 @@ pub(crate) fn new_id() -> String {
 
 impl Store {
     /// Opens the database of a folder, and creates it when it is missing.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, sqlx::Error> {
-        Self::connect(folder, true).await
+    /// One of an earlier release is brought to the present form.
+    pub(crate) async fn open(folder: &Path) -> Result<Self, StoreError> {
+        let store = Self::connect(folder, true).await?;
+        migrations::migrate(&store.writer).await?;
+        Ok(store)
     }
 
-    /// Opens the database of a folder; an error when it is missing.
-    pub(crate) async fn reopen(folder: &Path) -> Result<Self, sqlx::Error> {
-        Self::connect(folder, false).await
+    /// Opens the database of a folder, beside the service that may be running; an error when it is
+    /// missing, or has not the present form.
+    pub(crate) async fn reopen(folder: &Path) -> Result<Self, StoreError> {
+        let store = Self::connect(folder, false).await?;
+        migrations::expect_present(&store.writer).await?;
+        Ok(store)
     }
 
     async fn connect(folder: &Path, may_be_new: bool) -> Result<Self, sqlx::Error> {
@@ -91,9 +132,21 @@ impl Store {
                 })
             });
         let writer = writer.connect_with(options.clone()).await?;
-        sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
         let reader = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         Ok(Self { writer, reader })
+    }
+
+    /// Writes a copy of the database, as it is at one moment, to a new file.
+    pub(crate) async fn copy_to(&self, path: &Path) -> Result<(), sqlx::Error> {
+        let path = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.reader).await.map(drop)
+    }
+
+    /// What is wrong with the file of the database; nothing for a sound one.
+    pub(crate) async fn integrity(&self) -> Result<Vec<String>, sqlx::Error> {
+        let told: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.reader).await?;
+        Ok(told.into_iter().filter(|line| line != "ok").collect())
     }
 
     /// Begins a write transaction.
@@ -109,22 +162,31 @@ impl Store {
         Ok(connection)
     }
 
-    /// One of the settings of the account.
-    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
-        let query = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1");
-        query.bind(name).fetch_optional(&self.reader).await
+    /// One of the settings of a project.
+    pub(crate) async fn setting(
+        &self,
+        project: &str,
+        name: &str,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let text = "SELECT value FROM settings WHERE project = $1 AND name = $2";
+        sqlx::query_scalar(text).bind(project).bind(name).fetch_optional(&self.reader).await
     }
 
-    /// Sets one of the settings of the account, or deletes it.
-    pub(crate) async fn set(&self, name: &str, value: Option<&str>) -> Result<(), sqlx::Error> {
-        let done = if let Some(value) = value {
-            let text = "INSERT INTO settings (name, value) VALUES ($1, $2) \
-                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-            sqlx::query(text).bind(name).bind(value).execute(&self.writer).await
-        } else {
-            let text = "DELETE FROM settings WHERE name = $1";
-            sqlx::query(text).bind(name).execute(&self.writer).await
+    /// Sets one of the settings of a project, or deletes it.
+    pub(crate) async fn set(
+        &self,
+        project: &str,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), sqlx::Error> {
+        let text = match value {
+            Some(_) => {
+                "INSERT INTO settings (project, name, value) VALUES ($1, $2, $3) \
+                 ON CONFLICT (project, name) DO UPDATE SET value = excluded.value"
+            }
+            None => "DELETE FROM settings WHERE project = $1 AND name = $2",
         };
-        done.map(drop)
+        let query = sqlx::query(text).bind(project).bind(name).bind(value);
+        query.execute(&self.writer).await.map(drop)
     }
 }

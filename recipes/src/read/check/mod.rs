@@ -6,9 +6,11 @@ mod spot;
 #[cfg(test)]
 mod tests;
 
+use crate::job::{MAX_METADATA, Priority};
 use crate::recipe::RecipeName;
 use crate::words::error::{DocumentError, Problem};
 use crate::words::format::Format;
+use crate::words::parameter::one_of;
 use crate::words::tree::Tree;
 
 use crate::words::nearest::allowed_words;
@@ -33,7 +35,7 @@ enum Asked {
     Unclear,
 }
 
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 14] = [
     "mode",
     "input",
     "output",
@@ -44,7 +46,15 @@ const FIELDS: [&str; 10] = [
     "presetId",
     "webhookUrl",
     "stageInput",
+    "priority",
+    "timeoutSeconds",
+    "maxOutputBytes",
+    "metadata",
 ];
+
+/// Those that only a service takes.
+const FOR_SERVICES: [&str; 6] =
+    ["presetId", "webhookUrl", "priority", "timeoutSeconds", "maxOutputBytes", "metadata"];
 
 /// Everything wrong with the document; nothing when it is a job.
 pub(crate) fn check(document: &Tree, policy: Policy) -> Vec<Problem> {
@@ -151,25 +161,16 @@ fn arguments(problems: &mut Problems, ffmpeg: &Spot<'_>) {
     }
 }
 
-/// Checks the fields around the job: `presetId`, `webhookUrl` and `stageInput`.
+/// Checks the fields around the job: those for services, and `stageInput`.
 fn around(problems: &mut Problems, root: &Spot<'_>, policy: Policy) {
-    let (preset, webhook) = (root.field("presetId"), root.field("webhookUrl"));
     match policy {
         Policy::Program => {
-            for spot in [preset, webhook].into_iter().filter(Spot::is_given) {
+            for spot in FOR_SERVICES.map(|name| root.field(name)).into_iter().filter(Spot::is_given)
+            {
                 problems.add(&spot, "nothing, only a service takes it");
             }
         }
-        Policy::Service => {
-            if preset.is_given() && preset.text().is_none_or(str::is_empty) {
-                problems.add(&preset, "a string that is not empty");
-            }
-            if webhook.is_given()
-                && !webhook.text().is_some_and(|url| files::is_url(url, &["https", "http"]))
-            {
-                problems.add(&webhook, "a URL that begins with `https://`");
-            }
-        }
+        Policy::Service => for_services(problems, root),
     }
     let stage = root.field("stageInput");
     if stage.is_given() && !matches!(stage.value, Some(Tree::Boolean(_))) {
@@ -182,6 +183,53 @@ fn around(problems: &mut Problems, root: &Spot<'_>, policy: Policy) {
         problems.add(&inner, format!("{outer}, as `stageInput` beside the recipe says"));
     }
 }
+
+/// Checks the fields that only a service takes.
+fn for_services(problems: &mut Problems, root: &Spot<'_>) {
+    let preset = root.field("presetId");
+    if preset.is_given() && preset.text().is_none_or(str::is_empty) {
+        problems.add(&preset, "a string that is not empty");
+    }
+    let webhook = root.field("webhookUrl");
+    let is_url = |url| files::is_url(url, &["https", "http"]);
+    if webhook.is_given() && !webhook.text().is_some_and(is_url) {
+        problems.add(&webhook, "a URL that begins with `https://`");
+    }
+    let priority = root.field("priority");
+    let names = Priority::ALL.map(Priority::name);
+    if priority.is_given() && priority.text().is_none_or(|name| !names.contains(&name)) {
+        problems.add(&priority, one_of(&names));
+    }
+    for (name, most) in [("timeoutSeconds", MAX_SECONDS), ("maxOutputBytes", MAX_BYTES)] {
+        let limit = root.field(name);
+        let number = match limit.value {
+            Some(Tree::Number(number)) => number.as_u64(),
+            _ => None,
+        };
+        if limit.is_given() && !number.is_some_and(|number| (1..=most).contains(&number)) {
+            problems.add(&limit, format!("an integer 1 to {most}"));
+        }
+    }
+    let metadata = root.field("metadata");
+    let is_short = |text: &str, least: usize, most: usize| {
+        (least..=most).contains(&text.chars().take(most + 1).count()) && !text.contains('\0')
+    };
+    if metadata.is_given() && (!metadata.is_object() || metadata.fields().count() > MAX_METADATA) {
+        problems.add(&metadata, format!("an object of up to {MAX_METADATA} strings"));
+        return;
+    }
+    for (name, value) in metadata.fields() {
+        if !is_short(name, 1, 64) || !value.text().is_some_and(|text| is_short(text, 0, 512)) {
+            problems.add(&value, "a string of up to 512 letters, under a name of 1 to 64");
+        }
+    }
+}
+
+/// The most for `timeoutSeconds`: a week.
+const MAX_SECONDS: u64 = 604_800;
+
+/// The most for `maxOutputBytes`: all integers up to here are exact in JSON readers that use doubles.
+const MAX_BYTES: u64 = 1 << 53;
 
 /// The names of a list of formats.
 fn names_of(formats: &[Format]) -> Vec<&'static str> {

@@ -140,7 +140,8 @@ fn unknown_names() {
         r#""input":{"url":"a","headers":{}},"output":{"format":"mp4","crf":1},"outptu":0"#,
         &[
             "outptu | 0 | a known field: one of `mode`, `input`, `output`, `recipe`, `ffmpeg`, \
-             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput` (nearest: \
+             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`, \
+             `priority`, `timeoutSeconds`, `maxOutputBytes`, `metadata` (nearest: \
              `output`)",
             "output.crf | 1 | a known field: `format`",
             "input.headers | {} | a known field: `url`",
@@ -190,6 +191,35 @@ fn fields_for_services() {
     );
     check(Policy::Service, r#""webhookUrl":5"#, &[&format!("webhookUrl | 5 | {hook}")]);
     check(Policy::Service, r#""presetId":null"#, &["presetId | null | a string that is not empty"]);
+    let rest =
+        r#""priority":"high","timeoutSeconds":60,"maxOutputBytes":1000,"metadata":{"team":"a"}"#;
+    check(Policy::Service, rest, &[]);
+    check(
+        Policy::Program,
+        rest,
+        &[
+            "priority | \"high\" | nothing, only a service takes it",
+            "timeoutSeconds | 60 | nothing, only a service takes it",
+            "maxOutputBytes | 1000 | nothing, only a service takes it",
+            "metadata | {\"team\":\"a\"} | nothing, only a service takes it",
+        ],
+    );
+    check(
+        Policy::Service,
+        r#""priority":"urgent","timeoutSeconds":0,"maxOutputBytes":1.5,"metadata":{"":"a","b":5}"#,
+        &[
+            "priority | \"urgent\" | one of `low`, `normal`, `high`",
+            "timeoutSeconds | 0 | an integer 1 to 604800",
+            "maxOutputBytes | 1.5 | an integer 1 to 9007199254740992",
+            "metadata[\"\"] | \"a\" | a string of up to 512 letters, under a name of 1 to 64",
+            "metadata.b | 5 | a string of up to 512 letters, under a name of 1 to 64",
+        ],
+    );
+    check(
+        Policy::Service,
+        r#""metadata":["a"]"#,
+        &["metadata | [\"a\"] | an object of up to 16 strings"],
+    );
     check(Policy::Program, r#""stageInput":true"#, &[]);
     check(Policy::Program, r#""stageInput":"yes""#, &["stageInput | \"yes\" | true or false"]);
 }
@@ -254,7 +284,8 @@ fn all_problems_come_at_once() {
         &[
             "recipe.crf | 1 | this key only once",
             "color | \"red\" | a known field: one of `mode`, `input`, `output`, `recipe`, `ffmpeg`, \
-             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`",
+             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`, `priority`, \
+             `timeoutSeconds`, `maxOutputBytes`, `metadata`",
             "output.format | \"avi\" | one of `mp4`, `webm`, `mov`, `mkv`",
             "recipe.presett | \"fast\" | a known field: one of `name`, `codec`, `crf`, \
              `bitrateKbps`, `preset`, `audioBitrateKbps`, `tracks`, `lenient` (nearest: `preset`)",
