@@ -124,9 +124,7 @@ pub(super) fn sound(bench: &Bench<'_>, clip: &Clip) -> Vec<Round> {
 fn of_pictures(all: Vec<Wanted>, at_once: usize) -> Contender {
     let what = match (at_once, all.first().is_some_and(|wanted| wanted.times.is_empty())) {
         (1, true) => "`avocet::frames(…)`, the first hundred",
-        (1, false) => {
-            "`avocet::frames(…).at(times).threads(processors)`"
-        }
+        (1, false) => "`avocet::frames(…).at(times).threads(processors)`",
         _ => "`avocet::frames(…).at(times)` on as many threads as there are processors",
     };
     let read = move |cancel: &CancelToken| {
