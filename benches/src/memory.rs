@@ -164,7 +164,8 @@ fn pictures(wanted: &Wanted, is_alone: bool, cancel: &CancelToken) -> Result<()>
     for picture in frames.iter()?.take(count) {
         pictures.push(picture?);
     }
-    let bytes: usize = pictures.iter().flat_map(|it| it.planes()).map(|it| it.bytes.len()).sum();
+    let bytes: usize =
+        pictures.iter().flat_map(avocet::Picture::planes).map(|it| it.bytes.len()).sum();
     expect(pictures.len() == count && bytes > 0, "pictures")
 }
 
