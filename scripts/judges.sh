@@ -6,7 +6,7 @@
 
 # Sourced with the word `all` it demands all of them: for CI and scripts/soak.
 if [ "${1-}" = all ]; then
-    REQUIRE=${REQUIRE+$REQUIRE,}judges,node,python
+    REQUIRE=${REQUIRE+$REQUIRE,}judges,node,python,typescript
     # Ubuntu has Chromium as a snap only, which containers lack.
     ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl,promtool
     export REQUIRE
@@ -23,6 +23,9 @@ for program in chromium nginx openssl promtool; do
     *",$program,"*) command -v "$program" >/dev/null || wanted+=("$package") ;;
     esac
 done
+case ",${REQUIRE-}," in
+*,typescript,*) command -v npm >/dev/null || wanted+=(npm) ;;
+esac
 [ "${#wanted[@]}" -eq 0 ] || install_packages "${wanted[@]}"
 
 if ! "$judges/bin/openapi-spec-validator" --version >/dev/null 2>&1; then
@@ -34,6 +37,12 @@ if ! "$judges/bin/openapi-spec-validator" --version >/dev/null 2>&1; then
         say 'They can not be had; the tests that need them are skipped.'
         rm -rf "$judges"
     fi
+fi
+if [ -d "$judges" ] && command -v npm >/dev/null && [ ! -e "$judges/node/node_modules/.bin/tsc" ]; then
+    say 'Installing TypeScript from npm'
+    npm install --prefix "$judges/node" --silent --no-fund --no-audit typescript@5.9.3 \
+        @types/node@20.19.43 openapi-typescript@7.13.0 openapi-fetch@0.14.1 >&2 ||
+        say 'It can not be had; the test that needs it is skipped.'
 fi
 if [ -d "$judges" ]; then
     AVOCET_JUDGES=$(realpath "$judges")/bin

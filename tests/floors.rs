@@ -46,7 +46,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "service/src",
         &[
-            &["api"],
+            &["admin", "api"],
             &["jobs", "webhooks"],
             &["view"],
             &["outputs"],

@@ -28,6 +28,7 @@ pub(super) const PROJECT: &str = "project";
 pub(super) const SCOPE: &str = "scope";
 pub(super) const EXPIRES_DAYS: &str = "expires-days";
 pub(super) const ID: &str = "ID";
+pub(super) const KIND: &str = "KIND";
 pub(super) const CHECK: &str = "check";
 pub(super) const JOB: &str = "JOB.json";
 pub(super) const JSON: &str = "json";
@@ -109,7 +110,11 @@ Run:
 
 Serve:
   serve          The job API over HTTP
-  token          Keys of the job API
+  token          API keys: make, list, revoke
+  project        Projects, to which jobs and API keys belong
+  keys           What URLs are signed and secrets encrypted with
+  backup         A copy of the data folder, while it runs
+  restore        A data folder of a backup, or whether one is whole
 
 Options:
 {options}
@@ -159,7 +164,7 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
         .subcommands([custom(), probe, plan, capabilities, doctor, run])
-        .subcommands([completions, man, serve(), token(), project(), backup(), restore()])
+        .subcommands([completions, man, serve(), token(), project(), keys(), backup(), restore()])
         .help_template(HELP)
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }
@@ -220,6 +225,19 @@ fn token() -> clap::Command {
         .subcommand(create.args(of_service()).args([name, project, scope, expires]))
         .subcommand(list.args(of_service()))
         .subcommand(revoke.args(of_service()).arg(id))
+}
+
+/// The command for the keys of the data folder.
+fn keys() -> clap::Command {
+    let kind = Arg::new(KIND).required(true).value_parser(["signing", "encryption"]).help(
+        "`signing` for those of URLs, `encryption` for those of the secrets of storage providers",
+    );
+    let rotate = clap::Command::new("rotate")
+        .about("Adds a key that takes over at the next start, and shows its id");
+    clap::Command::new("keys")
+        .about("Manages what the job API signs URLs and encrypts secrets with")
+        .subcommand_required(true)
+        .subcommand(rotate.args(of_service()).arg(kind))
 }
 
 /// The folder of a backup.

@@ -2,14 +2,15 @@
 
 use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use avocet_service::{Admin, AdminError, Config, LogFormat, NewKey, Started};
+use avocet_service::{Admin, AdminError, Config, KeyKind, LogFormat, NewKey, Started};
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     arguments::{
-        ALLOW_PRIVATE, CHECK, CONFIG, DATA, EXPIRES_DAYS, FOLDER, ID, LISTEN, NAME, PROJECT, SCOPE,
+        ALLOW_PRIVATE, CHECK, CONFIG, DATA, EXPIRES_DAYS, FOLDER, ID, KIND, LISTEN, NAME, PROJECT,
+        SCOPE,
     },
     failure::Failure,
     terminal, worker,
@@ -44,6 +45,7 @@ pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
             let (act, matches) = matches.subcommand()?;
             administer(name, act, matches).map(|lines| terminal::print(&lines.join("\n"), 0))
         }
+        "keys" => rotate(matches.subcommand()?.1).map(|id| terminal::print(&id, 0)),
         "backup" | "restore" => keep(name, matches),
         "worker" => Ok(worker::run()),
         _ => return None,
@@ -119,6 +121,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|error| {
         Failure::Usage(format!("can not start the threads of the service: {error}"))
     })
+}
+
+/// `avocet keys rotate`: returns the id of the new key.
+fn rotate(matches: &ArgMatches) -> Result<String, Failure> {
+    let config = config(matches)?;
+    let kind = match matches.get_one::<String>(KIND).map(String::as_str) {
+        Some("encryption") => KeyKind::Encryption,
+        _ => KeyKind::Signing,
+    };
+    Admin::rotate(&config.data, kind).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// `avocet backup` and `avocet restore`: the status is 1 for a backup that is not whole.

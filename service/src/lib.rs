@@ -17,9 +17,9 @@ mod webhooks;
 mod workers;
 
 use std::{
-    io::{self, Write},
+    io,
     net::SocketAddr,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -43,12 +43,10 @@ use tokio_io_timeout::TimeoutStream;
 pub use admin::{Admin, AdminError, Backup, NewKey};
 pub use model::{
     config::{Config, ConfigError, LogFormat},
+    keys::KeyKind,
     protocol,
 };
-use model::{
-    scope::Scope,
-    secret::{self, Keys},
-};
+use model::{keys::Keys, scope::Scope, secret};
 use service::Service;
 pub use store::StoreError;
 use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
@@ -144,10 +142,11 @@ pub async fn serve(
     let data = config.data.clone();
     let _lock = open_folder(&data)?;
     let store = Store::open(&data).await?;
-    let keys = keys(&data).map_err(io_error("the keys of the data folder"))?;
+    let keys = Keys::open(&data).map_err(io_error("the keys of the data folder"))?;
     if store.setting(DEFAULT_PROJECT, "webhookSecret").await?.is_none() {
         store.set(DEFAULT_PROJECT, "webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
+    renew_secrets(&store, &keys).await?;
     for job in store.recover().await? {
         tracing::info!(job, "the job is run again");
     }
@@ -372,40 +371,16 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The file of the data folder that holds what URLs are signed and secrets are encrypted with.
-const KEYS: &str = "keys";
-
-/// Reads the signing and encryption keys of a file.
-fn read_keys(path: &Path) -> io::Result<Keys> {
-    #[expect(clippy::disallowed_methods, reason = "keys are no media")]
-    let bytes = std::fs::read(path)?;
-    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "the file must have 64 bytes");
-    let bytes: [u8; 64] = bytes.try_into().map_err(|_| wrong())?;
-    Ok(Keys::new(&bytes))
-}
-
-/// Reads the signing and encryption keys of the data folder; makes them at the first start.
-fn keys(data: &Path) -> io::Result<Keys> {
-    let path = data.join(KEYS);
-    match read_keys(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let bytes = secret::random::<64>();
-            write_secret(&path, &bytes)?;
-            Ok(Keys::new(&bytes))
+/// Encrypts secrets anew whose key is not the newest one.
+async fn renew_secrets(store: &Store, keys: &Keys) -> Result<(), sqlx::Error> {
+    for mut row in store.all_providers().await? {
+        if let Some(sealed) = keys.renewed(&row.id, &row.secrets) {
+            row.secrets = sealed;
+            store.put_provider(&row).await?;
+            tracing::info!(provider = row.id, "a secret was encrypted with the newest key");
         }
-        read => read,
     }
-}
-
-/// Writes a new file that only its owner may read, and syncs it.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    #[expect(clippy::disallowed_methods, reason = "keys are no media")]
-    let mut file = options.open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    Ok(())
 }
 
 /// Makes an API key when there is none yet, and writes it to a file of the data folder.
@@ -418,7 +393,7 @@ async fn first_key(store: &Store, data: &Path) -> Result<Option<String>, ServeEr
     // A start that failed before the key reached the database has left an invalid key.
     let _ = std::fs::remove_file(&path);
     let failed = io_error(format!("the key file {}", path.display()));
-    write_secret(&path, key.as_bytes()).map_err(failed)?;
+    secret::write(&path, key.as_bytes()).map_err(failed)?;
     let new = NewToken::of_program(DEFAULT_PROJECT, "first key", &Scope::ALL);
     store.new_token(new, &key).await?;
     Ok(Some(key))

@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     TO_END,
     metrics::Metrics,
-    model::{config::Config, secret::Keys},
+    model::{config::Config, keys::Keys},
     rates::Rates,
     store::{Store, millis},
     workers::{Busy, Planners, Program},

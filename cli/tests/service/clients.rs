@@ -78,3 +78,47 @@ async fn the_quickstart_of_python_runs() {
     let (service, origin) = (Service::start(), Origin::start().await);
     check(&service, &origin, &judge("python3"), "quickstart.py", &[]).await;
 }
+
+/// A client whose types are generated from the description of the API.
+#[tokio::test]
+async fn the_quickstart_of_typescript_compiles_and_runs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let modules = Path::new(&judge("")).join("../node/node_modules");
+    let bin = |name: &str| modules.join(".bin").join(name).display().to_string();
+    if !goes(&bin("tsc"), &["--version"]) {
+        fixtures::skip(fixtures::test_name!(), "typescript", "TypeScript is not installed");
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart/quickstart.ts");
+    std::fs::copy(script, place("quickstart.ts")).unwrap();
+    std::fs::write(place("package.json"), r#"{"type":"module"}"#).unwrap();
+    std::os::unix::fs::symlink(modules.canonicalize().unwrap(), place("node_modules")).unwrap();
+    let description = format!("{}/openapi.json", service.base);
+    let clip = origin.url("counter-h264-aac.mp4");
+    for (program, arguments) in [
+        (bin("openapi-typescript"), vec![description.as_str(), "-o", "api.d.ts"]),
+        (
+            bin("tsc"),
+            "--strict --module nodenext --target es2022 quickstart.ts".split(' ').collect(),
+        ),
+        ("node".to_owned(), vec!["quickstart.js", &clip]),
+    ] {
+        let mut command = Command::new(&program);
+        command
+            .args(arguments)
+            .env("AVOCET_URL", &service.base)
+            .env("AVOCET_KEY", &service.key)
+            .current_dir(folder.path());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{program}: {told:?}");
+    }
+    let ready = place("web-ready.mp4");
+    assert_eq!(fixtures::judge::probe(&ready).video().codec, "h264");
+    assert!(fixtures::judge::decode_errors(&ready).is_empty());
+}

@@ -17,6 +17,7 @@ mod lost;
 mod place;
 mod projects;
 mod providers;
+mod proxy;
 mod requests;
 mod webhooks;
 mod workers;

@@ -523,3 +523,53 @@ async fn a_backup_is_made_while_the_service_runs_and_becomes_a_service() {
     let (status, told) = run(&check);
     assert_eq!((status, told["problems"].as_array().unwrap().len()), (Some(1), 2), "{told}");
 }
+
+#[tokio::test]
+async fn keys_of_the_folder_rotate_apart() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    let provider = json!({
+        "provider": "r2", "accountId": "a", "bucket": "b", "accessKeyId": "k",
+        "secretAccessKey": "s",
+    });
+    let path = "/v1/settings/storage-providers";
+    assert_eq!(service.send("POST", path, &provider).await.0, 201);
+    let (_, data) = service.end();
+    let folder = data.path().to_owned();
+    for kind in ["signing", "encryption"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let output =
+            command.args(["keys", "rotate", kind, "--data"]).arg(&folder).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(0), b"1\n".to_vec()));
+    }
+    let variables = [("AVOCET_SERVE_PUBLIC_URL", "http://media.example")];
+    let service = Service::start_in(data, &["--allow-private-network"], &variables);
+    // The service has another port now.
+    let here = |url: &Value| {
+        let (_, rest) = url.as_str().unwrap().split_once("/files/").unwrap();
+        format!("{}/files/{rest}", service.base)
+    };
+    let old = here(&job["output"]["signedUrl"]);
+    let id = job["jobId"].as_str().unwrap();
+    let new = here(&service.get(&format!("/v1/jobs/{id}")).await.1["output"]["signedUrl"]);
+    assert!(old.ends_with(".0") && new.ends_with(".1"), "{old} {new}");
+    for url in [old, new] {
+        assert_eq!(client().get(&url).send().await.unwrap().status(), 200, "{url}");
+    }
+    // The secret was encrypted anew, so that the old key can go.
+    let text = std::fs::read_to_string(folder.join("keys")).unwrap();
+    let mut keys: Value = serde_json::from_str(&text).unwrap();
+    for kind in ["signing", "encryption"] {
+        keys[kind].as_array_mut().unwrap().remove(0);
+    }
+    let (_, data) = service.end();
+    std::fs::write(folder.join("keys"), keys.to_string()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+    let backup = command.arg("backup").arg(place.path().join("kept")).arg("--data").arg(&folder);
+    assert_eq!(backup.output().unwrap().status.code(), Some(0));
+    drop(data);
+}

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::{AdminError, io_error};
 use crate::{
-    KEYS,
+    model::keys::{KEYS, Keys},
     outputs::storage::{At, Stored, outputs_of},
-    read_keys,
     store::{DATABASE, ProviderRow, Store},
 };
 
@@ -72,7 +71,7 @@ pub(super) async fn make(store: &Store, data: &Path, to: &Path) -> Result<Backup
 pub(super) async fn check(folder: &Path) -> Result<Backup, AdminError> {
     let store = Store::reopen(folder).await?;
     let mut problems = store.integrity().await?;
-    match read_keys(&folder.join(KEYS)) {
+    match Keys::load(folder) {
         Ok(keys) => {
             let is_lost = |row: &ProviderRow| {
                 !row.secrets.is_empty() && keys.decrypt(&row.id, &row.secrets).is_none()

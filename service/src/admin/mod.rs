@@ -9,7 +9,11 @@ use std::{
 };
 
 use crate::{
-    model::{scope::Scope, secret},
+    model::{
+        keys::{KeyKind, Keys},
+        scope::Scope,
+        secret,
+    },
     store::{DEFAULT_PROJECT, NewToken, ProjectRow, Store, StoreError, TokenRow, millis},
     view::{Project, Token},
 };
@@ -108,6 +112,20 @@ impl Admin {
     /// [`AdminError::Store`] when the backup has no database of this release.
     pub async fn restore(backup: &Path, data: &Path) -> Result<Backup, AdminError> {
         backup::restore(backup, data).await
+    }
+
+    /// Adds a key of the data folder, which takes over at the next start of the service; answers its
+    /// id. What older keys signed and encrypted still holds, until somebody takes them out of the file
+    /// `keys`.
+    ///
+    /// # Errors
+    /// [`AdminError::Io`] when the file can not be read or written.
+    pub fn rotate(data: &Path, kind: KeyKind) -> Result<String, AdminError> {
+        let failed = || io_error(data);
+        let mut keys = Keys::load(data).map_err(failed())?;
+        let id = keys.rotate(kind);
+        keys.replace(data).map_err(failed())?;
+        Ok(id)
     }
 
     /// Makes an API key, and answers it; only its hash is stored.

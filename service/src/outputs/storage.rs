@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
-    model::{protocol::Made, secret::Keys},
+    model::{keys::Keys, protocol::Made},
     service::Service,
     store::{JobRow, ProviderRow},
 };
