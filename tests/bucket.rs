@@ -330,13 +330,14 @@ fn an_upload_that_is_cancelled_leaves_nothing() {
         faults.done.store(0, Ordering::Relaxed);
         cancelled_when(&broken, &clip, |faults| faults.came.load(Ordering::Relaxed) == 3);
         wait::until("the server has stored it", || faults.done.load(Ordering::Relaxed) != 0);
-        if faults.late.load(Ordering::Relaxed) < 400 {
-            assert_eq!(faults.done.load(Ordering::Relaxed), 3);
-            assert_eq!(broken.left(), before);
+        if faults.done.load(Ordering::Relaxed) == 3 && broken.left() == before {
             return;
         }
+        let late = faults.late.load(Ordering::Relaxed);
+        assert!(late > 400, "{:?} is left of a part that took {late} ms", broken.left());
     }
-    panic!("the server took over 400 ms for each of twenty parts");
+    let why = "the server took too long for each of twenty parts";
+    fixtures::skip(fixtures::test_name!(), "speed", why);
 }
 
 /// The picture and the text of a storyboard exist already, and the picture is sent first. The

@@ -358,7 +358,7 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
             last.clone_from(&job.id);
             for job in &jobs {
                 match service.delete(job).await? {
-                    Ok(()) => tracing::info!(job = job.id, "an expired job was removed"),
+                    Ok(_) => tracing::info!(job = job.id, "an expired job was removed"),
                     Err(error) => tracing::debug!(
                         error,
                         job = job.id,

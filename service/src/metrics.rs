@@ -140,7 +140,10 @@ impl Metrics {
 
     /// Notes the answer to a request of a path of the API, and how long it took.
     pub(crate) fn answered(&self, method: &str, path: &str, status: u16, after: Duration) {
-        let (method, path) = (method.to_owned(), path.to_owned());
+        // Anybody may send any word as a method.
+        let known = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"].contains(&method);
+        let method = if known { method } else { "other" }.to_owned();
+        let path = path.to_owned();
         let requests = Requests { method, path, status };
         self.requests.get_or_create(&requests).observe(after.as_secs_f64());
     }

@@ -110,7 +110,8 @@ pub(crate) struct Job {
     priority: Priority,
     /// As the client gave it.
     metadata: BTreeMap<String, String>,
-    /// The document of the job, after the preset was merged into it; passwords in its URLs are masked.
+    /// The document of the job, after the preset was merged into it; passwords and
+    /// queries of its URLs are masked.
     #[schema(value_type = Object)]
     document: Box<RawValue>,
 }
@@ -216,15 +217,23 @@ pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
     }
 }
 
-/// A document whose URLs have `***` in place of their passwords.
+/// A document whose URLs have `***` in place of their passwords and queries, which may be signatures: it
+/// goes to receivers of webhooks, too.
 fn masked(text: &str) -> String {
     fn mask(value: Tree) -> Tree {
         match value {
             Tree::Text(text) => {
-                let url = Url::parse(&text).ok().filter(|url| url.password().is_some());
+                let url = Url::parse(&text).ok().filter(Url::has_host);
                 let masked = url.and_then(|mut url| {
-                    url.set_password(Some("***")).ok()?;
-                    Some(url.into())
+                    let (has_password, has_query) =
+                        (url.password().is_some(), url.query().is_some());
+                    if has_password {
+                        url.set_password(Some("***")).ok()?;
+                    }
+                    if has_query {
+                        url.set_query(Some("***"));
+                    }
+                    (has_password || has_query).then(|| url.into())
                 });
                 Tree::Text(masked.unwrap_or(text))
             }

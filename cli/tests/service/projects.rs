@@ -256,14 +256,17 @@ async fn jobs_are_found_by_what_they_are_and_deleted() {
         return;
     }
     let (service, origin) = (Service::start(), Origin::start().await);
-    let mut named = thumbnail(&origin.url("counter-h264-aac.mp4").replace("//", "//me:secret@"));
+    let url = origin.url("counter-h264-aac.mp4?token=hidden").replace("//", "//me:secret@");
+    let mut named = thumbnail(&url);
     named["metadata"] = json!({ "team": "blue: one", "shot": "7" });
     named["priority"] = json!("high");
     let job = service.completed(&named).await;
     let id = job["jobId"].as_str().unwrap();
     assert_eq!((&job["metadata"], &job["priority"]), (&named["metadata"], &json!("high")), "{job}");
     let shown = job["document"]["input"]["url"].as_str().unwrap();
-    assert!(shown.contains("//me:***@") && !job.to_string().contains("secret"), "{job}");
+    assert!(shown.contains("//me:***@") && shown.ends_with("?***"), "{job}");
+    let text = job.to_string();
+    assert!(!text.contains("secret") && !text.contains("hidden"), "{job}");
     service.failed(&rejected("https://example.com/a")).await;
     let found = async |query: &str| {
         let (status, page) = service.get(&format!("/v1/jobs?{query}")).await;
@@ -401,7 +404,7 @@ async fn a_database_of_an_older_release_is_taken_over_and_a_newer_one_refused() 
          VALUES ('01JOLD', 'failed', '{\"mode\":\"recipe\"}', 1, 2)",
         "INSERT INTO presets VALUES ('01JPRESET', 'old', NULL, '{}', 1, 1)",
         "INSERT INTO settings VALUES ('webhookSecret', 'whsec_b2xk')",
-        "INSERT INTO idempotency VALUES ('t', 'k', 'h', '01JOLD', 1), ('u', 'k', 'i', '01JOLD', 2)",
+        "INSERT INTO idempotency VALUES ('t', 'k', 'h', '01JOLD', 9000000000000), ('u', 'k', 'i', '01JOLD', 9000000000001)",
         "INSERT INTO deliveries VALUES ('msg_1', '01JOLD', '{}', 'http://127.0.0.1:9/x', 'failed', 8, 1, 1)",
     ] {
         sqlx::raw_sql(text).execute(&mut old).await.unwrap();
@@ -415,6 +418,10 @@ async fn a_database_of_an_older_release_is_taken_over_and_a_newer_one_refused() 
     );
     assert_eq!(service.get("/v1/presets/01JPRESET").await.1["name"], "old");
     assert_eq!(service.get("/v1/settings").await.1["webhookSecret"], "whsec_b2xk");
+    // Of two uses of an idempotency key by two API keys the later one counts.
+    let request = client().post(format!("{}/v1/jobs", service.base)).bearer_auth(&service.key);
+    let request = request.header("Idempotency-Key", "k").json(&rejected("https://example.com/a"));
+    assert_eq!(answer(request).await.0, 409);
     let (_, told) = service.get("/v1/jobs/01JOLD/deliveries").await;
     assert_eq!(told["data"][0]["id"], "msg_1", "{told}");
 

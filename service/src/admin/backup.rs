@@ -51,6 +51,8 @@ pub(super) async fn make(store: &Store, data: &Path, to: &Path) -> Result<Backup
     store.copy_to(&to.join(DATABASE)).await?;
     copy(&data.join(KEYS), &to.join(KEYS))?;
     let copied = Store::reopen(to).await?;
+    // The files that wait for their provider are not copied.
+    copied.forget_all_unsent().await?;
     let (_, outputs) = listed(&copied).await?;
     for (path, _) in outputs {
         let (from, place) = (data.join("files").join(&path), to.join("files").join(&path));

@@ -112,7 +112,8 @@ pub(super) struct TokenRequest {
     /// What it may do: no more than the API key of this request. Default: as much as that.
     #[schema(min_items = 1, inline)]
     scopes: Option<Vec<Scope>>,
-    /// When it stops to work, as RFC 3339 writes it. Default: never.
+    /// When it stops to work, as RFC 3339 writes it. Default, and latest: when the API key of this
+    /// request does.
     expires_at: Option<String>,
     /// The id or the name of the project that it belongs to. Default: that of the API key of this
     /// request. Only API keys of the project `default` may name another one.
@@ -156,7 +157,8 @@ async fn create(
         project: &project,
         name: &new.name,
         scopes: &scopes,
-        expires_at: expires_at.transpose()?,
+        // It does not outlive the key that makes it.
+        expires_at: expires_at.transpose()?.into_iter().chain(caller.expires_at).min(),
         created_by: Some(&caller.token),
     };
     let mut token = Token::from(&service.store.new_token(row, &key).await?);

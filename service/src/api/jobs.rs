@@ -222,8 +222,11 @@ async fn remove(
         return Err(Problem::conflict("the job has not ended; cancel it first"));
     }
     let gone = service.delete(&job).await?;
-    gone.map_err(|error| Problem::unavailable(error, TO_REACH))?;
-    Ok(StatusCode::NO_CONTENT)
+    if gone.map_err(|error| Problem::unavailable(error, TO_REACH))? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::conflict("the job was queued again, or deleted, meanwhile"))
+    }
 }
 
 /// What may be asked of all jobs.

@@ -147,20 +147,18 @@ async fn attend(
     let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
     let ending = if task.unclean >= TOO_OFTEN {
         let message = format!("the service ended {} times while the job ran", task.unclean);
-        Ending::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "open", true))
+        Ok(Ending::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "open", true)))
     } else if job.cancel == 0 {
         let document = job.document.clone();
         let limits = JobLimits::of(&service.config, &document);
-        Attempt { service, seat, task, document, folder: &folder, limits, stop, begun }
-            .run()
-            .await?
+        Attempt { service, seat, task, document, folder: &folder, limits, stop, begun }.run().await
     } else {
-        Ending::Cancelled
+        Ok(Ending::Cancelled)
     };
     // Outputs were moved to their place by now; what is left here is unfinished.
     let _ = tokio::fs::remove_dir_all(&folder).await;
     service.writes_no_more(&job.id);
-    let state = note(service, task, ending).await?;
+    let state = note(service, task, ending?).await?;
     let seconds = begun.elapsed().as_secs_f64();
     service.metrics.ended(state, job.recipe.as_deref(), seconds);
     tracing::info!(job = job.id, attempt = task.attempt, state = state.name(), seconds, "ended");

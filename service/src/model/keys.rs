@@ -1,7 +1,11 @@
 //! The keys of a data folder: some sign the paths of files, some encrypt secrets. Each has an id, and
 //! what it made names it, so that a new one takes over while what the old ones made still holds.
 
-use std::{fmt, fs, io, path::Path};
+use std::{
+    fmt, fs, io,
+    os::unix::fs::{MetadataExt, chown},
+    path::Path,
+};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
@@ -110,7 +114,11 @@ impl Keys {
         let new = data.join("keys.new");
         let _ = fs::remove_file(&new);
         secret::write(&new, self.text().as_bytes())?;
-        fs::rename(&new, data.join(KEYS))
+        let old = data.join(KEYS);
+        // The operator may be root, and the service is not.
+        let owner = fs::metadata(&old)?;
+        chown(&new, Some(owner.uid()), Some(owner.gid()))?;
+        fs::rename(&new, old)
     }
 
     /// The text of the file.

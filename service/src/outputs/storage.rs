@@ -382,6 +382,11 @@ impl Service {
     ) -> Result<Result<usize, String>, sqlx::Error> {
         let (mut gone, mut failed) = (Vec::new(), None);
         for output in outputs_of(&job.outputs).into_iter().filter(|output| !output.deleted) {
+            if let At::Provider { id, .. } = &output.at
+                && self.store.provider(id).await?.is_none()
+            {
+                continue;
+            }
             match self.remove(&output.at).await {
                 Ok(()) => gone.push(output.made.key),
                 Err(error) => failed = Some(error),
@@ -393,14 +398,14 @@ impl Service {
         Ok(failed.map_or(Ok(gone.len()), Err))
     }
 
-    /// Deletes a job that has ended, and its outputs. The inner error tells why an output could not be
-    /// deleted; the job stays then.
-    pub(crate) async fn delete(&self, job: &JobRow) -> Result<Result<(), String>, sqlx::Error> {
+    /// Deletes a job that has ended, and its outputs; those at a provider that was deleted stay where
+    /// they are. Answers whether it was there to be deleted; the inner error tells why an output could
+    /// not be deleted, and the job stays then.
+    pub(crate) async fn delete(&self, job: &JobRow) -> Result<Result<bool, String>, sqlx::Error> {
         if let Err(error) = self.remove_outputs(job).await? {
             return Ok(Err(error));
         }
-        self.store.delete_job(&job.id).await?;
-        Ok(Ok(()))
+        self.store.delete_job(&job.id).await.map(Ok)
     }
 
     /// Deletes what is at a place. If nothing is there, that is a success.

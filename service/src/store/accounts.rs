@@ -50,6 +50,8 @@ pub(crate) struct Holder {
     pub(crate) token: String,
     pub(crate) project: String,
     pub(crate) scopes: Vec<Scope>,
+    /// When the API key ends, in milliseconds since 1970; `None` for never.
+    pub(crate) expires_at: Option<i64>,
 }
 
 /// A preset: a job document without inputs.
@@ -109,13 +111,14 @@ impl Store {
     /// Whose key it is; `None` when it is unknown, revoked or expired.
     pub(crate) async fn holder_of(&self, key: &str) -> Result<Option<Holder>, sqlx::Error> {
         // The lookup is by hash, so its duration tells nothing about the key.
-        let text = "SELECT id, project, scopes FROM tokens WHERE hash = $1 \
+        let text = "SELECT id, project, scopes, expires_at FROM tokens WHERE hash = $1 \
                     AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
         let query = sqlx::query_as(text).bind(secret::hash(key)).bind(millis());
-        let found: Option<(String, String, String)> = query.fetch_optional(&self.reader).await?;
-        Ok(found.map(|(token, project, scopes)| {
+        let found: Option<(String, String, String, Option<i64>)> =
+            query.fetch_optional(&self.reader).await?;
+        Ok(found.map(|(token, project, scopes, expires_at)| {
             let scopes = scope::split(&scopes);
-            Holder { token, project, scopes }
+            Holder { token, project, scopes, expires_at }
         }))
     }
 

@@ -97,8 +97,10 @@ impl Store {
         };
         let mut connection = self.notes().await?;
         let mut transaction = connection.begin_with(BEGIN).await?;
+        // The delivery may have been deleted with its job.
         let text = "INSERT INTO delivery_attempts (delivery_id, number, at, status, error) \
-                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+                    SELECT $1, $2, $3, $4, $5 WHERE EXISTS \
+                    (SELECT 1 FROM deliveries WHERE id = $1) ON CONFLICT DO NOTHING";
         sqlx::query(text)
             .bind(&delivery.id)
             .bind(attempt.number)

@@ -294,20 +294,26 @@ impl Store {
         sqlx::query_as(&text).bind(after).fetch_all(&self.reader).await
     }
 
-    /// Deletes a job that has ended, with all that is known of it; its outputs must be gone.
-    pub(crate) async fn delete_job(&self, id: &str) -> Result<(), sqlx::Error> {
+    /// Deletes a job that has ended, with all that is known of it; its outputs must be gone. `false`
+    /// when it is queued again, or is not there.
+    pub(crate) async fn delete_job(&self, id: &str) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin().await?;
+        let text = "DELETE FROM jobs WHERE id = $1 AND id NOT IN (SELECT job_id FROM tasks)";
+        let done = sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
         for text in [
             "DELETE FROM delivery_attempts WHERE delivery_id IN \
              (SELECT id FROM deliveries WHERE job_id = $1)",
             "DELETE FROM deliveries WHERE job_id = $1",
             "DELETE FROM idempotency WHERE job_id = $1",
             "DELETE FROM job_metadata WHERE job_id = $1",
-            "DELETE FROM jobs WHERE id = $1 AND id NOT IN (SELECT job_id FROM tasks)",
         ] {
             sqlx::query(text).bind(id).execute(&mut *transaction).await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Up to 100 jobs that ended before `instant`, in milliseconds since 1970, and whose ids sort
@@ -318,7 +324,7 @@ impl Store {
         after: &str,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE finished_at < $1 AND id > $2 ORDER BY id LIMIT 100"
+            "SELECT {COLUMNS} FROM jobs WHERE finished_at < $1 AND +id > $2 ORDER BY +id LIMIT 100"
         );
         sqlx::query_as(&text).bind(instant).bind(after).fetch_all(&self.reader).await
     }
@@ -372,7 +378,9 @@ impl Store {
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.begin().await?;
         let query = sqlx::query_scalar("SELECT outputs FROM jobs WHERE id = $1").bind(id);
-        let outputs: String = query.fetch_one(&mut *transaction).await?;
+        let outputs: Option<String> = query.fetch_optional(&mut *transaction).await?;
+        // The job may have been deleted meanwhile.
+        let Some(outputs) = outputs else { return Ok(()) };
         let (outputs, kept) = change(&outputs);
         let query = sqlx::query("UPDATE jobs SET outputs = $2, kept = $3 WHERE id = $1").bind(id);
         query.bind(outputs).bind(kept).execute(&mut *transaction).await?;
@@ -387,8 +395,8 @@ impl Store {
         after: &str,
     ) -> Result<Vec<JobRow>, sqlx::Error> {
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE kept > 0 AND finished_at < $1 AND id > $2 \
-             ORDER BY id LIMIT 100"
+            "SELECT {COLUMNS} FROM jobs WHERE kept > 0 AND finished_at < $1 AND +id > $2 \
+             ORDER BY +id LIMIT 100"
         );
         sqlx::query_as(&text).bind(instant).bind(after).fetch_all(&self.reader).await
     }

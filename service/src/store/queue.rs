@@ -44,8 +44,9 @@ impl Store {
         let now = millis();
         let mut connection = self.notes().await?;
         let mut transaction = connection.begin_with(BEGIN).await?;
+        // The signs keep SQLite from the index by `taken`, which has the whole queue.
         let text = format!(
-            "SELECT job_id FROM tasks WHERE unclean >= {ALONE} AND (taken = 1 OR ({DUE})) \
+            "SELECT job_id FROM tasks WHERE unclean >= {ALONE} AND (+taken = 1 OR (+{DUE})) \
              ORDER BY taken DESC, not_before, job_id LIMIT 1"
         );
         let query = sqlx::query_scalar(&text).bind(now);

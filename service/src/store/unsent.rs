@@ -3,6 +3,11 @@
 use super::{Store, Task};
 
 impl Store {
+    /// Forgets all outputs that wait for their provider: their jobs make them again.
+    pub(crate) async fn forget_all_unsent(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM unsent").execute(&self.writer).await.map(drop)
+    }
+
     /// Stores the outputs of a task, as JSON, before the upload, and the local places that hold
     /// them meanwhile. The count of tries begins anew. `false` when the task is another attempt's.
     pub(crate) async fn keep_unsent(

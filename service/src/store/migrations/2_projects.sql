@@ -83,3 +83,4 @@ INSERT INTO idempotency (project, key, body_hash, job_id, created_at)
     SELECT 'default', key, body_hash, job_id, MAX(created_at) FROM idempotency_before GROUP BY key;
 DROP TABLE idempotency_before;
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
+CREATE INDEX idempotency_by_job ON idempotency (job_id);
