@@ -159,7 +159,7 @@ impl Shared {
             // After twice the time that a shutdown takes, another service may have started.
             return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
-        match free_bytes(&self.config.data) {
+        match self.free_bytes() {
             Some(free) if free < self.config.least_free_bytes => Err(Busy::DISK_FULL),
             _ => Ok(()),
         }
@@ -173,7 +173,7 @@ impl Shared {
         let before = written.insert(job.to_owned(), bytes).unwrap_or(bytes);
         let soon = bytes.saturating_sub(before).saturating_mul(3);
         let least = self.config.least_free_bytes.saturating_add(soon);
-        free_bytes(&self.config.data).is_some_and(|free| free < least)
+        self.free_bytes().is_some_and(|free| free < least)
             && bytes > 0
             && written.values().all(|other| *other <= bytes)
     }

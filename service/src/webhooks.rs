@@ -75,23 +75,23 @@ impl InFlight {
 
 /// Delivers what is due until the service ends.
 pub(crate) async fn run(service: Service, elsewhere: Elsewhere) {
-    let flying = Arc::<InFlight>::default();
+    let in_flight = Arc::<InFlight>::default();
     let take = || async {
-        let taken = service.store.take_delivery(&flying.busy(), LEASE).await?;
+        let taken = service.store.take_delivery(&in_flight.busy(), LEASE).await?;
         if let Some(delivery) = &taken {
-            flying.add(&delivery.host);
+            in_flight.add(&delivery.host);
         }
         Ok(taken)
     };
     let attend_to = |delivery: DeliveryRow| {
         let (service, elsewhere) = (service.clone(), elsewhere.clone());
-        let flying = Arc::clone(&flying);
+        let in_flight = Arc::clone(&in_flight);
         async move {
             if let Err(error) = deliver(&service, elsewhere, &delivery).await {
                 // The delivery is due again when its lease has run out.
                 tracing::error!(%error, id = delivery.id, "a delivery could not be stored");
             }
-            flying.remove(&delivery.host);
+            in_flight.remove(&delivery.host);
             // Another one to the same host may be due.
             service.webhooks.notify_one();
         }

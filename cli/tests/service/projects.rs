@@ -59,6 +59,20 @@ fn rejected(url: &str) -> Value {
     })
 }
 
+/// A job whose input takes about a second to come.
+fn slow(origin: &Origin) -> Value {
+    let proxy = json!({ "name": "proxy", "height": 120 });
+    document(&origin.url("slow/counter-h264-aac.mp4"), "mp4", &proxy)
+}
+
+/// A storage provider with a secret; nothing is sent to it.
+fn with_secret() -> Value {
+    json!({
+        "provider": "r2", "accountId": "a", "bucket": "b", "accessKeyId": "k",
+        "secretAccessKey": "s",
+    })
+}
+
 #[tokio::test]
 async fn a_project_sees_what_is_its_own() {
     let service = Service::start();
@@ -215,11 +229,7 @@ async fn projects_take_turns_and_priorities_are_their_own() {
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let origin = Origin::start().await;
     let other = of_project(&service, "other").await;
-    let slow = document(
-        &origin.url("slow/counter-h264-aac.mp4"),
-        "mp4",
-        &json!({ "name": "proxy", "height": 120 }),
-    );
+    let slow = slow(&origin);
     let first = service.submit(&slow).await;
     service.reaches(&first, "planning").await;
     let mut waiting = Vec::new();
@@ -294,11 +304,7 @@ async fn jobs_are_found_by_what_they_are_and_deleted() {
     assert_eq!(service.get(&format!("/v1/jobs/{id}")).await.0, 404);
     assert_eq!(client().get(url).send().await.unwrap().status(), 404);
     assert_eq!(found("metadata=shot:7").await, [] as [Value; 0]);
-    let slow = document(
-        &origin.url("slow/counter-h264-aac.mp4"),
-        "mp4",
-        &json!({ "name": "proxy", "height": 120 }),
-    );
+    let slow = slow(&origin);
     let running = service.submit(&slow).await;
     assert_eq!(service.delete(&format!("/v1/jobs/{running}")).await.0, 409);
 }
@@ -344,11 +350,7 @@ async fn a_full_disk_is_the_matter_of_the_job_that_fills_it() {
         "output": { "format": "wav" },
         "ffmpeg": { "args": ["-stream_loop", "-1", "-i", "{{input}}", "-vn", "{{output}}"] },
     });
-    let slow = document(
-        &origin.url("slow/counter-h264-aac.mp4"),
-        "mp4",
-        &json!({ "name": "proxy", "height": 120 }),
-    );
+    let slow = slow(&origin);
     let (filler, neighbor) = (service.submit(&endless).await, service.submit(&slow).await);
     let job = service.finished(&filler).await;
     assert_eq!(job["error"]["code"], "LIMIT_EXCEEDED", "{job}");
@@ -484,11 +486,7 @@ async fn a_backup_is_made_while_the_service_runs_and_becomes_a_service() {
     }
     let (service, origin) = (Service::start(), Origin::start().await);
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
-    let provider = json!({
-        "provider": "r2", "accountId": "a", "bucket": "b", "accessKeyId": "k",
-        "secretAccessKey": "s",
-    });
-    assert_eq!(service.send("POST", "/v1/settings/storage-providers", &provider).await.0, 201);
+    assert_eq!(service.send("POST", "/v1/settings/storage-providers", &with_secret()).await.0, 201);
     let place = tempfile::tempdir().unwrap();
     let (kept, new) = (place.path().join("kept"), place.path().join("new"));
     let run = |arguments: &[&std::ffi::OsStr]| {
@@ -538,12 +536,8 @@ async fn keys_of_the_folder_rotate_apart() {
     }
     let (service, origin) = (Service::start(), Origin::start().await);
     let job = service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
-    let provider = json!({
-        "provider": "r2", "accountId": "a", "bucket": "b", "accessKeyId": "k",
-        "secretAccessKey": "s",
-    });
     let path = "/v1/settings/storage-providers";
-    assert_eq!(service.send("POST", path, &provider).await.0, 201);
+    assert_eq!(service.send("POST", path, &with_secret()).await.0, 201);
     let (_, data) = service.end();
     let folder = data.path().to_owned();
     for kind in ["signing", "encryption"] {

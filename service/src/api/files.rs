@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The pause that clients are told to make when an output could not be deleted.
-const TO_REACH: Duration = Duration::from_secs(30);
+pub(super) const TO_REACH: Duration = Duration::from_secs(30);
 
 /// The paths for outputs by id, which need an API key.
 pub(super) fn router() -> OpenApiRouter<Service> {

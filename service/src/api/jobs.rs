@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     auth::{Caller, JobsRead, JobsWrite},
     body::{Asked, Body, Name},
-    files::Signed,
+    files::{Signed, TO_REACH},
     problem::Problem,
     schema::Document,
 };
@@ -34,9 +34,6 @@ use crate::{
 
 /// The pause that clients are told to make when the queue of their project is full.
 const TO_DRAIN: Duration = Duration::from_secs(30);
-
-/// The pause that clients are told to make when an output could not be deleted.
-const TO_REACH: Duration = Duration::from_secs(30);
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()

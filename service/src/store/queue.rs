@@ -17,7 +17,7 @@ pub(crate) struct Task {
     pub(crate) tries: i64,
     /// When it was due, in milliseconds since 1970.
     pub(crate) not_before: i64,
-    /// How often the service ended, without a word, while the job ran.
+    /// How often the service was killed or crashed while the job ran.
     pub(crate) unclean: i64,
 }
 
