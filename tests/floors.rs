@@ -52,7 +52,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["outputs"],
             &["due"],
             &["service"],
-            &["metrics", "rates", "workers"],
+            &["disk", "metrics", "rates", "workers"],
             &["store"],
             &["model"],
         ],

@@ -4,6 +4,7 @@
 
 mod admin;
 mod api;
+mod disk;
 mod due;
 mod jobs;
 mod metrics;

@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::{
     TO_END,
+    disk::Disk,
     metrics::Metrics,
     model::{config::Config, keys::Keys},
     rates::Rates,
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
+    pub(crate) disk: Disk,
     pub(crate) planners: Planners,
     pub(crate) reaching: Reaching,
     /// A place for each stream of events.
@@ -59,8 +61,6 @@ pub(crate) struct Shared {
     changes: Mutex<HashMap<String, watch::Sender<u64>>>,
     /// For each running job, the signal that asks it to stop.
     stops: Mutex<HashMap<String, Arc<Notify>>>,
-    /// How many bytes each running job has written so far.
-    written: Mutex<HashMap<String, u64>>,
     /// When each key was last used, in milliseconds since 1970; not yet in the database.
     used: Mutex<HashMap<String, i64>>,
 }
@@ -82,8 +82,10 @@ impl Service {
         program: Program,
     ) -> Self {
         let listeners = Arc::new(Semaphore::new(config.most_event_streams));
+        let disk = Disk::new(&config.data, config.least_free_bytes);
         Self(Arc::new(Shared {
             config,
+            disk,
             listeners,
             store,
             keys,
@@ -99,7 +101,6 @@ impl Service {
             ended: Notify::new(),
             changes: Mutex::default(),
             stops: Mutex::default(),
-            written: Mutex::default(),
             used: Mutex::default(),
         }))
     }
@@ -148,39 +149,13 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// How much space is free in the data folder, in bytes; `None` where that is not known.
-    pub(crate) fn free_bytes(&self) -> Option<u64> {
-        free_bytes(&self.config.data)
-    }
-
     /// Refuses new work while the service shuts down, or while the disk is nearly full.
     pub(crate) fn expect_room(&self) -> Result<(), Busy> {
         if self.is_draining() {
             // After twice the time that a shutdown takes, another service may have started.
             return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
-        match self.free_bytes() {
-            Some(free) if free < self.config.least_free_bytes => Err(Busy::DISK_FULL),
-            _ => Ok(()),
-        }
-    }
-
-    /// Notes how many bytes a running job has written. Answers whether it is to give way: when so
-    /// little space is free that it would be too little before the next look, that is the job that
-    /// has written most.
-    pub(crate) fn fills_the_disk(&self, job: &str, bytes: u64) -> bool {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = written.insert(job.to_owned(), bytes).unwrap_or(bytes);
-        let soon = bytes.saturating_sub(before).saturating_mul(3);
-        let least = self.config.least_free_bytes.saturating_add(soon);
-        self.free_bytes().is_some_and(|free| free < least)
-            && bytes > 0
-            && written.values().all(|other| *other <= bytes)
-    }
-
-    /// Forgets what a job has written, when it has ended.
-    pub(crate) fn writes_no_more(&self, job: &str) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+        if self.disk.has_room() { Ok(()) } else { Err(Busy::DISK_FULL) }
     }
 
     /// Tells everybody who watches a job that it changed.
@@ -248,10 +223,4 @@ impl Shared {
         let found = format!("\"{}\"", avocet_model::location::without_secrets(url));
         Some(DocumentProblem { path: String::new(), found, allowed: kind.to_owned() })
     }
-}
-
-/// How much space is free for unprivileged users in the file system of a folder, in bytes.
-fn free_bytes(folder: &std::path::Path) -> Option<u64> {
-    let room = rustix::fs::statvfs(folder).ok()?;
-    Some(room.f_bavail.saturating_mul(room.f_frsize))
 }

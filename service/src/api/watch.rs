@@ -46,7 +46,7 @@ async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
 async fn metrics(State(service): State<Service>, headers: HeaderMap) -> Result<Response, Problem> {
     let accepted = headers.get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok());
     let is_open = accepted.is_some_and(|kinds| kinds.contains("application/openmetrics-text"));
-    let text = service.metrics.text(&service.store, service.free_bytes(), is_open).await?;
+    let text = service.metrics.text(&service.store, service.disk.free_bytes(), is_open).await?;
     let kind = if is_open {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     } else {

@@ -12,6 +12,7 @@ use avocet_recipes::CheckedJob;
 use serde_json::json;
 use tokio::{
     sync::Notify,
+    task::spawn_blocking,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -90,6 +91,10 @@ impl Seat {
 pub(crate) async fn run(service: Service, program: Program) {
     let mut seat = Seat { program, worker: None };
     while !service.is_draining() {
+        if !service.disk.has_room() {
+            sleep(IDLE).await;
+            continue;
+        }
         match service.store.take(service.config.most_running_per_project).await {
             Ok(Some(mut task)) => {
                 // Register before the job's cancel flag is read, so that no cancellation is missed.
@@ -157,7 +162,7 @@ async fn attend(
     };
     // Outputs were moved to their place by now; what is left here is unfinished.
     let _ = tokio::fs::remove_dir_all(&folder).await;
-    service.writes_no_more(&job.id);
+    service.disk.ended(&job.id);
     let state = note(service, task, ending?).await?;
     let seconds = begun.elapsed().as_secs_f64();
     service.metrics.ended(state, job.recipe.as_deref(), seconds);
@@ -304,7 +309,8 @@ impl Attempt<'_> {
             Ok(done) => done,
             Err(ending) => return Ok(ending),
         };
-        if let Some(failure) = self.limits.refuse(bytes_in(self.folder), "commit") {
+        let (outputs, _) = bytes_of(self.folder, self.folder).await;
+        if let Some(failure) = self.limits.refuse(outputs, "commit") {
             return Ok(Ending::Failed(failure));
         }
         let names = names(&done);
@@ -340,7 +346,7 @@ impl Attempt<'_> {
         let Target::Folder(key) = home else { return Ok(()) };
         let (folder, home) = (self.folder.to_owned(), self.service.files().join(key));
         let names = names.to_owned();
-        let brought = tokio::task::spawn_blocking(move || bring(&folder, &home, &names)).await;
+        let brought = spawn_blocking(move || bring(&folder, &home, &names)).await;
         let brought = brought.unwrap_or_else(|error| {
             Err(Failure::new("ENGINE_ERROR", error.to_string(), "commit", false))
         });
@@ -479,14 +485,22 @@ impl JobLimits {
     }
 }
 
-/// How many bytes the files of a folder have together; folders within it are not looked into.
+/// How many bytes the files of two folders have. Files are looked at on a thread that may wait.
+async fn bytes_of(first: &Path, second: &Path) -> (u64, u64) {
+    let (first, second) = (first.to_owned(), second.to_owned());
+    let summed = spawn_blocking(move || (bytes_in(&first), bytes_in(&second)));
+    summed.await.unwrap_or_default()
+}
+
+/// How many bytes the files of a folder have together, also those of folders within it.
 fn bytes_in(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| file.metadata().ok())
-        .filter(std::fs::Metadata::is_file)
-        .map(|it| it.len())
-        .sum()
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.filter_map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => Some(bytes_in(&entry.path())),
+        Ok(kind) if kind.is_file() => Some(entry.metadata().ok()?.len()),
+        _ => None,
+    });
+    bytes.sum()
 }
 
 /// Reads a worker's events until its job has ended, and enforces the limits on the way.
@@ -526,12 +540,12 @@ async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Foll
                 }
                 // A worker that has ended is noticed by the end of its output.
                 let Some(vitals) = worker.vitals() else { continue };
-                let outputs = bytes_in(folder);
+                let (outputs, temporary) = bytes_of(folder, worker.temporary()).await;
                 if let Some(failure) = limits.refuse(outputs, stage) {
                     return failed(failure);
                 }
-                let written = outputs + bytes_in(worker.temporary());
-                if service.fills_the_disk(&task.job_id, written) {
+                let written = outputs + temporary;
+                if service.disk.must_give_way(&task.job_id, written) {
                     let message = format!(
                         "the job has written {written} bytes, and the disk has no room for more"
                     );
