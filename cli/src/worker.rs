@@ -1,23 +1,32 @@
-//! `avocet worker`: runs the jobs of a service one at a time, over lines of JSON on standard I/O.
+//! `avocet worker`: runs the jobs of a service one at a time, in a process that is confined.
+//!
+//! Standard input is a socket, for requests and events as lines of JSON. Standard output is another
+//! one, over which the service fetches inputs by URL for this process.
 
 use std::{
     borrow::Cow,
     env,
-    io::{self, BufRead, Write},
+    io::{self, BufRead, BufReader, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     thread,
 };
 
 use avocet::{
     CancelToken, CheckedJob, Engine, Job, Plan,
-    engine::{Elsewhere, OpenOptions, ProbeOptions, Progress, Settings},
+    engine::{OpenOptions, ProbeOptions, Progress, Settings},
     io::{Location, Reach, RemoteSettings, Target},
     plan::Strategy,
     recipes::{JobOutputs, Recipe, Task},
 };
 use avocet_service::protocol::{Done, Event, Failure, Limits, Made, Order, Purpose, Request};
+use avocet_service::worker::{ProxiedInputs, hide_memory};
 #[cfg(target_os = "linux")]
 use rustix::{
     process::{Signal, set_parent_process_death_signal},
@@ -31,21 +40,70 @@ use super::report;
 /// while all processors encode.
 const NICENESS: i32 = 10;
 
-/// Reads requests until standard input ends, which is how a service ends its workers.
+/// What a worker has from its service.
+#[derive(Clone)]
+struct Connected {
+    line: Arc<UnixStream>,
+    inputs: ProxiedInputs,
+}
+
+impl Connected {
+    /// Takes the two sockets.
+    fn new() -> io::Result<Self> {
+        let socket = |file: &dyn AsFd| -> io::Result<UnixStream> {
+            Ok(OwnedFd::into(file.as_fd().try_clone_to_owned()?))
+        };
+        let line = Arc::new(socket(&io::stdin())?);
+        Ok(Self { line, inputs: ProxiedInputs::new(socket(&io::stdout())?)? })
+    }
+
+    /// Sends an event. Errors are ignored: the service is gone then.
+    fn say(&self, event: &Event) {
+        if let Ok(mut line) = serde_json::to_vec(event) {
+            line.push(b'\n');
+            let _ = (&*self.line).write_all(&line);
+        }
+    }
+
+    /// Reports the progress if it is more than was reported before; returns what was reported.
+    fn tell(&self, progress: &Progress, last: u8) -> u8 {
+        if progress.fetched.is_some() {
+            self.say(&Event::Planning);
+            return last;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 100"
+        )]
+        let percent = (progress.fraction * 100.0) as u8;
+        if percent > last || progress.seconds == 0.0 {
+            self.say(&Event::Progress(percent.min(99)));
+        }
+        percent.max(last)
+    }
+}
+
+/// Reads requests until the service closes the socket, which is how it ends its workers.
 pub(super) fn run() -> ExitCode {
     stand_back();
+    // A service can do its work also where this is refused.
+    let _ = hide_memory();
     // A stopped worker does not notice the end of its input, so let Linux kill it with its parent.
     #[cfg(target_os = "linux")]
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // Somebody else than a service started this.
+    let Ok(connected) = Connected::new() else { return ExitCode::from(2) };
     let mut running: Option<CancelToken> = None;
-    for line in io::stdin().lock().lines() {
+    for line in BufReader::new(&*connected.line).lines() {
         let Ok(line) = line else { break };
         match serde_json::from_str(&line) {
             Ok(Request::Run(order)) => {
-                say(&Event::Taken);
+                connected.say(&Event::Taken);
                 let cancel = CancelToken::new();
                 running = Some(cancel.clone());
-                thread::spawn(move || say(&carry_out(&order, &cancel)));
+                let connected = connected.clone();
+                thread::spawn(move || connected.say(&carry_out(&order, &connected, &cancel)));
             }
             Ok(Request::Cancel) => {
                 if let Some(cancel) = &running {
@@ -73,19 +131,14 @@ fn stand_back() {
     });
 }
 
-/// Sends an event. Errors are ignored: the service is gone then.
-fn say(event: &Event) {
-    if let Ok(mut line) = serde_json::to_vec(event) {
-        line.push(b'\n');
-        let mut output = io::stdout().lock();
-        let _ = output.write_all(&line).and_then(|()| output.flush());
-    }
-}
-
 /// Runs a job, and returns its last event: done or failed.
-fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
-    let engine = Engine::new(settings(order));
-    let run = AssertUnwindSafe(|| run_job(&engine, order, cancel));
+fn carry_out(order: &Order, connected: &Connected, cancel: &CancelToken) -> Event {
+    #[cfg(feature = "door")]
+    if let Purpose::Door(calls) = &order.purpose {
+        return Event::Through(calls.iter().map(avocet_service::worker::door::call).collect());
+    }
+    let engine = Engine::new(settings(order, connected));
+    let run = AssertUnwindSafe(|| run_job(&engine, order, connected, cancel));
     match panic::catch_unwind(run) {
         Ok(Ok(done)) => Event::Done(done),
         Ok(Err(error)) => {
@@ -105,11 +158,11 @@ fn carry_out(order: &Order, cancel: &CancelToken) -> Event {
 
 /// Removes the paths of the service's own folders from a text: the job's, and that of input copies.
 fn without_places(text: &str, purpose: &Purpose) -> String {
-    let folder = match purpose {
-        Purpose::Folder(folder) => Some(folder.clone()),
-        Purpose::Plan | Purpose::Send(_) => None,
+    let folders = match purpose {
+        Purpose::Run { folder, of_ffmpeg, .. } => vec![folder.clone(), of_ffmpeg.clone()],
+        _ => Vec::new(),
     };
-    let folders = folder.into_iter().chain([env::temp_dir()]);
+    let folders = folders.into_iter().chain([env::temp_dir()]);
     // The ffmpeg program was given canonical paths.
     let folders = folders.flat_map(|folder| [folder.canonicalize().ok(), Some(folder)]);
     folders
@@ -117,16 +170,17 @@ fn without_places(text: &str, purpose: &Purpose) -> String {
         .fold(text.to_owned(), |text, folder| text.replace(&format!("{}/", folder.display()), ""))
 }
 
-fn settings(order: &Order) -> Settings {
+fn settings(order: &Order, connected: &Connected) -> Settings {
     let Limits { threads, anywhere, max_media_seconds, max_pixels, .. } = order.limits;
     let reach = if anywhere { Reach::Any } else { Reach::Public };
     let mut settings = Settings { threads, max_media_seconds, max_pixels, ..Settings::default() };
     let max_bytes = order.limits.max_input_bytes;
-    // Use the job's credentials only, never those of the environment.
+    let proxy = Some(connected.inputs.clone());
     settings.remote =
-        RemoteSettings { reach, max_bytes, uses_environment: false, ..settings.remote };
-    if let Purpose::Send(sending) = &order.purpose {
-        settings.remote.stores.clone_from(&sending.options);
+        RemoteSettings { reach, max_bytes, uses_environment: false, proxy, ..settings.remote };
+    if let Purpose::Run { ffmpeg, of_ffmpeg, .. } = &order.purpose {
+        settings.process.program.clone_from(ffmpeg);
+        settings.process.folder = Some(of_ffmpeg.clone());
     }
     settings.process.needs_sandbox = !order.limits.unconfined;
     settings.process.max_seconds = order.limits.max_seconds;
@@ -134,24 +188,23 @@ fn settings(order: &Order) -> Settings {
     settings
 }
 
-fn run_job(engine: &Engine, order: &Order, cancel: &CancelToken) -> Result<Done, avocet::Error> {
-    if let Purpose::Send(sending) = &order.purpose {
-        // Only the upload is left to do.
-        say(&Event::Progress(99));
-        Elsewhere::new(settings(order).remote).upload(sending.files.clone(), cancel)?;
-        return Ok(Done::default());
-    }
+fn run_job(
+    engine: &Engine,
+    order: &Order,
+    connected: &Connected,
+    cancel: &CancelToken,
+) -> Result<Done, avocet::Error> {
     let job = CheckedJob::from_checked_json(&order.document)?;
-    say(&Event::Probing);
+    connected.say(&Event::Probing);
     let mut last = 0;
     let planned = avocet::job(job.clone())
         .output(target(&job, &order.purpose))
         .engine(engine)
         .cancel(cancel)
-        .progress(|progress| last = tell(progress, last))
+        .progress(|progress| last = connected.tell(progress, last))
         .plan()?;
     let plan = &planned.plan;
-    say(&event_of(plan, matches!(order.purpose, Purpose::Plan)));
+    connected.say(&event_of(plan, matches!(order.purpose, Purpose::Plan)));
     if matches!(order.purpose, Purpose::Plan) {
         return Ok(Done::default());
     }
@@ -183,10 +236,8 @@ fn target(job: &Job, purpose: &Purpose) -> Target {
     let within =
         |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
     let location = match purpose {
-        Purpose::Plan | Purpose::Send(_) => {
-            Location::Path(name.clone().unwrap_or_else(|| PathBuf::from(".")))
-        }
-        Purpose::Folder(folder) => Location::Path(within(folder)),
+        Purpose::Run { folder, .. } => Location::Path(within(folder)),
+        _ => Location::Path(name.clone().unwrap_or_else(|| PathBuf::from("."))),
     };
     Target { location, replace: true, named: false }
 }
@@ -204,20 +255,6 @@ fn event_of(plan: &Plan, is_all: bool) -> Event {
             .collect(),
         plan: is_all.then(|| json!(report::without_secrets(plan))),
     }
-}
-
-/// Reports the progress if it is more than was reported before; returns what was reported.
-fn tell(progress: &Progress, last: u8) -> u8 {
-    if progress.fetched.is_some() {
-        say(&Event::Planning);
-        return last;
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
-    let percent = (progress.fraction * 100.0) as u8;
-    if percent > last || progress.seconds == 0.0 {
-        say(&Event::Progress(percent.min(99)));
-    }
-    percent.max(last)
 }
 
 /// The keys of the outputs, in the order of the plan.

@@ -27,6 +27,20 @@ impl Elsewhere {
         Self(Remotes::new(settings, Unfinished::default()))
     }
 
+    /// Fetches inputs for a worker that has no network, over a socket whose other end is its
+    /// [`ProxiedInputs`](crate::ProxiedInputs). Must be called in a tokio runtime, which does the
+    /// work.
+    ///
+    /// # Errors
+    /// That of the system, when the socket can not be used.
+    #[cfg(all(unix, feature = "workers"))]
+    pub fn fetch_for(
+        &self,
+        worker: std::os::unix::net::UnixStream,
+    ) -> io::Result<crate::InputProxy> {
+        self.0.serve(worker)
+    }
+
     /// Sends a body by POST to a URL that the settings allow, without following redirects. Answers
     /// the HTTP status, for which it waits as long as `limit` at most.
     ///

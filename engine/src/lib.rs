@@ -30,10 +30,16 @@ pub use avocet_model::{
 };
 pub use elsewhere::Elsewhere;
 pub use engine::{Engine, Settings};
+#[cfg(all(unix, feature = "workers"))]
+pub use io::{InputProxy, ProxiedInputs};
 pub use io::{Reach, RemoteSettings, Source, special_purpose};
 pub use options::{OpenOptions, ProbeOptions, RunOptions};
 pub use pipeline::samples::{SampleBlock, Samples};
 pub use process::ProcessSettings;
+#[cfg(all(target_os = "linux", feature = "door"))]
+pub use process::door;
+#[cfg(all(unix, feature = "workers"))]
+pub use process::workers;
 pub use read::{
     frames::{Frames, Picture, Plane, VideoReader},
     packets::{MediaPacket, Packets},

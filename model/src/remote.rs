@@ -2,11 +2,13 @@
 
 use std::{io, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 /// Why remote media could not be read or written.
 ///
 /// It is the inner error of an [`io::Error`] in [`Error::Read`](crate::error::Error::Read) and
 /// [`Error::Write`](crate::error::Error::Write).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
     /// The scheme or the address is not allowed.

@@ -5,6 +5,8 @@
 mod admin;
 mod api;
 mod disk;
+#[cfg(feature = "door")]
+pub mod door;
 mod due;
 mod jobs;
 mod metrics;
@@ -26,7 +28,10 @@ use std::{
     time::Duration,
 };
 
-use avocet_engine::Elsewhere;
+use avocet_engine::{
+    Elsewhere,
+    workers::{Sandbox, find_ffmpeg},
+};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -43,10 +48,17 @@ use tokio_io_timeout::TimeoutStream;
 
 pub use admin::{Admin, AdminError, Backup, NewKey};
 pub use model::{
-    config::{Config, ConfigError, LogFormat},
+    config::{Config, ConfigError, Confinement, LogFormat},
     keys::KeyKind,
     protocol,
 };
+/// What a worker process needs of the engine beside a library's users.
+pub mod worker {
+    #[cfg(feature = "door")]
+    pub use avocet_engine::door;
+    pub use avocet_engine::{ProxiedInputs, workers::hide_memory};
+}
+
 use model::{keys::Keys, scope::Scope, secret};
 use service::Service;
 pub use store::StoreError;
@@ -91,6 +103,9 @@ pub enum ServeError {
         .0.display()
     )]
     Foreign(PathBuf),
+    /// The configuration requires confined workers, and this kernel can not confine them.
+    #[error("`confinement` is \"required\", but {0}; \"best\" runs jobs all the same")]
+    Unconfined(String),
     /// The database can not be opened, or a query failed.
     #[error("the database of the data folder: {0}")]
     Store(#[from] StoreError),
@@ -107,7 +122,7 @@ impl ServeError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Foreign(_) => "VALIDATION_ERROR",
-            Self::Io { .. } | Self::Store(_) => "CONFIG_ERROR",
+            Self::Io { .. } | Self::Store(_) | Self::Unconfined(_) => "CONFIG_ERROR",
         }
     }
 }
@@ -141,6 +156,7 @@ pub async fn serve(
     ended: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let data = config.data.clone();
+    let sandbox = sandbox(config.confinement)?;
     let _lock = open_folder(&data)?;
     let store = Store::open(&data).await?;
     let keys = Keys::open(&data).map_err(io_error("the keys of the data folder"))?;
@@ -158,13 +174,18 @@ pub async fn serve(
     let key = first_key(&store, &data).await?;
     let public_url = public_url(&config, address);
 
-    let program = Program { path: program, temporary: data.join(WORK).join("workers") };
-    let service = Service::new(config, store, keys, public_url.clone(), program.clone());
+    let elsewhere = Elsewhere::new(config.remote());
+    let program = Program {
+        path: program.canonicalize().unwrap_or(program),
+        ffmpeg: find_ffmpeg(),
+        folder: data.join(WORK),
+        sandbox,
+        fetcher: elsewhere.clone(),
+    };
+    let service = Service::new(config, store, keys, public_url.clone(), program);
+    service.pool.refill();
     let (mut tasks, mut runners) = (JoinSet::new(), JoinSet::new());
-    for _ in 0..service.config.shares().1 {
-        runners.spawn(jobs::run(service.clone(), program.clone()));
-    }
-    let elsewhere = Elsewhere::new(service.config.remote());
+    runners.spawn(jobs::run(service.clone()));
     tasks.spawn(webhooks::run(service.clone(), elsewhere));
     tasks.spawn(jobs::leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
@@ -229,6 +250,23 @@ async fn answer(
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+/// What is enforced on workers.
+fn sandbox(wanted: Confinement) -> Result<Sandbox, ServeError> {
+    if wanted == Confinement::Off {
+        tracing::warn!("workers are not confined, since `confinement` is \"off\"");
+        return Ok(Sandbox::none());
+    }
+    let sandbox = Sandbox::of_this_kernel();
+    match sandbox.missing() {
+        Some(missing) if wanted == Confinement::Required => Err(ServeError::Unconfined(missing)),
+        Some(missing) => {
+            tracing::warn!(missing, "workers are not wholly confined");
+            Ok(sandbox)
+        }
+        None => Ok(sandbox),
     }
 }
 
@@ -298,7 +336,7 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
     })?;
     // Work that an earlier process did not finish belongs to jobs that begin anew.
     let _ = std::fs::remove_dir_all(data.join(WORK));
-    folder(data.join(WORK).join("workers"))?;
+    folder(data.join(WORK))?;
     Ok(lock)
 }
 

@@ -54,6 +54,7 @@ pub(crate) struct Metrics {
     queue: Gauge,
     backlog: Gauge,
     free: Gauge,
+    confined: Gauge,
     seconds: Family<Jobs, Histogram>,
     requests: Family<Requests, Histogram>,
     counted: Mutex<Option<Instant>>,
@@ -78,6 +79,7 @@ impl Default for Metrics {
             queue: Gauge::default(),
             backlog: Gauge::default(),
             free: Gauge::default(),
+            confined: Gauge::default(),
             seconds,
             requests,
             counted: Mutex::default(),
@@ -102,6 +104,11 @@ impl Default for Metrics {
             ("webhook_backlog", "Webhooks that are not delivered yet", &metrics.backlog),
             ("busy_workers", "Workers that run a job", &metrics.busy_workers),
             ("disk_free_bytes", "Free space in the data folder in bytes", &metrics.free),
+            (
+                "confined",
+                "Whether all of the confinement of workers is enforced",
+                &metrics.confined,
+            ),
         ] {
             registry.register(name, help, gauge.clone());
         }
@@ -136,6 +143,11 @@ impl Metrics {
     /// Notes how long a job waited for a worker, in milliseconds.
     pub(crate) fn waited(&self, millis: i64) {
         self.waited.observe(millis.max(0) as f64 / 1000.0);
+    }
+
+    /// Notes whether all of the confinement of workers is enforced.
+    pub(crate) fn confined(&self, is_confined: bool) {
+        self.confined.set(is_confined.into());
     }
 
     /// Notes the answer to a request of a path of the API, and how long it took.

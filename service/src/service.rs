@@ -22,12 +22,15 @@ use crate::{
     model::{config::Config, keys::Keys},
     rates::Rates,
     store::{Store, millis},
-    workers::{Busy, Planners, Program},
+    workers::{Busy, Places, Planners, Pool, Program},
 };
 
 /// Ways with the credentials of one provider each, by the provider's id and the time of its last
 /// change in milliseconds since 1970.
 pub(crate) type Reaching = Mutex<HashMap<(String, i64), Elsewhere>>;
+
+/// How many jobs may run beside those that have a place, while they wait for bytes from elsewhere.
+const ASIDE: usize = 16;
 
 /// A running service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,6 +45,9 @@ pub(crate) struct Shared {
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) disk: Disk,
+    /// Places for jobs that run.
+    pub(crate) places: Places,
+    pub(crate) pool: Pool,
     pub(crate) planners: Planners,
     pub(crate) reaching: Reaching,
     /// A place for each stream of events.
@@ -82,6 +88,9 @@ impl Service {
         program: Program,
     ) -> Self {
         let listeners = Arc::new(Semaphore::new(config.most_event_streams));
+        let metrics = Metrics::default();
+        let jobs = usize::try_from(config.shares().1).unwrap_or(1);
+        metrics.confined(program.sandbox.missing().is_none());
         let disk = Disk::new(&config.data, config.least_free_bytes);
         Self(Arc::new(Shared {
             config,
@@ -91,8 +100,10 @@ impl Service {
             keys,
             public_url,
             rates: Rates::default(),
-            metrics: Metrics::default(),
-            planners: Planners::new(program),
+            places: Places::new(jobs, ASIDE),
+            pool: Pool::new(program, 2 * jobs + 2, metrics.worker_starts.clone()),
+            metrics,
+            planners: Planners::new(),
             reaching: Reaching::default(),
             work: Notify::new(),
             webhooks: Notify::new(),
@@ -110,11 +121,6 @@ impl Shared {
     /// The folder of files, which holds outputs.
     pub(crate) fn files(&self) -> PathBuf {
         self.config.data.join("files")
-    }
-
-    /// The folder of the work in progress; it is emptied at each start.
-    pub(crate) fn work_folder(&self) -> PathBuf {
-        self.config.data.join(crate::WORK)
     }
 
     /// Wakes one loop that waits for tasks.

@@ -9,6 +9,8 @@
 )]
 
 mod clients;
+#[cfg(feature = "door")]
+mod confined;
 mod files;
 mod jobs;
 mod judges;

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use avocet_service::Config;
+use avocet_service::{Config, Confinement};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -17,7 +17,7 @@ fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
     let done = json!({ "done": { "warnings": [], "outputs": [{
         "key": "output", "filename": made, "size_bytes": 1, "file_type": "image" }] } });
     let script = format!(
-        "#!/bin/sh\nread -r order\necho '\"taken\"'\n\
+        "#!/bin/sh\nexec >&0\nread -r order\necho '\"taken\"'\n\
          cd \"$(printf %s \"$order\" | sed 's/.*\"folder\":\"\\([^\"]*\\)\".*/\\1/')\" || exit\n\
          {shell}\ncat <<'END'\n{planned}\n{done}\nEND\nread -r rest\n"
     );
@@ -33,6 +33,8 @@ async fn ended(data: &Path, worker: &Path) -> Value {
         data: data.to_owned(),
         listen: "127.0.0.1:0".parse().unwrap(),
         allow_private_network: true,
+        // A shell may start programs only where it is not confined.
+        confinement: Confinement::Off,
         ..Config::default()
     };
     let tell = |told: &avocet_service::Started| started.send(told.address).unwrap();

@@ -43,9 +43,13 @@ pub use address::special_purpose;
 use file::FileReader;
 use reader::SharedReader;
 pub(crate) use remote::Remotes;
+#[cfg(all(unix, feature = "workers"))]
+pub use remote::{InputProxy, ProxiedInputs};
 use remote::{Remote, Upload};
 pub(crate) use sink::{Draft, Sink, is_same_file};
 use system::FileId;
+#[cfg(target_os = "linux")]
+pub(crate) use unfinished::Folder;
 pub(crate) use unfinished::Unfinished;
 
 impl Remotes {
@@ -100,6 +104,9 @@ pub struct RemoteSettings {
     pub stores: BTreeMap<String, String>,
     /// Whether environment variables set options of object stores, too. Default: `true`.
     pub uses_environment: bool,
+    /// Who fetches inputs by URL for this process; `None`, the default, is the process itself.
+    #[cfg(all(unix, feature = "workers"))]
+    pub proxy: Option<ProxiedInputs>,
 }
 
 impl Default for RemoteSettings {
@@ -112,6 +119,8 @@ impl Default for RemoteSettings {
             idle_timeout: Duration::from_secs(30),
             stores: BTreeMap::new(),
             uses_environment: true,
+            #[cfg(all(unix, feature = "workers"))]
+            proxy: None,
         }
     }
 }
@@ -126,7 +135,7 @@ impl fmt::Debug for RemoteSettings {
             .field("idle_timeout", &self.idle_timeout)
             .field("stores", &self.stores.keys())
             .field("uses_environment", &self.uses_environment)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

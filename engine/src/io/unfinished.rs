@@ -75,6 +75,10 @@ impl Unfinished {
         let Some(path) = path.parent().filter(|path| !path.as_os_str().is_empty()) else {
             return Ok(None);
         };
+        // A confined worker may not even try to make one.
+        if path.is_dir() {
+            return Ok(None);
+        }
         match fs::create_dir(path) {
             Ok(()) => {
                 self.change(|paths| paths.folders.insert(path.to_owned()));

@@ -1,4 +1,4 @@
-//! Which system calls the `ffmpeg` program may make (seccomp).
+//! Which system calls the `ffmpeg` program and the workers of a service may make (seccomp).
 //!
 //! Calls that are not on these lists are refused with `EPERM`, also those of other tables: numbers
 //! of x32 differ by a bit. A call by the table of another architecture ends the process.
@@ -12,6 +12,19 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
+
+/// What a confined process is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Class {
+    /// The `ffmpeg` program.
+    Ffmpeg,
+    /// A worker of a service, which runs recipes in its own process.
+    #[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "there are no workers"))]
+    Worker,
+    /// A worker of a service that starts the `ffmpeg` program, which it confines further.
+    #[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "there are no workers"))]
+    Starter,
+}
 
 /// Calls that reach nothing but the process itself, its open files, and what Landlock leaves of
 /// the others.
@@ -142,6 +155,46 @@ const ALLOWED_HERE: &[i64] = &[258, 259];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 const ALLOWED_HERE: &[i64] = &[];
 
+/// What a worker calls beside: it speaks over sockets that it was given. `sendmsg` is not here, which could pass on open files.
+const OF_WORKERS: &[i64] = &[
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_recvfrom,
+    libc::SYS_getsockopt,
+    libc::SYS_copy_file_range,
+];
+/// The same for one architecture.
+#[cfg(target_arch = "x86_64")]
+const OF_WORKERS_HERE: &[i64] = &[libc::SYS_epoll_wait];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_WORKERS_HERE: &[i64] = &[];
+
+/// What a worker calls beside to start the `ffmpeg` program confined.
+const OF_STARTERS: &[i64] = &[
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_chdir,
+    libc::SYS_landlock_create_ruleset,
+    libc::SYS_landlock_add_rule,
+    libc::SYS_landlock_restrict_self,
+    libc::SYS_seccomp,
+];
+
+/// The options of `prctl` that only take rights away, for those who start a program.
+const OPTIONS_OF_STARTERS: &[i32] = &[libc::PR_SET_NO_NEW_PRIVS, libc::PR_CAPBSET_DROP];
+
+/// What a new process may not get by `clone`: other namespaces, another parent, a tracer.
+const NOT_CLONED: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_PARENT
+    | libc::CLONE_PTRACE;
+
 /// The options of `prctl`: to name threads and memory, and to read the capability bounding set.
 const OPTIONS_OF_PROCESS: &[i32] =
     &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA, libc::PR_CAPBSET_READ];
@@ -182,7 +235,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// Builds the programs; `None` on an architecture that is not supported.
-    pub(super) fn new() -> Option<Self> {
+    pub(super) fn new(class: Class) -> Option<Self> {
         let target: TargetArch = std::env::consts::ARCH.try_into().ok()?;
         let errno = |code: i32| Some(SeccompAction::Errno(u32::try_from(code).ok()?));
         let program = |rules, otherwise, then| {
@@ -191,7 +244,7 @@ impl Calls {
         // The arguments of these two calls are in memory, which a filter can not read.
         let absent = [libc::SYS_clone3, libc::SYS_openat2].into_iter().chain(FIRST_NEW..=LAST_NEW);
         let absent: BTreeMap<_, _> = absent.map(|call| (call, Vec::new())).collect();
-        let mut allowed = rules()?;
+        let mut allowed = rules(class)?;
         // When both programs refuse a call, the later one's error is returned, so it allows these.
         allowed.extend(absent.clone());
         Some(Self {
@@ -216,7 +269,7 @@ impl Calls {
 }
 
 /// The calls that are allowed, with the conditions on their arguments of which one must hold.
-fn rules() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
+fn rules(class: Class) -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
     // `clone` may start threads, and no processes.
@@ -233,7 +286,29 @@ fn rules() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
         let values = values.iter().map(|value| equal(at, u64::try_from(*value).ok()?));
         values.collect::<Option<Vec<_>>>()
     };
-    rules.insert(libc::SYS_prctl, numbers(0, OPTIONS_OF_PROCESS)?);
+    let mut options = numbers(0, OPTIONS_OF_PROCESS)?;
+    if class != Class::Ffmpeg {
+        rules.extend(OF_WORKERS.iter().chain(OF_WORKERS_HERE).map(|call| (*call, Vec::new())));
+        // A pair of sockets reaches only itself; tokio makes one.
+        let unix = u64::try_from(libc::AF_UNIX).ok()?;
+        rules.insert(libc::SYS_socketpair, vec![equal(0, unix)?]);
+        // Bytes to the other end of a connected socket, and to no address.
+        rules.insert(libc::SYS_sendto, vec![all(&[(4, 0)])?]);
+        // A file's mode, without set-user-ID, set-group-ID and sticky bits.
+        rules.insert(libc::SYS_fchmod, vec![masked(1, 0o7000, 0)?]);
+        // A worker gives itself less processor time (`PRIO_PROCESS`, itself), and hides its memory.
+        rules.insert(libc::SYS_setpriority, vec![all(&[(0, 0), (1, 0)])?]);
+        options.push(all(&[(0, u64::try_from(libc::PR_SET_DUMPABLE).ok()?), (1, 0)])?);
+    }
+    if class == Class::Starter {
+        rules.extend(OF_STARTERS.iter().map(|call| (*call, Vec::new())));
+        rules.insert(libc::SYS_clone, vec![masked(0, u64::try_from(NOT_CLONED).ok()?, 0)?]);
+        rules.insert(libc::SYS_prlimit64, vec![equal(0, 0)?]);
+        options.extend(numbers(0, OPTIONS_OF_STARTERS)?);
+        let (death, kill) = (libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        options.push(all(&[(0, u64::try_from(death).ok()?), (1, u64::try_from(kill).ok()?)])?);
+    }
+    rules.insert(libc::SYS_prctl, options);
     rules.insert(libc::SYS_fcntl, numbers(1, COMMANDS_OF_FILES)?);
     let requests = REQUESTS.iter().map(|request| equal(1, *request));
     rules.insert(libc::SYS_ioctl, requests.collect::<Option<_>>()?);
@@ -259,6 +334,14 @@ fn equal(at: u8, value: u64) -> Option<SeccompRule> {
     SeccompRule::new(vec![condition.ok()?]).ok()
 }
 
+/// Matches when each of these arguments, all 64 bits of it, has its value.
+fn all(arguments: &[(u8, u64)]) -> Option<SeccompRule> {
+    let conditions = arguments.iter().map(|(at, value)| {
+        SeccompCondition::new(*at, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, *value).ok()
+    });
+    SeccompRule::new(conditions.collect::<Option<_>>()?).ok()
+}
+
 /// Matches when the bits `mask` of the argument `at` are `value`.
 fn masked(at: u8, mask: u64, value: u64) -> Option<SeccompRule> {
     let masked = SeccompCmpOp::MaskedEq(mask);
@@ -273,7 +356,23 @@ mod tests {
 
     #[test]
     fn what_reaches_further_than_the_process_is_on_no_list() {
-        let rules = rules().unwrap();
+        for class in [Class::Ffmpeg, Class::Worker, Class::Starter] {
+            let rules = rules(class).unwrap();
+            expect_none_further(&rules);
+            // Workers may make these, with some arguments.
+            for call in
+                [libc::SYS_setpriority, libc::SYS_fchmod, libc::SYS_sendto, libc::SYS_socketpair]
+            {
+                let conditions = rules.get(&call);
+                assert_eq!(conditions.is_some(), class != Class::Ffmpeg, "{call}");
+                assert!(conditions.is_none_or(|conditions| !conditions.is_empty()), "{call}");
+            }
+            // To refuse more calls than now is no right.
+            assert_eq!(rules.contains_key(&libc::SYS_seccomp), class == Class::Starter);
+        }
+    }
+
+    fn expect_none_further(rules: &BTreeMap<i64, Vec<SeccompRule>>) {
         let with_conditions = [
             libc::SYS_clone,
             libc::SYS_prlimit64,
@@ -287,7 +386,6 @@ mod tests {
         assert!(with_conditions.iter().all(|call| !rules[call].is_empty()));
         let refused = [
             libc::SYS_socket,
-            libc::SYS_socketpair,
             libc::SYS_connect,
             libc::SYS_sendmsg,
             libc::SYS_io_uring_setup,
@@ -306,13 +404,11 @@ mod tests {
             libc::SYS_mkdirat,
             libc::SYS_linkat,
             libc::SYS_symlinkat,
-            libc::SYS_fchmod,
             libc::SYS_fchmodat,
             libc::SYS_fchown,
             libc::SYS_utimensat,
             libc::SYS_setxattr,
             libc::SYS_open_by_handle_at,
-            libc::SYS_setpriority,
             libc::SYS_sched_setscheduler,
             libc::SYS_sched_setattr,
             libc::SYS_setsid,
@@ -320,7 +416,6 @@ mod tests {
             libc::SYS_unshare,
             libc::SYS_mount,
             libc::SYS_bpf,
-            libc::SYS_seccomp,
             libc::SYS_keyctl,
             libc::SYS_shmget,
             libc::SYS_memfd_create,

@@ -7,15 +7,18 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read},
     ops::ControlFlow,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Sender, channel},
+    },
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 
 use avocet_model::{
     error::{Error, Result},
@@ -25,11 +28,13 @@ use avocet_model::{
 };
 
 use super::{
-    ProcessSettings, Runner, program,
-    sandbox::{self, Layers},
+    ProcessSettings, Runner,
+    calls::Class,
+    program,
+    sandbox::{self, Allowed, Layers},
 };
 use crate::{
-    io::{Bytes, Sink, Source, Sources},
+    io::{Bytes, Folder, Sink, Source, Sources},
     pipeline::{check_places, run::show},
 };
 
@@ -48,20 +53,6 @@ const FILES: usize = 1000;
 /// How much of standard error is kept, in bytes.
 const LOG: usize = 64 << 10;
 
-/// What the sandbox lets a child use.
-#[derive(Debug)]
-pub(super) struct Allowed<'a> {
-    /// The program.
-    pub(super) program: &'a Path,
-    /// Open files that it may read, by their paths. The rules are about the open files, so that
-    /// another file at such a path can not be read.
-    pub(super) inputs: &'a [fs::File],
-    /// The folder in which it may make, write and remove files.
-    pub(super) folder: &'a Path,
-    /// The largest file that it may write, in bytes.
-    pub(super) largest_file: u64,
-}
-
 /// What of the sandbox this kernel does not enforce, in words; `None` when all is enforced.
 pub(super) fn unprotected() -> Option<String> {
     Layers::of_this_kernel().missing()
@@ -77,23 +68,37 @@ struct Heard {
     log: VecDeque<u8>,
 }
 
-/// A child that is killed, with all that it started, when it is dropped.
-struct Running(Child);
+/// A child that is killed when it is dropped.
+///
+/// It is started by a thread of its own, and the kernel kills it when that thread ends
+/// (`PR_SET_PDEATHSIG`). So a host that may send no signals, as the worker of a service, can end it.
+struct Running {
+    child: Child,
+    /// The thread ends when this is dropped.
+    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+}
 
 impl Running {
-    fn kill(&mut self) {
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            // An error is ignored: the group may be gone already.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    fn start(mut command: Command) -> io::Result<Self> {
+        let (sender, started) = channel();
+        let (keep, ended) = channel();
+        let keeper = thread::Builder::new().name("ffmpeg parent".to_owned()).spawn(move || {
+            let _ = sender.send(command.spawn());
+            let _ = ended.recv();
+        })?;
+        let started = started.recv().map_err(|_| io::Error::other("its thread panicked"))?;
+        Ok(Self { child: started?, keeper: Some((keep, keeper)) })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        if let Some((keep, keeper)) = self.keeper.take() {
+            drop(keep);
+            let _ = keeper.join();
+        }
         // Reaped, so that no zombie stays.
-        let _ = self.0.wait();
+        let _ = self.child.wait();
     }
 }
 
@@ -128,8 +133,13 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         // Beside the first output, so that what is made need not be moved to another disk.
         let beside = sinks.first().and_then(|sink| sink.path().parent()).unwrap_or(Path::new("."));
         let storage = |error: io::Error| failed(plan, error.kind().into());
-        let folder = self.unfinished.folder(beside).map_err(storage)?;
-        let place = folder.path().canonicalize().map_err(storage)?;
+        let private = match &self.settings.folder {
+            Some(_) => None,
+            None => Some(self.unfinished.folder(beside).map_err(storage)?),
+        };
+        let given = self.settings.folder.as_deref();
+        let place = private.as_ref().map(Folder::path).or(given).unwrap_or(beside);
+        let place = place.canonicalize().map_err(storage)?;
 
         let mut command = Command::new(&program);
         command
@@ -140,17 +150,22 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             .current_dir(&place)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        let largest_file = self.settings.largest_file;
-        let allowed = Allowed { program: &program, inputs: &files, folder: &place, largest_file };
+            .stderr(Stdio::piped());
+        let allowed = Allowed {
+            class: Class::Ffmpeg,
+            programs: &[&program],
+            readable: &[],
+            inputs: &files,
+            folder: &place,
+            largest_file: self.settings.largest_file,
+        };
         let starting = |error| Error::Program {
             ended: format!("could not be started: {error}"),
             line: None,
             log: String::new(),
         };
         sandbox::confine(&mut command, &allowed, layers).map_err(starting)?;
-        let child = Running(command.spawn().map_err(starting)?);
+        let child = Running::start(command).map_err(starting)?;
         let heard = Arc::new(Mutex::new(Heard::default()));
         let status = self.watch(plan, child, &heard, &place)?;
         let heard = std::mem::take(&mut *lock(&heard));
@@ -177,7 +192,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         heard: &Arc<Mutex<Heard>>,
         folder: &Path,
     ) -> Result<ExitStatus> {
-        let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
+        let (stdout, stderr) = (child.child.stdout.take(), child.child.stderr.take());
         let (progress, errors) = (Arc::clone(heard), Arc::clone(heard));
         let listen = |name: &str, work: Box<dyn FnOnce() + Send>| {
             let started = thread::Builder::new().name(name.to_owned()).spawn(work);
@@ -190,7 +205,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
         let deadline = self.begun + Duration::from_secs(self.settings.max_seconds);
         let mut ticked = None::<Instant>;
         let status = loop {
-            if let Some(status) = child.0.try_wait().ok().flatten() {
+            if let Some(status) = child.child.try_wait().ok().flatten() {
                 break status;
             }
             if self.cancel.is_cancelled() {
@@ -201,13 +216,11 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             }
             if ticked.is_none_or(|at| at.elapsed() >= TICK) {
                 ticked = Some(Instant::now());
-                self.expect_within(&child.0, folder)?;
+                self.expect_within(&child.child, folder)?;
                 self.tick(plan, lock(heard).now)?;
             }
             thread::sleep(LOOK);
         };
-        // Processes that it left behind would keep the pipes open, and the listeners waiting.
-        child.kill();
         for listener in listeners {
             let _ = listener.join();
         }
@@ -414,12 +427,13 @@ fn is_full(folder: &Path) -> bool {
     room.is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < HARDLY)
 }
 
-/// Resident memory of a process, in bytes; 0 once it is gone.
+/// Resident memory of a process, in bytes; 0 once it is gone, and in a worker of a service, which
+/// may not look, and whose service does.
 fn resident(process: u32) -> u64 {
-    let pages = fs::read_to_string(format!("/proc/{process}/statm"))
-        .ok()
-        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0).saturating_mul(rustix::param::page_size() as u64)
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0).saturating_mul(1024)
 }
 
 /// The sizes of the files of a folder, in bytes.

@@ -9,10 +9,15 @@ mod child;
 #[cfg(not(target_os = "linux"))]
 #[path = "refused.rs"]
 mod child;
+#[cfg(all(target_os = "linux", feature = "door"))]
+#[expect(unsafe_code, reason = "it makes any system call")]
+pub mod door;
 mod program;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "it makes calls between fork and exec")]
 mod sandbox;
+#[cfg(all(unix, feature = "workers"))]
+pub mod workers;
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
@@ -37,6 +42,9 @@ pub struct ProcessSettings {
     pub largest_file: u64,
     /// The most that its working folder may hold, in bytes. Default: 64 GiB.
     pub max_space: u64,
+    /// The folder in which it runs, on the disk of the outputs at best; what it leaves there stays.
+    /// `None`, the default, is a private folder beside the first output, which is removed.
+    pub folder: Option<PathBuf>,
     /// Whether it is an error when the kernel can not enforce the whole sandbox. Default: `false`,
     /// which leaves a warning. On other systems than Linux it is always an error.
     pub needs_sandbox: bool,
@@ -50,6 +58,7 @@ impl Default for ProcessSettings {
             max_memory: 4 << 30,
             largest_file: 64 << 30,
             max_space: 64 << 30,
+            folder: None,
             needs_sandbox: false,
         }
     }

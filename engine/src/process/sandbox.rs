@@ -4,18 +4,25 @@
 //! instruction of the child's program to its end. This is the only `unsafe` code outside of
 //! `libav`: a few calls between fork and exec, where nothing else may run.
 
-use std::{fs::File, io, os::unix::process::CommandExt, path::Path, process::Command, thread};
+use std::{
+    fs::File,
+    io, mem,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 use rustix::{
-    process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
+    process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit},
     thread::set_no_new_privs,
 };
 
-use super::{calls::Calls, child::Allowed};
+use super::calls::{Calls, Class};
 
 /// The oldest Landlock ABI that is enough (Linux 5.13): it restricts files. What it does not know
 /// (truncation, the network, devices, signals) seccomp refuses by itself.
@@ -23,7 +30,7 @@ const OLDEST: ABI = ABI::V1;
 
 /// The newest Landlock ABI whose rights are asked for; an older kernel enforces those that it
 /// knows.
-const NEWEST: ABI = ABI::V6;
+pub(super) const NEWEST: ABI = ABI::V6;
 
 /// What a program may read beside itself, to start and to run: libraries, fonts, time zones, and
 /// facts about the processors.
@@ -55,17 +62,37 @@ const LOADERS: [&str; 3] = [
     "/lib/ld-linux-riscv64-lp64d.so.1",
 ];
 
-/// Capabilities that the child of a root process keeps, by their numbers: to read the files that
+/// Capabilities that the program of a root process keeps, by their numbers: to read the files that
 /// root may read (`CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`), as far as Landlock lets it.
 const KEPT_CAPABILITIES: [i32; 2] = [1, 2];
 
-/// Which layers of the sandbox this kernel enforces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the sandbox lets a process use.
+#[derive(Debug)]
+pub(super) struct Allowed<'a> {
+    /// What kind of process it is, which decides on its system calls.
+    pub(super) class: Class,
+    /// The programs that it may become or start, itself among them.
+    pub(super) programs: &'a [&'a Path],
+    /// Folders that it may read, beside those that every program needs.
+    pub(super) readable: &'a [PathBuf],
+    /// Open files that it may read, by their paths. The rules are about the open files, so that
+    /// another file at such a path can not be read.
+    pub(super) inputs: &'a [File],
+    /// The folder in which it may make, write and remove files.
+    pub(super) folder: &'a Path,
+    /// The largest file that it may write, in bytes.
+    pub(super) largest_file: u64,
+}
+
+/// Which layers of the sandbox are enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layers {
     /// Files outside the folder and the inputs can not be reached (Landlock, of any ABI).
     pub(crate) files: bool,
     /// Calls that reach other programs, processes or sockets are refused (seccomp).
     pub(crate) calls: bool,
+    /// The newest Landlock ABI whose rights are asked for.
+    pub(crate) newest: ABI,
 }
 
 impl Layers {
@@ -77,16 +104,22 @@ impl Layers {
         (!missing.is_empty()).then(|| missing.join("; "))
     }
 
+    /// No layer.
+    pub(crate) const NONE: Self = Self { files: false, calls: false, newest: NEWEST };
+
     /// Tries both layers on a thread that ends at once, since they hold for that thread only.
     pub(crate) fn of_this_kernel() -> Self {
         let try_out = || {
             let nothing = Places { readable: &[], inputs: &[], executable: &[], writable: &[] };
-            let files = files(&nothing, NEWEST).and_then(RulesetCreated::restrict_self).is_ok();
-            let calls = Calls::new().is_some_and(|mut calls| calls.apply(own_process()).is_ok());
-            Self { files, calls }
+            let files = files(&nothing, NEWEST, Class::Ffmpeg)
+                .and_then(RulesetCreated::restrict_self)
+                .is_ok();
+            let calls = Calls::new(Class::Ffmpeg)
+                .is_some_and(|mut calls| calls.apply(own_process()).is_ok());
+            Self { files, calls, newest: NEWEST }
         };
         let tried = thread::Builder::new().spawn(try_out);
-        tried.ok().and_then(|tried| tried.join().ok()).unwrap_or_default()
+        tried.ok().and_then(|tried| tried.join().ok()).unwrap_or(Self::NONE)
     }
 }
 
@@ -96,34 +129,33 @@ pub(super) fn confine(
     allowed: &Allowed<'_>,
     layers: Layers,
 ) -> io::Result<()> {
-    confine_by(command, allowed, layers, NEWEST)
-}
-
-/// The same, with the rights that Landlock knows up to the ABI `newest` only.
-fn confine_by(
-    command: &mut Command,
-    allowed: &Allowed<'_>,
-    layers: Layers,
-    newest: ABI,
-) -> io::Result<()> {
-    let executable = LOADERS.iter().map(Path::new).chain([allowed.program]).collect::<Vec<_>>();
+    let class = allowed.class;
+    let programs = allowed.programs.iter().copied();
+    let executable = LOADERS.iter().map(Path::new).chain(programs).collect::<Vec<_>>();
+    let readable = READABLE.iter().map(Path::new);
+    let readable = readable.chain(allowed.readable.iter().map(PathBuf::as_path));
     let places = Places {
-        readable: &READABLE.map(Path::new),
+        readable: &readable.collect::<Vec<_>>(),
         inputs: allowed.inputs,
         executable: &executable,
         writable: &[allowed.folder],
     };
-    let ruleset = layers.files.then(|| files(&places, newest)).transpose();
+    let ruleset = layers.files.then(|| files(&places, layers.newest, class)).transpose();
     let mut ruleset = ruleset.map_err(io::Error::other)?;
-    let mut calls = layers.calls.then(Calls::new).flatten();
+    let mut calls = layers.calls.then(|| Calls::new(class)).flatten();
     let largest = allowed.largest_file;
     let start = move || {
         // The kernel kills the child when the host dies.
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
-        setrlimit(Resource::Fsize, limit(largest))?;
-        setrlimit(Resource::Core, limit(0))?;
-        leave_behind();
+        let limit = |most| Rlimit { current: most, maximum: most };
+        // A lower limit of the host stays.
+        let most = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX).min(largest);
+        setrlimit(Resource::Fsize, limit(Some(most).filter(|most| *most < u64::MAX)))?;
+        setrlimit(Resource::Core, limit(Some(0)))?;
+        if class == Class::Ffmpeg {
+            leave_interrupts();
+        }
+        leave_behind(class);
         // No set-user-ID program gives rights, even where no layer is enforced.
         set_no_new_privs(true)?;
         if let Some(ruleset) = ruleset.take() {
@@ -142,9 +174,21 @@ fn own_process() -> u32 {
     rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()
 }
 
+/// Leaves it to the host what becomes of Ctrl-C, which a terminal sends to its whole process group.
+fn leave_interrupts() {
+    // SAFETY: the set is initialized by `sigemptyset` before it is used, and lives long enough.
+    unsafe {
+        let mut signals: libc::sigset_t = mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, libc::SIGINT);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
+    }
+}
+
 /// Drops what a host may have and its child does not need: capabilities and open files.
-fn leave_behind() {
-    for capability in (0..64).filter(|number| !KEPT_CAPABILITIES.contains(number)) {
+fn leave_behind(class: Class) {
+    let keeps = |number: &i32| class == Class::Ffmpeg && KEPT_CAPABILITIES.contains(number);
+    for capability in (0..64).filter(|number| !keeps(number)) {
         // SAFETY: a plain system call with numbers. It fails where there is nothing to give up.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
@@ -168,7 +212,7 @@ struct Places<'a> {
 ///
 /// The kernel enforces those rights that it knows, up to the ABI `newest`. It is an error when it
 /// does not even know those of [`OLDEST`].
-fn files(places: &Places<'_>, newest: ABI) -> Result<RulesetCreated, RulesetError> {
+fn files(places: &Places<'_>, newest: ABI, class: Class) -> Result<RulesetCreated, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let rules = |paths: &[&Path], access: BitFlags<AccessFs>| {
         let opened = paths.iter().filter_map(|path| Some((path.is_dir(), PathFd::new(path).ok()?)));
@@ -182,8 +226,12 @@ fn files(places: &Places<'_>, newest: ABI) -> Result<RulesetCreated, RulesetErro
     let inputs = places.inputs.iter().map(|file| Ok(PathBeneath::new(file, AccessFs::ReadFile)));
     let inputs: Vec<Result<_, RulesetError>> = inputs.collect();
     // No links, pipes or folders, which could mislead the host when it takes over the results.
-    let plain_files =
+    let mut plain_files =
         AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    if class == Class::Starter {
+        // To move what the program made to its place.
+        plain_files |= AccessFs::Refer;
+    }
     let devices: Vec<&Path> = DEVICES.iter().map(Path::new).collect();
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -221,7 +269,8 @@ mod tests {
 
     #[test]
     fn what_is_not_enforced_is_told() {
-        let missing = |files, calls| Layers { files, calls }.missing().unwrap_or_default();
+        let missing = |files, calls| Layers { files, calls, newest: NEWEST };
+        let missing = |files, calls| missing(files, calls).missing().unwrap_or_default();
         assert_eq!(missing(true, true), "");
         assert!(missing(false, true).contains("does not confine files"));
         let both = missing(false, false);
@@ -340,12 +389,14 @@ mod tests {
             command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
             command.env(CHILD, folder.path());
             let allowed = Allowed {
-                program: &program,
+                class: Class::Ffmpeg,
+                programs: &[&program],
+                readable: &[],
                 inputs: &inputs,
                 folder: &place("work"),
                 largest_file: 1 << 20,
             };
-            confine_by(&mut command, &allowed, layers, newest).unwrap();
+            confine(&mut command, &allowed, Layers { newest, ..layers }).unwrap();
             let output = command.output().unwrap();
             let told = String::from_utf8_lossy(&output.stdout).into_owned();
             let found: BTreeMap<_, _> = told

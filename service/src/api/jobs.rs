@@ -30,6 +30,7 @@ use crate::{
     service::Service,
     store::{Created, JobRow, Settled, State as JobState, Wanted, millis, new_id},
     view::{self, Accepted, Delivery, List, Page},
+    workers::ToPlan,
 };
 
 /// The pause that clients are told to make when the queue of their project is full.
@@ -184,8 +185,14 @@ async fn plan(
     Body(text): Body,
 ) -> Result<Json<Value>, Problem> {
     service.expect_room()?;
-    let (document, _) = read(&service, &caller.project, &text).await?;
-    Ok(Json(service.planners.plan(document, service.config.limits()).await?))
+    let (document, job) = read(&service, &caller.project, &text).await?;
+    let asked = ToPlan {
+        project: caller.project.clone(),
+        document,
+        inputs: job.inputs.iter().map(|input| input.url.clone()).collect(),
+        limits: service.config.limits(),
+    };
+    Ok(Json(service.planners.plan(&service.pool, asked).await?))
 }
 
 /// One job.

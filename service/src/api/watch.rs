@@ -23,6 +23,14 @@ pub(super) struct Well {
     ok: bool,
 }
 
+/// That the service takes jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    ok: bool,
+    /// What of the confinement of workers is not enforced, in words; `null` when all is.
+    unconfined: Option<String>,
+}
+
 /// Whether the service lives.
 #[utoipa::path(get, operation_id = "getHealth", path = "/healthz", tag = "Operation", security(()),
     responses((status = 200, description = "The service is running", body = Well)))]
@@ -32,11 +40,11 @@ async fn alive() -> Json<Well> {
 
 /// Whether the service takes jobs.
 #[utoipa::path(get, operation_id = "getReadiness", path = "/readyz", tag = "Operation", security(()),
-    responses((status = 200, description = "The service accepts jobs", body = Well)))]
-async fn ready(State(service): State<Service>) -> Result<Json<Well>, Problem> {
+    responses((status = 200, description = "The service accepts jobs", body = Ready)))]
+async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Problem> {
     service.expect_room()?;
     service.store.queued().await?;
-    Ok(Json(Well { ok: true }))
+    Ok(Json(Ready { ok: true, unconfined: service.pool.unconfined() }))
 }
 
 /// Figures in the text format of Prometheus, or in that of `OpenMetrics` where the request accepts it.

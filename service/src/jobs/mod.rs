@@ -3,23 +3,23 @@
 pub(crate) mod leftovers;
 
 use std::{
-    io,
     path::Path,
     time::{Duration, Instant},
 };
 
-use avocet_recipes::CheckedJob;
+use avocet_engine::CancelToken;
+use avocet_recipes::{CheckedJob, Task as RecipeTask};
 use serde_json::json;
 use tokio::{
     sync::Notify,
-    task::spawn_blocking,
+    task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{
     model::{
         config::Config,
-        protocol::{Done, Event, Failure, Order, Purpose, Sending},
+        protocol::{Done, Event, Failure, Order, Purpose},
     },
     outputs::{
         Finished, bring, is_plain, names,
@@ -27,11 +27,15 @@ use crate::{
     },
     service::Service,
     store::{End, State, TOO_OFTEN, Task, millis},
-    workers::{Program, Vitals, Worker},
+    workers::{Kind, Place, Vitals, Worker, Written},
 };
 
 /// How long to wait for a wake-up before the queue is read again.
 const IDLE: Duration = Duration::from_millis(500);
+
+/// The name by which jobs from the queue wait for a place. Jobs that were waiting for bytes have
+/// another one, so that both take turns.
+const QUEUE: &str = "queue";
 
 /// How often the limits of a worker are checked.
 const WATCH: Duration = Duration::from_millis(100);
@@ -57,65 +61,27 @@ enum Ending {
     GivenBack,
 }
 
-/// A slot for one worker, which is started when it is needed.
-struct Seat {
-    program: Program,
-    worker: Option<Worker>,
-}
-
-impl Seat {
-    /// Gives a job to the worker of the slot, or to a new one.
-    async fn give(&mut self, service: &Service, order: Order) -> io::Result<&mut Worker> {
-        if let Some(mut worker) = self.worker.take() {
-            if worker.run(order.clone()).await.is_ok() {
-                return Ok(self.worker.insert(worker));
-            }
-            // The worker died while it was idle.
-            worker.end().await;
-        }
-        service.metrics.worker_starts.inc();
-        let worker = self.worker.insert(self.program.start()?);
-        worker.run(order).await?;
-        Ok(worker)
-    }
-
-    /// Kills the worker.
-    async fn clear(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.end().await;
-        }
-    }
-}
-
-/// Runs jobs, one after the other, until the service ends.
-pub(crate) async fn run(service: Service, program: Program) {
-    let mut seat = Seat { program, worker: None };
+/// Takes tasks as long as there are places, and runs them, until the service ends.
+pub(crate) async fn run(service: Service) {
+    let mut running = JoinSet::new();
     while !service.is_draining() {
+        while let Some(ended) = running.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a job was given up");
+            }
+        }
         if !service.disk.has_room() {
             sleep(IDLE).await;
             continue;
         }
+        let Ok(place) = timeout(IDLE, service.places.take(QUEUE)).await else { continue };
         match service.store.take(service.config.most_running_per_project).await {
-            Ok(Some(mut task)) => {
-                // Register before the job's cancel flag is read, so that no cancellation is missed.
-                let stop = service.stop_of(&task.job_id);
-                // `wake` wakes one loop only, and another task may be due.
-                service.wake();
-                service.changed(&task.job_id);
-                service.metrics.waited(millis() - task.not_before);
-                service.metrics.busy_workers.inc();
-                let done = attend(&service, &mut seat, &mut task, &stop).await;
-                service.metrics.busy_workers.dec();
-                if let Err(error) = done {
-                    tracing::error!(%error, job = task.job_id, "the database failed in a job");
-                    seat.clear().await;
-                    put_back(&service, &task).await;
-                }
-                service.stopped(&task.job_id, &stop);
-                service.changed(&task.job_id);
+            Ok(Some(task)) => {
+                running.spawn(run_task(service.clone(), task, place));
             }
             // A task may become due by its `not_before`, which wakes nobody.
             Ok(None) => {
+                drop(place);
                 let _ = timeout(IDLE, service.work()).await;
             }
             Err(error) => {
@@ -124,7 +90,23 @@ pub(crate) async fn run(service: Service, program: Program) {
             }
         }
     }
-    seat.clear().await;
+    while running.join_next().await.is_some() {}
+}
+
+async fn run_task(service: Service, mut task: Task, place: Place) {
+    // Register before the job's cancel flag is read, so that no cancellation is missed.
+    let stop = service.stop_of(&task.job_id);
+    service.changed(&task.job_id);
+    service.metrics.waited(millis() - task.not_before);
+    service.metrics.busy_workers.inc();
+    let done = attend(&service, place, &mut task, &stop).await;
+    service.metrics.busy_workers.dec();
+    if let Err(error) = done {
+        tracing::error!(%error, job = task.job_id, "the database failed in a job");
+        put_back(&service, &task).await;
+    }
+    service.stopped(&task.job_id, &stop);
+    service.changed(&task.job_id);
 }
 
 /// Returns a task to the queue, and retries until the database accepts that. Otherwise the task
@@ -142,26 +124,28 @@ async fn put_back(service: &Service, task: &Task) {
 /// Runs one task, and notes its end whatever that is.
 async fn attend(
     service: &Service,
-    seat: &mut Seat,
+    place: Place,
     task: &mut Task,
     stop: &Notify,
 ) -> Result<(), sqlx::Error> {
     let Some(job) = service.store.job(&task.job_id).await? else { return Ok(()) };
     tracing::info!(job = job.id, attempt = task.attempt, "begun");
     let begun = Instant::now();
-    let folder = service.work_folder().join(format!("{}-{}", task.job_id, task.attempt));
     let ending = if task.unclean >= TOO_OFTEN {
         let message = format!("the service ended {} times while the job ran", task.unclean);
         Ok(Ending::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "open", true)))
     } else if job.cancel == 0 {
         let document = job.document.clone();
         let limits = JobLimits::of(&service.config, &document);
-        Attempt { service, seat, task, document, folder: &folder, limits, stop, begun }.run().await
+        let mut attempt =
+            Attempt { service, place, worker: None, task, document, limits, stop, begun };
+        let ending = attempt.run().await;
+        // Outputs were moved to their place by now; what is left with the worker is unfinished.
+        attempt.part(ending.is_ok()).await;
+        ending
     } else {
         Ok(Ending::Cancelled)
     };
-    // Outputs were moved to their place by now; what is left here is unfinished.
-    let _ = tokio::fs::remove_dir_all(&folder).await;
     service.disk.ended(&job.id);
     let state = note(service, task, ending?).await?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -277,11 +261,11 @@ fn unsent(job: &str) -> Target {
 /// A task that is being run.
 struct Attempt<'a> {
     service: &'a Service,
-    seat: &'a mut Seat,
+    place: Place,
+    /// The worker that has the job, or had it last.
+    worker: Option<Worker>,
     task: &'a mut Task,
     document: String,
-    /// The folder that the worker writes to.
-    folder: &'a Path,
     limits: JobLimits,
     stop: &'a Notify,
     begun: Instant,
@@ -289,7 +273,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Makes the outputs, unless an earlier attempt did, and moves or sends them to their place.
-    async fn run(mut self) -> Result<Ending, sqlx::Error> {
+    async fn run(&mut self) -> Result<Ending, sqlx::Error> {
         let store = &self.service.store;
         if let Some(finished) = store.unsent(&self.task.job_id).await? {
             match serde_json::from_str(&finished) {
@@ -305,14 +289,10 @@ impl Attempt<'_> {
             Ok(target) => target,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
-        let done = match self.ask(Purpose::Folder(self.folder.to_owned()), Some(&target)).await {
+        let done = match self.make(&target).await {
             Ok(done) => done,
             Err(ending) => return Ok(ending),
         };
-        let (outputs, _) = bytes_of(self.folder, self.folder).await;
-        if let Some(failure) = self.limits.refuse(outputs, "commit") {
-            return Ok(Ending::Failed(failure));
-        }
         let names = names(&done);
         let finished = Finished::new(done, &target);
         let home = match &target {
@@ -340,23 +320,33 @@ impl Attempt<'_> {
         self.send(finished).await
     }
 
-    /// Moves the files that a worker made to a folder that it does not write to. A worker that
+    /// Moves the files that the worker made to a folder that it does not write to. A worker that
     /// names anything but its own plain files is killed.
     async fn take_over(&mut self, home: &Target, names: &[String]) -> Result<(), Failure> {
         let Target::Folder(key) = home else { return Ok(()) };
-        let (folder, home) = (self.folder.to_owned(), self.service.files().join(key));
+        let Some(worker) = &self.worker else { return Ok(()) };
+        let (folder, home) = (worker.outputs(), self.service.files().join(key));
         let names = names.to_owned();
         let brought = spawn_blocking(move || bring(&folder, &home, &names)).await;
         let brought = brought.unwrap_or_else(|error| {
             Err(Failure::new("ENGINE_ERROR", error.to_string(), "commit", false))
         });
         if brought.as_ref().is_err_and(|failure| failure.code == "ENGINE_ERROR") {
-            self.seat.clear().await;
+            self.part(false).await;
         }
         brought
     }
 
-    /// Has a worker upload the finished outputs to their provider.
+    /// Gives the worker back for other jobs, or kills it.
+    async fn part(&mut self, is_usable: bool) {
+        match self.worker.take() {
+            Some(worker) if is_usable => self.service.pool.put(worker).await,
+            Some(worker) => worker.end().await,
+            None => {}
+        }
+    }
+
+    /// Uploads the finished outputs to their provider.
     async fn send(&mut self, finished: Finished) -> Result<Ending, sqlx::Error> {
         let (mut files, mut provider) = (Vec::new(), None);
         for output in &finished.outputs {
@@ -371,56 +361,115 @@ impl Attempt<'_> {
             Some(id) => self.service.store.provider(id).await?,
             None => None,
         };
-        let read = row.ok_or_else(|| "it was deleted".to_owned());
-        let options = match read.and_then(|row| Provider::read(&self.service.keys, &row)) {
-            Ok(provider) => provider.options(),
-            Err(error) => {
-                let message = format!("the storage provider of the job can not be used: {error}");
-                let failure = Failure::new("STORAGE_ERROR", message, "upload", false);
-                return Ok(Ending::Failed(failure));
-            }
+        // Neither a worker nor its place is needed for that.
+        self.part(true).await;
+        self.place.step_aside();
+        if self.service.store.advance(self.task, State::Transcoding, 99).await? {
+            self.service.changed(&self.task.job_id);
+        }
+        let unusable = |error| {
+            let message = format!("the storage provider of the job can not be used: {error}");
+            Ok(Ending::Failed(Failure::new("STORAGE_ERROR", message, "upload", false)))
         };
-        let sent = self.ask(Purpose::Send(Sending { files, options }), None).await;
-        Ok(sent.map_or_else(|ending| ending, |_| Ending::Completed(finished)))
+        let Some(row) = row else { return unusable("it was deleted".to_owned()) };
+        let elsewhere = match self.service.way_to(&row) {
+            Ok(elsewhere) => elsewhere,
+            Err(error) => return unusable(error),
+        };
+        let cancel = CancelToken::new();
+        let token = cancel.clone();
+        let mut sent = spawn_blocking(move || elsewhere.upload(files, &token));
+        let mut watch = interval(WATCH);
+        let limit = Duration::from_secs(self.limits.seconds);
+        loop {
+            tokio::select! {
+                sent = &mut sent => {
+                    let failed = match sent {
+                        Ok(Ok(())) => return Ok(Ending::Completed(finished)),
+                        Ok(Err(error)) => failure_of(&error),
+                        Err(panic) => {
+                            Failure::new("ENGINE_ERROR", panic.to_string(), "upload", false)
+                        }
+                    };
+                    return Ok(Ending::Failed(failed));
+                }
+                () = self.stop.notified() => cancel.cancel(),
+                _ = watch.tick() => {
+                    if self.service.is_ending() {
+                        cancel.cancel();
+                        return Ok(Ending::GivenBack);
+                    }
+                    if self.begun.elapsed() > limit {
+                        cancel.cancel();
+                        return Ok(Ending::Failed(too_long(self.limits, "upload")));
+                    }
+                }
+            }
+        }
     }
 
-    /// Has a worker carry out an order; returns what it made, or how else that ended. `target` is
-    /// where new outputs will be; `None` for an upload.
-    async fn ask(&mut self, purpose: Purpose, target: Option<&Target>) -> Result<Done, Ending> {
-        let document = self.document.clone();
+    /// Has a worker make the outputs; returns what it made, or how else that ended. `target` is
+    /// where they will be.
+    async fn make(&mut self, target: &Target) -> Result<Done, Ending> {
+        let job = CheckedJob::from_checked_json(&self.document);
+        let kind = match &job {
+            Ok(job) if matches!(job.task, RecipeTask::Ffmpeg(_)) => Kind::Ffmpeg,
+            _ => Kind::Recipes,
+        };
+        // A document that can not be read is refused by the worker.
+        let inputs: Vec<String> =
+            job.iter().flat_map(|job| &job.inputs).map(|input| input.url.clone()).collect();
         let mut limits = self.service.config.limits();
         limits.max_seconds = self.limits.seconds;
-        let order = Order { document, purpose, limits };
-        let given = async {
-            tokio::fs::create_dir_all(self.folder).await?;
-            self.seat.give(self.service, order).await
+        let order = |worker: &Worker| Order {
+            document: self.document.clone(),
+            purpose: Purpose::Run {
+                folder: worker.outputs(),
+                ffmpeg: worker.ffmpeg().map(Path::to_owned),
+                of_ffmpeg: worker.of_ffmpeg(),
+            },
+            limits: limits.clone(),
         };
-        let worker = match given.await {
-            Ok(worker) => worker,
+        let whose = (self.task.project.as_str(), kind);
+        let worker = match self.service.pool.give(whose, order, &inputs).await {
+            Ok(worker) => self.worker.insert(worker),
             Err(error) => {
-                self.seat.clear().await;
                 let failed = Failure::new("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
                 return Err(Ending::Failed(failed));
             }
         };
         let at = Watched {
             task: self.task,
-            folder: self.folder,
             limits: self.limits,
             stop: self.stop,
             begun: self.begun,
             target,
         };
-        match follow(self.service, at, worker).await {
-            Followed::Done(done) => Ok(done),
+        match follow(self.service, at, &mut self.place, worker).await {
+            Followed::Done(done) => match self.limits.refuse(worker.written().await, "commit") {
+                Some(failure) => Err(Ending::Failed(failure)),
+                None => Ok(done),
+            },
             Followed::Failed(failure) => Err(Ending::Failed(failure)),
             Followed::Cancelled => Err(Ending::Cancelled),
             Followed::Lost(ending) => {
-                self.seat.clear().await;
+                self.part(false).await;
                 Err(ending)
             }
         }
     }
+}
+
+/// A failure of this process, as workers report theirs.
+fn failure_of(error: &avocet_engine::Error) -> Failure {
+    let (code, stage) = (error.code(), error.step().name());
+    Failure::new(code, error.to_string(), stage, error.retryable())
+}
+
+/// The failure of a job that takes too long, in a stage.
+fn too_long(limits: JobLimits, stage: &str) -> Failure {
+    let message = format!("the job exceeded its time limit of {} s", limits.seconds);
+    Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true)
 }
 
 /// How a job ended at a worker.
@@ -432,12 +481,11 @@ enum Followed {
     Lost(Ending),
 }
 
-/// The stage of the work for error messages. `target` is `None` while outputs are uploaded.
-const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
-    match (state, target) {
-        (_, None) => "upload",
-        (State::Probing, _) => "probe",
-        (State::Planning, _) => "fetch",
+/// The stage of the work for error messages.
+const fn stage_of(state: State) -> &'static str {
+    match state {
+        State::Probing => "probe",
+        State::Planning => "fetch",
         _ => "encode",
     }
 }
@@ -446,14 +494,12 @@ const fn stage_of(state: State, target: Option<&Target>) -> &'static str {
 #[derive(Clone, Copy)]
 struct Watched<'a> {
     task: &'a Task,
-    /// The folder that the worker writes to.
-    folder: &'a Path,
     limits: JobLimits,
     /// Asks for the job to be stopped.
     stop: &'a Notify,
     begun: Instant,
-    /// Where new outputs will be; `None` for an upload.
-    target: Option<&'a Target>,
+    /// Where the outputs will be.
+    target: &'a Target,
 }
 
 /// The limits of a job: those of the service, or lower ones that its document states.
@@ -463,7 +509,14 @@ struct JobLimits {
     seconds: u64,
     /// The most bytes of all its outputs; `None` for no limit.
     output_bytes: Option<u64>,
+    /// The most processor time, in seconds; `None` for no limit.
+    processor_seconds: Option<u64>,
+    /// The most memory of its worker, in bytes.
+    memory: u64,
 }
+
+/// How many files a job may make: more would be slow to look at, and use up the file system.
+const FILES: usize = 10_000;
 
 impl JobLimits {
     fn of(config: &Config, document: &str) -> Self {
@@ -474,42 +527,52 @@ impl JobLimits {
         Self {
             seconds: seconds.min(config.most_job_seconds),
             output_bytes: most.into_iter().chain(asked.max_output_bytes).min(),
+            processor_seconds: Some(config.most_processor_seconds).filter(|most| *most > 0),
+            memory: config.most_memory_bytes,
         }
     }
 
-    /// The failure of a job whose outputs have so many bytes, in a stage; `None` within the limit.
-    fn refuse(self, outputs: u64, stage: &str) -> Option<Failure> {
-        let most = self.output_bytes.filter(|most| outputs > *most)?;
-        let message = format!("the outputs have {outputs} bytes so far, and may have {most}");
+    /// The failure of a job that has written so much, in a stage; `None` within the limits.
+    fn refuse(self, written: Written, stage: &str) -> Option<Failure> {
+        let outputs = written.outputs;
+        let message = if let Some(most) = self.output_bytes.filter(|most| outputs > *most) {
+            format!("the outputs have {outputs} bytes so far, and may have {most}")
+        } else if written.files > FILES {
+            format!("the job has made {} files, and may make {FILES}", written.files)
+        } else {
+            return None;
+        };
+        Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
+    }
+
+    /// The failure of a job whose worker uses so much memory, and has used so many clock ticks of
+    /// processor time for it; `None` within the limits.
+    fn refuse_use(self, now: Vitals, stage: &str) -> Option<Failure> {
+        let seconds = now.ticks / rustix::param::clock_ticks_per_second();
+        let message = if now.memory > self.memory {
+            format!("the worker exceeded its memory limit of {} bytes", self.memory)
+        } else if let Some(most) = self.processor_seconds.filter(|most| seconds > *most) {
+            format!("the job used {seconds} s of processor time, and may use {most} s")
+        } else {
+            return None;
+        };
         Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
     }
 }
 
-/// How many bytes the files of two folders have. Files are looked at on a thread that may wait.
-async fn bytes_of(first: &Path, second: &Path) -> (u64, u64) {
-    let (first, second) = (first.to_owned(), second.to_owned());
-    let summed = spawn_blocking(move || (bytes_in(&first), bytes_in(&second)));
-    summed.await.unwrap_or_default()
-}
-
-/// How many bytes the files of a folder have together, also those of folders within it.
-fn bytes_in(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = entries.filter_map(|entry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => Some(bytes_in(&entry.path())),
-        Ok(kind) if kind.is_file() => Some(entry.metadata().ok()?.len()),
-        _ => None,
-    });
-    bytes.sum()
-}
-
 /// Reads a worker's events until its job has ended, and enforces the limits on the way.
-async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Followed {
-    let Watched { task, folder, limits, stop, begun, target } = at;
+async fn follow(
+    service: &Service,
+    at: Watched<'_>,
+    place: &mut Place,
+    worker: &mut Worker,
+) -> Followed {
+    let Watched { task, limits, stop, begun, target } = at;
     let config = &service.config;
     let limit = Duration::from_secs(limits.seconds);
     let silence = Duration::from_secs(config.most_silent_seconds);
-    let (mut heard, mut last) = (Instant::now(), Vitals::default());
+    let before = worker.vitals().unwrap_or_default().ticks;
+    let (mut heard, mut last) = (Instant::now(), before);
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
     let mut watch = interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -532,34 +595,30 @@ async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Foll
                     return Followed::Lost(Ending::GivenBack);
                 }
                 let failed = |failure| Followed::Lost(Ending::Failed(failure));
-                let stage = stage_of(state, target);
+                let stage = stage_of(state);
                 if begun.elapsed() > limit {
-                    let seconds = limit.as_secs();
-                    let message = format!("the job exceeded its time limit of {seconds} s");
-                    return failed(Failure::new("ENGINE_INVOCATION_ERROR", message, stage, true));
+                    return failed(too_long(limits, stage));
                 }
                 // A worker that has ended is noticed by the end of its output.
                 let Some(vitals) = worker.vitals() else { continue };
-                let (outputs, temporary) = bytes_of(folder, worker.temporary()).await;
-                if let Some(failure) = limits.refuse(outputs, stage) {
+                place.look(worker.inputs(), vitals.ticks);
+                let written = worker.written().await;
+                let used = Vitals { ticks: vitals.ticks.saturating_sub(before), ..vitals };
+                let refused = limits.refuse(written, stage);
+                if let Some(failure) = refused.or_else(|| limits.refuse_use(used, stage)) {
                     return failed(failure);
                 }
-                let written = outputs + temporary;
-                if service.disk.must_give_way(&task.job_id, written) {
+                let bytes = written.outputs + written.temporary;
+                if service.disk.must_give_way(&task.job_id, bytes) {
                     let message = format!(
-                        "the job has written {written} bytes, and the disk has no room for more"
+                        "the job has written {bytes} bytes, and the disk has no room for more"
                     );
                     return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
                 }
-                if vitals.memory > config.most_memory_bytes {
-                    let most = config.most_memory_bytes;
-                    let message = format!("the worker exceeded its memory limit of {most} bytes");
-                    return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
-                }
-                if vitals.ticks != last.ticks {
+                if vitals.ticks != last {
                     heard = Instant::now();
                 }
-                last = vitals;
+                last = vitals.ticks;
                 if heard.elapsed() > silence {
                     return Followed::Lost(Ending::Crashed("stalled", stage));
                 }
@@ -582,8 +641,8 @@ async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Foll
                 let reasons = json!(reasons).to_string();
                 // Outputs for a provider are local first, so that is a place for leftovers, too.
                 let here = unsent(&task.job_id);
-                let here = matches!(target, Some(Target::Provider(..))).then_some(&here);
-                let places = target.into_iter().chain(here);
+                let here = matches!(target, Target::Provider(..)).then_some(&here);
+                let places = [target].into_iter().chain(here);
                 let places = places.flat_map(|target| outputs.iter().map(|name| target.at(name)));
                 let places: Vec<String> = places.map(|at| json!(at).to_string()).collect();
                 let noted = service.store.planned(task, &strategy, &reasons, &places).await;
@@ -597,12 +656,14 @@ async fn follow(service: &Service, at: Watched<'_>, worker: &mut Worker) -> Foll
                 state = State::Transcoding;
                 progress = progress.max(percent.min(99));
             }
+            #[cfg(feature = "door")]
+            Some(Event::Through(_)) => {}
             // The worker may complete before the request to stop reaches it.
             Some(Event::Done(done)) => return Followed::Done(done),
             Some(Event::Failed(_)) if asked_to_stop.is_some() => return Followed::Cancelled,
             Some(Event::Failed(failed)) => return Followed::Failed(failed),
             None if asked_to_stop.is_some() => return Followed::Lost(Ending::Cancelled),
-            None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state, target))),
+            None => return Followed::Lost(Ending::Crashed("crashed", stage_of(state))),
         }
         if state == before && written.elapsed() < WRITE {
             continue;

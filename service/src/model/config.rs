@@ -75,8 +75,23 @@ pub struct Config {
     pub least_free_bytes: u64,
     /// The format of the log. Default: lines for people.
     pub log: LogFormat,
-    /// Whether jobs in ffmpeg mode may run where the kernel can not confine them. Default: no.
-    pub unconfined_ffmpeg: bool,
+    /// The most processor time of a job, in seconds; 0 for no limit. Default: 0.
+    pub most_processor_seconds: u64,
+    /// Whether workers run where the kernel can not confine them. Default: `best`.
+    pub confinement: Confinement,
+}
+
+/// What becomes of workers where the kernel can not confine them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum Confinement {
+    /// The service does not start.
+    Required,
+    /// They are confined as far as the kernel can, and jobs in ffmpeg mode fail.
+    #[default]
+    Best,
+    /// They are never confined.
+    Off,
 }
 
 /// How the log of a service is written.
@@ -118,7 +133,8 @@ impl Default for Config {
             most_queued_per_project: 0,
             least_free_bytes: 1 << 30,
             log: LogFormat::Text,
-            unconfined_ffmpeg: false,
+            most_processor_seconds: 0,
+            confinement: Confinement::Best,
         }
     }
 }
@@ -215,7 +231,7 @@ impl Config {
             max_pixels: self.most_pixels,
             max_seconds: self.most_job_seconds,
             max_memory_bytes: self.most_memory_bytes,
-            unconfined: self.unconfined_ffmpeg,
+            unconfined: self.confinement == Confinement::Off,
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The protocol between a service and its worker processes: one JSON object on each line.
+//! The protocol between a service and its worker processes: one JSON object on each line of a
+//! socket.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf};
+use std::{num::NonZeroU32, path::PathBuf};
 
 use avocet_model::plan::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A job for a worker, on its standard input.
+/// A job for a worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
@@ -25,26 +26,20 @@ pub struct Order {
 pub enum Purpose {
     /// Only make the plan and return it.
     Plan,
-    /// Run the job, and write its outputs into a folder.
-    Folder(PathBuf),
-    /// Send the outputs of an earlier run to an object store.
-    Send(Sending),
-}
-
-/// Finished outputs that are to be sent to an object store.
-#[derive(Clone, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sending {
-    /// For each output its file, and the URL to send it to, as in `s3://bucket/outputs/name`.
-    pub files: Vec<(PathBuf, String)>,
-    /// Options of the store, by the names of the crate `object_store`; they include its secrets.
-    pub options: BTreeMap<String, String>,
-}
-
-impl fmt::Debug for Sending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").field("files", &self.files).finish_non_exhaustive()
-    }
+    /// Run the job.
+    Run {
+        /// The folder for its outputs.
+        folder: PathBuf,
+        /// The `ffmpeg` program, where the worker may run that one.
+        ffmpeg: Option<PathBuf>,
+        /// The working folder for that program.
+        #[serde(rename = "ofFfmpeg")]
+        of_ffmpeg: PathBuf,
+    },
+    /// Make system calls, for tests of the confinement only. The answers are their results, or
+    /// negative error numbers.
+    #[cfg(feature = "door")]
+    Door(Vec<avocet_engine::door::Call>),
 }
 
 /// The limits of a job.
@@ -69,7 +64,7 @@ pub struct Limits {
     pub unconfined: bool,
 }
 
-/// A request to a worker, one line on its standard input.
+/// A request to a worker: one line on the socket that is its standard input.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Request {
@@ -79,7 +74,7 @@ pub enum Request {
     Cancel,
 }
 
-/// An event of a worker, one line on its standard output.
+/// An event of a worker: one line on the same socket.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
@@ -105,6 +100,9 @@ pub enum Event {
     Progress(u8),
     /// The job completed.
     Done(Done),
+    /// The results of [`Purpose::Door`].
+    #[cfg(feature = "door")]
+    Through(Vec<i64>),
     /// The job failed.
     Failed(Failure),
 }

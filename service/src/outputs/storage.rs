@@ -297,7 +297,7 @@ const KEPT: usize = 32;
 
 impl Service {
     /// The way to a provider, with its credentials, from the cache or new.
-    fn way_to(&self, row: &ProviderRow) -> Result<Elsewhere, String> {
+    pub(crate) fn way_to(&self, row: &ProviderRow) -> Result<Elsewhere, String> {
         let name = (row.id.clone(), row.updated_at);
         let mut known = self.reaching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(way) = known.get(&name) {

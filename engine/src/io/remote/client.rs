@@ -74,7 +74,7 @@ impl fmt::Debug for Client {
 }
 
 /// The runtime of all network work, with one thread, which is started at its first use.
-fn network() -> io::Result<&'static Runtime> {
+pub(super) fn network() -> io::Result<&'static Runtime> {
     static NETWORK: OnceLock<Option<Runtime>> = OnceLock::new();
     let network = NETWORK.get_or_init(|| {
         let mut builder = runtime::Builder::new_multi_thread();

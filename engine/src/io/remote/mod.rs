@@ -4,6 +4,11 @@ mod cache;
 mod client;
 mod object;
 mod origin;
+#[cfg(all(unix, feature = "workers"))]
+mod proxy;
+#[cfg(not(all(unix, feature = "workers")))]
+#[path = "no_proxy.rs"]
+mod proxy;
 mod ranged;
 mod staged;
 mod store;
@@ -34,6 +39,8 @@ use origin::{Facts, Origin};
 use ranged::Ranged;
 use staged::Staged;
 
+#[cfg(all(unix, feature = "workers"))]
+pub use proxy::{InputProxy, ProxiedInputs};
 pub(super) use upload::{Sent, Upload};
 
 use super::{FileReader, RemoteSettings, Unfinished, open_file};
@@ -74,6 +81,19 @@ enum Way {
     Staged(Arc<Staged>),
 }
 
+impl RemoteSettings {
+    #[cfg(all(unix, feature = "workers"))]
+    fn proxied(&self) -> Option<proxy::ProxiedInputs> {
+        self.proxy.clone()
+    }
+
+    #[cfg(not(all(unix, feature = "workers")))]
+    #[expect(clippy::unused_self, reason = "it stands in for the one above")]
+    const fn proxied(&self) -> Option<proxy::ProxiedInputs> {
+        None
+    }
+}
+
 impl Remotes {
     pub(crate) fn new(settings: RemoteSettings, unfinished: Unfinished) -> Self {
         Self { settings, unfinished, shared: Arc::default() }
@@ -87,11 +107,20 @@ impl Remotes {
         Ok(self.shared.client.get_or_init(|| client))
     }
 
+    /// Fetches inputs for a worker; see [`InputProxy`].
+    #[cfg(all(unix, feature = "workers"))]
+    pub(crate) fn serve(&self, stream: std::os::unix::net::UnixStream) -> io::Result<InputProxy> {
+        InputProxy::serve(self.client()?.clone(), stream)
+    }
+
     fn cache(&self) -> Cache {
         self.shared.cache.get_or_init(|| Cache::new(self.settings.cache_bytes)).clone()
     }
 
     fn origin(&self, url: &str) -> Result<Origin, RemoteError> {
+        if let Some(inputs) = self.settings.proxied() {
+            return Ok(Origin::proxied(inputs, url, &self.settings));
+        }
         let url = Url::parse(url).map_err(no_url)?;
         Origin::new(self.client()?.clone(), &url)
     }

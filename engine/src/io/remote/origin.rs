@@ -1,6 +1,9 @@
 //! Origins of remote media: HTTP servers and object stores.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
@@ -9,32 +12,55 @@ use reqwest::{
     Response,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED},
 };
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use avocet_model::remote::RemoteError;
 
 use super::{
     client::{Client, Counts, WasPublic, status, transport},
+    proxy::{self, ProxiedInputs},
     store::{self, Opened},
 };
-use crate::io::Reach;
+use crate::io::{Reach, RemoteSettings};
 
 /// An origin of media.
 #[derive(Debug)]
 pub(super) struct Origin {
-    pub(super) client: Client,
+    pub(super) limits: Limits,
     pub(super) counts: Arc<Counts>,
     kind: Kind,
 }
 
+/// The limits of transfers from an origin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long to wait for an answer, or for more bytes of one.
+    pub(super) idle_timeout: Duration,
+    /// The largest input that is copied as a whole, in bytes.
+    pub(super) max_bytes: u64,
+}
+
 #[derive(Debug)]
 enum Kind {
-    Http { url: Url, was_public: WasPublic },
-    Store { store: Arc<dyn ObjectStore>, key: Key },
+    Http {
+        client: Client,
+        url: Url,
+        was_public: WasPublic,
+    },
+    Store {
+        store: Arc<dyn ObjectStore>,
+        key: Key,
+    },
+    /// Another process has the network.
+    Proxied {
+        inputs: ProxiedInputs,
+        url: String,
+    },
 }
 
 /// What an origin states about a file or an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Facts {
     /// Its length, in bytes, where that is told.
     pub(super) length: Option<u64>,
@@ -49,6 +75,7 @@ pub(super) struct Facts {
 pub(super) enum Body {
     Http(Response),
     Store(BoxStream<'static, object_store::Result<Bytes>>),
+    Proxied(proxy::Answer),
 }
 
 impl Body {
@@ -59,7 +86,14 @@ impl Body {
             Self::Store(stream) => {
                 stream.next().await.transpose().map_err(|error| store::fault(&error))
             }
+            Self::Proxied(answer) => answer.chunk().await,
         }
+    }
+}
+
+impl Limits {
+    const fn of(settings: &RemoteSettings) -> Self {
+        Self { idle_timeout: settings.idle_timeout, max_bytes: settings.max_bytes }
     }
 }
 
@@ -68,7 +102,10 @@ impl Origin {
     pub(super) fn new(client: Client, url: &Url) -> Result<Self, RemoteError> {
         let counts = Arc::new(Counts::default());
         let kind = match url.scheme() {
-            "http" | "https" => Kind::Http { url: url.clone(), was_public: WasPublic::default() },
+            "http" | "https" => {
+                let was_public = WasPublic::default();
+                Kind::Http { client: client.clone(), url: url.clone(), was_public }
+            }
             _ if client.settings.reach == Reach::Public => {
                 let what = "only https: is allowed; object stores would need this machine's own \
                             credentials";
@@ -79,16 +116,26 @@ impl Origin {
                 Kind::Store { store, key }
             }
         };
-        Ok(Self { client, counts, kind })
+        Ok(Self { limits: Limits::of(&client.settings), counts, kind })
+    }
+
+    /// The origin of an input that another process fetches.
+    pub(super) fn proxied(inputs: ProxiedInputs, url: &str, settings: &RemoteSettings) -> Self {
+        let kind = Kind::Proxied { inputs, url: url.to_owned() };
+        Self { limits: Limits::of(settings), counts: Arc::default(), kind }
     }
 
     /// Asks the origin what it has. One byte is requested from an HTTP server, to see whether it
     /// serves ranges, whatever its headers say.
     pub(super) async fn look(&self) -> Result<Facts, RemoteError> {
         match &self.kind {
-            Kind::Http { url, was_public } => {
-                let response = self.client.get(url, Some((0, 0)), was_public, &self.counts).await?;
+            Kind::Http { client, url, was_public } => {
+                let response = client.get(url, Some((0, 0)), was_public, &self.counts).await?;
                 look_at(&response)
+            }
+            Kind::Proxied { inputs, url } => {
+                self.counts.requests.fetch_add(1, Ordering::Relaxed);
+                inputs.look(url).await
             }
             Kind::Store { store, key } => {
                 let meta = store.head(key).await.map_err(|error| store::fault(&error))?;
@@ -107,9 +154,13 @@ impl Origin {
         facts: &Facts,
     ) -> Result<Body, RemoteError> {
         match &self.kind {
-            Kind::Http { url, was_public } => {
+            Kind::Proxied { inputs, url } => {
+                self.counts.requests.fetch_add(1, Ordering::Relaxed);
+                Ok(Body::Proxied(inputs.get(url, first, end, facts).await?))
+            }
+            Kind::Http { client, url, was_public } => {
                 let range = end.map(|end| (first, end.saturating_sub(1)));
-                let response = self.client.get(url, range, was_public, &self.counts).await?;
+                let response = client.get(url, range, was_public, &self.counts).await?;
                 check(&response, range, facts)?;
                 Ok(Body::Http(response))
             }

@@ -122,7 +122,7 @@ fn download(
     cancel: &CancelToken,
     observe: &mut dyn FnMut(Fetched),
 ) -> io::Result<()> {
-    let most = origin.client.settings.max_bytes;
+    let most = origin.limits.max_bytes;
     let too_large = move |bytes| RemoteError::TooLarge { bytes, most };
     if let Some(length) = facts.length.filter(|length| *length > most) {
         return Err(too_large(length).into());

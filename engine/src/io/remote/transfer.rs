@@ -107,7 +107,7 @@ pub(super) async fn transfer(
     end: Option<u64>,
     mut take: impl FnMut(Option<Bytes>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let limit = origin.client.settings.idle_timeout;
+    let limit = origin.limits.idle_timeout;
     let mut backoff = Backoff::default();
     let begun = Instant::now();
     let (mut at, mut came) = (first, 0);

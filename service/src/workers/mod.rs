@@ -1,0 +1,340 @@
+//! Worker processes: confined, reused from job to job of one project, spoken to in lines of JSON,
+//! killed when they hang.
+
+mod planners;
+mod pool;
+mod turns;
+
+use std::{
+    collections::VecDeque,
+    env, fs, io,
+    os::{fd::OwnedFd, unix::net::UnixStream as Socket},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use avocet_engine::{
+    Elsewhere, InputProxy,
+    workers::{Duty, Sandbox},
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
+
+use crate::model::protocol::{Event, Order, Request};
+
+pub(crate) use planners::{Busy, NotPlanned, Planners, ToPlan};
+pub(crate) use pool::Pool;
+pub(crate) use turns::{Place, Places};
+
+/// How long a worker may take to read a request, and to confirm that it took a job.
+const TO_TAKE: Duration = Duration::from_secs(10);
+
+/// How many of the last lines of a worker's standard error are kept, for the log.
+const WORDS: usize = 20;
+
+/// The folder for outputs, within a worker's folder.
+const OUTPUTS: &str = "outputs";
+
+/// The folder for temporary files, within a worker's folder.
+const TEMPORARY: &str = "temporary";
+
+/// The working folder of the `ffmpeg` program, within a worker's folder.
+const OF_FFMPEG: &str = "ffmpeg";
+
+/// What a worker may run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Plans and recipes, in its own process.
+    Recipes,
+    /// The `ffmpeg` program.
+    Ffmpeg,
+}
+
+/// How workers are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// The program; it is started with the argument `worker`.
+    pub(crate) path: PathBuf,
+    /// The `ffmpeg` program, where there is one.
+    pub(crate) ffmpeg: Option<PathBuf>,
+    /// The folder in which each worker gets a folder of its own.
+    pub(crate) folder: PathBuf,
+    /// What is enforced on workers.
+    pub(crate) sandbox: Sandbox,
+    /// Fetches the inputs of all workers.
+    pub(crate) fetcher: Elsewhere,
+}
+
+/// A worker process; it is killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    kind: Kind,
+    ffmpeg: Option<PathBuf>,
+    /// The project whose jobs it runs; `None` until its first job.
+    project: Option<String>,
+    /// How many jobs it has taken.
+    jobs: u32,
+    input: OwnedWriteHalf,
+    output: Lines<BufReader<OwnedReadHalf>>,
+    words: Arc<Mutex<VecDeque<String>>>,
+    inputs: InputProxy,
+    /// The worker's folder, the only one that it can write to; removed when the worker is dropped.
+    folder: TempDir,
+}
+
+/// The resource use of a process and its children.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    /// Resident memory, in bytes.
+    pub(crate) memory: u64,
+    /// Processor time used in user and kernel mode, in clock ticks.
+    pub(crate) ticks: u64,
+}
+
+impl Program {
+    /// Starts a worker, in a process group of its own. Must be called on a thread of the runtime
+    /// that does not end, since the kernel kills the worker with its parent's thread.
+    pub(crate) fn start(&self, kind: Kind) -> io::Result<Worker> {
+        let folder = tempfile::tempdir_in(&self.folder)?;
+        let place = folder.path().canonicalize()?;
+        for name in [OUTPUTS, TEMPORARY, OF_FFMPEG] {
+            fs::create_dir(place.join(name))?;
+        }
+        // Standard input is the socket for requests and events, and standard output the one for
+        // inputs: so no other descriptor is handed down.
+        let ((ours, line), (proxy, inputs)) = (Socket::pair()?, Socket::pair()?);
+        let mut command = Command::new(&self.path);
+        command
+            .arg("worker")
+            .env_clear()
+            .env("TMPDIR", place.join(TEMPORARY))
+            .stdin(Stdio::from(OwnedFd::from(line)))
+            .stdout(Stdio::from(OwnedFd::from(inputs)))
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        for name in ["LD_LIBRARY_PATH", "RUST_BACKTRACE"] {
+            if let Some(value) = env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let ffmpeg = self.ffmpeg.as_deref().filter(|_| kind == Kind::Ffmpeg);
+        let duty = Duty { program: &self.path, folder: &place, ffmpeg };
+        self.sandbox.confine(command.as_std_mut(), duty)?;
+        let mut child = command.spawn()?;
+        // The parent's copies of the worker's ends are closed here, so that their end is noticed.
+        drop(command);
+        ours.set_nonblocking(true)?;
+        let (output, input) = UnixStream::from_std(ours)?.into_split();
+        let words = Arc::default();
+        if let Some(errors) = child.stderr.take() {
+            tokio::spawn(listen(errors, Arc::clone(&words)));
+        }
+        Ok(Worker {
+            child,
+            kind,
+            ffmpeg: ffmpeg.map(Path::to_owned),
+            project: None,
+            jobs: 0,
+            input,
+            output: BufReader::new(output).lines(),
+            words,
+            inputs: self.fetcher.fetch_for(proxy)?,
+            folder,
+        })
+    }
+}
+
+/// Keeps the last lines of a worker's standard error: libav's log, or the message of a panic.
+async fn listen(errors: ChildStderr, words: Arc<Mutex<VecDeque<String>>>) {
+    let mut lines = BufReader::new(errors).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::debug!(line, "standard error of a worker");
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() == WORDS {
+            words.pop_front();
+        }
+        words.push_back(line);
+    }
+}
+
+impl Worker {
+    async fn say(&mut self, request: &Request) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.input.write_all(&line).await?;
+        self.input.flush().await
+    }
+
+    /// Gives the worker a job of its project, with these inputs, and waits until it confirms. A worker that dies before it confirms
+    /// did not die of the job. A worker that does not confirm within [`TO_TAKE`] is taken for dead.
+    pub(crate) async fn run(&mut self, order: Order, inputs: Vec<String>) -> io::Result<()> {
+        self.jobs += 1;
+        self.inputs.allow(inputs);
+        let taken = timeout(TO_TAKE, async {
+            self.say(&Request::Run(order)).await?;
+            Ok::<_, io::Error>(self.event().await)
+        });
+        match taken.await {
+            Ok(Ok(Some(Event::Taken))) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Err(io::Error::other("the worker did not accept the job")),
+        }
+    }
+
+    /// The worker's next event; `None` when it is dead, or its line is no known event.
+    pub(crate) async fn event(&mut self) -> Option<Event> {
+        let line = self.output.next_line().await.ok()??;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// Asks the worker to stop the running job; its last event for that job still comes.
+    pub(crate) async fn cancel(&mut self) -> io::Result<()> {
+        let said = timeout(TO_TAKE, self.say(&Request::Cancel)).await;
+        said.map_err(|_| io::Error::other("the worker did not accept the cancel request"))?
+    }
+
+    /// Kills the worker and removes its temporary files.
+    pub(crate) async fn end(mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            tracing::warn!(%status, "a worker ended by itself");
+        }
+        self.kill();
+        let _ = self.child.kill().await;
+        let words = std::mem::take(&mut *self.words.lock().unwrap_or_else(PoisonError::into_inner));
+        if !words.is_empty() {
+            let words = Vec::from(words).join("\n");
+            tracing::info!(words, "the last lines of standard error of a worker");
+        }
+    }
+
+    /// Kills the worker with all that it started.
+    fn kill(&self) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(id) = id {
+            // An error is ignored: the group may be gone already.
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+
+    /// The folder for the outputs of its job.
+    pub(crate) fn outputs(&self) -> PathBuf {
+        self.folder.path().join(OUTPUTS)
+    }
+
+    /// The folder for the `ffmpeg` program.
+    pub(crate) fn of_ffmpeg(&self) -> PathBuf {
+        self.folder.path().join(OF_FFMPEG)
+    }
+
+    /// The `ffmpeg` program, where it may run that one.
+    pub(crate) fn ffmpeg(&self) -> Option<&Path> {
+        self.ffmpeg.as_deref()
+    }
+
+    /// The inputs that are fetched for it.
+    pub(crate) const fn inputs(&self) -> &InputProxy {
+        &self.inputs
+    }
+
+    /// The resource use of the worker; `None` when it has ended.
+    pub(crate) fn vitals(&self) -> Option<Vitals> {
+        vitals(self.child.id()?)
+    }
+
+    /// What it has written for its job so far. Files are looked at on a thread that may wait.
+    pub(crate) async fn written(&self) -> Written {
+        let folder = self.folder.path().to_owned();
+        let looked = tokio::task::spawn_blocking(move || {
+            let [outputs, of_ffmpeg, temporary] =
+                [OUTPUTS, OF_FFMPEG, TEMPORARY].map(|name| files_in(&folder.join(name)));
+            Written {
+                outputs: outputs.0 + of_ffmpeg.0,
+                temporary: temporary.0,
+                files: outputs.1 + of_ffmpeg.1 + temporary.1,
+            }
+        });
+        looked.await.unwrap_or_default()
+    }
+
+    /// Removes all that is in its folders. An error means that another job could find something.
+    async fn clean(&mut self) -> io::Result<()> {
+        self.inputs.allow([]);
+        let folder = self.folder.path().to_owned();
+        let cleaned = tokio::task::spawn_blocking(move || {
+            for name in [OUTPUTS, TEMPORARY, OF_FFMPEG] {
+                // A worker can not make folders, so these hold files only.
+                for file in fs::read_dir(folder.join(name))? {
+                    fs::remove_file(file?.path())?;
+                }
+            }
+            Ok(())
+        });
+        cleaned.await.map_err(io::Error::other)?
+    }
+}
+
+/// What a worker has written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Bytes of files that are or become outputs.
+    pub(crate) outputs: u64,
+    /// Bytes of temporary files.
+    pub(crate) temporary: u64,
+    /// The number of all files.
+    pub(crate) files: usize,
+}
+
+/// Bytes and number of the files of a folder. A worker can make no folders in it.
+fn files_in(folder: &Path) -> (u64, usize) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len());
+    sizes.fold((0, 0), |(bytes, files), size| (bytes + size, files + 1))
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The resource use of a process and of the children of its threads, from `/proc` (proc(5)).
+fn vitals(process: u32) -> Option<Vitals> {
+    let mut all = vitals_of(process)?;
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    for thread in threads {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        for child in children.filter_map(vitals_of) {
+            all.memory += child.memory;
+            all.ticks += child.ticks;
+        }
+    }
+    Some(all)
+}
+
+/// The resource use of a process, with that of children that have ended.
+fn vitals_of(process: u32) -> Option<Vitals> {
+    let folder = Path::new("/proc").join(process.to_string());
+    let status = fs::read_to_string(folder.join("status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    // The name of the process may have spaces, so fields are counted from the parenthesis behind
+    // it. The 12th to 15th from there are utime, stime, cutime and cstime.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let spent = fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok());
+    Some(Vitals { memory: kilobytes * 1024, ticks: spent.sum() })
+}

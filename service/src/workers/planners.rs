@@ -1,0 +1,120 @@
+//! Plans for HTTP requests that wait for the answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{interval, timeout};
+
+use super::{Kind, Place, Places, Pool, Worker};
+use crate::model::protocol::{Event, Failure, Limits, Order, Purpose};
+
+/// Why a request can not be served now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy {
+    /// The reason, for people.
+    pub(crate) what: &'static str,
+    /// How long the client should wait before it tries again.
+    pub(crate) after: Duration,
+}
+
+impl Busy {
+    /// Free space does not come back by itself, so the pause is long.
+    pub(crate) const DISK_FULL: Self =
+        Self { what: "the disk is full", after: Duration::from_secs(60) };
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum NotPlanned {
+    /// No worker can make it now; the request may be repeated.
+    Busy(Busy),
+    /// The job itself would fail with this.
+    Failed(Failure),
+}
+
+/// How many plans are made at the same time.
+const PLANS: usize = 2;
+
+/// How many more may wait for bytes of their inputs.
+const ASIDE: usize = 16;
+
+/// How long a request waits for its turn.
+const TO_BEGIN: Duration = Duration::from_secs(10);
+
+/// How long a plan may take.
+const TO_PLAN: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a plan waits for its inputs.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Makes plans, in turn for each project.
+#[derive(Debug)]
+pub(crate) struct Planners {
+    places: Places,
+}
+
+/// A document to plan, and whose it is.
+#[derive(Debug)]
+pub(crate) struct ToPlan {
+    pub(crate) project: String,
+    pub(crate) document: String,
+    /// The URLs of its inputs.
+    pub(crate) inputs: Vec<String>,
+    pub(crate) limits: Limits,
+}
+
+impl Planners {
+    pub(crate) fn new() -> Self {
+        Self { places: Places::new(PLANS, ASIDE) }
+    }
+
+    /// Makes the plan of a document, within the limits that jobs have.
+    pub(crate) async fn plan(&self, pool: &Pool, asked: ToPlan) -> Result<Value, NotPlanned> {
+        let ToPlan { project, document, inputs, limits } = asked;
+        let place = timeout(TO_BEGIN, self.places.take(&project)).await;
+        let busy = Busy { what: "too many plans are requested at once", after: TO_BEGIN };
+        let place = place.map_err(|_| NotPlanned::Busy(busy))?;
+        let failed = |message: String| {
+            NotPlanned::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
+        };
+        let order = Order { document, purpose: Purpose::Plan, limits };
+        let whose = (project.as_str(), Kind::Recipes);
+        let given = pool.give(whose, |_| order.clone(), &inputs).await;
+        let mut worker = given.map_err(|error| failed(error.to_string()))?;
+        let message = match timeout(TO_PLAN, planned(&mut worker, place)).await {
+            Ok(Some(plan)) => {
+                pool.put(worker).await;
+                return plan.map_err(NotPlanned::Failed);
+            }
+            Ok(None) => "the worker that made the plan crashed".to_owned(),
+            Err(_) => format!("the plan took longer than {} s", TO_PLAN.as_secs()),
+        };
+        worker.end().await;
+        Err(failed(message))
+    }
+}
+
+/// The plan that a worker makes; `None` when the worker dies meanwhile.
+async fn planned(worker: &mut Worker, mut place: Place) -> Option<Result<Value, Failure>> {
+    let mut shown = None;
+    let mut look = interval(LOOK);
+    loop {
+        let event = tokio::select! {
+            event = worker.event() => event?,
+            _ = look.tick() => {
+                place.look(worker.inputs(), worker.vitals()?.ticks);
+                continue;
+            }
+        };
+        match event {
+            Event::Planned { strategy, reasons, plan, .. } => {
+                shown = Some(json!({ "strategy": strategy, "reasons": reasons, "plan": plan }));
+            }
+            Event::Done(_) => return shown.map(Ok),
+            Event::Failed(failure) => return Some(Err(failure)),
+            #[cfg(feature = "door")]
+            Event::Through(_) => {}
+            Event::Taken | Event::Probing | Event::Planning | Event::Progress(_) => {}
+        }
+    }
+}

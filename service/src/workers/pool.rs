@@ -1,0 +1,123 @@
+//! Idle workers, kept for the next job of their project, and one that belongs to none yet.
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use prometheus_client::metrics::counter::Counter;
+
+use super::{Kind, Program, Worker};
+use crate::model::protocol::Order;
+
+/// How many jobs a worker runs before it is ended: what a job has left in its memory does not stay.
+const JOBS: u32 = 200;
+
+/// The idle workers of a service.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    program: Program,
+    /// Counts the workers that were started.
+    starts: Counter,
+    /// How many workers of projects are kept.
+    most: usize,
+    /// Those of projects; the one that was used last is the last.
+    idle: Mutex<Vec<Worker>>,
+    /// The one that belongs to no project yet.
+    spare: Mutex<Option<Worker>>,
+}
+
+impl Pool {
+    /// An empty one that keeps at most so many idle workers.
+    pub(crate) fn new(program: Program, most: usize, starts: Counter) -> Self {
+        Self { program, most, starts, idle: Mutex::default(), spare: Mutex::default() }
+    }
+
+    /// What of the confinement of workers is not enforced, in words.
+    pub(crate) fn unconfined(&self) -> Option<String> {
+        self.program.sandbox.missing()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Worker>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, kind: Kind) -> io::Result<Worker> {
+        self.starts.inc();
+        self.program.start(kind)
+    }
+
+    /// Starts the spare worker, unless there is one.
+    pub(crate) fn refill(&self) {
+        let mut spare = self.spare();
+        if spare.is_none() {
+            match self.start(Kind::Recipes) {
+                Ok(worker) => *spare = Some(worker),
+                Err(error) => tracing::warn!(%error, "no spare worker can be started"),
+            }
+        }
+    }
+
+    /// An idle worker of a project, or the spare one.
+    fn known(&self, project: &str, kind: Kind) -> Option<Worker> {
+        let mut idle = self.idle();
+        let fits =
+            |worker: &Worker| worker.kind == kind && worker.project.as_deref() == Some(project);
+        if let Some(at) = idle.iter().rposition(fits) {
+            return Some(idle.remove(at));
+        }
+        drop(idle);
+        (kind == Kind::Recipes).then(|| self.spare().take()).flatten()
+    }
+
+    /// Gives an order of a project, which depends on the worker's folders, to one of its workers or
+    /// to a new one. `inputs` are the URLs that the worker may have fetched.
+    pub(crate) async fn give(
+        &self,
+        (project, kind): (&str, Kind),
+        order: impl Fn(&Worker) -> Order,
+        inputs: &[String],
+    ) -> io::Result<Worker> {
+        loop {
+            let known = self.known(project, kind);
+            let is_new = known.is_none();
+            let mut worker = match known {
+                Some(worker) => worker,
+                None => self.start(kind)?,
+            };
+            worker.project = Some(project.to_owned());
+            match worker.run(order(&worker), inputs.to_vec()).await {
+                Ok(()) => {
+                    self.refill();
+                    return Ok(worker);
+                }
+                // It died while it was idle.
+                Err(_) if !is_new => worker.end().await,
+                Err(error) => {
+                    worker.end().await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Takes a worker back whose job has ended.
+    pub(crate) async fn put(&self, mut worker: Worker) {
+        if worker.jobs >= JOBS || worker.clean().await.is_err() {
+            worker.end().await;
+            return;
+        }
+        let oldest = {
+            let mut idle = self.idle();
+            idle.push(worker);
+            (idle.len() > self.most).then(|| idle.remove(0))
+        };
+        if let Some(oldest) = oldest {
+            oldest.end().await;
+        }
+    }
+}
