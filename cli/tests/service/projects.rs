@@ -359,17 +359,57 @@ async fn a_full_disk_is_the_matter_of_the_job_that_fills_it() {
     assert_eq!(job["state"], "completed", "{job}");
 }
 
-#[tokio::test]
-async fn receivers_that_hang_leave_room_for_others() {
-    let service = Service::start();
-    let hanging = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let port = hanging.local_addr().unwrap().port();
+/// A server that takes connections and says nothing: its port, and what holds them.
+async fn silent() -> (u16, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
     let held = tokio::spawn(async move {
         let mut held = Vec::new();
-        while let Ok((stream, _)) = hanging.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             held.push(stream);
         }
     });
+    (port, held)
+}
+
+#[tokio::test]
+async fn origins_that_say_nothing_hold_up_no_other_project() {
+    let variables = [("AVOCET_SERVE_WORKERS", "1")];
+    let service = Service::start_with(&["--allow-private-network"], &variables);
+    let other = of_project(&service, "other").await;
+    let (origin, (port, held)) = (Origin::start().await, silent().await);
+    let hanging = thumbnail(&format!("http://127.0.0.1:{port}/a.mp4"));
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        jobs.push(service.submit(&hanging).await);
+        let request = service.request("POST", "/v1/jobs/plan").json(&hanging);
+        tokio::spawn(request.send());
+    }
+    for job in &jobs {
+        service.reaches(job, "probing").await;
+    }
+    let good = thumbnail(&origin.url("counter-h264-aac.mp4"));
+    let (status, plan) = other.send("POST", "/v1/jobs/plan", &good).await;
+    assert_eq!(status, 200, "{plan}");
+    let (_, job) = other.send("POST", "/v1/jobs", &good).await;
+    let path = format!("/v1/jobs/{}", job["jobId"].as_str().unwrap());
+    let state = until_some("the other project's job ends", async || {
+        let (_, job) = other.get(&path).await;
+        crate::place::is_terminal(&job).then(|| job["state"].as_str().unwrap().to_owned())
+    });
+    assert_eq!(state.await, "completed");
+    // None of them has ended: they wait for longer than that took, with one worker.
+    for job in &jobs {
+        let (_, job) = service.get(&format!("/v1/jobs/{job}")).await;
+        assert_eq!((&job["state"], &job["attempts"]), (&json!("probing"), &json!(1)), "{job}");
+    }
+    held.abort();
+}
+
+#[tokio::test]
+async fn receivers_that_hang_leave_room_for_others() {
+    let service = Service::start();
+    let (port, held) = silent().await;
     let mut jobs = Vec::new();
     for number in 0..200 {
         let mut job = rejected("https://example.com/a");
