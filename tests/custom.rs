@@ -241,6 +241,7 @@ fn misbehaving() -> ProcessSettings {
         largest_file: 8 << 20,
         max_space: 64 << 20,
         needs_sandbox: false,
+        ..ProcessSettings::default()
     }
 }
 

@@ -52,7 +52,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["outputs"],
             &["due"],
             &["service"],
-            &["disk", "metrics", "rates", "workers"],
+            &["disk", "metrics", "rates", "roots", "workers"],
             &["store"],
             &["model"],
         ],

@@ -34,6 +34,10 @@ pub struct ForService {
     /// Where the service tells how the job ended, an `https:` URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
+    /// Where on the machine of the service the output goes, as in `root:films/a.mp4`; a folder for
+    /// several outputs. `None` for the storage of the project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_url: Option<String>,
     /// Which of the project's jobs come first.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]
     pub priority: Priority,

@@ -13,6 +13,7 @@ mod metrics;
 mod model;
 mod outputs;
 mod rates;
+mod roots;
 mod service;
 mod store;
 mod view;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use avocet_engine::Elsewhere;
-use avocet_recipes::Problem as DocumentProblem;
+use avocet_recipes::{Job, Problem as DocumentProblem, Recipe, Task};
 use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
@@ -19,10 +19,11 @@ use crate::{
     TO_END,
     disk::Disk,
     metrics::Metrics,
-    model::{config::Config, keys::Keys},
+    model::{config::Config, keys::Keys, protocol::Failure},
     rates::Rates,
+    roots::{Rooted, Roots},
     store::{Store, millis},
-    workers::{Busy, Places, Planners, Pool, Program},
+    workers::{Busy, Kind, Places, Planners, Pool, Prepared, Program},
 };
 
 /// Ways with the credentials of one provider each, by the provider's id and the time of its last
@@ -229,4 +230,64 @@ impl Shared {
         let found = format!("\"{}\"", avocet_model::location::without_secrets(url));
         Some(DocumentProblem { path: String::new(), found, allowed: kind.to_owned() })
     }
+
+    /// What is wrong with an input that a client names: a URL, or a file below a folder that the
+    /// operator named.
+    pub(crate) fn refuses_input(&self, url: &str) -> Option<DocumentProblem> {
+        let roots = &self.config.input_roots;
+        if Rooted::read(url).is_some_and(|rooted| rooted.is_in(roots)) {
+            return None;
+        }
+        let problem = self.refuses(url)?;
+        let allowed = format!("{}{}", problem.allowed, among(roots));
+        Some(DocumentProblem { allowed, ..problem })
+    }
+
+    /// A job as its worker gets it, with its inputs from this machine open.
+    pub(crate) fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
+        let mut job = job.clone();
+        let mut inputs = Vec::new();
+        for input in &mut job.inputs {
+            let file = match Rooted::read(&input.url) {
+                None => None,
+                Some(rooted) => {
+                    let opened = rooted.open(&self.config.input_roots).map_err(|error| {
+                        let message = format!("can not read {}: {error}", input.url);
+                        Failure::new("INPUT_UNREACHABLE", message, "open", false)
+                    })?;
+                    input.url = rooted.url();
+                    Some(Arc::new(opened))
+                }
+            };
+            inputs.push((input.url.clone(), file));
+        }
+        let kind = match &mut job.task {
+            Task::Ffmpeg(_) => Kind::Ffmpeg,
+            Task::Recipe(recipe) => {
+                // What goes to a place of its own is there also where the input would do.
+                if let Recipe::WebReady(ready) = recipe {
+                    ready.store |= job.service.output_url.is_some();
+                }
+                Kind::Recipes
+            }
+        };
+        Ok(Prepared { kind, document: job.to_json(), inputs })
+    }
+
+    /// What is wrong with the place on this machine that a client names for outputs.
+    pub(crate) fn refuses_output(&self, place: &str) -> Option<DocumentProblem> {
+        let roots = &self.config.output_roots;
+        if Rooted::read(place).is_some_and(|rooted| rooted.is_in(roots)) {
+            return None;
+        }
+        let found = format!("{place:?}");
+        let allowed = format!("no place of this service{}", among(roots));
+        Some(DocumentProblem { path: "outputUrl".to_owned(), found, allowed })
+    }
+}
+
+/// The places of this machine that are allowed beside other ones, in words.
+fn among(roots: &Roots) -> String {
+    let places = roots.keys().map(|name| format!(", or a path as in root:{name}/a.mp4"));
+    places.collect()
 }

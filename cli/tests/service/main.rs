@@ -21,5 +21,6 @@ mod projects;
 mod providers;
 mod proxy;
 mod requests;
+mod roots;
 mod webhooks;
 mod workers;

@@ -38,7 +38,7 @@ async fn listed(store: &Store) -> Result<(u64, Vec<(String, u64)>), sqlx::Error>
             let outputs = outputs_of(&job.outputs).into_iter().filter(|output| !output.deleted);
             found.extend(outputs.filter_map(|Stored { made, at, .. }| match at {
                 At::Folder(path) => Some((path, made.size_bytes)),
-                At::Provider { .. } | At::Input(_) => None,
+                At::Provider { .. } | At::Root { .. } | At::Input(_) => None,
             }));
         }
     }

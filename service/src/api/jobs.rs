@@ -30,7 +30,7 @@ use crate::{
     service::Service,
     store::{Created, JobRow, Settled, State as JobState, Wanted, millis, new_id},
     view::{self, Accepted, Delivery, List, Page},
-    workers::ToPlan,
+    workers::NotPlanned,
 };
 
 /// The pause that clients are told to make when the queue of their project is full.
@@ -166,10 +166,12 @@ async fn read(
         (path, input.url.as_str())
     });
     let webhook = job.service.webhook_url.as_deref().map(|url| ("webhookUrl".to_owned(), url));
-    let problems: Vec<DocumentProblem> = inputs
-        .chain(webhook)
-        .filter_map(|(path, url)| Some(DocumentProblem { path, ..service.refuses(url)? }))
-        .collect();
+    let output = job.service.output_url.as_deref().and_then(|url| service.refuses_output(url));
+    let inputs = inputs
+        .filter_map(|(path, url)| Some(DocumentProblem { path, ..service.refuses_input(url)? }));
+    let webhook =
+        webhook.and_then(|(path, url)| Some(DocumentProblem { path, ..service.refuses(url)? }));
+    let problems: Vec<DocumentProblem> = inputs.chain(webhook).chain(output).collect();
     if problems.is_empty() { Ok((job.to_json(), job)) } else { Err(Problem::all_invalid(problems)) }
 }
 
@@ -185,14 +187,11 @@ async fn plan(
     Body(text): Body,
 ) -> Result<Json<Value>, Problem> {
     service.expect_room()?;
-    let (document, job) = read(&service, &caller.project, &text).await?;
-    let asked = ToPlan {
-        project: caller.project.clone(),
-        document,
-        inputs: job.inputs.iter().map(|input| input.url.clone()).collect(),
-        limits: service.config.limits(),
-    };
-    Ok(Json(service.planners.plan(&service.pool, asked).await?))
+    let (_, job) = read(&service, &caller.project, &text).await?;
+    let prepared = service.prepare(&job).map_err(NotPlanned::Failed)?;
+    let limits = service.config.limits();
+    let plan = service.planners.plan(&service.pool, &caller.project, &prepared, &limits);
+    Ok(Json(plan.await?))
 }
 
 /// One job.

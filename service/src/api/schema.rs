@@ -59,6 +59,8 @@ fn document() -> Value {
                 "description": "The preset that this document is merged over" },
             "webhookUrl": { "type": "string", "format": "uri",
                 "description": "The URL that receives the webhook when the job ends" },
+            "outputUrl": { "type": "string", "pattern": "^root:",
+                "description": "Where on the machine of the service the output goes, as in `root:films/a.mp4`; a folder for several outputs. Its operator names the folders" },
             "stageInput": { "type": "boolean", "description":
                 "Whether inputs are copied before the run. Default: the planner decides" },
             "priority": { "type": "string", "enum": Priority::ALL.map(Priority::name),

@@ -3,12 +3,14 @@
 pub(crate) mod leftovers;
 
 use std::{
-    path::Path,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use avocet_engine::CancelToken;
-use avocet_recipes::{CheckedJob, Task as RecipeTask};
+use avocet_recipes::{CheckedJob, JobOutputs, Task as Recipes};
 use serde_json::json;
 use tokio::{
     sync::Notify,
@@ -19,15 +21,16 @@ use tokio::{
 use crate::{
     model::{
         config::Config,
-        protocol::{Done, Event, Failure, Order, Purpose},
+        protocol::{Done, Event, Failure, Purpose},
     },
     outputs::{
         Finished, bring, is_plain, names,
         storage::{At, Provider, Target, outputs_text},
     },
+    roots::{Rooted, Roots},
     service::Service,
     store::{End, State, TOO_OFTEN, Task, millis},
-    workers::{Kind, Place, Vitals, Worker, Written},
+    workers::{Place, Vitals, Worker, Written},
 };
 
 /// How long to wait for a wake-up before the queue is read again.
@@ -233,8 +236,22 @@ fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
 
 /// Where the outputs of a job go, by the provider that is the default now. The inner error tells
 /// why that provider can not be used.
-async fn target(service: &Service, task: &Task) -> Result<Result<Target, Failure>, sqlx::Error> {
+async fn target(
+    service: &Service,
+    task: &Task,
+    document: &str,
+) -> Result<Result<Target, Failure>, sqlx::Error> {
     let job = &task.job_id;
+    let document = CheckedJob::from_checked_json(document).ok();
+    if let Some(document) = document
+        && let Some(place) = document.service.output_url.clone()
+    {
+        let is_several = match &document.task {
+            Recipes::Recipe(recipe) => recipe.name().makes_several(),
+            Recipes::Ffmpeg(_) => matches!(document.outputs, JobOutputs::Files(_)),
+        };
+        return Ok(Ok(Target::Root(place, is_several)));
+    }
     let Some(row) = service.store.default_provider(&task.project).await? else {
         return Ok(Ok(Target::usual(job)));
     };
@@ -285,7 +302,7 @@ impl Attempt<'_> {
                 }
             }
         }
-        let target = match target(self.service, self.task).await? {
+        let target = match target(self.service, self.task, &self.document).await? {
             Ok(target) => target,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
@@ -296,14 +313,18 @@ impl Attempt<'_> {
         let names = names(&done);
         let finished = Finished::new(done, &target);
         let home = match &target {
-            Target::Provider(..) if !names.is_empty() => unsent(&self.task.job_id),
+            Target::Provider(..) | Target::Root(..) if !names.is_empty() => {
+                unsent(&self.task.job_id)
+            }
             _ => target,
         };
         if let Err(failure) = self.take_over(&home, &names).await {
             return Ok(Ending::Failed(failure));
         }
-        let is_there =
-            finished.outputs.iter().all(|output| !matches!(output.at, At::Provider { .. }));
+        let is_there = finished
+            .outputs
+            .iter()
+            .all(|output| !matches!(output.at, At::Provider { .. } | At::Root { .. }));
         if is_there {
             return Ok(Ending::Completed(finished));
         }
@@ -346,39 +367,20 @@ impl Attempt<'_> {
         }
     }
 
-    /// Uploads the finished outputs to their provider.
+    /// Brings the finished outputs, which wait in the data folder, to where they belong.
     async fn send(&mut self, finished: Finished) -> Result<Ending, sqlx::Error> {
-        let (mut files, mut provider) = (Vec::new(), None);
-        for output in &finished.outputs {
-            let At::Provider { id, url } = &output.at else { continue };
-            let name = url.rsplit('/').next().unwrap_or_default();
-            if let At::Folder(path) = unsent(&self.task.job_id).at(name) {
-                files.push((self.service.files().join(path), url.clone()));
-            }
-            provider = Some(id);
-        }
-        let row = match provider {
-            Some(id) => self.service.store.provider(id).await?,
-            None => None,
-        };
         // Neither a worker nor its place is needed for that.
         self.part(true).await;
         self.place.step_aside();
         if self.service.store.advance(self.task, State::Transcoding, 99).await? {
             self.service.changed(&self.task.job_id);
         }
-        let unusable = |error| {
-            let message = format!("the storage provider of the job can not be used: {error}");
-            Ok(Ending::Failed(Failure::new("STORAGE_ERROR", message, "upload", false)))
-        };
-        let Some(row) = row else { return unusable("it was deleted".to_owned()) };
-        let elsewhere = match self.service.way_to(&row) {
-            Ok(elsewhere) => elsewhere,
-            Err(error) => return unusable(error),
-        };
         let cancel = CancelToken::new();
-        let token = cancel.clone();
-        let mut sent = spawn_blocking(move || elsewhere.upload(files, &token));
+        let sending = match self.sending(&finished, cancel.clone()).await? {
+            Ok(sending) => sending,
+            Err(failure) => return Ok(Ending::Failed(failure)),
+        };
+        let mut sent = spawn_blocking(sending);
         let mut watch = interval(WATCH);
         let limit = Duration::from_secs(self.limits.seconds);
         loop {
@@ -386,7 +388,7 @@ impl Attempt<'_> {
                 sent = &mut sent => {
                     let failed = match sent {
                         Ok(Ok(())) => return Ok(Ending::Completed(finished)),
-                        Ok(Err(error)) => failure_of(&error),
+                        Ok(Err(failure)) => failure,
                         Err(panic) => {
                             Failure::new("ENGINE_ERROR", panic.to_string(), "upload", false)
                         }
@@ -408,30 +410,65 @@ impl Attempt<'_> {
         }
     }
 
+    /// The blocking work that brings outputs to where they belong: a provider, or a folder of this
+    /// machine. All outputs of a job go to one of them.
+    async fn sending(
+        &self,
+        finished: &Finished,
+        cancel: CancelToken,
+    ) -> Result<Result<Sending, Failure>, sqlx::Error> {
+        let home = self.service.files();
+        let (mut uploads, mut copies, mut provider) = (Vec::new(), Vec::new(), None);
+        for output in &finished.outputs {
+            let here = |name: &str| match unsent(&self.task.job_id).at(name) {
+                At::Folder(path) => home.join(path),
+                _ => home.clone(),
+            };
+            match &output.at {
+                At::Provider { id, url } => {
+                    let name = url.rsplit('/').next().unwrap_or_default();
+                    uploads.push((here(name), url.clone()));
+                    provider = Some(id);
+                }
+                At::Root { place, file } => copies.push((here(file), place.clone())),
+                At::Folder(_) | At::Input(_) => {}
+            }
+        }
+        let Some(provider) = provider else {
+            let (roots, job) = (self.service.config.output_roots.clone(), self.task.job_id.clone());
+            return Ok(Ok(Box::new(move || put_all(&copies, &roots, &job, &cancel))));
+        };
+        let unusable = |error| {
+            let message = format!("the storage provider of the job can not be used: {error}");
+            Ok(Err(Failure::new("STORAGE_ERROR", message, "upload", false)))
+        };
+        let Some(row) = self.service.store.provider(provider).await? else {
+            return unusable("it was deleted".to_owned());
+        };
+        match self.service.way_to(&row) {
+            Ok(way) => Ok(Ok(Box::new(move || {
+                way.upload(uploads, &cancel).map_err(|error| failure_of(&error))
+            }))),
+            Err(error) => unusable(error),
+        }
+    }
+
     /// Has a worker make the outputs; returns what it made, or how else that ended. `target` is
     /// where they will be.
     async fn make(&mut self, target: &Target) -> Result<Done, Ending> {
-        let job = CheckedJob::from_checked_json(&self.document);
-        let kind = match &job {
-            Ok(job) if matches!(job.task, RecipeTask::Ffmpeg(_)) => Kind::Ffmpeg,
-            _ => Kind::Recipes,
-        };
-        // A document that can not be read is refused by the worker.
-        let inputs: Vec<String> =
-            job.iter().flat_map(|job| &job.inputs).map(|input| input.url.clone()).collect();
+        let job = CheckedJob::from_checked_json(&self.document)
+            .map_err(|error| Failure::new(error.code(), error.to_string(), "open", false));
+        let prepared = job.and_then(|job| self.service.prepare(&job)).map_err(Ending::Failed)?;
         let mut limits = self.service.config.limits();
         limits.max_seconds = self.limits.seconds;
-        let order = |worker: &Worker| Order {
-            document: self.document.clone(),
-            purpose: Purpose::Run {
-                folder: worker.outputs(),
-                ffmpeg: worker.ffmpeg().map(Path::to_owned),
-                of_ffmpeg: worker.of_ffmpeg(),
-            },
-            limits: limits.clone(),
+        let purpose = |worker: &Worker| Purpose::Run {
+            folder: worker.outputs(),
+            ffmpeg: worker.ffmpeg().map(Path::to_owned),
+            of_ffmpeg: worker.of_ffmpeg(),
         };
-        let whose = (self.task.project.as_str(), kind);
-        let worker = match self.service.pool.give(whose, order, &inputs).await {
+        let project = &self.task.project;
+        let given = self.service.pool.give(project, &prepared, &limits, purpose).await;
+        let worker = match given {
             Ok(worker) => self.worker.insert(worker),
             Err(error) => {
                 let failed = Failure::new("ENGINE_INVOKE_FAILED", error.to_string(), "open", true);
@@ -458,6 +495,37 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// Work that brings outputs to where they belong, on a thread that may wait.
+type Sending = Box<dyn FnOnce() -> Result<(), Failure> + Send>;
+
+/// Puts copies of files to places of this machine.
+fn put_all(
+    copies: &[(PathBuf, String)],
+    roots: &Roots,
+    job: &str,
+    cancel: &CancelToken,
+) -> Result<(), Failure> {
+    for (number, (file, place)) in copies.iter().enumerate() {
+        let put = || {
+            let unknown = || io::Error::new(io::ErrorKind::NotFound, "it is no place");
+            let rooted = Rooted::read(place).ok_or_else(unknown)?;
+            #[expect(clippy::disallowed_methods, reason = "a finished output is copied")]
+            let mut from = File::open(file)?;
+            let part = format!(".avocet-{job}-{number}.part");
+            rooted.put(roots, &mut from, &part, || !cancel.is_cancelled())
+        };
+        put().map_err(|error: io::Error| {
+            if cancel.is_cancelled() {
+                return Failure::new("CANCELLED", "the job was cancelled", "commit", false);
+            }
+            let message = format!("can not write {place}: {error}");
+            let retryable = error.kind() == io::ErrorKind::StorageFull;
+            Failure::new("STORAGE_ERROR", message, "commit", retryable)
+        })?;
+    }
+    Ok(())
 }
 
 /// A failure of this process, as workers report theirs.
@@ -641,7 +709,7 @@ async fn follow(
                 let reasons = json!(reasons).to_string();
                 // Outputs for a provider are local first, so that is a place for leftovers, too.
                 let here = unsent(&task.job_id);
-                let here = matches!(target, Target::Provider(..)).then_some(&here);
+                let here = (!matches!(target, Target::Folder(_))).then_some(&here);
                 let places = [target].into_iter().chain(here);
                 let places = places.flat_map(|target| outputs.iter().map(|name| target.at(name)));
                 let places: Vec<String> = places.map(|at| json!(at).to_string()).collect();

@@ -75,6 +75,11 @@ pub struct Config {
     pub least_free_bytes: u64,
     /// The format of the log. Default: lines for people.
     pub log: LogFormat,
+    /// Folders that inputs may name, as in `root:films/a.mkv` for a file below the one of the name
+    /// `films`. Default: none.
+    pub input_roots: BTreeMap<String, PathBuf>,
+    /// Folders that outputs may go to (`outputUrl`). Default: none.
+    pub output_roots: BTreeMap<String, PathBuf>,
     /// The most processor time of a job, in seconds; 0 for no limit. Default: 0.
     pub most_processor_seconds: u64,
     /// Whether workers run where the kernel can not confine them. Default: `best`.
@@ -133,6 +138,8 @@ impl Default for Config {
             most_queued_per_project: 0,
             least_free_bytes: 1 << 30,
             log: LogFormat::Text,
+            input_roots: BTreeMap::new(),
+            output_roots: BTreeMap::new(),
             most_processor_seconds: 0,
             confinement: Confinement::Best,
         }

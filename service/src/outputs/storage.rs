@@ -40,6 +40,13 @@ pub(crate) enum At {
         /// The URL of the object, as in `s3://bucket/outputs/name/result.mp4`.
         url: String,
     },
+    /// A file below a folder that the operator named.
+    Root {
+        /// The place, as in `root:films/a.mp4`.
+        place: String,
+        /// The name that the worker gave the output.
+        file: String,
+    },
     /// The output is the input itself, at this URL.
     Input(String),
 }
@@ -56,7 +63,8 @@ impl At {
 
 /// How many outputs are still stored, in the data folder or at a provider.
 fn kept(outputs: &[Stored]) -> i64 {
-    let is_kept = |output: &&Stored| !output.deleted && !matches!(output.at, At::Input(_));
+    let is_kept =
+        |output: &&Stored| !output.deleted && !matches!(output.at, At::Input(_) | At::Root { .. });
     i64::try_from(outputs.iter().filter(is_kept).count()).unwrap_or(i64::MAX)
 }
 
@@ -270,6 +278,8 @@ pub(crate) enum Target {
     Folder(String),
     /// The id of a provider, and the URL prefix of the job, as in `s3://bucket/outputs/name`.
     Provider(String, String),
+    /// A place on this machine that the job named, and whether it is a folder for several outputs.
+    Root(String, bool),
 }
 
 impl Target {
@@ -284,6 +294,15 @@ impl Target {
             Self::Folder(key) => At::Folder(format!("{key}/{name}")),
             Self::Provider(id, url) => {
                 At::Provider { id: id.clone(), url: format!("{url}/{name}") }
+            }
+            Self::Root(place, is_folder) => {
+                let file = name.to_owned();
+                let place = if *is_folder {
+                    format!("{}/{name}", place.trim_end_matches('/'))
+                } else {
+                    place.clone()
+                };
+                At::Root { place, file }
             }
         }
     }
@@ -340,6 +359,8 @@ impl Service {
                 let _ = tokio::fs::remove_dir_all(&folder).await;
                 tried.map_err(|error| error.to_string())
             }
+            // No provider is one.
+            Target::Root(..) => Ok(()),
             Target::Provider(_, url) => {
                 let trial = self.at_provider(row, move |elsewhere| elsewhere.try_out(&url));
                 let limit = TO_TRY.as_secs();
@@ -356,7 +377,7 @@ impl Service {
             return None;
         }
         match &output.at {
-            At::Input(url) => Some(url.clone()),
+            At::Input(url) | At::Root { place: url, .. } => Some(url.clone()),
             At::Folder(path) => {
                 let path = format!("/files/{path}");
                 let expires = crate::model::secret::now().as_secs() + self.config.url_seconds;
@@ -411,7 +432,8 @@ impl Service {
     /// Deletes what is at a place. If nothing is there, that is a success.
     pub(crate) async fn remove(&self, at: &At) -> Result<(), String> {
         match at {
-            At::Input(_) => Ok(()),
+            // What was put to a place of this machine is its owner's.
+            At::Input(_) | At::Root { .. } => Ok(()),
             At::Folder(path) => {
                 let path: PathBuf = self.files().join(path);
                 if let Err(error) = tokio::fs::remove_file(&path).await

@@ -7,7 +7,9 @@ mod turns;
 
 use std::{
     collections::VecDeque,
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     os::{fd::OwnedFd, unix::net::UnixStream as Socket},
     path::{Path, PathBuf},
     process::Stdio,
@@ -33,7 +35,7 @@ use tokio::{
 
 use crate::model::protocol::{Event, Order, Request};
 
-pub(crate) use planners::{Busy, NotPlanned, Planners, ToPlan};
+pub(crate) use planners::{Busy, NotPlanned, Planners};
 pub(crate) use pool::Pool;
 pub(crate) use turns::{Place, Places};
 
@@ -59,6 +61,17 @@ pub(crate) enum Kind {
     Recipes,
     /// The `ffmpeg` program.
     Ffmpeg,
+}
+
+/// A job as a worker gets it.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    /// What it may run.
+    pub(crate) kind: Kind,
+    /// Its document.
+    pub(crate) document: String,
+    /// The URLs of its inputs, and the files that are read for them, where they are on this machine.
+    pub(crate) inputs: Vec<(String, Option<Arc<File>>)>,
 }
 
 /// How workers are started.
@@ -178,9 +191,13 @@ impl Worker {
         self.input.flush().await
     }
 
-    /// Gives the worker a job of its project, with these inputs, and waits until it confirms. A worker that dies before it confirms
-    /// did not die of the job. A worker that does not confirm within [`TO_TAKE`] is taken for dead.
-    pub(crate) async fn run(&mut self, order: Order, inputs: Vec<String>) -> io::Result<()> {
+    /// Gives the worker a job of its project, with these inputs, and waits until it confirms. A
+    /// worker that dies before it confirms did not die of the job. A worker that does not confirm within [`TO_TAKE`] is taken for dead.
+    pub(crate) async fn run(
+        &mut self,
+        order: Order,
+        inputs: Vec<(String, Option<Arc<File>>)>,
+    ) -> io::Result<()> {
         self.jobs += 1;
         self.inputs.allow(inputs);
         let taken = timeout(TO_TAKE, async {

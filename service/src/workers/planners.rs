@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 
-use super::{Kind, Place, Places, Pool, Worker};
-use crate::model::protocol::{Event, Failure, Limits, Order, Purpose};
+use super::{Kind, Place, Places, Pool, Prepared, Worker};
+use crate::model::protocol::{Event, Failure, Limits, Purpose};
 
 /// Why a request can not be served now.
 #[derive(Clone, Copy, Debug)]
@@ -53,33 +53,28 @@ pub(crate) struct Planners {
     places: Places,
 }
 
-/// A document to plan, and whose it is.
-#[derive(Debug)]
-pub(crate) struct ToPlan {
-    pub(crate) project: String,
-    pub(crate) document: String,
-    /// The URLs of its inputs.
-    pub(crate) inputs: Vec<String>,
-    pub(crate) limits: Limits,
-}
-
 impl Planners {
     pub(crate) fn new() -> Self {
         Self { places: Places::new(PLANS, ASIDE) }
     }
 
-    /// Makes the plan of a document, within the limits that jobs have.
-    pub(crate) async fn plan(&self, pool: &Pool, asked: ToPlan) -> Result<Value, NotPlanned> {
-        let ToPlan { project, document, inputs, limits } = asked;
-        let place = timeout(TO_BEGIN, self.places.take(&project)).await;
+    /// Makes the plan of a project's job, within the limits that jobs have.
+    pub(crate) async fn plan(
+        &self,
+        pool: &Pool,
+        project: &str,
+        prepared: &Prepared,
+        limits: &Limits,
+    ) -> Result<Value, NotPlanned> {
+        let place = timeout(TO_BEGIN, self.places.take(project)).await;
         let busy = Busy { what: "too many plans are requested at once", after: TO_BEGIN };
         let place = place.map_err(|_| NotPlanned::Busy(busy))?;
         let failed = |message: String| {
             NotPlanned::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "plan", true))
         };
-        let order = Order { document, purpose: Purpose::Plan, limits };
-        let whose = (project.as_str(), Kind::Recipes);
-        let given = pool.give(whose, |_| order.clone(), &inputs).await;
+        // No plan starts the ffmpeg program.
+        let prepared = Prepared { kind: Kind::Recipes, ..prepared.clone() };
+        let given = pool.give(project, &prepared, limits, |_| Purpose::Plan).await;
         let mut worker = given.map_err(|error| failed(error.to_string()))?;
         let message = match timeout(TO_PLAN, planned(&mut worker, place)).await {
             Ok(Some(plan)) => {

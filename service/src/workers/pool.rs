@@ -7,8 +7,8 @@ use std::{
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::{Kind, Program, Worker};
-use crate::model::protocol::Order;
+use super::{Kind, Prepared, Program, Worker};
+use crate::model::protocol::{Limits, Order, Purpose};
 
 /// How many jobs a worker runs before it is ended: what a job has left in its memory does not stay.
 const JOBS: u32 = 200;
@@ -74,23 +74,29 @@ impl Pool {
         (kind == Kind::Recipes).then(|| self.spare().take()).flatten()
     }
 
-    /// Gives an order of a project, which depends on the worker's folders, to one of its workers or
-    /// to a new one. `inputs` are the URLs that the worker may have fetched.
+    /// Gives a job of a project to one of the project's workers or to a new one. What it is to do
+    /// depends on the worker's folders.
     pub(crate) async fn give(
         &self,
-        (project, kind): (&str, Kind),
-        order: impl Fn(&Worker) -> Order,
-        inputs: &[String],
+        project: &str,
+        prepared: &Prepared,
+        limits: &Limits,
+        purpose: impl Fn(&Worker) -> Purpose,
     ) -> io::Result<Worker> {
         loop {
-            let known = self.known(project, kind);
+            let known = self.known(project, prepared.kind);
             let is_new = known.is_none();
             let mut worker = match known {
                 Some(worker) => worker,
-                None => self.start(kind)?,
+                None => self.start(prepared.kind)?,
             };
             worker.project = Some(project.to_owned());
-            match worker.run(order(&worker), inputs.to_vec()).await {
+            let order = Order {
+                document: prepared.document.clone(),
+                purpose: purpose(&worker),
+                limits: limits.clone(),
+            };
+            match worker.run(order, prepared.inputs.clone()).await {
                 Ok(()) => {
                     self.refill();
                     return Ok(worker);

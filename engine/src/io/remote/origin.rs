@@ -52,6 +52,9 @@ enum Kind {
         store: Arc<dyn ObjectStore>,
         key: Key,
     },
+    /// A file that a service lends to its worker.
+    #[cfg(all(unix, feature = "workers"))]
+    File(Arc<std::fs::File>),
     /// Another process has the network.
     Proxied {
         inputs: ProxiedInputs,
@@ -76,6 +79,9 @@ pub(super) enum Body {
     Http(Response),
     Store(BoxStream<'static, object_store::Result<Bytes>>),
     Proxied(proxy::Answer),
+    /// Bytes of an open file, from the first position up to the second.
+    #[cfg(all(unix, feature = "workers"))]
+    File(Arc<std::fs::File>, u64, u64),
 }
 
 impl Body {
@@ -87,6 +93,12 @@ impl Body {
                 stream.next().await.transpose().map_err(|error| store::fault(&error))
             }
             Self::Proxied(answer) => answer.chunk().await,
+            #[cfg(all(unix, feature = "workers"))]
+            Self::File(file, at, end) => {
+                let bytes = proxy::read(file, *at, *end).await?;
+                *at += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                Ok(bytes)
+            }
         }
     }
 }
@@ -119,6 +131,12 @@ impl Origin {
         Ok(Self { limits: Limits::of(&client.settings), counts, kind })
     }
 
+    /// An open file as an origin.
+    #[cfg(all(unix, feature = "workers"))]
+    pub(super) fn file(file: Arc<std::fs::File>, settings: &RemoteSettings) -> Self {
+        Self { limits: Limits::of(settings), counts: Arc::default(), kind: Kind::File(file) }
+    }
+
     /// The origin of an input that another process fetches.
     pub(super) fn proxied(inputs: ProxiedInputs, url: &str, settings: &RemoteSettings) -> Self {
         let kind = Kind::Proxied { inputs, url: url.to_owned() };
@@ -137,6 +155,8 @@ impl Origin {
                 self.counts.requests.fetch_add(1, Ordering::Relaxed);
                 inputs.look(url).await
             }
+            #[cfg(all(unix, feature = "workers"))]
+            Kind::File(file) => proxy::facts(file),
             Kind::Store { store, key } => {
                 let meta = store.head(key).await.map_err(|error| store::fault(&error))?;
                 let version = meta.e_tag.or(meta.version);
@@ -157,6 +177,14 @@ impl Origin {
             Kind::Proxied { inputs, url } => {
                 self.counts.requests.fetch_add(1, Ordering::Relaxed);
                 Ok(Body::Proxied(inputs.get(url, first, end, facts).await?))
+            }
+            #[cfg(all(unix, feature = "workers"))]
+            Kind::File(file) => {
+                let now = proxy::facts(file)?;
+                if now != *facts {
+                    return Err(other_version(now.version, facts));
+                }
+                Ok(Body::File(Arc::clone(file), first, end.or(now.length).unwrap_or(first)))
             }
             Kind::Http { client, url, was_public } => {
                 let range = end.map(|end| (first, end.saturating_sub(1)));

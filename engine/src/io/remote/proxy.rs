@@ -6,8 +6,13 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    fmt, io,
-    os::unix::net::UnixStream,
+    fmt,
+    fs::File,
+    io,
+    os::unix::{
+        fs::{FileExt, MetadataExt},
+        net::UnixStream,
+    },
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -226,11 +231,14 @@ impl InputProxy {
         Ok(Self { shared, connection: connection.abort_handle() })
     }
 
-    /// Allows the worker these inputs from now on, and no others. `urls` are as in the plan's
-    /// inputs.
-    pub fn allow(&self, urls: impl IntoIterator<Item = String>) {
+    /// Allows the worker these inputs from now on, and no others. Each has its URL as in the plan,
+    /// and a file, where its bytes come from that.
+    pub fn allow(&self, inputs: impl IntoIterator<Item = (String, Option<Arc<File>>)>) {
+        let settings = &self.shared.client.settings;
+        let of_file = |file| Arc::new(Origin::file(file, settings));
+        let inputs = inputs.into_iter().map(|(url, file)| (url, file.map(of_file)));
         let mut state = self.shared.state();
-        state.inputs = urls.into_iter().map(|url| (url, None)).collect();
+        state.inputs = inputs.collect();
         (state.is_held, state.holds) = (false, false);
         drop(state);
         self.shared.released.notify_waiters();
@@ -383,4 +391,38 @@ fn frames(
             }
         }
     })
+}
+
+/// How many bytes of a file are read at once.
+const PIECE: u64 = 256 << 10;
+
+/// What an open file is; its version is when it changed last.
+pub(super) fn facts(file: &File) -> Result<Facts, RemoteError> {
+    let failed = |error: io::Error| RemoteError::Transport(error.to_string());
+    let found = file.metadata().map_err(failed)?;
+    let version = Some(format!("{}.{:09}", found.mtime(), found.mtime_nsec()));
+    Ok(Facts { length: Some(found.len()), version, has_ranges: true })
+}
+
+/// The next bytes of a file, from `at` up to `end`; `None` where there are none. It is read on a
+/// thread that may wait for the disk.
+pub(super) async fn read(
+    file: &Arc<File>,
+    at: u64,
+    end: u64,
+) -> Result<Option<Bytes>, RemoteError> {
+    let wanted = usize::try_from(end.saturating_sub(at).min(PIECE)).unwrap_or(0);
+    if wanted == 0 {
+        return Ok(None);
+    }
+    let file = Arc::clone(file);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut bytes = vec![0; wanted];
+        let read = file.read_at(&mut bytes, at)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    });
+    let read = read.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let bytes = read.map_err(|error| RemoteError::Transport(error.to_string()))?;
+    Ok((!bytes.is_empty()).then(|| bytes.into()))
 }

@@ -154,6 +154,8 @@ fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
         (Policy::Program, Some(text)) if !text.is_empty() && !text.contains('\0') => {}
         (Policy::Program, _) => problems.add(spot, "a path or URL, not empty and without NUL"),
         (Policy::Service, Some(text)) if is_url(text, &["https", "http"]) => {}
+        // A service says which places of its machine it has.
+        (Policy::Service, Some(text)) if text.starts_with("root:") && !text.contains('\0') => {}
         (Policy::Service, _) => problems.add(spot, "an `https:` URL"),
     }
 }

@@ -35,7 +35,7 @@ enum Asked {
     Unclear,
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "mode",
     "input",
     "output",
@@ -45,6 +45,7 @@ const FIELDS: [&str; 14] = [
     "output_files",
     "presetId",
     "webhookUrl",
+    "outputUrl",
     "stageInput",
     "priority",
     "timeoutSeconds",
@@ -53,8 +54,15 @@ const FIELDS: [&str; 14] = [
 ];
 
 /// Those that only a service takes.
-const FOR_SERVICES: [&str; 6] =
-    ["presetId", "webhookUrl", "priority", "timeoutSeconds", "maxOutputBytes", "metadata"];
+const FOR_SERVICES: [&str; 7] = [
+    "presetId",
+    "webhookUrl",
+    "outputUrl",
+    "priority",
+    "timeoutSeconds",
+    "maxOutputBytes",
+    "metadata",
+];
 
 /// Everything wrong with the document; nothing when it is a job.
 pub(crate) fn check(document: &Tree, policy: Policy) -> Vec<Problem> {
@@ -194,6 +202,10 @@ fn for_services(problems: &mut Problems, root: &Spot<'_>) {
     let is_url = |url| files::is_url(url, &["https", "http"]);
     if webhook.is_given() && !webhook.text().is_some_and(is_url) {
         problems.add(&webhook, "a URL that begins with `https://`");
+    }
+    let output = root.field("outputUrl");
+    if output.is_given() && !output.text().is_some_and(|text| text.starts_with("root:")) {
+        problems.add(&output, "a place as in `root:films/a.mp4`");
     }
     let priority = root.field("priority");
     let names = Priority::ALL.map(Priority::name);

@@ -1,0 +1,256 @@
+//! Media of this machine: files below folders that the operator named, as in `root:films/a.mkv`.
+//!
+//! A path can not lead out of its folder: the kernel resolves it so (`openat2` with
+//! `RESOLVE_BENEATH`, Linux 5.6).
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
+};
+
+/// The folders of an operator, by their names.
+pub(crate) type Roots = BTreeMap<String, PathBuf>;
+
+/// What begins the places that this is about.
+const SCHEME: &str = "root:";
+
+/// A file below a named folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rooted {
+    /// The name of the folder.
+    root: String,
+    /// The path from there.
+    path: PathBuf,
+}
+
+impl Rooted {
+    /// Reads a place, as in `root:films/2024/a.mkv`; `None` when it is not written so, or its path
+    /// has other parts than names.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        // Workers are told of places as URLs.
+        let rest = text.strip_prefix(SCHEME)?;
+        let (root, path) = rest.trim_start_matches('/').split_once('/')?;
+        let is_name =
+            |part: &str| Path::new(part).components().eq([Component::Normal(part.as_ref())]);
+        let is_path = !path.contains('\0') && path.split('/').all(is_name);
+        (is_name(root) && is_path).then(|| Self { root: root.to_owned(), path: path.into() })
+    }
+
+    /// The place as a URL, which is how workers are told of it.
+    pub(crate) fn url(&self) -> String {
+        format!("{SCHEME}//{}/{}", self.root, self.path.display())
+    }
+
+    /// Whether its folder is one of these.
+    pub(crate) fn is_in(&self, roots: &Roots) -> bool {
+        roots.contains_key(&self.root)
+    }
+
+    fn folder<'a>(&self, roots: &'a Roots) -> io::Result<&'a Path> {
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, "no folder has that name");
+        roots.get(&self.root).map(PathBuf::as_path).ok_or_else(unknown)
+    }
+
+    /// Opens the file for reading.
+    pub(crate) fn open(&self, roots: &Roots) -> io::Result<File> {
+        let folder = beneath::folder(self.folder(roots)?)?;
+        let file = beneath::file(&folder, &self.path)?;
+        if file.metadata()?.is_file() {
+            return Ok(file);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
+
+    /// Puts a copy of a file there, which appears whole, and in place of what has that name.
+    /// Folders that are missing are made. `part` is the name of the unfinished file; `goes_on` is
+    /// asked between two pieces.
+    pub(crate) fn put(
+        &self,
+        roots: &Roots,
+        from: &mut File,
+        part: &str,
+        goes_on: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        let mut folder = beneath::folder(self.folder(roots)?)?;
+        let name = self.path.file_name().unwrap_or_default();
+        for part in self.path.parent().into_iter().flat_map(Path::components) {
+            folder = beneath::enter(&folder, part.as_os_str())?;
+        }
+        beneath::put(&folder, name, part, from, goes_on)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod beneath {
+    use std::{
+        ffi::OsStr,
+        io::{Read, Write},
+    };
+
+    use rustix::fs::{
+        AtFlags, CWD, Mode, OFlags, ResolveFlags, fsync, mkdirat, openat, openat2, renameat,
+        unlinkat,
+    };
+
+    use super::{File, OwnedFd, Path, io};
+
+    /// How many bytes are copied between two looks at whether to go on.
+    const PIECE: u64 = 16 << 20;
+
+    fn open(folder: &OwnedFd, path: impl rustix::path::Arg, flags: OFlags) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        Ok(openat2(folder, path, flags, Mode::empty(), within)?)
+    }
+
+    pub(super) fn folder(path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        Ok(openat(CWD, path, flags, Mode::empty())?)
+    }
+
+    pub(super) fn file(folder: &OwnedFd, path: &Path) -> io::Result<File> {
+        // A pipe without a writer would block.
+        Ok(open(folder, path, OFlags::RDONLY | OFlags::NONBLOCK)?.into())
+    }
+
+    /// A folder in a folder, which is made if it is missing.
+    pub(super) fn enter(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+        match mkdirat(folder, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        open(folder, name, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    pub(super) fn put(
+        folder: &OwnedFd,
+        name: &OsStr,
+        part: &str,
+        from: &mut File,
+        goes_on: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        // One that a killed service has left.
+        let _ = unlinkat(folder, part, AtFlags::empty());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let made = openat(folder, part, flags, Mode::from_raw_mode(0o644))?;
+        let mut made = File::from(made);
+        let copied = loop {
+            match io::copy(&mut Read::by_ref(from).take(PIECE), &mut made) {
+                Ok(0) => break made.flush(),
+                Ok(_) if goes_on() => {}
+                Ok(_) => break Err(io::ErrorKind::Interrupted.into()),
+                Err(error) => break Err(error),
+            }
+        };
+        let done = copied.and_then(|()| made.sync_all()).and_then(|()| {
+            renameat(folder, part, folder, name)?;
+            Ok(fsync(folder)?)
+        });
+        if done.is_err() {
+            let _ = unlinkat(folder, part, AtFlags::empty());
+        }
+        done
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod beneath {
+    use std::ffi::OsStr;
+
+    use super::{File, OwnedFd, Path, io};
+
+    pub(super) fn folder(_: &Path) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn file(_: &OwnedFd, _: &Path) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn enter(_: &OwnedFd, _: &OsStr) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn put(
+        _: &OwnedFd,
+        _: &OsStr,
+        _: &str,
+        _: &mut File,
+        _: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test looks at files")]
+mod tests {
+    use std::{fs, io::Read, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_name_and_a_path_of_names() {
+        let read = |text: &str| Rooted::read(text).map(|rooted| rooted.url());
+        assert_eq!(read("root:films/a b.mkv").unwrap(), "root://films/a b.mkv");
+        assert_eq!(read("root://films/x/a.mkv").unwrap(), "root://films/x/a.mkv");
+        for wrong in [
+            "films/a.mkv",
+            "root:films",
+            "root:films/",
+            "root:/a.mkv",
+            "root:../a.mkv",
+            "root:films/../a.mkv",
+            "root:films/./a.mkv",
+            "root:films//a.mkv",
+            "root:films/a\0",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_path_does_not_lead_out_of_its_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let (root, outside) = (place.path().join("root"), place.path().join("outside"));
+        fs::create_dir_all(root.join("below")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "secret").unwrap();
+        fs::write(root.join("below/a"), "mine").unwrap();
+        symlink(&outside, root.join("out")).unwrap();
+        symlink("../outside/secret", root.join("secret")).unwrap();
+        symlink("below/a", root.join("alias")).unwrap();
+        let roots = Roots::from([("films".to_owned(), root.clone())]);
+        let read = |path: &str| -> io::Result<String> {
+            let mut text = String::new();
+            let rooted = Rooted::read(&format!("root:films/{path}")).unwrap();
+            rooted.open(&roots)?.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        assert_eq!(read("below/a").unwrap(), "mine");
+        assert_eq!(read("alias").unwrap(), "mine");
+        for path in ["out/secret", "secret", "below", "none"] {
+            assert!(read(path).is_err(), "{path}");
+        }
+        assert!(Rooted::read("root:others/a").unwrap().open(&roots).is_err());
+
+        let put = |path: &str, goes_on: bool| {
+            let rooted = Rooted::read(&format!("root:films/{path}")).unwrap();
+            let mut from = File::open(root.join("below/a")).unwrap();
+            rooted.put(&roots, &mut from, ".part", || goes_on)
+        };
+        put("new/deep/b", true).unwrap();
+        assert_eq!(read("new/deep/b").unwrap(), "mine");
+        assert!(put("out/b", true).is_err() && put("below", true).is_err());
+        assert!(put("c", false).is_err());
+        // A link is replaced, and not followed.
+        put("secret", true).unwrap();
+        assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+        let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name == ".part" || name == "c"));
+    }
+}
