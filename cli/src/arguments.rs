@@ -362,8 +362,8 @@ fn many() -> [Arg; 2] {
         .conflicts_with(SEEK)
         .help_heading(MANY)
         .help(
-            "Save this number of pictures, at most 500, each from the middle of its part of the \
-             input, as <stem>-0001.jpg and so on in the folder that -o names",
+            "Save this number of pictures, at most 500, each the keyframe nearest to the middle of \
+             its part of the input, or the middle itself with `--accuracy exact`, as <stem>-0001.jpg and so on in the folder that -o names",
         );
     let every = Arg::new(EVERY)
         .long(EVERY)
@@ -371,7 +371,7 @@ fn many() -> [Arg; 2] {
         .value_parser(length)
         .conflicts_with_all([COUNT, SEEK])
         .help_heading(MANY)
-        .help("Save a picture for each such part of the input; more than 0");
+        .help("Save a picture for each such part of the input, as `--count` does; more than 0");
     [count, every]
 }
 

@@ -6,6 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
+    sync::PoisonError,
 };
 
 use avocet::{
@@ -81,7 +82,9 @@ pub(super) fn run(
         let message = "`-o` must be a folder for several inputs, and is a file".to_owned();
         return Err(Failure::Usage(message));
     }
+    output.map_or(Ok(()), |output| job::expect_folder(output, "several inputs"))?;
     expect_apart(inputs, output)?;
+    expect_no_values(inputs)?;
     // What is wrong with the arguments is wrong for all inputs, and told once.
     job::check(
         &arguments(recipe, inputs.first().map_or("".as_ref(), |input| *input), None, matches),
@@ -90,7 +93,12 @@ pub(super) fn run(
     let (all, others) = expand(inputs)?;
     let places = places(recipe, &all, output, matches)?;
     let count = all.len();
-    let (mut jobs, mut warnings, mut failed) = (Vec::new(), Vec::new(), 0);
+    let (mut warnings, mut failed) = (Vec::new(), 0);
+    let note = |answer: &str, one: &One| {
+        let mut done = context.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.push(with_input(answer, one));
+    };
+    let jobs = || context.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if others > 0 {
         let what = if others == 1 { "file that is" } else { "files that are" };
         warnings.push(format!("skipped: {others} {what} no media by name"));
@@ -102,7 +110,7 @@ pub(super) fn run(
         context.show.clear();
         match result {
             Ok(answer) => {
-                jobs.push(with_input(&answer.output, one));
+                note(&answer.output, one);
                 for warning in answer.warnings {
                     terminal::note(&format!("{name}: {warning}"));
                 }
@@ -113,13 +121,13 @@ pub(super) fn run(
             Err(failure) if failure.is_cancellation() && !context.json => return Err(failure),
             Err(failure) if failure.is_cancellation() => {
                 // What was done before it stays, and is told.
-                jobs.push(with_input(&failure.to_json(), one));
-                let output = json!({ "state": "cancelled", "jobs": jobs }).to_string();
+                note(&failure.to_json(), one);
+                let output = json!({ "state": "cancelled", "jobs": jobs() }).to_string();
                 return Ok(Answer { warnings, status: failure.status(), ..Answer::new(output) });
             }
             Err(failure) => {
                 failed += 1;
-                jobs.push(with_input(&failure.to_json(), one));
+                note(&failure.to_json(), one);
                 if !context.json {
                     terminal::note(&format!("{name}: {}", failure.to_text()));
                 }
@@ -130,13 +138,26 @@ pub(super) fn run(
     let status = u8::from(failed > 0);
     let output = if context.json {
         let state = if failed > 0 { "failed" } else { "completed" };
-        json!({ "state": state, "jobs": jobs }).to_string()
+        json!({ "state": state, "jobs": jobs() }).to_string()
     } else if matches.get_flag(PLAN) {
         format!("{done} of {count} planned")
     } else {
         format!("{done} of {count} done")
     };
     Ok(Answer { warnings, status, ..Answer::new(output) })
+}
+
+/// Refuses the value of a switch that stands apart from it, and so became an input.
+fn expect_no_values(inputs: &[&OsString]) -> Result<(), Failure> {
+    let is_value = |input: &&&OsString| {
+        ["true", "false", "yes", "no"].contains(&input.to_string_lossy().as_ref())
+            && !Path::new(input).exists()
+    };
+    let Some(value) = inputs.iter().find(is_value) else { return Ok(()) };
+    let value = value.display();
+    Err(Failure::Usage(format!(
+        "`{value}` is no file; a switch has its value behind `=`, as in `--reencode={value}`"
+    )))
 }
 
 /// Refuses folders whose outputs the next run would take as inputs.

@@ -23,6 +23,22 @@ use super::{
 pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, Failure> {
     let inputs: Vec<_> = matches.get_many::<OsString>(CUSTOM_INPUT).unwrap_or_default().collect();
     let outputs: Vec<_> = matches.get_many::<PathBuf>(CUSTOM_OUTPUT).unwrap_or_default().collect();
+    let is_stream = |path: &Path| path == Path::new("-");
+    if inputs.iter().any(|input| is_stream(input.as_ref()))
+        || outputs.iter().any(|it| is_stream(it))
+    {
+        let message = "the ffmpeg mode takes files, and `-` is none; name one".to_owned();
+        return Err(Failure::Usage(message));
+    }
+    for output in &outputs {
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            let (output, folder) = (output.display(), folder.display());
+            return Err(Failure::Usage(format!(
+                "can not write {output}: its folder, {folder}, does not exist"
+            )));
+        }
+    }
     let format = |path: &Path| Format::from_extension(&path.extension()?.to_string_lossy());
     // A document may name a single input and a single output of a known format without keys.
     let alone = match (&inputs[..], &outputs[..]) {

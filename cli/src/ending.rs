@@ -3,7 +3,7 @@
 use std::{
     io, process,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, channel},
     },
@@ -12,8 +12,9 @@ use std::{
 };
 
 use avocet::{CancelToken, Engine};
+use serde_json::{Value, json};
 
-use super::{Context, failure::Failure, progress::Show};
+use super::{Context, failure::Failure, progress::Show, terminal};
 
 /// How long a cancelled command may take to end by itself. With the delays of a busy machine in
 /// waking threads and freeing memory, the program then ends in less than 200 ms.
@@ -31,6 +32,7 @@ pub(super) struct Ending {
     cancel: CancelToken,
     json: bool,
     show: Show,
+    done: Arc<Mutex<Vec<Value>>>,
     claimed: AtomicBool,
 }
 
@@ -42,6 +44,7 @@ impl Ending {
             cancel: context.cancel.clone(),
             json: context.json,
             show: context.show.clone(),
+            done: Arc::clone(&context.done),
             claimed: AtomicBool::new(false),
         });
         // If the threads can not be started, a signal has its default effect.
@@ -101,8 +104,19 @@ impl Ending {
             thread::sleep(LAST_WORD);
         } else {
             self.show.clear();
-            Failure::cancelled().tell(self.json);
+            self.tell();
         }
         process::exit(INTERRUPTED);
+    }
+
+    /// Tells that the command was cancelled, and what of several inputs was done before that.
+    fn tell(&self) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.json && !done.is_empty() {
+            let text = json!({ "state": "cancelled", "jobs": *done }).to_string();
+            terminal::print(&text, 0);
+        } else {
+            Failure::cancelled().tell(self.json);
+        }
     }
 }

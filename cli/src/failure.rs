@@ -102,7 +102,7 @@ impl Failure {
                 let list: Vec<_> = problems.iter().map(ArgumentProblem::to_text).collect();
                 format!("{}: {}", self.heading(problems), list.join("; "))
             }
-            Self::Job(error) => with_causes(error),
+            Self::Job(error) => streams_named(&with_causes(error)),
             Self::Serve(error) => with_causes(error),
         }
     }
@@ -169,6 +169,16 @@ impl ArgumentProblem {
             None => format!("`{path}`: found {found}, allowed: {allowed}"),
         }
     }
+}
+
+/// A text in which the library's names of the caller's streams are those that they have here.
+pub(super) fn streams_named(text: &str) -> String {
+    const STREAM: &str = "the caller's stream 0";
+    let line = |line: &str| {
+        let is_output = line.contains("write") || line.trim_start().starts_with("output");
+        line.replace(STREAM, if is_output { "standard output" } else { "standard input" })
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The message of an error, and those of its causes whose text it does not contain already.

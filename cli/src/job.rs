@@ -19,7 +19,7 @@ use super::{
     arguments::{COUNT, EVERY, FORMAT, INPUT, JOB, NO_CLOBBER, OUTPUT, PLAN, SEEK},
     batch,
     document::{self, Arguments},
-    failure::Failure,
+    failure::{Failure, streams_named},
     name, report, terminal, time,
 };
 
@@ -53,6 +53,7 @@ pub(super) fn run_recipe(
     if batch::is_asked_for(recipe, &inputs, matches)? {
         return batch::run(context, recipe, &inputs, matches);
     }
+    expect_inputs(recipe, &inputs)?;
     let is_stream = is_standard_output(matches);
     let output = if is_stream { None } else { output(matches)? };
     let arguments = Arguments {
@@ -70,6 +71,9 @@ pub(super) fn run_recipe(
         return start(context, &arguments, target, matches);
     }
     let job = arguments.job()?;
+    if recipe.makes_several() {
+        output.map_or(Ok(()), |output| expect_folder(output, "several outputs"))?;
+    }
     let target = target(&job, output, matches)?;
     carry_out(context, with_streams(avocet::job(job), &arguments)?.output(target), Act::of(matches))
 }
@@ -88,15 +92,39 @@ fn folder_of_pictures(arguments: &Arguments<'_>, matches: &ArgMatches) -> Result
         let location = Location::from(PathBuf::from(folder));
         return Ok(Target { location, replace: false, named: true });
     };
-    let extension = folder.extension().unwrap_or_default().to_string_lossy();
-    if Format::from_extension(&extension).is_some() && !folder.is_dir() {
-        return Err(Failure::Usage(format!(
-            "several pictures go into a folder, and `-o {}` is named as a file",
-            folder.display()
-        )));
-    }
+    expect_folder(folder, "several pictures")?;
     let replace = !matches.get_flag(NO_CLOBBER);
     Ok(Target { location: name::place(folder), replace, named: true })
+}
+
+/// Refuses a folder for several outputs that is named like a file and is not there.
+pub(super) fn expect_folder(folder: &Path, what: &str) -> Result<(), Failure> {
+    let extension = folder.extension().unwrap_or_default().to_string_lossy();
+    if Format::from_extension(&extension).is_none() || folder.is_dir() {
+        return Ok(());
+    }
+    let folder = folder.display();
+    Err(Failure::Usage(format!("{what} go into a folder, and `-o {folder}` is named as a file")))
+}
+
+/// Refuses inputs of this machine that are not there, and folders for a recipe that takes files.
+fn expect_inputs(recipe: RecipeName, inputs: &[&OsString]) -> Result<(), Failure> {
+    for input in inputs {
+        let Location::Path(path) = avocet::io::locate(&avocet::io::input_url(input))? else {
+            continue;
+        };
+        if recipe == RecipeName::Concat && path.is_dir() {
+            let path = path.display();
+            let message = format!("`concat` takes files, and {path} is a folder; name its files");
+            return Err(Failure::Usage(message));
+        }
+        if path != Path::new("-")
+            && let Err(source) = path.metadata()
+        {
+            return Err(avocet::engine::Error::Read { location: path.into(), source }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether `-o -` asks for the output on standard output.
@@ -298,7 +326,7 @@ pub(super) fn carry_out<R>(
         return show_plan(context, &planned.plan);
     }
     if context.verbose {
-        terminal::note(&planned.to_string());
+        terminal::note(&streams_named(&planned.to_string()));
     }
     let report = planned.run()?;
     if context.json {
@@ -310,7 +338,7 @@ pub(super) fn carry_out<R>(
 
 fn show_plan(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
     if !context.json {
-        return Ok(Answer::new(plan.to_string()));
+        return Ok(Answer::new(streams_named(&plan.to_string())));
     }
     let json = serde_json::to_string(&report::without_secrets(plan));
     // JSON can not represent a path that is not UTF-8.

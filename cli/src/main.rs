@@ -22,7 +22,11 @@ mod terminal;
 mod time;
 mod worker;
 
-use std::{num::NonZeroU32, process::ExitCode};
+use std::{
+    num::NonZeroU32,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use avocet::{
     CancelToken, Engine,
@@ -30,6 +34,7 @@ use avocet::{
     io::{Reach, RemoteSettings},
 };
 use clap::ArgMatches;
+use serde_json::Value;
 
 use arguments::{Command, JSON, THREADS};
 use ending::Ending;
@@ -44,6 +49,8 @@ struct Context {
     /// Whether what is decided is said before the run.
     verbose: bool,
     show: Show,
+    /// What several inputs have become so far, as JSON, also for a signal that ends the program.
+    done: Arc<Mutex<Vec<Value>>>,
 }
 
 /// The answer of a command that succeeded.
@@ -79,6 +86,7 @@ fn main() -> ExitCode {
         json: matches.try_get_one::<bool>(JSON).is_ok_and(|flag| flag.is_some_and(|is| *is)),
         verbose: log::verbosity(matches) > 0,
         show: Show::asked_for(matches),
+        done: Arc::default(),
     };
     if let Err(failure) = log::start(matches) {
         return failure.tell(context.json);

@@ -60,13 +60,9 @@ fn serve(matches: &ArgMatches) -> Result<(), Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::Usage(format!("the path of this program is unknown: {error}")))?;
     let runtime = runtime()?;
-    let ended = async {
-        tokio::select! {
-            () = heard(SignalKind::interrupt()) => {}
-            () = heard(SignalKind::terminate()) => {}
-        }
-    };
-    let served = runtime.block_on(avocet_service::serve(config, program, tell, ended));
+    // The second signal ends the wait for jobs that run.
+    let served = avocet_service::serve(config, program, tell, signalled(), signalled());
+    let served = runtime.block_on(served);
     // Do not wait for calls to stores or webhook receivers that do not answer.
     runtime.shutdown_background();
     served.map_err(Failure::Serve)
@@ -84,11 +80,15 @@ fn log(format: LogFormat) {
     };
 }
 
-/// Waits for a signal; forever if no handler can be installed.
-async fn heard(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
+/// Waits for the next signal to end; forever if no handler can be installed.
+async fn signalled() {
+    let installed = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = installed else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -158,10 +158,10 @@ fn carry_out(order: &Order, connected: &Connected, cancel: &CancelToken) -> Even
 
 /// Removes the paths of the service's own folders from a text: the job's, and that of input copies.
 fn without_places(text: &str, purpose: &Purpose) -> String {
-    let folders = match purpose {
-        Purpose::Run { folder, of_ffmpeg, .. } => vec![folder.clone(), of_ffmpeg.clone()],
-        _ => Vec::new(),
-    };
+    let mut folders = Vec::new();
+    if let Purpose::Run { folder, of_ffmpeg, .. } = purpose {
+        folders.extend([folder.clone(), of_ffmpeg.clone()]);
+    }
     let folders = folders.into_iter().chain([env::temp_dir()]);
     // The ffmpeg program was given canonical paths.
     let folders = folders.flat_map(|folder| [folder.canonicalize().ok(), Some(folder)]);
@@ -235,10 +235,12 @@ fn target(job: &Job, purpose: &Purpose) -> Target {
     };
     let within =
         |folder: &Path| name.as_ref().map_or_else(|| folder.to_owned(), |name| folder.join(name));
-    let location = match purpose {
-        Purpose::Run { folder, .. } => Location::Path(within(folder)),
-        _ => Location::Path(name.clone().unwrap_or_else(|| PathBuf::from("."))),
-    };
+    let location = Location::Path(match purpose {
+        Purpose::Run { folder, .. } => within(folder),
+        Purpose::Plan => name.clone().unwrap_or_else(|| PathBuf::from(".")),
+        #[cfg(feature = "door")]
+        Purpose::Door(_) => PathBuf::from("."),
+    });
     Target { location, replace: true, named: false }
 }
 

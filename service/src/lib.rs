@@ -144,8 +144,9 @@ pub struct Started {
     pub key: Option<String>,
 }
 
-/// Runs a service until `ended` completes. Then it takes no more work, gives running jobs back to
-/// the queue, and returns within some seconds.
+/// Runs a service until `ended` completes. Then it takes no more work, and running jobs may go on for
+/// `drain_seconds`, or until `at_once` completes; what still runs is given back to the queue. It
+/// returns within some seconds of that.
 /// Workers are processes of `program`, started with the argument `worker`.
 ///
 /// # Errors
@@ -155,6 +156,7 @@ pub async fn serve(
     program: PathBuf,
     started: impl FnOnce(&Started),
     ended: impl Future<Output = ()>,
+    at_once: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let data = config.data.clone();
     let sandbox = sandbox(config.confinement)?;
@@ -197,7 +199,11 @@ pub async fn serve(
         service.drain();
         let limit = Duration::from_secs(service.config.drain_seconds);
         tracing::info!(seconds = limit.as_secs(), "no new work is begun; running jobs have time");
-        let _ = timeout(limit, async { while runners.join_next().await.is_some() {} }).await;
+        let ran = async { while runners.join_next().await.is_some() {} };
+        tokio::select! {
+            _ = timeout(limit, ran) => {}
+            () = at_once => tracing::info!("running jobs are given back at once"),
+        }
     };
     let open = answer(listener, connections, api::router(service.clone()), drained).await;
     tracing::info!("shutting down");

@@ -8,8 +8,8 @@ use crate::place::{Service, document};
 
 /// A service with the folders `films` for inputs and `made` for outputs.
 fn start(place: &Path) -> Service {
-    let films = format!("{{films = {:?}}}", place.join("films"));
-    let made = format!("{{made = {:?}}}", place.join("made"));
+    let films = format!("{{films = '{}'}}", place.join("films").display());
+    let made = format!("{{made = '{}'}}", place.join("made").display());
     let variables = [
         ("AVOCET_SERVE_INPUT_ROOTS", films.as_str()),
         ("AVOCET_SERVE_OUTPUT_ROOTS", made.as_str()),

@@ -39,7 +39,9 @@ async fn ended(data: &Path, worker: &Path) -> Value {
     };
     let tell = |told: &avocet_service::Started| started.send(told.address).unwrap();
     let ended = async { drop(ended.await) };
-    let serve = tokio::spawn(avocet_service::serve(config, worker.to_owned(), tell, ended));
+    let never = std::future::pending();
+    let serve = avocet_service::serve(config, worker.to_owned(), tell, ended, never);
+    let serve = tokio::spawn(serve);
     let base = format!("http://{}/v1/jobs", address.await.unwrap());
     let key = fs::read_to_string(data.join("api-key")).unwrap();
     let client = client();

@@ -14,15 +14,14 @@ use seccompiler::{
 };
 
 /// What a confined process is.
+#[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "there are no workers"))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Class {
     /// The `ffmpeg` program.
     Ffmpeg,
     /// A worker of a service, which runs recipes in its own process.
-    #[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "there are no workers"))]
     Worker,
     /// A worker of a service that starts the `ffmpeg` program, which it confines further.
-    #[cfg_attr(not(feature = "workers"), expect(dead_code, reason = "there are no workers"))]
     Starter,
 }
 

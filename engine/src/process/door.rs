@@ -46,10 +46,10 @@ pub fn call(call: &Call) -> i64 {
             }
         };
     }
-    let [a, b, c, d, e, f] = values;
+    let [v0, v1, v2, v3, v4, v5] = values;
     // SAFETY: there is none in general: this makes any call that a test names. The texts and the
     // memory that the arguments point to live until it returns.
-    let answer = unsafe { libc::syscall(call.number, a, b, c, d, e, f) };
+    let answer = unsafe { libc::syscall(call.number, v0, v1, v2, v3, v4, v5) };
     if answer >= 0 {
         return answer;
     }

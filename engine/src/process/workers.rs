@@ -57,6 +57,7 @@ impl Sandbox {
     /// The same with no Landlock ABI newer than this one, as on an older kernel. Of 1, 2, 3, 4, 5
     /// and 6; other numbers mean the newest that is known.
     #[cfg(feature = "door")]
+    #[must_use]
     pub fn up_to_landlock(self, abi: i32) -> Self {
         use landlock::ABI;
         let newest = match abi {

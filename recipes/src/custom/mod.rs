@@ -41,7 +41,12 @@ fn parsed(args: &[String], job: &Job) -> Result<Parsed> {
     for (number, (_, name)) in names(job).iter().enumerate() {
         let used = parsed.tokens.iter().filter(|token| **token == Token::Output(number)).count();
         if used != 1 {
-            let why = format!("the output `{name}` is named {used} times; name it exactly once");
+            let placeholder = outputs(job).into_iter().nth(number).unwrap_or_default();
+            let why = if used == 0 {
+                format!("no argument names the output `{name}`; add `{placeholder}`")
+            } else {
+                format!("`{placeholder}` stands {used} times; the output is named exactly once")
+            };
             return Err(parse::refused(args.len(), "", why));
         }
         muxer_of(name).map_err(|why| parse::refused(args.len(), name, why))?;

@@ -34,7 +34,7 @@ pub(crate) use queue::{TOO_OFTEN, Task};
 
 use ulid::{Generator, Ulid};
 
-use crate::model::secret::now;
+pub(crate) use crate::model::clock::millis;
 
 /// Why a database can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +82,6 @@ pub(crate) const DATABASE: &str = "avocet.db";
 /// Takes the write lock at once. A transaction that reads first and writes later fails in SQLite
 /// when another connection, as of `avocet token create`, has written in between.
 const BEGIN: &str = "BEGIN IMMEDIATE";
-
-/// The time now, in milliseconds since 1970.
-pub(crate) fn millis() -> i64 {
-    i64::try_from(now().as_millis()).unwrap_or(i64::MAX)
-}
 
 /// An id (ULID) that sorts by time, also among ids of the same millisecond.
 pub(crate) fn new_id() -> String {

@@ -24,6 +24,10 @@ pub(crate) struct Task {
 /// After how many unclean ends of the service a job runs alone, since it may be what ends it.
 const ALONE: i64 = 3;
 
+/// The longest pause before anything is tried again, in milliseconds: a day, and some time to be
+/// late in.
+const LONGEST_PAUSE: i64 = 25 * 3_600_000;
+
 /// After how many it is not run again.
 pub(crate) const TOO_OFTEN: i64 = 6;
 
@@ -149,6 +153,16 @@ impl Store {
         let given = sqlx::query_scalar(text).fetch_all(&mut *transaction).await?;
         let text = "UPDATE leftovers SET taken = 0 WHERE taken = 1";
         sqlx::query(text).execute(&mut *transaction).await?;
+        // No pause is longer than a day. What is due later was written before the clock was set
+        // back.
+        let now = millis();
+        for (table, due) in
+            [("tasks", "not_before"), ("leftovers", "not_before"), ("deliveries", "next_at")]
+        {
+            let text = format!("UPDATE {table} SET {due} = $1 WHERE {due} > $2");
+            let query = sqlx::query(&text).bind(now).bind(now + LONGEST_PAUSE);
+            query.execute(&mut *transaction).await?;
+        }
         transaction.commit().await?;
         Ok(given)
     }
@@ -174,6 +188,18 @@ mod tests {
         super::{End, jobs::tests::job},
         *,
     };
+
+    #[tokio::test]
+    async fn what_a_clock_that_was_wrong_has_put_off_is_due_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        store.create(&job("a"), None, 0).await.unwrap();
+        let task = store.take(0).await.unwrap().unwrap();
+        store.give_back(&task, 2 * LONGEST_PAUSE, false).await.unwrap();
+        assert_eq!(store.take(0).await.unwrap(), None);
+        store.recover().await.unwrap();
+        assert!(store.take(0).await.unwrap().is_some());
+    }
 
     #[tokio::test]
     async fn a_job_that_may_end_the_service_runs_alone() {

@@ -122,7 +122,7 @@ impl Remotes {
             return Ok(Origin::proxied(inputs, url, &self.settings));
         }
         let url = Url::parse(url).map_err(no_url)?;
-        Origin::new(self.client()?.clone(), &url)
+        Origin::new(self.client()?, &url)
     }
 
     /// Asks the origin about an input, also when it is known from before, and opens it. An input

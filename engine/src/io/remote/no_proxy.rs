@@ -1,5 +1,7 @@
 //! Stands in for `proxy` in a build without the feature `workers`.
 
+#![expect(clippy::unused_async, reason = "these are the doors of what is there with the feature")]
+
 use bytes::Bytes;
 
 use avocet_model::remote::RemoteError;

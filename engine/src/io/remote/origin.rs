@@ -111,7 +111,7 @@ impl Limits {
 
 impl Origin {
     /// The origin that a URL names; no request is sent yet.
-    pub(super) fn new(client: Client, url: &Url) -> Result<Self, RemoteError> {
+    pub(super) fn new(client: &Client, url: &Url) -> Result<Self, RemoteError> {
         let counts = Arc::new(Counts::default());
         let kind = match url.scheme() {
             "http" | "https" => {
@@ -124,7 +124,7 @@ impl Origin {
                 return Err(RemoteError::Refused(what.to_owned()));
             }
             _ => {
-                let Opened { store, key, .. } = store::open(&client, &counts, url)?;
+                let Opened { store, key, .. } = store::open(client, &counts, url)?;
                 Kind::Store { store, key }
             }
         };

@@ -316,7 +316,7 @@ impl Shared {
             return Ok(Arc::clone(origin));
         }
         let parsed = Url::parse(url).map_err(no_url)?;
-        let origin = Arc::new(Origin::new(self.client.clone(), &parsed)?);
+        let origin = Arc::new(Origin::new(&self.client, &parsed)?);
         Ok(Arc::clone(known.insert(origin)))
     }
 
