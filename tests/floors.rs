@@ -46,7 +46,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "service/src",
         &[
-            &["admin", "api"],
+            &["admin", "api", "door"],
             &["jobs", "webhooks"],
             &["view"],
             &["outputs"],

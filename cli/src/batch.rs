@@ -82,9 +82,9 @@ pub(super) fn run(
         let message = "`-o` must be a folder for several inputs, and is a file".to_owned();
         return Err(Failure::Usage(message));
     }
+    expect_no_values(inputs)?;
     output.map_or(Ok(()), |output| job::expect_folder(output, "several inputs"))?;
     expect_apart(inputs, output)?;
-    expect_no_values(inputs)?;
     // What is wrong with the arguments is wrong for all inputs, and told once.
     job::check(
         &arguments(recipe, inputs.first().map_or("".as_ref(), |input| *input), None, matches),

@@ -53,9 +53,9 @@ pub(super) fn run_recipe(
     if batch::is_asked_for(recipe, &inputs, matches)? {
         return batch::run(context, recipe, &inputs, matches);
     }
-    expect_inputs(recipe, &inputs)?;
     let is_stream = is_standard_output(matches);
     let output = if is_stream { None } else { output(matches)? };
+    expect_inputs(&inputs, output)?;
     let arguments = Arguments {
         recipe,
         inputs: inputs.iter().map(|input| avocet::io::input_url(input)).collect(),
@@ -107,18 +107,16 @@ pub(super) fn expect_folder(folder: &Path, what: &str) -> Result<(), Failure> {
     Err(Failure::Usage(format!("{what} go into a folder, and `-o {folder}` is named as a file")))
 }
 
-/// Refuses inputs of this machine that are not there, and folders for a recipe that takes files.
-fn expect_inputs(recipe: RecipeName, inputs: &[&OsString]) -> Result<(), Failure> {
+/// Refuses inputs of this machine that are not there and, as `-o`, are named like folders: whoever
+/// misspells a folder of inputs wants no file.
+fn expect_inputs(inputs: &[&OsString], output: Option<&Path>) -> Result<(), Failure> {
+    if output.is_none_or(|output| output.extension().is_some()) {
+        return Ok(());
+    }
     for input in inputs {
-        let Location::Path(path) = avocet::io::locate(&avocet::io::input_url(input))? else {
-            continue;
-        };
-        if recipe == RecipeName::Concat && path.is_dir() {
-            let path = path.display();
-            let message = format!("`concat` takes files, and {path} is a folder; name its files");
-            return Err(Failure::Usage(message));
-        }
-        if path != Path::new("-")
+        if let Location::Path(path) = avocet::io::locate(&avocet::io::input_url(input))?
+            && path.extension().is_none()
+            && path != Path::new("-")
             && let Err(source) = path.metadata()
         {
             return Err(avocet::engine::Error::Read { location: path.into(), source }.into());

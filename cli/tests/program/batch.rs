@@ -75,6 +75,22 @@ fn outputs_that_would_meet_are_refused() {
     room.check_failure(&format!("web-ready {MP4} {MKV} -o {MP4}"), status, &["must be a folder"]);
     fs::create_dir(room.path("empty")).unwrap();
     room.check_failure("web-ready empty -o out", status, &["no media in the folder empty"]);
+    // What is named like a file is no folder, unless it is there.
+    let words = ["named as a file"];
+    room.check_failure(&format!("web-ready {MP4} {MKV} -o out.mp4"), status, &words);
+    room.check_failure(&format!("storyboard {MP4} -o sheets.jpg"), status, &words);
+    // The value of a switch is no input.
+    let words = ["`true` is no file", "--reencode=true"];
+    room.check_failure(&format!("transcode {MP4} --reencode true -o out.mp4"), status, &words);
+    let line = "web-ready missing -o new";
+    room.check_failure(line, "1 INPUT_UNREACHABLE in probe", &["can not read missing"]);
+    for (files, word) in [
+        (format!("--input - --output {MP4}"), "`-` is none"),
+        (format!("--input {MP4} --output no/a.mp4"), "its folder, no, does not exist"),
+    ] {
+        let ended = room.run(&format!("ffmpeg {files} -- -i {{{{input}}}} {{{{output}}}}"));
+        assert!(ended.status == Some(2) && ended.stderr.contains(word), "{}", ended.stderr);
+    }
 }
 
 /// Folders hold what was half copied, and links that lead back.
