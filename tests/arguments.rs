@@ -43,7 +43,7 @@ const HOSTILE: &[(&str, &str)] = &[
     ("-i {{in_1}} {{in_1}}", "placeholder"),
     ("-i {{in_1}} {{out_2}}", "placeholder"),
     ("-i {{in_1}} {{out_1}} {{out_1}}", "2 times"),
-    ("-i {{in_1}}", "0 times"),
+    ("-i {{in_1}}", "add `{{out_1}}`"),
     ("-i {{in_1}} tcp://127.0.0.1:80", "placeholder"),
     ("-i {{in_1}} pipe:1", "placeholder"),
     ("-f lavfi -i {{in_1}} {{out_1}}", "format"),

@@ -26,7 +26,7 @@ const ANSWERERS: [&str; 6] =
     ["Problem::new(", "Self::new(", "Failure::new(", "=> {", "=> ", "code: "];
 
 /// The prefixes of environment variables, whose names look like codes.
-const VARIABLES: [&str; 2] = ["AVOCET_", "CARGO_"];
+const VARIABLES: [&str; 4] = ["AVOCET_", "CARGO_", "LD_", "RUST_"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

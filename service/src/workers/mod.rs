@@ -21,10 +21,11 @@ use avocet_engine::{
     Elsewhere, InputProxy,
     workers::{Duty, Sandbox},
 };
+use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -32,6 +33,7 @@ use tokio::{
     process::{Child, ChildStderr, Command},
     time::timeout,
 };
+use tokio_util::codec::{FramedRead, LinesCodec};
 
 use crate::model::protocol::{Event, Order, Request};
 
@@ -44,6 +46,12 @@ const TO_TAKE: Duration = Duration::from_secs(10);
 
 /// How many of the last lines of a worker's standard error are kept, for the log.
 const WORDS: usize = 20;
+
+/// The longest event of a worker, in bytes. A plan of a thousand sections has about a tenth of that.
+const LONGEST: usize = 16 << 20;
+
+/// The longest line of a worker's standard error, in bytes.
+const LONGEST_WORDS: u64 = 64 << 10;
 
 /// The folder for outputs, within a worker's folder.
 const OUTPUTS: &str = "outputs";
@@ -100,7 +108,7 @@ pub(crate) struct Worker {
     /// How many jobs it has taken.
     jobs: u32,
     input: OwnedWriteHalf,
-    output: Lines<BufReader<OwnedReadHalf>>,
+    output: FramedRead<OwnedReadHalf, LinesCodec>,
     words: Arc<Mutex<VecDeque<String>>>,
     inputs: InputProxy,
     /// The worker's folder, the only one that it can write to; removed when the worker is dropped.
@@ -162,7 +170,7 @@ impl Program {
             project: None,
             jobs: 0,
             input,
-            output: BufReader::new(output).lines(),
+            output: FramedRead::new(output, LinesCodec::new_with_max_length(LONGEST)),
             words,
             inputs: self.fetcher.fetch_for(proxy)?,
             folder,
@@ -172,14 +180,23 @@ impl Program {
 
 /// Keeps the last lines of a worker's standard error: libav's log, or the message of a panic.
 async fn listen(errors: ChildStderr, words: Arc<Mutex<VecDeque<String>>>) {
-    let mut lines = BufReader::new(errors).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        tracing::debug!(line, "standard error of a worker");
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    // Its libraries may write what is no text, and lines without an end.
+    while (&mut errors)
+        .take(LONGEST_WORDS)
+        .read_until(b'\n', &mut line)
+        .await
+        .is_ok_and(|read| read > 0)
+    {
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        line.clear();
+        tracing::debug!(line = text, "standard error of a worker");
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         if words.len() == WORDS {
             words.pop_front();
         }
-        words.push_back(line);
+        words.push_back(text);
     }
 }
 
@@ -213,7 +230,7 @@ impl Worker {
 
     /// The worker's next event; `None` when it is dead, or its line is no known event.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        let line = self.output.next_line().await.ok()??;
+        let line = self.output.next().await?.ok()?;
         serde_json::from_str(&line).ok()
     }
 

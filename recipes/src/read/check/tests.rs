@@ -140,7 +140,7 @@ fn unknown_names() {
         r#""input":{"url":"a","headers":{}},"output":{"format":"mp4","crf":1},"outptu":0"#,
         &[
             "outptu | 0 | a known field: one of `mode`, `input`, `output`, `recipe`, `ffmpeg`, \
-             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`, \
+             `input_files`, `output_files`, `presetId`, `webhookUrl`, `outputUrl`, `stageInput`, \
              `priority`, `timeoutSeconds`, `maxOutputBytes`, `metadata` (nearest: \
              `output`)",
             "output.crf | 1 | a known field: `format`",
@@ -284,7 +284,7 @@ fn all_problems_come_at_once() {
         &[
             "recipe.crf | 1 | this key only once",
             "color | \"red\" | a known field: one of `mode`, `input`, `output`, `recipe`, `ffmpeg`, \
-             `input_files`, `output_files`, `presetId`, `webhookUrl`, `stageInput`, `priority`, \
+             `input_files`, `output_files`, `presetId`, `webhookUrl`, `outputUrl`, `stageInput`, `priority`, \
              `timeoutSeconds`, `maxOutputBytes`, `metadata`",
             "output.format | \"avi\" | one of `mp4`, `webm`, `mov`, `mkv`",
             "recipe.presett | \"fast\" | a known field: one of `name`, `codec`, `crf`, \
