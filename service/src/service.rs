@@ -12,6 +12,7 @@ use std::{
 
 use avocet_engine::Elsewhere;
 use avocet_recipes::{Job, Problem as DocumentProblem, Recipe, Task};
+use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, watch};
 use url::Url;
 
@@ -19,11 +20,15 @@ use crate::{
     TO_END,
     disk::Disk,
     metrics::Metrics,
-    model::{config::Config, keys::Keys, protocol::Failure},
+    model::{
+        config::{Config, Confinement},
+        keys::Keys,
+        protocol::Failure,
+    },
     rates::Rates,
     roots::{Rooted, Roots},
     store::{Store, millis},
-    workers::{Busy, Kind, Places, Planners, Pool, Prepared, Program},
+    workers::{Busy, Kind, Look, NotPlanned, Places, Planners, Pool, Prepared, Program},
 };
 
 /// Ways with the credentials of one provider each, by the provider's id and the time of its last
@@ -32,6 +37,15 @@ pub(crate) type Reaching = Mutex<HashMap<(String, i64), Elsewhere>>;
 
 /// How many jobs may run beside those that have a place, while they wait for bytes from elsewhere.
 const ASIDE: usize = 16;
+
+/// The same of one project.
+const ASIDE_OF_ONE: usize = 4;
+
+/// How many files a job may make: more would be slow to look at, and use up the file system.
+const FILES: usize = 10_000;
+
+/// How many threads a worker may have: some per processor in each decoder, filter and encoder.
+const THREADS: u64 = 4096;
 
 /// A running service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -101,7 +115,7 @@ impl Service {
             keys,
             public_url,
             rates: Rates::default(),
-            places: Places::new(jobs, ASIDE),
+            places: Places::new(jobs, ASIDE, ASIDE_OF_ONE),
             pool: Pool::new(program, 2 * jobs + 2, metrics.worker_starts.clone()),
             metrics,
             planners: Planners::new(),
@@ -241,6 +255,43 @@ impl Shared {
         let problem = self.refuses(url)?;
         let allowed = format!("{}{}", problem.allowed, among(roots));
         Some(DocumentProblem { allowed, ..problem })
+    }
+
+    /// Why a worker may not go on with a job or a plan of this id, in a stage; `None` when it may.
+    pub(crate) fn refuses_use(&self, id: &str, look: &Look, stage: &str) -> Option<Failure> {
+        let Look { vitals, written } = look;
+        let (most, bytes) =
+            (self.config.most_memory_bytes, written.outputs.saturating_add(written.temporary));
+        let message = if vitals.memory > most {
+            format!("the worker exceeded its memory limit of {most} bytes")
+        } else if vitals.threads > THREADS {
+            format!("the worker has {} threads, and may have {THREADS}", vitals.threads)
+        } else if written.files > FILES {
+            format!("the job has made {} files, and may make {FILES}", written.files)
+        } else if self.disk.must_give_way(id, bytes) {
+            format!("the job has written {bytes} bytes, and the disk has no room for more")
+        } else {
+            return None;
+        };
+        Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
+    }
+
+    /// The plan of a project's job.
+    pub(crate) async fn plan(&self, project: &str, job: &Job) -> Result<Value, NotPlanned> {
+        let prepared = self.prepare(job).map_err(NotPlanned::Failed)?;
+        let (limits, id) = (self.config.limits(), crate::store::new_id());
+        let refuses = |look: &Look| self.refuses_use(&id, look, "plan");
+        let plan = self.planners.plan(&self.pool, project, &prepared, &limits, refuses).await;
+        self.disk.ended(&id);
+        plan
+    }
+
+    /// What of the confinement of workers is not enforced, in words; `None` when all is.
+    pub(crate) fn unconfined(&self) -> Option<String> {
+        if self.config.confinement == Confinement::Off {
+            return Some("`confinement` is \"off\"".to_owned());
+        }
+        self.pool.unconfined()
     }
 
     /// A job as its worker gets it, with its inputs from this machine open.

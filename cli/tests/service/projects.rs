@@ -380,14 +380,13 @@ async fn origins_that_say_nothing_hold_up_no_other_project() {
     let (origin, (port, held)) = (Origin::start().await, silent().await);
     let hanging = thumbnail(&format!("http://127.0.0.1:{port}/a.mp4"));
     let mut jobs = Vec::new();
-    for _ in 0..3 {
+    // More than may wait beside the ones that run.
+    for _ in 0..8 {
         jobs.push(service.submit(&hanging).await);
         let request = service.request("POST", "/v1/jobs/plan").json(&hanging);
         tokio::spawn(request.send());
     }
-    for job in &jobs {
-        service.reaches(job, "probing").await;
-    }
+    service.reaches(&jobs[0], "probing").await;
     let good = thumbnail(&origin.url("counter-h264-aac.mp4"));
     let (status, plan) = other.send("POST", "/v1/jobs/plan", &good).await;
     assert_eq!(status, 200, "{plan}");
@@ -401,9 +400,33 @@ async fn origins_that_say_nothing_hold_up_no_other_project() {
     // None of them has ended: they wait for longer than that took, with one worker.
     for job in &jobs {
         let (_, job) = service.get(&format!("/v1/jobs/{job}")).await;
-        assert_eq!((&job["state"], &job["attempts"]), (&json!("probing"), &json!(1)), "{job}");
+        assert!(!crate::place::is_terminal(&job), "{job}");
     }
     held.abort();
+}
+
+#[tokio::test]
+async fn an_origin_that_says_too_much_harms_no_later_job() {
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    // Another version for each request, with a name of 45 kB.
+    let answer = move || {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let version = format!("\"{number}{}\"", "x".repeat(45_000));
+        async move { ([("etag", version)], "no media at all") }
+    };
+    let router = axum::Router::new().fallback(axum::routing::get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let wordy = format!("http://{}/a.mp4", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let job = service.failed(&thumbnail(&wordy)).await;
+    assert!(
+        ["INPUT_UNREACHABLE", "INPUT_INVALID"].contains(&job["error"]["code"].as_str().unwrap())
+    );
+    let message = job["error"]["message"].as_str().unwrap();
+    assert!(!message.contains("the service does not fetch"), "{message}");
+    service.completed(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
+    server.abort();
 }
 
 #[tokio::test]

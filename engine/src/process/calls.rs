@@ -180,6 +180,12 @@ const OF_STARTERS: &[i64] = &[
     libc::SYS_seccomp,
 ];
 
+/// The same for one architecture: musl's `fork`.
+#[cfg(target_arch = "x86_64")]
+const OF_STARTERS_HERE: &[i64] = &[libc::SYS_fork];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_STARTERS_HERE: &[i64] = &[];
+
 /// The options of `prctl` that only take rights away, for those who start a program.
 const OPTIONS_OF_STARTERS: &[i32] = &[libc::PR_SET_NO_NEW_PRIVS, libc::PR_CAPBSET_DROP];
 
@@ -300,7 +306,7 @@ fn rules(class: Class) -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
         options.push(all(&[(0, u64::try_from(libc::PR_SET_DUMPABLE).ok()?), (1, 0)])?);
     }
     if class == Class::Starter {
-        rules.extend(OF_STARTERS.iter().map(|call| (*call, Vec::new())));
+        rules.extend(OF_STARTERS.iter().chain(OF_STARTERS_HERE).map(|call| (*call, Vec::new())));
         rules.insert(libc::SYS_clone, vec![masked(0, u64::try_from(NOT_CLONED).ok()?, 0)?]);
         rules.insert(libc::SYS_prlimit64, vec![equal(0, 0)?]);
         options.extend(numbers(0, OPTIONS_OF_STARTERS)?);

@@ -156,7 +156,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
             programs: &[&program],
             readable: &[],
             inputs: &files,
-            folder: &place,
+            folders: &[&place],
             largest_file: self.settings.largest_file,
         };
         let starting = |error| Error::Program {

@@ -78,8 +78,8 @@ pub(super) struct Allowed<'a> {
     /// Open files that it may read, by their paths. The rules are about the open files, so that
     /// another file at such a path can not be read.
     pub(super) inputs: &'a [File],
-    /// The folder in which it may make, write and remove files.
-    pub(super) folder: &'a Path,
+    /// The folders in which it may make, write and remove files.
+    pub(super) folders: &'a [&'a Path],
     /// The largest file that it may write, in bytes.
     pub(super) largest_file: u64,
 }
@@ -138,7 +138,7 @@ pub(super) fn confine(
         readable: &readable.collect::<Vec<_>>(),
         inputs: allowed.inputs,
         executable: &executable,
-        writable: &[allowed.folder],
+        writable: allowed.folders,
     };
     let ruleset = layers.files.then(|| files(&places, layers.newest, class)).transpose();
     let mut ruleset = ruleset.map_err(io::Error::other)?;
@@ -393,7 +393,7 @@ mod tests {
                 programs: &[&program],
                 readable: &[],
                 inputs: &inputs,
-                folder: &place("work"),
+                folders: &[&place("work")],
                 largest_file: 1 << 20,
             };
             confine(&mut command, &allowed, Layers { newest, ..layers }).unwrap();

@@ -31,8 +31,10 @@ pub struct Sandbox {
 pub struct Duty<'a> {
     /// The worker's own program.
     pub program: &'a Path,
-    /// The folder in which it may make, write and remove files and folders.
+    /// The folder of the worker, and what is in it that it may write to: files, and no folders.
     pub folder: &'a Path,
+    /// The folders in which it may make, write and remove files.
+    pub writable: &'a [&'a Path],
     /// The `ffmpeg` program, where the worker may start that one.
     pub ffmpeg: Option<&'a Path>,
 }
@@ -82,9 +84,9 @@ impl Sandbox {
         let allowed = Allowed {
             class,
             programs: &programs,
-            readable: own_libraries(),
+            readable: &own_libraries(duty.folder),
             inputs: &[],
-            folder: duty.folder,
+            folders: duty.writable,
             // A service looks at the sizes of files itself.
             largest_file: u64::MAX,
         };
@@ -92,21 +94,39 @@ impl Sandbox {
     }
 }
 
-/// The folders of the libraries of this process, wherever they are installed.
+/// The folders of the libraries of this process, wherever they are installed; but none that a folder
+/// lies in.
 #[cfg(target_os = "linux")]
-fn own_libraries() -> &'static [PathBuf] {
+fn own_libraries(but: &Path) -> Vec<PathBuf> {
     static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
-    FOLDERS.get_or_init(|| {
-        // Each line ends with the path of a mapped file (proc(5)).
+    let all = FOLDERS.get_or_init(|| {
+        // Each line has the rights of a mapping, as in `r-xp`, and ends with the path of its file
+        // (proc(5)).
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let mapped = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)));
-        let is_library = |path: &&str| path.contains(".so");
-        let folders = mapped.filter(is_library).filter_map(|path| Path::new(path).parent());
+        let code = maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(is_code));
+        let mapped = code.filter_map(|line| line.find('/').and_then(|at| line.get(at..)));
+        let libraries = mapped.map(Path::new).filter(|path| is_library(path));
+        let folders = libraries.filter_map(|path| path.parent());
         let linked = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
         let linked = env::split_paths(&linked).filter(|folder| folder.is_absolute());
+        let linked = linked.map(|folder| folder.canonicalize().unwrap_or(folder));
         let all: BTreeSet<PathBuf> = folders.map(Path::to_owned).chain(linked).collect();
         all.into_iter().collect()
-    })
+    });
+    all.iter().filter(|folder| !but.starts_with(folder)).cloned().collect()
+}
+
+/// Whether the rights of a mapping are those of code.
+#[cfg(target_os = "linux")]
+fn is_code(rights: &str) -> bool {
+    rights.contains('x')
+}
+
+/// Whether a file is named like a shared library, as in `libavutil.so.57`.
+#[cfg(target_os = "linux")]
+fn is_library(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".so") || name.contains(".so.")
 }
 
 /// The first `ffmpeg` in `PATH`, by its path with links resolved; `None` where there is none.
@@ -157,4 +177,21 @@ impl Sandbox {
 #[cfg(not(target_os = "linux"))]
 pub fn hide_memory() -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_libraries_are_taken_for_such_and_no_folder_of_the_worker() {
+        let names = ["libavutil.so", "libavutil.so.57.28", "avocet.db-shm", "a.sonar", "so"];
+        let found = names.map(|name| is_library(&Path::new("/www.sonar.example").join(name)));
+        assert_eq!(found, [true, true, false, false, false]);
+        let all = own_libraries(Path::new("/nowhere"));
+        assert!(!all.is_empty(), "this test has no libraries");
+        for folder in &all {
+            assert!(!own_libraries(&folder.join("data/work")).contains(folder));
+        }
+    }
 }

@@ -30,7 +30,6 @@ use crate::{
     service::Service,
     store::{Created, JobRow, Settled, State as JobState, Wanted, millis, new_id},
     view::{self, Accepted, Delivery, List, Page},
-    workers::NotPlanned,
 };
 
 /// The pause that clients are told to make when the queue of their project is full.
@@ -188,10 +187,7 @@ async fn plan(
 ) -> Result<Json<Value>, Problem> {
     service.expect_room()?;
     let (_, job) = read(&service, &caller.project, &text).await?;
-    let prepared = service.prepare(&job).map_err(NotPlanned::Failed)?;
-    let limits = service.config.limits();
-    let plan = service.planners.plan(&service.pool, &caller.project, &prepared, &limits);
-    Ok(Json(plan.await?))
+    Ok(Json(service.plan(&caller.project, &job).await?))
 }
 
 /// One job.

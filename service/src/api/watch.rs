@@ -44,7 +44,7 @@ async fn alive() -> Json<Well> {
 async fn ready(State(service): State<Service>) -> Result<Json<Ready>, Problem> {
     service.expect_room()?;
     service.store.queued().await?;
-    Ok(Json(Ready { ok: true, unconfined: service.pool.unconfined() }))
+    Ok(Json(Ready { ok: true, unconfined: service.unconfined() }))
 }
 
 /// Figures in the text format of Prometheus, or in that of `OpenMetrics` where the request accepts it.

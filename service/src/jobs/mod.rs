@@ -30,7 +30,7 @@ use crate::{
     roots::{Rooted, Roots},
     service::Service,
     store::{End, State, TOO_OFTEN, Task, millis},
-    workers::{Place, Vitals, Worker, Written},
+    workers::{Place, Prepared, Worker},
 };
 
 /// How long to wait for a wake-up before the queue is read again.
@@ -62,7 +62,12 @@ enum Ending {
     Crashed(&'static str, &'static str),
     /// The task goes back to the queue, and begins anew.
     GivenBack,
+    /// The same after a pause, since the job waits for its inputs, as too many others do.
+    Postponed,
 }
+
+/// How long a job is put off that waits for its inputs, in milliseconds.
+const TO_WAIT: i64 = 10_000;
 
 /// Takes tasks as long as there are places, and runs them, until the service ends.
 pub(crate) async fn run(service: Service) {
@@ -77,9 +82,10 @@ pub(crate) async fn run(service: Service) {
             sleep(IDLE).await;
             continue;
         }
-        let Ok(place) = timeout(IDLE, service.places.take(QUEUE)).await else { continue };
+        let Ok(mut place) = timeout(IDLE, service.places.take(QUEUE)).await else { continue };
         match service.store.take(service.config.most_running_per_project).await {
             Ok(Some(task)) => {
+                place.belongs_to(&task.project);
                 running.spawn(run_task(service.clone(), task, place));
             }
             // A task may become due by its `not_before`, which wakes nobody.
@@ -177,6 +183,7 @@ async fn note(service: &Service, task: &Task, ending: Ending) -> Result<State, s
         }
         Ending::Cancelled => end_without(service, task, State::Cancelled, None).await,
         Ending::GivenBack => store.give_back(task, 0, false).await,
+        Ending::Postponed => store.give_back(task, TO_WAIT, false).await,
         Ending::Crashed(how, stage) => {
             service.metrics.worker_crashes.inc();
             tracing::warn!(job = task.job_id, attempt = task.attempt, "its worker {how}");
@@ -483,10 +490,14 @@ impl Attempt<'_> {
             target,
         };
         match follow(self.service, at, &mut self.place, worker).await {
-            Followed::Done(done) => match self.limits.refuse(worker.written().await, "commit") {
-                Some(failure) => Err(Ending::Failed(failure)),
-                None => Ok(done),
-            },
+            Followed::Done(done) => {
+                let outputs = worker.look().await.unwrap_or_default().written.outputs;
+                match self.limits.refuse(outputs, 0, "commit").or_else(|| strange(&done, &prepared))
+                {
+                    Some(failure) => Err(Ending::Failed(failure)),
+                    None => Ok(done),
+                }
+            }
             Followed::Failed(failure) => Err(Ending::Failed(failure)),
             Followed::Cancelled => Err(Ending::Cancelled),
             Followed::Lost(ending) => {
@@ -495,6 +506,15 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// What is wrong with a result that is not one of files, but of a URL: that must be an input's.
+fn strange(done: &Done, prepared: &Prepared) -> Option<Failure> {
+    let is_input = |url: &str| prepared.inputs.iter().any(|(input, _)| input == url);
+    let urls = done.outputs.iter().map(|made| made.filename.as_str());
+    let url = urls.filter(|name| name.contains("://")).find(|url| !is_input(url))?;
+    let message = format!("the worker reported an output, {url:?}, that is no input");
+    Some(Failure::new("ENGINE_ERROR", message, "commit", false))
 }
 
 /// Work that brings outputs to where they belong, on a thread that may wait.
@@ -579,12 +599,7 @@ struct JobLimits {
     output_bytes: Option<u64>,
     /// The most processor time, in seconds; `None` for no limit.
     processor_seconds: Option<u64>,
-    /// The most memory of its worker, in bytes.
-    memory: u64,
 }
-
-/// How many files a job may make: more would be slow to look at, and use up the file system.
-const FILES: usize = 10_000;
 
 impl JobLimits {
     fn of(config: &Config, document: &str) -> Self {
@@ -596,29 +611,15 @@ impl JobLimits {
             seconds: seconds.min(config.most_job_seconds),
             output_bytes: most.into_iter().chain(asked.max_output_bytes).min(),
             processor_seconds: Some(config.most_processor_seconds).filter(|most| *most > 0),
-            memory: config.most_memory_bytes,
         }
     }
 
-    /// The failure of a job that has written so much, in a stage; `None` within the limits.
-    fn refuse(self, written: Written, stage: &str) -> Option<Failure> {
-        let outputs = written.outputs;
+    /// The failure of a job whose outputs have so many bytes, and whose worker has used so many
+    /// clock ticks of processor time for it, in a stage; `None` within the limits.
+    fn refuse(self, outputs: u64, ticks: u64, stage: &str) -> Option<Failure> {
+        let seconds = ticks / rustix::param::clock_ticks_per_second();
         let message = if let Some(most) = self.output_bytes.filter(|most| outputs > *most) {
             format!("the outputs have {outputs} bytes so far, and may have {most}")
-        } else if written.files > FILES {
-            format!("the job has made {} files, and may make {FILES}", written.files)
-        } else {
-            return None;
-        };
-        Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
-    }
-
-    /// The failure of a job whose worker uses so much memory, and has used so many clock ticks of
-    /// processor time for it; `None` within the limits.
-    fn refuse_use(self, now: Vitals, stage: &str) -> Option<Failure> {
-        let seconds = now.ticks / rustix::param::clock_ticks_per_second();
-        let message = if now.memory > self.memory {
-            format!("the worker exceeded its memory limit of {} bytes", self.memory)
         } else if let Some(most) = self.processor_seconds.filter(|most| seconds > *most) {
             format!("the job used {seconds} s of processor time, and may use {most} s")
         } else {
@@ -639,12 +640,13 @@ async fn follow(
     let config = &service.config;
     let limit = Duration::from_secs(limits.seconds);
     let silence = Duration::from_secs(config.most_silent_seconds);
-    let before = worker.vitals().unwrap_or_default().ticks;
-    let (mut heard, mut last) = (Instant::now(), before);
+    let before = worker.look().await.unwrap_or_default().vitals.ticks;
+    let (mut heard, mut last, mut held) = (Instant::now(), before, Duration::ZERO);
+    let mut looked = Instant::now();
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
     let mut watch = interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut asked_to_stop = None;
+    let (mut asked_to_stop, mut is_planned) = (None, false);
     loop {
         let event = tokio::select! {
             event = worker.event() => event,
@@ -664,29 +666,38 @@ async fn follow(
                 }
                 let failed = |failure| Followed::Lost(Ending::Failed(failure));
                 let stage = stage_of(state);
-                if begun.elapsed() > limit {
-                    return failed(too_long(limits, stage));
-                }
-                // A worker that has ended is noticed by the end of its output.
-                let Some(vitals) = worker.vitals() else { continue };
-                place.look(worker.inputs(), vitals.ticks);
-                let written = worker.written().await;
-                let used = Vitals { ticks: vitals.ticks.saturating_sub(before), ..vitals };
-                let refused = limits.refuse(written, stage);
-                if let Some(failure) = refused.or_else(|| limits.refuse_use(used, stage)) {
-                    return failed(failure);
-                }
-                let bytes = written.outputs + written.temporary;
-                if service.disk.must_give_way(&task.job_id, bytes) {
-                    let message = format!(
-                        "the job has written {bytes} bytes, and the disk has no room for more"
-                    );
-                    return failed(Failure::new("LIMIT_EXCEEDED", message, stage, false));
-                }
-                if vitals.ticks != last {
+                if place.is_aside() && worker.inputs().holds() {
+                    // The service holds its bytes back: that is no time of its own.
+                    held += looked.elapsed();
                     heard = Instant::now();
                 }
-                last = vitals.ticks;
+                looked = Instant::now();
+                if begun.elapsed().saturating_sub(held) > limit {
+                    return failed(too_long(limits, stage));
+                }
+                let Some(look) = worker.look().await else {
+                    // One that has ended is noticed by the end of its output.
+                    if worker.has_ended() {
+                        continue;
+                    }
+                    return Followed::Lost(Ending::Crashed("can not be watched", stage));
+                };
+                if !worker.inputs().is_open() {
+                    return Followed::Lost(Ending::Crashed("lost its inputs", stage));
+                }
+                let ticks = look.vitals.ticks;
+                if !place.look(worker.inputs(), ticks) {
+                    return Followed::Lost(Ending::Postponed);
+                }
+                let refused = limits.refuse(look.written.outputs, ticks.saturating_sub(before), stage);
+                let refused = refused.or_else(|| service.refuses_use(&task.job_id, &look, stage));
+                if let Some(failure) = refused {
+                    return failed(failure);
+                }
+                if ticks != last {
+                    heard = Instant::now();
+                }
+                last = ticks;
                 if heard.elapsed() > silence {
                     return Followed::Lost(Ending::Crashed("stalled", stage));
                 }
@@ -698,8 +709,13 @@ async fn follow(
         match event {
             Some(Event::Taken | Event::Probing) => {}
             Some(Event::Planning) => state = State::Planning,
+            Some(Event::Planned { .. }) if is_planned => {
+                let message = "the worker made a second plan";
+                let failure = Failure::new("ENGINE_ERROR", message, "plan", false);
+                return Followed::Lost(Ending::Failed(failure));
+            }
             Some(Event::Planned { strategy, reasons, outputs, .. }) => {
-                state = State::Planning;
+                (state, is_planned) = (State::Planning, true);
                 if let Some(name) = outputs.iter().find(|name| !is_plain(name)) {
                     let message =
                         format!("the worker plans an output {name:?}, which is not a file name");

@@ -22,7 +22,7 @@ use avocet_engine::{
     workers::{Duty, Sandbox},
 };
 use futures_util::StreamExt;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -101,6 +101,8 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
+    /// Its process group, which is its own id.
+    group: Option<Pid>,
     kind: Kind,
     ffmpeg: Option<PathBuf>,
     /// The project whose jobs it runs; `None` until its first job.
@@ -122,6 +124,8 @@ pub(crate) struct Vitals {
     pub(crate) memory: u64,
     /// Processor time used in user and kernel mode, in clock ticks.
     pub(crate) ticks: u64,
+    /// The number of threads.
+    pub(crate) threads: u64,
 }
 
 impl Program {
@@ -152,7 +156,9 @@ impl Program {
             }
         }
         let ffmpeg = self.ffmpeg.as_deref().filter(|_| kind == Kind::Ffmpeg);
-        let duty = Duty { program: &self.path, folder: &place, ffmpeg };
+        let writable = [OUTPUTS, TEMPORARY, OF_FFMPEG].map(|name| place.join(name));
+        let writable = writable.each_ref().map(PathBuf::as_path);
+        let duty = Duty { program: &self.path, folder: &place, writable: &writable, ffmpeg };
         self.sandbox.confine(command.as_std_mut(), duty)?;
         let mut child = command.spawn()?;
         // The parent's copies of the worker's ends are closed here, so that their end is noticed.
@@ -163,8 +169,10 @@ impl Program {
         if let Some(errors) = child.stderr.take() {
             tokio::spawn(listen(errors, Arc::clone(&words)));
         }
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         Ok(Worker {
             child,
+            group,
             kind,
             ffmpeg: ffmpeg.map(Path::to_owned),
             project: None,
@@ -240,10 +248,10 @@ impl Worker {
         said.map_err(|_| io::Error::other("the worker did not accept the cancel request"))?
     }
 
-    /// Kills the worker and removes its temporary files.
+    /// Kills the worker and removes its files.
     pub(crate) async fn end(mut self) {
-        if let Ok(Some(status)) = self.child.try_wait() {
-            tracing::warn!(%status, "a worker ended by itself");
+        if self.has_ended() {
+            tracing::warn!("a worker ended by itself");
         }
         self.kill();
         let _ = self.child.kill().await;
@@ -254,13 +262,19 @@ impl Worker {
         }
     }
 
-    /// Kills the worker with all that it started.
+    /// Kills the worker with all that it started, also where it has ended: as long as it is not
+    /// waited for, no other process gets its id.
     fn kill(&self) {
-        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(id) = id {
+        if let Some(group) = self.group {
             // An error is ignored: the group may be gone already.
-            let _ = kill_process_group(id, Signal::KILL);
+            let _ = kill_process_group(group, Signal::KILL);
         }
+    }
+
+    /// Whether its process has ended. It is not waited for.
+    pub(crate) fn has_ended(&self) -> bool {
+        let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.group.is_none_or(|id| !matches!(waitid(WaitId::Pid(id), looks), Ok(None)))
     }
 
     /// The folder for the outputs of its job.
@@ -283,24 +297,21 @@ impl Worker {
         &self.inputs
     }
 
-    /// The resource use of the worker; `None` when it has ended.
-    pub(crate) fn vitals(&self) -> Option<Vitals> {
-        vitals(self.child.id()?)
-    }
-
-    /// What it has written for its job so far. Files are looked at on a thread that may wait.
-    pub(crate) async fn written(&self) -> Written {
-        let folder = self.folder.path().to_owned();
+    /// What it uses and has written for its job so far, looked at on a thread that may wait. `None`
+    /// when its process can not be looked at.
+    pub(crate) async fn look(&self) -> Option<Look> {
+        let (id, kind, folder) = (self.child.id()?, self.kind, self.folder.path().to_owned());
         let looked = tokio::task::spawn_blocking(move || {
             let [outputs, of_ffmpeg, temporary] =
                 [OUTPUTS, OF_FFMPEG, TEMPORARY].map(|name| files_in(&folder.join(name)));
-            Written {
+            let written = Written {
                 outputs: outputs.0 + of_ffmpeg.0,
                 temporary: temporary.0,
                 files: outputs.1 + of_ffmpeg.1 + temporary.1,
-            }
+            };
+            Some(Look { vitals: vitals(id, kind)?, written })
         });
-        looked.await.unwrap_or_default()
+        looked.await.ok().flatten()
     }
 
     /// Removes all that is in its folders. An error means that another job could find something.
@@ -318,6 +329,13 @@ impl Worker {
         });
         cleaned.await.map_err(io::Error::other)?
     }
+}
+
+/// A look at a worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) vitals: Vitals,
+    pub(crate) written: Written,
 }
 
 /// What a worker has written.
@@ -344,9 +362,12 @@ impl Drop for Worker {
     }
 }
 
-/// The resource use of a process and of the children of its threads, from `/proc` (proc(5)).
-fn vitals(process: u32) -> Option<Vitals> {
+/// The resource use of a process, and of what it started, from `/proc` (proc(5)).
+fn vitals(process: u32, kind: Kind) -> Option<Vitals> {
     let mut all = vitals_of(process)?;
+    if kind == Kind::Recipes {
+        return Some(all);
+    }
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     for thread in threads {
         let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -354,6 +375,7 @@ fn vitals(process: u32) -> Option<Vitals> {
         for child in children.filter_map(vitals_of) {
             all.memory += child.memory;
             all.ticks += child.ticks;
+            all.threads += child.threads;
         }
     }
     Some(all)
@@ -363,12 +385,15 @@ fn vitals(process: u32) -> Option<Vitals> {
 fn vitals_of(process: u32) -> Option<Vitals> {
     let folder = Path::new("/proc").join(process.to_string());
     let status = fs::read_to_string(folder.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let number = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let (kilobytes, threads) = (number("VmRSS:")?, number("Threads:")?);
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
     // The name of the process may have spaces, so fields are counted from the parenthesis behind
     // it. The 12th to 15th from there are utime, stime, cutime and cstime.
     let fields = stat.rsplit_once(')')?.1.split_whitespace();
     let spent = fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok());
-    Some(Vitals { memory: kilobytes * 1024, ticks: spent.sum() })
+    Some(Vitals { memory: kilobytes * 1024, ticks: spent.sum(), threads })
 }

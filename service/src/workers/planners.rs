@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 
-use super::{Kind, Place, Places, Pool, Prepared, Worker};
+use super::{Kind, Look, Place, Places, Pool, Prepared, Worker};
 use crate::model::protocol::{Event, Failure, Limits, Purpose};
 
 /// Why a request can not be served now.
@@ -38,6 +38,9 @@ const PLANS: usize = 2;
 /// How many more may wait for bytes of their inputs.
 const ASIDE: usize = 16;
 
+/// The same of one project.
+const ASIDE_OF_ONE: usize = 4;
+
 /// How long a request waits for its turn.
 const TO_BEGIN: Duration = Duration::from_secs(10);
 
@@ -55,16 +58,18 @@ pub(crate) struct Planners {
 
 impl Planners {
     pub(crate) fn new() -> Self {
-        Self { places: Places::new(PLANS, ASIDE) }
+        Self { places: Places::new(PLANS, ASIDE, ASIDE_OF_ONE) }
     }
 
-    /// Makes the plan of a project's job, within the limits that jobs have.
+    /// Makes the plan of a project's job, within the limits that jobs have. `refuses` says why a
+    /// worker may not go on that looks like this.
     pub(crate) async fn plan(
         &self,
         pool: &Pool,
         project: &str,
         prepared: &Prepared,
         limits: &Limits,
+        refuses: impl Fn(&Look) -> Option<Failure>,
     ) -> Result<Value, NotPlanned> {
         let place = timeout(TO_BEGIN, self.places.take(project)).await;
         let busy = Busy { what: "too many plans are requested at once", after: TO_BEGIN };
@@ -76,40 +81,65 @@ impl Planners {
         let prepared = Prepared { kind: Kind::Recipes, ..prepared.clone() };
         let given = pool.give(project, &prepared, limits, |_| Purpose::Plan).await;
         let mut worker = given.map_err(|error| failed(error.to_string()))?;
-        let message = match timeout(TO_PLAN, planned(&mut worker, place)).await {
-            Ok(Some(plan)) => {
+        let not_planned = match timeout(TO_PLAN, planned(&mut worker, place, refuses)).await {
+            Ok(Planned::Done(plan)) => {
                 pool.put(worker).await;
                 return plan.map_err(NotPlanned::Failed);
             }
-            Ok(None) => "the worker that made the plan crashed".to_owned(),
-            Err(_) => format!("the plan took longer than {} s", TO_PLAN.as_secs()),
+            Ok(Planned::Refused(failure)) => NotPlanned::Failed(failure),
+            Ok(Planned::InTheWay) => NotPlanned::Busy(busy),
+            Ok(Planned::Crashed) => failed("the worker that made the plan crashed".to_owned()),
+            Err(_) => failed(format!("the plan took longer than {} s", TO_PLAN.as_secs())),
         };
         worker.end().await;
-        Err(failed(message))
+        Err(not_planned)
     }
 }
 
-/// The plan that a worker makes; `None` when the worker dies meanwhile.
-async fn planned(worker: &mut Worker, mut place: Place) -> Option<Result<Value, Failure>> {
+/// How the planning ended.
+enum Planned {
+    Done(Result<Value, Failure>),
+    /// The worker uses too much.
+    Refused(Failure),
+    /// It waits for its inputs, as too many others do.
+    InTheWay,
+    Crashed,
+}
+
+/// The plan that a worker makes.
+async fn planned(
+    worker: &mut Worker,
+    mut place: Place,
+    refuses: impl Fn(&Look) -> Option<Failure>,
+) -> Planned {
     let mut shown = None;
-    let mut look = interval(LOOK);
+    let mut watch = interval(LOOK);
     loop {
         let event = tokio::select! {
-            event = worker.event() => event?,
-            _ = look.tick() => {
-                place.look(worker.inputs(), worker.vitals()?.ticks);
+            event = worker.event() => event,
+            _ = watch.tick() => {
+                let Some(look) = worker.look().await else { return Planned::Crashed };
+                if let Some(failure) = refuses(&look) {
+                    return Planned::Refused(failure);
+                }
+                if !place.look(worker.inputs(), look.vitals.ticks) {
+                    return Planned::InTheWay;
+                }
                 continue;
             }
         };
         match event {
-            Event::Planned { strategy, reasons, plan, .. } => {
+            Some(Event::Planned { strategy, reasons, plan, .. }) => {
                 shown = Some(json!({ "strategy": strategy, "reasons": reasons, "plan": plan }));
             }
-            Event::Done(_) => return shown.map(Ok),
-            Event::Failed(failure) => return Some(Err(failure)),
+            Some(Event::Done(_)) => {
+                return shown.map_or(Planned::Crashed, |it| Planned::Done(Ok(it)));
+            }
+            Some(Event::Failed(failure)) => return Planned::Done(Err(failure)),
             #[cfg(feature = "door")]
-            Event::Through(_) => {}
-            Event::Taken | Event::Probing | Event::Planning | Event::Progress(_) => {}
+            Some(Event::Through(_)) => {}
+            Some(Event::Taken | Event::Probing | Event::Planning | Event::Progress(_)) => {}
+            None => return Planned::Crashed,
         }
     }
 }

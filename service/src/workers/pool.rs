@@ -113,7 +113,8 @@ impl Pool {
 
     /// Takes a worker back whose job has ended.
     pub(crate) async fn put(&self, mut worker: Worker) {
-        if worker.jobs >= JOBS || worker.clean().await.is_err() {
+        let is_usable = worker.jobs < JOBS && worker.inputs.is_open();
+        if !is_usable || worker.clean().await.is_err() {
             worker.end().await;
             return;
         }

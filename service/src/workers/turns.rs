@@ -1,13 +1,13 @@
 //! Places for work, taken in turn: of those who wait, each gets one after the other.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use avocet_engine::InputProxy;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// How long a worker may wait for bytes of its inputs before it gives its place up.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,8 +28,9 @@ pub(crate) struct Places(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// How many more may go on without a place, because they wait for bytes.
-    aside: Arc<Semaphore>,
+    /// How many may go on without a place, because they wait for bytes: all, and of one name.
+    aside: usize,
+    aside_of_one: usize,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,27 @@ struct State {
     free: usize,
     /// Those who wait, in a queue for each name; the first queue is the next to be served.
     queues: VecDeque<(String, VecDeque<oneshot::Sender<Turn>>)>,
+    /// How many go on without a place, by their names.
+    aside: BTreeMap<String, usize>,
+}
+
+/// The right to go on without a place; it ends when this is dropped.
+#[derive(Debug)]
+struct Aside {
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        if let Some(count) = state.aside.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                state.aside.remove(&self.name);
+            }
+        }
+    }
 }
 
 /// A place that is taken; it is free again when this is dropped.
@@ -46,12 +68,16 @@ struct Turn(Option<Arc<Shared>>);
 impl State {
     /// The next who waits. His queue is the last one then.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
-        let (name, mut queue) = self.queues.pop_front()?;
-        let next = queue.pop_front();
-        if !queue.is_empty() {
-            self.queues.push_back((name, queue));
+        while let Some((name, mut queue)) = self.queues.pop_front() {
+            // Those who wait no longer take no turn.
+            queue.retain(|waiting| !waiting.is_closed());
+            let Some(next) = queue.pop_front() else { continue };
+            if !queue.is_empty() {
+                self.queues.push_back((name, queue));
+            }
+            return Some(next);
         }
-        next
+        None
     }
 }
 
@@ -84,18 +110,19 @@ impl Drop for Turn {
 }
 
 impl Places {
-    /// `count` places; `aside` more may wait for bytes without one.
-    pub(crate) fn new(count: usize, aside: usize) -> Self {
-        let state = Mutex::new(State { free: count, queues: VecDeque::new() });
-        Self(Arc::new(Shared { state, aside: Arc::new(Semaphore::new(aside)) }))
+    /// `count` places; `aside` more may wait for bytes without one, and `aside_of_one` of one name.
+    pub(crate) fn new(count: usize, aside: usize, aside_of_one: usize) -> Self {
+        let (queues, none) = (VecDeque::new(), BTreeMap::new());
+        let state = Mutex::new(State { free: count, queues, aside: none });
+        Self(Arc::new(Shared { state, aside, aside_of_one }))
     }
 
     /// Takes a place, in turn with those of other names.
     pub(crate) async fn take(&self, name: &str) -> Place {
         // Every turn is sent or dropped, so that the sender does not go away.
         let turn = self.line_up(name).await.ok();
-        let places = self.clone();
-        Place { places, turn, aside: None, back: None, seen: (Instant::now(), 0) }
+        let (places, name) = (self.clone(), name.to_owned());
+        Place { places, name, turn, aside: None, back: None, seen: (Instant::now(), 0) }
     }
 
     fn line_up(&self, name: &str) -> oneshot::Receiver<Turn> {
@@ -109,7 +136,10 @@ impl Places {
             return receiver;
         }
         match state.queues.iter_mut().find(|(known, _)| known == name) {
-            Some((_, queue)) => queue.push_back(sender),
+            Some((_, queue)) => {
+                queue.retain(|waiting| !waiting.is_closed());
+                queue.push_back(sender);
+            }
             None => state.queues.push_back((name.to_owned(), VecDeque::from([sender]))),
         }
         receiver
@@ -120,8 +150,10 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
+    /// Whose it is: of one name only some may step aside.
+    name: String,
     turn: Option<Turn>,
-    aside: Option<OwnedSemaphorePermit>,
+    aside: Option<Aside>,
     /// Where the next turn comes to, once there are bytes again.
     back: Option<oneshot::Receiver<Turn>>,
     /// When the processor time was last looked at, and what it was.
@@ -129,36 +161,57 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Gives the place up, unless too many go on without one.
-    pub(crate) fn step_aside(&mut self) {
-        if self.turn.is_some()
-            && let Ok(aside) = Arc::clone(&self.places.0.aside).try_acquire_owned()
-        {
-            (self.aside, self.turn) = (Some(aside), None);
+    /// Notes whose place it is from now on.
+    pub(crate) fn belongs_to(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+    }
+
+    /// Whether the place was given up.
+    pub(crate) const fn is_aside(&self) -> bool {
+        self.turn.is_none()
+    }
+
+    /// Gives the place up, unless too many go on without one. Answers whether it is given up.
+    pub(crate) fn step_aside(&mut self) -> bool {
+        let shared = &self.places.0;
+        let mut state = shared.state();
+        let all: usize = state.aside.values().sum();
+        let own = state.aside.get(&self.name).copied().unwrap_or(0);
+        if self.turn.is_some() && all < shared.aside && own < shared.aside_of_one {
+            state.aside.insert(self.name.clone(), own + 1);
+            drop(state);
+            let (shared, name) = (Arc::clone(shared), self.name.clone());
+            (self.aside, self.turn) = (Some(Aside { shared, name }), None);
         }
+        self.turn.is_none()
     }
 
     /// Looks at a worker that has used so many clock ticks of processor time. While it waits for
-    /// bytes it has no place, and when bytes come it gets them with its next place.
-    pub(crate) fn look(&mut self, inputs: &InputProxy, ticks: u64) {
+    /// bytes it has no place, and when bytes come it gets them with its next place. `false` when it
+    /// waits and can not step aside, so that it is in the way of others.
+    pub(crate) fn look(&mut self, inputs: &InputProxy, ticks: u64) -> bool {
         if self.turn.is_some() {
             let (at, before) = self.seen;
             if at.elapsed() < LOOK {
-                return;
+                return true;
             }
             self.seen = (Instant::now(), ticks);
             if inputs.waits_for() < PATIENCE || ticks.saturating_sub(before) > IDLE {
-                return;
+                return true;
             }
-            self.step_aside();
-            inputs.hold(self.turn.is_none());
-        } else if let Some(back) = &mut self.back {
-            let Ok(turn) = back.try_recv() else { return };
-            (self.turn, self.aside, self.back) = (Some(turn), None, None);
-            inputs.hold(false);
+            let is_aside = self.step_aside();
+            inputs.hold(is_aside);
+            return is_aside;
+        }
+        if let Some(back) = &mut self.back {
+            if let Ok(turn) = back.try_recv() {
+                (self.turn, self.aside, self.back) = (Some(turn), None, None);
+                inputs.hold(false);
+            }
         } else if inputs.holds() {
             self.back = Some(self.places.line_up(BACK));
         }
+        true
     }
 }
 
@@ -172,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_given_in_turn_to_each_name() {
-        let places = Places::new(1, 0);
+        let places = Places::new(1, 0, 0);
         let first = places.take("a").await;
         let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
         for name in ["a", "a", "a", "b", "c", "b"] {
@@ -196,14 +249,18 @@ mod tests {
 
     #[tokio::test]
     async fn who_steps_aside_leaves_a_place_as_far_as_there_is_room() {
-        let places = Places::new(1, 1);
+        let places = Places::new(1, 2, 1);
         let mut one = places.take("a").await;
-        one.step_aside();
+        assert!(one.step_aside());
         let mut two = places.take("a").await;
-        two.step_aside();
+        assert!(!two.step_aside());
         assert!(timeout(Duration::from_millis(1), places.take("a")).await.is_err());
+        two.belongs_to("b");
+        assert!(two.step_aside());
+        let mut three = places.take("c").await;
+        assert!(!three.step_aside());
         drop(one);
-        two.step_aside();
-        let _three = places.take("a").await;
+        assert!(three.step_aside());
+        let _four = places.take("a").await;
     }
 }

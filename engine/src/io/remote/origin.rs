@@ -32,6 +32,9 @@ pub(super) struct Origin {
     kind: Kind,
 }
 
+/// Longer than any job runs.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// The limits of transfers from an origin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -140,7 +143,9 @@ impl Origin {
     /// The origin of an input that another process fetches.
     pub(super) fn proxied(inputs: ProxiedInputs, url: &str, settings: &RemoteSettings) -> Self {
         let kind = Kind::Proxied { inputs, url: url.to_owned() };
-        Self { limits: Limits::of(settings), counts: Arc::default(), kind }
+        // The service has the clocks: it may hold bytes back for as long as it likes.
+        let limits = Limits { idle_timeout: NEVER, ..Limits::of(settings) };
+        Self { limits, counts: Arc::default(), kind }
     }
 
     /// Asks the origin what it has. One byte is requested from an HTTP server, to see whether it

@@ -39,6 +39,7 @@ use super::{
     client::{Client, begin, network},
     no_url,
     origin::{Body, Facts, Origin},
+    transfer::LEAST,
 };
 
 /// How many bytes of an answer may be on their way at once.
@@ -48,7 +49,13 @@ const WINDOW: u32 = 1 << 20;
 const WINDOW_OF_ALL: u32 = 8 << 20;
 
 /// The longest question, in bytes.
-const QUESTION: usize = 64 << 10;
+const QUESTION: usize = 1 << 20;
+
+/// How many requests of a worker are answered at once.
+const AT_ONCE: u32 = 32;
+
+/// The longest error that is sent behind the bytes of an answer, in bytes.
+const LONGEST_ERROR: usize = 4 << 10;
 
 /// The trailer that tells why an answer ends early.
 const ERROR: &str = "avocet-error";
@@ -118,10 +125,11 @@ impl ProxiedInputs {
         let mut sender = SendRequest::clone(&self.0);
         sender.ready().await.map_err(|error| broken(&error))?;
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        match answer.headers().get(ERROR) {
-            Some(error) => Err(error_of(error)),
-            None => Ok(Answer(answer.into_body())),
+        if answer.status() == StatusCode::OK {
+            return Ok(Answer(answer.into_body()));
         }
+        let error = answer.into_body().collect().await.map_err(|error| broken(&error))?;
+        Err(error_of(&error.to_bytes()))
     }
 
     /// See [`Origin::look`].
@@ -152,7 +160,7 @@ impl Answer {
         match frame.into_data() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(frame) => match frame.trailers_ref().and_then(|trailers| trailers.get(ERROR)) {
-                Some(error) => Err(error_of(error)),
+                Some(error) => Err(error_of(error.as_bytes())),
                 None => Ok(None),
             },
         }
@@ -165,13 +173,17 @@ fn broken(error: &dyn fmt::Display) -> RemoteError {
 }
 
 /// Reads an error that the other end sent.
-fn error_of(value: &HeaderValue) -> RemoteError {
-    serde_json::from_slice(value.as_bytes()).unwrap_or_else(|error| broken(&error))
+fn error_of(text: &[u8]) -> RemoteError {
+    serde_json::from_slice(text).unwrap_or_else(|error| broken(&error))
 }
 
-/// Writes an error for the other end.
+/// Writes an error for the other end, as a trailer: a long one without the words of the origin.
 fn value_of(error: &RemoteError) -> HeaderValue {
-    let text = serde_json::to_vec(error).unwrap_or_default();
+    let mut text = serde_json::to_vec(error).unwrap_or_default();
+    if text.len() > LONGEST_ERROR {
+        let short = RemoteError::Transport("the connection broke".to_owned());
+        text = serde_json::to_vec(&short).unwrap_or_default();
+    }
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
@@ -224,7 +236,8 @@ impl InputProxy {
                 let shared = Arc::clone(&of_requests);
                 async move { Ok::<_, Infallible>(shared.answer(request).await) }
             });
-            let builder = server::Builder::new(TokioExecutor::new());
+            let mut builder = server::Builder::new(TokioExecutor::new());
+            builder.max_concurrent_streams(AT_ONCE);
             // A connection that breaks needs no report: its worker has ended.
             drop(builder.serve_connection(stream, answer).await);
         });
@@ -242,6 +255,11 @@ impl InputProxy {
         (state.is_held, state.holds) = (false, false);
         drop(state);
         self.shared.released.notify_waiters();
+    }
+
+    /// Whether the socket is still in use; when it broke, the worker can read nothing any more.
+    pub fn is_open(&self) -> bool {
+        !self.connection.is_finished()
     }
 
     /// How long the worker has waited for bytes of an origin; zero when it does not wait.
@@ -325,18 +343,20 @@ impl Shared {
         request: Request<Incoming>,
     ) -> Response<impl body::Body<Data = Bytes, Error = Broken> + use<>> {
         let answered = self.carry_out(request.into_body()).await;
-        let (body, error) = match answered {
-            Ok(Asked::Facts(facts)) => (Either::Left(Full::from(facts)), None),
+        let (body, is_error) = match answered {
+            Ok(Asked::Facts(facts)) => (Either::Left(Full::from(facts)), false),
             Ok(Asked::Bytes(body)) => {
-                (Either::Right(StreamBody::new(frames(Arc::clone(&self), body))), None)
+                (Either::Right(StreamBody::new(frames(Arc::clone(&self), body))), false)
             }
-            Err(error) => (Either::Left(Full::default()), Some(value_of(&error))),
+            Err(error) => {
+                let text = serde_json::to_vec(&error).unwrap_or_default();
+                (Either::Left(Full::from(text)), true)
+            }
         };
         self.admitted().await;
         let mut response = Response::new(body);
-        if let Some(error) = error {
+        if is_error {
             *response.status_mut() = StatusCode::BAD_GATEWAY;
-            response.headers_mut().insert(ERROR, error);
         }
         response
     }
@@ -363,6 +383,23 @@ impl Shared {
 /// The error of a body that this sends; there is none.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
+/// How fast an origin sends, measured while somebody waits for it: a worker may be held up meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    bytes: u64,
+    waited: Duration,
+}
+
+impl Pace {
+    /// Notes bytes and the wait for them; an error when an origin is too slow on the whole.
+    fn note(&mut self, bytes: usize, waited: Duration, limit: Duration) -> Result<(), RemoteError> {
+        self.bytes += bytes as u64;
+        self.waited += waited;
+        let is_slow = self.waited > limit && self.bytes / self.waited.as_secs().max(1) < LEAST;
+        if is_slow { Err(RemoteError::Slow { least: LEAST }) } else { Ok(()) }
+    }
+}
+
 /// What an origin answered.
 enum Asked {
     /// What it has, as JSON.
@@ -375,19 +412,25 @@ fn frames(
     shared: Arc<Shared>,
     body: Body,
 ) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
-    stream::unfold((shared, Some(body)), |(shared, body)| async move {
+    stream::unfold((shared, Some(body), Pace::default()), |(shared, body, mut pace)| async move {
         let mut body = body?;
-        let waits = shared.waits();
-        let came = body.chunk().await;
+        let limit = shared.client.settings.idle_timeout;
+        let (waits, begun) = (shared.waits(), Instant::now());
+        let came = tokio::time::timeout(limit, body.chunk()).await;
+        let waited = begun.elapsed();
         drop(waits);
         shared.admitted().await;
+        let came = came.unwrap_or(Err(RemoteError::Stalled { seconds: limit.as_secs() }));
+        let came = came.and_then(|bytes| {
+            pace.note(bytes.as_ref().map_or(0, Bytes::len), waited, limit).map(|()| bytes)
+        });
         match came {
             Ok(None) => None,
-            Ok(Some(bytes)) => Some((Ok(Frame::data(bytes)), (shared, Some(body)))),
+            Ok(Some(bytes)) => Some((Ok(Frame::data(bytes)), (shared, Some(body), pace))),
             Err(error) => {
                 let trailer = (HeaderName::from_static(ERROR), value_of(&error));
                 let trailers = HeaderMap::from_iter([trailer]);
-                Some((Ok(Frame::trailers(trailers)), (shared, None)))
+                Some((Ok(Frame::trailers(trailers)), (shared, None, pace)))
             }
         }
     })

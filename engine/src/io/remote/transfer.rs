@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Slowest accepted average, in bytes per second.
-const LEAST: u64 = 1024;
+pub(super) const LEAST: u64 = 1024;
 
 /// A request that breaks off before this many bytes is followed by a pause.
 const LITTLE: u64 = 64 << 10;
