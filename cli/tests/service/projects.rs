@@ -408,7 +408,7 @@ async fn origins_that_say_nothing_hold_up_no_other_project() {
 #[tokio::test]
 async fn an_origin_that_says_too_much_harms_no_later_job() {
     let (service, origin) = (Service::start(), Origin::start().await);
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     // Another version for each request, with a name of 45 kB.
     let answer = move || {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
