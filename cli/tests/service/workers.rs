@@ -17,7 +17,7 @@ fn write_worker(path: &Path, shell: &str, planned: &str, made: &str) {
     let done = json!({ "done": { "warnings": [], "outputs": [{
         "key": "output", "filename": made, "size_bytes": 1, "file_type": "image" }] } });
     let script = format!(
-        "#!/bin/sh\nexec >&0\nread -r order\necho '\"taken\"'\n\
+        "#!/bin/sh\nexec 3>&1 >&0\nread -r order\necho '\"taken\"'\n\
          cd \"$(printf %s \"$order\" | sed 's/.*\"folder\":\"\\([^\"]*\\)\".*/\\1/')\" || exit\n\
          {shell}\ncat <<'END'\n{planned}\n{done}\nEND\nread -r rest\n"
     );
