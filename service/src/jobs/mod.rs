@@ -144,10 +144,10 @@ async fn attend(
         let message = format!("the service ended {} times while the job ran", task.unclean);
         Ok(Ending::Failed(Failure::new("ENGINE_INVOCATION_ERROR", message, "open", true)))
     } else if job.cancel == 0 {
-        let document = job.document.clone();
-        let limits = JobLimits::of(&service.config, &document);
-        let mut attempt =
-            Attempt { service, place, worker: None, task, document, limits, stop, begun };
+        let job = CheckedJob::from_checked_json(&job.document)
+            .map_err(|error| Failure::new(error.code(), error.to_string(), "open", false));
+        let limits = JobLimits::of(&service.config, job.as_ref().ok());
+        let mut attempt = Attempt { service, place, worker: None, task, job, limits, stop, begun };
         let ending = attempt.run().await;
         // Outputs were moved to their place by now; what is left with the worker is unfinished.
         attempt.part(ending.is_ok()).await;
@@ -246,10 +246,9 @@ fn pause_after(task: &Task, failure: &Failure) -> Option<i64> {
 async fn target(
     service: &Service,
     task: &Task,
-    document: &str,
+    document: Option<&CheckedJob>,
 ) -> Result<Result<Target, Failure>, sqlx::Error> {
     let job = &task.job_id;
-    let document = CheckedJob::from_checked_json(document).ok();
     if let Some(document) = document
         && let Some(place) = document.service.output_url.clone()
     {
@@ -289,7 +288,8 @@ struct Attempt<'a> {
     /// The worker that has the job, or had it last.
     worker: Option<Worker>,
     task: &'a mut Task,
-    document: String,
+    /// What its document asks for; an error when it can not be read.
+    job: Result<CheckedJob, Failure>,
     limits: JobLimits,
     stop: &'a Notify,
     begun: Instant,
@@ -309,7 +309,7 @@ impl Attempt<'_> {
                 }
             }
         }
-        let target = match target(self.service, self.task, &self.document).await? {
+        let target = match target(self.service, self.task, self.job.as_ref().ok()).await? {
             Ok(target) => target,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
@@ -463,9 +463,8 @@ impl Attempt<'_> {
     /// Has a worker make the outputs; returns what it made, or how else that ended. `target` is
     /// where they will be.
     async fn make(&mut self, target: &Target) -> Result<Done, Ending> {
-        let job = CheckedJob::from_checked_json(&self.document)
-            .map_err(|error| Failure::new(error.code(), error.to_string(), "open", false));
-        let prepared = job.and_then(|job| self.service.prepare(&job)).map_err(Ending::Failed)?;
+        let job = self.job.as_ref().map_err(|failure| Ending::Failed(failure.clone()))?;
+        let prepared = self.service.prepare(job).map_err(Ending::Failed)?;
         let mut limits = self.service.config.limits();
         limits.max_seconds = self.limits.seconds;
         let purpose = |worker: &Worker| Purpose::Run {
@@ -491,12 +490,16 @@ impl Attempt<'_> {
         };
         match follow(self.service, at, &mut self.place, worker).await {
             Followed::Done(done) => {
-                let outputs = worker.look().await.unwrap_or_default().written.outputs;
-                match self.limits.refuse(outputs, 0, "commit").or_else(|| strange(&done, &prepared))
-                {
-                    Some(failure) => Err(Ending::Failed(failure)),
-                    None => Ok(done),
+                let written = worker.written().await;
+                if let Some(failure) = strange(&done, &prepared) {
+                    self.part(false).await;
+                    return Err(Ending::Failed(failure));
                 }
+                let failed =
+                    |message: String| Failure::new("ENGINE_ERROR", message, "commit", false);
+                let written = written.map_err(|error| Ending::Failed(failed(error.to_string())))?;
+                let refused = self.limits.refuse(written.outputs, 0, "commit");
+                refused.map_or(Ok(done), |failure| Err(Ending::Failed(failure)))
             }
             Followed::Failed(failure) => Err(Ending::Failed(failure)),
             Followed::Cancelled => Err(Ending::Cancelled),
@@ -602,9 +605,8 @@ struct JobLimits {
 }
 
 impl JobLimits {
-    fn of(config: &Config, document: &str) -> Self {
-        let asked = CheckedJob::from_checked_json(document).map(|job| job.service.clone());
-        let asked = asked.unwrap_or_default();
+    fn of(config: &Config, job: Option<&CheckedJob>) -> Self {
+        let asked = job.map(|job| job.service.clone()).unwrap_or_default();
         let seconds = asked.timeout_seconds.map_or(u64::MAX, u64::from);
         let most = Some(config.most_output_bytes).filter(|most| *most > 0);
         Self {

@@ -53,6 +53,9 @@ const LONGEST: usize = 16 << 20;
 /// The longest line of a worker's standard error, in bytes.
 const LONGEST_WORDS: u64 = 64 << 10;
 
+/// The folders of a worker, within its own: all that it can write to.
+const FOLDERS: [&str; 3] = [OUTPUTS, OF_FFMPEG, TEMPORARY];
+
 /// The folder for outputs, within a worker's folder.
 const OUTPUTS: &str = "outputs";
 
@@ -101,7 +104,7 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
-    /// Its process group, which is its own id.
+    /// Its process group, whose id is that of the process; `None` once it was killed.
     group: Option<Pid>,
     kind: Kind,
     ffmpeg: Option<PathBuf>,
@@ -134,9 +137,8 @@ impl Program {
     pub(crate) fn start(&self, kind: Kind) -> io::Result<Worker> {
         let folder = tempfile::tempdir_in(&self.folder)?;
         let place = folder.path().canonicalize()?;
-        for name in [OUTPUTS, TEMPORARY, OF_FFMPEG] {
-            fs::create_dir(place.join(name))?;
-        }
+        let writable = FOLDERS.map(|name| place.join(name));
+        writable.iter().try_for_each(fs::create_dir)?;
         // Standard input is the socket for requests and events, and standard output the one for
         // inputs: so no other descriptor is handed down.
         let ((ours, line), (proxy, inputs)) = (Socket::pair()?, Socket::pair()?);
@@ -156,7 +158,6 @@ impl Program {
             }
         }
         let ffmpeg = self.ffmpeg.as_deref().filter(|_| kind == Kind::Ffmpeg);
-        let writable = [OUTPUTS, TEMPORARY, OF_FFMPEG].map(|name| place.join(name));
         let writable = writable.each_ref().map(PathBuf::as_path);
         let duty = Duty { program: &self.path, folder: &place, writable: &writable, ffmpeg };
         self.sandbox.confine(command.as_std_mut(), duty)?;
@@ -217,7 +218,8 @@ impl Worker {
     }
 
     /// Gives the worker a job of its project, with these inputs, and waits until it confirms. A
-    /// worker that dies before it confirms did not die of the job. A worker that does not confirm within [`TO_TAKE`] is taken for dead.
+    /// worker that dies before it confirms did not die of the job. One that does not confirm within
+    /// [`TO_TAKE`] is taken for dead.
     pub(crate) async fn run(
         &mut self,
         order: Order,
@@ -263,9 +265,9 @@ impl Worker {
     }
 
     /// Kills the worker with all that it started, also where it has ended: as long as it is not
-    /// waited for, no other process gets its id.
-    fn kill(&self) {
-        if let Some(group) = self.group {
+    /// waited for, no other process gets its id. So this is done once, before that.
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
             // An error is ignored: the group may be gone already.
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -302,16 +304,16 @@ impl Worker {
     pub(crate) async fn look(&self) -> Option<Look> {
         let (id, kind, folder) = (self.child.id()?, self.kind, self.folder.path().to_owned());
         let looked = tokio::task::spawn_blocking(move || {
-            let [outputs, of_ffmpeg, temporary] =
-                [OUTPUTS, OF_FFMPEG, TEMPORARY].map(|name| files_in(&folder.join(name)));
-            let written = Written {
-                outputs: outputs.0 + of_ffmpeg.0,
-                temporary: temporary.0,
-                files: outputs.1 + of_ffmpeg.1 + temporary.1,
-            };
-            Some(Look { vitals: vitals(id, kind)?, written })
+            Some(Look { vitals: vitals(id, kind)?, written: written_in(&folder) })
         });
         looked.await.ok().flatten()
+    }
+
+    /// What it has written for its job so far, also where its process has ended.
+    pub(crate) async fn written(&self) -> io::Result<Written> {
+        let folder = self.folder.path().to_owned();
+        let written = tokio::task::spawn_blocking(move || written_in(&folder));
+        written.await.map_err(io::Error::other)
     }
 
     /// Removes all that is in its folders. An error means that another job could find something.
@@ -319,7 +321,7 @@ impl Worker {
         self.inputs.allow([]);
         let folder = self.folder.path().to_owned();
         let cleaned = tokio::task::spawn_blocking(move || {
-            for name in [OUTPUTS, TEMPORARY, OF_FFMPEG] {
+            for name in FOLDERS {
                 // A worker can not make folders, so these hold files only.
                 for file in fs::read_dir(folder.join(name))? {
                     fs::remove_file(file?.path())?;
@@ -347,6 +349,16 @@ pub(crate) struct Written {
     pub(crate) temporary: u64,
     /// The number of all files.
     pub(crate) files: usize,
+}
+
+/// What is in the folders of a worker.
+fn written_in(folder: &Path) -> Written {
+    let [outputs, of_ffmpeg, temporary] = FOLDERS.map(|name| files_in(&folder.join(name)));
+    Written {
+        outputs: outputs.0 + of_ffmpeg.0,
+        temporary: temporary.0,
+        files: outputs.1 + of_ffmpeg.1 + temporary.1,
+    }
 }
 
 /// Bytes and number of the files of a folder. A worker can make no folders in it.

@@ -39,7 +39,7 @@ use super::{
     client::{Client, begin, network},
     no_url,
     origin::{Body, Facts, Origin},
-    transfer::LEAST,
+    transfer::expect_pace,
 };
 
 /// How many bytes of an answer may be on their way at once.
@@ -395,8 +395,7 @@ impl Pace {
     fn note(&mut self, bytes: usize, waited: Duration, limit: Duration) -> Result<(), RemoteError> {
         self.bytes += bytes as u64;
         self.waited += waited;
-        let is_slow = self.waited > limit && self.bytes / self.waited.as_secs().max(1) < LEAST;
-        if is_slow { Err(RemoteError::Slow { least: LEAST }) } else { Ok(()) }
+        expect_pace(self.bytes, self.waited, limit)
     }
 }
 

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Slowest accepted average, in bytes per second.
-pub(super) const LEAST: u64 = 1024;
+const LEAST: u64 = 1024;
 
 /// A request that breaks off before this many bytes is followed by a pause.
 const LITTLE: u64 = 64 << 10;
@@ -86,6 +86,12 @@ impl Backoff {
     }
 }
 
+/// Fails when so many bytes came in a time longer than the limit that they are too few.
+pub(super) fn expect_pace(bytes: u64, time: Duration, limit: Duration) -> Result<(), RemoteError> {
+    let is_slow = time > limit && bytes / time.as_secs().max(1) < LEAST;
+    if is_slow { Err(RemoteError::Slow { least: LEAST }) } else { Ok(()) }
+}
+
 /// Asks the origin what it has, and tries again where that may help.
 pub(super) async fn look(origin: &Origin) -> Result<Facts, RemoteError> {
     let mut backoff = Backoff::default();
@@ -147,10 +153,7 @@ pub(super) async fn transfer(
                 if end == Some(at) {
                     return Ok(());
                 }
-                let seconds = begun.elapsed().as_secs();
-                if begun.elapsed() > limit && came / seconds.max(1) < LEAST {
-                    return Err(RemoteError::Slow { least: LEAST }.into());
-                }
+                expect_pace(came, begun.elapsed(), limit)?;
             },
         };
         backoff.retry(error).await?;
