@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs::File,
     io,
     os::fd::OwnedFd,
@@ -64,22 +65,50 @@ impl Rooted {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
     }
 
-    /// Puts a copy of a file there, which appears whole, and in place of what has that name.
-    /// Folders that are missing are made. `part` is the name of the unfinished file; `goes_on` is
-    /// asked between two pieces.
-    pub(crate) fn put(
+    /// Puts a copy of a file beside the place, named `part`, which gets its own name later. Folders
+    /// that are missing are made. `goes_on` is asked between two pieces.
+    pub(crate) fn copy(
         &self,
         roots: &Roots,
         from: &mut File,
-        part: &str,
+        part: String,
         goes_on: impl Fn() -> bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<Copied> {
         let mut folder = beneath::folder(self.folder(roots)?)?;
-        let name = self.path.file_name().unwrap_or_default();
+        let name = self.path.file_name().unwrap_or_default().to_owned();
         for part in self.path.parent().into_iter().flat_map(Path::components) {
             folder = beneath::enter(&folder, part.as_os_str())?;
         }
-        beneath::put(&folder, name, part, from, goes_on)
+        // Such a name would be refused only when other outputs have theirs already.
+        if beneath::is_folder(&folder, &name) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        // One that a killed service has left.
+        beneath::remove(&folder, &part);
+        let copied = Copied { folder, part, name };
+        beneath::copy(&copied.folder, &copied.part, from, goes_on)?;
+        Ok(copied)
+    }
+}
+
+/// A whole copy of a file that does not have its name yet. It is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    folder: OwnedFd,
+    part: String,
+    name: OsString,
+}
+
+impl Copied {
+    /// Gives the copy its name, in place of what has that name.
+    pub(crate) fn appear(self) -> io::Result<()> {
+        beneath::rename(&self.folder, &self.part, &self.name)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        beneath::remove(&self.folder, &self.part);
     }
 }
 
@@ -91,8 +120,8 @@ mod beneath {
     };
 
     use rustix::fs::{
-        AtFlags, CWD, Mode, OFlags, ResolveFlags, fsync, mkdirat, openat, openat2, renameat,
-        unlinkat,
+        AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fsync, mkdirat, openat, openat2,
+        renameat, statat, unlinkat,
     };
 
     use super::{File, OwnedFd, Path, io};
@@ -125,34 +154,37 @@ mod beneath {
         open(folder, name, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    pub(super) fn put(
+    pub(super) fn is_folder(folder: &OwnedFd, name: &OsStr) -> bool {
+        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_dir())
+    }
+
+    pub(super) fn remove(folder: &OwnedFd, name: &str) {
+        // An error is ignored: there may be none.
+        let _ = unlinkat(folder, name, AtFlags::empty());
+    }
+
+    pub(super) fn rename(folder: &OwnedFd, from: &str, to: &OsStr) -> io::Result<()> {
+        renameat(folder, from, folder, to)?;
+        Ok(fsync(folder)?)
+    }
+
+    pub(super) fn copy(
         folder: &OwnedFd,
-        name: &OsStr,
-        part: &str,
+        name: &str,
         from: &mut File,
         goes_on: impl Fn() -> bool,
     ) -> io::Result<()> {
-        // One that a killed service has left.
-        let _ = unlinkat(folder, part, AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let made = openat(folder, part, flags, Mode::from_raw_mode(0o644))?;
+        let made = openat(folder, name, flags, Mode::from_raw_mode(0o644))?;
         let mut made = File::from(made);
-        let copied = loop {
-            match io::copy(&mut Read::by_ref(from).take(PIECE), &mut made) {
-                Ok(0) => break made.flush(),
-                Ok(_) if goes_on() => {}
-                Ok(_) => break Err(io::ErrorKind::Interrupted.into()),
-                Err(error) => break Err(error),
+        while io::copy(&mut Read::by_ref(from).take(PIECE), &mut made)? > 0 {
+            if !goes_on() {
+                return Err(io::ErrorKind::Interrupted.into());
             }
-        };
-        let done = copied.and_then(|()| made.sync_all()).and_then(|()| {
-            renameat(folder, part, folder, name)?;
-            Ok(fsync(folder)?)
-        });
-        if done.is_err() {
-            let _ = unlinkat(folder, part, AtFlags::empty());
         }
-        done
+        made.flush()?;
+        made.sync_all()
     }
 }
 
@@ -174,13 +206,17 @@ mod beneath {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn put(
-        _: &OwnedFd,
-        _: &OsStr,
-        _: &str,
-        _: &mut File,
-        _: impl Fn() -> bool,
-    ) -> io::Result<()> {
+    pub(super) fn is_folder(_: &OwnedFd, _: &OsStr) -> bool {
+        false
+    }
+
+    pub(super) fn remove(_: &OwnedFd, _: &str) {}
+
+    pub(super) fn rename(_: &OwnedFd, _: &str, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn copy(_: &OwnedFd, _: &str, _: &mut File, _: impl Fn() -> bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -240,17 +276,20 @@ mod tests {
         let put = |path: &str, goes_on: bool| {
             let rooted = Rooted::read(&format!("root:films/{path}")).unwrap();
             let mut from = File::open(root.join("below/a")).unwrap();
-            rooted.put(&roots, &mut from, ".part", || goes_on)
+            rooted.copy(&roots, &mut from, ".part".to_owned(), || goes_on)?.appear()
         };
         put("new/deep/b", true).unwrap();
         assert_eq!(read("new/deep/b").unwrap(), "mine");
         assert!(put("out/b", true).is_err() && put("below", true).is_err());
         assert!(put("c", false).is_err());
+        let rooted = Rooted::read("root:films/d").unwrap();
+        let mut from = File::open(root.join("below/a")).unwrap();
+        drop(rooted.copy(&roots, &mut from, ".part".to_owned(), || true).unwrap());
         // A link is replaced, and not followed.
         put("secret", true).unwrap();
         assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
         let names = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name());
-        assert!(!names.into_iter().any(|name| name == ".part" || name == "c"));
+        assert!(!names.into_iter().any(|name| [".part", "c", "d"].iter().any(|it| name == *it)));
     }
 }

@@ -20,17 +20,19 @@ use tokio::{
 
 use crate::{
     model::{
+        clock::millis,
         config::Config,
         protocol::{Done, Event, Failure, Purpose},
     },
     outputs::{
-        Finished, bring, is_plain, names,
+        Finished, bring, is_plain, names, set_sizes,
         storage::{At, Provider, Target, outputs_text},
+        strange,
     },
     roots::{Rooted, Roots},
     service::Service,
-    store::{End, State, TOO_OFTEN, Task, millis},
-    workers::{Place, Prepared, Worker},
+    store::{End, State, TOO_OFTEN, Task},
+    workers::{Place, Worker},
 };
 
 /// How long to wait for a wake-up before the queue is read again.
@@ -46,6 +48,9 @@ const WATCH: Duration = Duration::from_millis(100);
 /// How long a worker may take to stop a cancelled job before it is killed. With the wait for the
 /// next check, the job is stopped within a second.
 const TO_STOP: Duration = Duration::from_millis(700);
+
+/// How long what sends outputs may take to stop, once the job took too long.
+const TO_STOP_SENDING: Duration = Duration::from_secs(10);
 
 /// The least time between two writes of progress.
 const WRITE: Duration = Duration::from_secs(1);
@@ -313,21 +318,22 @@ impl Attempt<'_> {
             Ok(target) => target,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
-        let done = match self.make(&target).await {
+        let mut done = match self.make(&target).await {
             Ok(done) => done,
             Err(ending) => return Ok(ending),
         };
         let names = names(&done);
-        let finished = Finished::new(done, &target);
         let home = match &target {
             Target::Provider(..) | Target::Root(..) if !names.is_empty() => {
                 unsent(&self.task.job_id)
             }
-            _ => target,
+            _ => target.clone(),
         };
-        if let Err(failure) = self.take_over(&home, &names).await {
-            return Ok(Ending::Failed(failure));
+        match self.take_over(&home, &names).await {
+            Ok(sizes) => set_sizes(&mut done, &sizes),
+            Err(failure) => return Ok(Ending::Failed(failure)),
         }
+        let finished = Finished::new(done, &target);
         let is_there = finished
             .outputs
             .iter()
@@ -348,11 +354,11 @@ impl Attempt<'_> {
         self.send(finished).await
     }
 
-    /// Moves the files that the worker made to a folder that it does not write to. A worker that
-    /// names anything but its own plain files is killed.
-    async fn take_over(&mut self, home: &Target, names: &[String]) -> Result<(), Failure> {
-        let Target::Folder(key) = home else { return Ok(()) };
-        let Some(worker) = &self.worker else { return Ok(()) };
+    /// Moves the files that the worker made to a folder that it does not write to, and returns their
+    /// sizes in bytes. A worker that names anything but its own plain files is killed.
+    async fn take_over(&mut self, home: &Target, names: &[String]) -> Result<Vec<u64>, Failure> {
+        let Target::Folder(key) = home else { return Ok(Vec::new()) };
+        let Some(worker) = &self.worker else { return Ok(Vec::new()) };
         let (folder, home) = (worker.outputs(), self.service.files().join(key));
         let names = names.to_owned();
         let brought = spawn_blocking(move || bring(&folder, &home, &names)).await;
@@ -390,11 +396,13 @@ impl Attempt<'_> {
         let mut sent = spawn_blocking(sending);
         let mut watch = interval(WATCH);
         let limit = Duration::from_secs(self.limits.seconds);
+        let mut is_late = false;
         loop {
             tokio::select! {
                 sent = &mut sent => {
                     let failed = match sent {
                         Ok(Ok(())) => return Ok(Ending::Completed(finished)),
+                        Ok(Err(_)) if is_late => too_long(self.limits, "upload"),
                         Ok(Err(failure)) => failure,
                         Err(panic) => {
                             Failure::new("ENGINE_ERROR", panic.to_string(), "upload", false)
@@ -408,9 +416,14 @@ impl Attempt<'_> {
                         cancel.cancel();
                         return Ok(Ending::GivenBack);
                     }
-                    if self.begun.elapsed() > limit {
-                        cancel.cancel();
+                    let late = self.begun.elapsed().saturating_sub(limit);
+                    if late > TO_STOP_SENDING {
                         return Ok(Ending::Failed(too_long(self.limits, "upload")));
+                    }
+                    if late > Duration::ZERO {
+                        // The end of the work tells whether it was just done.
+                        is_late = true;
+                        cancel.cancel();
                     }
                 }
             }
@@ -491,12 +504,12 @@ impl Attempt<'_> {
         match follow(self.service, at, &mut self.place, worker).await {
             Followed::Done(done) => {
                 let written = worker.written().await;
-                if let Some(failure) = strange(&done, &prepared) {
-                    self.part(false).await;
-                    return Err(Ending::Failed(failure));
-                }
                 let failed =
                     |message: String| Failure::new("ENGINE_ERROR", message, "commit", false);
+                if let Some(message) = strange(&done, &prepared.inputs) {
+                    self.part(false).await;
+                    return Err(Ending::Failed(failed(message)));
+                }
                 let written = written.map_err(|error| Ending::Failed(failed(error.to_string())))?;
                 let refused = self.limits.refuse(written.outputs, 0, "commit");
                 refused.map_or(Ok(done), |failure| Err(Ending::Failed(failure)))
@@ -511,44 +524,44 @@ impl Attempt<'_> {
     }
 }
 
-/// What is wrong with a result that is not one of files, but of a URL: that must be an input's.
-fn strange(done: &Done, prepared: &Prepared) -> Option<Failure> {
-    let is_input = |url: &str| prepared.inputs.iter().any(|(input, _)| input == url);
-    let urls = done.outputs.iter().map(|made| made.filename.as_str());
-    let url = urls.filter(|name| name.contains("://")).find(|url| !is_input(url))?;
-    let message = format!("the worker reported an output, {url:?}, that is no input");
-    Some(Failure::new("ENGINE_ERROR", message, "commit", false))
-}
-
 /// Work that brings outputs to where they belong, on a thread that may wait.
 type Sending = Box<dyn FnOnce() -> Result<(), Failure> + Send>;
 
-/// Puts copies of files to places of this machine.
+/// Puts copies of files to places of this machine. They get their names once all are whole.
 fn put_all(
     copies: &[(PathBuf, String)],
     roots: &Roots,
     job: &str,
     cancel: &CancelToken,
 ) -> Result<(), Failure> {
+    let cancelled = || Failure::new("CANCELLED", "the job was cancelled", "commit", false);
+    let failed = |place: &str, error: &io::Error| {
+        if cancel.is_cancelled() {
+            return cancelled();
+        }
+        let message = format!("can not write {place}: {error}");
+        let retryable = error.kind() == io::ErrorKind::StorageFull;
+        Failure::new("STORAGE_ERROR", message, "commit", retryable)
+    };
+    let copy = |number: usize, file: &Path, place: &str| {
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, "it is no place");
+        let rooted = Rooted::read(place).ok_or_else(unknown)?;
+        #[expect(clippy::disallowed_methods, reason = "a finished output is copied")]
+        let mut from = File::open(file)?;
+        let part = format!(".avocet-{job}-{number}.part");
+        rooted.copy(roots, &mut from, part, || !cancel.is_cancelled())
+    };
+    let mut whole = Vec::new();
     for (number, (file, place)) in copies.iter().enumerate() {
-        let put = || {
-            let unknown = || io::Error::new(io::ErrorKind::NotFound, "it is no place");
-            let rooted = Rooted::read(place).ok_or_else(unknown)?;
-            #[expect(clippy::disallowed_methods, reason = "a finished output is copied")]
-            let mut from = File::open(file)?;
-            let part = format!(".avocet-{job}-{number}.part");
-            rooted.put(roots, &mut from, &part, || !cancel.is_cancelled())
-        };
-        put().map_err(|error: io::Error| {
-            if cancel.is_cancelled() {
-                return Failure::new("CANCELLED", "the job was cancelled", "commit", false);
-            }
-            let message = format!("can not write {place}: {error}");
-            let retryable = error.kind() == io::ErrorKind::StorageFull;
-            Failure::new("STORAGE_ERROR", message, "commit", retryable)
-        })?;
+        let copied = copy(number, file, place).map_err(|error| failed(place, &error))?;
+        whole.push((copied, place));
     }
-    Ok(())
+    if cancel.is_cancelled() {
+        return Err(cancelled());
+    }
+    whole
+        .into_iter()
+        .try_for_each(|(copied, place)| copied.appear().map_err(|error| failed(place, &error)))
 }
 
 /// A failure of this process, as workers report theirs.

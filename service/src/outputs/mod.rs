@@ -4,12 +4,15 @@ pub(crate) mod storage;
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use avocet_model::plan::Reason;
+use avocet_recipes::Format;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +59,34 @@ pub(crate) fn names(done: &Done) -> Vec<String> {
     files.map(|made| made.filename.clone()).collect()
 }
 
+/// Notes the sizes of these files, which the worker may have told wrong.
+pub(crate) fn set_sizes(done: &mut Done, sizes: &[u64]) {
+    let files = done.outputs.iter_mut().filter(|made| !is_input(made));
+    files.zip(sizes).for_each(|(made, size)| made.size_bytes = *size);
+}
+
+/// What is wrong with a result that a worker reports for these inputs, in words.
+pub(crate) fn strange(done: &Done, inputs: &[(String, Option<Arc<File>>)]) -> Option<String> {
+    let urls = done.outputs.iter().filter(|made| is_input(made)).map(|made| &made.filename);
+    if let Some(url) = urls.into_iter().find(|url| !inputs.iter().any(|(input, _)| input == *url)) {
+        return Some(format!("the worker reported an output, {url:?}, that is no input"));
+    }
+    // Browsers run scripts of some media types.
+    let made = done.outputs.iter().find(|made| !has_media_type_of_its_format(made))?;
+    let (kind, format) = (made.mime_type.as_deref(), made.file_format.as_deref());
+    Some(format!("the worker reported an output of format {format:?} and media type {kind:?}"))
+}
+
+fn has_media_type_of_its_format(made: &Made) -> bool {
+    match (made.file_format.as_deref(), made.mime_type.as_deref()) {
+        (None, None) | (Some("vtt"), Some("text/vtt")) => true,
+        (Some(name), Some(kind)) => {
+            Format::ALL.iter().any(|format| format.name() == name && format.mime() == kind)
+        }
+        _ => false,
+    }
+}
+
 /// Whether a name is that of a file directly in a folder.
 pub(crate) fn is_plain(name: &str) -> bool {
     let is_one = Path::new(name).components().eq([Component::Normal(name.as_ref())]);
@@ -78,9 +109,9 @@ fn wrong_with(folder: &Path, name: &str) -> Option<&'static str> {
 }
 
 /// Moves files from the folder of a worker to another one, after all of them were checked. It
-/// returns when they are on the disk: `fsync` of a file also commits its new name in file systems
-/// with a journal.
-pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<(), Failure> {
+/// returns their sizes, in bytes, when they are on the disk: `fsync` of a file also commits its new
+/// name in file systems with a journal.
+pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<Vec<u64>, Failure> {
     let mut seen = BTreeSet::new();
     for name in names {
         let twice = (!seen.insert(name)).then_some("is listed twice");
@@ -102,9 +133,9 @@ pub(crate) fn bring(folder: &Path, home: &Path, names: &[String]) -> Result<(), 
     })
 }
 
-fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<()> {
+fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<Vec<u64>> {
     fs::create_dir_all(home)?;
-    for name in names {
+    let one = |name: &String| {
         let place: PathBuf = home.join(name);
         fs::rename(folder.join(name), &place)?;
         let mut options = fs::OpenOptions::new();
@@ -113,12 +144,14 @@ fn move_all(folder: &Path, home: &Path, names: &[String]) -> io::Result<()> {
         options.read(true).custom_flags(flags.bits().cast_signed());
         #[expect(clippy::disallowed_methods, reason = "a finished output is made to last")]
         let file = options.open(place)?;
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() {
             return Err(io::ErrorKind::InvalidData.into());
         }
         file.sync_all()?;
-    }
-    Ok(())
+        Ok(found.len())
+    };
+    names.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -170,9 +203,29 @@ mod tests {
         symlink(&folder, data.path().join("link")).unwrap();
         let names = ["a.mp4".to_owned()];
         assert!(bring(&data.path().join("link"), &home, &names).is_err());
-        bring(&folder, &home, &names).unwrap();
+        assert_eq!(bring(&folder, &home, &names).unwrap(), [5]);
         assert_eq!(fs::read_to_string(home.join("a.mp4")).unwrap(), "bytes");
         fs::write(folder.join("..a"), "bytes").unwrap();
         bring(&folder, &home, &["..a".to_owned()]).unwrap();
+    }
+
+    #[test]
+    fn a_result_that_is_not_of_its_job_is_strange() {
+        let made = |filename: &str, format: Option<&str>, kind: Option<&str>| {
+            let [file_format, mime_type] = [format, kind].map(|it| it.map(str::to_owned));
+            Made { filename: filename.to_owned(), file_format, mime_type, ..Made::default() }
+        };
+        let inputs = [("https://a.example/a.mp4".to_owned(), None)];
+        let is_strange = |made: Made| {
+            let done = Done { outputs: vec![made], warnings: Vec::new() };
+            strange(&done, &inputs).is_some()
+        };
+        assert!(!is_strange(made("a.mp4", Some("mp4"), Some("video/mp4"))));
+        assert!(!is_strange(made("a.vtt", Some("vtt"), Some("text/vtt"))));
+        assert!(!is_strange(made("a.ts", None, None)));
+        assert!(!is_strange(made("https://a.example/a.mp4", Some("mp4"), Some("video/mp4"))));
+        assert!(is_strange(made("https://b.example/a.mp4", Some("mp4"), Some("video/mp4"))));
+        assert!(is_strange(made("a.mp4", Some("mp4"), Some("text/html"))));
+        assert!(is_strange(made("a.html", None, Some("text/html"))));
     }
 }
