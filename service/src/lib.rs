@@ -60,7 +60,7 @@ pub mod worker {
     pub use avocet_engine::{ProxiedInputs, workers::hide_memory};
 }
 
-use model::{keys::Keys, scope::Scope, secret};
+use model::{clock, keys::Keys, scope::Scope, secret};
 use service::Service;
 pub use store::StoreError;
 use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
@@ -192,6 +192,7 @@ pub async fn serve(
     tasks.spawn(webhooks::run(service.clone(), elsewhere));
     tasks.spawn(jobs::leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
+    tasks.spawn(tend_workers(service.clone()));
     started(&Started { address, public_url, key });
 
     let drained = async {
@@ -369,13 +370,29 @@ async fn tend(service: Service) {
     }
 }
 
+/// Looks at idle workers every five seconds.
+async fn tend_workers(service: Service) {
+    const EVERY: Duration = Duration::from_secs(5);
+    loop {
+        // `notify_waiters` stores no permit, so register before `is_ending` is asked.
+        let mut ended = std::pin::pin!(service.ended.notified());
+        ended.as_mut().enable();
+        if service.is_ending() {
+            return;
+        }
+        if timeout(EVERY, ended).await.is_err() {
+            service.tend_workers().await;
+        }
+    }
+}
+
 /// Removes what is past its retention: outputs, jobs with all that is known of them, and idempotency
 /// keys after a week.
 async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     const DAY: i64 = 24 * 3600 * 1000;
     let (store, config) = (&service.store, &service.config);
-    let before = |days: u32| (days > 0).then(|| store::millis() - i64::from(days) * DAY);
-    store.forget_keys(store::millis() - 7 * DAY).await?;
+    let before = |days: u32| (days > 0).then(|| clock::millis() - i64::from(days) * DAY);
+    store.forget_keys(clock::millis() - 7 * DAY).await?;
     if let Some(instant) = before(config.retention_days) {
         let mut last = String::new();
         while let jobs = store.kept_since_before(instant, &last).await?

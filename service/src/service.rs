@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use avocet_engine::Elsewhere;
@@ -21,13 +22,14 @@ use crate::{
     disk::Disk,
     metrics::Metrics,
     model::{
+        clock::millis,
         config::{Config, Confinement},
         keys::Keys,
         protocol::Failure,
     },
     rates::Rates,
     roots::{Rooted, Roots},
-    store::{Store, millis},
+    store::Store,
     workers::{Busy, Kind, Look, NotPlanned, Places, Planners, Pool, Prepared, Program},
 };
 
@@ -176,6 +178,10 @@ impl Shared {
             // After twice the time that a shutdown takes, another service may have started.
             return Err(Busy { what: "the service is shutting down", after: 2 * TO_END });
         }
+        if !self.pool.can_look() {
+            let what = "/proc hides the workers of the service, so jobs can not be watched";
+            return Err(Busy { what, after: Duration::from_secs(60) });
+        }
         if self.disk.has_room() { Ok(()) } else { Err(Busy::DISK_FULL) }
     }
 
@@ -259,21 +265,34 @@ impl Shared {
 
     /// Why a worker may not go on with a job or a plan of this id, in a stage; `None` when it may.
     pub(crate) fn refuses_use(&self, id: &str, look: &Look, stage: &str) -> Option<Failure> {
-        let Look { vitals, written } = look;
-        let (most, bytes) =
-            (self.config.most_memory_bytes, written.outputs.saturating_add(written.temporary));
-        let message = if vitals.memory > most {
-            format!("the worker exceeded its memory limit of {most} bytes")
-        } else if vitals.threads > THREADS {
-            format!("the worker has {} threads, and may have {THREADS}", vitals.threads)
-        } else if written.files > FILES {
-            format!("the job has made {} files, and may make {FILES}", written.files)
-        } else if self.disk.must_give_way(id, bytes) {
-            format!("the job has written {bytes} bytes, and the disk has no room for more")
-        } else {
-            return None;
-        };
-        Some(Failure::new("LIMIT_EXCEEDED", message, stage, false))
+        let written = look.written;
+        let bytes = written.outputs.saturating_add(written.temporary);
+        let mut message = self.exceeded(look);
+        if message.is_none() && written.files > FILES {
+            message =
+                Some(format!("the job has made {} files, and may make {FILES}", written.files));
+        }
+        if message.is_none() && self.disk.must_give_way(id, bytes) {
+            let full = "and the disk has no room for more";
+            message = Some(format!("the job has written {bytes} bytes, {full}"));
+        }
+        Some(Failure::new("LIMIT_EXCEEDED", message?, stage, false))
+    }
+
+    /// Which limit of a process a worker exceeds, in words.
+    fn exceeded(&self, look: &Look) -> Option<String> {
+        let (vitals, most) = (look.vitals, self.config.most_memory_bytes);
+        if vitals.memory > most {
+            return Some(format!("the worker exceeded its memory limit of {most} bytes"));
+        }
+        let too_many =
+            || format!("the worker has {} threads, and may have {THREADS}", vitals.threads);
+        (vitals.threads > THREADS).then(too_many)
+    }
+
+    /// Ends idle workers that use more than idle ones do.
+    pub(crate) async fn tend_workers(&self) {
+        self.pool.tend(|look| self.exceeded(look)).await;
     }
 
     /// The plan of a project's job.

@@ -112,6 +112,8 @@ pub(crate) struct Worker {
     project: Option<String>,
     /// How many jobs it has taken.
     jobs: u32,
+    /// The processor time that it had used at the last look at it while idle, in clock ticks.
+    idle_ticks: Option<u64>,
     input: OwnedWriteHalf,
     output: FramedRead<OwnedReadHalf, LinesCodec>,
     words: Arc<Mutex<VecDeque<String>>>,
@@ -178,6 +180,7 @@ impl Program {
             ffmpeg: ffmpeg.map(Path::to_owned),
             project: None,
             jobs: 0,
+            idle_ticks: None,
             input,
             output: FramedRead::new(output, LinesCodec::new_with_max_length(LONGEST)),
             words,
@@ -226,6 +229,7 @@ impl Worker {
         inputs: Vec<(String, Option<Arc<File>>)>,
     ) -> io::Result<()> {
         self.jobs += 1;
+        self.idle_ticks = None;
         self.inputs.allow(inputs);
         let taken = timeout(TO_TAKE, async {
             self.say(&Request::Run(order)).await?;

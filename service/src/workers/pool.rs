@@ -1,17 +1,23 @@
 //! Idle workers, kept for the next job of their project, and one that belongs to none yet.
 
 use std::{
-    io,
-    sync::{Mutex, MutexGuard, PoisonError},
+    io, mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::{Kind, Prepared, Program, Worker};
+use super::{Kind, Look, Prepared, Program, Worker};
 use crate::model::protocol::{Limits, Order, Purpose};
 
 /// How many jobs a worker runs before it is ended: what a job has left in its memory does not stay.
 const JOBS: u32 = 200;
+
+/// How much processor time an idle worker may use between two looks at it, in seconds.
+const IDLE_SECONDS: u64 = 1;
 
 /// The idle workers of a service.
 #[derive(Debug)]
@@ -25,12 +31,21 @@ pub(crate) struct Pool {
     idle: Mutex<Vec<Worker>>,
     /// The one that belongs to no project yet.
     spare: Mutex<Option<Worker>>,
+    /// Whether workers were met that can not be looked at.
+    is_blind: AtomicBool,
 }
 
 impl Pool {
     /// An empty one that keeps at most so many idle workers.
     pub(crate) fn new(program: Program, most: usize, starts: Counter) -> Self {
-        Self { program, most, starts, idle: Mutex::default(), spare: Mutex::default() }
+        Self {
+            program,
+            most,
+            starts,
+            idle: Mutex::default(),
+            spare: Mutex::default(),
+            is_blind: AtomicBool::new(false),
+        }
     }
 
     /// What of the confinement of workers is not enforced, in words.
@@ -109,6 +124,63 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Whether the use that workers make of the machine can be looked at. Where it can not, no job
+    /// runs.
+    pub(crate) fn can_look(&self) -> bool {
+        !self.is_blind.load(Ordering::Acquire)
+    }
+
+    /// Looks at all idle workers, and ends those that do not behave as idle ones do: that have files,
+    /// that compute, or of which `refuses` says why they may not go on.
+    pub(crate) async fn tend(&self, refuses: impl Fn(&Look) -> Option<String>) {
+        let (idle, spare) = (mem::take(&mut *self.idle()), self.spare().take());
+        let mut kept = Vec::new();
+        for worker in idle {
+            kept.extend(self.behaving(worker, &refuses).await);
+        }
+        // Those that came meanwhile were used last.
+        self.idle().splice(0..0, kept);
+        if let Some(worker) = spare
+            && let Some(worker) = self.behaving(worker, &refuses).await
+        {
+            // One that was made meanwhile ends.
+            *self.spare() = Some(worker);
+        }
+        self.refill();
+    }
+
+    /// An idle worker that behaves; `None` for one that was ended.
+    async fn behaving(
+        &self,
+        mut worker: Worker,
+        refuses: impl Fn(&Look) -> Option<String>,
+    ) -> Option<Worker> {
+        let seen = worker.look().await;
+        if worker.has_ended() {
+            worker.end().await;
+            return None;
+        }
+        let Some(look) = seen else {
+            tracing::error!("/proc hides workers (its option hidepid), so no job can be watched");
+            self.is_blind.store(true, Ordering::Release);
+            worker.end().await;
+            return None;
+        };
+        self.is_blind.store(false, Ordering::Release);
+        let now = look.vitals.ticks;
+        let before = worker.idle_ticks.replace(now).unwrap_or(now);
+        let used = now.saturating_sub(before) / rustix::param::clock_ticks_per_second();
+        let what = match refuses(&look) {
+            Some(what) => what,
+            None if look.written.files > 0 => "it made files".to_owned(),
+            None if used > IDLE_SECONDS => format!("it used {used} s of processor time"),
+            None => return Some(worker),
+        };
+        tracing::warn!(what, "an idle worker is ended");
+        worker.end().await;
+        None
     }
 
     /// Takes a worker back whose job has ended.
