@@ -1,13 +1,14 @@
 //! Invalid requests, and authentication.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     net::TcpStream,
 };
 
 use serde_json::{Value, json};
 
-use crate::place::{Service, answer, client, thumbnail};
+use crate::place::{Origin, Service, answer, client, thumbnail};
 
 /// Invalid bodies of `POST /v1/jobs`: each with its status, and the paths of its problems.
 fn wrong_bodies() -> Vec<(String, u16, Vec<&'static str>)> {
@@ -566,4 +567,44 @@ fn wrong_configurations_are_told() {
         .output()
         .unwrap();
     assert_eq!(run.status.code(), Some(2), "{run:?}");
+}
+
+#[tokio::test]
+async fn the_examples_of_the_description_work() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let (service, origin) = (Service::start(), Origin::start().await);
+    let clip = origin.url("counter-h264-aac.mp4");
+    let (_, api) = service.get("/openapi.json").await;
+    let mut made = HashMap::new();
+    let mut sent = 0;
+    // What is changed must have been made before.
+    for method in ["post", "patch"] {
+        for (path, item) in api["paths"].as_object().unwrap() {
+            let body = &item[method]["requestBody"]["content"]["application/json"]["schema"];
+            let Some(name) = body["$ref"].as_str() else { continue };
+            let schema = &api["components"]["schemas"][name.rsplit('/').next().unwrap()];
+            let examples = schema["examples"].as_array();
+            for example in examples.unwrap_or_else(|| panic!("{name} has no example")) {
+                let text = example.to_string().replace("https://media.example.com/clip.mp4", &clip);
+                let example: Value = serde_json::from_str(&text).unwrap();
+                sent += 1;
+                if path == "/v1/jobs" {
+                    service.completed(&example).await;
+                    continue;
+                }
+                let to = match path.strip_suffix("/{id}") {
+                    Some(list) => format!("{list}/{}", made[list]),
+                    None => path.clone(),
+                };
+                let (status, answer) = service.send(&method.to_uppercase(), &to, &example).await;
+                assert!((200..300).contains(&status), "{method} {to}: {answer}");
+                if let Some(id) = answer["id"].as_str() {
+                    made.insert(to, id.to_owned());
+                }
+            }
+        }
+    }
+    assert!(sent >= 15, "{sent}");
 }

@@ -11,9 +11,9 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    model::{scope::Scope, secret},
+    model::{clock::millis, scope::Scope, secret},
     service::Service,
-    store::{DEFAULT_PROJECT, Holder, NewToken, ProjectRow, millis},
+    store::{DEFAULT_PROJECT, Holder, NewToken, ProjectRow},
     view::{List, Project, Token, millis_of},
 };
 
@@ -28,6 +28,7 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// What may be set; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(examples(json!({ "defaultWebhookUrl": "https://hooks.example.com/avocet" })))]
 pub(super) struct NewSettings {
     /// Where jobs tell how they ended that name no `webhookUrl` of their own; null for nowhere.
     #[serde(default)]
@@ -105,6 +106,7 @@ async fn set(
 /// What an API key is made with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(examples(json!({ "name": "Uploader", "scopes": ["jobs:write", "jobs:read"] })))]
 pub(super) struct TokenRequest {
     /// 1 to 200 letters.
     #[schema(min_length = 1, max_length = 200)]
@@ -196,6 +198,7 @@ async fn revoke(
 /// What a project is made with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "name": "films" })))]
 pub(super) struct ProjectRequest {
     /// 1 to 200 letters, which no other project is called.
     #[schema(min_length = 1, max_length = 200)]

@@ -14,8 +14,9 @@ use super::{
     starters::STARTERS,
 };
 use crate::{
+    model::clock::millis,
     service::Service,
-    store::{PresetRow, millis, new_id},
+    store::{PresetRow, new_id},
     view::{List, Preset, Starter, document as parsed},
 };
 
@@ -30,6 +31,15 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// What a preset is made of.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "name": "Small",
+    "description": "For phones",
+    "document": {
+        "mode": "recipe",
+        "output": { "format": "mp4" },
+        "recipe": { "name": "webReady", "height": 480 },
+    },
+})))]
 pub(super) struct NewPreset {
     /// 1 to 200 letters.
     #[schema(min_length = 1, max_length = 200)]
@@ -44,6 +54,7 @@ pub(super) struct NewPreset {
 /// description.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "name": "Smaller", "description": null })))]
 pub(super) struct PresetChange {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,

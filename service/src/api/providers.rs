@@ -12,9 +12,10 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    model::clock::millis,
     outputs::storage::{Fields, Kind, check, fields_of},
     service::Service,
-    store::{ProviderRow, millis, new_id},
+    store::{ProviderRow, new_id},
     view::{List, time},
 };
 
@@ -32,6 +33,15 @@ pub(super) fn router() -> OpenApiRouter<Service> {
 /// `prefix` and a secret.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(examples(json!({
+    "provider": "s3",
+    "name": "Pictures",
+    "region": "eu-central-1",
+    "bucket": "pictures",
+    "prefix": "made/",
+    "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+    "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+})))]
 pub(super) struct NewProvider {
     /// The type, by either name; it can not be changed.
     #[schema(inline)]

@@ -28,6 +28,7 @@ fn document() -> Value {
     });
     let files = |what: &str, of: &Value| json!({ "type": "object", "additionalProperties": of, "description": what });
     json!({
+        "examples": examples(),
         "type": "object",
         "description": "A job: a recipe, or arguments of the ffmpeg program. Absent fields come \
                         from the preset, where one is named.",
@@ -74,6 +75,33 @@ fn document() -> Value {
                 "description": "Pairs of your own, by which jobs can be listed" },
         },
     })
+}
+
+/// Documents that are jobs of a service once their URLs are those of media.
+fn examples() -> Value {
+    let input = json!({ "url": "https://media.example.com/clip.mp4" });
+    json!([
+        {
+            "mode": "recipe", "input": input, "output": { "format": "jpg" },
+            "recipe": { "name": "thumbnail", "seekSeconds": 1 },
+        },
+        {
+            "mode": "recipe", "input": input, "output": { "format": "mp4" },
+            "recipe": { "name": "webReady", "height": 720 },
+            "priority": "high", "timeoutSeconds": 600, "metadata": { "user": "17" },
+        },
+        {
+            "mode": "recipe", "output": { "format": "mp4" }, "recipe": { "name": "concat" },
+            "input_files": {
+                "in_1": "https://media.example.com/clip.mp4",
+                "in_2": "https://media.example.com/clip.mp4",
+            },
+        },
+        {
+            "mode": "ffmpeg", "input": input, "output": { "format": "gif" },
+            "ffmpeg": { "args": ["-i", "{{input}}", "-vf", "fps=8,scale=320:-1", "{{output}}"] },
+        },
+    ])
 }
 
 fn recipe(name: RecipeName) -> Value {
