@@ -13,9 +13,12 @@ use serde_json::json;
 
 use crate::{
     due,
-    model::secret::{now, sign_webhook},
+    model::{
+        clock::millis,
+        secret::{now, sign_webhook},
+    },
     service::Service,
-    store::{AttemptRow, DeliveryRow, JobRow, Outcome, millis},
+    store::{AttemptRow, DeliveryRow, JobRow, Outcome},
     view,
 };
 

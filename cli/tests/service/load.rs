@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use fixtures::wait::later::until_some_within;
 
@@ -99,4 +101,41 @@ async fn a_long_queue_leaves_the_service_quick() {
     for id in ids.iter().step_by(97) {
         assert_eq!(service.finished(id).await["state"], "completed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_never_read_hold_nobody_up() {
+    let count = if env::var_os("AVOCET_SOAK").is_some() { 1100 } else { 200 };
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let service = Service::start();
+    let address = service.base.strip_prefix("http://").unwrap();
+    // The answers are far more than sockets hold, so that the service can not write them.
+    let requests = format!("GET /openapi.json HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(100);
+    let (mut deaf, mut times) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(requests.as_bytes()).await.unwrap();
+        deaf.push(client);
+        if number % 10 == 0 {
+            let asked = Instant::now();
+            assert_eq!(service.get("/healthz").await.0, 200);
+            times.push(asked.elapsed());
+        }
+    }
+    for _ in 0..100 {
+        let asked = Instant::now();
+        assert_eq!(service.get("/healthz").await.0, 200);
+        times.push(asked.elapsed());
+    }
+    println!(
+        "{count} clients that do not read, /healthz median {:?} p99 {:?} longest {:?}, memory {} MiB",
+        percentile(&mut times, 50),
+        percentile(&mut times, 99),
+        percentile(&mut times, 100),
+        memory(service.id()),
+    );
+    assert!(percentile(&mut times, 100) < Duration::from_secs(5));
+    assert_eq!(deaf.len(), count);
 }

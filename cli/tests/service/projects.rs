@@ -475,6 +475,16 @@ async fn a_database_of_an_older_release_is_taken_over_and_a_newer_one_refused() 
         sqlx::raw_sql(text).execute(&mut old).await.unwrap();
     }
     sqlx::Connection::close(old).await.unwrap();
+    // As a backup it can be looked at, and restored.
+    std::fs::write(data.path().join("keys"), [1; 64]).unwrap();
+    let (place, whole) = (tempfile::tempdir().unwrap(), json!(1));
+    let restored = place.path().join("restored");
+    for arguments in [&["--check".as_ref()][..], &["--data".as_ref(), restored.as_os_str()]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let output = command.arg("restore").arg(data.path()).args(arguments).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &told["jobs"]), (Some(0), &whole), "{told}");
+    }
     let service = Service::start_in(data, &["--allow-private-network"], &[]);
     let (status, job) = service.get("/v1/jobs/01JOLD").await;
     assert_eq!(

@@ -1,8 +1,9 @@
 //! Backups: a data folder as it was at one moment, and whether one is whole.
 
-use std::{fs, io, path::Path};
+use std::{env, fs, io, path::Path};
 
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::{AdminError, io_error};
 use crate::{
@@ -50,7 +51,7 @@ pub(super) async fn make(store: &Store, data: &Path, to: &Path) -> Result<Backup
     expect_empty(to)?;
     store.copy_to(&to.join(DATABASE)).await?;
     copy(&data.join(KEYS), &to.join(KEYS))?;
-    let copied = Store::reopen(to).await?;
+    let copied = Store::of_new_backup(to).await?;
     // The files that wait for their provider are not copied.
     copied.forget_all_unsent().await?;
     let (_, outputs) = listed(&copied).await?;
@@ -71,7 +72,8 @@ pub(super) async fn make(store: &Store, data: &Path, to: &Path) -> Result<Backup
 
 /// Looks whether a backup, or a data folder, is whole.
 pub(super) async fn check(folder: &Path) -> Result<Backup, AdminError> {
-    let store = Store::reopen(folder).await?;
+    let scratch = scratch()?;
+    let store = Store::of_backup(folder, scratch.path()).await?;
     let mut problems = store.integrity().await?;
     match Keys::load(folder) {
         Ok(keys) => {
@@ -101,10 +103,16 @@ pub(super) async fn check(folder: &Path) -> Result<Backup, AdminError> {
     Ok(backup)
 }
 
-/// Copies a backup into a new or empty data folder.
+/// Copies a backup into a new or empty data folder. That of an earlier release gets the present form.
 pub(super) async fn restore(from: &Path, data: &Path) -> Result<Backup, AdminError> {
-    let store = Store::reopen(from).await?;
+    let scratch = scratch()?;
+    let store = Store::of_backup(from, scratch.path()).await?;
     make(&store, from, data).await
+}
+
+/// A folder for a copy of a database, removed when it is dropped.
+fn scratch() -> Result<TempDir, AdminError> {
+    TempDir::new().map_err(io_error(&env::temp_dir()))
 }
 
 /// Makes a folder that only its owner may read; refuses one that has something in it.

@@ -10,11 +10,12 @@ use std::{
 
 use crate::{
     model::{
+        clock::millis,
         keys::{KeyKind, Keys},
         scope::Scope,
         secret,
     },
-    store::{DEFAULT_PROJECT, NewToken, ProjectRow, Store, StoreError, TokenRow, millis},
+    store::{DEFAULT_PROJECT, NewToken, ProjectRow, Store, StoreError, TokenRow},
     view::{Project, Token},
 };
 

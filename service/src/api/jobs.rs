@@ -26,9 +26,9 @@ use super::{
     schema::Document,
 };
 use crate::{
-    model::{protocol::Failure, secret},
+    model::{clock::millis, protocol::Failure, secret},
     service::Service,
-    store::{Created, JobRow, Settled, State as JobState, Wanted, millis, new_id},
+    store::{Created, JobRow, Settled, State as JobState, Wanted, new_id},
     view::{self, Accepted, Delivery, List, Page},
 };
 

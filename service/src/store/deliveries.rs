@@ -2,7 +2,8 @@
 
 use sqlx::{Connection, FromRow};
 
-use super::{BEGIN, Store, millis};
+use super::{BEGIN, Store};
+use crate::model::clock::millis;
 
 /// A webhook that is to be delivered, or was.
 #[derive(Clone, Debug, FromRow, PartialEq)]

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, Sqlite, SqliteExecutor, Transaction};
 use utoipa::ToSchema;
 
-use super::{DEFAULT_PROJECT, Store, Task, millis, new_id, queue::enqueue};
+use super::{DEFAULT_PROJECT, Store, Task, new_id, queue::enqueue};
+use crate::model::clock::millis;
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]

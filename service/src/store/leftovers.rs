@@ -3,7 +3,8 @@
 
 use sqlx::{Connection, FromRow};
 
-use super::{BEGIN, Store, Task, millis};
+use super::{BEGIN, Store, Task};
+use crate::model::clock::millis;
 
 /// A place that may hold an output which no job lists.
 #[derive(Clone, Debug, FromRow, PartialEq)]

@@ -34,8 +34,6 @@ pub(crate) use queue::{TOO_OFTEN, Task};
 
 use ulid::{Generator, Ulid};
 
-pub(crate) use crate::model::clock::millis;
-
 /// Why a database can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -91,6 +89,14 @@ pub(crate) fn new_id() -> String {
     next.unwrap_or_else(|_| Ulid::new()).to_string()
 }
 
+fn options(folder: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(folder.join(DATABASE))
+        // A commit is on the disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
 impl Store {
     /// Opens the database of a folder, and creates it when it is missing.
     /// One of an earlier release is brought to the present form.
@@ -108,14 +114,34 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the database of a backup only for reading. One of an earlier release is brought to the
+    /// present form in a copy, in the folder `scratch`.
+    pub(crate) async fn of_backup(folder: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        let store = Self::alone(options(folder).read_only(true)).await?;
+        match migrations::expect_present(&store.reader).await {
+            Err(StoreError::Older { .. }) => {
+                store.copy_to(&scratch.join(DATABASE)).await?;
+                Self::open(scratch).await
+            }
+            found => found.map(|()| store),
+        }
+    }
+
+    /// Opens the database of a backup that is being made. It stays one file, without a log beside it,
+    /// so that it can be read from where nothing can be written.
+    pub(crate) async fn of_new_backup(folder: &Path) -> Result<Self, sqlx::Error> {
+        Self::alone(options(folder)).await
+    }
+
+    /// Opens a database that nobody else uses, with one connection for all.
+    async fn alone(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+        let reader = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        Ok(Self { writer: reader.clone(), reader })
+    }
+
     async fn connect(folder: &Path, may_be_new: bool) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join(DATABASE))
-            .create_if_missing(may_be_new)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A commit is on the disk before it is answered.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+        let options =
+            options(folder).create_if_missing(may_be_new).journal_mode(SqliteJournalMode::Wal);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)

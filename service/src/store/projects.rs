@@ -2,7 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::{Store, millis, new_id};
+use super::{Store, new_id};
+use crate::model::clock::millis;
 use crate::model::secret;
 
 /// The id of the project that is there from the start. Its keys belong to whoever runs the service.

@@ -2,7 +2,8 @@
 
 use sqlx::{Connection, FromRow, Sqlite, Transaction};
 
-use super::{BEGIN, JobRow, State, Store, jobs::stop, millis};
+use super::{BEGIN, JobRow, State, Store, jobs::stop};
+use crate::model::clock::millis;
 
 /// An entry of the queue, taken by one loop.
 #[derive(Clone, Debug, FromRow, PartialEq)]
