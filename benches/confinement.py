@@ -7,6 +7,7 @@ Each run starts a service with one worker and an empty data folder, submits JOBS
 begins with the confined one. A small server of this program hands out the clip in byte ranges.
 """
 
+import contextlib
 import functools
 import http.server
 import json
@@ -62,17 +63,39 @@ def is_idle(base):
     return figures == ["0", "0"]
 
 
+@contextlib.contextmanager
+def service(program, **variables):
+    """Runs a service with these settings and an empty data folder; gives its base URL, its API key and
+    its process."""
+    with tempfile.TemporaryDirectory() as data:
+        settings = {f"AVOCET_SERVE_{name}": value for name, value in variables.items()}
+        arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-network"]
+        process = subprocess.Popen([program, *arguments], env=dict(os.environ, RUST_LOG="error", **settings),
+                                   stderr=subprocess.PIPE, text=True)
+        base = "http://" + re.search(r"listens on ([^;]+);", process.stderr.readline())[1]
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        with open(os.path.join(data, "api-key"), encoding="ascii") as file:
+            key = file.read()
+        try:
+            yield base, key, process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def serve(path):
+    """Hands out a clip; returns its URL."""
+    with open(path, "rb") as file:
+        handler = functools.partial(Clip, file.read())
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/clip.mp4"
+
+
 def run(program, mode, clip, jobs, projects):
     """The milliseconds of each job."""
-    with tempfile.TemporaryDirectory() as data:
-        variables = dict(os.environ, AVOCET_SERVE_CONFINEMENT=mode, AVOCET_SERVE_WORKERS="1",
-                         RUST_LOG="error")
-        arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--allow-private-network"]
-        service = subprocess.Popen([program, *arguments], env=variables, stderr=subprocess.PIPE, text=True)
-        base = "http://" + re.search(r"listens on ([^;]+);", service.stderr.readline())[1]
-        threading.Thread(target=service.stderr.read, daemon=True).start()
-        with open(os.path.join(data, "api-key"), encoding="ascii") as file:
-            keys = [file.read()]
+    with service(program, CONFINEMENT=mode, WORKERS="1") as (base, key, _):
+        keys = [key]
         for number in range(1, projects):
             call(base, keys[0], "POST", "/v1/projects", {"name": f"p{number}"})
             token = {"name": "bench", "project": f"p{number}"}
@@ -89,20 +112,13 @@ def run(program, mode, clip, jobs, projects):
             return (time.monotonic() - begun) / count * 1000
 
         work(10)
-        took = work(jobs)
-        service.terminate()
-        service.wait()
-        return took
+        return work(jobs)
 
 
 def main():
     program, path = sys.argv[1:3]
     pairs, jobs, projects = [int(text) for text in (sys.argv[3:] + ["5", "100", "1"][len(sys.argv) - 3:])]
-    with open(path, "rb") as file:
-        handler = functools.partial(Clip, file.read())
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    clip = f"http://127.0.0.1:{server.server_port}/clip.mp4"
+    clip = serve(path)
     met = []
     for number in range(pairs):
         order = ["off", "best"] if number % 2 == 0 else ["best", "off"]
@@ -114,4 +130,5 @@ def main():
     print(f"confined ÷ unconfined {ratio:.3f}, {more:+.1f} ms a job (medians of {pairs} pairs)")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
 //! The jobs that give pictures and sound in memory: what avocet's iterators, `PyAV` and torchcodec are
 //! compared by.
 
-use std::{path::PathBuf, sync::atomic::AtomicUsize, thread};
+use std::{num::NonZeroU32, path::PathBuf, sync::atomic::AtomicUsize, thread};
 
-use avocet::CancelToken;
+use avocet::{CancelToken, Engine, Settings};
 use serde_json::{Value, json};
 
 use super::{
@@ -125,16 +125,21 @@ fn of_pictures(all: Vec<Wanted>, at_once: usize) -> Contender {
     let what = match (at_once, all.first().is_some_and(|wanted| wanted.times.is_empty())) {
         (1, true) => "`avocet::frames(…)`, the first hundred",
         (1, false) => "`avocet::frames(…).at(times).threads(processors)`",
-        _ => "`avocet::frames(…).at(times)` on as many threads as there are processors",
+        _ => {
+            "`avocet::frames(…).engine(&one).at(times)` on as many threads as there are processors; \
+             `one` is an engine whose decoders have one thread"
+        }
     };
     let read = move |cancel: &CancelToken| {
         let next = AtomicUsize::new(0);
+        let one = (at_once > 1)
+            .then(|| Engine::new(Settings { threads: NonZeroU32::MIN, ..Settings::default() }));
         thread::scope(|scope| {
             let work = || -> Result<()> {
                 loop {
                     let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(wanted) = all.get(number) else { return Ok(()) };
-                    pictures(wanted, at_once == 1, cancel)?;
+                    pictures(wanted, one.as_ref(), cancel)?;
                 }
             };
             let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
@@ -146,9 +151,12 @@ fn of_pictures(all: Vec<Wanted>, at_once: usize) -> Contender {
     Contender::new("Avocet", what, Way::Memory(Box::new(read)))
 }
 
-/// Reads the pictures of a clip.
-fn pictures(wanted: &Wanted, is_alone: bool, cancel: &CancelToken) -> Result<()> {
+/// Reads the pictures of a clip: by this engine, or with all processors.
+fn pictures(wanted: &Wanted, engine: Option<&Engine>, cancel: &CancelToken) -> Result<()> {
     let mut frames = avocet::frames(&wanted.clip).rgb24().cancel(cancel);
+    if let Some(engine) = engine {
+        frames = frames.engine(engine);
+    }
     if let Some((width, height)) = wanted.size {
         frames = frames.size(width, height);
     }
@@ -157,7 +165,7 @@ fn pictures(wanted: &Wanted, is_alone: bool, cancel: &CancelToken) -> Result<()>
     } else {
         let threads =
             thread::available_parallelism().map_or(1, |all| u32::try_from(all.get()).unwrap_or(1));
-        let threads = if is_alone { threads } else { 1 };
+        let threads = if engine.is_none() { threads } else { 1 };
         (frames.at(wanted.times.iter().copied()).threads(threads), wanted.times.len())
     };
     let mut pictures = Vec::new();

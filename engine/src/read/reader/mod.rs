@@ -1,5 +1,6 @@
 //! Decodes one stream from any place in it, and no more of it than an instant needs.
 
+mod ahead;
 pub(crate) mod picks;
 mod search;
 
@@ -12,6 +13,8 @@ use avocet_model::{
     progress::CancelToken,
     time::{TimeBase, Timestamp},
 };
+
+use ahead::Ahead;
 
 use super::{
     clock::{BACK, Clock, FORWARD},
@@ -67,6 +70,8 @@ pub(crate) struct FrameReader {
     lead: u64,
     /// Whether the decoder was told that no packet follows.
     drained: bool,
+    /// Packets that were read and not decoded yet.
+    ahead: Ahead,
     /// The latest decoding time that was read, in ticks.
     last_read: Option<i64>,
     /// Presentation time of the next frame, in ticks, for a stream that states none; `None` after a
@@ -207,6 +212,7 @@ impl FrameReader {
             before_key: true,
             lead: 0,
             drained,
+            ahead: Ahead::default(),
             last_read,
             counted: Some(start.ticks),
             typical,
@@ -373,13 +379,18 @@ impl FrameReader {
         self.last_in_order = Some(at);
     }
 
+    /// The next packet that is to be decoded; `None` at the end.
+    fn next_packet(&mut self) -> Result<Option<Packet>> {
+        self.ahead.pop().map_or_else(|| self.read(), |packet| Ok(Some(packet)))
+    }
+
     /// Gives the decoder one packet, or tells it that none follows.
     fn feed(&mut self) -> Result<()> {
-        let mut packet = self.read()?;
+        let mut packet = self.next_packet()?;
         let is_lead = |packet: &Option<Packet>| packet.as_ref().is_some_and(|it| !it.is_key());
         while self.astray && is_lead(&packet) {
             self.lead += 1;
-            packet = self.read()?;
+            packet = self.next_packet()?;
         }
         self.astray = false;
         match packet.is_some() && self.before_key {
@@ -388,7 +399,9 @@ impl FrameReader {
         }
         self.drained = packet.is_none();
         self.entry = self.entry.or(packet.as_ref().and_then(|it| it.pts().or(it.dts())));
+        let is_spare = packet.as_ref().is_some_and(|packet| self.ahead.is_spare(packet));
         let decoder = self.decoder(usize::MAX)?;
+        decoder.skip_unreferenced(is_spare);
         // A refused packet counts in the decoder's health, and is no error here.
         let fed = match packet {
             Some(packet) => decoder.send(&packet),
@@ -456,6 +469,7 @@ impl FrameReader {
         self.drained = false;
         (self.has_jumped, self.last_in_order) = (false, None);
         self.last_read = None;
+        self.ahead = Ahead::default();
         self.fresh = false;
     }
 }

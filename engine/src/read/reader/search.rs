@@ -338,11 +338,15 @@ impl FrameReader {
     }
 
     /// The frame at an instant behind a frame that [`go_to`](Self::go_to) or this method gave last,
-    /// found by decoding on, without a seek.
+    /// found by decoding on, without a seek. Frames on the way that nothing refers to are left out.
     pub(crate) fn read_on(&mut self, last: Shown, pick: &FramePick) -> Result<Shown> {
         let time = self.on_screen(pick);
         let health = self.health();
         let (mut frame, mut after) = (last.frame, last.after);
+        let is_there = after.as_ref().and_then(Frame::pts).is_some_and(|pts| pts > time.ticks);
+        if !is_there {
+            self.look_ahead(time)?;
+        }
         loop {
             let Some(next) = after.take().map_or_else(|| self.next(), |frame| Ok(Some(frame)))?
             else {
@@ -355,6 +359,16 @@ impl FrameReader {
             frame = next;
         }
         self.shown(frame, after, time, health)
+    }
+
+    /// Reads packets until it is known which frame is on screen at `time`.
+    fn look_ahead(&mut self, time: Timestamp) -> Result<()> {
+        while self.ahead.lacks(time.ticks) {
+            let Some(packet) = self.read()? else { break };
+            self.ahead.push(packet, self.guesses_dts);
+        }
+        self.ahead.want(time.ticks);
+        Ok(())
     }
 
     /// What is known of the frame at `time`, which the decoder gave since it had this `health`.
