@@ -1,8 +1,8 @@
 //! Frames in memory: the right ones, upright, in the requested format.
 
-use std::{ops::Bound, path::Path};
+use std::path::Path;
 
-use avocet::{CancelToken, Engine, Error, FrameBuilder, Picture};
+use avocet::{CancelToken, Engine, Error, FrameBuilder, Picture, TimeRange};
 use fixtures::judge;
 
 use crate::support::watched;
@@ -65,6 +65,13 @@ fn each_time_gives_the_frame_on_screen() {
             let times = [0.03, 0.07, 2.03, 1.03, 1.03, 3.91];
             let pictures = all(&clip, |frames| frames.at(times).gray());
             assert_eq!(counters(&pictures), [0, 1, 50, 25, 25, 97], "{name}");
+            // Many that are near each other are found by decoding on.
+            for step in [2, 3, 10] {
+                let expected: Vec<u16> = (0..100).step_by(step).collect();
+                let times = expected.iter().map(|number| f64::from(*number) * 0.04 + 0.03);
+                let pictures = all(&clip, |frames| frames.at(times).gray());
+                assert_eq!(counters(&pictures), expected, "{name}, each {step}th");
+            }
         });
     }
 }
@@ -94,10 +101,7 @@ fn a_span_gives_every_frame_from_its_start_to_before_its_end() {
     let check = |name: &str, start: f64, end: Option<f64>, expected: std::ops::Range<u16>| {
         let (name, clip) = (name.to_owned(), fixtures::get(name));
         watched(&name.clone(), move || {
-            let pictures = all(&clip, |frames| {
-                let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-                frames.range((Bound::Included(start), end)).gray()
-            });
+            let pictures = all(&clip, |frames| frames.range(TimeRange { start, end }).gray());
             let expected: Vec<_> = expected.collect();
             assert_eq!(counters(&pictures), expected, "{name} from {start} to {end:?}");
         });
@@ -411,6 +415,8 @@ fn what_is_wrong_with_a_query_is_told_at_once() {
         }
         assert!(refused(frames().range(2.0..1.0)).to_string().contains("`end`: found 1"));
         assert!(refused(frames().every(0.0)).to_string().contains("`every`: found 0"));
+        let absent = avocet::packets(&clip).streams([0, 9]).iter().unwrap_err();
+        assert_eq!(absent.code(), "INPUT_INVALID", "{absent}");
         let unknown = refused(frames().pixel_format("no such format")).to_string();
         assert!(unknown.contains("`pixel_format`: found `no such format`"), "{unknown}");
         assert!(frames().at([]).iter().unwrap().next().is_none());

@@ -43,6 +43,12 @@ fn a_run_that_takes_too_long_is_stopped_and_leaves_nothing() {
         let error = job.run().unwrap_err();
         assert_eq!(error.code(), "ENGINE_INVOCATION_ERROR", "{error}");
         assert_eq!(files(folder.path()), [""; 0]);
+        // Planning counts.
+        let error = avocet::thumbnail(&clip).output("x.jpg").timeout(Duration::ZERO).plan();
+        assert_eq!(error.unwrap_err().to_string(), "the run exceeded its time limit of 0 s");
+        // A writer takes one file.
+        let error = avocet::storyboard(&clip).output_writer(Vec::new(), avocet::Format::Jpg).plan();
+        assert_eq!(error.unwrap_err().code(), "VALIDATION_ERROR");
         // One that has time enough is not stopped.
         let quick = avocet::transcode(&clip).output(folder.path().join("out.mkv.mp4"));
         quick.timeout(Duration::from_secs(600)).run().unwrap();

@@ -12,7 +12,7 @@ use avocet_recipes::{DocumentError, Problem};
 #[non_exhaustive]
 pub enum Error {
     /// Values that a builder was given are wrong; nothing was opened. The paths of the problems are
-    /// the names of its methods.
+    /// the names of its methods; `input` is what the recipe's function was given.
     #[error("{}", summary(.0))]
     Values(Vec<Problem>),
     /// The document is wrong; nothing was opened.

@@ -44,6 +44,9 @@ impl Input {
 
     /// Its name without the extension; one of the caller's has none.
     pub(crate) fn stem(&self) -> Option<String> {
+        if self.source().is_some() {
+            return None;
+        }
         let name = self.location(0).ok()?.file_name()?.into_owned();
         Path::new(&name).file_stem().map(|stem| stem.to_string_lossy().into_owned())
     }

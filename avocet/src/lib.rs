@@ -116,8 +116,8 @@ pub use avocet_recipes::{
     self as recipes, Accuracy, CheckedJob, DocumentError, Format, Job, Policy, Problem,
 };
 pub use builder::{
-    Builder, Planned, compress, concat, extract_audio, job, proxy, resize, storyboard, thumbnail,
-    thumbnails, transcode, trim, web_ready,
+    Builder, Planned, TimeRange, compress, concat, extract_audio, job, proxy, resize, storyboard,
+    thumbnail, thumbnails, transcode, trim, web_ready,
 };
 #[cfg(feature = "tokio")]
 pub use builder::{ProgressStream, Running};

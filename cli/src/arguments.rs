@@ -320,7 +320,7 @@ fn recipe(recipe: RecipeName) -> clap::Command {
     });
     let formats: Vec<_> = recipe.formats().iter().copied().map(Format::extension).collect();
     let usual = match recipe {
-        RecipeName::ExtractAudio => "m4a, or as its codec is held,",
+        RecipeName::ExtractAudio => "m4a, or mp3 where that does not hold the codec,",
         _ => formats.first().copied().unwrap_or_default(),
     };
     let mut command =
@@ -362,8 +362,9 @@ fn many() -> [Arg; 2] {
         .conflicts_with(SEEK)
         .help_heading(MANY)
         .help(
-            "Save this number of pictures, at most 500, each the keyframe nearest to the middle of \
-             its part of the input, or the middle itself with `--accuracy exact`, as <stem>-0001.jpg and so on in the folder that -o names",
+            "Save this number of pictures, at most 500, each a keyframe near the middle of its part of \
+             the input where there is one, else the frame in the middle, as always with `--accuracy \
+             exact`; as <stem>-0001.jpg and so on in the folder that -o names",
         );
     let every = Arg::new(EVERY)
         .long(EVERY)
@@ -411,7 +412,7 @@ fn plan_only() -> Arg {
 }
 
 /// Shorter names of a flag, beside the one that documents have.
-fn friendly(parameter: &str) -> Option<&'static str> {
+pub(super) fn friendly(parameter: &str) -> Option<&'static str> {
     match parameter {
         "seekSeconds" => Some("at"),
         "startSeconds" => Some("start"),
@@ -515,7 +516,7 @@ pub(super) fn refuse(error: &clap::Error) -> ExitCode {
             let own = env!("CARGO_PKG_VERSION");
             terminal::print(&format!("avocet {own}\nlibav {version} ({license})"), 0)
         }
-        _ if json && error.use_stderr() => Failure::Usage(complaint(error)).tell(true),
+        _ if json && error.use_stderr() => Failure::Usage(complaint(error)).tell(true, false),
         _ => {
             // If this fails, there is no place to report that.
             let _ = error.print();

@@ -90,27 +90,35 @@ pub(super) fn run(
         &arguments(recipe, inputs.first().map_or("".as_ref(), |input| *input), None, matches),
         matches,
     )?;
-    let (all, others) = expand(inputs)?;
+    let Found { media: all, others, unreadable } = expand(inputs)?;
     let places = places(recipe, &all, output, matches)?;
-    let count = all.len();
-    let (mut warnings, mut failed) = (Vec::new(), 0);
-    let note = |answer: &str, one: &One| {
+    let count = all.len() + unreadable.len();
+    let (mut warnings, mut failed) = (Vec::new(), unreadable.len());
+    let note = |answer: &str, input: &str| {
         let mut done = context.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.push(with_input(answer, one));
+        done.push(with_input(answer, input));
     };
+    for (folder, failure) in &unreadable {
+        note(&failure.to_json(), &folder.display().to_string());
+        if !context.json {
+            terminal::note(&failure.to_text());
+        }
+    }
     let jobs = || context.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if others > 0 {
         let what = if others == 1 { "file that is" } else { "files that are" };
         warnings.push(format!("skipped: {others} {what} no media by name"));
     }
     for (number, (one, place)) in all.iter().zip(&places).enumerate() {
-        let name = Path::new(&one.input).display().to_string();
-        context.show.begin(number, count, &name);
-        let result = run_one(context, recipe, one, place, matches);
+        let name = shown(&one.input);
+        context.show.begin(number, all.len(), &name);
+        // A name that was made up replaces no file.
+        let replace = output.is_some() && !matches.get_flag(NO_CLOBBER);
+        let result = run_one(context, recipe, one, (place, replace), matches);
         context.show.clear();
         match result {
             Ok(answer) => {
-                note(&answer.output, one);
+                note(&answer.output, &name);
                 for warning in answer.warnings {
                     terminal::note(&format!("{name}: {warning}"));
                 }
@@ -121,13 +129,13 @@ pub(super) fn run(
             Err(failure) if failure.is_cancellation() && !context.json => return Err(failure),
             Err(failure) if failure.is_cancellation() => {
                 // What was done before it stays, and is told.
-                note(&failure.to_json(), one);
-                let output = json!({ "state": "cancelled", "jobs": jobs() }).to_string();
+                note(&failure.to_json(), &name);
+                let output = terminal::json(&json!({ "state": "cancelled", "jobs": jobs() }));
                 return Ok(Answer { warnings, status: failure.status(), ..Answer::new(output) });
             }
             Err(failure) => {
                 failed += 1;
-                note(&failure.to_json(), one);
+                note(&failure.to_json(), &name);
                 if !context.json {
                     terminal::note(&format!("{name}: {}", failure.to_text()));
                 }
@@ -138,7 +146,7 @@ pub(super) fn run(
     let status = u8::from(failed > 0);
     let output = if context.json {
         let state = if failed > 0 { "failed" } else { "completed" };
-        json!({ "state": state, "jobs": jobs() }).to_string()
+        terminal::json(&json!({ "state": state, "jobs": jobs() }))
     } else if matches.get_flag(PLAN) {
         format!("{done} of {count} planned")
     } else {
@@ -211,7 +219,7 @@ fn run_one(
     context: &Context,
     recipe: RecipeName,
     one: &One,
-    place: &Path,
+    (place, replace): (&Path, bool),
     matches: &ArgMatches,
 ) -> Result<Answer, Failure> {
     let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
@@ -221,7 +229,6 @@ fn run_one(
             .map_err(|source| Error::Write { location: Location::from(*parent), source })?;
     }
     let arguments = arguments(recipe, &one.input, Some(place), matches);
-    let replace = !matches.get_flag(NO_CLOBBER);
     // The codec of extracted sound decides its extension, unless a format was asked for.
     let named = arguments.asked.is_some();
     let target = Target { location: name::place(place), replace, named };
@@ -260,6 +267,7 @@ fn places(
         if output.is_none() {
             place.push("-");
             place.push(name::kebab(recipe.name()));
+            place.push(if recipe == RecipeName::Thumbnail && makes_files { "s" } else { "" });
         }
         if !makes_files {
             place.push(".");
@@ -278,11 +286,11 @@ fn expect_distinct(all: &[One], places: &[PathBuf]) -> Result<(), Failure> {
         all.iter().filter_map(|one| fs::canonicalize(&one.input).ok()).collect();
     let mut taken = BTreeMap::new();
     for (one, place) in all.iter().zip(places) {
-        let input = Path::new(&one.input).display();
+        let input = shown(&one.input);
         if let Some(other) = taken.insert(place, &one.input) {
             return Err(Failure::Usage(format!(
                 "{} and {input} would both become {}; rename one, or give them in two commands with two folders",
-                Path::new(other).display(),
+                shown(other),
                 place.display()
             )));
         }
@@ -297,20 +305,37 @@ fn expect_distinct(all: &[One], places: &[PathBuf]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The files that the inputs name, those of folders by their names; and how many files of folders are
-/// no media by their names.
-fn expand(inputs: &[&OsString]) -> Result<(Vec<One>, usize), Failure> {
-    let (mut all, mut others) = (Vec::new(), 0);
+/// The name of an input for people, without the secrets of a URL.
+fn shown(input: &OsStr) -> String {
+    avocet::io::without_secrets(&Path::new(input).display().to_string())
+}
+
+/// What the inputs of a command name.
+#[derive(Default)]
+struct Found {
+    /// Those of folders are taken by their names.
+    media: Vec<One>,
+    /// How many files of folders are no media by their names.
+    others: usize,
+    /// Folders below those that were named.
+    unreadable: Vec<(PathBuf, Failure)>,
+}
+
+/// The files that the inputs name.
+fn expand(inputs: &[&OsString]) -> Result<Found, Failure> {
+    let mut all = Found::default();
     for input in inputs {
         let path = Path::new(input);
         if path.is_dir() {
-            let mut found = Folder::default();
-            found.collect(path, Path::new(""))?;
+            let mut folder = Folder::default();
+            folder.collect(path, Path::new(""))?;
+            let mut found = folder.found;
             if found.media.is_empty() {
                 return Err(Failure::Usage(format!("no media in the folder {}", path.display())));
             }
-            all.append(&mut found.media);
-            others += found.others;
+            all.media.append(&mut found.media);
+            all.others += found.others;
+            all.unreadable.append(&mut found.unreadable);
         } else {
             let url = avocet::io::input_url(input);
             let place = avocet::io::locate(&url)?;
@@ -318,17 +343,16 @@ fn expand(inputs: &[&OsString]) -> Result<(Vec<One>, usize), Failure> {
                 "-" => "stdin".into(),
                 _ => place.file_name().map(Cow::into_owned).unwrap_or_default().into(),
             };
-            all.push(One { input: (*input).clone(), below: PathBuf::new(), name });
+            all.media.push(One { input: (*input).clone(), below: PathBuf::new(), name });
         }
     }
-    Ok((all, others))
+    Ok(all)
 }
 
 /// What was found in a folder and in those below it; hidden files are not looked at.
 #[derive(Default)]
 struct Folder {
-    media: Vec<One>,
-    others: usize,
+    found: Found,
     /// The folders that were read, since symbolic links may lead back to one.
     read: BTreeSet<PathBuf>,
 }
@@ -350,11 +374,13 @@ impl Folder {
                 continue;
             }
             if path.is_dir() {
-                self.collect(&path, &below.join(&name))?;
+                if let Err(failure) = self.collect(&path, &below.join(&name)) {
+                    self.found.unreadable.push((path, failure));
+                }
             } else if path.is_file() && is_media(&name) {
-                self.media.push(One { input: path.into(), below: below.to_owned(), name });
+                self.found.media.push(One { input: path.into(), below: below.to_owned(), name });
             } else {
-                self.others += 1;
+                self.found.others += 1;
             }
         }
         Ok(())
@@ -369,11 +395,10 @@ fn is_media(name: &OsStr) -> bool {
 }
 
 /// A JSON answer with the name of its input.
-fn with_input(answer: &str, one: &One) -> Value {
+fn with_input(answer: &str, input: &str) -> Value {
     let mut value: Value = serde_json::from_str(answer).unwrap_or(Value::Null);
     if let Value::Object(fields) = &mut value {
-        let name = Path::new(&one.input).to_string_lossy().into_owned();
-        fields.insert("input".to_owned(), Value::String(name));
+        fields.insert("input".to_owned(), Value::String(input.to_owned()));
     }
     value
 }

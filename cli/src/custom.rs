@@ -30,7 +30,7 @@ pub(super) fn answer(context: &Context, matches: &ArgMatches) -> Result<Answer, 
         let message = "the ffmpeg mode takes files, and `-` is none; name one".to_owned();
         return Err(Failure::Usage(message));
     }
-    for output in &outputs {
+    for output in outputs.iter().filter(|output| !output.to_string_lossy().contains("://")) {
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let (output, folder) = (output.display(), folder.display());

@@ -39,9 +39,13 @@ const NEEDS: [(&str, &[&str], &str); 12] = [
     ("WebP pictures", &["libwebp", "libwebp_anim"], "libwebp"),
 ];
 
-/// Filters that recipes need.
-const FILTERS: [(&str, &str); 3] =
-    [("scaling", "scale"), ("deinterlacing", "bwdif"), ("high dynamic range", "zscale")];
+/// Filters that recipes need: what each is for, its name, and the library that it takes.
+const FILTERS: [(&str, &str, &str); 4] = [
+    ("scaling", "scale", "FFmpeg's own"),
+    ("deinterlacing", "bwdif", "FFmpeg's own"),
+    ("high dynamic range", "zscale", "zimg"),
+    ("tone mapping", "tonemap", "FFmpeg's own"),
+];
 
 pub(super) fn answer(context: &Context) -> Answer {
     let capabilities = context.engine.capabilities_of_machine();
@@ -80,10 +84,10 @@ fn checks(libav: &Capabilities) -> Vec<Check> {
             advice: found.is_none().then(|| rebuilt(library)),
         });
     }
-    for (name, filter) in FILTERS {
+    for (name, filter, library) in FILTERS {
         let ok = libav.has_filter(filter);
         let found = if ok { format!("filter {filter}") } else { format!("no filter {filter}") };
-        checks.push(Check { name, ok, found, advice: (!ok).then(|| rebuilt("zimg")) });
+        checks.push(Check { name, ok, found, advice: (!ok).then(|| rebuilt(library)) });
     }
     checks.push(program(libav));
     checks.push(temporary_folder());

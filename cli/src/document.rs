@@ -11,7 +11,7 @@ use avocet::{
 };
 
 use super::{
-    arguments::SEEK,
+    arguments::{SEEK, friendly},
     failure::{ArgumentProblem, Failure},
     name::{self, kebab},
     time,
@@ -129,7 +129,10 @@ impl Arguments<'_> {
         });
         let argument = match parameter {
             _ if path.starts_with("times") => Some("--at".to_owned()),
-            Some(parameter) => Some(format!("--{}", kebab(parameter.name))),
+            Some(parameter) => {
+                let name = friendly(parameter.name);
+                Some(format!("--{}", name.map_or_else(|| kebab(parameter.name), str::to_owned)))
+            }
             None if path.starts_with("output") => Some("-o".to_owned()),
             None if path.starts_with("input") => Some("INPUT".to_owned()),
             None => None,
@@ -314,7 +317,7 @@ mod tests {
                 &["a"],
                 "b.jpg",
                 &[("seek-seconds", text)],
-                &[&format!("--seek-seconds | \"{text}\" | {seconds}")],
+                &[&format!("--at | \"{text}\" | {seconds}")],
             );
         }
         check(
@@ -322,7 +325,7 @@ mod tests {
             &["a"],
             "b.jpg",
             &[("seek-seconds", "-1")],
-            &[&format!("--seek-seconds | -1 | {seconds}")],
+            &[&format!("--at | -1 | {seconds}")],
         );
     }
 

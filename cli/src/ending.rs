@@ -31,6 +31,7 @@ pub(super) struct Ending {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
+    is_beside: bool,
     show: Show,
     done: Arc<Mutex<Vec<Value>>>,
     claimed: AtomicBool,
@@ -43,6 +44,7 @@ impl Ending {
             engine: context.engine.clone(),
             cancel: context.cancel.clone(),
             json: context.json,
+            is_beside: context.is_beside,
             show: context.show.clone(),
             done: Arc::clone(&context.done),
             claimed: AtomicBool::new(false),
@@ -113,10 +115,10 @@ impl Ending {
     fn tell(&self) {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if self.json && !done.is_empty() {
-            let text = json!({ "state": "cancelled", "jobs": *done }).to_string();
+            let text = terminal::json(&json!({ "state": "cancelled", "jobs": *done }));
             terminal::print(&text, 0);
         } else {
-            Failure::cancelled().tell(self.json);
+            Failure::cancelled().tell(self.json, self.is_beside);
         }
     }
 }

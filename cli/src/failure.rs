@@ -67,9 +67,13 @@ impl Failure {
         self.code() == "CANCELLED"
     }
 
-    /// Reports the failure as text, or with `json` as JSON; returns the exit status.
-    pub(super) fn tell(&self, json: bool) -> ExitCode {
-        if json {
+    /// Reports the failure as text, or with `json` as JSON; returns the exit status. JSON goes to
+    /// standard error where standard output is for media, which `is_beside` says.
+    pub(super) fn tell(&self, json: bool, is_beside: bool) -> ExitCode {
+        if json && is_beside {
+            terminal::note(&self.to_json());
+            ExitCode::from(self.status())
+        } else if json {
             terminal::print(&self.to_json(), self.status())
         } else {
             terminal::note(&self.to_text());

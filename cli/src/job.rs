@@ -126,8 +126,10 @@ fn expect_inputs(inputs: &[&OsString], output: Option<&Path>) -> Result<(), Fail
 }
 
 /// Whether `-o -` asks for the output on standard output.
-fn is_standard_output(matches: &ArgMatches) -> bool {
-    matches.get_one::<PathBuf>(OUTPUT).is_some_and(|path| path == Path::new("-"))
+pub(super) fn is_standard_output(matches: &ArgMatches) -> bool {
+    // Commands that make no media have no such flag.
+    let output = matches.try_get_one::<PathBuf>(OUTPUT).ok().flatten();
+    output.is_some_and(|path| path == Path::new("-"))
 }
 
 /// Runs a job whose output goes to standard output, once it is verified; what there is to say goes to
@@ -342,5 +344,5 @@ fn show_plan(context: &Context, plan: &Plan) -> Result<Answer, Failure> {
     // JSON can not represent a path that is not UTF-8.
     let json = json
         .map_err(|error| Failure::Usage(format!("the plan can not be written as JSON: {error}")))?;
-    Ok(Answer::new(json))
+    Ok(Answer::new(terminal::escaped(json)))
 }

@@ -1,9 +1,8 @@
 //! What `-v` says, and the log that `--log` writes.
 
 use std::{
-    ffi::OsString,
     fs::{self, OpenOptions},
-    io::IsTerminal,
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,7 @@ use clap::ArgMatches;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
-    arguments::{CUSTOM_INPUT, CUSTOM_OUTPUT, INPUT, LOG, OUTPUT, VERBOSE},
+    arguments::{CUSTOM_OUTPUT, LOG, OUTPUT, VERBOSE},
     failure::Failure,
 };
 
@@ -26,40 +25,51 @@ pub(super) fn start(matches: &ArgMatches) -> Result<(), Failure> {
         }
         return Ok(());
     };
-    if let Some(other) = files(matches).into_iter().find(|other| is_same(path, other)) {
-        let other = other.display();
+    let shown = path.display();
+    if outputs(matches).into_iter().any(|output| is_same(path, &output)) {
+        return Err(Failure::Usage(format!("the log would be written into {shown}, the output")));
+    }
+    let failed =
+        |error: io::Error| Failure::Usage(format!("can not write the log to {shown}: {error}"));
+    #[expect(clippy::disallowed_methods, reason = "a log is no media")]
+    let file =
+        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
+    // A wrong name could be that of media, or of a document.
+    if !begins_as_log(&file).map_err(failed)? {
         return Err(Failure::Usage(format!(
-            "the log would be written into {other}, a file of the job"
+            "the log would be written behind what {shown} has, which is no log"
         )));
     }
-    #[expect(clippy::disallowed_methods, reason = "a log is no media")]
-    let file = OpenOptions::new().append(true).create(true).open(path).map_err(|error| {
-        Failure::Usage(format!("can not write the log to {}: {error}", path.display()))
-    })?;
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_ansi(false);
     log.with_writer(std::sync::Mutex::new(file)).init();
     Ok(())
 }
 
-/// The inputs and outputs of a command, as far as they are named.
-fn files(matches: &ArgMatches) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for name in [INPUT, CUSTOM_INPUT] {
-        let named = matches.try_get_many::<OsString>(name).ok().flatten().unwrap_or_default();
-        files.extend(named.map(PathBuf::from));
+/// Whether a file is empty, or begins with a time as lines of a log do.
+fn begins_as_log(file: &fs::File) -> io::Result<bool> {
+    // Standard error and other devices have nothing to read.
+    if !file.metadata()?.is_file() {
+        return Ok(true);
     }
-    for name in [OUTPUT, CUSTOM_OUTPUT] {
-        let named = matches.try_get_many::<PathBuf>(name).ok().flatten().unwrap_or_default();
-        files.extend(named.cloned());
-    }
-    files
+    let mut begin = Vec::new();
+    file.take(11).read_to_end(&mut begin)?;
+    let fits = |(letter, form): (&u8, &u8)| match form {
+        b'0' => letter.is_ascii_digit(),
+        other => letter == other,
+    };
+    let form = b"0000-00-00T";
+    Ok(begin.is_empty() || (begin.len() == form.len() && begin.iter().zip(form).all(fits)))
 }
 
-/// Whether a path is another one, or lies in that folder.
+/// The outputs of a command, as far as they are named.
+fn outputs(matches: &ArgMatches) -> Vec<PathBuf> {
+    let named = |name| matches.try_get_many::<PathBuf>(name).ok().flatten().unwrap_or_default();
+    [OUTPUT, CUSTOM_OUTPUT].into_iter().flat_map(named).cloned().collect()
+}
+
 fn is_same(path: &Path, other: &Path) -> bool {
     let whole = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
-    let (Ok(path), Ok(other)) = (whole(path), whole(other)) else { return false };
-    path == other || (other.is_dir() && path.is_file() && path.starts_with(&other))
+    whole(path).ok().zip(whole(other).ok()).is_some_and(|(path, other)| path == other)
 }
 
 /// How often `-v` was given.

@@ -46,6 +46,8 @@ struct Context {
     engine: Engine,
     cancel: CancelToken,
     json: bool,
+    /// Whether standard output is for media, so that all else goes to standard error.
+    is_beside: bool,
     /// Whether what is decided is said before the run.
     verbose: bool,
     show: Show,
@@ -84,12 +86,13 @@ fn main() -> ExitCode {
         engine: Engine::new(settings(matches)),
         cancel: CancelToken::new(),
         json: matches.try_get_one::<bool>(JSON).is_ok_and(|flag| flag.is_some_and(|is| *is)),
+        is_beside: job::is_standard_output(matches),
         verbose: log::verbosity(matches) > 0,
         show: Show::asked_for(matches),
         done: Arc::default(),
     };
     if let Err(failure) = log::start(matches) {
-        return failure.tell(context.json);
+        return failure.tell(context.json, context.is_beside);
     }
     let ending = Ending::at_signals(&context);
     let result = answer(&context, command, matches);
@@ -108,7 +111,7 @@ fn main() -> ExitCode {
             }
             terminal::print(&answer.output, answer.status)
         }
-        Err(failure) => failure.tell(context.json),
+        Err(failure) => failure.tell(context.json, context.is_beside),
     }
 }
 

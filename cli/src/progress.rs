@@ -2,11 +2,8 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use avocet::Progress;
@@ -25,10 +22,21 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 /// The form in which progress is shown.
 #[derive(Clone)]
 pub(super) enum Show {
-    /// The bar, and where it stands with the inputs before this one, in its steps.
-    Bar(ProgressBar, Arc<AtomicU64>),
+    /// The bar, and what it is about.
+    Bar(ProgressBar, Arc<Mutex<About>>),
     Json,
     Nothing,
+}
+
+/// Which of several inputs is worked at.
+pub(super) struct About {
+    /// When the command began.
+    begun: Instant,
+    /// From 0.
+    number: u64,
+    count: u64,
+    /// The text before the bar; empty for an only input.
+    prefix: String,
 }
 
 impl Show {
@@ -39,7 +47,11 @@ impl Show {
         match asked.map(String::as_str) {
             Some("json") => Self::Json,
             Some("none") => Self::Nothing,
-            _ if io::stderr().is_terminal() => Self::Bar(ProgressBar::new(STEPS), Arc::default()),
+            _ if io::stderr().is_terminal() => {
+                let (begun, prefix) = (Instant::now(), String::new());
+                let about = About { begun, number: 0, count: 1, prefix };
+                Self::Bar(ProgressBar::new(STEPS), Arc::new(Mutex::new(about)))
+            }
             _ => Self::Nothing,
         }
     }
@@ -47,10 +59,11 @@ impl Show {
     /// Begins with one of several inputs: its number, from 0, of how many, and its name.
     pub(super) fn begin(&self, number: usize, count: usize, name: &str) {
         match self {
-            Self::Bar(bar, before) => {
-                bar.set_length(STEPS * count as u64);
-                before.store(STEPS * number as u64, Ordering::Relaxed);
-                bar.set_prefix(format!("[{}/{count}] {name} ", number + 1));
+            Self::Bar(_, about) => {
+                // Nothing is drawn before the run has taken a moment.
+                let mut about = about.lock().unwrap_or_else(PoisonError::into_inner);
+                (about.number, about.count) = (number as u64, count as u64);
+                about.prefix = format!("[{}/{count}] {name} ", number + 1);
             }
             Self::Json => terminal::note(&terminal::json(&Begun { input: name, number, count })),
             Self::Nothing => {}
@@ -60,19 +73,26 @@ impl Show {
     /// Shows the progress of the run.
     pub(super) fn observe(&self, progress: &Progress) {
         match self {
-            Self::Bar(bar, before) => {
-                if bar.elapsed() < AT_ONCE {
+            Self::Bar(bar, about) => {
+                let about = about.lock().unwrap_or_else(PoisonError::into_inner);
+                if about.begun.elapsed() < AT_ONCE {
                     return;
+                }
+                if bar.is_finished() {
+                    // It was removed when the input before this one was done.
+                    bar.reset();
                 }
                 let knows_end = progress.fraction > 0.0 || progress.eta_seconds.is_some();
                 bar.set_style(style(knows_end));
+                bar.set_length(STEPS * about.count);
+                bar.set_prefix(about.prefix.clone());
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
                     reason = "the fraction is from 0 to 1"
                 )]
                 let now = (progress.fraction * STEPS as f64) as u64;
-                bar.set_position(before.load(Ordering::Relaxed) + now);
+                bar.set_position(STEPS * about.number + now);
                 bar.set_message(words(progress));
             }
             Self::Json => terminal::note(&terminal::json(progress)),

@@ -50,7 +50,7 @@ pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
         "worker" => Ok(worker::run()),
         _ => return None,
     };
-    Some(status.unwrap_or_else(|failure| failure.tell(false)))
+    Some(status.unwrap_or_else(|failure| failure.tell(false, false)))
 }
 
 /// `avocet serve`

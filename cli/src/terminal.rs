@@ -42,7 +42,23 @@ fn plain(text: &str) -> Cow<'_, str> {
 /// An answer as compact JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
     // These values contain nothing that serde could refuse.
-    serde_json::to_string(value).unwrap_or_default()
+    escaped(serde_json::to_string(value).unwrap_or_default())
+}
+
+/// JSON in whose strings the control characters are escaped that JSON allows as they are, since a
+/// terminal would obey some of them.
+pub(super) fn escaped(json: String) -> String {
+    if !json.contains(char::is_control) {
+        return json;
+    }
+    let escape = |letter: char| {
+        if letter.is_control() {
+            format!("\\u{:04x}", u32::from(letter))
+        } else {
+            letter.to_string()
+        }
+    };
+    json.chars().map(escape).collect()
 }
 
 /// A time in seconds, rounded to microseconds.
@@ -84,6 +100,13 @@ mod tests {
         check(12.34, "12.3 s");
         check(60.0, "1 min 00 s");
         check(3725.0, "62 min 05 s");
+    }
+
+    #[test]
+    fn control_characters_of_json_are_escaped() {
+        let text = json(&"a\n\u{7f}\u{85}é");
+        assert_eq!(text, "\"a\\n\\u007f\\u0085é\"");
+        assert_eq!(serde_json::from_str::<String>(&text).ok().as_deref(), Some("a\n\u{7f}\u{85}é"));
     }
 
     #[test]

@@ -265,26 +265,21 @@ impl Engine {
     /// [`Error::Unrestored`] names.
     pub fn run(&self, plan: &Plan, options: RunOptions<'_>) -> Result<Report> {
         let RunOptions { cancel, mut observe, mut streams, timeout } = options;
-        let (begun, mut is_late) = (Instant::now(), false);
-        let mut observe = |progress: &Progress| {
-            if timeout.is_some_and(|timeout| begun.elapsed() > timeout) {
-                is_late = true;
-                return ControlFlow::Break(());
-            }
-            match &mut observe {
-                Some(observe) => observe(progress),
-                None => ControlFlow::Continue(()),
-            }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut observe = |progress: &Progress| match &mut observe {
+            Some(observe) => observe(progress),
+            None => ControlFlow::Continue(()),
         };
         // A failure stops this run and not others that share the caller's token.
-        let stop = cancel.child();
+        let stop = cancel.child_until(deadline);
         let result = self.run_any(plan, &mut streams, &stop, &mut observe);
         for input in &plan.inputs {
             self.close(&input.location);
         }
+        let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match (result, timeout) {
             (Err(_), Some(timeout)) if is_late && !cancel.is_cancelled() => {
-                Err(Error::TimedOut { seconds: timeout.as_secs() })
+                Err(Error::TimedOut { seconds: timeout.as_secs_f64() })
             }
             // If the caller cancelled, that is the cause, whatever a stage met with as it stopped.
             (result, _) => result.map_err(|error| or_cancelled(error, &cancel)),

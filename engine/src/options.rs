@@ -36,8 +36,7 @@ impl<'a> RunOptions<'a> {
     }
 
     /// How long the run may take; it is then stopped, with the error
-    /// [`TimedOut`](avocet_model::error::Error::TimedOut). By default as long as it takes. The time is
-    /// looked at four times a second.
+    /// [`TimedOut`](avocet_model::error::Error::TimedOut). By default as long as it takes.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -65,7 +65,8 @@ pub struct Stats {
     pub wall_seconds: f64,
     /// Packets read, over all tracks.
     pub packets_read: u64,
-    /// Frames decoded, over all tracks.
+    /// Frames that decoders gave for the outputs, over all tracks; those that were decoded on the way to
+    /// one are not counted.
     pub frames_decoded: u64,
     /// Frames encoded, over all tracks.
     pub frames_encoded: u64,

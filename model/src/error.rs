@@ -261,11 +261,11 @@ pub enum Error {
         /// The unit of the limit.
         unit: &'static str,
     },
-    /// A run took longer than the engine's settings allow.
+    /// A run took longer than it may.
     #[error("the run exceeded its time limit of {seconds} s")]
     TimedOut {
         /// The limit, in seconds.
-        seconds: u64,
+        seconds: f64,
     },
     /// A part of the sandbox could not be set up and the settings ask for all of it, or this system
     /// has no sandbox.

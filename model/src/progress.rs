@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -25,6 +25,7 @@ pub struct CancelToken(Arc<Flag>);
 struct Flag {
     set: AtomicBool,
     parent: Option<CancelToken>,
+    deadline: Option<Instant>,
 }
 
 impl CancelToken {
@@ -36,7 +37,14 @@ impl CancelToken {
     /// A token that is also cancelled when this one is, but not the other way round.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(Arc::new(Flag { set: AtomicBool::new(false), parent: Some(self.clone()) }))
+        self.child_until(None)
+    }
+
+    /// The same, which is cancelled also from a moment on, if there is one.
+    #[must_use]
+    pub fn child_until(&self, deadline: Option<Instant>) -> Self {
+        let (set, parent) = (AtomicBool::new(false), Some(self.clone()));
+        Self(Arc::new(Flag { set, parent, deadline }))
     }
 
     /// Asks every run that holds this token, or a child of it, to stop.
@@ -44,9 +52,13 @@ impl CancelToken {
         self.0.set.store(true, Ordering::Release);
     }
 
-    /// Whether [`cancel`](Self::cancel) was called on this token or one it is a child of.
+    /// Whether [`cancel`](Self::cancel) was called on this token or one it is a child of, or the
+    /// deadline of one of them has passed.
     pub fn is_cancelled(&self) -> bool {
-        self.0.set.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
+        let Flag { set, parent, deadline } = &*self.0;
+        set.load(Ordering::Acquire)
+            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || parent.as_ref().is_some_and(Self::is_cancelled)
     }
 }
 
@@ -230,5 +242,14 @@ mod tests {
         let other = parent.child();
         parent.cancel();
         assert!(other.is_cancelled());
+    }
+
+    #[test]
+    fn a_token_is_cancelled_from_its_deadline_on() {
+        let parent = CancelToken::new();
+        let now = Instant::now();
+        let late = parent.child_until(Some(now));
+        assert!(late.is_cancelled() && late.child().is_cancelled() && !parent.is_cancelled());
+        assert!(!parent.child_until(Some(now + Duration::from_secs(3600))).is_cancelled());
     }
 }

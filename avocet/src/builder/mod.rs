@@ -11,7 +11,7 @@ use std::{
     marker::PhantomData,
     ops::{ControlFlow, Range},
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use avocet_engine::{
@@ -19,8 +19,8 @@ use avocet_engine::{
 };
 use avocet_model::{location::Location, plan::Plan};
 use avocet_recipes::{
-    CheckedJob, CompileContext, Format, JobDraft, Policy, Probed, Problem, Sampling, Thumbnails,
-    Tree,
+    CheckedJob, CompileContext, Format, JobDraft, Policy, Probed, Problem, Sampling, Task,
+    Thumbnails, Tree,
 };
 
 use crate::{Error, Input, place::Target};
@@ -183,9 +183,9 @@ impl<'a, R> Builder<'a, R> {
         self
     }
 
-    /// How long the run may take; it is then stopped, with the error
+    /// How long the job may take, planning included; it is then stopped, with the error
     /// [`TimedOut`](avocet_engine::Error::TimedOut), and no output is there. By default as long as it
-    /// takes. The time is looked at four times a second.
+    /// takes. The time between [`plan`](Self::plan) and [`Planned::run`] does not count.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -215,10 +215,19 @@ impl<'a, R> Builder<'a, R> {
                 progress(&fetching);
             }
         };
-        let plan = self.compile(&engine, &mut observe);
+        let begun = Instant::now();
+        let deadline = self.timeout.and_then(|timeout| begun.checked_add(timeout));
+        let cancel = self.cancel.child_until(deadline);
+        let plan = self.compile(&engine, &mut observe, &cancel);
         let opened = OpenInputs { engine, locations: self.locations() };
+        let is_late = cancel.is_cancelled() && !self.cancel.is_cancelled();
+        let plan = match (plan, self.timeout) {
+            (Err(_), Some(timeout)) if is_late => return Err(timed_out(timeout)),
+            (plan, _) => plan?,
+        };
         Ok(Planned {
-            plan: plan?,
+            plan,
+            took: begun.elapsed(),
             sources: self.inputs.iter().filter_map(Input::source).cloned().collect(),
             writer: self.writer,
             cancel: self.cancel,
@@ -260,7 +269,8 @@ impl<'a, R> Builder<'a, R> {
             draft.input(input.url(number));
         }
         if let Work::Thumbnails(_, sampling) = &self.work {
-            let stem = self.inputs.first().and_then(Input::stem).unwrap_or_default();
+            let stem = self.inputs.first().and_then(Input::stem);
+            let stem = stem.unwrap_or_else(|| "picture".to_owned());
             let checked = draft.check_many(sampling.clone(), &stem, Policy::Program);
             let (many, format) = checked.map_err(Error::of_draft)?;
             return Ok(Checked::Thumbnails(Box::new(many), format));
@@ -273,8 +283,38 @@ impl<'a, R> Builder<'a, R> {
         Ok(Checked::Job(Box::new(job)))
     }
 
+    /// Refuses inputs and outputs of another number than a checked job has.
+    fn expect_fit(&self, checked: &Checked) -> Result<(), Error> {
+        let problem = |path: &str, found: String, allowed: String| {
+            let path = path.to_owned();
+            Err(Error::of_values(vec![Problem { path, found, allowed }]))
+        };
+        let makes_several = match checked {
+            Checked::Thumbnails(..) => true,
+            Checked::Job(job) => matches!(&job.task,
+                Task::Recipe(recipe) if recipe.name().makes_several()),
+        };
+        if self.writer.is_some() && makes_several {
+            let allowed = "a folder by `output`, since it makes several files".to_owned();
+            return problem("output_writer", "a writer".to_owned(), allowed);
+        }
+        match checked {
+            // `inputs` may have put others in the place of the document's.
+            Checked::Job(job) if self.inputs.len() != job.inputs.len() => {
+                let allowed = format!("{}, as the document has", job.inputs.len());
+                problem("inputs", self.inputs.len().to_string(), allowed)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks the values, looks at the inputs and compiles.
-    fn compile(&self, engine: &Engine, observe: &mut dyn FnMut(Fetched)) -> Result<Plan, Error> {
+    fn compile(
+        &self,
+        engine: &Engine,
+        observe: &mut dyn FnMut(Fetched),
+        cancel: &CancelToken,
+    ) -> Result<Plan, Error> {
         let checked = self.checked()?;
         let Target { location: output, mut replace, named } = match (&self.writer, &self.target) {
             (Some(_), _) => Target { location: Location::Caller(0), replace: true, named: true },
@@ -285,14 +325,15 @@ impl<'a, R> Builder<'a, R> {
         if let Checked::Job(job) = &checked {
             job.check_arguments()?;
         }
+        self.expect_fit(&checked)?;
         for input in &self.inputs {
             input.location(0)?;
         }
         let mut inputs = Vec::with_capacity(self.inputs.len());
         for (input, location) in self.inputs.iter().zip(self.locations()) {
-            let options = OpenOptions::default().cancel(&self.cancel).observe(&mut *observe);
+            let options = OpenOptions::default().cancel(cancel).observe(&mut *observe);
             let source = input.open(engine, options)?;
-            inputs.push(checked.look_at(engine, location, &source, &self.cancel)?);
+            inputs.push(checked.look_at(engine, location, &source, cancel)?);
         }
         let capabilities = engine.capabilities();
         let context = CompileContext {
@@ -322,6 +363,8 @@ pub struct Planned<'a> {
     cancel: CancelToken,
     progress: Option<Observer<'a>>,
     timeout: Option<Duration>,
+    /// How long planning took.
+    took: Duration,
     opened: OpenInputs,
 }
 
@@ -352,13 +395,13 @@ impl<'a> Planned<'a> {
     /// # Errors
     /// [`Error::Engine`]; after one, no output is there and every input is as it was.
     pub fn run(self) -> Result<Report, Error> {
-        let Self { plan, sources, writer, cancel, mut progress, timeout, opened } = self;
+        let Self { plan, sources, writer, cancel, mut progress, timeout, took, opened } = self;
         let mut options = RunOptions::default().cancel(&cancel).sources(sources);
         if let Some(writer) = writer {
             options = options.writer(writer);
         }
         if let Some(timeout) = timeout {
-            options = options.timeout(timeout);
+            options = options.timeout(timeout.saturating_sub(took));
         }
         let options = options.observe(|now| {
             if let Some(progress) = &mut progress {
@@ -366,8 +409,20 @@ impl<'a> Planned<'a> {
             }
             ControlFlow::Continue(())
         });
-        Ok(opened.engine.run(&plan, options)?)
+        match (opened.engine.run(&plan, options), timeout) {
+            // The whole time, not what was left of it. A plan of the `ffmpeg` program has another limit.
+            (Err(avocet_engine::Error::TimedOut { .. }), Some(timeout))
+                if plan.process.is_none() =>
+            {
+                Err(timed_out(timeout))
+            }
+            (result, _) => Ok(result?),
+        }
     }
+}
+
+fn timed_out(timeout: Duration) -> Error {
+    avocet_engine::Error::TimedOut { seconds: timeout.as_secs_f64() }.into()
 }
 
 impl fmt::Debug for Planned<'_> {

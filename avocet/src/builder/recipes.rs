@@ -1,6 +1,6 @@
 //! The recipes, and the parameters that each takes.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
 use avocet_recipes::{
     Accuracy, Compress, Concat, ExtractAudio, Fit, Format, Gop, JobDraft, Proxy, RecipeName,
@@ -241,8 +241,8 @@ impl<R: HasSection> Builder<'_, R> {
     }
 
     /// The section, in seconds from the earliest presented time, as in `12.0..42.0` or `12.0..`.
-    pub fn range(self, seconds: impl RangeBounds<f64>) -> Self {
-        let (start, end) = ends_of(&seconds);
+    pub fn range(self, seconds: impl Into<TimeRange>) -> Self {
+        let TimeRange { start, end } = seconds.into();
         let builder = self.start(start);
         match end {
             Some(end) => builder.duration(end - start),
@@ -251,20 +251,44 @@ impl<R: HasSection> Builder<'_, R> {
     }
 }
 
-/// Where a range begins, 0 where it says nothing, and ends.
-pub(crate) fn ends_of(range: &impl RangeBounds<f64>) -> (f64, Option<f64>) {
-    let of = |bound: Bound<&f64>| match bound {
-        Bound::Included(seconds) | Bound::Excluded(seconds) => Some(*seconds),
-        Bound::Unbounded => None,
-    };
-    (of(range.start_bound()).unwrap_or(0.0), of(range.end_bound()))
+/// A range of time, as also made of `12.0..42.0`, `12.0..`, `..42.0` and `..`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimeRange {
+    /// Where it begins, in seconds.
+    pub start: f64,
+    /// Where it ends, in seconds, which is not in it; `None` for the end of the input.
+    pub end: Option<f64>,
+}
+
+impl From<Range<f64>> for TimeRange {
+    fn from(Range { start, end }: Range<f64>) -> Self {
+        Self { start, end: Some(end) }
+    }
+}
+
+impl From<RangeFrom<f64>> for TimeRange {
+    fn from(range: RangeFrom<f64>) -> Self {
+        Self { start: range.start, end: None }
+    }
+}
+
+impl From<RangeTo<f64>> for TimeRange {
+    fn from(range: RangeTo<f64>) -> Self {
+        Self { start: 0.0, end: Some(range.end) }
+    }
+}
+
+impl From<RangeFull> for TimeRange {
+    fn from(_: RangeFull) -> Self {
+        Self { start: 0.0, end: None }
+    }
 }
 
 impl Builder<'_, Trim> {
     /// Several sections, which are joined: ascending, without overlap, in seconds from the earliest
     /// presented time.
-    pub fn ranges(self, seconds: impl IntoIterator<Item = std::ops::Range<f64>>) -> Self {
-        let section = |range: std::ops::Range<f64>| {
+    pub fn ranges(self, seconds: impl IntoIterator<Item = Range<f64>>) -> Self {
+        let section = |range: Range<f64>| {
             Tree::Object(vec![
                 ("startSeconds".to_owned(), range.start.into()),
                 ("durationSeconds".to_owned(), (range.end - range.start).into()),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use avocet_engine::{CancelToken, Progress, Report};
+use avocet_model::panics::guarded;
 use futures_core::Stream;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -62,7 +63,9 @@ impl<R: 'static> Builder<'static, R> {
             // The receiver may be dropped: nobody has to listen.
             let _ = sender.send(now.clone());
         });
-        let handle = tokio::task::spawn_blocking(move || builder.run());
+        let run =
+            || guarded("the job", || Ok(builder.run())).unwrap_or_else(|panic| Err(panic.into()));
+        let handle = tokio::task::spawn_blocking(run);
         Running { handle, cancel, progress: Some(ProgressStream(receiver)) }
     }
 }
@@ -85,7 +88,7 @@ impl Future for Running {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match ready!(Pin::new(&mut self.handle).poll(context)) {
             Ok(result) => result,
-            // The runtime was shut down; a panic of the run is an error of its own already.
+            // The runtime was shut down.
             Err(_) => Err(avocet_engine::Error::Cancelled.into()),
         })
     }

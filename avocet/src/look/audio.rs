@@ -1,7 +1,5 @@
 //! Sound as samples in memory.
 
-use std::ops::RangeBounds;
-
 use avocet_engine::Engine;
 #[cfg(feature = "tokio")]
 use avocet_engine::SampleBlock;
@@ -9,7 +7,7 @@ use avocet_model::location::Location;
 use avocet_recipes::{CompileContext, Probed, SampleFormat, SampleQuery};
 
 use super::{Reading, Samples, Setup, expect_none, setup_methods, unknown};
-use crate::{Error, Input, builder::ends_of};
+use crate::{Error, Input, builder::TimeRange};
 
 /// Sound of an input as samples in memory: at the rate, in the channel layout and of the type of your
 /// choice, cut to the sample. By default all of the default audio stream, at its own rate and layout,
@@ -40,8 +38,9 @@ pub struct AudioBuilder {
 impl AudioBuilder {
     /// The range of time that is wanted, in seconds from the earliest presentation time of the input,
     /// as in `12.0..42.0` or `12.0..`. By default all of it.
-    pub fn range(mut self, seconds: impl RangeBounds<f64>) -> Self {
-        (self.query.start, self.query.end) = ends_of(&seconds);
+    pub fn range(mut self, seconds: impl Into<TimeRange>) -> Self {
+        let TimeRange { start, end } = seconds.into();
+        (self.query.start, self.query.end) = (start, end);
         self
     }
 
@@ -134,7 +133,7 @@ impl AudioBuilder {
     /// # Panics
     /// Outside of a tokio runtime, as every spawning function of tokio does.
     #[cfg(feature = "tokio")]
-    pub fn stream(self) -> super::BlockingStream<SampleBlock> {
-        super::BlockingStream::of(move || self.iter())
+    pub fn stream(mut self) -> super::BlockingStream<SampleBlock> {
+        super::BlockingStream::of(self.setup.child_token(), move || self.iter())
     }
 }

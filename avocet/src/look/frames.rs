@@ -1,13 +1,11 @@
 //! Pictures of a video in memory.
 
-use std::ops::RangeBounds;
-
 use avocet_engine::{Engine, Picture, VideoReader};
 use avocet_model::{media::MediaInfo, time::Timestamp};
 use avocet_recipes::{FrameQuery, FrameTimes};
 
 use super::{Frames, Reading, Setup, expect_none, setup_methods, unknown};
-use crate::{Error, Input, builder::ends_of};
+use crate::{Error, Input, builder::TimeRange};
 
 /// Pictures of a video in memory: upright, in square pixels, tone mapped from high dynamic range, in
 /// the size and the pixel format of your choice. By default all of them, in `rgb24`.
@@ -41,8 +39,8 @@ impl FrameBuilder {
     }
 
     /// All pictures whose time is in a range of seconds, as in `12.0..42.0` or `12.0..`.
-    pub fn range(mut self, seconds: impl RangeBounds<f64>) -> Self {
-        let (start, end) = ends_of(&seconds);
+    pub fn range(mut self, seconds: impl Into<TimeRange>) -> Self {
+        let TimeRange { start, end } = seconds.into();
         self.query.when = match self.query.when {
             FrameTimes::Every { step, .. } => FrameTimes::Every { start, end, step },
             _ => FrameTimes::Between { start, end },
@@ -162,8 +160,8 @@ impl FrameBuilder {
     /// # Panics
     /// Outside of a tokio runtime, as every spawning function of tokio does.
     #[cfg(feature = "tokio")]
-    pub fn stream(self) -> super::BlockingStream<Picture> {
-        super::BlockingStream::of(move || self.iter())
+    pub fn stream(mut self) -> super::BlockingStream<Picture> {
+        super::BlockingStream::of(self.setup.child_token(), move || self.iter())
     }
 }
 

@@ -82,6 +82,14 @@ impl Setup {
         Self { input, engine: None, cancel: CancelToken::new() }
     }
 
+    /// Takes a child of the caller's token in its place, and returns it: what cancels it does not
+    /// cancel the caller's.
+    #[cfg(feature = "tokio")]
+    fn child_token(&mut self) -> CancelToken {
+        self.cancel = self.cancel.child();
+        self.cancel.clone()
+    }
+
     fn engine(&self) -> Engine {
         self.engine.clone().unwrap_or_else(|| shared_engine().clone())
     }

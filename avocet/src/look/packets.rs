@@ -53,7 +53,7 @@ impl PacketBuilder {
     /// # Panics
     /// Outside of a tokio runtime, as every spawning function of tokio does.
     #[cfg(feature = "tokio")]
-    pub fn stream(self) -> super::BlockingStream<MediaPacket> {
-        super::BlockingStream::of(move || self.iter())
+    pub fn stream(mut self) -> super::BlockingStream<MediaPacket> {
+        super::BlockingStream::of(self.setup.child_token(), move || self.iter())
     }
 }

@@ -132,12 +132,40 @@ fn a_log_does_not_overwrite_media() {
     let Some(room) = room!(MP4) else { return };
     let before = fs::read(room.path(MP4)).unwrap();
     let status = "2 VALIDATION_ERROR in validate";
-    for line in
-        [format!("proxy {MP4} -o a.mp4 --log {MP4}"), format!("proxy {MP4} -o a.mp4 --log a.mp4")]
-    {
-        room.check_failure(&line, status, &["a file of the job"]);
+    let document = format!(
+        r#"{{"mode":"recipe","input":{{"url":"{MP4}"}},"output":{{"format":"mp4"}},"recipe":{{"name":"proxy"}}}}"#
+    );
+    room.write("job.json", &document);
+    for line in [
+        format!("proxy {MP4} -o a.mp4 --log {MP4}"),
+        format!("proxy file://{} -o a.mp4 --log {MP4}", room.path(MP4).display()),
+        format!("run job.json -o a.mp4 --log {MP4}"),
+        "run job.json -o a.mp4 --log job.json".to_owned(),
+    ] {
+        room.check_failure(&line, status, &["no log"]);
     }
+    let line = format!("proxy {MP4} -o a.mp4 --log a.mp4");
+    room.check_failure(&line, status, &["the output"]);
     assert_eq!(fs::read(room.path(MP4)).unwrap(), before);
+    assert_eq!(fs::read_to_string(room.path("job.json")).unwrap(), document);
+}
+
+#[test]
+fn a_name_that_is_made_up_replaces_nothing() {
+    let Some(room) = room!(MP4, MKV) else { return };
+    fs::copy(room.path(MP4), room.path("a.mp4")).unwrap();
+    room.write("a-proxy.mp4", "precious");
+    let ended = room.run(&format!("proxy a.mp4 {MKV} --height 64"));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a-proxy.mp4"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(room.path("a-proxy.mp4")).unwrap(), "precious");
+    assert!(room.path("counter-h264-aac-proxy.mp4").exists());
+    // An output that was asked for is replaced.
+    fs::create_dir(room.path("out")).unwrap();
+    room.write("out/a.mp4", "old");
+    let ended = room.run(&format!("proxy a.mp4 {MKV} -o out --height 64"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(judge::frames(room.path("out/a.mp4")).len(), 100);
 }
 
 #[test]
@@ -191,10 +219,12 @@ fn standard_input_and_output_are_files_like_others() {
         status,
         &["several"],
     );
+    // What is wrong does not go where the media belongs.
     let mut command = room.command(&format!("{line} --json"));
-    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stdin(Stdio::null());
     let ended = Running::start(command).end();
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("{\"state\":\"failed\""), "{}", ended.stderr);
 }
 
 #[test]

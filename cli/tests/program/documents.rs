@@ -179,8 +179,8 @@ fn flags_are_checked_as_documents_are() {
     let check_seconds = |text: &str, found: &str| {
         check_flags(
             &format!("thumbnail nowhere.mp4 -o out.jpg --seek-seconds {text}"),
-            &["--seek-seconds", found, "0 or more"],
-            &[&format!("--seek-seconds | {found}")],
+            &["--at", found, "0 or more"],
+            &[&format!("--at | {found}")],
         );
     };
     check_seconds("-1", "-1");
@@ -213,10 +213,9 @@ fn wrong_usage_is_told_with_status_2() {
         let before = room.sight();
         let told = room.run(line);
         assert_eq!((told.status, told.stdout.as_str()), (Some(2), ""), "`{line}`");
-        let json = format!("{line} --json");
-        let ended = room.run(&json);
-        assert_eq!(ended.stderr, "", "`{json}`");
-        ended.check_refusal(&json, "2 VALIDATION_ERROR in validate", words);
+        let ended = room.run_json(line);
+        assert_eq!(ended.stderr, "", "`{line}`");
+        ended.check_refusal(line, "2 VALIDATION_ERROR in validate", words);
         for word in words {
             assert!(told.stderr.contains(word), "`{line}`: {}", told.stderr);
         }

@@ -177,11 +177,22 @@ impl Room {
         ended.json(line)
     }
 
+    /// Runs a command with `--json`. With `-o -` the answer is on standard error, and is taken for
+    /// what the command says on standard output.
+    pub(crate) fn run_json(&self, line: &str) -> Ended {
+        let mut ended = self.run(&format!("{line} --json"));
+        let words: Vec<&str> = line.split(' ').collect();
+        if words.windows(2).any(|two| two == ["-o", "-"]) {
+            std::mem::swap(&mut ended.stdout, &mut ended.stderr);
+        }
+        ended
+    }
+
     /// Runs a command that must fail, with and without `--json`. It must end as expected, name
     /// these words, and change nothing in the room. Returns the error's JSON.
     pub(crate) fn check_failure(&self, line: &str, expected: &str, words: &[&str]) -> Value {
         let before = self.sight();
-        let ended = self.run(&format!("{line} --json"));
+        let ended = self.run_json(line);
         assert_eq!(ended.stderr, "", "`{line}` says nothing beside its JSON");
         let error = ended.check_refusal(line, expected, words);
 

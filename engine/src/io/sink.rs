@@ -93,8 +93,19 @@ impl Sink {
         // Only the kind is kept: the error itself names the temporary file, unknown to callers.
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                let leads = path.as_deref().and_then(|path| leads_to(target, path));
-                let what = format!("its folder does not exist{}", leads.unwrap_or_default());
+                let what = match &path {
+                    None => {
+                        let folder = unfinished.temporary_folder();
+                        format!(
+                            "the folder for temporary files, {}, does not exist",
+                            folder.display()
+                        )
+                    }
+                    Some(path) => {
+                        let leads = leads_to(target, path).unwrap_or_default();
+                        format!("its folder does not exist{leads}")
+                    }
+                };
                 failed(io::Error::new(io::ErrorKind::NotFound, what))
             }
             kind => failed(io::Error::from(kind)),

@@ -1,6 +1,7 @@
 //! Single pictures: one frame, and sprite sheets of many.
 
 use std::{
+    iter,
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
 };
@@ -95,7 +96,7 @@ struct Idle {
     retries: Retries,
 }
 
-/// Draws sprite sheets, whose pictures are decoded in parallel on `threads` threads.
+/// Draws sprite sheets and single pictures, which are decoded in parallel on `threads` threads.
 pub(crate) fn draw(
     sheets: Vec<OpenSheet>,
     threads: NonZeroU32,
@@ -106,45 +107,91 @@ pub(crate) fn draw(
     let count = usize::try_from(threads.get()).unwrap_or(1);
     let pool = ThreadPoolBuilder::new().num_threads(count).build();
     let pool = pool.map_err(|_| Error::Exhausted { what: "thread" })?;
-    let idle = Idle::default();
+    let run = Run { limits, idle: Idle::default(), cancel, drawn };
+    let (pictures, sheets): (Vec<_>, Vec<_>) =
+        sheets.into_iter().partition(|sheet| sheet.sheet.picks.len() == 1);
+    // A task has neighboring pictures, which share what they decode.
+    let piece = |pictures: usize| pictures.div_ceil(4 * count).max(1);
+    let of_task = piece(pictures.len());
+    let mut pictures = pictures.into_iter();
+    let tasks = iter::from_fn(|| Some(pictures.by_ref().take(of_task).collect::<Vec<_>>()));
+    let tasks: Vec<Vec<OpenSheet>> = tasks.take_while(|task| !task.is_empty()).collect();
     pool.install(|| {
-        sheets.into_par_iter().try_for_each(|sheet| sheet.draw(count, limits, &idle, cancel, drawn))
+        sheets.into_par_iter().try_for_each(|sheet| {
+            let pieces = sheet.sheet.picks.par_chunks(piece(sheet.sheet.picks.len()));
+            let cells = |picks: &[FramePick]| {
+                let mut cells = Vec::with_capacity(picks.len());
+                run.each(&sheet, picks, |cell| {
+                    cells.push(cell);
+                    Ok(())
+                })?;
+                Ok(cells)
+            };
+            let cells = pieces.map(cells).collect::<Result<Vec<_>>>()?;
+            sheet.draw(cells.into_iter().flatten(), cancel)
+        })?;
+        tasks.into_par_iter().try_for_each(|task| {
+            task.chunk_by(OpenSheet::is_like).try_for_each(|pictures| {
+                let picks = pictures.iter().flat_map(|picture| &picture.sheet.picks).copied();
+                let mut left = pictures.iter();
+                run.each(&pictures[0], &picks.collect::<Vec<_>>(), |cell| {
+                    left.next().map_or(Ok(()), |picture| picture.draw([cell], cancel))
+                })
+            })
+        })
     })
 }
 
-impl OpenSheet {
-    fn draw(
-        self,
-        threads: usize,
-        limits: Limits,
-        idle: &Idle,
-        cancel: &CancelToken,
-        drawn: &Counters<Read>,
+/// What all tasks share.
+struct Run<'a> {
+    limits: Limits,
+    idle: Idle,
+    cancel: &'a CancelToken,
+    drawn: &'a Counters<Read>,
+}
+
+impl Run<'_> {
+    /// Hands the pictures at `picks`, decoded and scaled as for a sheet, to `found` in their order.
+    fn each(
+        &self,
+        like: &OpenSheet,
+        picks: &[FramePick],
+        found: impl FnMut(Frame) -> Result<()>,
     ) -> Result<()> {
-        let Self { output, sheet, source, goes_back, location, draft } = self;
-        let mut line = open_sheet(&output, &sheet, &draft, cancel)?;
-        // A task has neighboring pictures, which share what they decode.
-        let piece = sheet.picks.len().div_ceil(4 * threads);
-        let pieces = sheet.picks.par_chunks(piece.max(1));
-        let cells = |picks: &[FramePick]| {
-            let open = || {
-                let stream = sheet.source.stream;
-                let threads = NonZeroU32::MIN;
-                let open = FrameReader::open_at;
-                let mut reader = open(&source, &location, stream, threads, limits, cancel)?;
-                if goes_back {
-                    reader.follow_clock()?;
-                }
-                Ok(reader)
-            };
-            let neighbors = sheet.picks.iter().any(|pick| pick.neighbors);
-            let mut worker = idle.take(sheet.source, (&sheet.filters, neighbors), open)?;
-            let cells = worker.cells(picks, cancel, drawn)?;
-            idle.give_back(sheet.source, worker);
-            Ok(cells)
+        let OpenSheet { sheet, source, goes_back, location, .. } = like;
+        let open = || {
+            let (stream, threads) = (sheet.source.stream, NonZeroU32::MIN);
+            let open = FrameReader::open_at;
+            let mut reader = open(source, location, stream, threads, self.limits, self.cancel)?;
+            if *goes_back {
+                reader.follow_clock()?;
+            }
+            Ok(reader)
         };
-        let cells = pieces.map(cells).collect::<Result<Vec<_>>>()?;
-        for (mut cell, number) in cells.into_iter().flatten().zip(0..) {
+        let mut worker = self.idle.take(sheet.source, (&sheet.filters, like.neighbors()), open)?;
+        worker.each(picks, self.cancel, self.drawn, found)?;
+        self.idle.give_back(sheet.source, worker);
+        Ok(())
+    }
+}
+
+impl OpenSheet {
+    /// Whether filters look at neighboring frames.
+    fn neighbors(&self) -> bool {
+        self.sheet.picks.iter().any(|pick| pick.neighbors)
+    }
+
+    /// Whether the pictures of another one are decoded and scaled in the same way.
+    fn is_like(&self, other: &Self) -> bool {
+        self.sheet.source == other.sheet.source
+            && self.sheet.filters == other.sheet.filters
+            && self.neighbors() == other.neighbors()
+    }
+
+    /// Draws it of these pictures.
+    fn draw(&self, cells: impl IntoIterator<Item = Frame>, cancel: &CancelToken) -> Result<()> {
+        let mut line = open_sheet(&self.output, &self.sheet, &self.draft, cancel)?;
+        for (mut cell, number) in cells.into_iter().zip(0..) {
             cell.set_pts(number);
             match line.send(cell) {
                 Err(Stop::Failed(error)) => return Err(error),
@@ -188,23 +235,21 @@ impl Idle {
 }
 
 impl Worker {
-    /// The filtered pictures at `picks`, in their order.
-    fn cells(
+    /// Hands the filtered pictures at `picks` to `found`, in their order.
+    fn each(
         &mut self,
         picks: &[FramePick],
         cancel: &CancelToken,
         drawn: &Counters<Read>,
-    ) -> Result<Vec<Frame>> {
+        mut found: impl FnMut(Frame) -> Result<()>,
+    ) -> Result<()> {
         let Self { reader, filter } = self;
-        let mut cells = Vec::with_capacity(picks.len());
         reader.at_each(picks, |shown| {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             drawn.note(|count| note(&shown, count));
-            cells.push(filter.apply(shown)?.0);
-            Ok(())
-        })?;
-        Ok(cells)
+            found(filter.apply(shown)?.0)
+        })
     }
 }

@@ -212,7 +212,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Runner<'_, F> {
                 return Err(Error::Cancelled);
             }
             if Instant::now() >= deadline {
-                return Err(Error::TimedOut { seconds: self.settings.max_seconds });
+                return Err(Error::TimedOut { seconds: self.settings.max_seconds as f64 });
             }
             if ticked.is_none_or(|at| at.elapsed() >= TICK) {
                 ticked = Some(Instant::now());

@@ -1,7 +1,7 @@
 //! Packets as they are in a container, for those who index or inspect media.
 
 use avocet_model::{
-    error::{Result, Step},
+    error::{Error, Result, Step},
     location::Location,
     progress::CancelToken,
     time::{TimeBase, Timestamp},
@@ -43,6 +43,14 @@ impl Packets {
         let mut demuxer = source.demuxer(&location, Depth::Streams, limits, cancel)?;
         let bases = demuxer.media().streams.iter().map(|stream| stream.time_base).collect();
         if let Some(streams) = &streams {
+            let count = demuxer.media().streams.len();
+            if let Some(absent) = streams.iter().find(|number| **number >= count) {
+                return Err(Error::Lacking {
+                    location,
+                    found: format!("{count} streams, numbered from 0"),
+                    needed: format!("stream {absent}"),
+                });
+            }
             demuxer.keep_only(|number| streams.contains(&number));
         }
         Ok(Self { demuxer, location, bases, streams, ended: false })

@@ -6,7 +6,7 @@ use avocet_model::{
     cost::Cost,
     index::{IndexedPacket, RandomAccess, StreamIndex},
     media::{Kind, MediaInfo, StreamInfo},
-    plan::{Action, CopiedRun, FramePick, Part, Plan, Select, TrackKind},
+    plan::{Action, Content, CopiedRun, FramePick, Part, Plan, Select, StreamId, TrackKind},
     time::{Rational, Timestamp},
 };
 
@@ -48,6 +48,15 @@ pub(crate) fn fill(plan: &mut Plan, inputs: &[Probed]) {
             Action::Encode(_) | Action::Convert(_) => {}
         }
     }
+    for output in &plan.outputs {
+        if let Content::SpriteSheet(sheet) = &output.content {
+            let pieces = sheet.picks.iter().map(|pick| Select::At(*pick));
+            let pieces = pieces.filter_map(|select| Piece::new(sheet.source, select, inputs));
+            cost.frames_decoded +=
+                pieces.map(Piece::frames).map(|(before, frames)| before + frames).sum::<u64>();
+            cost.frames_encoded += 1;
+        }
+    }
     plan.cost = cost;
     plan.otherwise.iter_mut().for_each(|otherwise| fill(otherwise, inputs));
 }
@@ -63,10 +72,13 @@ struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     fn of(part: &Part, inputs: &'a [Probed]) -> Option<Self> {
-        let id = part.source?;
+        Self::new(part.source?, part.select, inputs)
+    }
+
+    fn new(id: StreamId, select: Select, inputs: &'a [Probed]) -> Option<Self> {
         let Probed { media, index, .. } = inputs.get(id.input)?;
         let index = index.as_ref().and_then(|index| index.streams.get(id.stream));
-        Some(Self { media, stream: media.streams.get(id.stream)?, index, select: part.select })
+        Some(Self { media, stream: media.streams.get(id.stream)?, index, select })
     }
 
     /// Bytes of the packets that are wanted, by index or sample table, else by the bit rate. Where
@@ -91,6 +103,13 @@ impl<'a> Piece<'a> {
         let shown = self.stream.promised_packets.map(|all| all.saturating_sub(hidden));
         let shown = shown.unwrap_or((self.seconds() * self.rate()).round() as u64).max(1);
         match (self.select, self.index) {
+            (Select::At(FramePick { time, .. }), Some(index))
+                if index.packets.iter().any(|packet| {
+                    packet.pts == Some(time.ticks) && packet.entry != RandomAccess::None
+                }) =>
+            {
+                (0, 1)
+            }
             (Select::At(FramePick { time, keyframe, .. }), _) => {
                 let begin = self.stream.start.map_or(0.0, Timestamp::seconds);
                 let most = if keyframe { 0.0 } else { SEEK_SECONDS };

@@ -19,6 +19,7 @@ use crate::{
     decide::{
         choose,
         context::{CompileContext, Probed, expect_encoder},
+        cut::stream_end,
         picture::{self, Target},
     },
     words::{error::Problem, format::Format, parameter::Accuracy},
@@ -164,8 +165,15 @@ impl Maker<'_> {
         let zero = self.probed.media.start.map_or(0.0, Timestamp::seconds);
         let neighbors = self.neighbors();
         let exact = |time: Timestamp| FramePick { time, keyframe: false, neighbors };
+        // The middle of a part may lie behind the pictures where the sound is longer.
+        let last = stream_end(self.stream).map_or(i64::MAX, |end| end.ticks - 1);
+        let time_of = |slot: &Slot| {
+            let time = at(zero + slot.time);
+            let is_part = slot.to > slot.from;
+            if is_part { Timestamp { ticks: time.ticks.min(last), ..time } } else { time }
+        };
         if accuracy == Accuracy::Exact {
-            return slots.iter().map(|slot| exact(at(zero + slot.time))).collect();
+            return slots.iter().map(|slot| exact(time_of(slot))).collect();
         }
         let index = self.probed.index.as_ref();
         let index = index.and_then(|index| index.streams.get(self.stream.index));
@@ -177,7 +185,7 @@ impl Maker<'_> {
         });
         let mut last = None;
         let pick = |slot: &Slot| {
-            let time = at(zero + slot.time);
+            let time = time_of(slot);
             let length = slot.to - slot.from;
             let is_part = length > 0.0;
             let Some(keys) = &keys else {
