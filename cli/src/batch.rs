@@ -330,7 +330,7 @@ fn expand(inputs: &[&OsString]) -> Result<Found, Failure> {
             let mut folder = Folder::default();
             folder.collect(path, Path::new(""))?;
             let mut found = folder.found;
-            if found.media.is_empty() {
+            if found.media.is_empty() && found.unreadable.is_empty() {
                 return Err(Failure::Usage(format!("no media in the folder {}", path.display())));
             }
             all.media.append(&mut found.media);

@@ -10,6 +10,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 /// The folders of an operator, by their names.
@@ -69,16 +70,13 @@ impl Rooted {
     /// that are missing are made. `goes_on` is asked between two pieces.
     pub(crate) fn copy(
         &self,
-        roots: &Roots,
+        folders: &mut Folders<'_>,
         from: &mut File,
         part: String,
         goes_on: impl Fn() -> bool,
     ) -> io::Result<Copied> {
-        let mut folder = beneath::folder(self.folder(roots)?)?;
+        let folder = folders.of(self)?;
         let name = self.path.file_name().unwrap_or_default().to_owned();
-        for part in self.path.parent().into_iter().flat_map(Path::components) {
-            folder = beneath::enter(&folder, part.as_os_str())?;
-        }
         // Such a name would be refused only when other outputs have theirs already.
         if beneath::is_folder(&folder, &name) {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -91,10 +89,40 @@ impl Rooted {
     }
 }
 
+/// The folders that copies go to, each opened once.
+#[derive(Debug)]
+pub(crate) struct Folders<'a> {
+    roots: &'a Roots,
+    /// By the name of the root, and the path from there.
+    open: BTreeMap<(String, PathBuf), Arc<OwnedFd>>,
+}
+
+impl<'a> Folders<'a> {
+    pub(crate) fn new(roots: &'a Roots) -> Self {
+        Self { roots, open: BTreeMap::new() }
+    }
+
+    /// The folder of a file; those that are missing are made.
+    fn of(&mut self, file: &Rooted) -> io::Result<Arc<OwnedFd>> {
+        let path = file.path.parent().unwrap_or(Path::new(""));
+        let key = (file.root.clone(), path.to_owned());
+        if let Some(folder) = self.open.get(&key) {
+            return Ok(Arc::clone(folder));
+        }
+        let mut folder = beneath::folder(file.folder(self.roots)?)?;
+        for part in path.components() {
+            folder = beneath::enter(&folder, part.as_os_str())?;
+        }
+        let folder = Arc::new(folder);
+        self.open.insert(key, Arc::clone(&folder));
+        Ok(folder)
+    }
+}
+
 /// A whole copy of a file that does not have its name yet. It is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Copied {
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     part: String,
     name: OsString,
 }
@@ -276,7 +304,8 @@ mod tests {
         let put = |path: &str, goes_on: bool| {
             let rooted = Rooted::read(&format!("root:films/{path}")).unwrap();
             let mut from = File::open(root.join("below/a")).unwrap();
-            rooted.copy(&roots, &mut from, ".part".to_owned(), || goes_on)?.appear()
+            let folders = &mut Folders::new(&roots);
+            rooted.copy(folders, &mut from, ".part".to_owned(), || goes_on)?.appear()
         };
         put("new/deep/b", true).unwrap();
         assert_eq!(read("new/deep/b").unwrap(), "mine");
@@ -284,7 +313,8 @@ mod tests {
         assert!(put("c", false).is_err());
         let rooted = Rooted::read("root:films/d").unwrap();
         let mut from = File::open(root.join("below/a")).unwrap();
-        drop(rooted.copy(&roots, &mut from, ".part".to_owned(), || true).unwrap());
+        let folders = &mut Folders::new(&roots);
+        drop(rooted.copy(folders, &mut from, ".part".to_owned(), || true).unwrap());
         // A link is replaced, and not followed.
         put("secret", true).unwrap();
         assert_eq!(fs::read_to_string(outside.join("secret")).unwrap(), "secret");

@@ -400,8 +400,9 @@ impl<'a> Planned<'a> {
         if let Some(writer) = writer {
             options = options.writer(writer);
         }
-        if let Some(timeout) = timeout {
-            options = options.timeout(timeout.saturating_sub(took));
+        let left = timeout.map(|timeout| timeout.saturating_sub(took));
+        if let Some(left) = left {
+            options = options.timeout(left);
         }
         let options = options.observe(|now| {
             if let Some(progress) = &mut progress {
@@ -409,10 +410,13 @@ impl<'a> Planned<'a> {
             }
             ControlFlow::Continue(())
         });
+        // The `ffmpeg` program has another limit, of the engine.
+        let is_ours =
+            |seconds: f64| left.is_some_and(|left| (left.as_secs_f64() - seconds).abs() < 1e-6);
         match (opened.engine.run(&plan, options), timeout) {
-            // The whole time, not what was left of it. A plan of the `ffmpeg` program has another limit.
-            (Err(avocet_engine::Error::TimedOut { .. }), Some(timeout))
-                if plan.process.is_none() =>
+            // The whole time is told, not what was left of it.
+            (Err(avocet_engine::Error::TimedOut { seconds }), Some(timeout))
+                if is_ours(seconds) =>
             {
                 Err(timed_out(timeout))
             }

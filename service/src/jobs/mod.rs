@@ -29,7 +29,7 @@ use crate::{
         storage::{At, Provider, Target, outputs_text},
         strange,
     },
-    roots::{Rooted, Roots},
+    roots::{Folders, Rooted, Roots},
     service::Service,
     store::{End, State, TOO_OFTEN, Task},
     workers::{Place, Worker},
@@ -44,6 +44,9 @@ const QUEUE: &str = "queue";
 
 /// How often the limits of a worker are checked.
 const WATCH: Duration = Duration::from_millis(100);
+
+/// How many looks at a worker in a row may fail.
+const MOST_UNSEEN: u32 = 20;
 
 /// How long a worker may take to stop a cancelled job before it is killed. With the wait for the
 /// next check, the job is stopped within a second.
@@ -83,7 +86,7 @@ pub(crate) async fn run(service: Service) {
                 tracing::error!(%error, "a job was given up");
             }
         }
-        if !service.disk.has_room() {
+        if !(service.disk.has_room() && service.pool.can_look()) {
             sleep(IDLE).await;
             continue;
         }
@@ -396,7 +399,7 @@ impl Attempt<'_> {
         let mut sent = spawn_blocking(sending);
         let mut watch = interval(WATCH);
         let limit = Duration::from_secs(self.limits.seconds);
-        let mut is_late = false;
+        let (mut is_late, mut is_stopped) = (false, false);
         loop {
             tokio::select! {
                 sent = &mut sent => {
@@ -410,17 +413,23 @@ impl Attempt<'_> {
                     };
                     return Ok(Ending::Failed(failed));
                 }
-                () = self.stop.notified() => cancel.cancel(),
+                () = self.stop.notified() => {
+                    is_stopped = true;
+                    cancel.cancel();
+                }
                 _ = watch.tick() => {
                     if self.service.is_ending() {
                         cancel.cancel();
                         return Ok(Ending::GivenBack);
                     }
                     let late = self.begun.elapsed().saturating_sub(limit);
+                    if late > TO_STOP_SENDING && is_stopped {
+                        return Ok(Ending::Cancelled);
+                    }
                     if late > TO_STOP_SENDING {
                         return Ok(Ending::Failed(too_long(self.limits, "upload")));
                     }
-                    if late > Duration::ZERO {
+                    if late > Duration::ZERO && !is_stopped {
                         // The end of the work tells whether it was just done.
                         is_late = true;
                         cancel.cancel();
@@ -455,8 +464,10 @@ impl Attempt<'_> {
             }
         }
         let Some(provider) = provider else {
-            let (roots, job) = (self.service.config.output_roots.clone(), self.task.job_id.clone());
-            return Ok(Ok(Box::new(move || put_all(&copies, &roots, &job, &cancel))));
+            let roots = self.service.config.output_roots.clone();
+            // An earlier attempt may still be about to stop.
+            let part = format!(".avocet-{}-{}", self.task.job_id, self.task.attempt);
+            return Ok(Ok(Box::new(move || put_all(&copies, &roots, &part, &cancel))));
         };
         let unusable = |error| {
             let message = format!("the storage provider of the job can not be used: {error}");
@@ -531,7 +542,7 @@ type Sending = Box<dyn FnOnce() -> Result<(), Failure> + Send>;
 fn put_all(
     copies: &[(PathBuf, String)],
     roots: &Roots,
-    job: &str,
+    part: &str,
     cancel: &CancelToken,
 ) -> Result<(), Failure> {
     let cancelled = || Failure::new("CANCELLED", "the job was cancelled", "commit", false);
@@ -543,13 +554,14 @@ fn put_all(
         let retryable = error.kind() == io::ErrorKind::StorageFull;
         Failure::new("STORAGE_ERROR", message, "commit", retryable)
     };
-    let copy = |number: usize, file: &Path, place: &str| {
+    let mut folders = Folders::new(roots);
+    let mut copy = |number: usize, file: &Path, place: &str| {
         let unknown = || io::Error::new(io::ErrorKind::NotFound, "it is no place");
         let rooted = Rooted::read(place).ok_or_else(unknown)?;
         #[expect(clippy::disallowed_methods, reason = "a finished output is copied")]
         let mut from = File::open(file)?;
-        let part = format!(".avocet-{job}-{number}.part");
-        rooted.copy(roots, &mut from, part, || !cancel.is_cancelled())
+        let part = format!("{part}-{number}.part");
+        rooted.copy(&mut folders, &mut from, part, || !cancel.is_cancelled())
     };
     let mut whole = Vec::new();
     for (number, (file, place)) in copies.iter().enumerate() {
@@ -661,7 +673,7 @@ async fn follow(
     let (mut state, mut progress, mut written) = (State::Probing, 0, Instant::now());
     let mut watch = interval(WATCH);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut asked_to_stop, mut is_planned) = (None, false);
+    let (mut asked_to_stop, mut is_planned, mut unseen) = (None, false, 0);
     loop {
         let event = tokio::select! {
             event = worker.event() => event,
@@ -691,12 +703,18 @@ async fn follow(
                     return failed(too_long(limits, stage));
                 }
                 let Some(look) = worker.look().await else {
-                    // One that has ended is noticed by the end of its output.
-                    if worker.has_ended() {
-                        continue;
+                    // One that has ended is noticed by the end of its output. One that is about to, or
+                    // that can not be looked at for lack of descriptors, gets another look.
+                    unseen += 1;
+                    if service.pool.hides(worker) {
+                        return Followed::Lost(Ending::GivenBack);
                     }
-                    return Followed::Lost(Ending::Crashed("can not be watched", stage));
+                    if unseen > MOST_UNSEEN {
+                        return Followed::Lost(Ending::Crashed("can not be watched", stage));
+                    }
+                    continue;
                 };
+                unseen = 0;
                 if !worker.inputs().is_open() {
                     return Followed::Lost(Ending::Crashed("lost its inputs", stage));
                 }

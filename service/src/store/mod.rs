@@ -117,7 +117,10 @@ impl Store {
     /// Opens the database of a backup only for reading. One of an earlier release is brought to the
     /// present form in a copy, in the folder `scratch`.
     pub(crate) async fn of_backup(folder: &Path, scratch: &Path) -> Result<Self, StoreError> {
-        let store = Self::alone(options(folder).read_only(true)).await?;
+        // Without a log, nobody writes it. Then it is read where nothing can be written, too.
+        let has_log = folder.join(DATABASE).with_extension("db-wal").exists();
+        let options = options(folder).read_only(true).immutable(!has_log);
+        let store = Self::alone(options).await?;
         match migrations::expect_present(&store.reader).await {
             Err(StoreError::Older { .. }) => {
                 store.copy_to(&scratch.join(DATABASE)).await?;

@@ -306,11 +306,19 @@ impl Worker {
     /// What it uses and has written for its job so far, looked at on a thread that may wait. `None`
     /// when its process can not be looked at.
     pub(crate) async fn look(&self) -> Option<Look> {
-        let (id, kind, folder) = (self.child.id()?, self.kind, self.folder.path().to_owned());
-        let looked = tokio::task::spawn_blocking(move || {
-            Some(Look { vitals: vitals(id, kind)?, written: written_in(&folder) })
-        });
+        let (id, kind, folder) = self.whereabouts()?;
+        let looked = tokio::task::spawn_blocking(move || Look::at(id, kind, &folder));
         looked.await.ok().flatten()
+    }
+
+    /// The id of its process, until it was waited for.
+    fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// What [`Look::at`] takes.
+    fn whereabouts(&self) -> Option<(u32, Kind, PathBuf)> {
+        Some((self.id()?, self.kind, self.folder.path().to_owned()))
     }
 
     /// What it has written for its job so far, also where its process has ended.
@@ -342,6 +350,13 @@ impl Worker {
 pub(crate) struct Look {
     pub(crate) vitals: Vitals,
     pub(crate) written: Written,
+}
+
+impl Look {
+    /// Looks at a process, and at the folder that it writes to.
+    fn at(process: u32, kind: Kind, folder: &Path) -> Option<Self> {
+        Some(Self { vitals: vitals(process, kind)?, written: written_in(folder) })
+    }
 }
 
 /// What a worker has written.

@@ -118,7 +118,8 @@ async fn planned(
         let event = tokio::select! {
             event = worker.event() => event,
             _ = watch.tick() => {
-                let Some(look) = worker.look().await else { return Planned::Crashed };
+                // One that has ended is noticed by the end of its output.
+                let Some(look) = worker.look().await else { continue };
                 if let Some(failure) = refuses(&look) {
                     return Planned::Refused(failure);
                 }

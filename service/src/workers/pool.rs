@@ -1,7 +1,8 @@
 //! Idle workers, kept for the next job of their project, and one that belongs to none yet.
 
 use std::{
-    io, mem,
+    fs, io,
+    path::PathBuf,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::task::spawn_blocking;
 
 use super::{Kind, Look, Prepared, Program, Worker};
 use crate::model::protocol::{Limits, Order, Purpose};
@@ -126,61 +128,71 @@ impl Pool {
         }
     }
 
-    /// Whether the use that workers make of the machine can be looked at. Where it can not, no job
-    /// runs.
+    /// Whether the use that workers make of the machine can be looked at. Where it can not, no job is
+    /// begun.
     pub(crate) fn can_look(&self) -> bool {
         !self.is_blind.load(Ordering::Acquire)
+    }
+
+    /// Whether `/proc` hides a worker that lives, which is noted.
+    pub(crate) fn hides(&self, worker: &Worker) -> bool {
+        let is_hidden = worker.id().is_some_and(is_hidden) && !worker.has_ended();
+        if is_hidden {
+            self.note_blind(true);
+        }
+        is_hidden
+    }
+
+    fn note_blind(&self, is_blind: bool) {
+        if self.is_blind.swap(is_blind, Ordering::AcqRel) != is_blind && is_blind {
+            tracing::error!("/proc hides workers (its option hidepid), so no job can be watched");
+        }
     }
 
     /// Looks at all idle workers, and ends those that do not behave as idle ones do: that have files,
     /// that compute, or of which `refuses` says why they may not go on.
     pub(crate) async fn tend(&self, refuses: impl Fn(&Look) -> Option<String>) {
-        let (idle, spare) = (mem::take(&mut *self.idle()), self.spare().take());
-        let mut kept = Vec::new();
-        for worker in idle {
-            kept.extend(self.behaving(worker, &refuses).await);
-        }
-        // Those that came meanwhile were used last.
-        self.idle().splice(0..0, kept);
-        if let Some(worker) = spare
-            && let Some(worker) = self.behaving(worker, &refuses).await
-        {
-            // One that was made meanwhile ends.
-            *self.spare() = Some(worker);
+        let mut all: Vec<_> = self.idle().iter().filter_map(Worker::whereabouts).collect();
+        all.extend(self.spare().as_ref().and_then(Worker::whereabouts));
+        let looked = spawn_blocking(move || {
+            let look = |(id, kind, folder): (u32, Kind, PathBuf)| {
+                (id, Look::at(id, kind, &folder), is_hidden(id))
+            };
+            all.into_iter().map(look).collect::<Vec<_>>()
+        });
+        for (id, look, is_hidden) in looked.await.unwrap_or_default() {
+            // One that has a job by now is not idle any more.
+            let ended = self.take_if(id, |worker| {
+                if worker.has_ended() {
+                    return Some("it ended by itself".to_owned());
+                }
+                self.note_blind(is_hidden);
+                misbehavior(worker, &look?, &refuses)
+            });
+            if let Some((worker, what)) = ended {
+                tracing::warn!(what, "an idle worker is ended");
+                // The kernel may take its time, and others are looked at meanwhile.
+                tokio::spawn(worker.end());
+            }
         }
         self.refill();
     }
 
-    /// An idle worker that behaves; `None` for one that was ended.
-    async fn behaving(
+    /// Takes an idle worker for which `is_wrong` says what is wrong with it.
+    fn take_if(
         &self,
-        mut worker: Worker,
-        refuses: impl Fn(&Look) -> Option<String>,
-    ) -> Option<Worker> {
-        let seen = worker.look().await;
-        if worker.has_ended() {
-            worker.end().await;
-            return None;
+        id: u32,
+        is_wrong: impl FnOnce(&mut Worker) -> Option<String>,
+    ) -> Option<(Worker, String)> {
+        let mut idle = self.idle();
+        if let Some(at) = idle.iter().position(|worker| worker.id() == Some(id)) {
+            let what = is_wrong(&mut idle[at])?;
+            return Some((idle.remove(at), what));
         }
-        let Some(look) = seen else {
-            tracing::error!("/proc hides workers (its option hidepid), so no job can be watched");
-            self.is_blind.store(true, Ordering::Release);
-            worker.end().await;
-            return None;
-        };
-        self.is_blind.store(false, Ordering::Release);
-        let now = look.vitals.ticks;
-        let before = worker.idle_ticks.replace(now).unwrap_or(now);
-        let used = now.saturating_sub(before) / rustix::param::clock_ticks_per_second();
-        let what = match refuses(&look) {
-            Some(what) => what,
-            None if look.written.files > 0 => "it made files".to_owned(),
-            None if used > IDLE_SECONDS => format!("it used {used} s of processor time"),
-            None => return Some(worker),
-        };
-        tracing::warn!(what, "an idle worker is ended");
-        worker.end().await;
-        None
+        drop(idle);
+        let mut spare = self.spare();
+        let what = is_wrong(spare.as_mut().filter(|worker| worker.id() == Some(id))?)?;
+        Some((spare.take()?, what))
     }
 
     /// Takes a worker back whose job has ended.
@@ -199,4 +211,26 @@ impl Pool {
             oldest.end().await;
         }
     }
+}
+
+/// What an idle worker does that no idle one does, in words. Its processor time is remembered.
+fn misbehavior(
+    worker: &mut Worker,
+    look: &Look,
+    refuses: impl Fn(&Look) -> Option<String>,
+) -> Option<String> {
+    let now = look.vitals.ticks;
+    let before = worker.idle_ticks.replace(now).unwrap_or(now);
+    let used = now.saturating_sub(before) / rustix::param::clock_ticks_per_second();
+    match refuses(look) {
+        Some(what) => Some(what),
+        None if look.written.files > 0 => Some("it made files".to_owned()),
+        None => (used > IDLE_SECONDS).then(|| format!("it used {used} s of processor time")),
+    }
+}
+
+/// Whether `/proc` has nothing of a process.
+fn is_hidden(process: u32) -> bool {
+    let found = fs::metadata(format!("/proc/{process}"));
+    found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

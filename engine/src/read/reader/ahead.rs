@@ -59,6 +59,11 @@ impl Ahead {
         Some(packet)
     }
 
+    /// The time of the frame that is wanted next, in ticks; `None` where it is not known.
+    pub(super) fn wanted(&self) -> Option<i64> {
+        self.wanted
+    }
+
     /// Whether a packet's frame is not wanted, so that it is needed only where others refer to it.
     pub(super) fn is_spare(&self, packet: &Packet) -> bool {
         packet.pts().zip(self.wanted).is_some_and(|(pts, wanted)| pts < wanted)

@@ -344,9 +344,7 @@ impl FrameReader {
         let health = self.health();
         let (mut frame, mut after) = (last.frame, last.after);
         let is_there = after.as_ref().and_then(Frame::pts).is_some_and(|pts| pts > time.ticks);
-        if !is_there {
-            self.look_ahead(time)?;
-        }
+        let wanted = if is_there { None } else { self.look_ahead(time)? };
         loop {
             let Some(next) = after.take().map_or_else(|| self.next(), |frame| Ok(Some(frame)))?
             else {
@@ -358,17 +356,27 @@ impl FrameReader {
             }
             frame = next;
         }
+        if frame.pts() < wanted {
+            // The wanted one was refused, or came too late: of those that were left out, some would
+            // have told how far pictures are reordered.
+            return self.go_to(pick);
+        }
         self.shown(frame, after, time, health)
     }
 
-    /// Reads packets until it is known which frame is on screen at `time`.
-    fn look_ahead(&mut self, time: Timestamp) -> Result<()> {
+    /// Reads packets until it is known which frame is on screen at `time`; answers its time, in ticks,
+    /// unless it was decoded before.
+    fn look_ahead(&mut self, time: Timestamp) -> Result<Option<i64>> {
+        // Where frames get the decoding times of packets one by one, none may be left out.
+        if !self.parameters.states_presentation {
+            return Ok(None);
+        }
         while self.ahead.lacks(time.ticks) {
             let Some(packet) = self.read()? else { break };
             self.ahead.push(packet, self.guesses_dts);
         }
         self.ahead.want(time.ticks);
-        Ok(())
+        Ok(self.ahead.wanted())
     }
 
     /// What is known of the frame at `time`, which the decoder gave since it had this `health`.
