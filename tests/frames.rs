@@ -1,11 +1,11 @@
 //! Frames in memory: the right ones, upright, in the requested format.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use avocet::{CancelToken, Engine, Error, FrameBuilder, Picture, TimeRange};
 use fixtures::judge;
 
-use crate::support::watched;
+use crate::support::{soak, watched};
 
 /// How frames are asked for.
 type Ask = fn(FrameBuilder) -> FrameBuilder;
@@ -74,6 +74,52 @@ fn each_time_gives_the_frame_on_screen() {
             }
         });
     }
+}
+
+/// The pictures at times, in few gray pixels, and their times; the code of the error where there is
+/// none.
+fn small(clip: &Path, times: &[f64]) -> Result<Vec<Result<Small, &'static str>>, Error> {
+    let frames = avocet::frames(clip).at(times.iter().copied()).size(96, 54).gray().iter()?;
+    let small = |picture: Picture| Small(picture.seconds(), picture.packed().to_vec());
+    Ok(frames.map(|picture| picture.map(small).map_err(|error| error.code())).collect())
+}
+
+/// The time of a picture, in seconds, and its pixels.
+#[derive(PartialEq)]
+struct Small(Option<f64>, Vec<u8>);
+
+#[test]
+fn many_times_give_what_each_of_them_gives_alone() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let broken: Vec<_> = fixtures::broken().collect();
+    let mut clips: Vec<(String, PathBuf)> = fixtures::all()
+        .filter(|name| !broken.contains(name) && *name != "three-hours.mkv")
+        .map(|name| (name.to_owned(), fixtures::get(name)))
+        .collect();
+    if soak() {
+        let real = fixtures::media_clips!().into_iter();
+        clips.extend(real.map(|path| (path.display().to_string(), path)));
+    } else {
+        clips = clips.into_iter().step_by(7).collect();
+    }
+    let mut seen = 0;
+    for (name, clip) in clips {
+        let times: Vec<f64> = (0..24).map(|number| f64::from(number) * 0.13 + 0.031).collect();
+        seen += watched(&name.clone(), move || {
+            // Sound has no pictures.
+            let Ok(many) = small(&clip, &times) else { return 0 };
+            for (time, together) in times.iter().zip(&many) {
+                let alone = small(&clip, &[*time]).unwrap().remove(0);
+                let of = |it: &Result<Small, _>| it.as_ref().map(|Small(time, _)| *time).ok();
+                let (told, expected) = (of(together), of(&alone));
+                assert!(*together == alone, "{name} at {time} s: {told:?}, not {expected:?}");
+            }
+            many.iter().flatten().count()
+        });
+    }
+    assert!(seen > 50, "{seen}");
 }
 
 #[test]

@@ -283,7 +283,9 @@ impl FrameReader {
                 frame.map_err(|_| Error::Exhausted { what: "memory" })
             };
             let Some(frame) = take(Some(*shown))? else { return Ok(None) };
-            let ended = approach.ended && approach.frames.last().is_some_and(|it| it.time == *time);
+            // Several instants may lie behind the last frame.
+            let is_last = approach.frames.last().is_some_and(|last| last.shown == *shown);
+            let ended = approach.ended && is_last;
             if ended {
                 self.expect_all_read(Timestamp::new(*time, self.base))?;
             }
