@@ -80,7 +80,7 @@ fn each_time_gives_the_frame_on_screen() {
 /// none.
 fn small(clip: &Path, times: &[f64]) -> Result<Vec<Result<Small, &'static str>>, Error> {
     let frames = avocet::frames(clip).at(times.iter().copied()).size(96, 54).gray().iter()?;
-    let small = |picture: Picture| Small(picture.seconds(), picture.packed().to_vec());
+    let small = |picture: Picture| Small(picture.seconds(), picture.packed());
     Ok(frames.map(|picture| picture.map(small).map_err(|error| error.code())).collect())
 }
 

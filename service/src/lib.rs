@@ -372,17 +372,8 @@ async fn tend(service: Service) {
 
 /// Looks at idle workers every five seconds.
 async fn tend_workers(service: Service) {
-    const EVERY: Duration = Duration::from_secs(5);
-    loop {
-        // `notify_waiters` stores no permit, so register before `is_ending` is asked.
-        let mut ended = std::pin::pin!(service.ended.notified());
-        ended.as_mut().enable();
-        if service.is_ending() {
-            return;
-        }
-        if timeout(EVERY, ended).await.is_err() {
-            service.tend_workers().await;
-        }
+    while service.goes_on(Duration::from_secs(5)).await {
+        service.tend_workers().await;
     }
 }
 

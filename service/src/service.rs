@@ -14,7 +14,10 @@ use std::{
 use avocet_engine::Elsewhere;
 use avocet_recipes::{Job, Problem as DocumentProblem, Recipe, Task};
 use serde_json::Value;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::timeout,
+};
 use url::Url;
 
 use crate::{
@@ -166,6 +169,14 @@ impl Shared {
         self.ending.store(true, Ordering::Release);
         self.work.notify_waiters();
         self.ended.notify_waiters();
+    }
+
+    /// Waits so long; answers whether the service goes on. It ends the wait.
+    pub(crate) async fn goes_on(&self, pause: Duration) -> bool {
+        // `notify_waiters` stores no permit, so register before `is_ending` is asked.
+        let mut ended = std::pin::pin!(self.ended.notified());
+        ended.as_mut().enable();
+        !self.is_ending() && timeout(pause, ended).await.is_err()
     }
 
     pub(crate) fn is_ending(&self) -> bool {
