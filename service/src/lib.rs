@@ -352,9 +352,6 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
 async fn tend(service: Service) {
     const EVERY: Duration = Duration::from_secs(60);
     loop {
-        // `notify_waiters` stores no permit, so register before `is_ending` is asked.
-        let mut ended = std::pin::pin!(service.ended.notified());
-        ended.as_mut().enable();
         for (token, at) in service.take_uses() {
             if let Err(error) = service.store.used_token(&token, at).await {
                 tracing::warn!(%error, "the last use of a key was not stored");
@@ -366,7 +363,8 @@ async fn tend(service: Service) {
         if let Err(error) = retain(&service).await {
             tracing::warn!(%error, "expired outputs or idempotency keys were not removed");
         }
-        let _ = timeout(EVERY, ended).await;
+        // A service that ends meanwhile writes the last uses down before it returns.
+        service.goes_on(EVERY).await;
     }
 }
 
