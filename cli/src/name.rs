@@ -27,7 +27,7 @@ pub(super) fn kebab(name: &str) -> String {
 pub(super) fn format(job: &Job) -> Option<Format> {
     let JobOutputs::One(format) = &job.outputs else { return None };
     match &job.task {
-        Task::Recipe(recipe) if recipe.name().makes_several() => None,
+        _ if job.fills_folder() => None,
         // `extractAudio` makes mp3 when the document names a format that it does not have.
         Task::Recipe(recipe @ Recipe::ExtractAudio(_))
             if !recipe.name().formats().contains(format) =>

@@ -226,9 +226,8 @@ fn run_job(
 
 /// The target of a job: a single output is called `result`, several name themselves.
 fn target(job: &Job, purpose: &Purpose) -> Target {
-    let is_several = matches!(&job.task, Task::Recipe(recipe) if recipe.name().makes_several());
     let name = match &job.outputs {
-        JobOutputs::One(format) if !is_several => {
+        JobOutputs::One(format) if !job.fills_folder() => {
             Some(Path::new("result").with_extension(format.extension()))
         }
         _ => None,

@@ -129,6 +129,15 @@ impl Job {
             service: ForService::default(),
         }
     }
+
+    /// Whether its output is a folder: of a recipe that makes several files, or of files that the
+    /// document names.
+    pub fn fills_folder(&self) -> bool {
+        match &self.task {
+            Task::Recipe(recipe) => recipe.name().makes_several(),
+            Task::Ffmpeg(_) => matches!(self.outputs, JobOutputs::Files(_)),
+        }
+    }
 }
 
 /// A job that was checked against the rules for documents. Plans are made of such jobs only, so

@@ -19,8 +19,8 @@ use avocet_engine::{
 };
 use avocet_model::{location::Location, plan::Plan};
 use avocet_recipes::{
-    CheckedJob, CompileContext, Format, JobDraft, Policy, Probed, Problem, Sampling, Task,
-    Thumbnails, Tree,
+    CheckedJob, CompileContext, Format, JobDraft, Policy, Probed, Problem, Sampling, Thumbnails,
+    Tree,
 };
 
 use crate::{Error, Input, place::Target};
@@ -289,13 +289,12 @@ impl<'a, R> Builder<'a, R> {
             let path = path.to_owned();
             Err(Error::of_values(vec![Problem { path, found, allowed }]))
         };
-        let makes_several = match checked {
+        let fills_folder = match checked {
             Checked::Thumbnails(..) => true,
-            Checked::Job(job) => matches!(&job.task,
-                Task::Recipe(recipe) if recipe.name().makes_several()),
+            Checked::Job(job) => job.fills_folder(),
         };
-        if self.writer.is_some() && makes_several {
-            let allowed = "a folder by `output`, since it makes several files".to_owned();
+        if self.writer.is_some() && fills_folder {
+            let allowed = "a folder by `output`, since it makes files in one".to_owned();
             return problem("output_writer", "a writer".to_owned(), allowed);
         }
         match checked {

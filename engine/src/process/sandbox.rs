@@ -154,6 +154,8 @@ pub(super) fn confine(
         setrlimit(Resource::Core, limit(Some(0)))?;
         if class == Class::Ffmpeg {
             leave_interrupts();
+        } else {
+            stand_back();
         }
         leave_behind(class);
         // No set-user-ID program gives rights, even where no layer is enforced.
@@ -182,6 +184,27 @@ fn leave_interrupts() {
         libc::sigemptyset(&raw mut signals);
         libc::sigaddset(&raw mut signals, libc::SIGINT);
         libc::sigprocmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut());
+    }
+}
+
+/// Lets the host run as soon as it has something to do, though its workers are at work on all
+/// processors.
+///
+/// Since Linux 6.12 a thread may ask for the length of its turns: of two threads that want to run, the
+/// one whose turn would end first goes first. Older kernels pass the number over.
+fn stand_back() {
+    /// The longest turn that may be asked for, in nanoseconds (`sched_setattr(2)`).
+    const LONGEST_TURN: u64 = 100_000_000;
+
+    let niceness = rustix::process::getpriority_process(None).unwrap_or(0);
+    // SAFETY: a plain system call with the address of a structure that is whole and lives long enough.
+    unsafe {
+        let mut wanted: libc::sched_attr = mem::zeroed();
+        wanted.size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0);
+        wanted.sched_policy = libc::SCHED_OTHER.unsigned_abs();
+        wanted.sched_nice = niceness;
+        wanted.sched_runtime = LONGEST_TURN;
+        libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0_u32);
     }
 }
 

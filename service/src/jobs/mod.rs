@@ -10,7 +10,7 @@ use std::{
 };
 
 use avocet_engine::CancelToken;
-use avocet_recipes::{CheckedJob, JobOutputs, Task as Recipes};
+use avocet_recipes::CheckedJob;
 use serde_json::json;
 use tokio::{
     sync::Notify,
@@ -260,11 +260,7 @@ async fn target(
     if let Some(document) = document
         && let Some(place) = document.service.output_url.clone()
     {
-        let is_several = match &document.task {
-            Recipes::Recipe(recipe) => recipe.name().makes_several(),
-            Recipes::Ffmpeg(_) => matches!(document.outputs, JobOutputs::Files(_)),
-        };
-        return Ok(Ok(Target::Root(place, is_several)));
+        return Ok(Ok(Target::Root(place, document.fills_folder())));
     }
     let Some(row) = service.store.default_provider(&task.project).await? else {
         return Ok(Ok(Target::usual(job)));
