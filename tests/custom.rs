@@ -1,6 +1,7 @@
 //! Custom arguments: what the ffmpeg program makes of them, and what the sandbox prevents.
 
 use std::{
+    fs,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use avocet::{
-    CancelToken, CheckedJob, Engine, Error, Job, Plan, Policy, Report,
+    CancelToken, CheckedJob, Engine, Error, Format, Job, Plan, Policy, Report,
     engine::{ProcessSettings, RunOptions, Settings},
     plan::{Argument, Content, Input, Output, Process, Strategy},
 };
@@ -146,6 +147,17 @@ fn one_output_goes_where_it_is_sent() {
     assert_eq!(judge::counters(&output).len(), 100);
     assert_eq!(files(folder.path()).len(), 1);
     assert_eq!(go(&clip).err().unwrap().code(), "VALIDATION_ERROR");
+    // A writer takes one file, and no named ones.
+    let mut made = Vec::new();
+    avocet::job(job.clone()).output_writer(&mut made, Format::Mp4).run().unwrap();
+    assert_eq!(made, fs::read(&output).unwrap());
+    let named = self::job(
+        std::slice::from_ref(&clip),
+        &["a.mp4", "b.mp4"],
+        &["-i", "{{in_1}}", "{{out_1}}", "{{out_2}}"],
+    );
+    let error = avocet::job(named).output_writer(&mut made, Format::Mp4).run().err().unwrap();
+    assert_eq!(error.code(), "VALIDATION_ERROR", "{error}");
     let missing = Engine::new(Settings {
         process: ProcessSettings { program: Some("/nowhere/ffmpeg".into()), ..Default::default() },
         ..Settings::default()
