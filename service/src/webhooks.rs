@@ -63,13 +63,24 @@ impl InFlight {
         busy.map(|(host, _)| host.clone()).collect()
     }
 
-    fn add(&self, host: &str) {
+    /// Counts a webhook to a host until what is returned is dropped.
+    fn add(self: &Arc<Self>, host: &str) -> ToHost {
         *self.hosts().entry(host.to_owned()).or_default() += 1;
+        ToHost { all: Arc::clone(self), host: host.to_owned() }
     }
+}
 
-    fn remove(&self, host: &str) {
-        let mut hosts = self.hosts();
-        if let Some(count) = hosts.get_mut(host) {
+/// A webhook that is being sent to a host; it is counted until it is dropped, by a panic, too.
+#[derive(Debug)]
+struct ToHost {
+    all: Arc<InFlight>,
+    host: String,
+}
+
+impl Drop for ToHost {
+    fn drop(&mut self) {
+        let mut hosts = self.all.hosts();
+        if let Some(count) = hosts.get_mut(&self.host) {
             *count -= 1;
         }
         hosts.retain(|_, count| *count > 0);
@@ -81,20 +92,19 @@ pub(crate) async fn run(service: Service, elsewhere: Elsewhere) {
     let in_flight = Arc::<InFlight>::default();
     let take = || async {
         let taken = service.store.take_delivery(&in_flight.busy(), LEASE).await?;
-        if let Some(delivery) = &taken {
-            in_flight.add(&delivery.host);
-        }
-        Ok(taken)
+        Ok(taken.map(|delivery: DeliveryRow| {
+            let counted = in_flight.add(&delivery.host);
+            (delivery, counted)
+        }))
     };
-    let attend_to = |delivery: DeliveryRow| {
+    let attend_to = |(delivery, counted): (DeliveryRow, ToHost)| {
         let (service, elsewhere) = (service.clone(), elsewhere.clone());
-        let in_flight = Arc::clone(&in_flight);
         async move {
             if let Err(error) = deliver(&service, elsewhere, &delivery).await {
                 // The delivery is due again when its lease has run out.
                 tracing::error!(%error, id = delivery.id, "a delivery could not be stored");
             }
-            in_flight.remove(&delivery.host);
+            drop(counted);
             // Another one to the same host may be due.
             service.webhooks.notify_one();
         }

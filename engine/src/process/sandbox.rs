@@ -15,7 +15,7 @@ use std::{
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    PathFdError, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 use rustix::{
     process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit},
@@ -112,8 +112,7 @@ impl Layers {
         let try_out = || {
             let nothing = Places { readable: &[], inputs: &[], executable: &[], writable: &[] };
             let files = files(&nothing, NEWEST, Class::Ffmpeg)
-                .and_then(RulesetCreated::restrict_self)
-                .is_ok();
+                .is_ok_and(|rules| rules.restrict_self().is_ok());
             let calls = Calls::new(Class::Ffmpeg)
                 .is_some_and(|mut calls| calls.apply(own_process()).is_ok());
             Self { files, calls, newest: NEWEST }
@@ -231,23 +230,44 @@ struct Places<'a> {
     writable: &'a [&'a Path],
 }
 
-/// Builds the rules of Landlock; paths that do not exist are passed over.
+/// Why the rules could not be made.
+#[derive(Debug, thiserror::Error)]
+enum Unbuilt {
+    #[error(transparent)]
+    Landlock(#[from] RulesetError),
+    #[error(transparent)]
+    Files(io::Error),
+}
+
+/// Whether a file could not be opened because too many are open.
+fn is_for_want_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Builds the rules of Landlock; paths that do not exist or can not be opened are passed over, unless
+/// this process has too many files open: the child would lack what it needs.
 ///
 /// The kernel enforces those rights that it knows, up to the ABI `newest`. It is an error when it
 /// does not even know those of [`OLDEST`].
-fn files(places: &Places<'_>, newest: ABI, class: Class) -> Result<RulesetCreated, RulesetError> {
+fn files(places: &Places<'_>, newest: ABI, class: Class) -> Result<RulesetCreated, Unbuilt> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let rules = |paths: &[&Path], access: BitFlags<AccessFs>| {
-        let opened = paths.iter().filter_map(|path| Some((path.is_dir(), PathFd::new(path).ok()?)));
-        let rule = |(is_folder, place): (bool, PathFd)| {
-            let of_file = AccessFs::from_file(newest);
-            Ok(PathBeneath::new(place, if is_folder { access } else { access & of_file }))
+        let rule = |path: &&Path| match PathFd::new(path) {
+            Ok(place) => {
+                let of_file = access & AccessFs::from_file(newest);
+                let access = if path.is_dir() { access } else { of_file };
+                Some(Ok(PathBeneath::new(place, access)))
+            }
+            Err(PathFdError::OpenCall { source, .. }) if is_for_want_of_files(&source) => {
+                Some(Err(Unbuilt::Files(source)))
+            }
+            Err(_) => None,
         };
-        opened.map(rule).collect::<Vec<Result<_, RulesetError>>>()
+        paths.iter().filter_map(rule).collect::<Vec<_>>()
     };
     // These rules are about open files, so that another file that gets the name can not be read.
     let inputs = places.inputs.iter().map(|file| Ok(PathBeneath::new(file, AccessFs::ReadFile)));
-    let inputs: Vec<Result<_, RulesetError>> = inputs.collect();
+    let inputs: Vec<Result<_, Unbuilt>> = inputs.collect();
     // No links, pipes or folders, which could mislead the host when it takes over the results.
     let mut plain_files =
         AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
