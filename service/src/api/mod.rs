@@ -15,6 +15,7 @@ mod watch;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -133,6 +134,12 @@ pub(crate) fn router(service: Service) -> Router {
     api.servers = Some(vec![Server::new(service.public_url.clone())]);
     // A relative URL, which also leads there behind a prefix of a proxy.
     let shown = utoipa_swagger_ui::Config::new(["../openapi.json"]);
+    // Made once: it is large, and asked for without a key.
+    let document = api.to_json().map(Bytes::from).map_err(|error| error.to_string());
+    let document = move || async move {
+        let document = document.map_err(|error| Problem::fault(&error))?;
+        Ok::<_, Problem>(([(header::CONTENT_TYPE, "application/json")], document))
+    };
     let keyed = keyed
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
@@ -142,7 +149,8 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/files/{*path}", get(files::download))
         .route("/events/{id}", get(jobs::signed_events))
         .route("/", get(|| async { Redirect::temporary("docs/") }))
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api).config(shown))
+        .route("/openapi.json", get(document))
+        .merge(SwaggerUi::new("/docs").config(shown))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unknown)
         .route_layer(middleware::from_fn(note_path))
