@@ -1,5 +1,7 @@
 //! What MP4 can say and Matroska can not, and what short files of the other formats need.
 
+use std::path::Path;
+
 use fixtures::judge;
 
 use crate::support::{plan, run};
@@ -89,12 +91,16 @@ fn a_trim_of_aac_ends_at_its_sample() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
+    let clip = fixtures::get("counter-h264-aac.mp4");
+    let count = |path: &Path| judge::audio_samples(path).mono().len();
+    // The ffmpeg program gives the priming, too, in releases before 9.
+    let whole = run(&clip, "mkv", r#""transcode""#).unwrap();
+    let priming = count(&whole.path) - count(&clip);
+    assert!([0, 1024].contains(&priming), "{priming} samples more");
     let recipe = r#""trim","startSeconds":1.2345,"durationSeconds":1.3456"#;
-    let made = run(&fixtures::get("counter-h264-aac.mp4"), "mkv", recipe).unwrap();
-    let samples = judge::audio_samples(&made.path);
+    let made = run(&clip, "mkv", recipe).unwrap();
     let rate = f64::from(judge::probe(&made.path).audio().sample_rate);
-    // The ffmpeg program gives the priming, too.
-    let found = samples.mono().len() as f64 - 1024.0;
+    let found = (count(&made.path) - priming) as f64;
     let wanted = 1.3456 * rate;
     assert!((found - wanted).abs() < 2.0, "{found} samples instead of {wanted}");
 }
