@@ -70,10 +70,10 @@ impl From<PathBuf> for Target {
     }
 }
 
-/// Schemes of what is elsewhere: HTTP, the object stores' own, and `root`, by which a service names
-/// files to its workers.
+/// Schemes of what is elsewhere: HTTP, the object stores' own, and `root` and `upload`, by which a
+/// service names files to its workers.
 const ELSEWHERE: &[&str] =
-    &["https", "http", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "root"];
+    &["https", "http", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "root", "upload"];
 
 /// The place that an output's name means. What looks like a URL is one, and is refused when it is
 /// written to, should it be of a kind that can not be.

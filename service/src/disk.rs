@@ -58,7 +58,12 @@ impl Disk {
 
     /// Whether there is room for new work.
     pub(crate) fn has_room(&self) -> bool {
-        self.free_bytes().is_none_or(|free| free >= self.least)
+        self.has_room_for(0)
+    }
+
+    /// Whether there is room for so many bytes.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> bool {
+        self.free_bytes().is_none_or(|free| free >= self.least.saturating_add(bytes))
     }
 
     /// Notes how many bytes a running job has written. Answers whether it must give way: when too

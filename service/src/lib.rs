@@ -16,6 +16,7 @@ mod rates;
 mod roots;
 mod service;
 mod store;
+mod uploads;
 mod view;
 mod webhooks;
 mod workers;
@@ -64,6 +65,7 @@ use model::{clock, keys::Keys, scope::Scope, secret};
 use service::Service;
 pub use store::StoreError;
 use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
+use uploads::{UPLOADS, Uploads};
 use workers::Program;
 
 /// The file of the data folder that holds the first API key, in plain text.
@@ -167,6 +169,10 @@ pub async fn serve(
         store.set(DEFAULT_PROJECT, "webhookSecret", Some(&secret::new_webhook_secret())).await?;
     }
     renew_secrets(&store, &keys).await?;
+    let uploads = Uploads::new(data.join(UPLOADS));
+    let known = store.all_uploads().await?;
+    let removed = uploads.remove_unknown(|id| known.iter().any(|row| row.id == id));
+    removed.map_err(io_error("the folder of uploads"))?;
     for job in store.recover().await? {
         tracing::info!(job, "the job is run again");
     }
@@ -185,7 +191,7 @@ pub async fn serve(
         sandbox,
         fetcher: elsewhere.clone(),
     };
-    let service = Service::new(config, store, keys, public_url.clone(), program);
+    let service = Service::new(config, store, keys, uploads, public_url.clone(), program);
     service.pool.refill();
     let (mut tasks, mut runners) = (JoinSet::new(), JoinSet::new());
     runners.spawn(jobs::run(service.clone()));
@@ -330,6 +336,7 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
         std::fs::create_dir_all(&path).map_err(io_error(format!("the folder {}", path.display())))
     };
     folder(data.join("files"))?;
+    folder(data.join(UPLOADS))?;
     // Documents and outputs are private to the user that runs the service.
     let private = std::fs::Permissions::from_mode(0o700);
     if let Err(error) = std::fs::set_permissions(data, private) {
@@ -375,13 +382,20 @@ async fn tend_workers(service: Service) {
     }
 }
 
-/// Removes what is past its retention: outputs, jobs with all that is known of them, and idempotency
-/// keys after a week.
+/// Removes what is past its retention: uploads, outputs, jobs with all that is known of them, and
+/// idempotency keys after a week.
 async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     const DAY: i64 = 24 * 3600 * 1000;
     let (store, config) = (&service.store, &service.config);
     let before = |days: u32| (days > 0).then(|| clock::millis() - i64::from(days) * DAY);
     store.forget_keys(clock::millis() - 7 * DAY).await?;
+    for id in store.forget_uploads(clock::millis()).await? {
+        match service.uploads.remove(&id) {
+            Ok(()) => tracing::info!(upload = id, "an expired upload was removed"),
+            // The next start removes it.
+            Err(error) => tracing::warn!(%error, upload = id, "an expired upload was not removed"),
+        }
+    }
     if let Some(instant) = before(config.retention_days) {
         let mut last = String::new();
         while let jobs = store.kept_since_before(instant, &last).await?

@@ -33,6 +33,7 @@ use crate::{
     rates::Rates,
     roots::{Rooted, Roots},
     store::Store,
+    uploads::{self, Uploads},
     workers::{Busy, Kind, Look, NotPlanned, Places, Planners, Pool, Prepared, Program},
 };
 
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) keys: Keys,
+    pub(crate) uploads: Uploads,
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) disk: Disk,
@@ -104,6 +106,7 @@ impl Service {
         config: Config,
         store: Store,
         keys: Keys,
+        uploads: Uploads,
         public_url: String,
         program: Program,
     ) -> Self {
@@ -118,6 +121,7 @@ impl Service {
             listeners,
             store,
             keys,
+            uploads,
             public_url,
             rates: Rates::default(),
             places: Places::new(jobs, ASIDE, ASIDE_OF_ONE),
@@ -262,16 +266,35 @@ impl Shared {
         Some(DocumentProblem { path: String::new(), found, allowed: kind.to_owned() })
     }
 
-    /// What is wrong with an input that a client names: a URL, or a file below a folder that the
-    /// operator named.
-    pub(crate) fn refuses_input(&self, url: &str) -> Option<DocumentProblem> {
+    /// What is wrong with an input that a client of a project names: a URL, an upload, or a file below
+    /// a folder that the operator named. An upload is kept for the job.
+    pub(crate) async fn refuses_input(
+        &self,
+        project: &str,
+        url: &str,
+    ) -> Result<Option<DocumentProblem>, sqlx::Error> {
         let roots = &self.config.input_roots;
         if Rooted::read(url).is_some_and(|rooted| rooted.is_in(roots)) {
-            return None;
+            return Ok(None);
         }
-        let problem = self.refuses(url)?;
-        let allowed = format!("{}{}", problem.allowed, among(roots));
-        Some(DocumentProblem { allowed, ..problem })
+        if let Some(id) = uploads::id_of(url)
+            && let Some(upload) = self.store.upload(project, id).await?
+        {
+            let received = self.uploads.received(id).unwrap_or(0);
+            if i64::try_from(received) == Ok(upload.length) {
+                self.store.keep_upload(id, millis() + self.config.upload_millis()).await?;
+                return Ok(None);
+            }
+            let found =
+                format!("an upload of which {received} of {} bytes have come", upload.length);
+            let allowed = "one that is whole".to_owned();
+            return Ok(Some(DocumentProblem { path: String::new(), found, allowed }));
+        }
+        Ok(self.refuses(url).map(|problem| {
+            let uploads = ", or upload:ID of an upload of the project";
+            let allowed = format!("{}{uploads}{}", problem.allowed, among(roots));
+            DocumentProblem { allowed, ..problem }
+        }))
     }
 
     /// Why a worker may not go on with a job or a plan of this id, in a stage; `None` when it may.
@@ -327,27 +350,32 @@ impl Shared {
     /// A job as its worker gets it, with its inputs from this machine open.
     pub(crate) fn prepare(&self, job: &Job) -> Result<Prepared, Failure> {
         let mut job = job.clone();
-        let mut inputs = Vec::new();
+        let (mut inputs, mut is_uploaded) = (Vec::new(), false);
         for input in &mut job.inputs {
-            let file = match Rooted::read(&input.url) {
-                None => None,
-                Some(rooted) => {
-                    let opened = rooted.open(&self.config.input_roots).map_err(|error| {
-                        let message = format!("can not read {}: {error}", input.url);
-                        Failure::new("INPUT_UNREACHABLE", message, "open", false)
-                    })?;
-                    input.url = rooted.url();
-                    Some(Arc::new(opened))
-                }
+            let here = if let Some(rooted) = Rooted::read(&input.url) {
+                Some((rooted.open(&self.config.input_roots), rooted.url()))
+            } else {
+                let id = uploads::id_of(&input.url);
+                is_uploaded |= id.is_some();
+                id.map(|id| (self.uploads.open(id), uploads::url(id)))
             };
-            inputs.push((input.url.clone(), file));
+            let file = here.map(|(opened, url)| {
+                let opened = opened.map_err(|error| {
+                    let message = format!("can not read {}: {error}", input.url);
+                    Failure::new("INPUT_UNREACHABLE", message, "open", false)
+                })?;
+                input.url = url;
+                Ok(Arc::new(opened))
+            });
+            inputs.push((input.url.clone(), file.transpose()?));
         }
         let kind = match &mut job.task {
             Task::Ffmpeg(_) => Kind::Ffmpeg,
             Task::Recipe(recipe) => {
-                // What goes to a place of its own is there also where the input would do.
+                // What goes to a place of its own is there also where the input would do. An upload
+                // expires, and has no URL.
                 if let Recipe::WebReady(ready) = recipe {
-                    ready.store |= job.service.output_url.is_some();
+                    ready.store |= job.service.output_url.is_some() || is_uploaded;
                 }
                 Kind::Recipes
             }

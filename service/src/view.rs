@@ -15,7 +15,8 @@ use crate::{
     },
     outputs::storage::{Stored, outputs_of},
     service::Service,
-    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, ProjectRow, State, TokenRow},
+    store::{AttemptRow, DeliveryRow, JobRow, PresetRow, ProjectRow, State, TokenRow, UploadRow},
+    uploads,
 };
 
 /// A time in milliseconds since 1970, as RFC 3339 writes it.
@@ -291,6 +292,38 @@ impl From<&PresetRow> for Preset {
             document: document(&row.document),
             created_at: time(row.created_at),
             updated_at: time(row.updated_at),
+        }
+    }
+}
+
+/// A file that a client sends, to be the input of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Upload {
+    #[serde(rename = "uploadId")]
+    id: String,
+    /// The input of a document that names it: `upload:` and its id.
+    url: String,
+    name: String,
+    /// Of the whole.
+    size_bytes: u64,
+    /// How many of them have come. Jobs take what is whole.
+    received_bytes: u64,
+    created_at: String,
+    /// When it is deleted, unless a job needs it that has not ended.
+    expires_at: String,
+}
+
+impl Upload {
+    pub(crate) fn new(row: &UploadRow, received: u64) -> Self {
+        Self {
+            id: row.id.clone(),
+            url: uploads::place(&row.id),
+            name: row.name.clone(),
+            size_bytes: u64::try_from(row.length).unwrap_or(0),
+            received_bytes: received,
+            created_at: time(row.created_at),
+            expires_at: time(row.expires_at),
         }
     }
 }

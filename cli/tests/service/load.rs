@@ -12,19 +12,12 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use fixtures::wait::later::until_some_within;
 
-use crate::place::{Origin, Service, document, thumbnail};
+use crate::place::{Origin, Service, document, memory, thumbnail};
 
 /// The value below which a percentage of the times lies.
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort();
     times[(times.len() - 1) * percent / 100]
-}
-
-/// The resident memory of a process, in MiB.
-fn memory(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
 }
 
 /// How many thumbnails per second a shell loop with the ffmpeg program makes.

@@ -22,5 +22,6 @@ mod providers;
 mod proxy;
 mod requests;
 mod roots;
+mod uploads;
 mod webhooks;
 mod workers;

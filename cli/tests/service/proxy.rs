@@ -107,4 +107,17 @@ async fn behind_nginx_all_urls_lead_back_to_the_service() {
     assert_eq!(output.status(), 206);
     assert_eq!(output.headers()["x-request-id"].len(), 32, "nginx names the request");
     assert_eq!(&output.bytes().await.unwrap()[..], [0xff, 0xd8]);
+
+    // Uploads may be long, and the relative place of one leads to it.
+    let uploads = format!("{base}/v1/uploads");
+    let begun = ask("POST", &uploads).header("Tus-Resumable", "1.0.0");
+    let begun = begun.header("Upload-Length", 3 << 20).send().await.unwrap();
+    let place = begun.url().join(begun.headers()["location"].to_str().unwrap()).unwrap();
+    let part = ask("PATCH", place.as_str()).header("Upload-Offset", 0);
+    let part = part.header("Content-Type", "application/offset+octet-stream");
+    let sent = part.body(vec![0; 3 << 20]).send().await.unwrap();
+    assert_eq!(
+        (sent.status().as_u16(), &sent.headers()["upload-offset"]),
+        (204, &"3145728".parse().unwrap())
+    );
 }

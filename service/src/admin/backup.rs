@@ -10,6 +10,7 @@ use crate::{
     model::keys::{KEYS, Keys},
     outputs::storage::{At, Stored, outputs_of},
     store::{DATABASE, ProviderRow, Store},
+    uploads::UPLOADS,
 };
 
 /// What is in a backup.
@@ -56,18 +57,31 @@ pub(super) async fn make(store: &Store, data: &Path, to: &Path) -> Result<Backup
     copied.forget_all_unsent().await?;
     let (_, outputs) = listed(&copied).await?;
     for (path, _) in outputs {
-        let (from, place) = (data.join("files").join(&path), to.join("files").join(&path));
-        if let Some(folder) = place.parent() {
-            fs::create_dir_all(folder).map_err(io_error(folder))?;
-        }
-        // An output is replaced, never written to, so that a second name keeps it as it is.
-        match fs::hard_link(&from, &place).or_else(|_| copied_file(&from, &place)) {
-            // Deleted since; the check tells.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            done => done.map_err(io_error(&place))?,
+        let path = Path::new("files").join(path);
+        link(&data.join(&path), &to.join(&path))?;
+    }
+    for row in copied.all_uploads().await? {
+        let path = Path::new(UPLOADS).join(&row.id);
+        let found = fs::metadata(data.join(&path)).map(|found| found.len());
+        // One that is not whole is still written to; its client begins anew.
+        if found.is_ok_and(|bytes| i64::try_from(bytes) == Ok(row.length)) {
+            link(&data.join(&path), &to.join(&path))?;
         }
     }
     check(to).await
+}
+
+/// Gives a file a second name. Outputs, and uploads that are whole, are replaced and never written to, so
+/// that it keeps them as they are.
+fn link(from: &Path, to: &Path) -> Result<(), AdminError> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(io_error(folder))?;
+    }
+    match fs::hard_link(from, to).or_else(|_| copied_file(from, to)) {
+        // Deleted since; the check tells.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(io_error(to)),
+    }
 }
 
 /// Looks whether a backup, or a data folder, is whole.

@@ -30,7 +30,7 @@ impl FromRequest<Service> for Body {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
         if !kind.trim().eq_ignore_ascii_case("application/json") {
-            return Err(Problem::unsupported_media_type());
+            return Err(Problem::unsupported_media_type("application/json"));
         }
         let bytes = all_of(request.into_body(), service.config.most_body_bytes).await?;
         let text = String::from_utf8(bytes);

@@ -159,18 +159,19 @@ async fn read(
         tree = merge(&Tree::read(&preset.document)?, &tree)?;
     }
     let job = Job::from_tree(&tree, Policy::Service)?;
-    let inputs = job.inputs.iter().map(|input| {
-        let one = || "input.url".to_owned();
-        let path = input.key.as_ref().map_or_else(one, |key| format!("input_files.{key}"));
-        (path, input.url.as_str())
-    });
-    let webhook = job.service.webhook_url.as_deref().map(|url| ("webhookUrl".to_owned(), url));
+    let mut problems = Vec::new();
+    for input in &job.inputs {
+        if let Some(problem) = service.refuses_input(project, &input.url).await? {
+            let one = || "input.url".to_owned();
+            let path = input.key.as_ref().map_or_else(one, |key| format!("input_files.{key}"));
+            problems.push(DocumentProblem { path, ..problem });
+        }
+    }
+    let webhook = job.service.webhook_url.as_deref().and_then(|url| service.refuses(url));
+    let path = "webhookUrl".to_owned();
+    problems.extend(webhook.map(|problem| DocumentProblem { path, ..problem }));
     let output = job.service.output_url.as_deref().and_then(|url| service.refuses_output(url));
-    let inputs = inputs
-        .filter_map(|(path, url)| Some(DocumentProblem { path, ..service.refuses_input(url)? }));
-    let webhook =
-        webhook.and_then(|(path, url)| Some(DocumentProblem { path, ..service.refuses(url)? }));
-    let problems: Vec<DocumentProblem> = inputs.chain(webhook).chain(output).collect();
+    problems.extend(output);
     if problems.is_empty() { Ok((job.to_json(), job)) } else { Err(Problem::all_invalid(problems)) }
 }
 

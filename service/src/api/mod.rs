@@ -11,6 +11,7 @@ mod problem;
 mod providers;
 mod schema;
 mod starters;
+mod uploads;
 mod watch;
 
 use axum::{
@@ -57,6 +58,7 @@ fn keyed() -> OpenApiRouter<Service> {
         .merge(account::router())
         .merge(providers::router())
         .merge(files::router())
+        .merge(uploads::router())
 }
 
 /// The paths with a key, those without one, and the OpenAPI document of both.
@@ -243,14 +245,17 @@ async fn cross_origin(State(service): State<Service>, request: Request, next: Ne
     if let Some(answer) = answer {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, answer);
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        let names = "Authorization, Content-Type, X-API-KEY, Idempotency-Key, X-Request-Id";
+        let names = "Authorization, Content-Type, X-API-KEY, Idempotency-Key, X-Request-Id, \
+                     Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset";
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
         let methods = "GET, HEAD, POST, PATCH, DELETE";
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-        if is_file {
-            let shown = "Content-Range, Content-Length, Accept-Ranges";
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown));
-        }
+        let shown = if is_file {
+            "Content-Range, Content-Length, Accept-Ranges"
+        } else {
+            "X-Request-Id, Retry-After, Location, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires"
+        };
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown));
     }
     response
 }

@@ -1,6 +1,6 @@
 //! The error answers of the API: one form for all answers from status 400 on.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use axum::{
     Json,
@@ -82,13 +82,20 @@ impl Problem {
         Self::new("METHOD_NOT_ALLOWED", "the method is not allowed for this path")
     }
 
-    pub(crate) fn unsupported_media_type() -> Self {
-        let message = "the body must be JSON, with the content type application/json";
+    /// A body of another content type than the one that is meant.
+    pub(crate) fn unsupported_media_type(meant: &str) -> Self {
+        let message = format!("the body must have the content type {meant}");
         Self::new("UNSUPPORTED_MEDIA_TYPE", message)
     }
 
-    pub(crate) fn payload_too_large(most: usize) -> Self {
-        Self::new("PAYLOAD_TOO_LARGE", format!("the body has more than {most} bytes"))
+    /// A body that has more than so many bytes.
+    pub(crate) fn payload_too_large(most: impl Display) -> Self {
+        Self::too_large(format!("the body has more than {most} bytes"))
+    }
+
+    /// More bytes than a limit allows.
+    pub(crate) fn too_large(message: String) -> Self {
+        Self::new("PAYLOAD_TOO_LARGE", message)
     }
 
     pub(crate) fn conflict(message: impl Into<String>) -> Self {

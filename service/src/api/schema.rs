@@ -4,7 +4,7 @@ use avocet_recipes::{Format, Kind, MAX_METADATA, Parameter, Priority, RecipeName
 use serde_json::{Map, Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
 /// A job document.
@@ -20,11 +20,25 @@ impl PartialSchema for Document {
     }
 }
 
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) struct Octets;
+
+impl ToSchema for Octets {}
+
+impl PartialSchema for Octets {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let bytes = ObjectBuilder::new().schema_type(Type::String).format(Some(binary));
+        RefOr::T(Schema::Object(bytes.build()))
+    }
+}
+
 fn document() -> Value {
     let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     let url = json!({
         "type": "string", "format": "uri", "maxLength": 8192,
-        "description": "An https: URL of a public address",
+        "description": "An https: URL of a public address; upload:ID of an upload; root:name/path of a file that the operator offers",
     });
     let files = |what: &str, of: &Value| json!({ "type": "object", "additionalProperties": of, "description": what });
     json!({

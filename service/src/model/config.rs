@@ -54,6 +54,10 @@ pub struct Config {
     pub most_memory_bytes: u64,
     /// The most bytes that all outputs of a job together may have; 0 for no limit. Default: 0.
     pub most_output_bytes: u64,
+    /// The most bytes that the uploads of a project may have together. Default: 100 GiB.
+    pub most_upload_bytes_per_project: u64,
+    /// How many hours an upload is kept after the last request for it, or job with it. Default: 24.
+    pub upload_hours: u32,
     /// How many clients may listen to events at once. Default: 1000.
     pub most_event_streams: usize,
     /// The longest body of a request, in bytes. Default: 1 MiB.
@@ -129,6 +133,8 @@ impl Default for Config {
             most_silent_seconds: 300,
             most_memory_bytes: 4 << 30,
             most_output_bytes: 0,
+            most_upload_bytes_per_project: 100 << 30,
+            upload_hours: 24,
             most_event_streams: 1000,
             most_body_bytes: 1 << 20,
             requests_per_minute: 0,
@@ -226,6 +232,11 @@ impl Config {
         let all = self.threads.map_or(u32::try_from(processors).unwrap_or(1), u32::from);
         let workers = self.workers.map_or((all / 2).max(1), u32::from);
         (NonZeroU32::new(all / workers).unwrap_or(NonZeroU32::MIN), workers)
+    }
+
+    /// How long uploads are kept, in milliseconds.
+    pub(crate) fn upload_millis(&self) -> i64 {
+        i64::from(self.upload_hours) * 3_600_000
     }
 
     /// The limits that each job gets.

@@ -13,13 +13,14 @@ use super::StoreError;
 
 /// The steps, from 1 on. The first makes what releases without steps made, and is harmless for their
 /// databases.
-const STEPS: [(&str, &str); 2] = [
+const STEPS: [(&str, &str); 3] = [
     ("first", include_str!("migrations/1_first.sql")),
     ("projects", include_str!("migrations/2_projects.sql")),
+    ("uploads", include_str!("migrations/3_uploads.sql")),
 ];
 
 /// The number of the last step.
-const LAST: i64 = 2;
+const LAST: i64 = 3;
 
 #[derive(Debug)]
 struct Steps;

@@ -11,6 +11,7 @@ mod projects;
 mod providers;
 mod queue;
 mod unsent;
+mod uploads;
 
 use std::{
     path::Path,
@@ -31,6 +32,7 @@ pub(crate) use leftovers::Leftover;
 pub(crate) use projects::{DEFAULT_PROJECT, ProjectRow};
 pub(crate) use providers::ProviderRow;
 pub(crate) use queue::{TOO_OFTEN, Task};
+pub(crate) use uploads::UploadRow;
 
 use ulid::{Generator, Ulid};
 

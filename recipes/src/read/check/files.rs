@@ -147,6 +147,11 @@ fn note_keys(problems: &mut Problems, spot: &Spot<'_>, prefix: &str, allowed: &s
     true
 }
 
+/// Whether a text begins as the files of a service do, below a folder of its machine or uploaded.
+fn is_of_service(text: &str) -> bool {
+    ["root:", "upload:"].iter().any(|scheme| text.starts_with(scheme))
+}
+
 /// Adds a problem for an input that can not be a location. Which hosts and paths may be read is
 /// decided by whoever opens them.
 fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
@@ -155,7 +160,7 @@ fn note_location(problems: &mut Problems, spot: &Spot<'_>, policy: Policy) {
         (Policy::Program, _) => problems.add(spot, "a path or URL, not empty and without NUL"),
         (Policy::Service, Some(text)) if is_url(text, &["https", "http"]) => {}
         // A service says which places of its machine it has.
-        (Policy::Service, Some(text)) if text.starts_with("root:") && !text.contains('\0') => {}
+        (Policy::Service, Some(text)) if is_of_service(text) && !text.contains('\0') => {}
         (Policy::Service, _) => problems.add(spot, "an `https:` URL"),
     }
 }
