@@ -22,6 +22,7 @@ mod webhooks;
 mod workers;
 
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
@@ -65,7 +66,7 @@ use model::{clock, keys::Keys, scope::Scope, secret};
 use service::Service;
 pub use store::StoreError;
 use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
-use uploads::{UPLOADS, Uploads};
+use uploads::{UPLOADING, UPLOADS, Uploads};
 use workers::Program;
 
 /// The file of the data folder that holds the first API key, in plain text.
@@ -170,9 +171,6 @@ pub async fn serve(
     }
     renew_secrets(&store, &keys).await?;
     let uploads = Uploads::new(data.join(UPLOADS));
-    let known = store.all_uploads().await?;
-    let removed = uploads.remove_unknown(|id| known.iter().any(|row| row.id == id));
-    removed.map_err(io_error("the folder of uploads"))?;
     for job in store.recover().await? {
         tracing::info!(job, "the job is run again");
     }
@@ -389,12 +387,8 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
     let (store, config) = (&service.store, &service.config);
     let before = |days: u32| (days > 0).then(|| clock::millis() - i64::from(days) * DAY);
     store.forget_keys(clock::millis() - 7 * DAY).await?;
-    for id in store.forget_uploads(clock::millis()).await? {
-        match service.uploads.remove(&id) {
-            Ok(()) => tracing::info!(upload = id, "an expired upload was removed"),
-            // The next start removes it.
-            Err(error) => tracing::warn!(%error, upload = id, "an expired upload was not removed"),
-        }
+    if let Err(error) = tidy_uploads(service).await? {
+        tracing::warn!(%error, "the folder of uploads was not tidied");
     }
     if let Some(instant) = before(config.retention_days) {
         let mut last = String::new();
@@ -435,6 +429,24 @@ async fn retain(service: &Service) -> Result<(), sqlx::Error> {
         }
     }
     Ok(())
+}
+
+/// Forgets uploads that have expired, and removes the files of uploads that are not known any more.
+async fn tidy_uploads(service: &Service) -> Result<io::Result<()>, sqlx::Error> {
+    let (store, uploads, now) = (&service.store, &service.uploads, clock::millis());
+    for id in uploads.busy() {
+        store.keep_upload(&id, now + UPLOADING).await?;
+    }
+    for id in store.forget_uploads(now).await? {
+        tracing::info!(upload = id, "an expired upload is removed");
+    }
+    // Files first: those that are made from now on have their row before.
+    let files = match uploads.ids() {
+        Ok(files) => files,
+        Err(error) => return Ok(Err(error)),
+    };
+    let known: HashSet<String> = store.all_uploads().await?.into_iter().map(|row| row.id).collect();
+    Ok(files.iter().filter(|id| !known.contains(*id)).try_for_each(|id| uploads.remove(id)))
 }
 
 /// Encrypts secrets anew whose key is not the newest one.

@@ -28,17 +28,21 @@ const SCHEME: &str = "upload:";
 /// How long a client may send nothing. What has come by then stays.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// How long an upload is kept after each look at it while somebody writes to it, in milliseconds. Such
+/// looks are made once a minute.
+pub(crate) const UPLOADING: i64 = 180_000;
+
 /// How many bytes are written between two looks at the free space.
 const PIECE: u64 = 16 << 20;
 
 /// The id of an upload that a document names; `None` for other places.
 pub(crate) fn id_of(place: &str) -> Option<&str> {
-    let id = place.strip_prefix(SCHEME)?;
-    // Workers are told of places as URLs.
-    let id = id.strip_prefix("//").unwrap_or(id);
-    // That of a ULID, which makes no path.
-    let is_id = id.len() == 26 && id.bytes().all(|letter| letter.is_ascii_alphanumeric());
-    is_id.then_some(id)
+    place.strip_prefix(SCHEME).filter(|id| is_id(id))
+}
+
+/// Whether a text is written as a ULID, which makes no path.
+fn is_id(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|letter| letter.is_ascii_alphanumeric())
 }
 
 /// An upload as documents name it.
@@ -73,6 +77,7 @@ pub(crate) struct Turn<'a> {
     all: &'a Uploads,
     id: &'a str,
     stop: CancellationToken,
+    turns: Arc<tokio::sync::Mutex<()>>,
     /// `None` while it waits for the one before.
     held: Option<OwnedMutexGuard<()>>,
 }
@@ -80,7 +85,7 @@ pub(crate) struct Turn<'a> {
 /// Why less has come than was to come. What has come is kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stopped {
-    #[error("the body ended early, or came too slowly")]
+    #[error("the body ended early, or nothing came for {} s", SILENCE.as_secs())]
     Broken,
     #[error("the body is longer than the upload")]
     TooLong,
@@ -136,7 +141,7 @@ impl Uploads {
             writers.insert(id.to_owned(), writer);
             turns
         };
-        let mut turn = Turn { all: self, id, stop, held: None };
+        let mut turn = Turn { all: self, id, stop, turns: Arc::clone(&turns), held: None };
         turn.held = Some(turns.lock_owned().await);
         turn
     }
@@ -149,15 +154,19 @@ impl Uploads {
         }
     }
 
-    /// Removes the files of which `is_known` does not hold.
-    pub(crate) fn remove_unknown(&self, is_known: impl Fn(&str) -> bool) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            if let Some(id) = name.to_str().filter(|id| !is_known(id)) {
-                self.remove(id)?;
-            }
-        }
-        Ok(())
+    /// The uploads that somebody writes to now.
+    pub(crate) fn busy(&self) -> Vec<String> {
+        self.writers().keys().cloned().collect()
+    }
+
+    /// The uploads that have a file. What else is in the folder is none of ours.
+    pub(crate) fn ids(&self) -> io::Result<Vec<String>> {
+        let names = std::fs::read_dir(&self.folder)?.filter_map(|entry| {
+            let entry =
+                entry.ok().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+            entry?.file_name().into_string().ok()
+        });
+        Ok(names.filter(|name| is_id(name)).collect())
     }
 }
 
@@ -167,15 +176,15 @@ impl Turn<'_> {
         self.all.received(self.id)
     }
 
-    /// Appends a body to an upload that shall have `length` bytes; returns how many bytes it has then.
-    /// `has_room` is asked between two pieces.
+    /// Appends a body to an upload of which `offset` bytes have come and that shall have `length` bytes;
+    /// returns how many bytes have come then. `has_room` is asked between two pieces.
     pub(crate) async fn append<E>(
         &self,
+        mut offset: u64,
         length: u64,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
         has_room: impl Fn() -> bool,
     ) -> Result<u64, Stopped> {
-        let mut offset = self.received()?;
         let mut file = tokio::fs::File::from_std(create(&self.all.path(self.id))?);
         // At its place rather than at the end: what an abandoned request still writes is the same.
         file.seek(SeekFrom::Start(offset)).await?;
@@ -207,7 +216,9 @@ impl Turn<'_> {
             }
             offset += bytes;
         };
-        // What came before a connection broke is kept, too.
+        // What came before a connection broke is kept, too. Only this tells of an error of the last
+        // write.
+        file.flush().await?;
         file.sync_data().await?;
         stopped.map_or(Ok(offset), Err)
     }
@@ -220,9 +231,10 @@ fn create(path: &Path) -> io::Result<File> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        drop(self.held.take());
         let mut writers = self.all.writers();
-        // Whoever took over has an entry of its own.
-        if !self.stop.is_cancelled() {
+        // Besides this one, only the entry has it: nobody else writes, or waits.
+        if Arc::strong_count(&self.turns) == 2 {
             writers.remove(self.id);
         }
     }
@@ -248,7 +260,7 @@ mod tests {
     fn only_ids_name_uploads() {
         let id = "01M8PV8SKASWNNZG8EXW55F1EF";
         assert_eq!(id_of(&place(id)), Some(id));
-        assert_eq!(id_of(&url(id)), Some(id));
+        assert_eq!(id_of(&url(id)), None, "only workers are told of URLs");
         for text in
             ["upload:", "upload:../../keys", "root:a/b", "upload:01M8PV8SKASWNNZG8EXW55F1E/"]
         {
@@ -260,23 +272,26 @@ mod tests {
     async fn an_upload_grows_until_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let uploads = Uploads::new(folder.path().to_owned());
-        let turn = uploads.turn("a").await;
-        assert_eq!(turn.append(6, parts(&["ab", "c"]), || true).await.unwrap(), 3);
+        let id = "01M8PV8SKASWNNZG8EXW55F1EF";
+        let turn = uploads.turn(id).await;
+        assert_eq!(turn.append(0, 6, parts(&["ab", "c"]), || true).await.unwrap(), 3);
         // What came before the fault is kept.
         let broken = parts(&["d"]).chain(stream::iter([Err(())]));
-        assert!(matches!(turn.append(6, broken, || true).await, Err(Stopped::Broken)));
-        assert!(matches!(turn.append(6, parts(&["efg"]), || true).await, Err(Stopped::TooLong)));
-        assert!(matches!(turn.append(6, parts(&["e"]), || false).await, Err(Stopped::Full)));
-        assert_eq!(uploads.received("a").unwrap(), 4);
-        assert_eq!(turn.append(6, parts(&["ef"]), || true).await.unwrap(), 6);
+        assert!(matches!(turn.append(3, 6, broken, || true).await, Err(Stopped::Broken)));
+        assert!(matches!(turn.append(4, 6, parts(&["efg"]), || true).await, Err(Stopped::TooLong)));
+        assert!(matches!(turn.append(4, 6, parts(&["e"]), || false).await, Err(Stopped::Full)));
+        assert_eq!(turn.received().unwrap(), 4);
+        assert_eq!(turn.append(4, 6, parts(&["ef"]), || true).await.unwrap(), 6);
         let mut text = String::new();
-        io::Read::read_to_string(&mut uploads.open("a").unwrap(), &mut text).unwrap();
+        io::Read::read_to_string(&mut uploads.open(id).unwrap(), &mut text).unwrap();
         assert_eq!(text, "abcdef");
+        assert_eq!(uploads.busy(), [id]);
         drop(turn);
-        assert!(uploads.writers().is_empty());
-        uploads.remove_unknown(|id| id == "a").unwrap();
-        uploads.remove_unknown(|_| false).unwrap();
-        assert_eq!(uploads.received("a").unwrap(), 0);
+        assert_eq!(uploads.busy(), [""; 0]);
+        std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+        assert_eq!(uploads.ids().unwrap(), [id]);
+        uploads.remove(id).unwrap();
+        assert_eq!(uploads.received(id).unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -287,14 +302,14 @@ mod tests {
         let silent = || parts(&["ab"]).chain(stream::pending());
         let taking = async { drop(uploads.turn("a").await) };
         let writing = async {
-            let ended = first.append(6, silent(), || true).await;
+            let ended = first.append(0, 6, silent(), || true).await;
             drop(first);
             ended
         };
         let (ended, ()) = tokio::join!(writing, taking);
         assert!(matches!(ended, Err(Stopped::TakenOver)), "{ended:?}");
         let second = uploads.turn("a").await;
-        let ended = second.append(6, silent(), || true).await;
+        let ended = second.append(2, 6, silent(), || true).await;
         assert!(matches!(ended, Err(Stopped::Broken)), "{ended:?}");
         drop(second);
         assert!(uploads.writers().is_empty());

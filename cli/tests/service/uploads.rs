@@ -45,6 +45,7 @@ async fn offset(service: &Service, path: &str) -> usize {
     let response = tus(service, "HEAD", path).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers()["upload-metadata"], "filename YS5tcDQ=");
     response.headers()["upload-offset"].to_str().unwrap().parse().unwrap()
 }
 
@@ -198,6 +199,9 @@ async fn what_is_no_upload_is_refused() {
     let (_, project) = service.send("POST", "/v1/projects", &json!({ "name": "other" })).await;
     let token = json!({ "name": "key", "project": project["name"] });
     let (_, token) = service.send("POST", "/v1/tokens", &token).await;
+    // Workers are told of uploads by URLs, clients by ids.
+    let (status, error) = service.send("POST", "/v1/jobs", &as_it_is(&json!("upload://x"))).await;
+    assert_eq!(status, 400, "{error}");
     let theirs = crate::place::client().get(format!("{}{path}", service.base));
     let theirs = theirs.bearer_auth(token["key"].as_str().unwrap());
     assert_eq!(refused(theirs).await, is(404, "NOT_FOUND"));
@@ -219,7 +223,7 @@ async fn uploads_expire_unless_a_job_needs_them() {
     service.submit(&document(needed["url"].as_str().unwrap(), "mp4", &recipe)).await;
     let data = service.kill();
     let id = |upload: &Value| upload["uploadId"].as_str().unwrap().to_owned();
-    fs::write(data.path().join("uploads/stray"), "x").unwrap();
+    fs::write(data.path().join("uploads/01M8PV8SKASWNNZG8EXW55F1EF"), "x").unwrap();
     change(data.path(), "UPDATE uploads SET expires_at = 0").await;
     let service = Service::start_in(data, &[], &[]);
     until_some("the other upload is removed", async || {
@@ -231,9 +235,11 @@ async fn uploads_expire_unless_a_job_needs_them() {
     assert_eq!(service.get(&path).await.0, 200);
     let (status, error) = service.delete(&path).await;
     assert_eq!((status, &error["error"]["code"]), (409, &json!("CONFLICT")));
-    let data = service.kill();
-    let names: Vec<_> = fs::read_dir(data.path().join("uploads")).unwrap().collect();
-    assert_eq!(names.len(), 1, "{names:?}");
+    until_some("what is not known is removed", async || {
+        let names = fs::read_dir(service.data.path().join("uploads")).unwrap();
+        (names.count() == 1).then_some(())
+    })
+    .await;
 }
 
 /// A file of 2 GiB, with three broken connections; of 64 MiB outside of `scripts/soak`.

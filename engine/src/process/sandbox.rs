@@ -196,6 +196,11 @@ fn stand_back() {
     const LONGEST_TURN: u64 = 100_000_000;
 
     let niceness = rustix::process::getpriority_process(None).unwrap_or(0);
+    // SAFETY: a plain system call with a number.
+    if unsafe { libc::sched_getscheduler(0) } != libc::SCHED_OTHER {
+        // The operator has chosen another policy, under which workers stay.
+        return;
+    }
     // SAFETY: a plain system call with the address of a structure that is whole and lives long enough.
     unsafe {
         let mut wanted: libc::sched_attr = mem::zeroed();

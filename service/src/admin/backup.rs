@@ -114,6 +114,15 @@ pub(super) async fn check(folder: &Path) -> Result<Backup, AdminError> {
             Err(error) => backup.problems.push(format!("the output {path}: {error}")),
         }
     }
+    for row in store.needed_uploads().await? {
+        let bytes = fs::metadata(folder.join(UPLOADS).join(&row.id)).map_or(0, |found| found.len());
+        if i64::try_from(bytes) != Ok(row.length) {
+            let (id, length) = (row.id, row.length);
+            let found =
+                format!("the upload {id}, which a job needs, has {bytes} bytes of {length}");
+            backup.problems.push(found);
+        }
+    }
     Ok(backup)
 }
 

@@ -94,7 +94,14 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
         .content("application/json", content)
         .build();
     for item in api.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        let operations = [
+            &mut item.get,
+            &mut item.head,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+            &mut item.options,
+        ];
         for operation in operations.into_iter().flatten() {
             let Responses { responses, .. } = &mut operation.responses;
             responses.insert("default".to_owned(), RefOr::T(error.clone()));
@@ -253,7 +260,8 @@ async fn cross_origin(State(service): State<Service>, request: Request, next: Ne
         let shown = if is_file {
             "Content-Range, Content-Length, Accept-Ranges"
         } else {
-            "X-Request-Id, Retry-After, Location, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Expires"
+            "X-Request-Id, Retry-After, Location, Tus-Resumable, Upload-Offset, Upload-Length, \
+             Upload-Metadata, Upload-Expires, Tus-Version, Tus-Extension, Tus-Max-Size"
         };
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(shown));
     }

@@ -1,6 +1,8 @@
 //! The paths for uploads: files that clients send, in one request or in parts that go on where the last
-//! one broke. The parts are those of tus 1.0.0 (<https://tus.io/protocols/resumable-upload>): its core,
-//! with creation, creation with upload, expiration and termination.
+//! one broke. The parts are those of tus 1.0.0 (<https://tus.io/protocols/resumable-upload>): its core
+//! without `X-HTTP-Method-Override`, with creation, creation with upload, expiration and termination.
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::{
     Json,
@@ -24,8 +26,8 @@ use super::{
 use crate::{
     model::clock::millis,
     service::Service,
-    store::{UploadRow, new_id},
-    uploads::Stopped,
+    store::{MOST_UPLOADS, UploadRow, new_id},
+    uploads::{Stopped, UPLOADING},
     view::{List, Upload},
     workers::Busy,
 };
@@ -44,6 +46,9 @@ const OF_PARTS: &str = "application/offset+octet-stream";
 
 /// The longest name that is kept, in bytes.
 const MOST_NAME: usize = 255;
+
+/// The pause that clients are told to make after a body that ended early.
+const TO_GO_ON: Duration = Duration::from_secs(1);
 
 pub(super) fn router() -> OpenApiRouter<Service> {
     OpenApiRouter::new()
@@ -74,13 +79,18 @@ async fn versioned(request: Request, next: Next) -> Response {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
-    /// The name of the file, without folders. Its extension helps to tell what is in it.
+    /// The name of the file, without folders, by which people know it again.
     name: Option<String>,
+}
+
+/// The text of a header.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// A number of bytes in a header.
 fn number(headers: &HeaderMap, name: &str) -> Result<u64, Problem> {
-    let text = headers.get(name).and_then(|text| text.to_str().ok());
+    let text = text(headers, name);
     text.and_then(|text| text.parse().ok()).ok_or_else(|| {
         let found = text.map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
         Problem::invalid(name, found, "a number of bytes")
@@ -89,7 +99,7 @@ fn number(headers: &HeaderMap, name: &str) -> Result<u64, Problem> {
 
 /// The name of a file in `Upload-Metadata`: pairs of a key and a value in Base64, with commas between.
 fn name_of(headers: &HeaderMap) -> Option<String> {
-    let mut pairs = headers.get(METADATA)?.to_str().ok()?.split(',');
+    let mut pairs = text(headers, METADATA)?.split(',');
     let (_, name) = pairs.find_map(|pair| {
         let pair = pair.trim().split_once(' ');
         pair.filter(|(key, _)| ["filename", "name"].contains(key))
@@ -101,7 +111,7 @@ fn name_of(headers: &HeaderMap) -> Option<String> {
 fn plain(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let kept: String = last.chars().filter(|letter| !letter.is_control()).collect();
-    // The extension at the end is what matters.
+    // The extension is at the end.
     let from = kept.len().saturating_sub(MOST_NAME);
     let from = (from..=kept.len()).find(|at| kept.is_char_boundary(*at)).unwrap_or(kept.len());
     match kept.get(from..).unwrap_or_default() {
@@ -113,7 +123,8 @@ fn plain(name: &str) -> String {
 impl From<Stopped> for Problem {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Broken => Self::invalid("$", stopped.to_string(), "the bytes of the file"),
+            // What clients take as a reason to go on where the upload stopped.
+            Stopped::Broken => Self::unavailable(stopped.to_string(), TO_GO_ON),
             Stopped::TooLong => Self::too_large(stopped.to_string()),
             Stopped::TakenOver => Self::conflict(stopped.to_string()),
             Stopped::Full => Busy::DISK_FULL.into(),
@@ -128,7 +139,7 @@ impl From<Stopped> for Problem {
 /// What all answers about an upload have.
 fn headers(upload: &UploadRow, received: u64) -> [(&'static str, HeaderValue); 3] {
     let expires = u64::try_from(upload.expires_at).unwrap_or(0);
-    let expires = std::time::UNIX_EPOCH + std::time::Duration::from_millis(expires);
+    let expires = UNIX_EPOCH + Duration::from_millis(expires);
     let expires = httpdate::fmt_http_date(expires);
     let expires = HeaderValue::try_from(expires).unwrap_or(HeaderValue::from_static(""));
     [
@@ -174,32 +185,37 @@ async fn create(
         return Err(Busy::DISK_FULL.into());
     }
     let name = wanted.name.or_else(|| name_of(&asked)).unwrap_or_default();
-    let now = millis();
-    let row = UploadRow {
+    let (now, has_body) = (millis(), !in_parts || is_part(&asked));
+    let mut row = UploadRow {
         id: new_id(),
         project: caller.project.clone(),
         name: plain(&name),
+        metadata: text(&asked, METADATA).unwrap_or_default().to_owned(),
         length: i64::try_from(length).unwrap_or(i64::MAX),
         created_at: now,
-        expires_at: now + config.upload_millis(),
+        // Its client knows no id before the end, so nobody goes on with it should it break.
+        expires_at: now + if has_body { UPLOADING } else { config.upload_millis() },
     };
     let most = config.most_upload_bytes_per_project;
     if !service.store.new_upload(&row, i64::try_from(most).unwrap_or(i64::MAX)).await? {
-        let message = format!("the uploads of the project would have more than {most} bytes");
-        return Err(Problem::too_large(message));
+        return Err(Problem::too_large(format!(
+            "the uploads of the project would be more than {MOST_UPLOADS}, or have more than {most} bytes"
+        )));
     }
     let mut received = 0;
-    if !in_parts || is_part(&asked) {
+    if has_body {
         let turn = service.uploads.turn(&row.id).await;
-        match turn.append(length, body.into_data_stream(), || service.disk.has_room()).await {
+        match turn.append(0, length, body.into_data_stream(), || service.disk.has_room()).await {
             Ok(bytes) => received = bytes,
             Err(stopped) => {
-                // Its client does not know the id, so nobody goes on with it.
-                service.uploads.remove(&row.id).map_err(unread)?;
                 service.store.forget_upload(&row.id).await?;
+                service.uploads.remove(&row.id).map_err(unread)?;
                 return Err(stopped.into());
             }
         }
+        drop(turn);
+        row.expires_at = millis() + config.upload_millis();
+        service.store.keep_upload(&row.id, row.expires_at).await?;
     }
     tracing::info!(upload = row.id, bytes = length, received, "an upload was begun");
     // A relative one leads there behind a prefix of a proxy, too.
@@ -212,8 +228,7 @@ async fn create(
 
 /// Whether the body of a request is a part of an upload.
 fn is_part(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(OF_PARTS))
+    text(headers, "content-type").is_some_and(|kind| kind.eq_ignore_ascii_case(OF_PARTS))
 }
 
 /// The uploads of the project, newest first.
@@ -268,12 +283,19 @@ async fn get(
     responses((status = 200, description = "`Upload-Offset` and `Upload-Length`, in bytes")))]
 async fn head(
     State(service): State<Service>,
-    caller: Caller<JobsRead>,
+    caller: Caller<JobsWrite>,
     Name(id): Name,
 ) -> Result<Response, Problem> {
     let row = find(&service, &caller.project, &id).await?;
     let received = service.uploads.turn(&row.id).await.received().map_err(unread)?;
-    Ok((headers(&row, received), [(LENGTH, row.length.to_string())]).into_response())
+    let mut response =
+        (headers(&row, received), [(LENGTH, row.length.to_string())]).into_response();
+    if let Ok(metadata) = HeaderValue::from_str(&row.metadata)
+        && !metadata.is_empty()
+    {
+        response.headers_mut().insert(METADATA, metadata);
+    }
+    Ok(response)
 }
 
 /// Sends the next part.
@@ -292,16 +314,19 @@ async fn append(
     if !is_part(&asked) {
         return Err(Problem::unsupported_media_type(OF_PARTS));
     }
-    let mut row = find(&service, &caller.project, &id).await?;
+    find(&service, &caller.project, &id).await?;
     let offset = number(&asked, OFFSET)?;
-    let turn = service.uploads.turn(&row.id).await;
+    let turn = service.uploads.turn(&id).await;
+    // It may have been deleted before the turn came.
+    let mut row = find(&service, &caller.project, &id).await?;
     let received = turn.received().map_err(unread)?;
     if offset != received {
         let message = format!("the part begins at {offset}, and {received} bytes have come");
         return Err(Problem::conflict(message));
     }
     let length = u64::try_from(row.length).unwrap_or(0);
-    let ended = turn.append(length, body.into_data_stream(), || service.disk.has_room()).await;
+    let ended = turn.append(offset, length, body.into_data_stream(), || service.disk.has_room());
+    let ended = ended.await;
     drop(turn);
     row.expires_at = row.expires_at.max(millis() + service.config.upload_millis());
     service.store.keep_upload(&row.id, row.expires_at).await?;
@@ -321,10 +346,11 @@ async fn remove(
     Name(id): Name,
 ) -> Result<StatusCode, Problem> {
     let row = find(&service, &caller.project, &id).await?;
+    let _turn = service.uploads.turn(&row.id).await;
     if !service.store.forget_upload(&row.id).await? {
         return Err(Problem::conflict("a job that has not ended needs the upload"));
     }
-    let _turn = service.uploads.turn(&row.id).await;
+    // Where the client leaves before this, the file is removed as one that is not known.
     service.uploads.remove(&row.id).map_err(unread)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,7 +36,7 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// How long a signed URL lives, in seconds. Default: 24 h.
     pub url_seconds: u64,
-    /// The most bytes of an input that is copied before the run. Default: 20 GiB.
+    /// The most bytes of an upload, and of an input that is copied before the run. Default: 20 GiB.
     pub most_input_bytes: u64,
     /// The longest duration of an input, in seconds. Default: 24 h.
     pub most_media_seconds: f64,
@@ -56,8 +56,9 @@ pub struct Config {
     pub most_output_bytes: u64,
     /// The most bytes that the uploads of a project may have together. Default: 100 GiB.
     pub most_upload_bytes_per_project: u64,
-    /// How many hours an upload is kept after the last request for it, or job with it. Default: 24.
-    pub upload_hours: u32,
+    /// How many hours an upload is kept after the last bytes of it came, or the last job with it was
+    /// taken on; 87600, which is ten years, at most. Default: 24.
+    pub upload_hours: NonZeroU32,
     /// How many clients may listen to events at once. Default: 1000.
     pub most_event_streams: usize,
     /// The longest body of a request, in bytes. Default: 1 MiB.
@@ -116,6 +117,7 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Self {
+        const DAY: NonZeroU32 = NonZeroU32::new(24).unwrap();
         Self {
             data: PathBuf::from("avocet-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
@@ -134,7 +136,7 @@ impl Default for Config {
             most_memory_bytes: 4 << 30,
             most_output_bytes: 0,
             most_upload_bytes_per_project: 100 << 30,
-            upload_hours: 24,
+            upload_hours: DAY,
             most_event_streams: 1000,
             most_body_bytes: 1 << 20,
             requests_per_minute: 0,
@@ -236,7 +238,8 @@ impl Config {
 
     /// How long uploads are kept, in milliseconds.
     pub(crate) fn upload_millis(&self) -> i64 {
-        i64::from(self.upload_hours) * 3_600_000
+        const TEN_YEARS: u32 = 87_600;
+        i64::from(self.upload_hours.get().min(TEN_YEARS)) * 3_600_000
     }
 
     /// The limits that each job gets.

@@ -32,7 +32,7 @@ pub(crate) use leftovers::Leftover;
 pub(crate) use projects::{DEFAULT_PROJECT, ProjectRow};
 pub(crate) use providers::ProviderRow;
 pub(crate) use queue::{TOO_OFTEN, Task};
-pub(crate) use uploads::UploadRow;
+pub(crate) use uploads::{MOST_UPLOADS, UploadRow};
 
 use ulid::{Generator, Ulid};
 

@@ -11,6 +11,8 @@ pub(crate) struct UploadRow {
     pub(crate) project: String,
     /// The file name that the client gave.
     pub(crate) name: String,
+    /// `Upload-Metadata` as the client gave it.
+    pub(crate) metadata: String,
     /// Of the whole, in bytes.
     pub(crate) length: i64,
     /// In milliseconds since 1970, as is the time below.
@@ -18,27 +20,33 @@ pub(crate) struct UploadRow {
     pub(crate) expires_at: i64,
 }
 
-const UPLOAD: &str = "id, project, name, length, created_at, expires_at";
+const UPLOAD: &str = "id, project, name, metadata, length, created_at, expires_at";
 
 /// Whether a job that has not ended names an upload. Its id stands nowhere else by chance.
 const IN_USE: &str = "EXISTS (SELECT 1 FROM tasks JOIN jobs ON jobs.id = tasks.job_id \
-                      WHERE instr(jobs.document, 'upload:' || uploads.id) > 0)";
+                      WHERE jobs.project = uploads.project \
+                      AND instr(jobs.document, 'upload:' || uploads.id) > 0)";
+
+/// How many uploads a project may have. Each takes a file, however short it is.
+pub(crate) const MOST_UPLOADS: i64 = 1000;
 
 impl Store {
-    /// Adds an upload, unless all of its project would then be longer than `most` bytes together.
-    /// Answers whether it was added.
+    /// Adds an upload, unless all of its project would then have more than `most` bytes together, or be
+    /// more than [`MOST_UPLOADS`]. Answers whether it was added.
     pub(crate) async fn new_upload(
         &self,
         upload: &UploadRow,
         most: i64,
     ) -> Result<bool, sqlx::Error> {
         let text = format!(
-            "INSERT INTO uploads ({UPLOAD}) SELECT $1, $2, $3, $4, $5, $6 WHERE $4 + \
-             COALESCE((SELECT SUM(length) FROM uploads WHERE project = $2), 0) <= $7"
+            "INSERT INTO uploads ({UPLOAD}) SELECT $1, $2, $3, $4, $5, $6, $7 WHERE $5 + \
+             COALESCE((SELECT SUM(length) FROM uploads WHERE project = $2), 0) <= $8 \
+             AND (SELECT COUNT(*) FROM uploads WHERE project = $2) < $9"
         );
         let query = sqlx::query(&text).bind(&upload.id).bind(&upload.project).bind(&upload.name);
-        let query = query.bind(upload.length).bind(upload.created_at).bind(upload.expires_at);
-        Ok(query.bind(most).execute(&self.writer).await?.rows_affected() > 0)
+        let query = query.bind(&upload.metadata).bind(upload.length);
+        let query = query.bind(upload.created_at).bind(upload.expires_at);
+        Ok(query.bind(most).bind(MOST_UPLOADS).execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// The uploads of a project, newest first.
@@ -74,6 +82,12 @@ impl Store {
         let text =
             format!("DELETE FROM uploads WHERE expires_at <= $1 AND NOT {IN_USE} RETURNING id");
         sqlx::query_scalar(&text).bind(now).fetch_all(&self.writer).await
+    }
+
+    /// The uploads that jobs need which have not ended.
+    pub(crate) async fn needed_uploads(&self) -> Result<Vec<UploadRow>, sqlx::Error> {
+        let text = format!("SELECT {UPLOAD} FROM uploads WHERE {IN_USE} ORDER BY id");
+        sqlx::query_as(&text).fetch_all(&self.reader).await
     }
 
     /// The uploads of all projects.

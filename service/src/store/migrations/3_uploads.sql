@@ -4,6 +4,8 @@ CREATE TABLE uploads (
     project TEXT NOT NULL,
     -- The file name that the client gave.
     name TEXT NOT NULL,
+    -- What the client told of it, as it wrote that.
+    metadata TEXT NOT NULL,
     -- In bytes.
     length BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
