@@ -52,7 +52,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["outputs"],
             &["due"],
             &["service"],
-            &["disk", "metrics", "rates", "roots", "uploads", "workers"],
+            &["codes", "disk", "metrics", "rates", "roots", "uploads", "workers"],
             &["store"],
             &["model"],
         ],

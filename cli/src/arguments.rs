@@ -23,6 +23,7 @@ pub(super) const DATA: &str = "data";
 pub(super) const CONFIG: &str = "config";
 pub(super) const LISTEN: &str = "listen";
 pub(super) const ALLOW_PRIVATE: &str = "allow-private-network";
+pub(super) const OPEN: &str = "open";
 pub(super) const NAME: &str = "name";
 pub(super) const PROJECT: &str = "project";
 pub(super) const SCOPE: &str = "scope";
@@ -191,10 +192,14 @@ fn serve() -> clap::Command {
         .long(ALLOW_PRIVATE)
         .action(ArgAction::SetTrue)
         .help("Allows private addresses and http: for inputs, webhooks and storage providers");
+    let open = Arg::new(OPEN)
+        .long(OPEN)
+        .action(ArgAction::SetTrue)
+        .help("Prints a link that signs in to the page once, within ten minutes");
     clap::Command::new("serve")
-        .about("Serves the job API over HTTP")
+        .about("Serves the job API over HTTP, and a page for it")
         .args(of_service())
-        .args([listen, private])
+        .args([listen, private, open])
 }
 
 /// The commands for API keys.

@@ -2,15 +2,15 @@
 
 use std::{env, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use avocet_service::{Admin, AdminError, Config, KeyKind, LogFormat, NewKey, Started};
+use avocet_service::{Admin, AdminError, Config, KeyKind, LogFormat, NewKey, SAMPLE, Started};
 use clap::ArgMatches;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     arguments::{
-        ALLOW_PRIVATE, CHECK, CONFIG, DATA, EXPIRES_DAYS, FOLDER, ID, KIND, LISTEN, NAME, PROJECT,
-        SCOPE,
+        ALLOW_PRIVATE, CHECK, CONFIG, DATA, EXPIRES_DAYS, FOLDER, ID, KIND, LISTEN, NAME, OPEN,
+        PROJECT, SCOPE,
     },
     failure::Failure,
     terminal, worker,
@@ -61,6 +61,8 @@ fn serve(matches: &ArgMatches) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("the path of this program is unknown: {error}")))?;
     let runtime = runtime()?;
     // The second signal ends the wait for jobs that run.
+    let opens = matches.get_flag(OPEN);
+    let tell = |started: &Started| tell(started, opens);
     let served = avocet_service::serve(config, program, tell, signalled(), signalled());
     let served = runtime.block_on(served);
     // Do not wait for calls to stores or webhook receivers that do not answer.
@@ -92,13 +94,17 @@ async fn signalled() {
     }
 }
 
-/// Prints the address, the first API key and an example request.
-fn tell(started: &Started) {
+/// Prints the address, the first API key and a request that works as it stands; and a link that signs in,
+/// if that is wanted.
+fn tell(started: &Started, opens: bool) {
     let base = &started.public_url;
     terminal::note(&format!(
-        "Avocet listens on {}; the API is described at {base}/docs",
+        "Avocet listens on {}; its page is {base}/, and the API is described at {base}/docs",
         started.address
     ));
+    if opens {
+        terminal::note(&format!("sign in once, within ten minutes: {}", started.sign_in));
+    }
     let key = match &started.key {
         Some(key) => {
             terminal::note(&format!(
@@ -110,7 +116,7 @@ fn tell(started: &Started) {
     };
     terminal::note(&format!(
         "curl {base}/v1/jobs -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' \
-         -d '{{\"mode\":\"recipe\",\"input\":{{\"url\":\"https://host/video.mp4\"}},\"output\":\
+         -d '{{\"mode\":\"recipe\",\"input\":{{\"url\":\"{SAMPLE}\"}},\"output\":\
          {{\"format\":\"jpg\"}},\"recipe\":{{\"name\":\"thumbnail\",\"seekSeconds\":1}}}}'"
     ));
 }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod api;
+mod codes;
 mod disk;
 #[cfg(feature = "door")]
 pub mod door;
@@ -23,7 +24,7 @@ mod workers;
 
 use std::{
     collections::HashSet,
-    io,
+    io::{self, Write},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -68,6 +69,12 @@ pub use store::StoreError;
 use store::{DATABASE, DEFAULT_PROJECT, NewToken, Store};
 use uploads::{UPLOADING, UPLOADS, Uploads};
 use workers::Program;
+
+/// An input that every service has, for a first try: a clip of three seconds.
+pub const SAMPLE: &str = "root:sample/clip.mp4";
+
+/// The folder of the sample, below the data folder.
+const SAMPLES: &str = "sample";
 
 /// The file of the data folder that holds the first API key, in plain text.
 const KEY_FILE: &str = "api-key";
@@ -145,6 +152,8 @@ pub struct Started {
     pub public_url: String,
     /// The first API key, if this start made it.
     pub key: Option<String>,
+    /// A link that signs in once, within ten minutes, to the page of the service.
+    pub sign_in: String,
 }
 
 /// Runs a service until `ended` completes. Then it takes no more work, and running jobs may go on for
@@ -155,7 +164,7 @@ pub struct Started {
 /// # Errors
 /// [`ServeError`] when the service can not start; no connection was accepted by then.
 pub async fn serve(
-    config: Config,
+    mut config: Config,
     program: PathBuf,
     started: impl FnOnce(&Started),
     ended: impl Future<Output = ()>,
@@ -164,6 +173,9 @@ pub async fn serve(
     let data = config.data.clone();
     let sandbox = sandbox(config.confinement)?;
     let _lock = open_folder(&data)?;
+    let sample = put_sample(&data).map_err(io_error("the folder of the sample"))?;
+    // A folder of the operator's with this name has the precedence.
+    config.input_roots.entry(SAMPLES.to_owned()).or_insert(sample);
     let store = Store::open(&data).await?;
     let keys = Keys::open(&data).map_err(io_error("the keys of the data folder"))?;
     if store.setting(DEFAULT_PROJECT, "webhookSecret").await?.is_none() {
@@ -197,7 +209,8 @@ pub async fn serve(
     tasks.spawn(jobs::leftovers::run(service.clone()));
     tasks.spawn(tend(service.clone()));
     tasks.spawn(tend_workers(service.clone()));
-    started(&Started { address, public_url, key });
+    let sign_in = format!("{public_url}/#/sign-in/{}", service.codes.give());
+    started(&Started { address, public_url, key, sign_in });
 
     let drained = async {
         ended.await;
@@ -351,6 +364,19 @@ fn open_folder(data: &Path) -> Result<std::fs::File, ServeError> {
     let _ = std::fs::remove_dir_all(data.join(WORK));
     folder(data.join(WORK))?;
     Ok(lock)
+}
+
+/// Writes the sample into a folder of its own, which is returned.
+fn put_sample(data: &Path) -> io::Result<PathBuf> {
+    /// Made by the `ffmpeg` program: its `testsrc2` as H.264, and a tone as AAC.
+    const CLIP: &[u8] = include_bytes!("../assets/sample.mp4");
+    let folder = data.join(SAMPLES);
+    std::fs::create_dir_all(&folder)?;
+    // It appears whole, and one of an earlier release is replaced.
+    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+    file.write_all(CLIP)?;
+    file.persist(folder.join("clip.mp4"))?;
+    Ok(folder)
 }
 
 /// Writes down when keys were last used, and removes what is past its retention, once a minute.

@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::{
     TO_END,
+    codes::Codes,
     disk::Disk,
     metrics::Metrics,
     model::{
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) keys: Keys,
     pub(crate) uploads: Uploads,
+    /// Codes of one-time links.
+    pub(crate) codes: Codes,
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
     pub(crate) disk: Disk,
@@ -122,6 +125,7 @@ impl Service {
             store,
             keys,
             uploads,
+            codes: Codes::default(),
             public_url,
             rates: Rates::default(),
             places: Places::new(jobs, ASIDE, ASIDE_OF_ONE),

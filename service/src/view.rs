@@ -106,6 +106,8 @@ pub(crate) struct Job {
     reasons: Vec<Note>,
     /// What is not as one would wish.
     warnings: Vec<Note>,
+    /// When it came into each state; jobs of earlier releases have none.
+    timeline: Vec<Entry>,
     /// How often it was begun.
     attempts: i64,
     priority: Priority,
@@ -115,6 +117,22 @@ pub(crate) struct Job {
     /// queries of its URLs are masked.
     #[schema(value_type = Object)]
     document: Box<RawValue>,
+}
+
+/// When a job came into a state.
+#[derive(Debug, Serialize, ToSchema)]
+struct Entry {
+    state: String,
+    at: String,
+}
+
+/// The timeline of a job, as the store has it.
+fn timeline(text: &str) -> Vec<Entry> {
+    let entry = |entry: &str| {
+        let (state, at) = entry.split_once(' ')?;
+        Some(Entry { state: state.to_owned(), at: time(at.parse().ok()?) })
+    };
+    text.split(';').filter_map(entry).collect()
 }
 
 /// Which jobs of a project come first.
@@ -207,6 +225,7 @@ pub(crate) async fn job(service: &Service, row: &JobRow) -> Job {
         strategy: row.strategy.clone(),
         reasons: parsed(&row.reasons),
         warnings: parsed(&row.warnings),
+        timeline: timeline(&row.timeline),
         attempts: row.attempts,
         priority: match row.priority {
             ..=0 => Priority::Low,
@@ -402,6 +421,7 @@ impl From<&ProjectRow> for Project {
 pub(crate) struct Delivery {
     /// The `webhook-id` of all its attempts.
     id: String,
+    job_id: String,
     /// Without credentials.
     url: String,
     /// `pending`, `delivered` or `failed`.
@@ -435,6 +455,7 @@ pub(crate) fn delivery(row: &DeliveryRow, attempts: &[AttemptRow]) -> Delivery {
     });
     Delivery {
         id: row.id.clone(),
+        job_id: row.job_id.clone(),
         url: avocet_model::location::without_secrets(&row.url),
         state: row.state.clone(),
         next_at: (row.state == "pending").then(|| time(row.next_at)),

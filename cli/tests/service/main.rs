@@ -16,6 +16,7 @@ mod jobs;
 mod judges;
 mod load;
 mod lost;
+mod page;
 mod place;
 mod projects;
 mod providers;

@@ -32,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) data: Arc<TempDir>,
     pub(crate) base: String,
     pub(crate) key: String,
+    /// The one-time link, which `--open` prints; empty without.
+    pub(crate) sign_in: String,
     client: reqwest::Client,
 }
 
@@ -78,10 +80,16 @@ impl Service {
             }
             told.push(line);
         };
+        let mut sign_in = String::new();
+        if arguments.contains(&"--open") {
+            let line = lines.next().unwrap().unwrap();
+            line.rsplit(' ').next().unwrap().clone_into(&mut sign_in);
+        }
         // Read the log to its end, so that a full pipe does not block the service.
         std::thread::spawn(move || lines.for_each(drop));
         let key = fs::read_to_string(data.path().join("api-key")).unwrap();
-        Self { child, data, base: format!("http://{address}"), key, client: client() }
+        let base = format!("http://{address}");
+        Self { child, data, base, key, sign_in, client: client() }
     }
 
     /// Kills the service without a shutdown.

@@ -152,6 +152,10 @@ async fn each_path_asks_for_a_scope() {
     for (path, item) in api["paths"].as_object().unwrap() {
         let Some(rest) = path.strip_prefix("/v1/") else { continue };
         let path = format!("/v1/{}", rest.replace("{id}", "x").replace("{slug}", "x"));
+        // Each key may ask what it is.
+        if path == "/v1/key" {
+            continue;
+        }
         for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
             let mut refused = 0;
             for client in &clients {

@@ -138,6 +138,7 @@ fn row_of(project: &str, document: String, job: &Job) -> JobRow {
         webhook_url: job.service.webhook_url.clone(),
         priority: job.service.priority as i64,
         metadata: json!(job.service.metadata).to_string(),
+        timeline: String::new(),
         cancel: 0,
         created_at: now,
         started_at: None,

@@ -6,13 +6,16 @@ mod body;
 mod files;
 mod form;
 mod jobs;
+mod page;
 mod presets;
 mod problem;
 mod providers;
 mod schema;
 mod starters;
+mod system;
 mod uploads;
 mod watch;
+mod webhooks;
 
 use axum::{
     Router,
@@ -20,7 +23,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use tracing::Instrument;
@@ -59,6 +62,8 @@ fn keyed() -> OpenApiRouter<Service> {
         .merge(providers::router())
         .merge(files::router())
         .merge(uploads::router())
+        .merge(webhooks::router())
+        .merge(system::router())
 }
 
 /// The paths with a key, those without one, and the OpenAPI document of both.
@@ -157,7 +162,7 @@ pub(crate) fn router(service: Service) -> Router {
         .nest("/api/v1", keyed)
         .route("/files/{*path}", get(files::download))
         .route("/events/{id}", get(jobs::signed_events))
-        .route("/", get(|| async { Redirect::temporary("docs/") }))
+        .merge(page::router())
         .route("/openapi.json", get(document))
         .merge(SwaggerUi::new("/docs").config(shown))
         .method_not_allowed_fallback(method_not_allowed)

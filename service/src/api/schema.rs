@@ -125,6 +125,7 @@ fn recipe(name: RecipeName) -> Value {
     json!({
         "type": "object",
         "title": name.name(),
+        "x-formats": name.formats().iter().map(|format| format.name()).collect::<Vec<_>>(),
         "description": name.summary(),
         "additionalProperties": false,
         "properties": std::iter::once(named).chain(properties).collect::<Map<_, _>>(),

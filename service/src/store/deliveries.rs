@@ -9,6 +9,7 @@ use crate::model::clock::millis;
 #[derive(Clone, Debug, FromRow, PartialEq)]
 pub(crate) struct DeliveryRow {
     pub(crate) id: String,
+    pub(crate) job_id: String,
     /// The [`JobRow`](super::JobRow) at the end of the job, as JSON.
     pub(crate) job: String,
     pub(crate) url: String,
@@ -44,7 +45,7 @@ pub(crate) enum Outcome {
     },
 }
 
-const DELIVERY: &str = "id, job, url, host, state, attempts, next_at, created_at";
+const DELIVERY: &str = "id, job_id, job, url, host, state, attempts, next_at, created_at";
 
 impl Store {
     pub(crate) async fn deliveries_of(&self, job: &str) -> Result<Vec<DeliveryRow>, sqlx::Error> {
@@ -56,6 +57,40 @@ impl Store {
         let text = "SELECT number, at, status, error FROM delivery_attempts \
                     WHERE delivery_id = $1 ORDER BY number";
         sqlx::query_as(text).bind(id).fetch_all(&self.reader).await
+    }
+
+    /// The deliveries of a project, newest first: at most so many, older than the one whose id is given.
+    pub(crate) async fn deliveries(
+        &self,
+        project: &str,
+        before: Option<&str>,
+        most: i64,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let text = format!(
+            "SELECT {DELIVERY} FROM deliveries WHERE project = $1 AND ($2 IS NULL OR id < $2) \
+             ORDER BY id DESC LIMIT $3"
+        );
+        sqlx::query_as(&text).bind(project).bind(before).bind(most).fetch_all(&self.reader).await
+    }
+
+    /// Makes a delivery of a project due now that is not pending; `None` where there is none of the id.
+    /// The inner value tells whether it was not pending.
+    pub(crate) async fn redeliver(
+        &self,
+        project: &str,
+        id: &str,
+    ) -> Result<Option<bool>, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let text = "SELECT state FROM deliveries WHERE project = $1 AND id = $2";
+        let query = sqlx::query_scalar(text).bind(project).bind(id);
+        let state: Option<String> = query.fetch_optional(&mut *transaction).await?;
+        let text = "UPDATE deliveries SET state = 'pending', next_at = $2 \
+                    WHERE id = $1 AND state <> 'pending'";
+        sqlx::query(text).bind(id).bind(millis()).execute(&mut *transaction).await?;
+        if state.is_some() {
+            transaction.commit().await?;
+        }
+        Ok(state.map(|state| state != "pending"))
     }
 
     /// How many deliveries are pending.

@@ -71,6 +71,9 @@ pub(crate) struct JobRow {
     /// Pairs of the client's own, as JSON.
     #[serde(default = "nothing")]
     pub(crate) metadata: String,
+    /// When it came into each state: `STATE MILLISECONDS;` for each, in order.
+    #[serde(default)]
+    pub(crate) timeline: String,
     /// 1 when the running job was asked to stop, else 0.
     pub(crate) cancel: i64,
     /// In milliseconds since 1970, as are the times below.
@@ -153,7 +156,7 @@ pub(crate) enum Settled {
 
 const COLUMNS: &str = "id, state, progress, document, recipe, strategy, reasons, warnings, \
                        outputs, error, attempts, webhook_url, cancel, created_at, started_at, \
-                       finished_at, project, priority, metadata";
+                       finished_at, project, priority, metadata, timeline";
 
 const KNOWN: &str = "SELECT body_hash, job_id FROM idempotency WHERE project = $1 AND key = $2";
 
@@ -191,8 +194,8 @@ impl Store {
             }
         }
         let text = "INSERT INTO jobs (id, state, document, recipe, error, webhook_url, \
-                    created_at, finished_at, project, priority, metadata) \
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                    created_at, finished_at, project, priority, metadata, timeline) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2 || ' ' || $7 || ';')";
         sqlx::query(text)
             .bind(&job.id)
             .bind(job.state)
@@ -336,6 +339,12 @@ impl Store {
         sqlx::query_as(text).fetch_all(&self.reader).await
     }
 
+    /// How many jobs of a project are in each state.
+    pub(crate) async fn counts_of(&self, project: &str) -> Result<Vec<(State, i64)>, sqlx::Error> {
+        let text = "SELECT state, COUNT(*) FROM jobs WHERE project = $1 GROUP BY state";
+        sqlx::query_as(text).bind(project).fetch_all(&self.reader).await
+    }
+
     /// Ends the job of a task, once; `false` when it has ended, or the task is another attempt's.
     pub(crate) async fn finish(&self, task: &Task, end: &End) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin().await?;
@@ -345,11 +354,13 @@ impl Store {
             return Ok(false);
         }
         forget_unsent(&mut transaction, &task.job_id).await?;
-        let text = "UPDATE jobs SET state = $2, outputs = $3, warnings = $4, error = $5, \
-                    finished_at = $6, cancel = 0, kept = $7, \
-                    progress = CASE WHEN $2 = 'completed' THEN 100 ELSE progress END \
-                    WHERE id = $1";
-        sqlx::query(text)
+        let text = format!(
+            "UPDATE jobs SET {}, state = $2, outputs = $3, warnings = $4, error = $5, \
+             finished_at = $6, cancel = 0, kept = $7, \
+             progress = CASE WHEN $2 = 'completed' THEN 100 ELSE progress END WHERE id = $1",
+            noted("$2", "$6")
+        );
+        sqlx::query(&text)
             .bind(&task.job_id)
             .bind(end.state)
             .bind(&end.outputs)
@@ -439,10 +450,12 @@ impl Store {
         if !matches!(state, State::Failed | State::Cancelled) {
             return Ok(Settled::Conflict);
         }
-        let text = "UPDATE jobs SET state = 'queued', progress = 0, error = NULL, cancel = 0, \
-                    strategy = NULL, reasons = '[]', started_at = NULL, finished_at = NULL \
-                    WHERE id = $1";
-        sqlx::query(text).bind(id).execute(&mut *transaction).await?;
+        let text = format!(
+            "UPDATE jobs SET {}, state = 'queued', progress = 0, error = NULL, cancel = 0, \
+             strategy = NULL, reasons = '[]', started_at = NULL, finished_at = NULL WHERE id = $1",
+            noted("'queued'", "$2")
+        );
+        sqlx::query(&text).bind(id).bind(millis()).execute(&mut *transaction).await?;
         let job = read(&mut transaction, id).await?;
         enqueue(&mut transaction, &job, millis()).await?;
         transaction.commit().await?;
@@ -484,10 +497,22 @@ pub(super) async fn stop(
         return Ok(false);
     }
     forget_unsent(transaction, id).await?;
-    let text = "UPDATE jobs SET state = 'cancelled', finished_at = $2, cancel = 0 WHERE id = $1";
-    sqlx::query(text).bind(id).bind(millis()).execute(&mut **transaction).await?;
+    let text = format!(
+        "UPDATE jobs SET {}, state = 'cancelled', finished_at = $2, cancel = 0 WHERE id = $1",
+        noted("'cancelled'", "$2")
+    );
+    sqlx::query(&text).bind(id).bind(millis()).execute(&mut **transaction).await?;
     announce(transaction, id).await?;
     Ok(true)
+}
+
+/// The part of an UPDATE of jobs that notes into which state it brings them, and when, in milliseconds
+/// since 1970.
+pub(super) fn noted(state: &str, at: &str) -> String {
+    format!(
+        "timeline = CASE WHEN state = {state} THEN timeline \
+         ELSE timeline || {state} || ' ' || {at} || ';' END"
+    )
 }
 
 /// Puts the webhook of a job's end into the outbox, in the transaction that ends the job.
@@ -541,6 +566,7 @@ pub(super) mod tests {
             webhook_url: Some("https://host/hook".to_owned()),
             priority: 1,
             metadata: "{}".to_owned(),
+            timeline: String::new(),
             cancel: 0,
             created_at: millis(),
             started_at: None,

@@ -13,14 +13,15 @@ use super::StoreError;
 
 /// The steps, from 1 on. The first makes what releases without steps made, and is harmless for their
 /// databases.
-const STEPS: [(&str, &str); 3] = [
+const STEPS: [(&str, &str); 4] = [
     ("first", include_str!("migrations/1_first.sql")),
     ("projects", include_str!("migrations/2_projects.sql")),
     ("uploads", include_str!("migrations/3_uploads.sql")),
+    ("page", include_str!("migrations/4_page.sql")),
 ];
 
 /// The number of the last step.
-const LAST: i64 = 3;
+const LAST: i64 = 4;
 
 #[derive(Debug)]
 struct Steps;

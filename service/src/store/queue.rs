@@ -2,7 +2,10 @@
 
 use sqlx::{Connection, FromRow, Sqlite, Transaction};
 
-use super::{BEGIN, JobRow, State, Store, jobs::stop};
+use super::{
+    BEGIN, JobRow, State, Store,
+    jobs::{noted, stop},
+};
 use crate::model::clock::millis;
 
 /// An entry of the queue, taken by one loop.
@@ -90,9 +93,12 @@ impl Store {
             let text = "UPDATE projects SET turn = (SELECT MAX(turn) + 1 FROM projects) \
                         WHERE id = $1";
             sqlx::query(text).bind(&project).execute(&mut *transaction).await?;
-            let text = "UPDATE jobs SET state = 'probing', progress = 0, attempts = $2, \
-                        started_at = COALESCE(started_at, $3) WHERE id = $1";
-            let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(millis());
+            let text = format!(
+                "UPDATE jobs SET {}, state = 'probing', progress = 0, attempts = $2, \
+                 started_at = COALESCE(started_at, $3) WHERE id = $1",
+                noted("'probing'", "$3")
+            );
+            let query = sqlx::query(&text).bind(&task.job_id).bind(task.attempt).bind(millis());
             query.execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
@@ -106,11 +112,18 @@ impl Store {
         state: State,
         progress: u8,
     ) -> Result<bool, sqlx::Error> {
-        let text = "UPDATE jobs SET state = $3, \
-                    progress = CASE WHEN progress < $4 THEN $4 ELSE progress END \
-                    WHERE id = $1 AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)";
-        let query = sqlx::query(text).bind(&task.job_id).bind(task.attempt).bind(state);
-        let done = query.bind(i64::from(progress)).execute(&mut *self.notes().await?).await?;
+        let text = format!(
+            "UPDATE jobs SET {}, state = $3, \
+             progress = CASE WHEN progress < $4 THEN $4 ELSE progress END \
+             WHERE id = $1 AND attempts = $2 AND id IN (SELECT job_id FROM tasks WHERE taken = 1)",
+            noted("$3", "$5")
+        );
+        let query = sqlx::query(&text).bind(&task.job_id).bind(task.attempt).bind(state);
+        let done = query
+            .bind(i64::from(progress))
+            .bind(millis())
+            .execute(&mut *self.notes().await?)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -131,8 +144,11 @@ impl Store {
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(State::Queued);
         }
-        let text = "UPDATE jobs SET state = 'queued' WHERE id = $1 RETURNING cancel";
-        let query = sqlx::query_scalar(text).bind(&task.job_id);
+        let text = format!(
+            "UPDATE jobs SET {}, state = 'queued' WHERE id = $1 RETURNING cancel",
+            noted("'queued'", "$2")
+        );
+        let query = sqlx::query_scalar(&text).bind(&task.job_id).bind(millis());
         let cancel: i64 = query.fetch_one(&mut *transaction).await?;
         let state = if cancel == 0 { State::Queued } else { State::Cancelled };
         if state == State::Cancelled {
@@ -146,9 +162,12 @@ impl Store {
     /// service before. Returns the ids of their jobs.
     pub(crate) async fn recover(&self) -> Result<Vec<String>, sqlx::Error> {
         let mut transaction = self.begin().await?;
-        let text = "UPDATE jobs SET state = 'queued' WHERE id IN \
-                    (SELECT job_id FROM tasks WHERE taken = 1)";
-        sqlx::query(text).execute(&mut *transaction).await?;
+        let text = format!(
+            "UPDATE jobs SET {}, state = 'queued' WHERE id IN \
+             (SELECT job_id FROM tasks WHERE taken = 1)",
+            noted("'queued'", "$1")
+        );
+        sqlx::query(&text).bind(millis()).execute(&mut *transaction).await?;
         let text = "UPDATE tasks SET taken = 0, unclean = unclean + 1 WHERE taken = 1 \
                     RETURNING job_id";
         let given = sqlx::query_scalar(text).fetch_all(&mut *transaction).await?;

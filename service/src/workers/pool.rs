@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -48,6 +48,11 @@ impl Pool {
             spare: Mutex::default(),
             is_blind: AtomicBool::new(false),
         }
+    }
+
+    /// The `ffmpeg` program, where there is one.
+    pub(crate) fn ffmpeg(&self) -> Option<&Path> {
+        self.program.ffmpeg.as_deref()
     }
 
     /// What of the confinement of workers is not enforced, in words.

@@ -27,6 +27,8 @@ pub(crate) struct Places(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// How many places there are.
+    count: usize,
     state: Mutex<State>,
     /// How many may go on without a place, because they wait for bytes: all, and of one name.
     aside: usize,
@@ -114,7 +116,12 @@ impl Places {
     pub(crate) fn new(count: usize, aside: usize, aside_of_one: usize) -> Self {
         let (queues, none) = (VecDeque::new(), BTreeMap::new());
         let state = Mutex::new(State { free: count, queues, aside: none });
-        Self(Arc::new(Shared { state, aside, aside_of_one }))
+        Self(Arc::new(Shared { count, state, aside, aside_of_one }))
+    }
+
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.count.saturating_sub(self.0.state().free)
     }
 
     /// Takes a place, in turn with those of other names.
