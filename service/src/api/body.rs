@@ -98,6 +98,28 @@ impl From<Option<String>> for Change {
     }
 }
 
+/// How many rows a page of a list has: as many as are asked for, or 20.
+pub(super) fn page_size(asked: Option<i64>) -> Result<i64, Problem> {
+    let limit = asked.unwrap_or(20);
+    if (1..=100).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::invalid("limit", limit.to_string(), "a number from 1 to 100"))
+}
+
+/// Cuts rows, of which one more was read than a page has, to the page. Returns the cursor of the next
+/// page: the id of the last row, where there are more.
+pub(super) fn cut_page<T>(
+    rows: &mut Vec<T>,
+    limit: i64,
+    id: impl Fn(&T) -> &str,
+) -> Option<String> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let is_more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| is_more).map(|row| id(row).to_owned())
+}
+
 /// The single parameter of a path.
 #[derive(Debug)]
 pub(crate) struct Name(pub(crate) String);

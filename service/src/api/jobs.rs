@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Caller, JobsRead, JobsWrite},
-    body::{Asked, Body, Name},
+    body::{Asked, Body, Name, cut_page, page_size},
     files::{Signed, TO_REACH},
     problem::Problem,
     schema::Document,
@@ -260,10 +260,7 @@ async fn list(
     caller: Caller<JobsRead>,
     Asked(asked): Asked<Listing>,
 ) -> Result<Json<Page>, Problem> {
-    let limit = asked.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::invalid("limit", limit.to_string(), "a number from 1 to 100"));
-    }
+    let limit = page_size(asked.limit)?;
     let at = |name: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
         let wrong =
@@ -284,11 +281,7 @@ async fn list(
     };
     let cursor = asked.cursor.as_deref();
     let mut jobs = service.store.jobs(&caller.project, wanted, cursor, limit + 1).await?;
-    let is_more = jobs.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    if is_more {
-        jobs.pop();
-    }
-    let next_cursor = jobs.last().filter(|_| is_more).map(|job| job.id.clone());
+    let next_cursor = cut_page(&mut jobs, limit, |job| &job.id);
     let mut data = Vec::new();
     for job in &jobs {
         data.push(view::job(&service, job).await);

@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Caller, Settings},
-    body::{Asked, Name},
+    body::{Asked, Name, cut_page, page_size},
     problem::Problem,
 };
 use crate::{
@@ -49,17 +49,10 @@ async fn list(
     caller: Caller<Settings>,
     Asked(asked): Asked<Listing>,
 ) -> Result<Json<Deliveries>, Problem> {
-    let limit = asked.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(Problem::invalid("limit", limit.to_string(), "a number from 1 to 100"));
-    }
+    let limit = page_size(asked.limit)?;
     let store = &service.store;
     let mut rows = store.deliveries(&caller.project, asked.cursor.as_deref(), limit + 1).await?;
-    let is_more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    if is_more {
-        rows.pop();
-    }
-    let next_cursor = rows.last().filter(|_| is_more).map(|row| row.id.clone());
+    let next_cursor = cut_page(&mut rows, limit, |row| &row.id);
     let mut data = Vec::new();
     for row in &rows {
         data.push(view::delivery(row, &store.attempts_of(&row.id).await?));

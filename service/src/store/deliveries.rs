@@ -84,13 +84,12 @@ impl Store {
         let text = "SELECT state FROM deliveries WHERE project = $1 AND id = $2";
         let query = sqlx::query_scalar(text).bind(project).bind(id);
         let state: Option<String> = query.fetch_optional(&mut *transaction).await?;
+        let Some(state) = state else { return Ok(None) };
         let text = "UPDATE deliveries SET state = 'pending', next_at = $2 \
                     WHERE id = $1 AND state <> 'pending'";
         sqlx::query(text).bind(id).bind(millis()).execute(&mut *transaction).await?;
-        if state.is_some() {
-            transaction.commit().await?;
-        }
-        Ok(state.map(|state| state != "pending"))
+        transaction.commit().await?;
+        Ok(Some(state != "pending"))
     }
 
     /// How many deliveries are pending.
