@@ -1,10 +1,14 @@
 //! The JSON objects of the API's answers, made from database rows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZero};
 
 use avocet_recipes::Tree;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use time::format_description::well_known::{
+    Iso8601,
+    iso8601::{self, TimePrecision},
+};
 use url::Url;
 use utoipa::ToSchema;
 
@@ -19,11 +23,15 @@ use crate::{
     uploads,
 };
 
-/// A time in milliseconds since 1970, as RFC 3339 writes it.
+/// A time in milliseconds since 1970, as RFC 3339 writes it, with three digits behind the second, so
+/// that times in the order of their text are in the order of time.
 pub(crate) fn time(millis: i64) -> String {
+    const FORMAT: iso8601::EncodedConfig = iso8601::Config::DEFAULT
+        .set_time_precision(TimePrecision::Second { decimal_digits: NonZero::new(3) })
+        .encode();
     let nanoseconds = i128::from(millis) * 1_000_000;
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds);
-    let format = time::format_description::well_known::Rfc3339;
+    let format = Iso8601::<FORMAT>;
     time.ok().and_then(|time| time.format(&format).ok()).unwrap_or_default()
 }
 

@@ -186,7 +186,7 @@ async fn keys_end_when_they_expire_or_are_revoked() {
     let service = Service::start();
     let later = json!({ "name": "later", "expiresAt": "2999-01-01T00:00:00+01:00" });
     let (_, token) = service.send("POST", "/v1/tokens", &later).await;
-    assert_eq!(token["expiresAt"], "2998-12-31T23:00:00Z", "{token}");
+    assert_eq!(token["expiresAt"], "2998-12-31T23:00:00.000Z", "{token}");
     assert!(token["createdBy"].is_string(), "{token}");
     let mortal = Client { service: &service, key: token["key"].as_str().unwrap().to_owned() };
     assert_eq!(mortal.get("/v1/jobs").await.0, 200);
