@@ -7,8 +7,6 @@ use avocet::{
     recipes::{ForService, JobInput, JobOutputs, Recipe, Task, Transcode},
 };
 
-use crate::support::soak;
-
 /// A job with these arguments, and with one input and one output under keys.
 fn job(args: Vec<String>) -> Job {
     Job {
@@ -368,7 +366,7 @@ fn names_a_file(graph: &str) -> bool {
 
 #[test]
 fn no_mutated_list_gets_a_name_through() {
-    let count = if soak() { 1_000_000 } else { 20_000 };
+    let count = if fixtures::soak() { 1_000_000 } else { 20_000 };
     let mut chance = Chance(0x0dd_ba11);
     let mut accepted = 0;
     for _ in 0..count {

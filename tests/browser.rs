@@ -15,7 +15,7 @@ use std::{
 
 use fixtures::judge;
 
-use crate::support::{run, soak};
+use crate::support::run;
 
 /// How long a page may take. Clips are played at four times their speed.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -176,11 +176,8 @@ fn what_web_ready_makes_plays_in_chromium() {
     let clips = made.into_iter().map(fixtures::get);
     // A damaged stream is copied as it is. A browser may stop where a decoder conceals the damage.
     let is_whole = |clip: &PathBuf| !clip.ends_with("corrupted.mp4");
-    let real = fixtures::media_clips().into_iter().filter(is_whole).filter(|_| soak());
-    for (number, clip) in clips.chain(real).enumerate() {
-        if !soak() && number % 6 != 0 {
-            continue;
-        }
+    let real = fixtures::media_clips().into_iter().filter(is_whole).filter(|_| fixtures::soak());
+    for clip in fixtures::sample(clips.chain(real), 6) {
         let name = clip.display();
         let Ok(made) = run(&clip, "mp4", r#""webReady""#) else { continue };
         let probe = judge::probe(&made.path);
@@ -220,10 +217,7 @@ fn smart_cuts_play_in_chromium() {
             .any(|codec| name.contains(codec));
         is_ours && !name.contains("open") && !name.contains(".mov")
     };
-    for (number, name) in fixtures::groups().filter(plays).enumerate() {
-        if !soak() && number % 9 != 0 {
-            continue;
-        }
+    for name in fixtures::sample(fixtures::groups().filter(plays), 9) {
         let clip = fixtures::get(name);
         let format = if name.contains(".webm") { "webm" } else { "mp4" };
         let recipe = r#""trim","startSeconds":0.52,"durationSeconds":2.64"#;

@@ -29,12 +29,13 @@ fn the_room_for_the_index_is_about_as_large_as_that() {
         return;
     }
     let clip = fixtures::get("counter-60s.mp4");
-    for (name, format, recipe) in [
+    let table = [
         ("a copy", "mp4", r#""transcode""#),
         ("a copy to QuickTime", "mov", r#""transcode""#),
         ("sound alone", "m4a", r#""extractAudio""#),
         ("an encode", "mp4", r#""resize","width":640"#),
-    ] {
+    ];
+    for (name, format, recipe) in fixtures::sample(table, 3) {
         let made = run(&clip, format, recipe).unwrap();
         let (empty, length) = (empty(&made.path), fs::metadata(&made.path).unwrap().len());
         assert!(empty <= 8 + length / 256, "{name}: {empty} of {length} bytes");

@@ -1,11 +1,11 @@
 //! Frames in memory: the right ones, upright, in the requested format.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use avocet::{CancelToken, Engine, Error, FrameBuilder, Picture, TimeRange};
 use fixtures::judge;
 
-use crate::support::{soak, watched};
+use crate::support::watched;
 
 /// How frames are asked for.
 type Ask = fn(FrameBuilder) -> FrameBuilder;
@@ -94,18 +94,12 @@ fn many_times_give_what_each_of_them_gives_alone() {
         return;
     }
     let broken: Vec<_> = fixtures::broken().collect();
-    let mut clips: Vec<(String, PathBuf)> = fixtures::all()
+    let made = fixtures::all()
         .filter(|name| !broken.contains(name) && *name != "three-hours.mkv")
-        .map(|name| (name.to_owned(), fixtures::get(name)))
-        .collect();
-    if soak() {
-        let real = fixtures::media_clips!().into_iter();
-        clips.extend(real.map(|path| (path.display().to_string(), path)));
-    } else {
-        clips = clips.into_iter().step_by(7).collect();
-    }
+        .map(fixtures::get);
     let mut seen = 0;
-    for (name, clip) in clips {
+    for clip in fixtures::sample(made.chain(fixtures::media_clips()), 11) {
+        let name = clip.display().to_string();
         let times: Vec<f64> = (0..24).map(|number| f64::from(number) * 0.13 + 0.031).collect();
         seen += watched(&name.clone(), move || {
             // Sound has no pictures.

@@ -43,7 +43,7 @@ fn packets_of_movies_are_where_their_tables_say() {
     let broken: Vec<_> = fixtures::broken().collect();
     let is_movie = |name: &str| [".mp4", ".mov", ".m4a"].iter().any(|end| name.ends_with(end));
     let made = fixtures::all().filter(|name| is_movie(name) && !broken.contains(name));
-    for clip in made.map(fixtures::get).chain(fixtures::media_clips()) {
+    for clip in fixtures::sample(made.map(fixtures::get).chain(fixtures::media_clips()), 4) {
         check(&clip);
     }
 }

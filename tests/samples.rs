@@ -218,7 +218,7 @@ fn a_consumer_that_stops_early_leaves_nothing_behind() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let rounds = if crate::support::soak() { 1000 } else { 30 };
+    let rounds = if fixtures::soak() { 1000 } else { 30 };
     let clip = fixtures::get("counter-h264-aac.mp4");
     watched(fixtures::test_name!(), move || {
         let bytes: std::sync::Arc<[u8]> = std::fs::read(&clip).unwrap().into();

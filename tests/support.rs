@@ -26,7 +26,7 @@ pub(crate) fn watched<T: Send + 'static>(
     name: &str,
     test: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    let limit = if soak() { 2 * PATIENCE } else { PATIENCE };
+    let limit = if fixtures::soak() { 2 * PATIENCE } else { PATIENCE };
     let (sender, receiver) = mpsc::channel();
     let worker = thread::spawn(move || sender.send(test()));
     match receiver.recv_timeout(limit) {
@@ -146,11 +146,6 @@ pub(crate) fn remux(before: &str, clip: &Path, after: &str, made: &Path) {
         .arg(made)
         .status();
     assert!(status.unwrap().success(), "{} can not be made", made.display());
-}
-
-/// Whether the long tables are run in full.
-pub(crate) fn soak() -> bool {
-    std::env::var_os("AVOCET_SOAK").is_some()
 }
 
 /// The major release of FFmpeg that libav belongs to, as in 5 or 7.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fixtures::judge;
 
-use crate::support::{run, soak, source_frames};
+use crate::support::{run, source_frames};
 
 /// Whether a format can contain video.
 fn holds_video(format: &str) -> bool {
@@ -111,25 +111,18 @@ fn sound_moved((a, from_a): (&Path, f64), (b, from_b): (&Path, f64)) -> Option<f
 #[test]
 fn real_clips_come_whole_in_every_format() {
     let clips = fixtures::media_clips!();
-    for (number, clip) in clips.iter().enumerate() {
-        for (place, format) in
-            ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a", "mkv", "flac", "opus", "ogg"]
-                .into_iter()
-                .enumerate()
-        {
-            // The full table is long: without `AVOCET_SOAK`, each clip gets some of the rows.
-            if soak() || (number + place) % 13 == 0 {
-                check(clip, format, r#""transcode""#);
-            }
-            if soak() || (number + place) % 29 == 0 {
-                let preset = match format {
-                    "mp4" | "mov" | "mkv" => r#","preset":"ultrafast""#,
-                    "webm" => r#","preset":8"#,
-                    _ => "",
-                };
-                check(clip, format, &format!(r#""transcode","reencode":true{preset}"#));
-            }
-        }
+    let formats = ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a", "mkv", "flac", "opus", "ogg"];
+    let table = clips.iter().flat_map(|clip| formats.map(|format| (clip, format)));
+    for (clip, format) in fixtures::sample(table.clone(), 131) {
+        check(clip, format, r#""transcode""#);
+    }
+    for (clip, format) in fixtures::sample(table, 263) {
+        let preset = match format {
+            "mp4" | "mov" | "mkv" => r#","preset":"ultrafast""#,
+            "webm" => r#","preset":8"#,
+            _ => "",
+        };
+        check(clip, format, &format!(r#""transcode","reencode":true{preset}"#));
     }
 }
 
@@ -161,26 +154,22 @@ fn frames_and_sync_survive_copy_and_encode() {
         ("mkv", r#""transcode""#),
         ("mkv", r#""transcode","reencode":true,"preset":"ultrafast""#),
     ];
-    for (number, name) in sources.into_iter().enumerate() {
+    let table = sources.into_iter().flat_map(|name| ways.map(|way| (name, way)));
+    for (name, (format, recipe)) in fixtures::sample(table, 13) {
         let source = fixtures::get(name);
         let (counters, offsets) = (judge::counters(&source), judge::click_to_flash(&source));
         assert!(!offsets.is_empty(), "{name} has no click beside a flash");
-        // Without `AVOCET_SOAK`, each source gets one or two of the ways.
-        let chosen =
-            ways.into_iter().enumerate().filter(|(place, _)| soak() || (number + place) % 3 == 0);
-        for (_, (format, recipe)) in chosen {
-            let outcome = run(&source, format, recipe)
-                .unwrap_or_else(|error| panic!("{name} in {format} by {recipe}: {error}"));
-            assert_eq!(judge::counters(&outcome.path), counters, "{name} in {format} by {recipe}");
-            let after = judge::click_to_flash(&outcome.path);
-            assert_eq!(after.len(), offsets.len(), "{name} in {format} by {recipe}");
-            for (before, after) in offsets.iter().zip(&after) {
-                // Matroska and WebM round both times to 1 ms.
-                let is_coarse = matches!(format, "webm" | "mkv") || name.contains("mkv");
-                let limit = if is_coarse { 0.0015 } else { 0.001 };
-                let moved = (before - after).abs();
-                assert!(moved < limit, "{name} in {format} by {recipe}: {before} became {after}");
-            }
+        let outcome = run(&source, format, recipe)
+            .unwrap_or_else(|error| panic!("{name} in {format} by {recipe}: {error}"));
+        assert_eq!(judge::counters(&outcome.path), counters, "{name} in {format} by {recipe}");
+        let after = judge::click_to_flash(&outcome.path);
+        assert_eq!(after.len(), offsets.len(), "{name} in {format} by {recipe}");
+        for (before, after) in offsets.iter().zip(&after) {
+            // Matroska and WebM round both times to 1 ms.
+            let is_coarse = matches!(format, "webm" | "mkv") || name.contains("mkv");
+            let limit = if is_coarse { 0.0015 } else { 0.001 };
+            let moved = (before - after).abs();
+            assert!(moved < limit, "{name} in {format} by {recipe}: {before} became {after}");
         }
     }
 }
@@ -292,7 +281,7 @@ fn quality_equals_that_of_the_ffmpeg_program() {
         "mozilla_gecko-dev/dom/media/test/gizmo.webm",
         "gradio-app_gradio/videos/b.avi",
     ];
-    for name in clips {
+    for name in fixtures::sample(clips, 3) {
         let Some(clip) = fixtures::media!(name) else { return };
         let made = run(&clip, "mp4", r#""transcode","reencode":true"#).unwrap();
         let folder = tempfile::tempdir().unwrap();

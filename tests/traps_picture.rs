@@ -6,7 +6,7 @@ use avocet::plan::{Strategy, TrackKind};
 use fixtures::judge;
 
 use crate::{
-    support::{Outcome, plan, run, soak},
+    support::{Outcome, plan, run},
     thumbnail, transcode,
 };
 
@@ -22,7 +22,7 @@ pub(crate) const ENCODES: [(&str, &str); 5] = [
 /// The rows of a table that are tried on the clip with a number: `count` of them by turns, or all
 /// with `AVOCET_SOAK`.
 pub(crate) fn due<T: Copy>(table: &[T], number: usize, count: usize) -> impl Iterator<Item = T> {
-    let is_due = move |place: usize| soak() || (place + number) % table.len() < count;
+    let is_due = move |place: usize| fixtures::soak() || (place + number) % table.len() < count;
     (0..table.len()).filter(move |place| is_due(*place)).map(|place| table[place])
 }
 
@@ -104,7 +104,7 @@ fn trap_01_edit_lists_keep_every_click_beside_its_flash() {
         // A smart cut.
         check("copy", "mp4", &trim(between), between);
         check("encode", "webm", &trim(keyframe), keyframe);
-        for (format, recipe) in due(&ENCODES, number, 2) {
+        for (format, recipe) in due(&ENCODES, number, 1) {
             check("encode", format, recipe, 0.0);
         }
     }
@@ -140,7 +140,7 @@ fn trap_02_reordered_frames_begin_at_zero_and_their_delay_is_in_the_edit_list() 
         "hevc-aac.mp4",
         "mpeg4-mp3.avi",
     ];
-    for (number, name) in clips.into_iter().enumerate() {
+    for (number, name) in fixtures::sample(clips.into_iter().enumerate(), 2) {
         let clip = fixtures::get(name);
         let first = judge::frames(&clip)[0].pts - zero(&clip);
         let check = |format: &str, recipe: &str, start: f64| {
@@ -206,7 +206,7 @@ fn trap_03_variable_frame_rates_keep_each_time_to_half_a_tick() {
         check_times(&clip, "mp4", r#""webReady""#, 0.0);
         check_times(&clip, "mp4", &trim(1.3), 1.3);
         check_times(&clip, "webm", &trim(1.3), 1.3);
-        for (format, recipe) in due(&ENCODES, 3 * number, 3) {
+        for (format, recipe) in due(&ENCODES, 3 * number, 1) {
             check_times(&clip, format, recipe, 0.0);
         }
     }
@@ -259,7 +259,7 @@ fn trap_04_no_frame_is_lost_at_the_tail() {
         ("av1-aac.mp4", 100),
         ("mpeg4-mp3.avi", 100),
     ];
-    for (number, (name, count)) in clips.into_iter().enumerate() {
+    for (number, (name, count)) in fixtures::sample(clips.into_iter().enumerate(), 2) {
         let expected: Vec<_> = (0..count).map(Some).collect();
         for (format, recipe) in
             [("mp4", r#""transcode""#)].into_iter().chain(due(&ENCODES, number, 1))
@@ -285,7 +285,7 @@ fn trap_04_a_trim_has_the_frames_of_its_span_and_no_other() {
         "vp9-opus.webm",
         "av1-aac.mp4",
     ];
-    for (number, name) in clips.into_iter().enumerate() {
+    for (number, name) in fixtures::sample(clips.into_iter().enumerate(), 3) {
         let clip = fixtures::get(name);
         let (tick, zero) = (judge::probe(&clip).video().tick, zero(&clip));
         let frames: Vec<_> = judge::frames(&clip).into_iter().zip(judge::counters(&clip)).collect();
@@ -343,7 +343,7 @@ fn trap_05_rotation_is_applied_by_an_encode_and_kept_by_a_copy() {
         ("mirrored.mp4", (320, 180)),
         ("mirrored-rot90.mp4", (180, 320)),
     ];
-    for (number, (name, (width, height))) in clips.into_iter().enumerate() {
+    for (number, (name, (width, height))) in fixtures::sample(clips.into_iter().enumerate(), 3) {
         let clip = fixtures::get(name);
         let check_upright = |format: &str, recipe: &str| {
             let outcome = made(&clip, format, recipe);

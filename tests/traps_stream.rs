@@ -5,7 +5,7 @@ use std::path::Path;
 use avocet::plan::Strategy;
 use fixtures::{TONES, judge};
 
-use crate::support::{Outcome, join, run, soak, source_frames};
+use crate::support::{Outcome, join, run, source_frames};
 
 /// Copies all that the format can contain.
 pub(crate) const COPY: &str = r#""transcode""#;
@@ -79,7 +79,7 @@ fn trap_13_aac_priming_and_padding_do_not_grow_with_generations() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for (name, format, recipe) in [
+    let table = [
         ("clicks.wav", "m4a", ENCODE_SOUND),
         ("clicks-44100.wav", "mp4", ENCODE_SOUND),
         ("clicks.m4a", "mov", COPY),
@@ -100,7 +100,8 @@ fn trap_13_aac_priming_and_padding_do_not_grow_with_generations() {
         ("clicks.opus", "opus", COPY),
         ("clicks.opus", "ogg", COPY),
         ("clicks.wav", "ogg", ENCODE_SOUND),
-    ] {
+    ];
+    for (name, format, recipe) in fixtures::sample(table, 3) {
         let mut generations = vec![done(&fixtures::get(name), format, recipe)];
         while generations.len() < 5 {
             let last = generations[generations.len() - 1].path.clone();
@@ -130,7 +131,7 @@ fn trap_13_sound_stays_with_the_picture_through_generations() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for (name, format, recipe) in [
+    let table = [
         ("counter-h264-aac.mp4", "mp4", COPY),
         ("counter-h264-aac.mp4", "mp4", ENCODE),
         ("counter-h264-aac.mp4", "mp4", r#""proxy""#),
@@ -141,7 +142,8 @@ fn trap_13_sound_stays_with_the_picture_through_generations() {
         ("counter-h264-aac.mp4", "mkv", COPY),
         ("counter-h264-aac.mp4", "mkv", ENCODE),
         ("vp9-opus.webm", "mkv", COPY),
-    ] {
+    ];
+    for (name, format, recipe) in fixtures::sample(table, 3) {
         let mut generations = vec![done(&fixtures::get(name), format, recipe)];
         while generations.len() < 5 {
             let last = generations[generations.len() - 1].path.clone();
@@ -336,7 +338,7 @@ fn trap_15_three_hours_end_in_sync() {
     }
     let source = fixtures::get("three-hours.mkv");
     let all = [("mp4", COPY), ("mov", COPY), ("mp4", ENCODE), ("webm", ENCODE_WEBM)];
-    let recipes = if soak() { &all[..] } else { &all[..1] };
+    let recipes = if fixtures::soak() { &all[..] } else { &all[..1] };
     for (format, recipe) in recipes {
         check_drift(&done(&source, format, recipe), &format!("{format} by {recipe}"));
     }
@@ -349,13 +351,14 @@ fn trap_16_clocks_of_transport_streams_are_mended() {
     }
     let twice = || counted((0..100).chain(0..100));
     // The name, the counters of the frames, and the seconds in which a click comes with a flash.
-    for (name, counters, clicks) in [
+    let table = [
         ("counter-h264-aac.ts", counted(0..100), 0..4_u8),
         ("ts-wrap.ts", counted(0..100), 0..4),
         ("ts-jump-forward.ts", twice(), 0..8),
         ("ts-jump-back.ts", twice(), 0..8),
         ("late-audio.ts", counted(0..200), 5..8),
-    ] {
+    ];
+    for (name, counters, clicks) in fixtures::sample(table, 2) {
         let clicks: Vec<_> = clicks.map(f64::from).collect();
         let source = fixtures::get(name);
         let length = counters.len() as f64 * FRAME;
@@ -457,13 +460,14 @@ fn trap_17_joins_stay_in_sync_whatever_an_input_lacks() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    for (format, pieces) in [
+    let table = [
         ("mp4", &[BOTH, VIDEO_ONLY, AUDIO_ONLY, SHORT_AUDIO][..]),
         ("mp4", &[AUDIO_ONLY, LONG_AUDIO, BOTH]),
         ("mov", &[VIDEO_ONLY, SHORT_AUDIO, VIDEO_ONLY]),
         ("mp4", &[BOTH, BOTH]),
         ("webm", &[SHORT_AUDIO, AUDIO_ONLY, BOTH]),
-    ] {
+    ];
+    for (format, pieces) in fixtures::sample(table, 2) {
         let names: Vec<_> = pieces.iter().map(|piece| piece.name).collect();
         let what = format!("{names:?} in {format}");
         let outcome = joined(&names, format);

@@ -21,7 +21,7 @@ async fn schemathesis_finds_no_fault() {
         return;
     }
     let service = Service::start();
-    let examples = if env::var_os("AVOCET_SOAK").is_some() { "200" } else { "12" };
+    let examples = if fixtures::soak() { "200" } else { "12" };
     let folder = tempfile::tempdir().unwrap();
     // It does not know how the bytes of tus are written.
     let hooks = "import schemathesis\n\n\

@@ -1,10 +1,7 @@
 //! Long queues: the latency, throughput and memory of the service. They run with `AVOCET_SOAK` and
 //! print what they measure. The asserted limits are wide, since machines are shared.
 
-use std::{
-    env,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -41,7 +38,7 @@ async fn a_long_queue_leaves_the_service_quick() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let count = if env::var_os("AVOCET_SOAK").is_some() { 10_000 } else { 200 };
+    let count = if fixtures::soak() { 10_000 } else { 200 };
     let variables = [("AVOCET_SERVE_WORKERS", "2"), ("AVOCET_SERVE_THREADS", "2")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let origin = Origin::start().await;
@@ -98,7 +95,7 @@ async fn a_long_queue_leaves_the_service_quick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_read_hold_nobody_up() {
-    let is_soak = env::var_os("AVOCET_SOAK").is_some();
+    let is_soak = fixtures::soak();
     let count = if is_soak { 1100 } else { 60 };
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

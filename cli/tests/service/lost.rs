@@ -35,7 +35,7 @@ async fn every_job_that_was_taken_on_ends_once() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let is_soak = env::var_os("AVOCET_SOAK").is_some();
+    let is_soak = fixtures::soak();
     let (jobs, kills) = if is_soak { (300, 20) } else { (60, 5) };
     let (origin, receiver) = (Origin::start().await, Receiver::start().await);
     let arguments = ["--allow-private-network"];
@@ -207,7 +207,7 @@ async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
     let variables = [("AVOCET_SERVE_WORKERS", "1")];
     let service = Service::start_with(&["--allow-private-network"], &variables);
     let origin = Origin::start().await;
-    let recipe = json!({ "name": "transcode", "codec": "h264", "preset": "veryslow" });
+    let recipe = json!({ "name": "transcode", "codec": "h264", "preset": "medium" });
     let slow = service.submit(&document(&origin.url("counter-60s.mp4"), "mp4", &recipe)).await;
     let waits = service.submit(&thumbnail(&origin.url("counter-h264-aac.mp4"))).await;
     service.reaches(&slow, "transcoding").await;

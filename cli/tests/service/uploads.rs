@@ -1,6 +1,6 @@
 //! Uploads: files that clients send, whole or in parts, to be the inputs of jobs.
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use fixtures::wait::later::until_some;
 use reqwest::StatusCode;
@@ -245,7 +245,7 @@ async fn uploads_expire_unless_a_job_needs_them() {
 /// A file of 2 GiB, with three broken connections; of 64 MiB outside of `scripts/soak`.
 #[tokio::test]
 async fn a_large_upload_takes_little_memory() {
-    let mebibytes: u64 = if env::var_os("AVOCET_SOAK").is_some() { 2048 } else { 64 };
+    let mebibytes: u64 = if fixtures::soak() { 2048 } else { 64 };
     let (service, length) = (Service::start(), mebibytes << 20);
     let path = begin(&service, length).await;
     let block = vec![7_u8; 1 << 20];
