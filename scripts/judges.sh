@@ -8,7 +8,7 @@
 if [ "${1-}" = all ]; then
     REQUIRE=${REQUIRE+$REQUIRE,}judges,node,python,typescript
     # Ubuntu has Chromium as a snap only, which containers lack.
-    ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl,promtool
+    ! grep -q '^ID=debian' /etc/os-release || REQUIRE+=,chromium,nginx,openssl,playwright,promtool
     export REQUIRE
 fi
 
@@ -38,11 +38,12 @@ if ! "$judges/bin/openapi-spec-validator" --version >/dev/null 2>&1; then
         rm -rf "$judges"
     fi
 fi
-if [ -d "$judges" ] && command -v npm >/dev/null && [ ! -e "$judges/node/node_modules/.bin/tsc" ]; then
-    say 'Installing TypeScript from npm'
+if [ -d "$judges" ] && command -v npm >/dev/null && [ ! -e "$judges/node/node_modules/.bin/playwright" ]; then
+    say 'Installing TypeScript and Playwright from npm'
     npm install --prefix "$judges/node" --silent --no-fund --no-audit typescript@5.9.3 \
-        @types/node@20.19.43 openapi-typescript@7.13.0 openapi-fetch@0.14.1 >&2 ||
-        say 'It can not be had; the test that needs it is skipped.'
+        @types/node@20.19.43 openapi-typescript@7.13.0 openapi-fetch@0.14.1 \
+        @playwright/test@1.65.1 axe-core@4.14.1 >&2 ||
+        say 'They can not be had; the tests that need them are skipped.'
 fi
 if [ -d "$judges" ]; then
     AVOCET_JUDGES=$(realpath "$judges")/bin

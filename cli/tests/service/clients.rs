@@ -1,6 +1,9 @@
 //! The quickstart clients of `examples/`, run as users run them.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::place::{Origin, Receiver, Service};
 
@@ -9,17 +12,25 @@ pub(crate) fn judge(program: &str) -> String {
     std::env::var("AVOCET_JUDGES").map_or(program.to_owned(), |bin| format!("{bin}/{program}"))
 }
 
+/// The packages of npm that are judges.
+pub(crate) fn modules() -> PathBuf {
+    Path::new(&judge("")).join("../node/node_modules")
+}
+
+/// Lets programs of Node.js in a folder use these packages.
+pub(crate) fn with_modules(folder: &Path) {
+    let modules = modules().canonicalize().unwrap();
+    std::os::unix::fs::symlink(modules, folder.join("node_modules")).unwrap();
+}
+
 /// Whether a command succeeds; tests that need it are skipped otherwise.
 pub(crate) fn goes(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// Runs a client on a real clip, or on a fixture, and checks its downloads.
+/// Runs a client on a clip, and checks its downloads.
 async fn check(service: &Service, origin: &Origin, program: &str, script: &str, more: &[&str]) {
-    let clip = match fixtures::media("npm_vide/ocean.mp4") {
-        Some(_) => origin.media("npm_vide/ocean.mp4"),
-        None => origin.url("counter-h264-aac.mp4"),
-    };
+    let clip = origin.url("counter-h264-aac.mp4");
     let folder = tempfile::tempdir().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart").join(script);
     let mut command = Command::new(program);
@@ -85,8 +96,7 @@ async fn the_quickstart_of_typescript_compiles_and_runs() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let modules = Path::new(&judge("")).join("../node/node_modules");
-    let bin = |name: &str| modules.join(".bin").join(name).display().to_string();
+    let bin = |name: &str| modules().join(".bin").join(name).display().to_string();
     if !goes(&bin("tsc"), &["--version"]) {
         fixtures::skip(fixtures::test_name!(), "typescript", "TypeScript is not installed");
         return;
@@ -97,7 +107,7 @@ async fn the_quickstart_of_typescript_compiles_and_runs() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart/quickstart.ts");
     std::fs::copy(script, place("quickstart.ts")).unwrap();
     std::fs::write(place("package.json"), r#"{"type":"module"}"#).unwrap();
-    std::os::unix::fs::symlink(modules.canonicalize().unwrap(), place("node_modules")).unwrap();
+    with_modules(folder.path());
     let description = format!("{}/openapi.json", service.base);
     let clip = origin.url("counter-h264-aac.mp4");
     for (program, arguments) in [

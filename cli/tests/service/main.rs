@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, looks at files from outside, and tells what it measured"
 )]
 
+mod browser;
 mod clients;
 #[cfg(feature = "door")]
 mod confined;

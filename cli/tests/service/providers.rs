@@ -20,7 +20,7 @@ use fixtures::wait::later::{lag, until, until_some};
 use crate::place::{Origin, Service, change, document, is_terminal, left, thumbnail, tidied};
 
 /// A bucket that pauses before it stores an object and answers.
-fn slow_bucket(pause: Duration) -> Bucket {
+pub(crate) fn slow_bucket(pause: Duration) -> Bucket {
     counting_bucket(pause, &Arc::default())
 }
 

@@ -55,6 +55,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "main.js" is "text/javascript; charset=utf-8"
     "presets.js" is "text/javascript; charset=utf-8"
     "providers.js" is "text/javascript; charset=utf-8"
+    "sprites.js" is "text/javascript; charset=utf-8"
     "system.js" is "text/javascript; charset=utf-8"
     "upload.js" is "text/javascript; charset=utf-8"
 };

@@ -120,12 +120,14 @@ fn examples() -> Value {
 
 fn recipe(name: RecipeName) -> Value {
     let named = ("name".to_owned(), json!({ "type": "string", "const": name.name() }));
-    let parameters = name.parameters().iter();
-    let properties = parameters.map(|each| (each.name.to_owned(), parameter(each)));
+    let parameters = name.parameters();
+    let properties = parameters.iter().map(|each| (each.name.to_owned(), parameter(each)));
     json!({
         "type": "object",
         "title": name.name(),
         "x-formats": name.formats().iter().map(|format| format.name()).collect::<Vec<_>>(),
+        // Names in a JSON object have no order, and those of a form have.
+        "x-order": parameters.iter().map(|each| each.name).collect::<Vec<_>>(),
         "description": name.summary(),
         "additionalProperties": false,
         "properties": std::iter::once(named).chain(properties).collect::<Map<_, _>>(),

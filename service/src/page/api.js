@@ -21,6 +21,7 @@ export function key() {
 }
 
 export function signIn(value, stays) {
+  signOut();
   (stays ? localStorage : sessionStorage).setItem(NAME, value);
 }
 
@@ -46,11 +47,12 @@ export async function ask(method, path, body, signal) {
     response = await fetch(new URL(`v1/${path}`, base), { method, headers, body: text, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The service can not be reached");
+    throw new Error(/^[\x21-\x7e]*$/.test(key()) ? "The service can not be reached" : "A key has letters and digits of ASCII only");
   }
   if (response.status === 401) dispatchEvent(new Event("signed-out"));
   if (!response.ok) throw await errorOf(response);
-  return response.status === 204 ? null : response.json();
+  const answer = await response.text();
+  return answer ? JSON.parse(answer) : null;
 }
 
 export const get = (path, signal) => ask("GET", path, undefined, signal);
@@ -60,7 +62,8 @@ export const remove = (path) => ask("DELETE", path);
 
 /// A URL that the service signed, at the address by which this page was opened. Other URLs stay.
 export function here(url) {
-  const at = url?.search(/\/(files|events)\//) ?? -1;
+  // Outputs may lie in folders of any name; the last of these is ours.
+  const at = url?.search(/\/(files|events)\/(?!.*\/(files|events)\/)/) ?? -1;
   const isOurs = at > 0 && url.includes("signature=");
   return isOurs ? new URL(url.slice(at + 1), base).href : url;
 }
@@ -68,7 +71,13 @@ export function here(url) {
 let loaded;
 /// The description of the API, fetched once.
 export function description() {
-  loaded ??= fetch(new URL("openapi.json", base)).then((response) => response.json());
+  loaded ??= fetch(new URL("openapi.json", base)).then((response) => {
+    if (!response.ok) throw new Error(`The service answered ${response.status}`);
+    return response.json();
+  }).catch((error) => {
+    loaded = undefined;
+    throw error;
+  });
   return loaded;
 }
 

@@ -1,12 +1,9 @@
 // A new job: what it reads, what is made of it, its plan before it runs.
 
 import { get, post, schema } from "./api.js";
-import { button, bytes, during, field, fill, h, tell } from "./dom.js";
+import { button, bytes, during, field, fill, h, tell, tellProblems } from "./dom.js";
 import { plan } from "./job.js";
 import { upload } from "./upload.js";
-
-/// The text of a description without its list of allowed values, which the field shows by itself.
-const help = (text) => text ?? "";
 
 /// A control for a parameter, by its schema.
 function control(name, of) {
@@ -42,8 +39,30 @@ function valueOf(of, text) {
   return text;
 }
 
+/// Texts that are shown one on a line, unless one of them would not come back as it was: then as JSON.
+function lines(texts, whole, isPlain) {
+  return texts.every((text) => !/[\n\r]/.test(text) && isPlain(text)) ? texts.join("\n") : JSON.stringify(whole, null, 1);
+}
+
+/// What a text says as JSON; a problem of the field where it does not.
+function parsed(path, text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw faults([{ path, found: "no JSON", allowed: error.message }]);
+  }
+}
+
+/// Problems that are found here, as the service tells its own.
+const faults = (problems) => Object.assign(new Error("Some of it can not be read"), { problems });
+
+const pairsOf = (metadata) => lines(Object.entries(metadata).map(([name, value]) => `${name}: ${value}`), metadata,
+  (text) => /^[^\s:{]([^:]*[^\s:])?: (\S(.*\S)?)?$/.test(text));
+
 export async function open(query) {
-  const [document_, system, presets] = [await schema(), await get("system"), (await get("presets")).data];
+  const document_ = await schema();
+  // A key that only starts jobs may ask for neither.
+  const [system, { data: presets }] = [await get("system").catch(() => ({})), await get("presets").catch(() => ({ data: [] }))];
   const recipes = document_.properties.recipe.anyOf;
   const from = query.get("from") ? (await get(`jobs/${query.get("from")}`)).document : null;
   const preset = presets.find((each) => each.id === query.get("preset"));
@@ -52,43 +71,68 @@ export async function open(query) {
   /// The fields by the paths that problems name.
   const fields = new Map();
   const inputs = [];
-  const stops = new AbortController();
+  let isClosed = false;
   const inputList = h("div", { class: "inputs" });
 
-  /// A row for one input: a file, a URL or a place of the service.
-  function addInput(url = "") {
+  /// A row for one input: a file, a URL or a place of the service. `key` is its name in `input_files`.
+  function addInput(url = "", key = null) {
     const text = h("input", { value: url, spellcheck: false, placeholder: "https://…, or drop a file", autocomplete: "off" });
     const file = h("input", { type: "file", class: "visually-hidden", tabindex: "-1", "aria-label": "Choose a file" });
     const progress = h("progress", { max: 1, "aria-label": "Sent of the file", hidden: true });
     const state = h("span", { class: "hint", role: "status" });
     const roots = (system.inputRoots ?? []).map((name) => `root:${name}/…`).join(", ");
     const whole = field("Input", text, roots ? `A URL, or a file of the service: ${roots}` : "A URL that the service can reach, or a file of yours.");
-    const entry = { text, whole, busy: null };
-    async function take(taken) {
+    const entry = { text, whole, key, busy: null, stop: null, failure: null };
+    if (url.includes("***")) whole.tellFault("The secrets of the URL were not kept: write it anew");
+    /// Sends a file; one that is being sent already is given up.
+    async function take(taken, ...more) {
       if (!taken) return;
+      if (more.length) tell(`Only ${taken.name} is taken here: drop one file at a time`, "bad");
+      entry.stop?.abort();
+      const stop = entry.stop = new AbortController();
       progress.hidden = false;
       text.value = "";
       text.disabled = true;
-      entry.busy = upload(taken, stops.signal, (sent, trouble) => {
+      whole.tellFault();
+      entry.failure = null;
+      entry.busy = upload(taken, stop.signal, (sent, trouble) => {
+        if (stop.signal.aborted) return;
         progress.value = taken.size ? sent / taken.size : 1;
         state.textContent = trouble ?? `${taken.name}: ${bytes(sent)} of ${bytes(taken.size)}`;
       });
       try {
-        text.value = await entry.busy;
+        const place = await entry.busy;
+        if (stop.signal.aborted) return;
+        text.value = place;
         state.textContent = `${taken.name}, ${bytes(taken.size)}, is there`;
+        if (entry === inputs[0]) nameFile(taken.name);
       } catch (error) {
-        if (error.name !== "AbortError") whole.tellFault(error.message);
+        if (stop.signal.aborted) return;
+        entry.failure = error.message;
+        state.textContent = "";
+        whole.tellFault(error.message);
       } finally {
-        entry.busy = null;
-        text.disabled = false;
-        progress.hidden = true;
+        if (!stop.signal.aborted) {
+          entry.busy = null;
+          text.disabled = false;
+          progress.hidden = true;
+        }
       }
     }
-    file.addEventListener("change", () => take(file.files[0]));
+    /// Another input than a file was chosen.
+    function choose(other) {
+      if (other !== undefined) text.value = other;
+      entry.failure = null;
+      state.textContent = "";
+      if (entry === inputs[0]) nameFile(null);
+    }
+    text.addEventListener("input", () => choose());
+    file.addEventListener("change", () => take(...file.files));
     const row = h("div", { class: "drop" }, whole,
       h("p", {}, button("Choose a file", () => file.click(), { class: "plain" }), file, " ",
-        system.sample ? button("Use the sample clip", () => { text.value = system.sample; }, { class: "plain" }) : null, " ",
+        system.sample ? button("Use the sample clip", () => choose(system.sample), { class: "plain" }) : null, " ",
         inputs.length ? button("Remove", () => {
+          entry.stop?.abort();
           inputs.splice(inputs.indexOf(entry), 1);
           row.remove();
         }, { class: "plain" }) : null),
@@ -103,13 +147,13 @@ export async function open(query) {
     row.addEventListener("drop", (event) => {
       event.preventDefault();
       row.classList.remove("over");
-      take(event.dataTransfer.files[0]);
+      take(...event.dataTransfer.files);
     });
     inputs.push(entry);
     inputList.append(row);
   }
-  const given = start.input_files ? Object.values(start.input_files) : [start.input?.url ?? query.get("input") ?? ""];
-  given.forEach((url) => addInput(url));
+  if (start.input_files) Object.entries(start.input_files).forEach(([key, url]) => addInput(url, key));
+  else addInput(start.input?.url ?? query.get("input") ?? "");
 
   const mode = h("select", {}, recipes.map((recipe) => h("option", { value: recipe.title }, recipe.title)), h("option", { value: "ffmpeg" }, "ffmpeg arguments"));
   mode.value = start.mode === "ffmpeg" ? "ffmpeg" : start.recipe?.name ?? "webReady";
@@ -123,14 +167,36 @@ export async function open(query) {
     const of = document_.properties[name];
     const made = control(name, of);
     if (start[name] !== undefined) made.value = start[name];
-    const whole = field(name, made, help(of.description));
+    const whole = field(name, made, of.description);
     fields.set(name, whole);
     return { name, of, made, whole };
   });
   const metadata = h("textarea", { rows: "2", placeholder: "team: blue" });
-  metadata.value = Object.entries(start.metadata ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
-  const metadataField = field("metadata", metadata, "Pairs of your own, one on a line, by which jobs are found.");
+  metadata.value = pairsOf(start.metadata ?? {});
+  const metadataField = field("metadata", metadata, "Pairs of your own, one on a line or as a JSON object, by which jobs are found.");
   fields.set("metadata", metadataField);
+
+  /// The pairs that the field of metadata says.
+  function pairs() {
+    const text = metadata.value.trim();
+    if (text.startsWith("{")) return parsed("metadata", text);
+    return Object.fromEntries(text.split("\n").filter((line) => line.trim()).map((line) => {
+      const at = line.indexOf(":");
+      if (at < 1) throw faults([{ path: "metadata", found: `"${line}"`, allowed: "a name, a colon and a value" }]);
+      return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+    }));
+  }
+
+  /// An upload has no name in its URL; the job keeps that of the file among its pairs.
+  function nameFile(name) {
+    try {
+      const { file, ...others_ } = pairs();
+      if (name === null && file === undefined) return;
+      metadata.value = pairsOf(name === null ? others_ : { ...others_, file: name.replace(/\p{Cc}/gu, " ").slice(-500) });
+    } catch {
+      // What can not be read is told when the job is sent.
+    }
+  }
 
   let parameters = [];
   /// Draws the fields of the chosen recipe.
@@ -144,18 +210,24 @@ export async function open(query) {
     format.value = formats.includes(wanted) ? wanted : formats[0];
     what.textContent = recipe?.description ?? "The ffmpeg program does it, in a sandbox.";
     const old = recipe && start.recipe?.name === recipe.title ? start.recipe : {};
-    const properties = recipe ? Object.entries(recipe.properties).filter(([name]) => name !== "name") : [["args", { type: "string" }]];
+    outputsField.hidden = Boolean(recipe);
+    const properties = recipe ? recipe["x-order"].map((name) => [name, recipe.properties[name]]) : [["args", { type: "string" }]];
     fill(form, properties.map(([name, of]) => {
       const made = recipe ? control(name, of) : h("textarea", { rows: "6", spellcheck: false });
-      const value = recipe ? old[name] : (start.ffmpeg?.args ?? ["-i", "{{input}}", "-vf", "fps=8,scale=320:-1", "{{output}}"]).join("\n");
+      const args = start.ffmpeg?.args ?? ["-i", "{{input}}", "-vf", "fps=8,scale=320:-1", "{{output}}"];
+      const value = recipe ? old[name] : lines(args, args, (text) => text !== "" && !text.startsWith("["));
       if (value !== undefined && value !== null) made.value = typeof value === "object" ? JSON.stringify(value) : String(value);
-      const whole = field(name, made, recipe ? help(of.description) : "One argument on a line; {{input}} and {{output}} are the files.");
+      const whole = field(name, made, recipe ? of.description : "One argument on a line, or a JSON array; {{input}} and {{output}}, or {{in_1}} and {{out_1}}, are the files.");
       fields.set(recipe ? `recipe.${name}` : "ffmpeg.args", whole);
       parameters.push({ name, of, made });
       return whole;
     }));
     more.hidden = !(mode.value === "concat" || mode.value === "ffmpeg");
   }
+  const outputs = h("textarea", { rows: "2", spellcheck: false, placeholder: '{"out_1": "result.mp4"}' });
+  if (start.output_files) outputs.value = JSON.stringify(start.output_files);
+  const outputsField = field("output_files", outputs, "For several inputs or outputs: the names of the outputs as JSON, in place of the format.");
+  fields.set("output_files", outputsField);
   const more = button("Add an input", () => addInput(), { class: "plain" });
   mode.addEventListener("change", draw);
   draw();
@@ -163,10 +235,33 @@ export async function open(query) {
   /// The document that the form describes.
   function document() {
     const isRecipe = mode.value !== "ffmpeg";
-    const made = { mode: isRecipe ? "recipe" : "ffmpeg" };
-    if (inputs.length > 1) made.input_files = Object.fromEntries(inputs.map((entry, at) => [`in_${at + 1}`, entry.text.value.trim()]));
-    else made.input = { url: inputs[0].text.value.trim() };
-    made.output = { format: format.value };
+    const failed = inputs.filter((entry) => entry.failure);
+    failed.forEach((entry) => entry.whole.tellFault(entry.failure));
+    if (failed.length) throw new Error("A file could not be sent");
+    // What has no field here stays as it was.
+    const { input, input_files, output, output_files, recipe, ffmpeg, presetId, ...made } = structuredClone(start);
+    for (const { name } of others) delete made[name];
+    made.mode = isRecipe ? "recipe" : "ffmpeg";
+    if (inputs.length > 1 || inputs[0].key) {
+      const taken = new Set(inputs.map((entry) => entry.key));
+      let number = 0;
+      const free = () => {
+        do number += 1; while (taken.has(`in_${number}`));
+        return `in_${number}`;
+      };
+      for (const entry of inputs) entry.key ??= free();
+      made.input_files = Object.fromEntries(inputs.map((entry) => [entry.key, entry.text.value.trim()]));
+    } else {
+      made.input = { url: inputs[0].text.value.trim() };
+    }
+    if (!isRecipe && (outputs.value.trim() || made.input_files)) {
+      made.output_files = outputs.value.trim() ? parsed("output_files", outputs.value) : { out_1: `result.${format.value}` };
+    } else {
+      made.output = { format: format.value };
+    }
+    const unread = [...parameters.map((each) => [`recipe.${each.name}`, each.made]), ...others.map((each) => [each.name, each.made])]
+      .filter(([, control_]) => control_.validity.badInput);
+    if (unread.length) throw faults(unread.map(([path]) => ({ path, found: "no number", allowed: "a number" })));
     if (isRecipe) {
       made.recipe = { name: mode.value };
       for (const { name, of, made: field_ } of parameters) {
@@ -174,48 +269,37 @@ export async function open(query) {
         if (value !== undefined) made.recipe[name] = value;
       }
     } else {
-      made.ffmpeg = { args: parameters[0].made.value.split("\n").filter((line) => line !== "") };
+      const text = parameters[0].made.value;
+      made.ffmpeg = { args: text.trim().startsWith("[") ? parsed("ffmpeg.args", text) : text.split("\n").filter((line) => line !== "") };
     }
     for (const { name, of, made: field_ } of others) {
       const value = valueOf(of, field_.value);
       if (value !== undefined) made[name] = value;
     }
-    const pairs = metadata.value.split("\n").filter((line) => line.trim()).map((line) => line.split(/:(.*)/s).slice(0, 2).map((part) => (part ?? "").trim()));
-    if (pairs.length) made.metadata = Object.fromEntries(pairs);
+    const told_ = pairs();
+    delete made.metadata;
+    if (Object.keys(told_).length) made.metadata = told_;
     return made;
   }
 
-  /// Shows each problem at its field, and those without one above.
-  function tellProblems(error) {
-    for (const whole of [...fields.values(), ...inputs.map((entry) => entry.whole)]) whole.tellFault();
-    fill(told);
-    if (!error) return;
-    const rest = [];
-    let first = null;
-    for (const problem of error.problems ?? []) {
-      const at = problem.path.match(/^input_files\.in_(\d+)/);
-      const whole = problem.path.startsWith("input.") || problem.path === "input" ? inputs[0].whole
-        : at ? inputs[at[1] - 1]?.whole
-        : fields.get(problem.path) ?? fields.get(problem.path.replace(/[.[].*$/, ""));
-      const text = `found ${problem.found}, allowed: ${problem.allowed}`;
-      if (whole) whole.tellFault(text);
-      else rest.push(`${problem.path}: ${text}`);
-      first ??= whole;
-    }
-    fill(told, h("div", { class: "note bad", role: "alert" }, h("p", {}, error.message), h("ul", {}, rest.map((text) => h("li", {}, text)))));
-    (first?.control ?? told).focus?.();
+  /// The field of the path of a problem.
+  function fieldOf(path) {
+    const key = path.match(/^input_files\.([^.[]+)/)?.[1];
+    if (key) return inputs.find((entry) => entry.key === key)?.whole;
+    if (/^input(_files)?\b/.test(path)) return inputs[0].whole;
+    // The nearest field around the place.
+    for (let at = path; at; at = at.replace(/[.[]?[^.[]*$/, "")) if (fields.has(at)) return fields.get(at);
+    return undefined;
   }
 
-  async function ready() {
-    await Promise.allSettled(inputs.map((entry) => entry.busy).filter(Boolean));
-    tellProblems();
-    return document();
-  }
   const attempt = (work) => async () => {
+    await Promise.allSettled(inputs.map((entry) => entry.busy).filter(Boolean));
+    for (const whole of [...fields.values(), ...inputs.map((entry) => entry.whole)]) whole.tellFault();
+    fill(told);
     try {
-      await work(await ready());
+      await work(document());
     } catch (error) {
-      tellProblems(error);
+      tellProblems(error, told, fieldOf);
     }
   };
   const run = h("button", { type: "submit" }, "Run");
@@ -223,7 +307,7 @@ export async function open(query) {
   const node = h("form", { novalidate: true, class: "create" },
     h("div", { class: "heading" }, h("h1", {}, preset ? `New job: ${preset.name}` : "New job")), told,
     h("section", { class: "card" }, h("h2", {}, "Input"), inputList, more),
-    h("section", { class: "card" }, h("h2", {}, "What is made"), h("div", { class: "grid" }, modeField, formatField), what, form),
+    h("section", { class: "card" }, h("h2", {}, "What is made"), h("div", { class: "grid" }, modeField, formatField), what, form, outputsField),
     h("details", { class: "card" }, h("summary", {}, "More"), h("div", { class: "grid" }, others.map((each) => each.whole), metadataField)),
     h("div", { class: "buttons sticky" }, run, show), planned);
   node.addEventListener("submit", (event) => {
@@ -231,8 +315,15 @@ export async function open(query) {
     during(run, attempt(async (made) => {
       const { jobId } = await post("jobs", made);
       tell("The job is taken on");
+      if (isClosed) return;
       location.hash = `#/jobs/${jobId}`;
     }));
   });
-  return { node, close: () => stops.abort() };
+  // A file that misses the place would be opened in the place of the page.
+  for (const name of ["dragover", "drop"]) node.addEventListener(name, (event) => event.preventDefault());
+  const close = () => {
+    isClosed = true;
+    for (const entry of inputs) entry.stop?.abort();
+  };
+  return { node, close };
 }

@@ -47,10 +47,24 @@ export function button(text, act, properties) {
   return made;
 }
 
+/// Copies a text by the way that browsers had before.
+function copyFrom(text) {
+  const area = h("textarea", { class: "visually-hidden" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  if (!isDone) throw new Error("The browser lets nothing be copied from this page");
+}
+
 /// A button that copies a text.
 export function copier(text, name = "Copy") {
   return button(name, async () => {
-    await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+    const copied = typeof text === "function" ? text() : text;
+    // Browsers have no clipboard for pages that come over plain HTTP from another machine.
+    if (navigator.clipboard) await navigator.clipboard.writeText(copied);
+    else copyFrom(copied);
     tell("Copied");
   }, { class: "small" });
 }
@@ -88,6 +102,21 @@ export function field(label, control, help) {
   return whole;
 }
 
+/// Shows the problems of an error, each at the field that `at` returns for its path; those without a
+/// field are told in `place`, with the message of the error. The uppermost field gets the focus.
+export function tellProblems(error, place, at) {
+  const [rest, faults] = [[], new Map()];
+  for (const { path, found, allowed } of error.problems ?? []) {
+    const [text, whole] = [`found ${found}, allowed: ${allowed}`, at(path)];
+    if (whole) faults.set(whole, [...(faults.get(whole) ?? []), text]);
+    else rest.push(`${path}: ${text}`);
+  }
+  for (const [whole, texts] of faults) whole.tellFault(texts.join("\n"));
+  fill(place, h("div", { class: "note bad", role: "alert" }, h("p", {}, error.message), h("ul", {}, rest.map((text) => h("li", {}, text)))));
+  const isBehind = (one, other) => one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_PRECEDING;
+  [...faults.keys()].sort((one, other) => (isBehind(one, other) ? 1 : -1))[0]?.control.focus();
+}
+
 /// A time for people, with the exact one in its title.
 export function when(text) {
   if (!text) return "–";
@@ -100,6 +129,15 @@ export function when(text) {
   else if (seconds < 86400) element.textContent = `${Math.floor(seconds / 3600)} h ago`;
   else element.textContent = time.toLocaleDateString();
   return element;
+}
+
+/// A text without percent-encoding; as it is where that is broken.
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /// A number of bytes for people.

@@ -1,7 +1,7 @@
 // Webhooks: where jobs tell how they ended, and what became of it.
 
 import { get, post } from "./api.js";
-import { button, confirmed, copier, field, fill, h, nothing, tell } from "./dom.js";
+import { button, confirmed, copier, field, fill, h, nothing, tell, tellProblems } from "./dom.js";
 import { delivery } from "./job.js";
 
 export async function open() {
@@ -9,7 +9,8 @@ export async function open() {
   const [list, secret] = [h("div", {}), h("code", { class: "secret" })];
   const url = h("input", { type: "url", value: settings.defaultWebhookUrl ?? "", placeholder: "https://…" });
   const place = field("Default URL", url, "Jobs without a webhookUrl of their own tell this one how they ended.");
-  const form = h("form", { class: "card" }, h("h2", {}, "Settings"), place,
+  const told = h("div", {});
+  const form = h("form", { class: "card" }, h("h2", {}, "Settings"), told, place,
     h("button", { type: "submit" }, "Save"),
     h("h3", {}, "Secret"), h("p", {}, "Webhooks are signed with it, as Standard Webhooks has it: ", secret, " ",
       button("Show", () => { secret.textContent = settings.webhookSecret; }, { class: "small plain" }), " ",
@@ -22,18 +23,23 @@ export async function open() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     place.tellFault();
+    fill(told);
     try {
       settings = await post("settings", { defaultWebhookUrl: url.value || null });
       tell("Saved");
     } catch (error) {
-      const [problem] = error.problems ?? [];
-      place.tellFault(problem ? `found ${problem.found}, allowed: ${problem.allowed}` : error.message);
+      tellProblems(error, told, () => place);
     }
   });
   let cursor = "";
   const more = button("Older ones", () => load(), { class: "plain" });
+  let loads = 0;
   async function load() {
+    loads += 1;
+    const turn = loads;
     const page = await get(`webhooks?limit=20${cursor ? `&cursor=${cursor}` : ""}`);
+    if (turn !== loads) return;
+    if (!cursor) fill(list);
     for (const each of page.data) {
       const shown = h("div", {}, h("p", { class: "hint" }, h("a", { href: `#/jobs/${each.jobId}` }, `Job ${each.jobId}`)), delivery(each, again));
       list.append(shown);
@@ -42,10 +48,9 @@ export async function open() {
     more.hidden = !cursor;
     if (!list.children.length) fill(list, nothing("No webhook was sent yet."));
   }
-  function again() {
+  async function again() {
     cursor = "";
-    fill(list);
-    load();
+    await load();
   }
   await load();
   return { node: h("div", {}, h("div", { class: "heading" }, h("h1", {}, "Webhooks")), form,

@@ -3,6 +3,7 @@
 import { base, get, here, post } from "./api.js";
 import { badge, bar, button, bytes, copier, duration, fill, h, tell, when } from "./dom.js";
 import { actions, hasEnded, inputOf } from "./jobs.js";
+import { sprites } from "./sprites.js";
 
 const term = (name, ...value) => [h("dt", {}, name), h("dd", {}, ...value)];
 
@@ -21,14 +22,17 @@ function preview(file) {
   }
 }
 
-function output(file) {
+/// An output with its facts. `renew` is called where it can not be loaded: its link may have expired.
+function output(file, renew) {
   const url = here(file.storage_url);
   const facts = [
     file.width ? `${file.width}×${file.height}` : null, file.codec, file.duration ? duration(file.duration) : null,
     file.frame_rate ? `${Number(file.frame_rate.toFixed(3))} fps` : null, bytes(file.size_mbytes * 1e6),
   ].filter(Boolean).join(" · ");
+  const shown = preview(file);
+  shown?.addEventListener("error", renew, { once: true });
   return h("figure", { class: "output" },
-    preview(file),
+    shown,
     h("figcaption", {}, h("strong", {}, file.filename), h("span", {}, facts),
       url ? h("span", { class: "buttons" },
         h("a", { href: url, download: file.filename, class: "button small" }, "Download"),
@@ -49,7 +53,7 @@ function action(of) {
 
 /// What a plan does to each stream, and why.
 export function plan({ plan: of }) {
-  const from = (track) => track.parts?.map((part) => `${part.source?.input}:${part.source?.stream}`).join(", ");
+  const from = (track) => track.parts?.map(({ source }) => (source ? `${source.input}:${source.stream}` : "filled")).join(", ");
   const stream = (track) => h("li", {},
     h("strong", {}, track.kind ?? "stream"), from(track) ? ` ${from(track)}: ` : ": ", action(track.action), notes(track.because ?? []));
   const tracks = (of.outputs ?? []).flatMap((out) => out.content?.tracks ?? []);
@@ -82,7 +86,7 @@ function programs(document) {
 console.log(await answer.json());`,
     Python: `import json, os, urllib.request
 
-document = json.loads(r'''${text}''')
+document = json.loads(${JSON.stringify(JSON.stringify(document))})
 request = urllib.request.Request(
     ${JSON.stringify(url)},
     data=json.dumps(document).encode(),
@@ -114,7 +118,7 @@ function source(document) {
   tabs.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const at = (names.indexOf(document.activeElement?.textContent) + step + names.length) % names.length;
+    const at = (names.indexOf(event.target.textContent) + step + names.length) % names.length;
     tabs.children[at].focus();
     choose(names[at]);
   });
@@ -130,10 +134,10 @@ function timeline(job) {
   return h("ol", { class: "timeline" }, job.timeline.map(({ state, at }) => step(state, at)));
 }
 
-async function deliveries(id) {
+async function deliveries(id, changed) {
   const { data } = await get(`jobs/${id}/deliveries`);
   if (!data.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, "Webhooks"), data.map((each) => delivery(each)));
+  return h("section", { class: "card" }, h("h2", {}, "Webhooks"), data.map((each) => delivery(each, changed)));
 }
 
 /// A webhook with its attempts.
@@ -143,20 +147,33 @@ export function delivery(each, changed) {
       button("Send again", async () => {
         await post(`webhooks/${each.id}/redeliver`);
         tell("The webhook is sent again");
-        changed?.();
+        await changed();
       }, { class: "small plain" })),
     h("ul", { class: "notes" }, each.attempts.map((attempt) => h("li", {}, when(attempt.at), ": ",
       attempt.status ? `answered ${attempt.status}` : attempt.error))));
 }
 
+/// How long the page waits before it asks again for a job whose events broke off, in milliseconds.
+const [SOON, LATER] = [1000, 15_000];
+
 export async function open(id) {
   const node = h("article", { class: "job" });
-  let source_, events;
+  let timer, events;
+  let [isClosed, pause] = [false, SOON];
   let job = await get(`jobs/${id}`);
   const live = h("div", {});
   const later = h("div", {});
+  let isRenewed = false;
+  const renew = async () => {
+    if (isRenewed) return;
+    isRenewed = true;
+    await get(`jobs/${id}`).then(follow).catch(() => {});
+  };
+  const webhooks = async () => fill(later, await deliveries(id, webhooks));
 
   function draw() {
+    // A button that has the focus keeps it.
+    const held = live.contains(document.activeElement) ? document.activeElement.textContent : null;
     const took = job.startedAt ? ((job.finishedAt ? new Date(job.finishedAt) : new Date()) - new Date(job.startedAt)) / 1000 : null;
     fill(live,
       h("div", { class: "heading" },
@@ -171,7 +188,8 @@ export async function open(id) {
         h("p", {}, h("code", {}, job.error.code), ` while it did: ${job.error.stage}. `, job.error.retryable ? "It may succeed when it is run again." : "It would fail again."),
         job.error.log ? h("details", {}, h("summary", {}, "Log"), h("pre", { tabindex: "0" }, job.error.log)) : null) : null,
       job.warnings.length ? h("section", { class: "card" }, h("h2", {}, "Warnings"), notes(job.warnings, "warn")) : null,
-      job.output_files ? h("section", { class: "card" }, h("h2", {}, "Outputs"), h("div", { class: "outputs" }, Object.values(job.output_files).map(output))) : null,
+      job.output_files ? h("section", { class: "card" }, h("h2", {}, "Outputs"), sprites(Object.values(job.output_files)),
+        h("div", { class: "outputs" }, Object.values(job.output_files).map((file) => output(file, renew)))) : null,
       h("section", { class: "card" }, h("h2", {}, "How"),
         h("dl", {}, term("Job", h("code", {}, job.jobId), " ", copier(job.jobId)),
           term("Strategy", job.strategy ?? "not planned yet"),
@@ -179,29 +197,48 @@ export async function open(id) {
           Object.entries(job.metadata).map(([name, value]) => term(name, value))),
         job.reasons.length ? [h("h3", {}, "Reasons"), notes(job.reasons)] : null,
         h("h3", {}, "States"), timeline(job)));
+    if (held) [...live.querySelectorAll("button, a, summary")].find((each) => each.textContent === held)?.focus();
   }
 
   async function follow(now) {
     job = now;
     draw();
-    if (events || hasEnded(job)) return;
-    const { url } = await post(`jobs/${id}/events-url`);
+    if (events || isClosed) return;
+    if (hasEnded(job)) {
+      await webhooks();
+      return;
+    }
+    let url;
+    try {
+      ({ url } = await post(`jobs/${id}/events-url`));
+    } catch {
+      return askLater();
+    }
+    if (events || isClosed) return;
     events = new EventSource(here(url));
-    events.onmessage = async (event) => {
+    events.onmessage = (event) => {
+      pause = SOON;
       job = JSON.parse(event.data);
       draw();
       if (!hasEnded(job)) return;
       stop();
-      fill(later, await deliveries(id));
+      webhooks().catch(() => {});
     };
     // A service that starts again has forgotten the stream, not the job.
     events.onerror = () => {
       stop();
-      source_ = setTimeout(async () => follow(await get(`jobs/${id}`).catch(() => job)).catch(() => {}), 2000);
+      askLater();
     };
   }
+  /// Asks for the job until the service answers.
+  function askLater() {
+    clearTimeout(timer);
+    if (isClosed) return;
+    timer = setTimeout(() => get(`jobs/${id}`).then(follow).catch(askLater), pause);
+    pause = Math.min(2 * pause, LATER);
+  }
   function stop() {
-    clearTimeout(source_);
+    clearTimeout(timer);
     events?.close();
     events = null;
   }
@@ -221,7 +258,11 @@ export async function open(id) {
         location.hash = "#/presets";
       })),
     later);
-  await follow(job);
-  if (hasEnded(job)) fill(later, await deliveries(id));
-  return { node, close: stop };
+  // What the job is shows without its webhooks, too.
+  await follow(job).catch(() => {});
+  const close = () => {
+    isClosed = true;
+    stop();
+  };
+  return { node, close };
 }

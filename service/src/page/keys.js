@@ -5,6 +5,11 @@ import { badge, button, confirmed, copier, during, field, fill, h, when } from "
 
 const SCOPES = { "jobs:write": "start, stop and delete jobs; upload", "jobs:read": "look at jobs", settings: "presets, webhooks, storage", tokens: "make and revoke keys" };
 
+const stateOf = (token) => {
+  if (token.revokedAt) return "revoked";
+  return token.expiresAt && new Date(token.expiresAt) < Date.now() ? "expired" : "active";
+};
+
 export async function open() {
   const [list, made, own] = [h("div", {}), h("div", { role: "status" }), await get("key")];
   async function load() {
@@ -14,7 +19,7 @@ export async function open() {
       h("tbody", {}, data.map((token) => h("tr", {},
         h("td", {}, token.name, token.id === own.id ? " (this one)" : ""), h("td", {}, token.project), h("td", {}, token.scopes.join(", ")),
         h("td", {}, when(token.lastUsedAt)), h("td", {}, when(token.expiresAt)),
-        h("td", {}, badge(token.revokedAt ? "revoked" : "active")),
+        h("td", {}, badge(stateOf(token))),
         h("td", {}, token.revokedAt ? null : button("Revoke", async () => {
           if (!(await confirmed(`Revoke the key “${token.name}”? Whoever uses it is refused from then on.`, "Revoke"))) return;
           await remove(`tokens/${token.id}`);

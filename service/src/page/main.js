@@ -1,7 +1,7 @@
 // The frame of the page: who is signed in, which view is open, light or dark.
 
-import { base, get, key, post, signIn, signOut } from "./api.js";
-import { button, field, fill, h, tell } from "./dom.js";
+import { base, get, key, signIn, signOut } from "./api.js";
+import { button, decoded, field, fill, h, tell } from "./dom.js";
 import * as create from "./create.js";
 import * as hooks from "./hooks.js";
 import * as job from "./job.js";
@@ -27,8 +27,12 @@ const [top, content] = [document.getElementById("top"), document.getElementById(
 
 /// What closes the open view.
 let close = () => {};
+/// How often a view was asked for. Where that has changed during a wait, another view is wanted by now.
+let turns = 0;
 /// Who is signed in: the key's name, project and scopes.
 let holder = null;
+/// The key that this tab uses.
+let used = null;
 
 function theme(wanted) {
   if (wanted) localStorage.setItem("avocet-theme", wanted);
@@ -38,27 +42,32 @@ function theme(wanted) {
 }
 
 function menu(open) {
-  const links = Object.entries(VIEWS).filter(([, view]) => holder.scopes.includes(view.scope));
-  const items = links.map(([name, view]) => h("li", {},
-    h("a", { href: `#/${name}`, "aria-current": name === open ? "page" : null }, view.name)));
+  const items = permitted().map((name) => h("li", {},
+    h("a", { href: `#/${name}`, "aria-current": name === open ? "page" : null }, VIEWS[name].name)));
+  const other = () => (theme() === "dark" ? "Light" : "Dark");
+  const shade = button(other(), () => {
+    theme(other().toLowerCase());
+    shade.textContent = other();
+  }, { class: "small plain" });
   fill(top,
     h("a", { href: "#/jobs", class: "brand" }, h("img", { src: "page/icon.svg", alt: "", width: "24", height: "24" }), "Avocet"),
     h("nav", { "aria-label": "Views" }, h("ul", {}, items)),
     h("div", { class: "who" },
       h("span", { class: "project" }, `Project ${holder.projectName}`),
       h("a", { href: "docs/" }, "API"),
-      button(theme() === "dark" ? "Light" : "Dark", () => {
-        theme(theme() === "dark" ? "light" : "dark");
-        menu(open);
-      }, { class: "small plain" }),
+      shade,
       button("Sign out", () => {
         signOut();
         show();
       }, { class: "small plain" })));
 }
 
+/// The views that the key may see.
+const permitted = () => Object.keys(VIEWS).filter((name) => holder.scopes.includes(VIEWS[name].scope));
+
 /// The form for a key, with why it is shown.
 function door(why) {
+  turns += 1;
   holder = null;
   fill(top, h("span", { class: "brand" }, h("img", { src: "page/icon.svg", alt: "", width: "24", height: "24" }), "Avocet"));
   const input = h("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: false });
@@ -91,36 +100,48 @@ async function enter(code) {
   history.replaceState(null, "", "#/jobs");
   const response = await fetch(new URL("page/sign-in", base), {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ code }),
-  });
+  }).catch(() => null);
+  if (!response) return door("The service can not be reached");
   const body = await response.json().catch(() => null);
   if (!response.ok) return door(body?.error?.message ?? "The link does not work");
   signIn(body.key, false);
+  holder = null;
   return show();
 }
 
 async function show() {
+  turns += 1;
+  const turn = turns;
   close();
   close = () => {};
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, ...parts] = path.split("/").map(decodeURIComponent);
+  const [name, ...parts] = path.split("/").map(decoded);
   if (name === "sign-in") return enter(parts[0] ?? "");
   if (!key()) return door();
   try {
-    holder ??= await get("key");
+    const who = holder ?? await get("key");
+    if (turn !== turns) return undefined;
+    [holder, used] = [who, key()];
   } catch (error) {
-    return error.status === 401 ? door("The key is unknown, was revoked or has expired.") : fill(content, failure(error));
+    if (turn !== turns) return undefined;
+    if (error.status !== 401) return fill(content, failure(error));
+    signOut();
+    return door("The key is unknown, was revoked or has expired.");
   }
-  const chosen = VIEWS[name] ? name : "jobs";
+  if (!permitted().length) return fill(content, failure(new Error("The key may see nothing here.")));
+  const chosen = permitted().includes(name) ? name : permitted()[0];
   menu(chosen);
   document.title = `${VIEWS[chosen].name} · Avocet`;
   fill(content, h("p", { class: "loading" }, "Loading…"));
   try {
     const view = await VIEWS[chosen].open(parts, new URLSearchParams(query));
+    if (turn !== turns) return view.close?.();
     close = view.close ?? close;
     fill(content, view.node);
     view.shown?.();
   } catch (error) {
-    fill(content, failure(error));
+    if (turn === turns) fill(content, failure(error));
   }
   return undefined;
 }
@@ -144,7 +165,7 @@ addEventListener("signed-out", () => {
 });
 // Another tab has signed in or out.
 addEventListener("storage", (event) => {
-  if (event.key === "avocet-key" || event.key === null) {
+  if ((event.key === "avocet-key" || event.key === null) && key() !== used) {
     holder = null;
     show();
   }

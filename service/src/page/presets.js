@@ -1,7 +1,7 @@
 // Presets: documents without inputs.
 
 import { get, patch, post, remove } from "./api.js";
-import { button, confirmed, during, field, fill, h, nothing, tell, when } from "./dom.js";
+import { button, confirmed, during, field, fill, h, nothing, tell, tellProblems, when } from "./dom.js";
 
 /// A dialog in which a preset is written.
 function edit(preset, done) {
@@ -10,13 +10,15 @@ function edit(preset, done) {
   const text = h("textarea", { rows: "14", spellcheck: false });
   text.value = JSON.stringify(preset?.document ?? { mode: "recipe", output: { format: "mp4" }, recipe: { name: "webReady" } }, null, 2);
   const fields = [field("Name", name), field("Description", about), field("Document", text, "A job document without input, input_files, webhookUrl and presetId.")];
+  const told = h("div", {});
   const save = h("button", { type: "submit" }, "Save");
-  const form = h("form", {}, h("h2", {}, preset ? "Change a preset" : "New preset"), fields,
+  const form = h("form", {}, h("h2", {}, preset ? "Change a preset" : "New preset"), told, fields,
     h("div", { class: "buttons" }, save, button("Cancel", () => dialog.close(), { class: "plain" })));
   const dialog = h("dialog", { class: "wide", "aria-label": preset ? "Change a preset" : "New preset" }, form);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     fields.forEach((each) => each.tellFault());
+    fill(told);
     during(save, async () => {
       let document_;
       try {
@@ -28,8 +30,7 @@ function edit(preset, done) {
       try {
         await (preset ? patch(`presets/${preset.id}`, body) : post("presets", body));
       } catch (error) {
-        const problems = (error.problems ?? []).map((each) => `${each.path}: found ${each.found}, allowed: ${each.allowed}`);
-        return fields[2].tellFault(problems.join("\n") || error.message);
+        return tellProblems(error, told, (path) => ({ name: fields[0], description: fields[1] })[path]);
       }
       dialog.close();
       return done();
@@ -67,6 +68,7 @@ export async function open() {
     }, { class: "small" }))));
   await load();
   return { node: h("div", {},
-    h("div", { class: "heading" }, h("h1", {}, "Presets"), button("New preset", () => edit(null, load))), own,
+    h("div", { class: "heading" }, h("h1", {}, "Presets"), button("New preset", () => edit(null, load))),
+    h("h2", {}, "Your presets"), own,
     h("h2", {}, "Starters"), starters) };
 }

@@ -1,7 +1,7 @@
 // Storage: where outputs go.
 
 import { get, patch, post, remove } from "./api.js";
-import { badge, button, confirmed, during, field, fill, h, nothing, tell } from "./dom.js";
+import { badge, button, confirmed, during, field, fill, h, nothing, tell, tellProblems } from "./dom.js";
 
 /// The fields of each type, with those that are secret.
 const TYPES = {
@@ -25,7 +25,7 @@ export async function open() {
           button("Test", async () => {
             answer.textContent = "Writing, reading and deleting an object…";
             const result = await post(`settings/storage-providers/${each.id}/test`);
-            answer.textContent = result.ok ? "It works." : result.error ?? result.message ?? "It does not work.";
+            answer.textContent = result.ok ? "It works." : result.reason;
           }, { class: "small" }),
           each.isDefault ? null : button("Make it the default", async () => {
             await patch(`settings/storage-providers/${each.id}`, { makeDefault: true });
@@ -67,14 +67,7 @@ export async function open() {
       try {
         await post("settings/storage-providers", body);
       } catch (error) {
-        const rest = [];
-        for (const problem of error.problems ?? []) {
-          const text = `found ${problem.found}, allowed: ${problem.allowed}`;
-          const whole = controls.get(problem.path);
-          if (whole) whole.tellFault(text);
-          else rest.push(h("li", {}, `${problem.path}: ${text}`));
-        }
-        return fill(told, h("div", { class: "note bad", role: "alert" }, h("p", {}, error.message), h("ul", {}, rest)));
+        return tellProblems(error, told, (path) => controls.get(path));
       }
       tell("Added");
       draw();
@@ -82,5 +75,5 @@ export async function open() {
     });
   });
   await load();
-  return { node: h("div", {}, h("div", { class: "heading" }, h("h1", {}, "Storage")), list, form) };
+  return { node: h("div", {}, h("div", { class: "heading" }, h("h1", {}, "Storage")), h("h2", {}, "Where outputs go"), list, form) };
 }

@@ -23,7 +23,7 @@ export async function open() {
       h("section", { class: "card" }, h("h2", {}, "Build"), h("dl", {},
         term("Version", now.version), term("libav", now.libav), term("ffmpeg program", now.ffmpeg ?? "none: no jobs in ffmpeg mode"),
         term("Confinement of workers", now.unconfined ?? "all layers"))),
-      h("section", { class: "card full" }, h("h2", {}, "Encoders"), h("ul", { class: "columns" }, now.encoders.map((name) => h("li", {}, h("code", {}, name))))));
+      h("section", { class: "card full" }, h("h2", {}, "Encoders of the build"), h("ul", { class: "columns" }, now.encoders.map((name) => h("li", {}, h("code", {}, name))))));
   }
   draw(await get("system"));
   const timer = setInterval(async () => {

@@ -35,7 +35,8 @@ async function begin(file, signal) {
 async function offset(id, signal) {
   const response = await fetch(new URL(`v1/uploads/${id}`, base), { method: "HEAD", headers: headers(), signal });
   if (response.status === 404) return null;
-  if (!response.ok) throw new Error(`The service answered ${response.status}`);
+  if (response.status === 401) dispatchEvent(new Event("signed-out"));
+  if (!response.ok) throw Object.assign(new Error(`The service answered ${response.status}`), { status: response.status });
   return Number(response.headers.get("Upload-Offset"));
 }
 
