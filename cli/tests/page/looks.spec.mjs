@@ -12,10 +12,8 @@ async function furnish(service, origin) {
   };
   const { jobId } = await service.ask("POST", "jobs", failing);
   made.failed = await service.reaches(jobId, "failed");
-  await service.ask("POST", "presets/starters/podcast-mp3/clone").catch(async () => {
-    const [starter] = (await service.ask("GET", "presets/starters")).data;
-    await service.ask("POST", `presets/starters/${starter.slug}/clone`);
-  });
+  const [starter] = (await service.ask("GET", "presets/starters")).data;
+  await service.ask("POST", `presets/starters/${starter.slug}/clone`);
   await service.ask("POST", "settings/storage-providers", { provider: "local", name: "A folder", prefix: "kept" });
   const running = await service.ask("POST", "jobs", long(origin));
   made.running = running.jobId;

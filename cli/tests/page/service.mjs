@@ -16,14 +16,11 @@ export const clip = process.env.AVOCET_CLIP;
 
 /// A service with a data folder of its own.
 export class Service {
-  static async start({ data, port = 0, options = [], variables = {} } = {}) {
+  static async start({ data, port = 0 } = {}) {
     const service = new Service();
     service.data = data ?? fs.mkdtempSync(path.join(os.tmpdir(), "avocet-page-"));
     const listen = ["serve", "--listen", `127.0.0.1:${port}`, "--data", service.data];
-    service.child = spawn(process.env.AVOCET_PROGRAM, [...listen, "--open", "--allow-private-network", ...options], {
-      stdio: ["ignore", "ignore", "pipe"],
-      env: { ...process.env, ...variables },
-    });
+    service.child = spawn(process.env.AVOCET_PROGRAM, [...listen, "--open", "--allow-private-network"], { stdio: ["ignore", "ignore", "pipe"] });
     const lines = readline.createInterface({ input: service.child.stderr });
     const told = [];
     service.link = await new Promise((resolve, reject) => {

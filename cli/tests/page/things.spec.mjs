@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { RUNS, clip, drop, expect, failing, field, go, long, play, receiver, sample, Service, signIn, test } from "./service.mjs";
+import { RUNS, clip, drop, expect, failing, field, go, long, play, receiver, sample, signIn, test } from "./service.mjs";
 
 /// The answers of the service that a test provokes, as the browser's console tells them.
 const refusals = /the server responded with a status of 4\d\d/;

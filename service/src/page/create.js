@@ -6,7 +6,7 @@ import { plan } from "./job.js";
 import { upload } from "./upload.js";
 
 /// A control for a parameter, by its schema.
-function control(name, of) {
+function control(of) {
   if (of.enum) {
     return h("select", {}, h("option", { value: "" }, "default"), of.enum.map((value) => h("option", { value }, value)));
   }
@@ -165,7 +165,7 @@ export async function open(query) {
 
   const others = ["priority", "timeoutSeconds", "maxOutputBytes", "webhookUrl", "outputUrl"].map((name) => {
     const of = document_.properties[name];
-    const made = control(name, of);
+    const made = control(of);
     if (start[name] !== undefined) made.value = start[name];
     const whole = field(name, made, of.description);
     fields.set(name, whole);
@@ -213,7 +213,7 @@ export async function open(query) {
     outputsField.hidden = Boolean(recipe);
     const properties = recipe ? recipe["x-order"].map((name) => [name, recipe.properties[name]]) : [["args", { type: "string" }]];
     fill(form, properties.map(([name, of]) => {
-      const made = recipe ? control(name, of) : h("textarea", { rows: "6", spellcheck: false });
+      const made = recipe ? control(of) : h("textarea", { rows: "6", spellcheck: false });
       const args = start.ffmpeg?.args ?? ["-i", "{{input}}", "-vf", "fps=8,scale=320:-1", "{{output}}"];
       const value = recipe ? old[name] : lines(args, args, (text) => text !== "" && !text.startsWith("["));
       if (value !== undefined && value !== null) made.value = typeof value === "object" ? JSON.stringify(value) : String(value);
@@ -276,9 +276,9 @@ export async function open(query) {
       const value = valueOf(of, field_.value);
       if (value !== undefined) made[name] = value;
     }
-    const told_ = pairs();
+    const own = pairs();
     delete made.metadata;
-    if (Object.keys(told_).length) made.metadata = told_;
+    if (Object.keys(own).length) made.metadata = own;
     return made;
   }
 

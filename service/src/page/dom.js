@@ -172,6 +172,9 @@ export function bar(percent, label) {
   return made;
 }
 
+/// A term of a description list, with its value.
+export const term = (name, ...value) => [h("dt", {}, name), h("dd", {}, ...value)];
+
 /// What a view shows instead of an empty list.
 export function nothing(text, ...more) {
   return h("div", { class: "nothing" }, h("p", {}, text), ...more);

@@ -1,11 +1,9 @@
 // One job: live to its end, with its plan and reasons, its outputs, and its document in several languages.
 
 import { base, get, here, post } from "./api.js";
-import { badge, bar, button, bytes, copier, duration, fill, h, tell, when } from "./dom.js";
+import { badge, bar, button, bytes, copier, duration, fill, h, tell, term, when } from "./dom.js";
 import { actions, hasEnded, inputOf } from "./jobs.js";
 import { sprites } from "./sprites.js";
-
-const term = (name, ...value) => [h("dt", {}, name), h("dd", {}, ...value)];
 
 /// An output as people look at it.
 function preview(file) {

@@ -1,9 +1,7 @@
 // What the service has and does: workers, queue, disk, what its build can do.
 
 import { get } from "./api.js";
-import { badge, bytes, fill, h } from "./dom.js";
-
-const term = (name, ...value) => [h("dt", {}, name), h("dd", {}, ...value)];
+import { badge, bytes, fill, h, term } from "./dom.js";
 
 export async function open() {
   const live = h("div", { class: "cards" });
