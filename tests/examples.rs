@@ -1,4 +1,4 @@
-//! The programs in `examples/`, run on made clips: one for each task of the guide.
+//! The programs in `avocet/examples/`, run on made clips: one for each task of the guide.
 
 use std::{
     path::{Path, PathBuf},

@@ -113,10 +113,10 @@ fn real_clips_come_whole_in_every_format() {
     let clips = fixtures::media_clips!();
     let formats = ["mp4", "webm", "mov", "mp3", "aac", "wav", "m4a", "mkv", "flac", "opus", "ogg"];
     let table = clips.iter().flat_map(|clip| formats.map(|format| (clip, format)));
-    for (clip, format) in fixtures::sample(table.clone(), 131) {
+    for (clip, format) in fixtures::sample(table.clone(), 197) {
         check(clip, format, r#""transcode""#);
     }
-    for (clip, format) in fixtures::sample(table, 263) {
+    for (clip, format) in fixtures::sample(table, 397) {
         let preset = match format {
             "mp4" | "mov" | "mkv" => r#","preset":"ultrafast""#,
             "webm" => r#","preset":8"#,

@@ -111,6 +111,7 @@ Run:
 
 Serve:
   serve          The job API over HTTP
+  health         Whether a service on this machine answers
   token          API keys: make, list, revoke
   project        Projects, to which jobs and API keys belong
   keys           What URLs are signed and secrets encrypted with
@@ -165,7 +166,8 @@ pub(super) fn program() -> clap::Command {
         .arg_required_else_help(true)
         .subcommands(RecipeName::ALL.into_iter().map(recipe))
         .subcommands([custom(), probe, plan, capabilities, doctor, run])
-        .subcommands([completions, man, serve(), token(), project(), keys(), backup(), restore()])
+        .subcommands([completions, man])
+        .subcommands([serve(), health(), token(), project(), keys(), backup(), restore()])
         .help_template(HELP)
         .subcommand(clap::Command::new("worker").hide(true).about("Runs jobs for a service"))
 }
@@ -181,13 +183,17 @@ fn of_service() -> [Arg; 2] {
     ]
 }
 
-/// The command that runs the job API.
-fn serve() -> clap::Command {
-    let listen = Arg::new(LISTEN)
+/// The address of the service.
+fn listen() -> Arg {
+    Arg::new(LISTEN)
         .long(LISTEN)
         .value_name("ADDRESS")
         .value_parser(value_parser!(SocketAddr))
-        .help("Where to listen; default: 127.0.0.1:8080");
+        .help("Where to listen; default: 127.0.0.1:8080")
+}
+
+/// The command that runs the job API.
+fn serve() -> clap::Command {
     let private = Arg::new(ALLOW_PRIVATE)
         .long(ALLOW_PRIVATE)
         .action(ArgAction::SetTrue)
@@ -199,7 +205,15 @@ fn serve() -> clap::Command {
     clap::Command::new("serve")
         .about("Serves the job API over HTTP, and a page for it")
         .args(of_service())
-        .args([listen, private, open])
+        .args([listen(), private, open])
+}
+
+/// The command that asks whether the job API answers.
+fn health() -> clap::Command {
+    clap::Command::new("health")
+        .about("Tells whether a service on this machine answers: status 0 if so, and 1 if not")
+        .args(of_service())
+        .arg(listen().help("Where it listens; default: as for `serve`"))
 }
 
 /// The commands for API keys.

@@ -74,7 +74,8 @@ fn to_text(Described { avocet, libav }: &Described<'_>) -> String {
 /// The path of the `ffmpeg` program, its release as against libav's, and whether it is confined.
 fn program(libav: &Capabilities) -> String {
     let Some(program) = &libav.program else {
-        return "no ffmpeg on the path; install it to run custom arguments".to_owned();
+        return "no ffmpeg beside this program or on the path; install it to run custom arguments"
+            .to_owned();
     };
     let release = match &program.version {
         Some(version) if *version == libav.version => "the release of libav".to_owned(),

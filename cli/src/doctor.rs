@@ -25,7 +25,7 @@ struct Check {
 /// What recipes need of libav: what it is for, the names of which one suffices, and the library that
 /// FFmpeg must have been built with.
 const NEEDS: [(&str, &[&str], &str); 12] = [
-    ("H.264 video", &["libx264"], "x264"),
+    ("H.264 video", &["libx264", "libopenh264"], "x264"),
     ("HEVC video", &["libx265"], "x265"),
     ("VP9 video", &["libvpx-vp9"], "libvpx"),
     ("AV1 video", &["libsvtav1"], "SVT-AV1"),

@@ -10,6 +10,7 @@ mod doctor;
 mod document;
 mod ending;
 mod failure;
+mod health;
 mod job;
 mod log;
 mod name;

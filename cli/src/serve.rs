@@ -13,7 +13,7 @@ use super::{
         PROJECT, SCOPE,
     },
     failure::Failure,
-    terminal, worker,
+    health, terminal, worker,
 };
 
 /// The configuration: flags override the environment, which overrides the file.
@@ -47,6 +47,7 @@ pub(super) fn as_service(matches: &ArgMatches) -> Option<ExitCode> {
         }
         "keys" => rotate(matches.subcommand()?.1).map(|id| terminal::print(&id, 0)),
         "backup" | "restore" => keep(name, matches),
+        "health" => health(matches),
         "worker" => Ok(worker::run()),
         _ => return None,
     };
@@ -119,6 +120,18 @@ fn tell(started: &Started, opens: bool) {
          -d '{{\"mode\":\"recipe\",\"input\":{{\"url\":\"{SAMPLE}\"}},\"output\":\
          {{\"format\":\"jpg\"}},\"recipe\":{{\"name\":\"thumbnail\",\"seekSeconds\":1}}}}'"
     ));
+}
+
+/// `avocet health`: 0 when the service answers, 1 when not.
+fn health(matches: &ArgMatches) -> Result<ExitCode, Failure> {
+    let listens = config(matches)?.listen;
+    Ok(match health::ask(listens) {
+        Ok(status) => terminal::print(&status, 0),
+        Err(error) => {
+            terminal::note(&format!("no service is well on {listens}: {error}"));
+            ExitCode::FAILURE
+        }
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -268,6 +268,9 @@ fn web_ready() {
     made.capabilities.encoders.remove("libx264");
     made.case("without x264, nothing to encode", "mp4", "", &everyday());
     made.case("without x264", "mp4", "", &ten_bit());
+    made.capabilities.encoders.insert("libopenh264".to_owned());
+    made.case("with openh264 instead", "mp4", "", &ten_bit());
+    made.case("with openh264, bit rate asked for", "mp4", r#""bitrateKbps":3000"#, &ten_bit());
     made.check();
 }
 
@@ -288,6 +291,9 @@ fn proxy() {
     made.case("no sound", "mp4", "", &silent());
     made.case("sound only", "mp4", "", &mp3());
     made.case("many tracks, all", "mp4", r#""tracks":"all""#, &many_tracks());
+    made.capabilities.encoders.remove("libx264");
+    made.capabilities.encoders.insert("libopenh264".to_owned());
+    made.case("with openh264, every frame a keyframe", "mp4", r#""gop":"all_intra""#, &everyday());
     made.check();
 }
 

@@ -64,7 +64,7 @@ fn picture(room: &mut Room, url: &str) -> (Vec<u8>, serde_json::Value) {
     let trust = format!("SSL_CERT_FILE={}", room.path("ca.pem").display());
     let temporary = tempfile::tempdir().unwrap();
     let place = format!("TMPDIR={}", temporary.path().display());
-    room.behind(env!("CARGO_BIN_EXE_avocet").into(), &["env", &trust, &place]);
+    room.behind(fixtures::program!(), &["env", &trust, &place]);
     // Copies of inputs must be removed after a probe and a plan.
     room.succeed(&format!("probe {url}"));
     room.succeed(&format!("thumbnail {url} --plan"));
@@ -171,7 +171,7 @@ fn what_an_input_names_stays_closed() {
         room.write("image-001.png", b"");
         let trace = room.path("trace").display().to_string();
         let launcher = ["strace", "-f", "-qq", "-e", "trace=open,openat,connect", "-o", &trace];
-        room.behind(env!("CARGO_BIN_EXE_avocet").into(), &launcher);
+        room.behind(fixtures::program!(), &launcher);
         for name in [
             "list.m3u8",
             "key.m3u8",

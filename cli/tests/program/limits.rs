@@ -45,7 +45,7 @@ fn what_is_forbidden_is_neither_read_nor_written() {
         // Root has all permissions, so the test runs as another user, with a copy of the program in
         // a folder that this user can reach.
         let program = room.path("avocet");
-        fs::copy(env!("CARGO_BIN_EXE_avocet"), &program).unwrap();
+        fs::copy(fixtures::program!(), &program).unwrap();
         set_mode(&program, 0o755);
         let version = [AS_NOBODY, &[program.to_str().unwrap(), "--version"]].concat();
         if !works(&version, &room.path("")) {
@@ -108,7 +108,7 @@ fn a_full_disk_is_told_and_may_be_tried_again() {
         fixtures::skip(fixtures::test_name!(), "mount", "no disk can be mounted here");
         return;
     };
-    room.behind(env!("CARGO_BIN_EXE_avocet").into(), &way);
+    room.behind(fixtures::program!(), &way);
     for line in large_jobs("disk/out") {
         let words = ["disk/out.", "No space left"];
         room.check_failure(&line, "1 STORAGE_ERROR in commit, retryable", &words);
@@ -123,7 +123,7 @@ fn a_limit_on_the_size_of_files_is_told() {
     let mut room = Room::with(&["counter-h264-aac.mp4"]);
     // The limit is in blocks of 512 bytes. Unless SIGXFSZ is ignored, it kills the process.
     let script = r#"trap "" XFSZ; ulimit -f 128; exec "$@""#;
-    room.behind(env!("CARGO_BIN_EXE_avocet").into(), &["sh", "-c", script, "sh"]);
+    room.behind(fixtures::program!(), &["sh", "-c", script, "sh"]);
     for line in large_jobs("out") {
         room.check_failure(&line, "1 STORAGE_ERROR in commit", &["out.", "File too large"]);
     }

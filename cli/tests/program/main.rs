@@ -15,6 +15,7 @@ mod clips;
 mod documents;
 mod elsewhere;
 mod inputs;
+mod installing;
 mod limits;
 mod outputs;
 mod pipes;

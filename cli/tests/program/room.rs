@@ -79,7 +79,7 @@ impl Room {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            program: env!("CARGO_BIN_EXE_avocet").into(),
+            program: fixtures::program!(),
             launcher: Vec::new(),
         }
     }

@@ -32,7 +32,7 @@ async fn does(test: &'static str, file: &'static str, bucket: Option<&Bucket>) {
     let mut command = Command::new(playwright);
     command
         .args(["test", file])
-        .env("AVOCET_PROGRAM", env!("CARGO_BIN_EXE_avocet"))
+        .env("AVOCET_PROGRAM", fixtures::program!())
         .env("AVOCET_CLIP", clip)
         .current_dir(folder.path());
     if let Some(bucket) = bucket {

@@ -132,3 +132,106 @@ async fn the_quickstart_of_typescript_compiles_and_runs() {
     assert_eq!(fixtures::judge::probe(&ready).video().codec, "h264");
     assert!(fixtures::judge::decode_errors(&ready).is_empty());
 }
+
+/// The client that is published on npm: its types are those of this API, a strict compiler takes what its
+/// README shows, and it uploads, runs, tells progress, and tells what fails.
+#[tokio::test]
+async fn the_client_of_npm_compiles_and_runs() {
+    if !fixtures::has_ffmpeg!() {
+        return;
+    }
+    let bin = |name: &str| modules().join(".bin").join(name).display().to_string();
+    if !goes(&bin("tsc"), &["--version"]) {
+        fixtures::skip(fixtures::test_name!(), "typescript", "TypeScript is not installed");
+        return;
+    }
+    let service = Service::start();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../clients/typescript");
+    let package = place("node_modules/avocet-client");
+    std::fs::create_dir_all(&package).unwrap();
+    for file in ["index.js", "index.d.ts", "schema.d.ts", "package.json"] {
+        std::fs::copy(source.join(file), package.join(file)).unwrap();
+    }
+    for module in ["@types", "openapi-fetch", "openapi-typescript-helpers", "undici-types"] {
+        let target = modules().canonicalize().unwrap().join(module);
+        std::os::unix::fs::symlink(target, place("node_modules").join(module)).unwrap();
+    }
+    std::fs::write(place("package.json"), r#"{"type":"module"}"#).unwrap();
+    std::fs::write(place("client.ts"), CLIENT).unwrap();
+    let clip = fixtures::get("counter-h264-aac.mp4").display().to_string();
+    let document = source.join("../../docs/openapi.json").display().to_string();
+    for (program, arguments) in [
+        (bin("openapi-typescript"), vec![document.as_str(), "-o", "made.d.ts"]),
+        (bin("tsc"), "--strict --module nodenext --target es2022 client.ts".split(' ').collect()),
+        ("node".to_owned(), vec!["client.js", &clip]),
+    ] {
+        let mut command = Command::new(&program);
+        command
+            .args(arguments)
+            .env("AVOCET_URL", format!("{}/", service.base))
+            .env("AVOCET_KEY", &service.key)
+            .current_dir(folder.path());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(output.status.success(), "{program}: {told:?}");
+    }
+    if std::env::var_os("AVOCET_BLESS").is_some() {
+        std::fs::copy(place("made.d.ts"), source.join("schema.d.ts")).unwrap();
+    }
+    let [made, published] = [place("made.d.ts"), source.join("schema.d.ts")]
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    assert!(
+        made == published,
+        "clients/typescript/schema.d.ts is not of docs/openapi.json: AVOCET_BLESS=1"
+    );
+    assert_eq!(fixtures::judge::probe(place("small.mp4")).video().codec, "h264");
+}
+
+/// Each function of the client, and the failures that it tells.
+const CLIENT: &str = r#"
+import { readFile, writeFile } from "node:fs/promises";
+import { AvocetError, connect, type Job } from "avocet-client";
+
+const url = process.env.AVOCET_URL;
+const avocet = connect({ url, key: process.env.AVOCET_KEY });
+const input = { url: await avocet.upload(await readFile(process.argv[2]), { name: "clip.mp4" }) };
+const small = {
+  mode: "recipe" as const, input, output: { format: "mp4" as const },
+  recipe: { name: "resize" as const, height: 90 },
+};
+const seen: string[] = [];
+const job: Job = await avocet.run(small, { onProgress: (job) => seen.push(job.state), idempotencyKey: "one" });
+if (seen.at(-1) !== "completed" || job.progress !== 100) throw new Error(seen.join());
+if ((await avocet.submit(small, { idempotencyKey: "one" })) !== job.jobId) throw new Error("taken twice");
+const response = await fetch(job.output!.signedUrl);
+await writeFile("small.mp4", Buffer.from(await response.arrayBuffer()));
+const { data } = await avocet.api.GET("/v1/jobs", { params: { query: { limit: 1 } } });
+if (data?.data[0].jobId !== job.jobId) throw new Error("not listed");
+
+async function refused(act: Promise<unknown>): Promise<AvocetError> {
+  try {
+    await act;
+  } catch (error) {
+    if (error instanceof AvocetError) return error;
+    throw error;
+  }
+  throw new Error("nothing failed");
+}
+const wrong = await refused(avocet.run({ ...small, recipe: { name: "resize", height: -1 } }));
+if (wrong.code !== "CONFIG_ERROR" || wrong.status !== 400) throw new Error(JSON.stringify(wrong));
+const stranger = await refused(connect({ url, key: "avo_x" }).submit(small));
+if (stranger.status !== 401) throw new Error(JSON.stringify(stranger));
+const text = { url: await avocet.upload(new TextEncoder().encode("no media"), { name: "a.txt" }) };
+const failed = await refused(avocet.run({ ...small, input: text }));
+if (failed.job?.state !== "failed" && failed.job?.state !== "rejected") throw new Error(JSON.stringify(failed));
+const stop = new AbortController();
+stop.abort(new Error("enough"));
+try {
+  await avocet.finished(job.jobId, { signal: stop.signal });
+  throw new Error("nothing stopped");
+} catch (error) {
+  if ((error as Error).message !== "enough") throw error;
+}
+"#;

@@ -115,7 +115,7 @@ async fn a_worker_that_is_taken_over_reaches_its_own_folder_only() {
     for landlock in [1, 2, 4, 6] {
         for starts_ffmpeg in [false, true] {
             let folder = data.join("work");
-            let program = Path::new(env!("CARGO_BIN_EXE_avocet"));
+            let program = &fixtures::program!();
             let trial = Trial { program, folder: &folder, landlock, starts_ffmpeg };
             let mut names = Vec::new();
             let answers = through(trial, |own| {

@@ -217,7 +217,7 @@ async fn an_ordered_end_gives_jobs_back_and_the_next_start_goes_on() {
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     // A second service refuses the data folder of a running one.
     let service = Service::start_in(Arc::clone(&data), &["--allow-private-network"], &variables);
-    let other = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+    let other = std::process::Command::new(fixtures::program!())
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data.path())
         .output()

@@ -195,7 +195,7 @@ async fn keys_end_when_they_expire_or_are_revoked() {
 
     // The program does the same while the service runs.
     let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let mut command = Command::new(fixtures::program!());
         let output =
             command.args(arguments).arg("--data").arg(service.data.path()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -486,7 +486,7 @@ async fn a_database_of_an_older_release_is_taken_over_and_a_newer_one_refused() 
     let (place, whole) = (tempfile::tempdir().unwrap(), json!(1));
     let restored = place.path().join("restored");
     for arguments in [&["--check".as_ref()][..], &["--data".as_ref(), restored.as_os_str()]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let mut command = Command::new(fixtures::program!());
         let output = command.arg("restore").arg(data.path()).args(arguments).output().unwrap();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), &told["jobs"]), (Some(0), &whole), "{told}");
@@ -511,7 +511,7 @@ async fn a_database_of_an_older_release_is_taken_over_and_a_newer_one_refused() 
                  execution_time) VALUES (99, 'later', TRUE, x'00', 0)";
     change(data.path(), later).await;
     for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["token", "list"]] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let mut command = Command::new(fixtures::program!());
         let output = command.args(arguments).arg("--data").arg(data.path()).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && told.contains("a later release"), "{told}");
@@ -570,7 +570,7 @@ async fn a_backup_is_made_while_the_service_runs_and_becomes_a_service() {
     let place = tempfile::tempdir().unwrap();
     let (kept, new) = (place.path().join("kept"), place.path().join("new"));
     let run = |arguments: &[&std::ffi::OsStr]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let mut command = Command::new(fixtures::program!());
         let output = command.args(arguments).output().unwrap();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         (output.status.code(), told)
@@ -623,7 +623,7 @@ async fn keys_of_the_folder_rotate_apart() {
     let (_, data) = service.end();
     let folder = data.path().to_owned();
     for kind in ["signing", "encryption"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+        let mut command = Command::new(fixtures::program!());
         let output =
             command.args(["keys", "rotate", kind, "--data"]).arg(&folder).output().unwrap();
         assert_eq!((output.status.code(), output.stdout), (Some(0), b"1\n".to_vec()));
@@ -651,7 +651,7 @@ async fn keys_of_the_folder_rotate_apart() {
     let (_, data) = service.end();
     std::fs::write(folder.join("keys"), keys.to_string()).unwrap();
     let place = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_avocet"));
+    let mut command = Command::new(fixtures::program!());
     let backup = command.arg("backup").arg(place.path().join("kept")).arg("--data").arg(&folder);
     assert_eq!(backup.output().unwrap().status.code(), Some(0));
     drop(data);

@@ -294,7 +294,7 @@ async fn the_same_key_and_body_make_one_job() {
     let data = service.data.path().to_owned();
     let beside = tokio::task::spawn_blocking(move || {
         for _ in 0..10 {
-            let mut create = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"));
+            let mut create = std::process::Command::new(fixtures::program!());
             let made = create.args(["token", "create", "--data"]).arg(&data).output().unwrap();
             assert!(made.status.success(), "{made:?}");
         }
@@ -372,7 +372,7 @@ async fn only_keys_open_the_door() {
         assert_eq!(response.status(), 200, "{path}");
     }
     let (status, made) = {
-        let made = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+        let made = std::process::Command::new(fixtures::program!())
             .args(["token", "create", "--name", "by hand", "--data"])
             .arg(service.data.path())
             .output()
@@ -484,7 +484,7 @@ fn a_folder_that_is_somebody_elses_stays_as_it_is() {
     // The address is taken, so that each start fails.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let serve = |arguments: &[&std::ffi::OsStr], variable: Option<(&str, &str)>| {
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+        let run = std::process::Command::new(fixtures::program!())
             .args(["serve", "--listen", &taken.local_addr().unwrap().to_string()])
             .args(arguments)
             .envs(variable)
@@ -528,7 +528,7 @@ fn wrong_configurations_are_told() {
     let file = folder.path().join("avocet.toml");
     let try_out = |text: &str, variable: Option<(&str, &str)>| {
         std::fs::write(&file, text).unwrap();
-        let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+        let run = std::process::Command::new(fixtures::program!())
             .args([
                 "serve",
                 "--listen",
@@ -551,7 +551,7 @@ fn wrong_configurations_are_told() {
     assert!(!folder.path().join("data").exists(), "nothing is made before it is right");
     // If the address is taken, no API key is made, since nobody would see it.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+    let run = std::process::Command::new(fixtures::program!())
         .args(["serve", "--listen", &taken.local_addr().unwrap().to_string(), "--data"])
         .arg(folder.path().join("data"))
         .output()
@@ -561,7 +561,7 @@ fn wrong_configurations_are_told() {
     assert!(told.contains("in use") && told.contains("[CONFIG_ERROR]"), "{told}");
     assert!(!folder.path().join("data/api-key").exists());
     // A key can only be made in the folder of a service.
-    let run = std::process::Command::new(env!("CARGO_BIN_EXE_avocet"))
+    let run = std::process::Command::new(fixtures::program!())
         .args(["token", "create", "--data"])
         .arg(folder.path().join("none"))
         .output()
@@ -607,4 +607,39 @@ async fn the_examples_of_the_description_work() {
         }
     }
     assert!(sent >= 15, "{sent}");
+}
+
+/// `avocet health`, as the image for containers asks: 0 while the service answers, 1 when nobody or
+/// somebody else is there.
+#[tokio::test]
+async fn health_is_told_by_the_program_too() {
+    let asked = |variable: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(fixtures::program!());
+        command.arg("health").args(arguments).env("AVOCET_SERVE_LISTEN", variable);
+        let output = command.output().unwrap();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), told)
+    };
+    let service = Service::start();
+    let address = service.base.trim_start_matches("http://").to_owned();
+    assert_eq!(asked(&address, &[]), (Some(0), "HTTP/1.0 200 OK\n".to_owned()));
+    // A service that listens on all addresses is asked on this machine.
+    let everywhere = address.replace("127.0.0.1", "0.0.0.0");
+    assert_eq!(asked("127.0.0.1:1", &["--listen", &everywhere]).0, Some(0));
+    drop(service);
+    let (status, told) = asked(&address, &[]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.starts_with(&format!("no service is well on {address}: ")), "{told}");
+
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = stranger.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = stranger.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        stream.write_all(b"SSH-2.0-x\r\n").unwrap();
+    });
+    let (status, told) = asked(&address, &[]);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("SSH-2.0-x"), "{told}");
 }

@@ -32,7 +32,8 @@ use crate::{io::Unfinished, pipeline::run::show_end};
 /// How the `ffmpeg` program is run.
 #[derive(Clone, Debug)]
 pub struct ProcessSettings {
-    /// The program; `None`, the default, is the first `ffmpeg` in `PATH`.
+    /// The program; `None`, the default, is the one that came with the running program, in
+    /// `../lib/avocet` from its folder, or else the first `ffmpeg` in `PATH`.
     pub program: Option<PathBuf>,
     /// The longest it may run, in seconds. Default: 6 hours.
     pub max_seconds: u64,

@@ -129,7 +129,8 @@ fn is_library(path: &Path) -> bool {
     name.ends_with(".so") || name.contains(".so.")
 }
 
-/// The first `ffmpeg` in `PATH`, by its path with links resolved; `None` where there is none.
+/// The `ffmpeg` program that is run where the settings name none, by its path with links resolved; `None`
+/// where there is none.
 pub fn find_ffmpeg() -> Option<PathBuf> {
     super::program::find(None).ok()
 }

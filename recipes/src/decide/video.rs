@@ -11,7 +11,7 @@ use avocet_model::{
 };
 
 use super::{
-    context::{CompileContext, expect_encoder},
+    context::CompileContext,
     level::Load,
     limit::Largest,
     picture::{self, Framed, Target},
@@ -76,15 +76,32 @@ pub(crate) enum Use {
     },
 }
 
+/// Every frame a keyframe.
+const ALL_INTRA: Use = Use::Scrubbing { all_intra: true };
+
+/// The encoder of H.264 that is not under the GPL.
+const OPENH264: &str = "libopenh264";
+
 impl VideoCodec {
-    /// libav's name of the encoder.
-    pub(crate) const fn encoder(self) -> &'static str {
+    /// libav's names of the encoders, the better one first.
+    const fn encoders(self) -> &'static [&'static str] {
         match self {
-            Self::H264 => "libx264",
-            Self::Hevc => "libx265",
-            Self::Av1 => "libsvtav1",
-            Self::Vp9 => "libvpx-vp9",
+            // Builds under the LGPL have the second one at best.
+            Self::H264 => &["libx264", OPENH264],
+            Self::Hevc => &["libx265"],
+            Self::Av1 => &["libsvtav1"],
+            Self::Vp9 => &["libvpx-vp9"],
         }
+    }
+
+    /// The best encoder that a build has.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], with the name of the better one, where it has none.
+    pub(crate) fn encoder(self, capabilities: &Capabilities) -> Result<&'static str> {
+        let names = self.encoders();
+        let absent = Error::Absent { kind: "encoder", name: names[0].to_owned() };
+        names.iter().copied().find(|name| capabilities.has_encoder(name)).ok_or(absent)
     }
 
     /// The constant rate factor of `transcode`.
@@ -115,7 +132,7 @@ impl VideoCodec {
         let usual = Self::of_format(format).unwrap_or(Self::H264);
         let kept = Self::from_name(codec).filter(|own| own.formats().contains(&format));
         match kept {
-            Some(own) if capabilities.has_encoder(own.encoder()) => (own, None),
+            Some(own) if own.encoder(capabilities).is_ok() => (own, None),
             _ => {
                 let (usual_name, name) = (usual.name(), format.name());
                 let message =
@@ -144,14 +161,14 @@ pub(crate) fn encode(
     context: &CompileContext<'_>,
 ) -> Result<Track> {
     let codec = settings.codec;
-    expect_encoder(context.capabilities, codec.encoder())?;
+    let name = codec.encoder(context.capabilities)?;
     let picture = picture_for(source, settings, &mut because)?;
     let target = target(source.info, &picture, codec, &mut because);
     let capabilities = context.capabilities;
     let filters =
         picture::filters(source.location, source.stream, source.info, &target, capabilities)?;
     let part = source.encoded(filters.text);
-    let encoder = encoder(source, settings, &target, &mut because);
+    let encoder = encoder(name, source, settings, &target, &mut because);
     let tag = (codec == VideoCodec::Hevc).then(|| "hvc1".to_owned());
     let action = Action::Encode(Box::new(encoder));
     let projection = projection::after_encode(source.info, &target);
@@ -326,16 +343,24 @@ pub(crate) fn target(
     }
 }
 
-/// The encoder, with all its options.
+/// The encoder of that name, with all its options.
 pub(crate) fn encoder(
+    name: &'static str,
     source: &Source<'_, VideoInfo>,
     settings: &Settings,
     target: &Target,
     because: &mut Vec<Reason>,
 ) -> Encoder {
-    let (video, codec) = (source.info, settings.codec);
+    let video = source.info;
     let hdr = if video.is_hdr() && !target.tone_map { video.hdr.clone() } else { Hdr::default() };
-    let mut options = options(settings, video, &hdr);
+    let mut options = options(name, settings, video, &hdr);
+    if name == OPENH264 {
+        because.push(Reason::new(
+            "ENCODER_REPLACED",
+            "this build lacks libx264; libopenh264 has neither its rate factor nor its presets, and \
+             encodes with a constant quantizer",
+        ));
+    }
     if target.pixel_format == "yuva420p" {
         // libvpx codes the alpha channel as a second VP9 stream, which does not work with hidden
         // alternate reference pictures.
@@ -355,17 +380,23 @@ pub(crate) fn encoder(
             because.push(Reason::new("BITRATE_CAPPED", message));
             bit_rate = Some(cap);
         }
-        set("maxrate", format!("{}", u64::from(cap) * 1000));
-        set("bufsize", format!("{}", u64::from(cap) * 2000));
-        set("profile", "high".to_owned());
-        // A picture that exceeds all levels was scaled down before (`within_levels`).
-        if let Some(level) = load.level() {
-            set("level", format!("{}.{}", level / 10, level % 10));
+        // libopenh264 has no B-frames, chooses the level, and holds no rate beside a quantizer.
+        let is_usual = name != OPENH264;
+        if is_usual {
+            set("maxrate", format!("{}", u64::from(cap) * 1000));
+            set("bufsize", format!("{}", u64::from(cap) * 2000));
         }
-        set("bf", "2".to_owned());
+        set("profile", "high".to_owned());
+        if is_usual {
+            // A picture that exceeds all levels was scaled down before (`within_levels`).
+            if let Some(level) = load.level() {
+                set("level", format!("{}.{}", level / 10, level % 10));
+            }
+            set("bf", "2".to_owned());
+        }
     }
     Encoder {
-        name: codec.encoder().to_owned(),
+        name: name.to_owned(),
         bit_rate,
         options,
         keyframe_each_second: matches!(
@@ -438,9 +469,29 @@ pub(crate) fn like_source(
 }
 
 /// The encoder's own options.
-fn options(settings: &Settings, video: &VideoInfo, hdr: &Hdr) -> Vec<(String, String)> {
+fn options(
+    encoder: &str,
+    settings: &Settings,
+    video: &VideoInfo,
+    hdr: &Hdr,
+) -> Vec<(String, String)> {
     let mut options = Vec::new();
     let mut set = |key: &str, value: String| options.push((key.to_owned(), value));
+    if encoder == OPENH264 {
+        if settings.bit_rate.is_some() {
+            set("rc_mode", "bitrate".to_owned());
+        } else {
+            // x264's rate factor is about the quantizer that it comes to. One of 0 is not to be had.
+            set("qmin", settings.crf.max(1).to_string());
+            set("qmax", settings.crf.max(1).to_string());
+        }
+        // Also for large pictures: without it, a profile is chosen that has no CABAC.
+        if settings.use_for != Use::Web {
+            set("profile", "high".to_owned());
+        }
+        set("g", if settings.use_for == ALL_INTRA { "1" } else { "250" }.to_owned());
+        return options;
+    }
     if settings.bit_rate.is_none() {
         set("crf", settings.crf.to_string());
     }

@@ -18,7 +18,7 @@ use super::trim::Range;
 use crate::{
     decide::{
         choose, container,
-        context::{CompileContext, Probed, expect_encoder},
+        context::{CompileContext, Probed},
         copyable::{self, Holds},
         cut::{Section, is_independent, stream_end},
         losses,
@@ -348,7 +348,7 @@ fn video_track(
     let capabilities = context.capabilities;
     let (codec, why) = VideoCodec::like_source(&first.stream.codec, format, capabilities);
     because.extend(why);
-    expect_encoder(capabilities, codec.encoder())?;
+    let name = codec.encoder(capabilities)?;
     let settings = Settings::usual(codec);
     let Sized { width, height, .. } = video::picture_for(first, &settings, &mut because)?;
     // Where inputs differ in dynamic range, all become standard.
@@ -363,7 +363,7 @@ fn video_track(
         because.push(Reason::new("HDR_TO_SDR", message));
     }
     let mut target = target_of(first, first, (width, height), codec, is_mixed, &mut because);
-    let mut encoder = video::encoder(first, &settings, &target, &mut because);
+    let mut encoder = video::encoder(name, first, &settings, &target, &mut because);
     let time_base = common_base(pieces.iter().filter_map(|piece| piece.video.as_ref()));
     let frame_rate = first.info.frame_rate.unwrap_or(USUAL_FRAME_RATE);
     if let FrameFormat::Video(picture) = &mut encoder.format {

@@ -100,6 +100,10 @@ const CHANGED: &[(&str, &str)] = &[
         "CODEC_NOT_KEPT",
         "The source's codec can not be encoded for this format, so its default codec is used.",
     ),
+    (
+        "ENCODER_REPLACED",
+        "This build has another encoder than the usual one, whose settings differ.",
+    ),
     ("ENDS_ENCODED", "Pictures are copied, and only those at the ends of the section encoded."),
     ("HDR_TO_SDR", "High dynamic range is mapped to standard."),
     ("LEVEL_TOO_HIGH", "Few players play a level over 5.2, so the picture is scaled down."),
