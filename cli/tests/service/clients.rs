@@ -205,7 +205,7 @@ const seen: string[] = [];
 const job: Job = await avocet.run(small, { onProgress: (job) => seen.push(job.state), idempotencyKey: "one" });
 if (seen.at(-1) !== "completed" || job.progress !== 100) throw new Error(seen.join());
 if ((await avocet.submit(small, { idempotencyKey: "one" })) !== job.jobId) throw new Error("taken twice");
-const response = await fetch(job.output!.signedUrl);
+const response = await fetch(job.output?.signedUrl ?? "");
 await writeFile("small.mp4", Buffer.from(await response.arrayBuffer()));
 const { data } = await avocet.api.GET("/v1/jobs", { params: { query: { limit: 1 } } });
 if (data?.data[0].jobId !== job.jobId) throw new Error("not listed");
@@ -220,7 +220,7 @@ async function refused(act: Promise<unknown>): Promise<AvocetError> {
   throw new Error("nothing failed");
 }
 const wrong = await refused(avocet.run({ ...small, recipe: { name: "resize", height: -1 } }));
-if (wrong.code !== "CONFIG_ERROR" || wrong.status !== 400) throw new Error(JSON.stringify(wrong));
+if (wrong.code !== "VALIDATION_ERROR" || wrong.status !== 400) throw new Error(JSON.stringify(wrong));
 const stranger = await refused(connect({ url, key: "avo_x" }).submit(small));
 if (stranger.status !== 401) throw new Error(JSON.stringify(stranger));
 const text = { url: await avocet.upload(new TextEncoder().encode("no media"), { name: "a.txt" }) };
