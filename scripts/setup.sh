@@ -28,6 +28,8 @@ missing_packages() {
     *) wanted+=(libc6-dev) ;;
     esac
     command -v clang >/dev/null || wanted+=(clang)
+    # Tests unpack what install.sh installs.
+    command -v xz >/dev/null || wanted+=(xz-utils)
     # Tests trace which files the ffmpeg program opens.
     command -v strace >/dev/null || wanted+=(strace)
     has_libclang || wanted+=(libclang-dev)
