@@ -11,6 +11,7 @@ that of INSTALLED, pair by pair: more than 1 means that INSTALLED is faster.
 """
 
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def main():
         f"(least–most): more than 1 means that the program of the packages is faster. "
         f"{len(os.sched_getaffinity(0))} processors.\n\n"
     )
-    command = " ".join(["python3 benches/installed.py", *words])
+    command = shlex.join(["python3", "benches/installed.py", *words])
     Path(written).write_text(f"{head}{text}\n```sh\n{command}\n```\n")
 
 
