@@ -90,13 +90,30 @@ async fn the_quickstart_of_python_runs() {
     check(&service, &origin, &judge("python3"), "quickstart.py", &[]).await;
 }
 
+/// A program of these packages.
+fn bin(name: &str) -> String {
+    modules().join(".bin").join(name).display().to_string()
+}
+
+/// Runs a program that finds the service at `url`, and fails with what it told unless it succeeds.
+async fn succeeds(service: &Service, url: &str, folder: &Path, program: &str, arguments: &[&str]) {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("AVOCET_URL", url)
+        .env("AVOCET_KEY", &service.key)
+        .current_dir(folder);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{program}: {told:?}");
+}
+
 /// A client whose types are generated from the description of the API.
 #[tokio::test]
 async fn the_quickstart_of_typescript_compiles_and_runs() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let bin = |name: &str| modules().join(".bin").join(name).display().to_string();
     if !goes(&bin("tsc"), &["--version"]) {
         fixtures::skip(fixtures::test_name!(), "typescript", "TypeScript is not installed");
         return;
@@ -118,15 +135,7 @@ async fn the_quickstart_of_typescript_compiles_and_runs() {
         ),
         ("node".to_owned(), vec!["quickstart.js", &clip]),
     ] {
-        let mut command = Command::new(&program);
-        command
-            .args(arguments)
-            .env("AVOCET_URL", &service.base)
-            .env("AVOCET_KEY", &service.key)
-            .current_dir(folder.path());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert!(output.status.success(), "{program}: {told:?}");
+        succeeds(&service, &service.base, folder.path(), &program, &arguments).await;
     }
     let ready = place("web-ready.mp4");
     assert_eq!(fixtures::judge::probe(&ready).video().codec, "h264");
@@ -140,7 +149,6 @@ async fn the_client_of_npm_compiles_and_runs() {
     if !fixtures::has_ffmpeg!() {
         return;
     }
-    let bin = |name: &str| modules().join(".bin").join(name).display().to_string();
     if !goes(&bin("tsc"), &["--version"]) {
         fixtures::skip(fixtures::test_name!(), "typescript", "TypeScript is not installed");
         return;
@@ -162,20 +170,14 @@ async fn the_client_of_npm_compiles_and_runs() {
     std::fs::write(place("client.ts"), CLIENT).unwrap();
     let clip = fixtures::get("counter-h264-aac.mp4").display().to_string();
     let document = source.join("../../docs/openapi.json").display().to_string();
+    // The client takes a slash at the end away.
+    let base = format!("{}/", service.base);
     for (program, arguments) in [
         (bin("openapi-typescript"), vec![document.as_str(), "-o", "made.d.ts"]),
         (bin("tsc"), "--strict --module nodenext --target es2022 client.ts".split(' ').collect()),
         ("node".to_owned(), vec!["client.js", &clip]),
     ] {
-        let mut command = Command::new(&program);
-        command
-            .args(arguments)
-            .env("AVOCET_URL", format!("{}/", service.base))
-            .env("AVOCET_KEY", &service.key)
-            .current_dir(folder.path());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert!(output.status.success(), "{program}: {told:?}");
+        succeeds(&service, &base, folder.path(), &program, &arguments).await;
     }
     if std::env::var_os("AVOCET_BLESS").is_some() {
         std::fs::copy(place("made.d.ts"), source.join("schema.d.ts")).unwrap();
